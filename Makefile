@@ -1,0 +1,69 @@
+# `make run` serves the demo clinic; `make test` runs the tests. Both set up what they need.
+
+PORT ?= 5000
+HOST ?= 127.0.0.1
+PYTEST ?=
+export PORT HOST
+# Only passed on, never expanded here: a password may contain a dollar sign.
+export DATABASE_URL
+
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check bench bench-peers storm soak lock format clean environment
+
+help:
+	@echo "make run      serve the demo clinic on http://$(HOST):$(PORT) (PORT, HOST, DATABASE_URL)"
+	@echo "make test     all tests, on SQLite and PostgreSQL and in Chromium"
+	@echo "make check    linters, types, layers, migration drift"
+	@echo "make bench    what pages and use cases cost; make bench-peers compares with others"
+	@echo "make storm    many bookings at one moment; make soak: killed workers, a simulated year"
+	@echo "make lock     lock the newest versions; make format; make clean"
+
+environment:
+	@tools/environment.sh dev
+
+run:
+	@tools/environment.sh runtime
+	@exec $(BIN)/flask serve --demo --host "$$HOST" --port "$$PORT"
+
+test: environment
+	@tools/test-machine.sh
+	@$(BIN)/python -m pytest -n 2 --dist loadgroup --durations 10 --junitxml test-results/tests.xml $(PYTEST)
+
+check: environment
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/djlint booking/templates --lint --quiet
+	$(BIN)/lint-imports
+	$(BIN)/deptry .
+	$(BIN)/vulture
+	$(BIN)/python tools/migration_drift.py
+
+bench: environment
+	@tools/test-machine.sh
+	@$(BIN)/python -m bench
+
+bench-peers: environment
+	@$(BIN)/python -m bench.peers
+
+storm: environment
+	@tools/test-machine.sh
+	@$(BIN)/python -m bench.storm
+
+soak: environment
+	@tools/test-machine.sh
+	@$(BIN)/python -m bench.soak
+
+lock: environment
+	$(BIN)/uv pip compile --upgrade --universal --generate-hashes --python-version 3.11 --no-header --no-annotate setup.cfg requirements/dev.in -o requirements/dev.txt --quiet
+	$(BIN)/uv pip compile --universal --generate-hashes --python-version 3.11 --no-header --no-annotate setup.cfg -c requirements/dev.txt -o requirements/runtime.txt --quiet
+
+format: environment
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+clean:
+	rm -rf .venv build dist *.egg-info test-results .pytest_cache .ruff_cache .mypy_cache .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

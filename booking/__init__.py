@@ -1,0 +1,1 @@
+"""Appointment booking for acupuncture and integrative clinics."""

@@ -1,0 +1,31 @@
+"""The only place that asks what time it is.
+
+Tests and the demo turn this clock; nothing else in the package calls ``datetime.now``.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import UTC, datetime
+
+_turned_to: ContextVar[datetime | None] = ContextVar("clock_turned_to", default=None)
+
+
+def now() -> datetime:
+    """The present instant, aware and in UTC."""
+    return _turned_to.get() or datetime.now(UTC)
+
+
+@contextmanager
+def turned_to(instant: datetime) -> Iterator[None]:
+    """Within the block, `now()` answers `instant`: for the demo's past visits and for tests.
+
+    Only this thread (or task) sees it.
+    """
+    if instant.tzinfo is None:
+        raise ValueError("The clock turns to an aware instant, not to a naive one.")
+    token = _turned_to.set(instant.astimezone(UTC))
+    try:
+        yield
+    finally:
+        _turned_to.reset(token)

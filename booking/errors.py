@@ -1,0 +1,124 @@
+"""Refusals: the expected ways in which a use case says no.
+
+A refusal carries a code and facts, never prose: `booking.web.refusals` has the words and the HTTP status. Facts are
+plain values that JSON can carry, since a refusal's first answer is kept and given again. Trouble that isn't expected
+(a bug, a dead database) is no refusal.
+"""
+
+from typing import Any, ClassVar
+
+
+class Refusal(Exception):
+    """A use case declined. Nothing that it began was kept."""
+
+    code: ClassVar[str] = "refused"
+    _by_code: ClassVar[dict[str, type["Refusal"]]] = {}
+
+    def __init__(self, **facts: Any) -> None:
+        super().__init__(self.code)
+        self.facts = facts
+
+    def __init_subclass__(cls) -> None:
+        if cls.code in Refusal._by_code:
+            raise TypeError(f"Two refusals share the code {cls.code!r}; give {cls.__name__} its own.")
+        Refusal._by_code[cls.code] = cls
+
+    @staticmethod
+    def again(code: str, facts: dict[str, Any]) -> "Refusal":
+        """The refusal that was kept under this code, to be raised once more."""
+        return Refusal._by_code[code](**facts)
+
+    @staticmethod
+    def kinds() -> tuple[type["Refusal"], ...]:
+        """Every kind of refusal, so that a test can ask for its words."""
+        return tuple(Refusal._by_code.values())
+
+
+class NotFound(Refusal):
+    """It isn't there, or it isn't yours: the same answer for both."""
+
+    code = "not_found"
+
+
+class SlotTaken(Refusal):
+    """The time can't be offered any more. Facts: `alternatives`, the nearest free times, nearest first."""
+
+    code = "slot_taken"
+
+
+class NotOffered(Refusal):
+    """This practitioner doesn't offer this visit type, or patients may not choose it themselves."""
+
+    code = "not_offered"
+
+
+class TooSoon(Refusal):
+    """The start lies inside the clinic's notice. Facts: `earliest` (ISO, UTC)."""
+
+    code = "too_soon"
+
+
+class BeyondHorizon(Refusal):
+    """The start lies after the last day that may be booked. Facts: `last_day` (ISO date)."""
+
+    code = "beyond_horizon"
+
+
+class TooManyVisits(Refusal):
+    """This contact has as many upcoming visits as patients may book without staff. Facts: `limit`, `phone`."""
+
+    code = "too_many_visits"
+
+
+class TooManyHolds(Refusal):
+    """This network address holds as many times as it may. Facts: `retry_after` in seconds."""
+
+    code = "too_many_holds"
+
+
+class TooManyRequests(Refusal):
+    """A rate limit was reached. Facts: `retry_after` in seconds."""
+
+    code = "too_many_requests"
+
+
+class TooLateToChange(Refusal):
+    """The visit type's cut-off has passed. Facts: `until` (ISO, UTC), `phone`."""
+
+    code = "too_late_to_change"
+
+
+class NotChangeable(Refusal):
+    """The visit has a status in which this can't be done any more. Facts: `status`."""
+
+    code = "not_changeable"
+
+
+class StaleEdit(Refusal):
+    """Somebody changed the visit since it was shown. Facts: `shown` and `now`, both states in short."""
+
+    code = "stale_edit"
+
+
+class KeyReused(Refusal):
+    """The idempotency key came before with other content."""
+
+    code = "key_reused"
+
+
+class ContactCannotBeReached(Refusal):
+    """The reminders that were asked for don't fit the contacts given. Facts: `field`."""
+
+    code = "contact_cannot_be_reached"
+
+
+class ClinicNotReady(Refusal):
+    """No clinic has been set up in this database yet."""
+
+    code = "clinic_not_ready"
+
+
+class Busy(Refusal):
+    """The database is down, locked or overloaded; the same request may succeed soon. Facts: `retry_after`."""
+
+    code = "busy"

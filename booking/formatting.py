@@ -1,0 +1,104 @@
+"""Every time that a person or a program reads, on its way out.
+
+Pages, mails, texts and calendar files share this formatter, so that they can't disagree. It speaks in the
+clinic's zone and names it; the visitor's zone is never used, because the patient comes to the clinic.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+from babel import Locale
+from babel.dates import format_date, format_time, get_timezone_name
+
+_ENGLISH_TIME = "h:mm a"
+
+
+@dataclass(frozen=True)
+class Times:
+    """Formats instants and dates for one zone and one language."""
+
+    zone: ZoneInfo
+    locale: Locale
+
+    def local(self, instant: datetime) -> datetime:
+        """The wall time at the clinic, aware."""
+        return instant.astimezone(self.zone)
+
+    def local_date(self, instant: datetime) -> date:
+        return instant.astimezone(self.zone).date()
+
+    def date(self, day: date) -> str:
+        """As in "Thursday, December 3, 2026"."""
+        return _date(day, "full", self.locale)
+
+    def day(self, day: date) -> str:
+        """As in "Thursday, December 3": for headings in which the year goes without saying."""
+        return _date(day, "EEEE, MMMM d" if self.locale.language == "en" else "full", self.locale)
+
+    def short_day(self, day: date) -> str:
+        """As in "Thu, Dec 3"."""
+        return _date(day, "EEE, MMM d" if self.locale.language == "en" else "medium", self.locale)
+
+    def weekday(self, day: date) -> str:
+        """As in "Thursday"."""
+        return _date(day, "EEEE", self.locale)
+
+    def time(self, instant: datetime) -> str:
+        """As in "9:15 am", at the clinic."""
+        return _time(instant.astimezone(self.zone).timetz().replace(tzinfo=None), self.locale)
+
+    def wall_time(self, wall: time) -> str:
+        """As in "9:15 am", for a time on the wall such as an opening hour."""
+        return _time(wall, self.locale)
+
+    def moment(self, instant: datetime) -> str:
+        """As in "Thursday, December 3, 2026, 9:15 am"; the page or mail names the zone once, by `zone_name`."""
+        return f"{self.date(self.local_date(instant))}, {self.time(instant)}"
+
+    def short_moment(self, instant: datetime) -> str:
+        """As in "Thu, Dec 3, 9:15 am"."""
+        return f"{self.short_day(self.local_date(instant))}, {self.time(instant)}"
+
+    def full_moment(self, instant: datetime) -> str:
+        """As in "Thursday, December 3, 2026, 9:15 am (Pacific Time)"."""
+        return f"{self.moment(instant)} ({self.zone_name})"
+
+    def weekday_moment(self, instant: datetime) -> str:
+        """As in "Wednesday 9:15 am", for an instant that is less than a week away."""
+        return f"{self.weekday(self.local_date(instant))} {self.time(instant)}"
+
+    @property
+    def zone_name(self) -> str:
+        """As in "Pacific Time"."""
+        return _zone_name(self.zone, self.locale)
+
+    def iso_local(self, instant: datetime) -> str:
+        """As in "2026-12-03T09:15-08:00": local wall time with its offset, so that an hour that occurs twice stays clear."""
+        return instant.astimezone(self.zone).isoformat(timespec="minutes")
+
+
+def iso_utc(instant: datetime) -> str:
+    """As in "2026-12-03T17:15:00Z"."""
+    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+# Babel parses its patterns at every call; a page shows the same few dates and times again and again.
+
+
+@lru_cache(maxsize=4096)
+def _date(day: date, pattern: str, locale: Locale) -> str:
+    return format_date(day, pattern, locale)
+
+
+@lru_cache(maxsize=2048)
+def _time(wall: time, locale: Locale) -> str:
+    if locale.language == "en":
+        return format_time(wall, _ENGLISH_TIME, locale=locale).replace("AM", "am").replace("PM", "pm")
+    return format_time(wall, "short", locale=locale)
+
+
+@lru_cache(maxsize=64)
+def _zone_name(zone: ZoneInfo, locale: Locale) -> str:
+    return get_timezone_name(zone, width="long", zone_variant="generic", locale=locale)

@@ -1,0 +1,43 @@
+"""What all rows share: the declarative base and the column types."""
+
+import enum
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import DateTime, Dialect, Enum
+from sqlalchemy.types import TypeDecorator
+
+from booking.extensions import db
+
+if TYPE_CHECKING:
+    from booking.extensions import Base
+else:
+    Base = db.Model
+
+
+class UTCDateTime(TypeDecorator[datetime]):
+    """An instant. Goes in aware, of any zone; comes out aware, in UTC, on both databases."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("An instant needs a zone; this datetime is naive.")
+        return value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        if value is None:
+            return None
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+def words(kind: type[enum.StrEnum], name: str) -> Enum:
+    """A column of an enumeration's values, guarded by a check that the database keeps."""
+
+    def values(members: Any) -> list[str]:
+        return [member.value for member in members]
+
+    return Enum(kind, values_callable=values, native_enum=False, create_constraint=True, name=name, length=32)

@@ -1,0 +1,50 @@
+"""When a reminder is due, and how long it is of use.
+
+"A day before" is the same time on the wall, on the calendar day before: also across a clock change.
+"""
+
+from datetime import UTC, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+USELESS_BEFORE_START = timedelta(minutes=30)
+
+
+def not_after(starts_at: datetime) -> datetime:
+    """The last instant at which a message about a visit is still of use: half an hour before it."""
+    return starts_at - USELESS_BEFORE_START
+
+
+def days_before(starts_at: datetime, days: int, zone: ZoneInfo) -> datetime:
+    """The same wall time so many calendar days earlier, in UTC.
+
+    Where the clock jumped over that wall time, the instant an hour of the jump later; where it came twice, the first.
+    """
+    local = starts_at.astimezone(zone)
+    return (local.replace(tzinfo=None) - timedelta(days=days)).replace(tzinfo=zone).astimezone(UTC)
+
+
+def within_text_hours(instant: datetime, zone: ZoneInfo, starts: time, ends: time) -> bool:
+    """Whether the clinic may begin a text now: from `starts`, inclusive, to `ends`, exclusive."""
+    return starts <= instant.astimezone(zone).time() < ends
+
+
+def text_due(
+    due: datetime, last_use: datetime, zone: ZoneInfo, starts: time, ends: time
+) -> datetime | None:
+    """When a text that is due at `due` goes, in UTC.
+
+    Within text hours: at once. Outside them it waits for the next morning, if it is of use then (`last_use`); else it
+    goes earlier, in the last minute of the text hours before. None when neither can be.
+    """
+    if within_text_hours(due, zone, starts, ends):
+        return due
+    day = due.astimezone(zone).date()
+    morning = datetime.combine(day, starts, zone).astimezone(UTC)
+    if morning < due:
+        morning = datetime.combine(day + timedelta(days=1), starts, zone).astimezone(UTC)
+    if morning <= last_use:
+        return morning
+    evening = (datetime.combine(day, ends, zone) - timedelta(minutes=1)).astimezone(UTC)
+    if evening > due:
+        evening = (datetime.combine(day - timedelta(days=1), ends, zone) - timedelta(minutes=1)).astimezone(UTC)
+    return evening if within_text_hours(evening, zone, starts, ends) else None

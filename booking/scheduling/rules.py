@@ -1,0 +1,129 @@
+"""The clinic's rules, each a small function from a situation to the starts that it permits.
+
+Each audience has an ordered tuple of rules. Staff have a shorter one; the clash of claims is no rule and in no tuple,
+since nobody can pass it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING, Literal, NamedTuple
+from zoneinfo import ZoneInfo
+
+from booking.scheduling.hours import day_at, day_of, week_start
+from booking.scheduling.occupancy import Visit
+from booking.scheduling.timeline import Window, cell_from
+
+if TYPE_CHECKING:
+    from booking.scheduling.offers import Practitioner, Situation
+
+
+@dataclass(frozen=True)
+class Limit:
+    """At most so many visits per local day, or per week from Sunday on.
+
+    Counted are one practitioner's visits or one patient's; with `visit_type`, only those of that type, and only who
+    books that type is bound.
+    """
+
+    scope: Literal["practitioner", "patient"]
+    per: Literal["day", "week"]
+    visits: int
+    visit_type: str | None = None
+    practitioner: str | None = None
+
+
+@dataclass(frozen=True)
+class Circumstances:
+    """What the rules need to know besides who is free."""
+
+    zone: ZoneInfo
+    now: datetime
+    notice: timedelta
+    horizon_days: int
+    visit_type: str
+    limits: tuple[Limit, ...] = ()
+
+    @property
+    def not_before(self) -> datetime:
+        """Inclusive, and in real minutes."""
+        return self.now + self.notice
+
+    @property
+    def last_day(self) -> date:
+        """The last day that may be booked, counted in the clinic's calendar days."""
+        return self.now.astimezone(self.zone).date() + timedelta(days=self.horizon_days)
+
+
+class Rule(NamedTuple):
+    """A rule and the code under which a refusal names it."""
+
+    code: str
+    permitted: Callable[[Situation, Practitioner], int]
+
+
+def notice(situation: Situation, person: Practitioner) -> int:
+    """The start is far enough ahead."""
+    return situation.window.stretch(cell_from(situation.circumstances.not_before), situation.window.end)
+
+
+def horizon(situation: Situation, person: Practitioner) -> int:
+    """The start lies on the last day that may be booked, or before."""
+    last = day_at(situation.circumstances.last_day, situation.circumstances.zone)
+    return situation.window.stretch(situation.window.start, last.to_cell)
+
+
+def on_grid(situation: Situation, person: Practitioner) -> int:
+    """The start is one of those that patients are offered."""
+    return person.grid
+
+
+def limits(situation: Situation, person: Practitioner) -> int:
+    """Nobody gets more visits in a day or a week than the clinic wants."""
+    permitted = situation.window.full
+    facts = situation.circumstances
+    for limit in facts.limits:
+        if limit.visit_type not in (None, facts.visit_type) or limit.practitioner not in (None, person.slug):
+            continue
+        counted: Iterable[Visit] = ()
+        if limit.scope == "practitioner":
+            counted = person.occupancy.visits
+        elif situation.patient is not None:
+            counted = situation.patient.visits
+        permitted &= ~_full_periods(situation.window, counted, limit, facts.zone)
+    return permitted
+
+
+def _full_periods(window: Window, visits: Iterable[Visit], limit: Limit, zone: ZoneInfo) -> int:
+    """The cells of the days or weeks that have as many visits as may be."""
+    days = Counter(
+        day_of(visit.from_cell, zone) for visit in visits if limit.visit_type in (None, visit.visit_type)
+    )
+    full = 0
+    if limit.per == "day":
+        for on, visits_that_day in days.items():
+            if visits_that_day >= limit.visits:
+                day = day_at(on, zone)
+                full |= window.stretch(day.from_cell, day.to_cell)
+        return full
+    weeks: Counter[date] = Counter()
+    for on, visits_that_day in days.items():
+        weeks[week_start(on)] += visits_that_day
+    for sunday, visits_that_week in weeks.items():
+        if visits_that_week >= limit.visits:
+            first, last = day_at(sunday, zone), day_at(sunday + timedelta(days=6), zone)
+            full |= window.stretch(first.from_cell, last.to_cell)
+    return full
+
+
+HORIZON = Rule("beyond_horizon", horizon)
+NOTICE = Rule("too_soon", notice)
+LIMITS = Rule("limit_reached", limits)
+GRID = Rule("off_grid", on_grid)
+
+PATIENT_RULES = (GRID, HORIZON, NOTICE, LIMITS)
+# Staff may pass each of these with a reason; without one, they are held to what a patient is held to but the grid.
+STAFF_RULES = (HORIZON, NOTICE, LIMITS)

@@ -1,0 +1,61 @@
+"""The statuses of an appointment, after HL7 FHIR, and the moves between them.
+
+Whether a patient has confirmed is a fact of its own, not a status. Buttons ask `can`, use cases ask `move`.
+"""
+
+import enum
+
+
+class Status(enum.StrEnum):
+    PROPOSED = "proposed"
+    PENDING = "pending"
+    BOOKED = "booked"
+    ARRIVED = "arrived"
+    CHECKED_IN = "checked-in"
+    FULFILLED = "fulfilled"
+    CANCELLED = "cancelled"
+    NOSHOW = "noshow"
+    WAITLIST = "waitlist"
+
+
+class IllegalMove(ValueError):
+    """This status doesn't follow on that one."""
+
+
+# What follows on what in the run of a day.
+MOVES: dict[Status, frozenset[Status]] = {
+    Status.PROPOSED: frozenset({Status.PENDING, Status.BOOKED, Status.CANCELLED}),
+    Status.PENDING: frozenset({Status.BOOKED, Status.CANCELLED}),
+    Status.WAITLIST: frozenset({Status.PROPOSED, Status.BOOKED, Status.CANCELLED}),
+    Status.BOOKED: frozenset({Status.ARRIVED, Status.CHECKED_IN, Status.FULFILLED, Status.NOSHOW, Status.CANCELLED}),
+    Status.ARRIVED: frozenset({Status.CHECKED_IN, Status.FULFILLED, Status.CANCELLED}),
+    Status.CHECKED_IN: frozenset({Status.FULFILLED}),
+    Status.FULFILLED: frozenset(),
+    Status.CANCELLED: frozenset(),
+    Status.NOSHOW: frozenset(),
+}
+
+# What staff may correct, with a reason. A cancelled visit has given its time away: it is booked anew instead.
+CORRECTIONS: dict[Status, frozenset[Status]] = {
+    Status.ARRIVED: frozenset({Status.BOOKED, Status.NOSHOW}),
+    Status.CHECKED_IN: frozenset({Status.ARRIVED, Status.BOOKED}),
+    Status.FULFILLED: frozenset({Status.CHECKED_IN, Status.ARRIVED, Status.BOOKED, Status.NOSHOW}),
+    Status.NOSHOW: frozenset({Status.BOOKED, Status.ARRIVED, Status.FULFILLED, Status.CANCELLED}),
+}
+
+# Visits that still lie ahead or are under way: they keep their claims.
+LIVE = frozenset({Status.PROPOSED, Status.PENDING, Status.BOOKED, Status.ARRIVED, Status.CHECKED_IN})
+
+
+def can(now: Status, then: Status, *, correcting: bool = False) -> bool:
+    """Whether `then` follows on `now`. The same again is always possible: a button pressed twice succeeds quietly."""
+    if now is then or then in MOVES[now]:
+        return True
+    return correcting and then in CORRECTIONS.get(now, frozenset())
+
+
+def move(now: Status, then: Status, *, correcting: bool = False) -> Status:
+    """`then`. Raises IllegalMove where it doesn't follow on `now`."""
+    if not can(now, then, correcting=correcting):
+        raise IllegalMove(f"{then} doesn't follow on {now}.")
+    return then

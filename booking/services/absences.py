@@ -1,0 +1,62 @@
+"""Time off, closures, and rooms or devices out of use: entered and taken back.
+
+An absence never moves a visit. It takes what is free at once, and each visit inside it gives its cells over when it
+is moved or cancelled (`claims.give_back`).
+"""
+
+from collections.abc import Sequence
+
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from booking import clock
+from booking.models import Absence, AbsenceKind, Claim, Practitioner
+from booking.services import claims
+
+
+def enter(
+    session: Session,
+    kind: AbsenceKind,
+    resource_id: int | None,
+    from_cell: int,
+    to_cell: int,
+    *,
+    reason: str = "",
+    file_key: str | None = None,
+) -> Absence:
+    """Makes an absence of a resource, or with None a closure of the whole clinic, and claims what is free of it."""
+    taken = _taken_by(session, resource_id)
+    claims.lock(session, taken)
+    absence = Absence(
+        kind=kind,
+        resource_id=resource_id,
+        from_cell=from_cell,
+        to_cell=to_cell,
+        reason=reason,
+        file_key=file_key,
+        made_at=clock.now(),
+    )
+    session.add(absence)
+    session.flush()
+    claims.fill_absences(session, [claims.Stretch(each, from_cell, to_cell) for each in taken])
+    claims.bump(session, taken)
+    return absence
+
+
+def take_back(session: Session, absence: Absence) -> None:
+    """Ends an absence: its cells are free again, unless another absence wants them."""
+    taken = _taken_by(session, absence.resource_id)
+    claims.lock(session, taken)
+    session.execute(delete(Claim).where(Claim.absence_id == absence.id))
+    session.delete(absence)
+    session.flush()
+    claims.fill_absences(
+        session, [claims.Stretch(each, absence.from_cell, absence.to_cell) for each in taken]
+    )
+    claims.bump(session, taken)
+
+
+def _taken_by(session: Session, resource_id: int | None) -> Sequence[int]:
+    if resource_id is not None:
+        return [resource_id]
+    return session.scalars(select(Practitioner.id).order_by(Practitioner.id)).all()

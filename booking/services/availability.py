@@ -1,0 +1,382 @@
+"""How rows become timelines, and what a process may keep of them.
+
+What costs is fetching claims, so each process keeps the occupancy of a resource for as long as the version on the
+resource's row stands. Three traps are avoided here: what is kept comes from read-only transactions only (a version
+that is bumped and rolled back comes again); the version is read before the claims; and an entry also ends when its
+earliest hold lapses.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from typing import NamedTuple
+
+from flask import current_app
+from sqlalchemy import Select, func, literal, select, union_all
+from sqlalchemy.orm import Session
+
+from booking.errors import BeyondHorizon, Refusal, SlotTaken, TooSoon
+from booking.formatting import iso_utc
+from booking.models import Absence, Appointment, Claim, Clinic as ClinicRow, Hold, Resource, ResourceKind
+from booking.scheduling import offers as engine
+from booking.scheduling.hours import days_of, grid, open_timeline, week_start, window_of
+from booking.scheduling.occupancy import Occupancy, Taken, Visit
+from booking.scheduling.rules import HORIZON, NOTICE, Circumstances
+from booking.scheduling.timeline import Window
+from booking.services import claims
+from booking.services.clinic import Clinic, at_version
+from booking.services.question import Question
+
+# Cells around a day that a visit on it may touch: visits and their buffers near midnight.
+_MARGIN = 36
+
+
+@dataclass(frozen=True)
+class Ignoring:
+    """Whose claims count as free: the visit that is being moved, the visitor's own holds."""
+
+    appointment_id: int | None = None
+    visitor: str | None = None
+
+    def __bool__(self) -> bool:
+        return self != NOTHING_IGNORED
+
+    def hides(self, claimed: "Claimed") -> bool:
+        if claimed.hold_id is not None:
+            return claimed.visitor == self.visitor
+        return claimed.appointment_id == self.appointment_id
+
+
+NOTHING_IGNORED = Ignoring()
+
+
+class Claimed(NamedTuple):
+    """A claim of a visit or a hold, with the hull of its visit."""
+
+    from_cell: int
+    to_cell: int
+    before: int
+    after: int
+    appointment_id: int | None
+    hold_id: int | None
+    visitor: str | None
+    lapses_at: datetime | None
+    visit_from: int
+    visit_to: int
+    visit_type_id: int
+
+
+Stretch = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What a process knows of one resource: of one version, within one window."""
+
+    version: int
+    window: Window
+    claimed: tuple[Claimed, ...]
+    absences: tuple[Stretch, ...]
+    closures: tuple[Stretch, ...]
+    lapses_at: datetime | None
+    occupancy: Occupancy
+    # The same for the smaller windows that pages ask for again and again.
+    slices: dict[Window, Occupancy] = field(default_factory=dict)
+
+    def good_for(self, version: int, window: Window, now: datetime) -> bool:
+        return (
+            self.version == version
+            and self.window.start <= window.start
+            and window.end <= self.window.end
+            and (self.lapses_at is None or now < self.lapses_at)
+        )
+
+    def within(self, window: Window, ignoring: Ignoring, names: Mapping[int, str]) -> Occupancy:
+        if ignoring and any(ignoring.hides(claimed) for claimed in self.claimed):
+            seen = [claimed for claimed in self.claimed if not ignoring.hides(claimed)]
+            return _occupancy(window, seen, self.absences, names)
+        if window not in self.slices:
+            if len(self.slices) > 8:
+                self.slices.clear()
+            self.slices[window] = self.occupancy.within(window)
+        return self.slices[window]
+
+
+@dataclass
+class Store:
+    """What one process keeps: resources by id, and open cells and grids by clinic version and window."""
+
+    resources: dict[int, Kept] = field(default_factory=dict)
+    hours: dict[tuple[int, Window], dict[int, tuple[int, int]]] = field(default_factory=dict)
+
+
+def _store() -> Store:
+    store: Store = current_app.extensions.setdefault("booking_availability", Store())
+    return store
+
+
+def shared_versions(session: Session) -> tuple[Clinic, dict[int, int]]:
+    """The clinic, and the versions of all practitioners, rooms and devices: one statement."""
+    rows = session.execute(
+        union_all(
+            select(literal(0).label("id"), ClinicRow.version),
+            select(Resource.id, Resource.version).where(Resource.kind != ResourceKind.PATIENT),
+        )
+    )
+    versions = {resource_id: version for resource_id, version in rows}
+    return at_version(session, versions.pop(0, None)), versions
+
+
+def open_window(clinic: Clinic, now: datetime) -> Window:
+    """Everything that patients can be offered: from this week's Sunday, for weekly limits, to past the horizon."""
+    today = clinic.times.local_date(now)
+    return window_for(clinic, week_start(today), today + timedelta(days=clinic.horizon_days + 7))
+
+
+def situation(
+    session: Session,
+    question: Question,
+    window: Window,
+    now: datetime,
+    versions: Mapping[int, int],
+    *,
+    ignoring: Ignoring = NOTHING_IGNORED,
+    patient_id: int | None = None,
+    keep: bool,
+) -> engine.Situation:
+    """Everything that decides where the visit can begin, within the window.
+
+    `keep` only in a read-only transaction: what is read then stays with the process.
+    """
+    clinic = question.clinic
+    people, rooms, devices = question.practitioners, question.rooms, question.devices
+    ids = [thing.id for thing in (*people, *rooms, *devices)]
+    known = _known(session, clinic, ids, window, now, versions, keep)
+    names = clinic.visit_type_names
+    occupancies = {resource_id: entry.within(window, ignoring, names) for resource_id, entry in known.items()}
+    hours = _hours(clinic, window, now)
+    return engine.Situation(
+        window=window,
+        days=days_of(window, clinic.zone),
+        practitioners=tuple(
+            engine.Practitioner(
+                id=person.id,
+                slug=person.slug,
+                name=person.name,
+                open=hours[person.id][0],
+                grid=hours[person.id][1],
+                shape=person.offerings[question.visit_type.slug].shape,
+                occupancy=occupancies[person.id],
+                room_order=person.room_order,
+                at_once=person.at_once,
+            )
+            for person in people
+        ),
+        rooms=tuple(engine.Thing(room.id, room.kind, room.name, occupancies[room.id]) for room in rooms),
+        devices=tuple(engine.Thing(one.id, one.kind, one.name, occupancies[one.id]) for one in devices),
+        rules=question.rules,
+        circumstances=Circumstances(
+            zone=clinic.zone,
+            now=now,
+            notice=question.visit_type.notice,
+            horizon_days=clinic.horizon_days,
+            visit_type=question.visit_type.slug,
+            limits=clinic.limits,
+        ),
+        closed=_ones(window, known[people[0].id].closures) if people else 0,
+        patient=_patient(session, clinic, patient_id, window, now, ignoring),
+    )
+
+
+def locked(
+    session: Session,
+    question: Question,
+    starts_at: datetime,
+    now: datetime,
+    *,
+    ignoring: Ignoring = NOTHING_IGNORED,
+    patient_id: int | None = None,
+    also: Iterable[int] = (),
+) -> engine.Offers:
+    """The offers around one start, computed under the lock of everything that they may take.
+
+    Drops lapsed holds that lie there. `also`: further resources to lock, such as those that a moved visit leaves.
+    """
+    wanted = [thing.id for thing in (*question.practitioners, *question.rooms, *question.devices)]
+    if patient_id is not None:
+        wanted.append(patient_id)
+    versions = claims.lock(session, {*wanted, *also})
+    on = question.clinic.times.local_date(starts_at)
+    window = window_for(question.clinic, on, on)
+    claims.drop_lapsed_holds(session, wanted, window, now)
+    return engine.find(
+        situation(session, question, window, now, versions, ignoring=ignoring, patient_id=patient_id, keep=False)
+    )
+
+
+def refusal_at(found: engine.Offers, cell: int) -> Refusal:
+    """Why a start isn't among the offers, for whoever wanted it."""
+    asked, facts = found.situation, found.situation.circumstances
+    bit = asked.window.bit(cell)
+    for person in asked.practitioners:
+        if not bit & HORIZON.permitted(asked, person):
+            return BeyondHorizon(last_day=facts.last_day.isoformat())
+        if not bit & NOTICE.permitted(asked, person):
+            return TooSoon(earliest=iso_utc(facts.not_before))
+    return SlotTaken()
+
+
+def window_for(clinic: Clinic, first: date, last: date) -> Window:
+    """The window in which starts on these local days are decided: with a margin, since visits and buffers may reach
+    past midnight, and in whole weeks if weekly limits have to be counted.
+    """
+    if any(limit.per == "week" for limit in clinic.limits):
+        first, last = week_start(first), week_start(last) + timedelta(days=6)
+    days = window_of(first, last, clinic.zone)
+    return Window(days.start - _MARGIN, days.length + 2 * _MARGIN)
+
+
+# Rows
+
+
+def _claimed(resource_ids: Iterable[int], window: Window) -> Select[tuple[int, ...]]:
+    return (
+        select(
+            Claim.resource_id,
+            Claim.from_cell,
+            Claim.to_cell,
+            Claim.before,
+            Claim.after,
+            Claim.appointment_id,
+            Claim.hold_id,
+            Hold.visitor,
+            Hold.lapses_at,
+            func.coalesce(Appointment.from_cell, Hold.from_cell),
+            func.coalesce(Appointment.to_cell, Hold.to_cell),
+            func.coalesce(Appointment.visit_type_id, Hold.visit_type_id),
+        )
+        .outerjoin(Appointment, Appointment.id == Claim.appointment_id)
+        .outerjoin(Hold, Hold.id == Claim.hold_id)
+        .where(
+            Claim.resource_id.in_(sorted(resource_ids)),
+            Claim.to_cell > window.start,
+            Claim.from_cell < window.end,
+            Claim.absence_id.is_(None),
+        )
+    )
+
+
+def _absent(window: Window) -> Select[tuple[int | None, int, int]]:
+    return select(Absence.resource_id, Absence.from_cell, Absence.to_cell).where(
+        Absence.to_cell > window.start, Absence.from_cell < window.end
+    )
+
+
+def _known(
+    session: Session,
+    clinic: Clinic,
+    ids: list[int],
+    window: Window,
+    now: datetime,
+    versions: Mapping[int, int],
+    keep: bool,
+) -> dict[int, Kept]:
+    """What is kept where it is still good, what the database says where it isn't: two statements at the most."""
+    kept = _store().resources
+    stale = [one for one in ids if not (one in kept and kept[one].good_for(versions[one], window, now))]
+    fresh: dict[int, Kept] = {}
+    if stale:
+        whole = open_window(clinic, now)
+        inside = whole.start <= window.start and window.end <= whole.end
+        fresh = _read(session, clinic, stale, whole if keep and inside else window, now, versions)
+        if keep:
+            kept.update(fresh)
+    return {one: fresh[one] if one in fresh else kept[one] for one in ids}
+
+
+def _read(
+    session: Session, clinic: Clinic, ids: list[int], window: Window, now: datetime, versions: Mapping[int, int]
+) -> dict[int, Kept]:
+    claimed: dict[int, list[Claimed]] = {one: [] for one in ids}
+    for resource_id, *rest in session.execute(_claimed(ids, window)):
+        claim = Claimed(*rest)
+        if claim.lapses_at is None or claim.lapses_at > now:
+            claimed[resource_id].append(claim)
+    absences: dict[int | None, list[Stretch]] = {}
+    for resource_id, from_cell, to_cell in session.execute(_absent(window)):
+        absences.setdefault(resource_id, []).append((from_cell, to_cell))
+    return {
+        one: Kept(
+            version=versions[one],
+            window=window,
+            claimed=tuple(claimed[one]),
+            absences=tuple(absences.get(one, ())),
+            closures=tuple(absences.get(None, ())),
+            lapses_at=min((claim.lapses_at for claim in claimed[one] if claim.lapses_at), default=None),
+            occupancy=_occupancy(window, claimed[one], absences.get(one, ()), clinic.visit_type_names),
+        )
+        for one in ids
+    }
+
+
+def _patient(
+    session: Session,
+    clinic: Clinic,
+    patient_id: int | None,
+    window: Window,
+    now: datetime,
+    ignoring: Ignoring,
+) -> Occupancy | None:
+    """What the patient has already. Never kept: only bookings ask, and each for another patient."""
+    if patient_id is None:
+        return None
+    entry = _read(session, clinic, [patient_id], window, now, {patient_id: 0})[patient_id]
+    return entry.within(window, ignoring, clinic.visit_type_names)
+
+
+def _occupancy(
+    window: Window, claimed: Iterable[Claimed], absences: Iterable[Stretch], names: Mapping[int, str]
+) -> Occupancy:
+    claimed = list(claimed)
+    visits = {
+        (claim.appointment_id, claim.hold_id): Visit(claim.visit_from, claim.visit_to, names.get(claim.visit_type_id, ""))
+        for claim in claimed
+    }
+    return Occupancy.of(
+        window,
+        taken=[Taken(claim.from_cell, claim.to_cell, claim.before, claim.after) for claim in claimed],
+        absences=absences,
+        visits=visits.values(),
+    )
+
+
+def _hours(clinic: Clinic, window: Window, now: datetime) -> dict[int, tuple[int, int]]:
+    """For each practitioner the open cells and the grid of starts, kept for one clinic version."""
+    kept = _store().hours
+    found = kept.get((clinic.version, window))
+    if found is not None:
+        return found
+    whole = open_window(clinic, now)
+    if window != whole and whole.start <= window.start and window.end <= whole.end:
+        later = window.start - whole.start
+        found = {
+            one: (open_cells >> later & window.full, starts >> later & window.full)
+            for one, (open_cells, starts) in _hours(clinic, whole, now).items()
+        }
+    else:
+        clinic_open = open_timeline(window, clinic.zone, clinic.hours, clinic.dated_hours)
+        found = {}
+        for person in clinic.practitioners.values():
+            open_cells = clinic_open & open_timeline(window, clinic.zone, person.hours, person.dated_hours)
+            found[person.id] = (open_cells, grid(open_cells, clinic.step_cells))
+    if len(kept) > 64:
+        kept.clear()
+    kept[clinic.version, window] = found
+    return found
+
+
+def _ones(window: Window, parts: Iterable[Stretch]) -> int:
+    ones = 0
+    for from_cell, to_cell in parts:
+        ones |= window.stretch(from_cell, to_cell)
+    return ones

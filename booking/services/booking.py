@@ -1,0 +1,168 @@
+"""Booking a visit: the whole story in order.
+
+We book by membership. The page shows what the engine offers; here the same offers are computed again under the lock,
+and the chosen start is looked up among them. There is no second validator that could disagree with the first.
+"""
+
+from dataclasses import asdict, dataclass
+from datetime import datetime
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from booking import clock
+from booking.errors import ContactCannotBeReached, Refusal, SlotTaken, TooManyVisits
+from booking.formatting import iso_utc
+from booking.models import Actor, Appointment, BookableBy, Payment, Reminders, TextConsent
+from booking.scheduling.offers import assign
+from booking.scheduling.status import LIVE
+from booking.scheduling.timeline import cell_at, cell_from
+from booking.services import claims, history, holds, links, notices, patients
+from booking.services.availability import Ignoring, locked, refusal_at
+from booking.services.clinic import Clinic, the_clinic
+from booking.services.idempotency import Answer, Key, once
+from booking.services.question import Question
+from booking.services.search import alternatives
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What somebody wants to book, checked for form by whoever made it. Names are slugs; `practitioner` None is anyone.
+
+    `visitor` is the mark of the visitor whose hold may be used up.
+    """
+
+    visit_type: str
+    practitioner: str | None
+    starts_at: datetime
+    first_name: str
+    last_name: str
+    email: str | None
+    phone: str | None
+    reminders: Reminders
+    text_consent: bool = False
+    payment: Payment | None = None
+    note: str = ""
+    policy_version: str = ""
+    audience: BookableBy = BookableBy.PATIENTS
+    visitor: str | None = None
+
+
+@dataclass(frozen=True)
+class Booked:
+    """The visit that was booked, and the number of the link that opens it."""
+
+    reference: str
+    link_number: int
+
+    @property
+    def token(self) -> str:
+        return links.token(self.reference, self.link_number)
+
+
+def book(wish: Wish, *, actor: str, key: str) -> Booked:
+    """Books a visit, once per key, and queues the confirmation and the reminders.
+
+    Raises SlotTaken with the nearest alternatives, TooSoon, BeyondHorizon, NotOffered, TooManyVisits,
+    ContactCannotBeReached, or KeyReused; NotFound for a visit type or practitioner that doesn't exist.
+    """
+    content = asdict(wish)
+    # Whose hold it was is no part of what was asked for: the same form may come back in another session.
+    del content["visitor"]
+
+    def with_alternatives(refusal: Refusal) -> Refusal:
+        if isinstance(refusal, SlotTaken):
+            refusal.facts["alternatives"] = alternatives(
+                wish.visit_type, wish.practitioner, wish.starts_at, wish.audience
+            )
+        return refusal
+
+    answer = once(Key.of(actor, key, content), lambda session: _book(session, wish), on_refusal=with_alternatives)
+    return Booked(**answer)
+
+
+def _book(session: Session, wish: Wish) -> Answer:
+    now = clock.now()
+    clinic = the_clinic(session)
+    question = Question.of(clinic, wish.visit_type, wish.practitioner, wish.audience)
+    _refuse_unreachable(wish)
+    patients.lock_contacts(session, wish.email, wish.phone)
+    _refuse_too_many(session, clinic, wish, now)
+
+    patient_id = patients.known(session, wish.first_name, wish.last_name, wish.email, wish.phone)
+    offers = locked(
+        session, question, wish.starts_at, now, ignoring=Ignoring(visitor=wish.visitor), patient_id=patient_id
+    )
+    start = cell_at(wish.starts_at)
+    offer = offers.at(start)
+    if offer is None:
+        raise refusal_at(offers, start)
+
+    visit = assign(offers.situation, offer.practitioner_id, start)
+    if patient_id is None:
+        patient_id = patients.new(session, wish.first_name, wish.last_name, wish.email, wish.phone).id
+    appointment = Appointment(
+        reference=links.new_reference(),
+        patient_id=patient_id,
+        practitioner_id=offer.practitioner_id,
+        visit_type_id=question.visit_type.id,
+        room_id=visit.room,
+        from_cell=visit.from_cell,
+        to_cell=visit.to_cell,
+        first_name=wish.first_name,
+        last_name=wish.last_name,
+        email=wish.email,
+        phone=wish.phone,
+        reminders=wish.reminders,
+        payment=wish.payment,
+        note=wish.note,
+        policy_version=wish.policy_version,
+        booked_at=now,
+        changed_at=now,
+    )
+    session.add(appointment)
+    session.flush()
+    claims.drop_holds(session, holds.of_visitor(session, wish.visitor))
+    claims.take(session, [*visit.uses, visit.patient_use(patient_id)], appointment_id=appointment.id)
+    claims.bump(session, [use.resource_id for use in visit.uses] + [patient_id])
+    if wish.text_consent and wish.phone:
+        _keep_consent(session, clinic, wish, patient_id, now)
+    history.note(session, appointment, "booked", Actor.PATIENT, starts_at=iso_utc(appointment.starts_at))
+    notices.booked(session, clinic, appointment, now)
+    return {"reference": appointment.reference, "link_number": appointment.link_number}
+
+
+def _refuse_unreachable(wish: Wish) -> None:
+    if not wish.email and not wish.phone:
+        raise ContactCannotBeReached(field="email")
+    if wish.reminders in (Reminders.EMAIL, Reminders.BOTH) and not wish.email:
+        raise ContactCannotBeReached(field="email")
+    if wish.reminders in (Reminders.TEXT, Reminders.BOTH, Reminders.CALL) and not wish.phone:
+        raise ContactCannotBeReached(field="phone")
+    if wish.reminders in (Reminders.TEXT, Reminders.BOTH) and not wish.text_consent:
+        raise ContactCannotBeReached(field="text_consent")
+
+
+def _refuse_too_many(session: Session, clinic: Clinic, wish: Wish, now: datetime) -> None:
+    """So many upcoming visits at the most for one e-mail address or phone number, without staff."""
+    contacts = [Appointment.email == wish.email] * bool(wish.email) + [Appointment.phone == wish.phone] * bool(wish.phone)
+    for same_contact in contacts:
+        upcoming = session.scalar(
+            select(func.count())
+            .select_from(Appointment)
+            .where(same_contact, Appointment.to_cell > cell_from(now), Appointment.status.in_(LIVE))
+        )
+        if upcoming is not None and upcoming >= clinic.visits_without_staff:
+            raise TooManyVisits(limit=clinic.visits_without_staff, phone=clinic.phone)
+
+
+def _keep_consent(session: Session, clinic: Clinic, wish: Wish, patient_id: int, now: datetime) -> None:
+    session.add(
+        TextConsent(
+            patient_id=patient_id,
+            phone=wish.phone,
+            wording=clinic.text_consent,
+            wording_version=clinic.text_consent_version,
+            given_at=now,
+        )
+    )

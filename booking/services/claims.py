@@ -1,0 +1,163 @@
+"""How resources are locked, taken and given back.
+
+These are parts of use cases: they receive the session of an open transaction and never commit. Whoever takes cells
+locks the resources first, once, in sorted order; whoever only gives cells back needs no lock, but still bumps the
+versions, which waits for whoever holds one.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy import ColumnElement, delete, insert, select, update
+from sqlalchemy.orm import Session
+
+from booking.models import Absence, Claim, Hold, Resource, ResourceKind
+from booking.scheduling.offers import Use
+from booking.scheduling.timeline import Window, stretches
+
+
+class Stretch(NamedTuple):
+    """Some cells of one resource."""
+
+    resource_id: int
+    from_cell: int
+    to_cell: int
+
+
+def lock(session: Session, resource_ids: Iterable[int]) -> dict[int, int]:
+    """Locks these resources until the transaction ends and returns their versions as they are now.
+
+    PostgreSQL locks the rows, in the order of their ids, so that two transactions never wait for each other. On
+    SQLite the transaction has the only write lock already.
+    """
+    rows = session.execute(
+        select(Resource.id, Resource.version)
+        .where(Resource.id.in_(sorted(set(resource_ids))))
+        .order_by(Resource.id)
+        .with_for_update(of=Resource)
+    )
+    return {resource_id: version for resource_id, version in rows}
+
+
+def bump(session: Session, resource_ids: Iterable[int]) -> None:
+    """Tells every process that what it has kept about these resources is out of date."""
+    session.execute(
+        update(Resource)
+        .where(Resource.id.in_(sorted(set(resource_ids))))
+        .values(version=Resource.version + 1)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def take(
+    session: Session, uses: Sequence[Use], *, appointment_id: int | None = None, hold_id: int | None = None
+) -> None:
+    """Claims the cells of `uses` for one appointment or hold. The database refuses an overlap (SlotTaken)."""
+    session.execute(
+        insert(Claim),
+        [
+            {
+                "resource_id": use.resource_id,
+                "from_cell": use.from_cell,
+                "to_cell": use.to_cell,
+                "before": use.before,
+                "after": use.after,
+                "appointment_id": appointment_id,
+                "hold_id": hold_id,
+            }
+            for use in uses
+        ],
+    )
+
+
+def give_back(session: Session, *, appointment_id: int) -> None:
+    """Frees the cells of an appointment; time off and closures that waited for them take them at once."""
+    _free(session, Claim.appointment_id == appointment_id)
+
+
+def drop_holds(session: Session, hold_ids: Iterable[int]) -> None:
+    """Ends these holds and frees what they held, for absences that were entered meanwhile as well."""
+    ids = list(hold_ids)
+    if ids:
+        _free(session, Claim.hold_id.in_(ids))
+        session.execute(delete(Hold).where(Hold.id.in_(ids)))
+
+
+def _free(session: Session, which: ColumnElement[bool]) -> None:
+    freed = [
+        Stretch(*row)
+        for row in session.execute(select(Claim.resource_id, Claim.from_cell, Claim.to_cell).where(which))
+    ]
+    session.execute(delete(Claim).where(which).execution_options(synchronize_session=False))
+    fill_absences(session, freed)
+    bump(session, {stretch.resource_id for stretch in freed})
+
+
+def drop_lapsed_holds(session: Session, resource_ids: Iterable[int], window: Window, now: datetime) -> None:
+    """Clears lapsed holds that lie on these resources within the window: part of wanting their cells."""
+    lapsed = session.scalars(
+        select(Claim.hold_id)
+        .join(Hold, Hold.id == Claim.hold_id)
+        .where(
+            Claim.resource_id.in_(sorted(set(resource_ids))),
+            Claim.to_cell > window.start,
+            Claim.from_cell < window.end,
+            Hold.lapses_at <= now,
+        )
+    ).all()
+    drop_holds(session, {hold_id for hold_id in lapsed if hold_id is not None})
+
+
+def fill_absences(session: Session, freed: Sequence[Stretch]) -> None:
+    """Lets the absences of these resources claim whatever is free in the stretches and lies inside them."""
+    if not freed:
+        return
+    absences = session.scalars(
+        select(Absence)
+        .where(
+            Absence.to_cell > min(stretch.from_cell for stretch in freed),
+            Absence.from_cell < max(stretch.to_cell for stretch in freed),
+        )
+        .order_by(Absence.id)
+    ).all()
+    if not absences:
+        return
+    kinds = {
+        resource_id: kind
+        for resource_id, kind in session.execute(
+            select(Resource.id, Resource.kind).where(Resource.id.in_({stretch.resource_id for stretch in freed}))
+        )
+    }
+    for stretch in freed:
+        for absence in absences:
+            closure = absence.resource_id is None and kinds[stretch.resource_id] is ResourceKind.PRACTITIONER
+            if closure or absence.resource_id == stretch.resource_id:
+                _fill(session, absence, stretch)
+
+
+def _fill(session: Session, absence: Absence, stretch: Stretch) -> None:
+    from_cell, to_cell = max(stretch.from_cell, absence.from_cell), min(stretch.to_cell, absence.to_cell)
+    if from_cell >= to_cell:
+        return
+    window = Window(from_cell, to_cell - from_cell)
+    free = window.full
+    for claimed_from, claimed_to in session.execute(
+        select(Claim.from_cell, Claim.to_cell).where(
+            Claim.resource_id == stretch.resource_id, Claim.to_cell > from_cell, Claim.from_cell < to_cell
+        )
+    ):
+        free &= ~window.stretch(claimed_from, claimed_to)
+    filled = [
+        {
+            "resource_id": stretch.resource_id,
+            "from_cell": window.start + first,
+            "to_cell": window.start + last,
+            "before": 0,
+            "after": 0,
+            "absence_id": absence.id,
+        }
+        for first, last in stretches(free)
+    ]
+    if filled:
+        session.execute(insert(Claim), filled)

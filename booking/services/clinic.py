@@ -1,0 +1,379 @@
+"""The clinic as pages and use cases see it: one frozen snapshot, read whole and kept while its version stands.
+
+The rows are few and change seldom, so a process reads them once and then asks for the version only. The snapshot is
+the bridge between rows and the pure core: it has the zone, the rules, and each practitioner's shape of each visit.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import time, timedelta
+from functools import cached_property
+from zoneinfo import ZoneInfo
+
+from babel import Locale
+from flask import current_app
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from booking.errors import ClinicNotReady, NotFound
+from booking.formatting import Times
+from booking.models import (
+    BookableBy,
+    Clinic as ClinicRow,
+    DatedWorkingHours,
+    Device,
+    Modality as ModalityRow,
+    Offering as OfferingRow,
+    Practitioner as PractitionerRow,
+    PriceShown,
+    Room as RoomRow,
+    VisitKind,
+    VisitType as VisitTypeRow,
+    WorkingHours,
+)
+from booking.scheduling.hours import DatedHours, Hours
+from booking.scheduling.rules import Limit
+from booking.scheduling.timeline import CELL_MINUTES
+from booking.scheduling.visit import Pad, Phase, Shape
+
+
+@dataclass(frozen=True)
+class Modality:
+    id: int
+    slug: str
+    name: str
+    summary: str
+    symbol: str
+
+
+@dataclass(frozen=True)
+class PhaseOf:
+    """A phase as people speak of it; the engine has its own."""
+
+    name: str
+    minutes: int
+    practitioner: bool
+    room: bool
+    device_kinds: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class VisitType:
+    id: int
+    slug: str
+    name: str
+    modality: Modality
+    kind: VisitKind
+    summary: str
+    on_request: bool
+    price_cents: int | None
+    price_shown: PriceShown
+    bring: str
+    arrive_early_minutes: int
+    tell_us: str
+    phases: tuple[PhaseOf, ...]
+    room_kinds: tuple[str, ...]
+    pause: Pad
+    turnover: Pad
+    buffers_within_hours: bool
+    notice: timedelta
+    cut_off: timedelta
+    reminder_days: tuple[int, ...]
+
+    @property
+    def minutes(self) -> int:
+        return sum(phase.minutes for phase in self.phases)
+
+    def shape(self, minutes: tuple[int, ...] | None = None) -> Shape:
+        """What the engine needs to know, with a practitioner's own minutes per phase where they differ."""
+        return Shape(
+            phases=tuple(
+                Phase(
+                    cells=(own or phase.minutes) // CELL_MINUTES,
+                    practitioner=phase.practitioner,
+                    room=phase.room,
+                    devices=frozenset(phase.device_kinds),
+                )
+                for phase, own in zip(self.phases, minutes or (None,) * len(self.phases), strict=True)
+            ),
+            room_kinds=self.room_kinds,
+            pause=self.pause,
+            turnover=self.turnover,
+            buffers_within_hours=self.buffers_within_hours,
+        )
+
+
+@dataclass(frozen=True)
+class Offering:
+    """That a practitioner offers a visit type, and how."""
+
+    visit_type: str
+    bookable_by: BookableBy
+    takes_new: bool
+    shape: Shape
+
+    @property
+    def minutes(self) -> int:
+        return self.shape.length * CELL_MINUTES
+
+
+@dataclass(frozen=True)
+class Practitioner:
+    id: int
+    slug: str
+    name: str
+    credentials: str
+    profile: str
+    room_order: tuple[int, ...]
+    at_once: int
+    hours: tuple[Hours, ...]
+    dated_hours: tuple[DatedHours, ...]
+    offerings: Mapping[str, Offering]
+
+
+@dataclass(frozen=True)
+class Thing:
+    """A room or a device."""
+
+    id: int
+    slug: str
+    name: str
+    kind: str
+
+
+@dataclass(frozen=True)
+class TextRules:
+    """When and how often the clinic itself may begin a text."""
+
+    starts: time
+    ends: time
+    a_day: int
+    a_week: int
+
+
+@dataclass(frozen=True)
+class Clinic:
+    """Everything about the clinic that changes by its file only. Of one version, for one process."""
+
+    version: int
+    name: str
+    message_name: str
+    zone: ZoneInfo
+    address: tuple[str, ...]
+    arrival: str
+    phone: str
+    phone_hours: str
+    mailbox: str
+    welcome: str
+    privacy: str
+    policies: str
+    cancellation: str
+    policy_version: str
+    text_consent: str
+    text_consent_version: str
+    step_cells: int
+    horizon_days: int
+    visits_without_staff: int
+    limits: tuple[Limit, ...]
+    text_rules: TextRules
+    hours: tuple[Hours, ...]
+    dated_hours: tuple[DatedHours, ...]
+    modalities: tuple[Modality, ...]
+    visit_types: Mapping[str, VisitType]
+    practitioners: Mapping[str, Practitioner]
+    rooms: tuple[Thing, ...]
+    devices: tuple[Thing, ...]
+    locale: Locale
+
+    @cached_property
+    def times(self) -> Times:
+        return Times(self.zone, self.locale)
+
+    @cached_property
+    def practitioner_by_id(self) -> Mapping[int, Practitioner]:
+        return {person.id: person for person in self.practitioners.values()}
+
+    @cached_property
+    def visit_type_by_id(self) -> Mapping[int, VisitType]:
+        return {visit_type.id: visit_type for visit_type in self.visit_types.values()}
+
+    @cached_property
+    def visit_type_names(self) -> Mapping[int, str]:
+        """Slugs of visit types by their ids."""
+        return {visit_type.id: visit_type.slug for visit_type in self.visit_types.values()}
+
+    def visit_type(self, slug: str) -> VisitType:
+        """Raises NotFound."""
+        try:
+            return self.visit_types[slug]
+        except KeyError:
+            raise NotFound from None
+
+    def practitioner(self, slug: str) -> Practitioner:
+        """Raises NotFound."""
+        try:
+            return self.practitioners[slug]
+        except KeyError:
+            raise NotFound from None
+
+    def offering_of(self, practitioner: Practitioner, visit_type: VisitType) -> Offering | None:
+        return practitioner.offerings.get(visit_type.slug)
+
+    def who_offers(self, visit_type: VisitType, audience: BookableBy) -> tuple[Practitioner, ...]:
+        """Those with whom this audience may book it, by name. Staff may book all, links what patients may, and more."""
+        open_to = {
+            BookableBy.PATIENTS: (BookableBy.PATIENTS,),
+            BookableBy.LINK: (BookableBy.PATIENTS, BookableBy.LINK),
+            BookableBy.STAFF: tuple(BookableBy),
+        }[audience]
+        return tuple(
+            person
+            for person in self.practitioners.values()
+            if (offering := person.offerings.get(visit_type.slug)) and offering.bookable_by in open_to
+        )
+
+
+def the_clinic(session: Session) -> Clinic:
+    """The clinic as it is now. Raises ClinicNotReady when none has been set up."""
+    return at_version(session, session.scalar(select(ClinicRow.version)))
+
+
+def at_version(session: Session, version: int | None) -> Clinic:
+    """The snapshot of this version, which the caller has just read."""
+    if version is None:
+        raise ClinicNotReady
+    kept: Clinic | None = current_app.extensions.get("booking_clinic")
+    if kept is None or kept.version != version:
+        kept = _read(session)
+        if kept.version == version:
+            current_app.extensions["booking_clinic"] = kept
+    return kept
+
+
+def _read(session: Session) -> Clinic:
+    row = session.scalars(select(ClinicRow).execution_options(populate_existing=True)).one()
+    modalities = {
+        found.id: Modality(found.id, found.slug, found.name, found.summary, found.symbol)
+        for found in session.scalars(select(ModalityRow).where(ModalityRow.active).order_by(ModalityRow.position))
+    }
+    visit_types = {
+        found.slug: _visit_type(found, modalities[found.modality_id], row)
+        for found in session.scalars(
+            select(VisitTypeRow).where(VisitTypeRow.active).order_by(VisitTypeRow.position)
+        )
+    }
+    rooms = {
+        found.slug: Thing(found.id, found.slug, found.name, found.room_kind)
+        for found in session.scalars(select(RoomRow).where(RoomRow.active).order_by(RoomRow.name))
+    }
+    devices = tuple(
+        Thing(found.id, found.slug, found.name, found.device_kind)
+        for found in session.scalars(select(Device).where(Device.active).order_by(Device.name))
+    )
+    people = session.scalars(
+        select(PractitionerRow).where(PractitionerRow.active).order_by(PractitionerRow.name)
+    ).all()
+    weekly = session.scalars(select(WorkingHours).order_by(WorkingHours.weekday, WorkingHours.opens)).all()
+    dated = session.scalars(select(DatedWorkingHours).order_by(DatedWorkingHours.on, DatedWorkingHours.opens)).all()
+    offerings = session.scalars(select(OfferingRow)).all()
+    by_id = {visit_type.id: visit_type for visit_type in visit_types.values()}
+
+    def practitioner(person: PractitionerRow) -> Practitioner:
+        mine = [offering for offering in offerings if offering.practitioner_id == person.id]
+        return Practitioner(
+            id=person.id,
+            slug=person.slug,
+            name=person.name,
+            credentials=person.credentials,
+            profile=person.profile,
+            room_order=tuple(rooms[slug].id for slug in person.room_order if slug in rooms),
+            at_once=person.at_once or row.at_once,
+            hours=tuple(Hours(h.weekday, h.opens, h.closes) for h in weekly if h.practitioner_id == person.id),
+            dated_hours=_dated([h for h in dated if h.practitioner_id == person.id]),
+            offerings={
+                by_id[offering.visit_type_id].slug: _offering(offering, by_id[offering.visit_type_id])
+                for offering in mine
+                if offering.visit_type_id in by_id
+            },
+        )
+
+    return Clinic(
+        version=row.version,
+        name=row.name,
+        message_name=row.message_name,
+        zone=ZoneInfo(row.zone),
+        address=tuple(row.address),
+        arrival=row.arrival,
+        phone=row.phone,
+        phone_hours=row.phone_hours,
+        mailbox=row.mailbox,
+        welcome=row.welcome,
+        privacy=row.privacy,
+        policies=row.policies,
+        cancellation=row.cancellation,
+        policy_version=row.policy_version,
+        text_consent=row.text_consent,
+        text_consent_version=row.text_consent_version,
+        step_cells=row.step_minutes // CELL_MINUTES,
+        horizon_days=row.horizon_days,
+        visits_without_staff=row.visits_without_staff,
+        limits=tuple(Limit(**limit) for limit in row.limits),
+        text_rules=TextRules(row.texts_from, row.texts_until, row.texts_a_day, row.texts_a_week),
+        hours=tuple(Hours(h.weekday, h.opens, h.closes) for h in row.hours),
+        dated_hours=_dated(row.dated_hours),
+        modalities=tuple(modalities.values()),
+        visit_types=visit_types,
+        practitioners={person.slug: practitioner(person) for person in people},
+        rooms=tuple(rooms.values()),
+        devices=devices,
+        locale=Locale.parse(current_app.config["BABEL_DEFAULT_LOCALE"]),
+    )
+
+
+def _visit_type(row: VisitTypeRow, modality: Modality, clinic: ClinicRow) -> VisitType:
+    notice = row.notice_minutes
+    if notice is None and row.kind is VisitKind.FIRST:
+        notice = clinic.first_visit_notice_minutes
+    return VisitType(
+        id=row.id,
+        slug=row.slug,
+        name=row.name,
+        modality=modality,
+        kind=row.kind,
+        summary=row.summary,
+        on_request=row.on_request,
+        price_cents=row.price_cents,
+        price_shown=row.price_shown,
+        bring=row.bring,
+        arrive_early_minutes=row.arrive_early_minutes,
+        tell_us=row.tell_us,
+        phases=tuple(
+            PhaseOf(phase.name, phase.minutes, phase.practitioner, phase.room, tuple(phase.device_kinds))
+            for phase in row.phases
+        ),
+        room_kinds=tuple(row.room_kinds),
+        pause=_pad(row.pause_before_minutes, row.pause_after_minutes),
+        turnover=_pad(row.turnover_before_minutes, row.turnover_after_minutes),
+        buffers_within_hours=row.buffers_within_hours,
+        notice=timedelta(minutes=clinic.notice_minutes if notice is None else notice),
+        cut_off=timedelta(minutes=clinic.cut_off_minutes if row.cut_off_minutes is None else row.cut_off_minutes),
+        reminder_days=tuple(clinic.reminder_days if row.reminder_days is None else row.reminder_days),
+    )
+
+
+def _offering(row: OfferingRow, visit_type: VisitType) -> Offering:
+    minutes = tuple(row.phase_minutes) if row.phase_minutes else None
+    return Offering(visit_type.slug, row.bookable_by, row.takes_new, visit_type.shape(minutes))
+
+
+def _pad(before_minutes: int, after_minutes: int) -> Pad:
+    return Pad(before_minutes // CELL_MINUTES, after_minutes // CELL_MINUTES)
+
+
+def _dated(rows: list) -> tuple[DatedHours, ...]:  # type: ignore[type-arg]
+    """Rows of one date together; a row without times says that the day is free of hours."""
+    days = dict.fromkeys(row.on for row in rows)
+    return tuple(
+        DatedHours(day, tuple((row.opens, row.closes) for row in rows if row.on == day and row.opens is not None))
+        for day in days
+    )

@@ -1,0 +1,413 @@
+"""The clinic's file: its form, and what is wrong with it.
+
+A file is read as a whole; every fault is named at once, with its line and the reason. `booking.services.clinic_rows`
+writes a definition into rows and reads it back.
+"""
+
+import re
+import tomllib
+from collections.abc import Iterable, Iterator
+from datetime import date, time
+from typing import Annotated, Any, Literal, Self
+from zoneinfo import ZoneInfo, available_timezones
+
+import phonenumbers
+from email_validator import EmailNotValidError, validate_email
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError, model_validator
+
+from booking.models import BookableBy, PriceShown, VisitKind
+
+Place = tuple[str | int, ...]
+
+WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+# Words that would tell everybody at home what a message is about.
+TELLTALE = re.compile(
+    r"acupunct|chiropract|massage|cupping|moxi|laser|needle|disc\b|pain|spine|l\.?\s?ac\b|d\.?c\.?\b", re.IGNORECASE
+)
+
+
+class FileFault(Exception):
+    """The file can't be used. `faults` are (line, reason), all of them."""
+
+    def __init__(self, faults: list[tuple[int, str]]) -> None:
+        self.faults = sorted(faults)
+        super().__init__("\n".join(f"line {line}: {reason}" if line else reason for line, reason in self.faults))
+
+
+def _stretch(words: Any) -> tuple[time, time]:
+    """As in "9:00-13:00"; 24:00 is the end of the day."""
+    if isinstance(words, tuple):
+        return words  # type: ignore[return-value]
+    found = re.fullmatch(r"\s*(\d{1,2}):(\d\d)\s*[-–]\s*(\d{1,2}):(\d\d)\s*", str(words))
+    if not found:
+        raise ValueError(f'"{words}" is no stretch of hours; write it as in "9:00-13:00"')
+    first, second, third, fourth = map(int, found.groups())
+    if second % 5 or fourth % 5:
+        raise ValueError(f'"{words}": hours begin and end on multiples of five minutes')
+    if first > 23 or second > 59 or fourth > 59 or third > 24 or (third == 24 and fourth):
+        raise ValueError(f'"{words}" names a time that no clock shows')
+    opens, closes = time(first, second), time(third % 24, fourth)
+    if closes != time(0) and closes <= opens:
+        raise ValueError(f'"{words}" ends before it begins; hours don\'t cross midnight')
+    if closes == time(0) and third != 24:
+        raise ValueError(f'"{words}": write 24:00 for the end of the day')
+    return opens, closes
+
+
+def _written(stretch: tuple[time, time]) -> str:
+    opens, closes = stretch
+    return f"{opens:%H:%M}-{'24:00' if closes == time(0) else f'{closes:%H:%M}'}"
+
+
+def _five(minutes: int) -> int:
+    if minutes % 5:
+        raise ValueError("minutes are multiples of five")
+    return minutes
+
+
+def _phone(words: Any) -> str:
+    try:
+        number = phonenumbers.parse(str(words), "US")
+    except phonenumbers.NumberParseException:
+        raise ValueError("that is no phone number") from None
+    if not phonenumbers.is_possible_number(number):
+        raise ValueError("that is no phone number")
+    return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
+
+
+def _address(words: Any) -> str:
+    try:
+        return validate_email(str(words), check_deliverability=False).normalized
+    except EmailNotValidError as fault:
+        raise ValueError(str(fault)) from None
+
+
+def _zone(words: Any) -> str:
+    if words not in available_timezones():
+        raise ValueError(f'"{words}" is no time zone; write it as in "America/Los_Angeles"')
+    return str(words)
+
+
+Name = Annotated[str, Field(min_length=1, max_length=120)]
+Slug = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=60)]
+Words = Annotated[str, Field(max_length=20_000)]
+Stretch = Annotated[tuple[time, time], BeforeValidator(_stretch), PlainSerializer(_written)]
+Minutes = Annotated[int, Field(ge=5, le=480), BeforeValidator(_five)]
+Buffer = Annotated[int, Field(ge=0, le=120), BeforeValidator(_five)]
+Phone = Annotated[str, BeforeValidator(_phone)]
+Mailbox = Annotated[str, BeforeValidator(_address)]
+Zone = Annotated[str, BeforeValidator(_zone)]
+Days = Annotated[list[Annotated[int, Field(ge=1, le=30)]], Field(max_length=5)]
+
+
+class Part(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Week(Part):
+    """Stretches of hours for each day of the week."""
+
+    monday: list[Stretch] = []
+    tuesday: list[Stretch] = []
+    wednesday: list[Stretch] = []
+    thursday: list[Stretch] = []
+    friday: list[Stretch] = []
+    saturday: list[Stretch] = []
+    sunday: list[Stretch] = []
+
+    @model_validator(mode="after")
+    def _apart(self) -> Self:
+        for day in WEEKDAYS:
+            _refuse_overlaps(getattr(self, day))
+        return self
+
+
+class DatedHours(Part):
+    """What replaces the weekly hours on one date; no stretches for a day off."""
+
+    on: date
+    hours: list[Stretch] = []
+
+    @model_validator(mode="after")
+    def _apart(self) -> Self:
+        _refuse_overlaps(self.hours)
+        return self
+
+
+class Away(Part):
+    """Days off, both included, or with `hours` one stretch of each of them."""
+
+    first: date
+    last: date
+    hours: Stretch | None = None
+    reason: Annotated[str, Field(max_length=200)] = ""
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.last < self.first:
+            raise ValueError("last lies before first")
+        return self
+
+
+class About(Part):
+    name: Name
+    message_name: Annotated[str, Field(min_length=1, max_length=40)]
+    zone: Zone
+    address: Annotated[list[Name], Field(min_length=1, max_length=4)]
+    arrival: Words = ""
+    phone: Phone
+    phone_hours: Name
+    mailbox: Mailbox
+    welcome: Words = ""
+
+
+class Policies(Part):
+    version: Annotated[str, Field(min_length=1, max_length=40)]
+    cancellation: Annotated[str, Field(min_length=1, max_length=2000)]
+    policies: Annotated[str, Field(min_length=1, max_length=20_000)]
+    privacy: Annotated[str, Field(min_length=1, max_length=50_000)]
+    text_consent: Annotated[str, Field(min_length=1, max_length=2000)]
+    text_consent_version: Annotated[str, Field(min_length=1, max_length=40)]
+
+
+class Limit(Part):
+    scope: Literal["practitioner", "patient"]
+    per: Literal["day", "week"]
+    visits: Annotated[int, Field(ge=1, le=500)]
+    visit_type: Slug | None = None
+    practitioner: Slug | None = None
+
+
+class Rules(Part):
+    step_minutes: Minutes = 15
+    notice_minutes: Annotated[int, Field(ge=0, le=60 * 24 * 30)] = 120
+    first_visit_notice_minutes: Annotated[int, Field(ge=0, le=60 * 24 * 30)] | None = None
+    horizon_days: Annotated[int, Field(ge=1, le=365)] = 90
+    cut_off_minutes: Annotated[int, Field(ge=0, le=60 * 24 * 14)] = 24 * 60
+    at_once: Annotated[int, Field(ge=1, le=10)] = 2
+    visits_without_staff: Annotated[int, Field(ge=1, le=100)] = 6
+    limits: list[Limit] = []
+    reminder_days: Days = [3, 1]
+    texts: Stretch = (time(9), time(19))
+    texts_a_day: Annotated[int, Field(ge=1, le=20)] = 1
+    texts_a_week: Annotated[int, Field(ge=1, le=50)] = 3
+
+
+class Modality(Part):
+    id: Slug
+    name: Name
+    summary: Words = ""
+    symbol: Annotated[str, Field(max_length=40)] = "care"
+
+
+class Phase(Part):
+    """`needs`: "practitioner", "room", or kinds of device."""
+
+    name: Annotated[str, Field(min_length=1, max_length=40)]
+    minutes: Minutes
+    needs: list[Annotated[str, Field(min_length=1, max_length=40)]] = ["practitioner", "room"]
+
+
+class VisitType(Part):
+    id: Slug
+    name: Name
+    modality: Slug
+    kind: VisitKind = VisitKind.EITHER
+    summary: Words = ""
+    on_request: bool = False
+    price_cents: Annotated[int, Field(ge=0, le=10_000_00)] | None = None
+    price_shown: PriceShown = PriceShown.HIDDEN
+    bring: Words = ""
+    arrive_early_minutes: Annotated[int, Field(ge=0, le=120)] = 0
+    tell_us: Words = ""
+    room_kinds: list[Annotated[str, Field(min_length=1, max_length=40)]] = []
+    pause_before_minutes: Buffer = 0
+    pause_after_minutes: Buffer = 0
+    turnover_before_minutes: Buffer = 0
+    turnover_after_minutes: Buffer = 0
+    buffers_within_hours: bool = False
+    notice_minutes: Annotated[int, Field(ge=0, le=60 * 24 * 30)] | None = None
+    cut_off_minutes: Annotated[int, Field(ge=0, le=60 * 24 * 14)] | None = None
+    reminder_days: Days | None = None
+    phases: Annotated[list[Phase], Field(min_length=1, max_length=10)]
+
+
+class Room(Part):
+    id: Slug
+    name: Name
+    kind: Annotated[str, Field(min_length=1, max_length=40)]
+
+
+class Offer(Part):
+    """A visit type that a practitioner offers: the visit type's id alone, or with how."""
+
+    visit_type: Slug
+    bookable_by: BookableBy = BookableBy.PATIENTS
+    takes_new: bool = True
+    phase_minutes: list[Minutes] | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _by_name_alone(cls, given: Any) -> Any:
+        return {"visit_type": given} if isinstance(given, str) else given
+
+
+class Practitioner(Part):
+    id: Slug
+    name: Name
+    credentials: Annotated[str, Field(max_length=120)] = ""
+    profile: Words = ""
+    rooms: list[Slug] = []
+    at_once: Annotated[int, Field(ge=1, le=10)] | None = None
+    hours: Week
+    dated_hours: list[DatedHours] = []
+    away: list[Away] = []
+    offers: list[Offer] = []
+
+
+class ClinicFile(Part):
+    clinic: About
+    policies: Policies
+    rules: Rules = Rules()
+    hours: Week
+    dated_hours: list[DatedHours] = []
+    closures: list[Away] = []
+    modalities: Annotated[list[Modality], Field(min_length=1)]
+    visit_types: Annotated[list[VisitType], Field(min_length=1)]
+    rooms: list[Room] = []
+    devices: list[Room] = []
+    practitioners: Annotated[list[Practitioner], Field(min_length=1)]
+
+    @property
+    def zone(self) -> ZoneInfo:
+        return ZoneInfo(self.clinic.zone)
+
+
+def parse(text: str) -> ClinicFile:
+    """The definition that a file contains. Raises FileFault with everything that is wrong."""
+    try:
+        given = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as fault:
+        found = re.search(r"line (\d+)", str(fault))
+        raise FileFault([(int(found[1]) if found else 0, f"this is not TOML: {fault}")]) from None
+    lines = _Lines(text)
+    try:
+        definition = ClinicFile.model_validate(given)
+    except ValidationError as fault:
+        raise FileFault(
+            [(lines.of(error["loc"]), f"{_path(error['loc'])}: {_plain(error['msg'])}") for error in fault.errors()]
+        ) from None
+    faults = [(lines.of(place), f"{_path(place)}: {reason}") for place, reason in _contradictions(definition)]
+    if faults:
+        raise FileFault(faults)
+    return definition
+
+
+def _contradictions(definition: ClinicFile) -> Iterator[tuple[Place, str]]:
+    """What each part alone can't know: names that nothing bears, and people and hours that don't fit together."""
+    for kind in ("modalities", "visit_types", "rooms", "devices", "practitioners"):
+        seen: set[str] = set()
+        for index, one in enumerate(getattr(definition, kind)):
+            if one.id in seen:
+                yield (kind, index, "id"), f'"{one.id}" is there twice'
+            seen.add(one.id)
+    modalities = {one.id for one in definition.modalities}
+    visit_types = {one.id: one for one in definition.visit_types}
+    rooms, room_kinds = {one.id for one in definition.rooms}, {one.kind for one in definition.rooms}
+    device_kinds = {one.kind for one in definition.devices}
+    people = {one.id for one in definition.practitioners}
+
+    for index, visit_type in enumerate(definition.visit_types):
+        at: Place = ("visit_types", index)
+        if visit_type.modality not in modalities:
+            yield (*at, "modality"), f'no modality is called "{visit_type.modality}"'
+        for kind in set(visit_type.room_kinds) - room_kinds:
+            yield (*at, "room_kinds"), f'no room is of the kind "{kind}"'
+        if not any("practitioner" in phase.needs for phase in visit_type.phases):
+            yield (*at, "phases"), "no phase needs the practitioner"
+        if any("room" in phase.needs for phase in visit_type.phases) and not visit_type.room_kinds:
+            yield (*at, "room_kinds"), "a phase needs a room, but no kind of room is named"
+        for number, phase in enumerate(visit_type.phases):
+            for kind in set(phase.needs) - {"practitioner", "room"} - device_kinds:
+                yield (*at, "phases", number, "needs"), f'no device is of the kind "{kind}"'
+        if visit_type.price_shown is not PriceShown.HIDDEN and visit_type.price_cents is None:
+            yield (*at, "price_shown"), "a price is to be shown, but none is given"
+    for index, person in enumerate(definition.practitioners):
+        at = ("practitioners", index)
+        for room in set(person.rooms) - rooms:
+            yield (*at, "rooms"), f'no room is called "{room}"'
+        offered: set[str] = set()
+        for number, offer in enumerate(person.offers):
+            found = visit_types.get(offer.visit_type)
+            if found is None:
+                yield (*at, "offers"), f'no visit type is called "{offer.visit_type}"'
+            elif offer.phase_minutes is not None and len(offer.phase_minutes) != len(found.phases):
+                yield (*at, "offers"), f'"{offer.visit_type}" has {len(found.phases)} phases, with minutes for each'
+            if offer.visit_type in offered:
+                yield (*at, "offers", number), f'"{offer.visit_type}" is there twice'
+            offered.add(offer.visit_type)
+        for day in WEEKDAYS:
+            for stretch in getattr(person.hours, day):
+                if not any(_inside(stretch, open_) for open_ in getattr(definition.hours, day)):
+                    yield (*at, "hours", day), f"{_written(stretch)} lies outside the clinic's own hours"
+    for index, limit in enumerate(definition.rules.limits):
+        if limit.visit_type and limit.visit_type not in visit_types:
+            yield ("rules", "limits", index), f'no visit type is called "{limit.visit_type}"'
+        if limit.practitioner and limit.practitioner not in people:
+            yield ("rules", "limits", index), f'no practitioner is called "{limit.practitioner}"'
+
+
+def _refuse_overlaps(stretches: Iterable[tuple[time, time]]) -> None:
+    ordered = sorted(stretches)
+    for (_, closes), (opens, _) in zip(ordered, ordered[1:], strict=False):
+        if closes == time(0) or opens < closes:
+            raise ValueError("two stretches of hours overlap")
+
+
+def _inside(inner: tuple[time, time], outer: tuple[time, time]) -> bool:
+    if inner[0] < outer[0]:
+        return False
+    return outer[1] == time(0) or (inner[1] != time(0) and inner[1] <= outer[1])
+
+
+def _path(place: Place) -> str:
+    return ".".join(f"{part + 1}" if isinstance(part, int) else part for part in place)
+
+
+def _plain(words: str) -> str:
+    return words.removeprefix("Value error, ").removeprefix("Input should be ")
+
+
+class _Lines:
+    """In which line of a TOML text something stands; where it stands nowhere, the line of what it belongs to."""
+
+    _TABLE = re.compile(r"\s*(\[\[?)\s*([\w.\-]+)\s*\]\]?")
+    _KEY = re.compile(r"\s*([\w\-]+(?:\.[\w\-]+)*)\s*=")
+
+    def __init__(self, text: str) -> None:
+        self._lines: dict[Place, int] = {}
+        counts: dict[Place, int] = {}
+        table: Place = ()
+        for number, line in enumerate(text.splitlines(), 1):
+            if found := self._TABLE.match(line):
+                table = self._resolved(tuple(found[2].split(".")), counts, new=found[1] == "[[")
+                self._lines.setdefault(table, number)
+            elif found := self._KEY.match(line):
+                self._lines.setdefault((*table, *found[1].split(".")), number)
+
+    @staticmethod
+    def _resolved(names: tuple[str, ...], counts: dict[Place, int], *, new: bool) -> Place:
+        """A table's whole place, with the index of each array of tables on the way."""
+        place: Place = ()
+        for depth, name in enumerate(names):
+            place = (*place, name)
+            if depth == len(names) - 1 and new:
+                counts[place] = counts.get(place, -1) + 1
+            if place in counts:
+                place = (*place, counts[place])
+        return place
+
+    def of(self, place: Place) -> int:
+        while place and place not in self._lines:
+            place = place[:-1]
+        return self._lines.get(place, 0)

@@ -1,0 +1,96 @@
+"""Holding a time while a patient types.
+
+A hold is claims that lapse after ten minutes. Nothing depends on a job having run: whoever wants the cells clears
+lapsed holds in the same transaction. A hold that lapsed costs nothing if the time is still free.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from booking import clock
+from booking.errors import TooManyHolds
+from booking.models import BookableBy, Hold
+from booking.scheduling.offers import assign
+from booking.scheduling.timeline import cell_at
+from booking.services import claims
+from booking.services.availability import Ignoring, locked, refusal_at
+from booking.services.clinic import the_clinic
+from booking.services.question import Question
+from booking.services.transaction import run
+
+LASTS = timedelta(minutes=10)
+OF_ONE_VISITOR = 2
+OF_ONE_NETWORK = 10
+
+
+@dataclass(frozen=True)
+class Held:
+    """The time that is held, and with whom."""
+
+    starts_at: datetime
+    practitioner: str
+
+
+def hold(
+    visit_type: str, practitioner: str | None, starts_at: datetime, *, visitor: str, network: str
+) -> Held:
+    """Keeps a time for this visitor for ten minutes; their third hold releases their oldest.
+
+    Raises SlotTaken, TooSoon or BeyondHorizon when the time isn't offered, TooManyHolds when the network address
+    holds ten, NotOffered or NotFound for what can't be booked.
+    """
+    return run(lambda session: _hold(session, visit_type, practitioner, starts_at, visitor, network))
+
+
+def of_visitor(session: Session, visitor: str | None) -> frozenset[int]:
+    """The ids of what this visitor holds."""
+    if visitor is None:
+        return frozenset()
+    return frozenset(session.scalars(select(Hold.id).where(Hold.visitor == visitor)))
+
+
+def _hold(
+    session: Session, visit_type: str, practitioner: str | None, starts_at: datetime, visitor: str, network: str
+) -> Held:
+    now = clock.now()
+    clinic = the_clinic(session)
+    question = Question.of(clinic, visit_type, practitioner, BookableBy.PATIENTS)
+    start = cell_at(starts_at)
+    own = session.scalars(select(Hold).where(Hold.visitor == visitor).order_by(Hold.made_at, Hold.id)).all()
+    offers = locked(session, question, starts_at, now, ignoring=Ignoring(visitor=visitor))
+    offer = offers.at(start)
+    if offer is None:
+        raise refusal_at(offers, start)
+    _refuse_too_many(session, network, now)
+
+    visit = assign(offers.situation, offer.practitioner_id, start)
+    # What overlaps gives way to the new one, as does the oldest of too many.
+    overlapping = {one.id for one in own if one.from_cell < visit.to_cell and visit.from_cell < one.to_cell}
+    others = [one.id for one in own if one.id not in overlapping]
+    claims.drop_holds(session, overlapping | set(others[: len(others) - OF_ONE_VISITOR + 1]))
+    made = Hold(
+        visitor=visitor,
+        network=network,
+        visit_type_id=question.visit_type.id,
+        practitioner_id=offer.practitioner_id,
+        from_cell=visit.from_cell,
+        to_cell=visit.to_cell,
+        made_at=now,
+        lapses_at=now + LASTS,
+    )
+    session.add(made)
+    session.flush()
+    claims.take(session, visit.uses, hold_id=made.id)
+    claims.bump(session, [use.resource_id for use in visit.uses])
+    return Held(starts_at, clinic.practitioner_by_id[offer.practitioner_id].slug)
+
+
+def _refuse_too_many(session: Session, network: str, now: datetime) -> None:
+    holding = session.scalars(
+        select(Hold.lapses_at).where(Hold.network == network, Hold.lapses_at > now).order_by(Hold.lapses_at)
+    ).all()
+    if len(holding) >= OF_ONE_NETWORK:
+        raise TooManyHolds(retry_after=int((holding[0] - now).total_seconds()) + 1)

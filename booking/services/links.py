@@ -1,0 +1,54 @@
+"""References and patients' links.
+
+A link carries an HMAC of the appointment's reference and link number under a key of the configuration. So a reminder
+that is written later can contain it, rows hold no secret, and raising the number revokes it.
+"""
+
+import hashlib
+import hmac
+import secrets
+from base64 import b32encode
+from datetime import datetime, timedelta
+
+from flask import current_app
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from booking.errors import NotFound
+from booking.models import Appointment
+
+LIFE_AFTER_VISIT = timedelta(days=30)
+# Without letters and digits that look alike, read aloud or written down.
+_ALPHABET = "23456789CDFGHJKMNPQRTVWXYZ"
+_TOKEN_BYTES = 20
+
+
+def new_reference(letters: int = 10) -> str:
+    """A random name for an appointment. It carries no order and is no secret."""
+    return "".join(secrets.choice(_ALPHABET) for _ in range(letters))
+
+
+def token(reference: str, link_number: int) -> str:
+    """The secret part of a link: 160 bits that only this installation can make."""
+    key = current_app.config["BOOKING"].link_key.encode()
+    mark = hmac.new(key, f"visit {reference} {link_number}".encode(), hashlib.sha256).digest()
+    return b32encode(mark[:_TOKEN_BYTES]).decode().lower()
+
+
+def address(reference: str, link_number: int) -> str:
+    """The whole link, as a message contains it."""
+    return f"{current_app.config['BOOKING'].base_url}/visit/{reference}/{token(reference, link_number)}"
+
+
+def appointment_by_link(session: Session, reference: str, given: str, now: datetime) -> Appointment:
+    """The appointment that this link opens.
+
+    Raises NotFound for one that doesn't exist, for a wrong or revoked token, and from 30 days after the visit on.
+    """
+    appointment = session.scalar(select(Appointment).where(Appointment.reference == reference))
+    # An unknown reference is compared as well, so that it takes the same time as a wrong token.
+    expected = token(reference, appointment.link_number if appointment else 0)
+    right = hmac.compare_digest(expected.encode(), given.encode("utf-8", "replace"))
+    if appointment is None or not right or now > appointment.ends_at + LIFE_AFTER_VISIT:
+        raise NotFound
+    return appointment

@@ -1,0 +1,158 @@
+"""What a change tells to whom: messages written in the transaction of the change.
+
+Nobody sends anything from here; the worker does (`booking.reminders`). These functions are parts of use cases: they
+receive the session and never commit. A change drops what is queued about the appointment and writes anew, under the
+appointment's sequence, so nothing stale is sent and nothing is sent twice.
+"""
+
+import secrets
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+from flask import current_app
+from sqlalchemy import insert, update
+from sqlalchemy.orm import Session
+
+from booking.formatting import iso_utc
+from booking.models import Appointment, Channel, Message, MessageState, Reminders
+from booking.scheduling.reminder_times import days_before, not_after, text_due
+from booking.services.clinic import Clinic
+
+Row = dict[str, Any]
+
+_REMINDED_BY = {
+    Reminders.EMAIL: (Channel.EMAIL,),
+    Reminders.TEXT: (Channel.TEXT,),
+    Reminders.BOTH: (Channel.EMAIL, Channel.TEXT),
+    Reminders.CALL: (Channel.CALL,),
+    Reminders.NONE: (),
+}
+
+
+def booked(session: Session, clinic: Clinic, appointment: Appointment, now: datetime) -> None:
+    """A confirmation at once, and the reminders that are still to come."""
+    _write(session, [*_answer(appointment, "confirmation", now), *reminders(clinic, appointment, now)])
+
+
+def moved(session: Session, clinic: Clinic, appointment: Appointment, old_start: datetime, now: datetime) -> None:
+    """Tells of the new time, and reminds of it instead of the old one."""
+    drop_queued(session, appointment, "The visit was moved.")
+    facts = {"old_starts_at": iso_utc(old_start)}
+    _write(session, [*_answer(appointment, "change", now, facts), *reminders(clinic, appointment, now)])
+
+
+def cancelled(session: Session, appointment: Appointment, now: datetime) -> None:
+    """Tells of the cancellation, with an entry that takes the visit out of the patient's calendar."""
+    drop_queued(session, appointment, "The visit was cancelled.")
+    _write(session, _answer(appointment, "cancellation", now, useful_until=appointment.ends_at))
+
+
+def cannot_come(session: Session, clinic: Clinic, appointment: Appointment, now: datetime) -> None:
+    """Tells the clinic at once that a patient can't come to a visit that they may no longer cancel themselves."""
+    _write(
+        session,
+        [_row(appointment, "cannot-come", Channel.EMAIL, clinic.mailbox, now, now, appointment.ends_at)],
+    )
+
+
+def link_wanted(session: Session, channel: Channel, address: str, now: datetime, useful_until: datetime) -> None:
+    """Queues an answer to "send me my link again".
+
+    Nothing is looked up here, so that a contact that nobody knows costs the same time; the worker finds the visits.
+    """
+    subject = f"contact/{secrets.token_hex(8)}"
+    _write(session, [_bare_row(subject, "links", channel, address, now, now, useful_until)])
+
+
+def reminders(clinic: Clinic, appointment: Appointment, now: datetime) -> list[Row]:
+    """The reminders of an appointment that are still ahead. One whose time is past, or now, isn't written: the
+    confirmation is the reminder.
+    """
+    visit_type = clinic.visit_type_by_id[appointment.visit_type_id]
+    last_use = not_after(appointment.starts_at)
+    rows = []
+    for days in visit_type.reminder_days:
+        for channel in _REMINDED_BY[appointment.reminders]:
+            due: datetime | None = days_before(appointment.starts_at, days, clinic.zone)
+            if channel is Channel.TEXT and due is not None:
+                hours = clinic.text_rules
+                due = text_due(due, last_use, clinic.zone, hours.starts, hours.ends)
+            address = appointment.email if channel is Channel.EMAIL else appointment.phone
+            if due is not None and now < due <= last_use and address:
+                rows.append(_row(appointment, f"reminder-{days}d", channel, address, now, due, last_use))
+    return rows
+
+
+def drop_queued(session: Session, appointment: Appointment, why: str) -> None:
+    """Drops what is queued about an appointment. What a worker holds at this moment it checks again before sending."""
+    session.execute(
+        update(Message)
+        .where(Message.appointment_id == appointment.id, Message.state == MessageState.QUEUED)
+        .values(state=MessageState.DROPPED, last_error=why)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def _answer(
+    appointment: Appointment,
+    kind: str,
+    now: datetime,
+    facts: Row | None = None,
+    useful_until: datetime | None = None,
+) -> Iterator[Row]:
+    """A message at once, by mail if there is an address, else by text if texts are wanted; else nobody is written to,
+    and the page that answers is the answer.
+    """
+    until = useful_until or appointment.starts_at
+    if appointment.email:
+        yield _row(appointment, kind, Channel.EMAIL, appointment.email, now, now, until, facts)
+    elif appointment.phone and Channel.TEXT in _REMINDED_BY[appointment.reminders]:
+        yield _row(appointment, kind, Channel.TEXT, appointment.phone, now, now, until, facts)
+
+
+def _row(
+    appointment: Appointment,
+    kind: str,
+    channel: Channel,
+    address: str,
+    now: datetime,
+    due: datetime,
+    last_use: datetime,
+    facts: Row | None = None,
+) -> Row:
+    subject = f"appointment/{appointment.reference}"
+    return _bare_row(subject, kind, channel, address, now, due, last_use) | {
+        "sequence": appointment.sequence,
+        "appointment_id": appointment.id,
+        "facts": facts or {},
+    }
+
+
+def _bare_row(
+    subject: str, kind: str, channel: Channel, address: str, now: datetime, due: datetime, last_use: datetime
+) -> Row:
+    return {
+        "subject": subject,
+        "kind": kind,
+        "sequence": 0,
+        "channel": channel,
+        "resend": 0,
+        "appointment_id": None,
+        "address": address,
+        "facts": {},
+        "mail_id": f"{secrets.token_hex(16)}@{urlsplit(current_app.config['BOOKING'].base_url).hostname}",
+        "state": MessageState.QUEUED,
+        "written_at": now,
+        "due_at": due,
+        "not_after": last_use,
+        "attempts": 0,
+        "last_error": "",
+    }
+
+
+def _write(session: Session, rows: Sequence[Row] | Iterator[Row]) -> None:
+    rows = list(rows)
+    if rows:
+        session.execute(insert(Message), rows)

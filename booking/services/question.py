@@ -1,0 +1,44 @@
+"""What somebody asks for: a visit type, with one practitioner or anyone, as one audience may book it."""
+
+from dataclasses import dataclass
+
+from booking.errors import NotOffered
+from booking.models import BookableBy
+from booking.scheduling.rules import PATIENT_RULES, STAFF_RULES, Rule
+from booking.services.clinic import Clinic, Practitioner, Thing, VisitType
+
+
+@dataclass(frozen=True)
+class Question:
+    """`wanted` is the practitioner asked for, or None for anyone; `practitioners` are those who may give the visit."""
+
+    clinic: Clinic
+    visit_type: VisitType
+    wanted: Practitioner | None
+    practitioners: tuple[Practitioner, ...]
+    rooms: tuple[Thing, ...]
+    devices: tuple[Thing, ...]
+    rules: tuple[Rule, ...]
+
+    @classmethod
+    def of(
+        cls, clinic: Clinic, visit_type: str, practitioner: str | None, audience: BookableBy = BookableBy.PATIENTS
+    ) -> "Question":
+        """Raises NotFound for a name that the clinic doesn't have, NotOffered where this audience may not book it."""
+        asked = clinic.visit_type(visit_type)
+        wanted = clinic.practitioner(practitioner) if practitioner else None
+        people = clinic.who_offers(asked, audience)
+        if wanted is not None:
+            people = tuple(person for person in people if person is wanted)
+        if not people or (asked.on_request and audience is BookableBy.PATIENTS):
+            raise NotOffered
+        device_kinds = {kind for phase in asked.phases for kind in phase.device_kinds}
+        return cls(
+            clinic=clinic,
+            visit_type=asked,
+            wanted=wanted,
+            practitioners=people,
+            rooms=tuple(room for room in clinic.rooms if room.kind in asked.room_kinds),
+            devices=tuple(device for device in clinic.devices if device.kind in device_kinds),
+            rules=STAFF_RULES if audience is BookableBy.STAFF else PATIENT_RULES,
+        )

@@ -1,0 +1,176 @@
+"""Free times, as pages and the API show them. Reads only.
+
+`free_times` answers for some days; an empty answer comes with its reason and the nearest fix.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from functools import cached_property
+
+from sqlalchemy.orm import Session
+
+from booking import clock
+from booking.errors import NotOffered
+from booking.formatting import iso_utc
+from booking.models import BookableBy
+from booking.scheduling import offers as engine
+from booking.scheduling.hours import Day, days_between
+from booking.scheduling.reasons import Reason, explain
+from booking.scheduling.timeline import cell_from, instant_of
+from booking.services.availability import Ignoring, open_window, shared_versions, situation, window_for
+from booking.services.clinic import Clinic, Practitioner, VisitType
+from booking.services.question import Question
+from booking.services.transaction import reading
+
+ALTERNATIVES = 3
+
+
+@dataclass(frozen=True)
+class FreeTime:
+    """A start that is free, and with whom the visit would be."""
+
+    starts_at: datetime
+    practitioner: Practitioner
+
+
+@dataclass(frozen=True)
+class FirstFree:
+    """The nearest fix of an empty answer: the first free time with whom was asked for, and with anyone."""
+
+    same: FreeTime | None
+    anyone: FreeTime | None
+
+
+@dataclass(frozen=True)
+class FreeTimes:
+    """All free starts of some days. Plain values: nothing here asks the database."""
+
+    question: Question
+    days: tuple[Day, ...]
+    offers: engine.Offers
+    reason: Reason | None
+    first_free: FirstFree | None
+
+    @property
+    def clinic(self) -> Clinic:
+        return self.question.clinic
+
+    def on(self, day: Day) -> list[FreeTime]:
+        """The free times of one of the days."""
+        return [_free_time(self.clinic, offer) for offer in self.offers.on(day)]
+
+    def each(self) -> Iterator[FreeTime]:
+        for day in self.days:
+            yield from self.on(day)
+
+    @cached_property
+    def days_with_times(self) -> tuple[Day, ...]:
+        window = self.offers.situation.window
+        return tuple(day for day in self.days if self.offers.starts & window.stretch(day.from_cell, day.to_cell))
+
+    def why_not_on(self, day: Day) -> Reason | None:
+        return explain(self.offers.situation, day.from_cell, day.to_cell)
+
+
+def free_times(
+    visit_type: str,
+    practitioner: str | None,
+    first: date | None = None,
+    days: int = 30,
+    *,
+    audience: BookableBy = BookableBy.PATIENTS,
+    visitor: str | None = None,
+    ignoring_appointment: int | None = None,
+) -> FreeTimes:
+    """Free times on `days` local days from `first` on (today, if left out), with one practitioner or with anyone.
+
+    The visitor's own holds, and the visit that is being moved, count as free.
+    Raises NotFound for unknown names, NotOffered where this audience can't book it.
+    """
+    now = clock.now()
+    with reading() as session:
+        clinic, versions = shared_versions(session)
+        question = Question.of(clinic, visit_type, practitioner, audience)
+        today = clinic.times.local_date(now)
+        first = max(first or today, today)
+        ignoring = Ignoring(ignoring_appointment, visitor)
+        last = first + timedelta(days=days - 1)
+        asked = situation(
+            session, question, window_for(clinic, first, last), now, versions, ignoring=ignoring, keep=True
+        )
+        found = engine.find(asked)
+        shown = days_between(first, last, clinic.zone)
+        reason = explain(asked, shown[0].from_cell, shown[-1].to_cell)
+        first_free = _first_free(session, question, now, versions, ignoring) if reason else None
+    return FreeTimes(question, shown, found, reason, first_free)
+
+
+def alternatives(
+    visit_type: str, practitioner: str | None, starts_at: datetime, audience: BookableBy = BookableBy.PATIENTS
+) -> list[dict[str, str]]:
+    """The free times nearest to one that can't be had, nearest first, with the same practitioner where that gives
+    enough, else with anyone: {"starts_at" (ISO, UTC), "practitioner" (slug)}.
+    """
+    now = clock.now()
+    nearest: dict[datetime, FreeTime] = {}
+    with reading() as session:
+        clinic, versions = shared_versions(session)
+        for whom in dict.fromkeys((practitioner, None)):
+            try:
+                question = Question.of(clinic, visit_type, whom, audience)
+            except NotOffered:
+                continue
+            for offer in _nearest(session, question, starts_at, now, versions):
+                free = _free_time(clinic, offer)
+                # What was just refused with anyone is no alternative, whoever would be free then.
+                if free.starts_at != starts_at or practitioner is not None:
+                    nearest.setdefault(free.starts_at, free)
+            if len(nearest) >= ALTERNATIVES:
+                break
+    best = sorted(nearest.values(), key=lambda free: (abs(free.starts_at - starts_at), free.starts_at))
+    return [
+        {"starts_at": iso_utc(free.starts_at), "practitioner": free.practitioner.slug} for free in best[:ALTERNATIVES]
+    ]
+
+
+def _first_free(
+    session: Session, question: Question, now: datetime, versions: dict[int, int], ignoring: Ignoring
+) -> FirstFree:
+    """The first free times up to the horizon."""
+    same = _first(session, question, now, versions, ignoring)
+    if question.wanted is None:
+        return FirstFree(same, same)
+    audience = BookableBy.PATIENTS
+    with_anyone = Question.of(question.clinic, question.visit_type.slug, None, audience)
+    return FirstFree(same, _first(session, with_anyone, now, versions, ignoring))
+
+
+def _first(
+    session: Session, question: Question, now: datetime, versions: dict[int, int], ignoring: Ignoring
+) -> FreeTime | None:
+    window = open_window(question.clinic, now)
+    found = engine.find(situation(session, question, window, now, versions, ignoring=ignoring, keep=True))
+    offer = found.first(cell_from(now))
+    return None if offer is None else _free_time(question.clinic, offer)
+
+
+def _nearest(
+    session: Session, question: Question, starts_at: datetime, now: datetime, versions: dict[int, int]
+) -> list[engine.Offer]:
+    """Offers of the days around a start: more days as long as they are too few."""
+    clinic = question.clinic
+    on = max(clinic.times.local_date(starts_at), clinic.times.local_date(now))
+    offers: list[engine.Offer] = []
+    for reach in (1, 7, clinic.horizon_days):
+        first, last = max(on - timedelta(days=reach), clinic.times.local_date(now)), on + timedelta(days=reach)
+        window = window_for(clinic, first, last)
+        found = engine.find(situation(session, question, window, now, versions, keep=True))
+        offers = [offer for day in days_between(first, last, clinic.zone) for offer in found.on(day)]
+        if len(offers) >= ALTERNATIVES:
+            break
+    return offers
+
+
+def _free_time(clinic: Clinic, offer: engine.Offer) -> FreeTime:
+    return FreeTime(instant_of(offer.cell), clinic.practitioner_by_id[offer.practitioner_id])

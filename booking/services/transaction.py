@@ -1,0 +1,158 @@
+"""The only code that commits.
+
+A use case opens one transaction, once. `transaction()` won't nest, starts from fresh reads, takes the write lock at
+once on SQLite, and turns a broken guard of the database into the matching refusal. `reading()` is for pages: it can't
+write. Shared parts of use cases receive the session and never commit.
+"""
+
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import Engine, event
+from sqlalchemy.engine import Connection
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.orm import Session
+
+from booking.errors import Busy, SlotTaken
+from booking.extensions import db
+from booking.services.turnstile import Turnstile, WaitedTooLong
+
+PATIENCE_SECONDS = 5.0
+RETRIES = 5
+OVERLAP = "claims overlap"  # What the SQLite triggers say; the migrations use this word.
+
+_OVERLAP_ON_POSTGRESQL = "23P01"
+_WORTH_ANOTHER_TRY = ("40P01", "40001")
+
+T = TypeVar("T")
+_inside: ContextVar[bool] = ContextVar("inside_transaction", default=False)
+
+
+class Contention(Busy):
+    """The database asks for the same transaction once more, as after a deadlock."""
+
+    code = "contention"
+
+
+@contextmanager
+def transaction() -> Iterator[Session]:
+    """One transaction that writes: committed at the end of the block, rolled back by any exception.
+
+    Raises SlotTaken when the database refuses an overlap, Busy when it can't be reached or is locked for too long,
+    Contention when the same transaction is worth another try (see `run`).
+    """
+    if _inside.get():
+        raise RuntimeError("A transaction is open already. Pass its session on instead of opening another.")
+    token = _inside.set(True)
+    try:
+        with _turn(db.engine), _words_for_faults(), Session(db.engine, expire_on_commit=False) as session:
+            session.connection(execution_options={"booking_writes": True})
+            yield session
+            session.commit()
+    finally:
+        _inside.reset(token)
+
+
+@contextmanager
+def reading() -> Iterator[Session]:
+    """One transaction that only reads. Nothing that is changed in it is kept."""
+    if _inside.get():
+        raise RuntimeError("A transaction is open already. Read with its session.")
+    with _words_for_faults(), Session(db.engine, expire_on_commit=False, autoflush=False) as session:
+        yield session
+
+
+def run(action: Callable[[Session], T]) -> T:
+    """`action(session)` in one transaction, again with a fresh one after a deadlock, up to five times."""
+    for attempt in range(1, RETRIES + 1):
+        try:
+            with transaction() as session:
+                return action(session)
+        except Contention:
+            if attempt == RETRIES:
+                raise Busy(retry_after=2) from None
+            time.sleep(random.uniform(0.005, 0.03) * attempt)
+    raise AssertionError("unreachable")
+
+
+@contextmanager
+def _turn(engine: Engine) -> Iterator[None]:
+    """On SQLite, waits for this writer's turn."""
+    turnstile = _turnstiles.get(engine)
+    if turnstile is None:
+        yield
+        return
+    try:
+        with turnstile.pass_through(PATIENCE_SECONDS):
+            yield
+    except WaitedTooLong:
+        raise Busy(retry_after=2) from None
+
+
+@contextmanager
+def _words_for_faults() -> Iterator[None]:
+    try:
+        yield
+    except IntegrityError as fault:
+        if _state(fault) == _OVERLAP_ON_POSTGRESQL or OVERLAP in str(fault.orig):
+            raise SlotTaken from fault
+        raise
+    except OperationalError as fault:
+        if _state(fault) in _WORTH_ANOTHER_TRY:
+            raise Contention(retry_after=2) from fault
+        raise Busy(retry_after=5) from fault
+    except PoolTimeout as fault:
+        raise Busy(retry_after=5) from fault
+    except DBAPIError as fault:
+        if fault.connection_invalidated:
+            raise Busy(retry_after=5) from fault
+        raise
+
+
+def _state(fault: DBAPIError) -> str | None:
+    return getattr(fault.orig, "sqlstate", None)
+
+
+# What an engine needs to know of its database.
+
+_turnstiles: dict[Engine, Turnstile] = {}
+
+
+def engine_options(url: str) -> dict[str, Any]:
+    """Options for the engine of this database: room for every thread, and no endless waiting."""
+    if url.startswith("sqlite"):
+        return {"pool_size": 20, "max_overflow": 20, "pool_timeout": PATIENCE_SECONDS, "connect_args": {"timeout": PATIENCE_SECONDS}}
+    settings = "-c lock_timeout=5000 -c statement_timeout=20000 -c idle_in_transaction_session_timeout=60000 -c TimeZone=UTC"
+    return {
+        "pool_size": 10,
+        "max_overflow": 10,
+        "pool_timeout": PATIENCE_SECONDS,
+        "pool_pre_ping": True,
+        "connect_args": {"connect_timeout": 5, "options": settings},
+    }
+
+
+def prepare(engine: Engine) -> None:
+    """Teaches an engine our habits; called once when the application is made."""
+    if engine.dialect.name != "sqlite":
+        return
+    if engine.url.database:
+        _turnstiles[engine] = Turnstile(Path(engine.url.database).resolve())
+
+    @event.listens_for(engine, "connect")
+    def connected(connection: Any, record: Any) -> None:
+        # The driver would begin transactions at moments of its own; we say when, in `began`.
+        connection.isolation_level = None
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "cache_size=-16000"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    @event.listens_for(engine, "begin")
+    def began(connection: Connection) -> None:
+        writes = connection.get_execution_options().get("booking_writes")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
