@@ -50,12 +50,8 @@ def once(
     """
 
     def answer(session: Session) -> Answer | Refusal:
-        kept = session.get(KeptAnswer, (key.actor, key.key))
-        if kept is not None and kept.kept_at > clock.now() - KEPT_FOR:
+        if kept := _find(session, key):
             return _again(kept, key)
-        if kept is not None:
-            session.delete(kept)
-            session.flush()
         given = action(session)
         session.add(_kept(key, None, given))
         return given
@@ -96,6 +92,8 @@ def _again(kept: KeptAnswer, key: Key) -> Answer | Refusal:
 def _keep(key: Key, refusal: Refusal) -> Answer | Refusal:
     try:
         with transaction() as session:
+            if kept := _find(session, key):
+                return _again(kept, key)
             session.add(_kept(key, refusal.code, refusal.facts))
     except IntegrityError:
         return _kept_meanwhile(key) or refusal
@@ -106,6 +104,16 @@ def _kept_meanwhile(key: Key) -> Answer | Refusal | None:
     with reading() as session:
         kept = session.get(KeptAnswer, (key.actor, key.key))
         return None if kept is None else _again(kept, key)
+
+
+def _find(session: Session, key: Key) -> KeptAnswer | None:
+    """The answer that still counts; one that is too old is removed to make room for the next."""
+    kept = session.get(KeptAnswer, (key.actor, key.key))
+    if kept is not None and kept.kept_at <= clock.now() - KEPT_FOR:
+        session.delete(kept)
+        session.flush()
+        return None
+    return kept
 
 
 def _kept(key: Key, refusal: str | None, answer: Answer) -> KeptAnswer:

@@ -1,0 +1,84 @@
+"""Small clinics for tests: valid by default, so that a test states only what matters to it."""
+
+from typing import Any
+
+from booking.services import clinic_rows
+from booking.services.clinic_file import ClinicFile
+
+WEEK = ("monday", "tuesday", "wednesday", "thursday", "friday")
+
+ABOUT = {
+    "name": "Test Clinic",
+    "message_name": "Test Clinic",
+    "zone": "America/Los_Angeles",
+    "address": ["1 Main Street", "Encino, CA 91436"],
+    "phone": "(818) 555-0100",
+    "phone_hours": "Monday to Friday 9 am to 5 pm",
+    "mailbox": "desk@clinic.example",
+}
+POLICIES = {
+    "version": "1",
+    "cancellation": "Please cancel a day before.",
+    "policies": "Be on time.",
+    "privacy": "We keep your secrets.",
+    "text_consent": "Please text me.",
+    "text_consent_version": "1",
+}
+
+
+def every_day(*stretches: str) -> dict[str, list[str]]:
+    return {day: list(stretches) for day in WEEK}
+
+
+def practitioner(slug: str = "ana", **how: Any) -> dict[str, Any]:
+    return {
+        "id": slug,
+        "name": slug.title(),
+        "hours": every_day("9:00-12:00", "13:00-17:00"),
+        "offers": ["follow-up"],
+    } | how
+
+
+def visit_type(slug: str = "follow-up", **how: Any) -> dict[str, Any]:
+    return {
+        "id": slug,
+        "name": slug.title(),
+        "modality": "care",
+        "room_kinds": ["room"],
+        "phases": [{"name": "treatment", "minutes": 30}],
+    } | how
+
+
+def needled(slug: str = "needles", **how: Any) -> dict[str, Any]:
+    """15 minutes of needling, 25 of rest, 10 of removal."""
+    phases = [
+        {"name": "needling", "minutes": 15},
+        {"name": "rest", "minutes": 25, "needs": ["room"]},
+        {"name": "removal", "minutes": 10},
+    ]
+    return visit_type(slug, phases=phases, **how)
+
+
+def rooms(count: int = 2, kind: str = "room") -> list[dict[str, str]]:
+    return [{"id": f"{kind}-{n}", "name": f"{kind.title()} {n}", "kind": kind} for n in range(1, count + 1)]
+
+
+def clinic(**how: Any) -> ClinicFile:
+    """One practitioner, one visit type of 30 minutes, two rooms, Monday to Friday from nine to five with lunch."""
+    return ClinicFile.model_validate(
+        {
+            "clinic": ABOUT | how.pop("about", {}),
+            "policies": POLICIES,
+            "hours": every_day("8:00-20:00"),
+            "modalities": [{"id": "care", "name": "Care"}],
+            "visit_types": [visit_type()],
+            "rooms": rooms(),
+            "practitioners": [practitioner()],
+        }
+        | how
+    )
+
+
+def set_up(definition: ClinicFile | None = None) -> None:
+    """Makes this the clinic of the database, in an application context."""
+    clinic_rows.apply(definition or clinic())

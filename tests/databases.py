@@ -1,0 +1,157 @@
+"""Databases of the tests' own: a fresh one for each test, on SQLite and on PostgreSQL.
+
+Both are built by the migrations, once; each test gets a copy. PostgreSQL is a private cluster in a temporary folder,
+reachable by a socket only, unless TEST_DATABASE_URL names a server whose role may create databases.
+"""
+
+import atexit
+import os
+import pwd
+import secrets
+import shutil
+import sqlite3
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from glob import glob
+from pathlib import Path
+
+import psycopg
+from flask_migrate import upgrade
+from sqlalchemy import make_url
+
+from booking.app import create_app
+from booking.extensions import db
+
+SETTINGS = {
+    "BOOKING_SECRET_KEY": "a secret for tests only, of 32 or more",
+    "BOOKING_LINK_KEY": "a link key for tests only, of 32 or so",
+    "BOOKING_BASE_URL": "http://visits.example",
+    "BOOKING_INSTANCE": "tests",
+}
+
+
+@cache
+def _folder() -> Path:
+    """A temporary folder of this process, which the cluster's own user may enter."""
+    folder = Path(tempfile.mkdtemp(prefix="booking-tests-"))
+    folder.chmod(0o755)
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return folder
+
+
+def _migrated(url: str) -> None:
+    app = create_app(SETTINGS | {"BOOKING_DATABASE_URL": url}, instance_path=str(_folder() / "template-instance"))
+    with app.app_context():
+        upgrade()
+        db.engine.dispose()
+
+
+@cache
+def _sqlite_template() -> Path:
+    template = _folder() / "template.sqlite3"
+    _migrated(f"sqlite:///{template}")
+    # The file alone is the database: nothing is left in its log.
+    connection = sqlite3.connect(template)
+    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    connection.execute("PRAGMA journal_mode=DELETE")
+    connection.close()
+    return template
+
+
+@contextmanager
+def sqlite() -> Iterator[str]:
+    """The URL of a fresh SQLite database."""
+    path = _folder() / f"{secrets.token_hex(6)}.sqlite3"
+    shutil.copyfile(_sqlite_template(), path)
+    try:
+        yield f"sqlite:///{path}"
+    finally:
+        for leftover in glob(f"{path}*"):
+            os.unlink(leftover)
+
+
+@cache
+def _server() -> str:
+    """The URL of a PostgreSQL server for tests, without a database's name."""
+    given = os.environ.get("TEST_DATABASE_URL")
+    return given.replace("postgres://", "postgresql://") if given else _own_cluster()
+
+
+def _own_cluster() -> str:
+    binaries = Path(sorted(glob("/usr/lib/postgresql/*/bin"))[-1]) if glob("/usr/lib/postgresql/*/bin") else None
+    initdb = str(binaries / "initdb") if binaries else shutil.which("initdb")
+    if not initdb:
+        raise RuntimeError("PostgreSQL is missing; run `make test`, which installs it or says how.")
+    server = str(Path(initdb).with_name("postgres"))
+    folder = _folder() / "postgresql"
+    folder.mkdir()
+    # PostgreSQL refuses to run as root.
+    as_user = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"] if os.getuid() == 0 else []
+    user = "postgres" if as_user else pwd.getpwuid(os.getuid()).pw_name
+    if as_user:
+        shutil.chown(folder, "postgres", "postgres")
+    data = folder / "data"
+    environment = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"}
+    subprocess.run(
+        [*as_user, initdb, "-D", str(data), "-U", user, "-A", "trust", "--no-sync", "-E", "UTF8"],
+        check=True, stdout=subprocess.DEVNULL, cwd="/", env=environment,
+    )  # fmt: skip
+    options = ["-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off",
+               "-c", "listen_addresses=", "-c", f"unix_socket_directories={folder}", "-c", "max_connections=200",
+               "-c", "shared_buffers=128MB", "-c", "log_min_messages=fatal"]  # fmt: skip
+    # The server outlives nobody: its guardian reads from us, and reads nothing more when we are gone, however we went.
+    guardian = subprocess.Popen(
+        [*as_user, "sh", "-c", '"$@" <&- & read gone; kill -QUIT $!; wait', "sh", server, "-D", str(data), *options],
+        stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd="/", env=environment,
+        start_new_session=True,
+    )  # fmt: skip
+
+    def stop() -> None:
+        if guardian.stdin:
+            guardian.stdin.close()
+        guardian.wait(20)
+
+    atexit.register(stop)
+    url = f"postgresql://{user}@/postgres?host={folder}"
+    for _ in range(200):
+        try:
+            psycopg.connect(url, connect_timeout=2).close()
+            return url
+        except psycopg.OperationalError:
+            if guardian.poll() is not None:
+                raise
+            time.sleep(0.05)
+    raise RuntimeError("The tests' PostgreSQL did not start.")
+
+
+def _administer(statement: str) -> None:
+    with psycopg.connect(_server(), autocommit=True) as connection:
+        connection.execute(statement)
+
+
+def _url_of(name: str) -> str:
+    return make_url(_server()).set(drivername="postgresql+psycopg", database=name).render_as_string(hide_password=False)
+
+
+@cache
+def _postgresql_template() -> str:
+    name = f"booking_template_{secrets.token_hex(4)}"
+    _administer(f"CREATE DATABASE {name}")
+    atexit.register(_administer, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+    _migrated(_url_of(name))
+    return name
+
+
+@contextmanager
+def postgresql() -> Iterator[str]:
+    """The URL of a fresh PostgreSQL database."""
+    name = f"booking_test_{secrets.token_hex(6)}"
+    _administer(f"CREATE DATABASE {name} TEMPLATE {_postgresql_template()} STRATEGY file_copy")
+    try:
+        yield _url_of(name)
+    finally:
+        _administer(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
