@@ -4,8 +4,13 @@ PORT ?= 5000
 HOST ?= 127.0.0.1
 PYTEST ?=
 export PORT HOST
-# Only passed on, never expanded here: a password may contain a dollar sign.
-export DATABASE_URL
+
+# What the command line says is passed on as it stands, never expanded: a password may contain a dollar sign.
+# From the environment it passes through by itself.
+ifeq ($(origin DATABASE_URL),command line)
+override DATABASE_URL := $(value DATABASE_URL)
+export BOOKING_DATABASE_URL := $(DATABASE_URL)
+endif
 
 BIN := .venv/bin
 
@@ -29,7 +34,7 @@ run:
 
 test: environment
 	@tools/test-machine.sh
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup --durations 10 --junitxml test-results/tests.xml $(PYTEST)
+	@$(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadgroup --durations 10 --junitxml test-results/tests.xml $(PYTEST)
 
 check: environment
 	$(BIN)/ruff check .
@@ -39,7 +44,7 @@ check: environment
 	$(BIN)/lint-imports
 	$(BIN)/deptry .
 	$(BIN)/vulture
-	$(BIN)/python tools/migration_drift.py
+	$(BIN)/python -m tools.migration_drift
 
 bench: environment
 	@tools/test-machine.sh

@@ -1,6 +1,8 @@
 """What all tests share: a fresh application on each database, a clock that stands, and no way out of this machine."""
 
+import os
 import socket
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
@@ -18,25 +20,58 @@ from booking.extensions import db
 from tests import databases
 
 settings.register_profile(
-    "project", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    "project",
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
-settings.load_profile("project")
+# For a look around by hand: HYPOTHESIS_PROFILE=explore make test PYTEST=tests/scheduling
+settings.register_profile(
+    "explore", parent=settings.get_profile("project"), derandomize=False, max_examples=3000
+)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "project"))
 
 # A Monday morning in Los Angeles, 8 am, far from any clock change.
 MONDAY = datetime(2026, 9, 14, 15, 0, tzinfo=UTC)
 
 
+_THIS_MACHINE = ("127.0.0.1", "::1", "localhost")
+_tried_to_leave: list[str] = []
+
+
+def _stay_on_this_machine(event: str, arguments: tuple[Any, ...]) -> None:
+    """Refuses any connection to elsewhere, and remembers it: the code under test may swallow the refusal."""
+    if event in ("socket.connect", "socket.sendto"):
+        connection, address = arguments
+        host = address[0] if connection.family in (socket.AF_INET, socket.AF_INET6) else "localhost"
+    elif event == "socket.getaddrinfo":
+        host = arguments[0] or "localhost"
+    else:
+        return
+    if host not in _THIS_MACHINE:
+        _tried_to_leave.append(host)
+        raise PermissionError(f"A test tried to reach {host}. Tests stay on this machine.")
+
+
+sys.addaudithook(_stay_on_this_machine)
+
+
 @pytest.fixture(autouse=True)
-def nothing_leaves_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A test that would open a connection to anywhere else fails."""
-    connect = socket.socket.connect
+def nothing_leaves_this_machine() -> Iterator[None]:
+    """A test that tries to reach another machine fails, whatever became of the refusal."""
+    _tried_to_leave.clear()
+    yield
+    assert not _tried_to_leave, f"tried to reach {', '.join(_tried_to_leave)}"
 
-    def guarded(self: socket.socket, address: Any) -> None:
-        if self.family in (socket.AF_INET, socket.AF_INET6) and address[0] not in ("127.0.0.1", "::1", "localhost"):
-            raise AssertionError(f"A test tried to reach {address}.")
-        connect(self, address)
 
-    monkeypatch.setattr(socket.socket, "connect", guarded)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Notes in the report which tests need PostgreSQL or Chromium: `.ci/run` refuses a run that skipped one."""
+    for item in items:
+        if item.nodeid.startswith("tests/browser/"):
+            item.add_marker(pytest.mark.browser)
+        for needed in ("postgresql", "browser"):
+            if item.get_closest_marker(needed):
+                item.user_properties.append(("needs", needed))
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])

@@ -37,14 +37,17 @@ SETTINGS = {
 @cache
 def _folder() -> Path:
     """A temporary folder of this process, which the cluster's own user may enter."""
-    folder = Path(tempfile.mkdtemp(prefix="booking-tests-"))
+    # Root's own temporary folder may be closed to the user whom root starts PostgreSQL as.
+    folder = Path(tempfile.mkdtemp(prefix="booking-tests-", dir="/tmp" if os.getuid() == 0 else None))
     folder.chmod(0o755)
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     return folder
 
 
 def _migrated(url: str) -> None:
-    app = create_app(SETTINGS | {"BOOKING_DATABASE_URL": url}, instance_path=str(_folder() / "template-instance"))
+    app = create_app(
+        SETTINGS | {"BOOKING_DATABASE_URL": url}, instance_path=str(_folder() / "template-instance")
+    )
     with app.app_context():
         upgrade()
         db.engine.dispose()
@@ -78,19 +81,31 @@ def sqlite() -> Iterator[str]:
 def _server() -> str:
     """The URL of a PostgreSQL server for tests, without a database's name."""
     given = os.environ.get("TEST_DATABASE_URL")
-    return given.replace("postgres://", "postgresql://") if given else _own_cluster()
+    if not given:
+        return _own_cluster()
+    return make_url(given).set(drivername="postgresql").render_as_string(hide_password=False)
+
+
+def _initdb() -> str:
+    """The newest of Debian's, which stand outside the PATH, or the one that is in it."""
+    installed = glob("/usr/lib/postgresql/*/bin/initdb")
+    newest = (
+        max(installed, key=lambda path: float(path.split("/")[4])) if installed else shutil.which("initdb")
+    )
+    if not newest:
+        raise RuntimeError("PostgreSQL is missing; run `make test`, which installs it or says how.")
+    return newest
 
 
 def _own_cluster() -> str:
-    binaries = Path(sorted(glob("/usr/lib/postgresql/*/bin"))[-1]) if glob("/usr/lib/postgresql/*/bin") else None
-    initdb = str(binaries / "initdb") if binaries else shutil.which("initdb")
-    if not initdb:
-        raise RuntimeError("PostgreSQL is missing; run `make test`, which installs it or says how.")
+    initdb = _initdb()
     server = str(Path(initdb).with_name("postgres"))
     folder = _folder() / "postgresql"
     folder.mkdir()
     # PostgreSQL refuses to run as root.
-    as_user = ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"] if os.getuid() == 0 else []
+    as_user = (
+        ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"] if os.getuid() == 0 else []
+    )
     user = "postgres" if as_user else pwd.getpwuid(os.getuid()).pw_name
     if as_user:
         shutil.chown(folder, "postgres", "postgres")
@@ -134,7 +149,11 @@ def _administer(statement: str) -> None:
 
 
 def _url_of(name: str) -> str:
-    return make_url(_server()).set(drivername="postgresql+psycopg", database=name).render_as_string(hide_password=False)
+    return (
+        make_url(_server())
+        .set(drivername="postgresql+psycopg", database=name)
+        .render_as_string(hide_password=False)
+    )
 
 
 @cache

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Makes .venv with the locked packages of requirements/NAME.txt (runtime or dev), if it isn't there yet.
+# Makes .venv with the locked packages of requirements/NAME.txt (runtime or dev), unless it is there already.
+# PYTHON names the interpreter; without it, the newest of 3.13, 3.12 and 3.11 that is found.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 wanted=${1:-runtime}
@@ -8,48 +9,67 @@ lock=requirements/$wanted.txt
 say() { printf '%s\n' "$*" >&2; }
 
 as_root() {
-    if [ "$(id -u)" = 0 ]; then "$@"; elif command -v sudo >/dev/null && sudo -n true 2>/dev/null; then sudo -n "$@"; else return 1; fi
+    if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi
 }
 
+# Prints the path of the interpreter itself, as the name may stand for a switch between several.
 find_python() {
+    local candidate
     for candidate in ${PYTHON:-python3.13 python3.12 python3.11 python3}; do
-        if command -v "$candidate" >/dev/null 2>&1 && "$candidate" -c 'import sys; raise SystemExit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' 2>/dev/null; then
-            command -v "$candidate"
-            return
-        fi
+        "$candidate" -c 'import sys
+if not (3, 11) <= sys.version_info[:2] <= (3, 13): sys.exit(1)
+print(sys.executable)' 2>/dev/null && return
     done
-    say "Python 3.11, 3.12 or 3.13 is needed, and none was found (PYTHON=${PYTHON:-not set})."
-    say "On Debian: apt-get install python3 python3-venv. Elsewhere: see your system's packages, then run make again,"
-    say "as in: make run PYTHON=/path/to/python3.12"
-    exit 1
-}
-
-fits_already() {
-    [ -x .venv/bin/python ] || return 1
-    # The full environment serves for running as well.
-    for name in dev "$wanted"; do
-        [ -f ".venv/.locked-$name" ] && cmp -s "requirements/$name.txt" ".venv/.locked-$name" && return 0
-    done
+    if [ -n "${PYTHON:-}" ]; then
+        say "PYTHON=$PYTHON is no Python 3.11, 3.12 or 3.13, which this program needs."
+    else
+        say "Python 3.11, 3.12 or 3.13 is needed, and none of them was found."
+    fi
+    say "On Debian 12 or later: apt-get install python3 python3-venv. Elsewhere: your system's packages."
+    say "Then name it, if it isn't found by itself: make run PYTHON=/path/to/python3.12"
     return 1
 }
 
-fits_already && exit 0
+fits() {
+    local folder interpreter
+    .venv/bin/python -c 'import pip' 2>/dev/null || return 1
+    { read -r folder && read -r interpreter; } X
+    # A moved folder breaks its commands. Whoever names an interpreter gets it; else the one that was right once is.
+    [ "$folder" = "$PWD" ] && [ "${python:-$interpreter}" = "$interpreter" ]
+}
 
-if [ ! -x .venv/bin/python ] || ! .venv/bin/python -c 'import pip' 2>/dev/null; then
-    python=$(find_python)
+has_locked_packages() {
+    # The packages for development contain those of the runtime.
+    cmp -s requirements/dev.txt .venv/.locked-dev || cmp -s "$lock" ".venv/.locked-$wanted"
+}
+
+make_environment() {
+    local version
+    [ -n "$python" ] || python=$(find_python)
     say "Making .venv with $("$python" --version) ..."
     rm -rf .venv
-    if ! "$python" -m venv .venv 2>/dev/null; then
-        rm -rf .venv
+    if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
         version=$("$python" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')
-        if command -v apt-get >/dev/null && as_root env DEBIAN_FRONTEND=noninteractive sh -c "apt-get update -q && apt-get install -qy $version python3-venv" >&2; then
-            "$python" -m venv .venv
-        else
-            say "This Python can't make environments (no venv). On Debian: apt-get install $version"
-            exit 1
+        say "This Python lacks venv, which Debian has in a package of its own: $version."
+        if ! { command -v apt-get && as_root true; } >/dev/null 2>&1; then
+            say "Install it (as root: apt-get install $version), then run make again."
+            return 1
         fi
+        as_root apt-get update -q >&2
+        as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qy "$version" >&2
     fi
+    "$python" -m venv .venv
+    printf '%s\n' "$PWD" "$python" > .venv/.made-in-with
+}
+
+python=
+if [ -n "${PYTHON:-}" ]; then
+    python=$(find_python)
 fi
-say "Installing the locked packages of $lock ..."
-.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r "$lock"
-cp "$lock" ".venv/.locked-$wanted"
+fits || make_environment
+if ! has_locked_packages; then
+    say "Installing the packages of $lock ..."
+    rm -f .venv/.locked-*
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r "$lock"
+    cp "$lock" ".venv/.locked-$wanted"
+fi

@@ -1,0 +1,50 @@
+"""How gunicorn serves the application: `gunicorn --config python:booking.gunicorn_settings 'booking.app:create_app()'`.
+
+Every name in lower case is one of gunicorn's own settings. What belongs to one machine (the address to listen on, the
+proxy in front) is given on the command line or in GUNICORN_CMD_ARGS, which win over this file.
+"""
+
+import gc
+import os
+from pathlib import Path
+from typing import Any
+
+# Two processes, so that one may be busy or dying; sixteen threads each, so that slow senders don't fill them.
+worker_class = "gthread"
+workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
+threads = 16
+backlog = 512
+
+timeout = 30
+graceful_timeout = 10
+# Longer than the pause between two pages would only keep connections of phones that are gone.
+keepalive = 5
+
+# One copy of the program in memory, from which the workers are forked; its faults end the start, in words.
+preload_app = True
+
+# A worker shows that it lives by touching a file, which must never wait for a disk.
+worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108 - gunicorn makes a file of its own in it
+
+# gunicorn would open a control socket in the home folder. Signals do all that we need.
+control_socket_disable = True
+
+# The application writes a line for each request; a second one would hold addresses that it leaves out.
+accesslog = None
+errorlog = "-"
+loglevel = "warning"
+
+
+def when_ready(server: Any) -> None:
+    """What the program holds now stays: collecting it in the workers would copy its memory into each of them."""
+    gc.collect()
+    gc.freeze()
+
+
+def post_fork(server: Any, worker: Any) -> None:
+    """A worker opens connections of its own; one that the parent had opened must not be shared by two."""
+    from booking.extensions import db
+
+    application = worker.app.wsgi()
+    with application.app_context():
+        db.engine.dispose(close=False)

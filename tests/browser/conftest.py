@@ -1,0 +1,150 @@
+"""Stories in Debian's Chromium, against the application on a port of its own.
+
+The browser reaches nothing but that port, stands in another time zone than the clinic, and a page that logs an error
+or asks anybody else for anything fails its test.
+"""
+
+import os
+import shutil
+import socket
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+import pytest
+from flask import Flask
+from playwright.sync_api import Browser, ConsoleMessage, Page, Request, ViewportSize, sync_playwright
+from werkzeug.serving import WSGIRequestHandler, make_server
+from werkzeug.test import run_wsgi_app
+
+from booking import clock
+from tests import databases
+from tests.browser.accessibility import assert_accessible
+from tests.conftest import MakeApp, StandingClock
+
+PHONE: ViewportSize = {"width": 390, "height": 844}
+DESKTOP: ViewportSize = {"width": 1280, "height": 800}
+
+_FLAGS = [
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-quic",
+    "--disable-sync",
+    "--no-first-run",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+]
+
+
+@pytest.fixture
+def database_url() -> Iterator[str]:
+    """SQLite only: what pages do on each database is the concern of the tests below the browser."""
+    with databases.sqlite() as url:
+        yield url
+
+
+@pytest.fixture
+def address() -> str:
+    """Where this test's application answers; its messages link to it."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        return f"http://127.0.0.1:{taken.getsockname()[1]}"
+
+
+@pytest.fixture
+def app(database_url: str, make_app: MakeApp, address: str) -> Flask:
+    return make_app(database_url, BOOKING_BASE_URL=address)
+
+
+class _Quiet(WSGIRequestHandler):
+    def log(self, *_: Any) -> None:
+        """Says nothing between the tests' dots."""
+
+
+@pytest.fixture
+def live(app: Flask, address: str, standing_clock: StandingClock) -> Iterator[str]:
+    """The application, serving at the address that this returns, at the time of the standing clock."""
+
+    def at_the_clocks_time(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        with clock.turned_to(standing_clock.now):
+            body, status, headers = run_wsgi_app(app, environ, buffered=True)
+        start_response(status, headers.to_wsgi_list())
+        return body
+
+    port = int(address.rpartition(":")[2])
+    server = make_server("127.0.0.1", port, at_the_clocks_time, threaded=True, request_handler=_Quiet)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    yield address
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    names = ("chromium", "chromium-browser", "google-chrome")
+    program = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
+    if program is None:
+        raise RuntimeError("Chromium is missing; run `make test`, which installs it or says how.")
+    as_root = ["--no-sandbox"] if os.getuid() == 0 else []
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=[*_FLAGS, *as_root])
+        yield browser
+        browser.close()
+
+
+NewPage = Callable[..., Page]
+
+
+@pytest.fixture
+def new_page(chromium: Browser, live: str) -> Iterator[NewPage]:
+    """Pages of visitors who don't know one another: `new_page(PHONE, javascript=False)`."""
+    faults: list[str] = []
+    contexts = []
+
+    def heard(message: ConsoleMessage) -> None:
+        # An answer of 409 or 422 is logged as a resource that failed to load. It is an answer.
+        if message.type == "error" and not message.text.startswith("Failed to load resource"):
+            faults.append(f"logged: {message.text}")
+
+    def asked(request: Request) -> None:
+        if not request.url.startswith((f"{live}/", "data:", "blob:", "about:")):
+            faults.append(f"asked for {request.url}")
+
+    def make(viewport: ViewportSize = PHONE, javascript: bool = True, **how: Any) -> Page:
+        touch = viewport["width"] < 600
+        visitor = chromium.new_context(
+            viewport=viewport, java_script_enabled=javascript, base_url=live, has_touch=touch, is_mobile=touch,
+            locale="en-US", timezone_id="Europe/Berlin", **how,
+        )  # fmt: skip
+        visitor.set_default_timeout(10_000)
+        visitor.on("console", heard)
+        visitor.on("weberror", lambda error: faults.append(f"failed: {error.error}"))
+        visitor.on("request", asked)
+        contexts.append(visitor)
+        return visitor.new_page()
+
+    yield make
+    for visitor in contexts:
+        visitor.close()
+    assert not faults, "The pages " + "; ".join(faults)
+
+
+@pytest.fixture
+def phone(new_page: NewPage) -> Page:
+    return new_page(PHONE)
+
+
+@pytest.fixture
+def desktop(new_page: NewPage) -> Page:
+    return new_page(DESKTOP)
+
+
+@pytest.fixture
+def phone_without_javascript(new_page: NewPage) -> Page:
+    return new_page(PHONE, javascript=False)
+
+
+@pytest.fixture
+def axe() -> Callable[[Page], None]:
+    """`axe(page)` fails with every fault of accessibility that is found on the page."""
+    return assert_accessible
