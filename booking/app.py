@@ -1,8 +1,10 @@
 """Puts the pieces together: configuration, extensions, pages, commands."""
 
 import os
+import sys
 from pathlib import Path
 
+import structlog
 from flask import Flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
@@ -22,6 +24,7 @@ def create_app(settings: dict[str, str] | None = None, *, instance_path: str | N
     instance = Path(instance_path or os.environ.get("BOOKING_INSTANCE_PATH") or _default_instance())
     instance.mkdir(parents=True, exist_ok=True)
     checked = config.load(instance, settings)
+    _write_logs_as_json()
 
     app = Flask("booking", instance_path=str(instance.resolve()), static_folder=None)
     app.config.update(checked.flask())
@@ -48,3 +51,17 @@ def _default_instance() -> Path:
     """`instance/` beside wsgi.py in a checkout; in the present folder for the installed package."""
     checkout = Path(__file__).parent.parent
     return (checkout if (checkout / "wsgi.py").exists() else Path.cwd()) / "instance"
+
+
+def _write_logs_as_json() -> None:
+    """One JSON object a line. Tracebacks without local variables: those may hold a person's data."""
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )

@@ -1,12 +1,187 @@
 """The commands of `flask` (in a checkout) and `booking` (installed): thin words around use cases."""
 
+import json
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
 import click
-from flask import Flask
-from flask.cli import FlaskGroup
+import tomli_w
+from flask import Flask, current_app
+from flask.cli import AppGroup, FlaskGroup
+from sqlalchemy import select
+
+from booking import doctor, serving
+from booking.demo import making
+from booking.models import Installation, Message, MessageState
+from booking.reminders.worker import Worker
+from booking.services import clinic_file, clinic_rows
+from booking.services.transaction import reading, transaction
+
+clinic = AppGroup("clinic", help="The clinic's definition: apply a file, or show what is there.")
+messages = AppGroup("messages", help="What is due, sent, failed.", invoke_without_command=True)
 
 
 def init_app(app: Flask) -> None:
     """Registers our commands."""
+    for command in (clinic, messages, demo, worker, doctor_command, serve):
+        app.cli.add_command(command)
+
+
+@clinic.command("apply")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--dry-run", is_flag=True, help="Only show what would change.")
+def clinic_apply(file: Path, dry_run: bool) -> None:
+    """Make the clinic what FILE says. May run again and again."""
+    try:
+        definition = clinic_file.parse(file.read_text(encoding="utf-8"))
+    except clinic_file.FileFault as fault:
+        click.echo(f"{file} can't be used; nothing was changed:", err=True)
+        for line, reason in fault.faults:
+            click.echo(f"  {file}:{line}: {reason}" if line else f"  {reason}", err=True)
+        sys.exit(1)
+    except UnicodeDecodeError:
+        raise click.ClickException(f"{file} is not UTF-8 text.") from None
+    try:
+        applied = clinic_rows.apply(definition, dry_run=dry_run)
+    except clinic_rows.StillNeeded as refusal:
+        click.echo("Nothing was changed:", err=True)
+        for sentence in refusal.facts["needed"]:
+            click.echo(f"  {sentence}", err=True)
+        sys.exit(1)
+    for change in applied.changes:
+        click.echo(f"  {change}")
+    if not applied.changes:
+        click.echo("Nothing to change.")
+    elif not dry_run:
+        click.echo(f"Applied {len(applied.changes)} changes.")
+    if applied.outside_hours:
+        click.echo("These upcoming visits lie outside working hours now; they stand until you move them:")
+        click.echo("  " + ", ".join(applied.outside_hours))
+
+
+@clinic.command("show")
+def clinic_show() -> None:
+    """Write the clinic as a file, to standard output."""
+    with reading() as session:
+        found = clinic_rows.read_back(session)
+    if found is None:
+        raise click.ClickException("No clinic has been set up yet. Apply a file: flask clinic apply FILE")
+    click.echo(
+        tomli_w.dumps(json.loads(found.model_dump_json(exclude_none=True, exclude_defaults=True))), nl=False
+    )
+
+
+@click.command("demo")
+@click.option("--if-empty", is_flag=True, help="Do nothing when a clinic is there already.")
+def demo(if_empty: bool) -> None:
+    """Load a fictional clinic, with visits around today."""
+    if current_app.config["BOOKING"].production:
+        raise click.ClickException("This is production (BOOKING_ENV); the demo never goes there.")
+    if making.clinic_is_there():
+        if if_empty:
+            return
+        raise click.ClickException("There is a clinic in this database already. The demo wants an empty one.")
+    made = making.make()
+    click.echo(f"The demo clinic is there: {made.past} past and {made.future} future visits.")
+
+
+@click.command("worker")
+def worker() -> None:
+    """Send what is due, until stopped."""
+    Worker(current_app._get_current_object()).run()  # type: ignore[attr-defined]
+
+
+@click.command("doctor")
+def doctor_command() -> None:
+    """Say what is wrong with this installation, and what to do."""
+    findings = doctor.examine()
+    for finding in findings:
+        click.echo(f"{'ok     ' if finding.fine else 'WRONG  '} {finding.what}")
+        if finding.to_do:
+            click.echo(f"        {finding.to_do}")
+    if not all(finding.fine for finding in findings):
+        sys.exit(1)
+
+
+@click.command("serve")
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", default=5000, show_default=True, type=click.IntRange(1, 65535))
+@click.option("--demo", "with_demo", is_flag=True, help="Load the demo into an empty database first.")
+@click.option("--workers", default=2, show_default=True, type=click.IntRange(1, 64))
+def serve(host: str, port: int, with_demo: bool, workers: int) -> None:
+    """Migrate, then run web server and worker together, until stopped."""
+    sys.exit(serving.serve(host, port, with_demo=with_demo, workers=workers))
+
+
+@messages.callback(invoke_without_command=True)
+@click.option(
+    "--state", type=click.Choice([state.value for state in MessageState]), help="Only those in this state."
+)
+@click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 10_000))
+@click.pass_context
+def list_messages(context: click.Context, state: str | None, limit: int) -> None:
+    """List messages, the next due and the latest first."""
+    if context.invoked_subcommand is not None:
+        return
+    with reading() as session:
+        query = select(Message).order_by(Message.due_at.desc()).limit(limit)
+        if state:
+            query = query.where(Message.state == state)
+        found = session.scalars(query).all()
+    for message in found:
+        _show(message)
+    if not found:
+        click.echo("No messages.")
+
+
+@messages.command("resume")
+def resume() -> None:
+    """Let the workers send again after they stopped to ask, or after this database was copied on purpose."""
+    with transaction() as session:
+        installation = session.get(Installation, 1)
+        if installation is not None:
+            installation.halted = ""
+            installation.instance = current_app.config["BOOKING"].instance
+    click.echo("The workers send again.")
+
+
+@messages.command("drop")
+@click.option("--due-before", required=True, help="An instant, as in 2026-12-03T17:00:00Z.")
+def drop(due_before: str) -> None:
+    """Drop queued messages that were due before an instant: after a restore, what was sent already."""
+    try:
+        instant = datetime.fromisoformat(due_before)
+    except ValueError:
+        raise click.ClickException("Write the instant as in 2026-12-03T17:00:00Z.") from None
+    if instant.tzinfo is None:
+        raise click.ClickException("The instant needs a zone: end it with Z.")
+    with transaction() as session:
+        old = session.scalars(
+            select(Message).where(
+                Message.state == MessageState.QUEUED, Message.due_at < instant.astimezone(UTC)
+            )
+        ).all()
+        for message in old:
+            message.state, message.last_error = MessageState.DROPPED, "Dropped after a restore."
+    click.echo(f"Dropped {len(old)} messages.")
+
+
+def _show(message: Message) -> None:
+    """A line without the person's address: it may be read over somebody's shoulder."""
+    parts: list[Any] = [
+        f"{message.due_at:%Y-%m-%d %H:%M}Z",
+        f"{message.state.value:<9}",
+        f"{message.channel.value:<5}",
+        f"{message.kind:<13}",
+        message.subject,
+    ]
+    if message.attempts > 1:
+        parts.append(f"{message.attempts} tries")
+    if message.last_error:
+        parts.append(f"({message.last_error})")
+    click.echo("  ".join(str(part) for part in parts))
 
 
 def _create() -> Flask:

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 DEMO_SECRET = "demo-secret-that-production-refuses"
 DEMO_LINK_KEY = "demo-link-key-that-production-refuses"
+DEVELOPMENT_BASE_URL = "http://127.0.0.1:5000"
 
 
 class ConfigurationError(Exception):
@@ -39,7 +40,16 @@ def _text(words: str) -> str:
 
 
 def _switch(words: str) -> bool:
-    switches = {"on": True, "true": True, "1": True, "yes": True, "off": False, "false": False, "0": False, "no": False}
+    switches = {
+        "on": True,
+        "true": True,
+        "1": True,
+        "yes": True,
+        "off": False,
+        "false": False,
+        "0": False,
+        "no": False,
+    }
     try:
         return switches[words.strip().lower()]
     except KeyError:
@@ -91,30 +101,67 @@ def _database_url(words: str) -> str:
 
 
 SETTINGS = (
-    Setting("BOOKING_ENV", "development", "production, or development with demo settings", _one_of("production", "development")),
-    Setting("BOOKING_DATABASE_URL", "", "the database; DATABASE_URL is read as well (default: SQLite in instance/)", _database_url),
+    Setting(
+        "BOOKING_ENV",
+        "development",
+        "production, or development with demo settings",
+        _one_of("production", "development"),
+    ),
+    Setting(
+        "BOOKING_DATABASE_URL",
+        "",
+        "the database; DATABASE_URL is read as well (default: SQLite in instance/)",
+        _database_url,
+    ),
     Setting("BOOKING_BASE_URL", "", "the address that patients use, for links in messages", _base_url),
     Setting("BOOKING_SECRET_KEY", DEMO_SECRET, "signs sessions; at least 32 random characters", _text),
     Setting("BOOKING_LINK_KEY", DEMO_LINK_KEY, "signs patients' links; at least 32 random characters", _text),
     Setting("BOOKING_DEBUG", "off", "shows faults in the browser; never in production", _switch),
     Setting("BOOKING_RATE_LIMITS", "on", "off only for load tests of writing on one's own machine", _switch),
-    Setting("BOOKING_PROXIES", "0", "how many proxies of yours stand in front and may be believed", _whole_number(0, 5)),
-    Setting("BOOKING_INSTANCE", "", "a name for this installation; a copy of its database under another name doesn't send", _text),
+    Setting(
+        "BOOKING_PROXIES",
+        "0",
+        "how many proxies of yours stand in front and may be believed",
+        _whole_number(0, 5),
+    ),
+    Setting(
+        "BOOKING_INSTANCE",
+        "",
+        "a name for this installation; a copy of its database under another name doesn't send",
+        _text,
+    ),
     Setting("BOOKING_LANGUAGE", "en", "the language of pages and messages", _text),
     Setting("BOOKING_MAIL_HOST", "", "the mail server; without one, messages land in instance/mail", _text),
     Setting("BOOKING_MAIL_PORT", "587", "its port", _whole_number(1, 65535)),
-    Setting("BOOKING_MAIL_SECURITY", "starttls", "starttls, tls, or none", _one_of("starttls", "tls", "none")),
+    Setting(
+        "BOOKING_MAIL_SECURITY", "starttls", "starttls, tls, or none", _one_of("starttls", "tls", "none")
+    ),
     Setting("BOOKING_MAIL_USER", "", "its user name, if it asks for one", _text),
     Setting("BOOKING_MAIL_PASSWORD", "", "and its password", _text),
-    Setting("BOOKING_MAIL_SENDER", "", "the address that messages come from (default: the clinic's mailbox)", _text),
+    Setting(
+        "BOOKING_MAIL_SENDER",
+        "",
+        "the address that messages come from (default: the clinic's mailbox)",
+        _text,
+    ),
     Setting("BOOKING_MAIL_CA_FILE", "", "certificates to trust besides the system's", _text),
     Setting("BOOKING_MAIL_TIMEOUT", "20", "seconds to wait for the mail server", _whole_number(1, 60)),
-    Setting("BOOKING_TEXTS", "", "none, file (simulated), or twilio (default: file in development, none in production)", _one_of("", "none", "file", "twilio")),
+    Setting(
+        "BOOKING_TEXTS",
+        "",
+        "none, file (simulated), or twilio (default: file in development, none in production)",
+        _one_of("", "none", "file", "twilio"),
+    ),
     Setting("BOOKING_TWILIO_ACCOUNT", "", "the account's SID", _text),
     Setting("BOOKING_TWILIO_TOKEN", "", "its token, which also signs what comes in", _text),
     Setting("BOOKING_TWILIO_FROM", "", "our number, or the SID of a messaging service", _text),
     Setting("BOOKING_TWILIO_API", "", "another address of the API, for tests", _base_url),
-    Setting("BOOKING_METRICS", "local", "who may read /metrics: local, all, or none", _one_of("local", "all", "none")),
+    Setting(
+        "BOOKING_METRICS",
+        "local",
+        "who may read /metrics: local, all, or none",
+        _one_of("local", "all", "none"),
+    ),
 )
 
 
@@ -221,7 +268,7 @@ def _fill_in(values: dict[str, Any], instance_path: Path) -> None:
     if not values["BOOKING_TEXTS"]:
         values["BOOKING_TEXTS"] = "none" if production else "file"
     if not values["BOOKING_BASE_URL"] and not production:
-        values["BOOKING_BASE_URL"] = "http://127.0.0.1:5000"
+        values["BOOKING_BASE_URL"] = DEVELOPMENT_BASE_URL
     if not values["BOOKING_INSTANCE"] and not production:
         values["BOOKING_INSTANCE"] = "development"
 
@@ -261,7 +308,9 @@ def _unfit_for_production(values: dict[str, Any]) -> list[str]:
     elif not values["BOOKING_BASE_URL"].startswith("https://"):
         faults.append("BOOKING_BASE_URL begins with http: patients' links must be https.")
     if not values["BOOKING_INSTANCE"]:
-        faults.append("BOOKING_INSTANCE is not set: name this installation, so that a copy of it never writes to patients.")
+        faults.append(
+            "BOOKING_INSTANCE is not set: name this installation, so that a copy of it never writes to patients."
+        )
     if not values["BOOKING_MAIL_HOST"]:
         faults.append("BOOKING_MAIL_HOST is not set: patients would get no confirmation and no reminder.")
     if values["BOOKING_MAIL_HOST"] and values["BOOKING_MAIL_SECURITY"] == "none":
@@ -269,11 +318,15 @@ def _unfit_for_production(values: dict[str, Any]) -> list[str]:
             faults.append("BOOKING_MAIL_SECURITY is none: mail would cross the network in the open.")
     mailbox = values["BOOKING_MAIL_SENDER"].lower().partition("@")[0].rpartition("<")[2]
     if mailbox.replace("-", "").replace("_", "").replace(".", "") in ("noreply", "donotreply"):
-        faults.append("BOOKING_MAIL_SENDER is a no-reply address: patients answer mails, and somebody must read them.")
+        faults.append(
+            "BOOKING_MAIL_SENDER is a no-reply address: patients answer mails, and somebody must read them."
+        )
     if values["BOOKING_TEXTS"] == "file":
         faults.append("BOOKING_TEXTS is file: simulated texts reach nobody. Say twilio, or none.")
     return faults
 
 
 def _shown(name: str, words: str) -> str:
-    return "not shown" if any(part in name for part in ("KEY", "PASSWORD", "TOKEN", "DATABASE")) else repr(words)
+    return (
+        "not shown" if any(part in name for part in ("KEY", "PASSWORD", "TOKEN", "DATABASE")) else repr(words)
+    )

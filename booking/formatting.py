@@ -1,14 +1,16 @@
-"""Every time that a person or a program reads, on its way out.
+"""Every time, and every phone number, that a person or a program reads, on its way out.
 
 Pages, mails, texts and calendar files share this formatter, so that they can't disagree. It speaks in the
 clinic's zone and names it; the visitor's zone is never used, because the patient comes to the clinic.
 """
 
+import datetime as dt
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time
+from datetime import UTC, datetime
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
+import phonenumbers
 from babel import Locale
 from babel.dates import format_date, format_time, get_timezone_name
 
@@ -26,22 +28,22 @@ class Times:
         """The wall time at the clinic, aware."""
         return instant.astimezone(self.zone)
 
-    def local_date(self, instant: datetime) -> date:
+    def local_date(self, instant: datetime) -> dt.date:
         return instant.astimezone(self.zone).date()
 
-    def date(self, day: date) -> str:
+    def date(self, day: dt.date) -> str:
         """As in "Thursday, December 3, 2026"."""
         return _date(day, "full", self.locale)
 
-    def day(self, day: date) -> str:
+    def day(self, day: dt.date) -> str:
         """As in "Thursday, December 3": for headings in which the year goes without saying."""
         return _date(day, "EEEE, MMMM d" if self.locale.language == "en" else "full", self.locale)
 
-    def short_day(self, day: date) -> str:
+    def short_day(self, day: dt.date) -> str:
         """As in "Thu, Dec 3"."""
         return _date(day, "EEE, MMM d" if self.locale.language == "en" else "medium", self.locale)
 
-    def weekday(self, day: date) -> str:
+    def weekday(self, day: dt.date) -> str:
         """As in "Thursday"."""
         return _date(day, "EEEE", self.locale)
 
@@ -49,7 +51,7 @@ class Times:
         """As in "9:15 am", at the clinic."""
         return _time(instant.astimezone(self.zone).timetz().replace(tzinfo=None), self.locale)
 
-    def wall_time(self, wall: time) -> str:
+    def wall_time(self, wall: dt.time) -> str:
         """As in "9:15 am", for a time on the wall such as an opening hour."""
         return _time(wall, self.locale)
 
@@ -84,16 +86,24 @@ def iso_utc(instant: datetime) -> str:
     return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def phone(number: str) -> str:
+    """As in "(818) 555-0100" for an E.164 number of this country; others with their country code."""
+    parsed = phonenumbers.parse(number, "US")
+    form = phonenumbers.PhoneNumberFormat
+    national = parsed.country_code == 1
+    return phonenumbers.format_number(parsed, form.NATIONAL if national else form.INTERNATIONAL)
+
+
 # Babel parses its patterns at every call; a page shows the same few dates and times again and again.
 
 
 @lru_cache(maxsize=4096)
-def _date(day: date, pattern: str, locale: Locale) -> str:
+def _date(day: dt.date, pattern: str, locale: Locale) -> str:
     return format_date(day, pattern, locale)
 
 
 @lru_cache(maxsize=2048)
-def _time(wall: time, locale: Locale) -> str:
+def _time(wall: dt.time, locale: Locale) -> str:
     if locale.language == "en":
         return format_time(wall, _ENGLISH_TIME, locale=locale).replace("AM", "am").replace("PM", "pm")
     return format_time(wall, "short", locale=locale)

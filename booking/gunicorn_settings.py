@@ -16,7 +16,7 @@ threads = 16
 backlog = 512
 
 timeout = 30
-graceful_timeout = 10
+graceful_timeout = 5
 # Longer than the pause between two pages would only keep connections of phones that are gone.
 keepalive = 5
 

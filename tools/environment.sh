@@ -33,7 +33,7 @@ print(sys.executable)' 2>/dev/null && return
 fits() {
     local folder interpreter
     .venv/bin/python -c 'import pip' 2>/dev/null || return 1
-    { read -r folder && read -r interpreter; } X
+    { read -r folder && read -r interpreter; } 2>/dev/null < .venv/.made-in-with || return 1
     # A moved folder breaks its commands. Whoever names an interpreter gets it; else the one that was right once is.
     [ "$folder" = "$PWD" ] && [ "${python:-$interpreter}" = "$interpreter" ]
 }

@@ -10,7 +10,7 @@ from sqlalchemy.types import TypeDecorator
 from booking.extensions import db
 
 if TYPE_CHECKING:
-    from booking.extensions import Base
+    from booking.extensions import Base as Base
 else:
     Base = db.Model
 

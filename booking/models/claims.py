@@ -43,7 +43,9 @@ class Claim(Base):
     to_cell: Mapped[int]
     before: Mapped[int] = mapped_column(default=0)
     after: Mapped[int] = mapped_column(default=0)
-    appointment_id: Mapped[int | None] = mapped_column(ForeignKey("appointments.id", ondelete="CASCADE"), index=True)
+    appointment_id: Mapped[int | None] = mapped_column(
+        ForeignKey("appointments.id", ondelete="CASCADE"), index=True
+    )
     hold_id: Mapped[int | None] = mapped_column(ForeignKey("holds.id", ondelete="CASCADE"), index=True)
     absence_id: Mapped[int | None] = mapped_column(ForeignKey("absences.id", ondelete="CASCADE"), index=True)
 

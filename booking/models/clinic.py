@@ -137,7 +137,9 @@ class VisitType(Base):
     # Shown, but not chosen by patients: they ask for it, and their practitioner decides.
     on_request: Mapped[bool] = mapped_column(default=False)
     price_cents: Mapped[int | None]
-    price_shown: Mapped[PriceShown] = mapped_column(words(PriceShown, "price_shown"), default=PriceShown.HIDDEN)
+    price_shown: Mapped[PriceShown] = mapped_column(
+        words(PriceShown, "price_shown"), default=PriceShown.HIDDEN
+    )
     bring: Mapped[str] = mapped_column(Text, default="")
     arrive_early_minutes: Mapped[int] = mapped_column(default=0)
     tell_us: Mapped[str] = mapped_column(Text, default="")
@@ -155,7 +157,9 @@ class VisitType(Base):
     active: Mapped[bool] = mapped_column(default=True)
 
     modality: Mapped[Modality] = relationship()
-    phases: Mapped[list["VisitPhase"]] = relationship(cascade="all, delete-orphan", order_by="VisitPhase.position")
+    phases: Mapped[list["VisitPhase"]] = relationship(
+        cascade="all, delete-orphan", order_by="VisitPhase.position"
+    )
 
 
 class VisitPhase(Base):
@@ -183,7 +187,9 @@ class Offering(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     practitioner_id: Mapped[int] = mapped_column(ForeignKey("practitioners.id"))
     visit_type_id: Mapped[int] = mapped_column(ForeignKey("visit_types.id"))
-    bookable_by: Mapped[BookableBy] = mapped_column(words(BookableBy, "bookable_by"), default=BookableBy.PATIENTS)
+    bookable_by: Mapped[BookableBy] = mapped_column(
+        words(BookableBy, "bookable_by"), default=BookableBy.PATIENTS
+    )
     takes_new: Mapped[bool] = mapped_column(default=True)
     # This practitioner's own minutes per phase, in the order of the visit type's phases.
     phase_minutes: Mapped[list[int] | None] = mapped_column(JSON)

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, CheckConstraint, Index, String
+from sqlalchemy import JSON, CheckConstraint, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from booking.models.base import Base, UTCDateTime
@@ -44,18 +44,11 @@ class Heartbeat(Base):
 
 
 class Installation(Base):
-    """Whose database this is. A copy restored elsewhere doesn't send until somebody says so.
-
-    `sending_from`: messages due before it are not sent, after a restore. `halted`: why the worker stopped and asks.
-    """
+    """Whose database this is: a copy of it elsewhere doesn't send. `halted`: why the workers stopped and ask."""
 
     __tablename__ = "installation"
-    __table_args__ = (
-        CheckConstraint("id = 1", name="only_one"),
-        Index("uq_installation_instance", "instance", unique=True),
-    )
+    __table_args__ = (CheckConstraint("id = 1", name="only_one"),)
 
     id: Mapped[int] = mapped_column(primary_key=True, default=1)
     instance: Mapped[str] = mapped_column(String(64))
-    sending_from: Mapped[datetime | None] = mapped_column(UTCDateTime)
     halted: Mapped[str] = mapped_column(String(200), default="")

@@ -80,7 +80,11 @@ class Occupancy:
             self.padded >> later & full,
             self.absent >> later & full,
             tuple(crowd >> later & full for crowd in self.crowds),
-            tuple(visit for visit in self.visits if visit.from_cell < window.end and visit.to_cell > window.start),
+            tuple(
+                visit
+                for visit in self.visits
+                if visit.from_cell < window.end and visit.to_cell > window.start
+            ),
         )
 
     def free_for(self, part: Part) -> int:

@@ -183,7 +183,9 @@ def assign(situation: Situation, practitioner_id: int, cell: int) -> Assignment:
         uses.append(_use(room, cell, shape.room))
     devices = []
     for kind, part in shape.devices.items():
-        fitting = sorted((thing for thing in situation.devices if thing.kind == kind), key=lambda one: (one.name, one.id))
+        fitting = sorted(
+            (thing for thing in situation.devices if thing.kind == kind), key=lambda one: (one.name, one.id)
+        )
         devices.append(_first_free(fitting, part, cell))
         uses.append(_use(devices[-1], cell, part))
     return Assignment(person.id, room, tuple(devices), cell, cell + shape.length, tuple(uses))
@@ -208,7 +210,8 @@ def on_site(situation: Situation, person: Practitioner) -> int:
 def hands_free(person: Practitioner) -> int:
     """The practitioner is free in each phase that needs them, buffers kept."""
     free = [
-        fits(person.occupancy.free_for(part), part.length) >> part.from_offset for part in person.shape.practitioner
+        fits(person.occupancy.free_for(part), part.length) >> part.from_offset
+        for part in person.shape.practitioner
     ]
     return reduce(and_, free)
 

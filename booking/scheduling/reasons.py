@@ -89,4 +89,3 @@ def _back(situation: Situation, person: Practitioner, from_cell: int) -> date | 
     there = person.open & ~person.occupancy.absent & ~situation.closed
     first = first_place(there & situation.window.stretch(from_cell, situation.window.end))
     return None if first is None else day_of(situation.window.start + first, situation.circumstances.zone)
-

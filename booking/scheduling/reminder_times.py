@@ -28,9 +28,7 @@ def within_text_hours(instant: datetime, zone: ZoneInfo, starts: time, ends: tim
     return starts <= instant.astimezone(zone).time() < ends
 
 
-def text_due(
-    due: datetime, last_use: datetime, zone: ZoneInfo, starts: time, ends: time
-) -> datetime | None:
+def text_due(due: datetime, last_use: datetime, zone: ZoneInfo, starts: time, ends: time) -> datetime | None:
     """When a text that is due at `due` goes, in UTC.
 
     Within text hours: at once. Outside them it waits for the next morning, if it is of use then (`last_use`); else it
@@ -46,5 +44,7 @@ def text_due(
         return morning
     evening = (datetime.combine(day, ends, zone) - timedelta(minutes=1)).astimezone(UTC)
     if evening > due:
-        evening = (datetime.combine(day - timedelta(days=1), ends, zone) - timedelta(minutes=1)).astimezone(UTC)
+        evening = (datetime.combine(day - timedelta(days=1), ends, zone) - timedelta(minutes=1)).astimezone(
+            UTC
+        )
     return evening if within_text_hours(evening, zone, starts, ends) else None

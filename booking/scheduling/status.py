@@ -27,7 +27,9 @@ MOVES: dict[Status, frozenset[Status]] = {
     Status.PROPOSED: frozenset({Status.PENDING, Status.BOOKED, Status.CANCELLED}),
     Status.PENDING: frozenset({Status.BOOKED, Status.CANCELLED}),
     Status.WAITLIST: frozenset({Status.PROPOSED, Status.BOOKED, Status.CANCELLED}),
-    Status.BOOKED: frozenset({Status.ARRIVED, Status.CHECKED_IN, Status.FULFILLED, Status.NOSHOW, Status.CANCELLED}),
+    Status.BOOKED: frozenset(
+        {Status.ARRIVED, Status.CHECKED_IN, Status.FULFILLED, Status.NOSHOW, Status.CANCELLED}
+    ),
     Status.ARRIVED: frozenset({Status.CHECKED_IN, Status.FULFILLED, Status.CANCELLED}),
     Status.CHECKED_IN: frozenset({Status.FULFILLED}),
     Status.FULFILLED: frozenset(),

@@ -150,7 +150,7 @@ def situation(
     """
     clinic = question.clinic
     people, rooms, devices = question.practitioners, question.rooms, question.devices
-    ids = [thing.id for thing in (*people, *rooms, *devices)]
+    ids = question.resource_ids
     known = _known(session, clinic, ids, window, now, versions, keep)
     names = clinic.visit_type_names
     occupancies = {resource_id: entry.within(window, ignoring, names) for resource_id, entry in known.items()}
@@ -202,7 +202,7 @@ def locked(
 
     Drops lapsed holds that lie there. `also`: further resources to lock, such as those that a moved visit leaves.
     """
-    wanted = [thing.id for thing in (*question.practitioners, *question.rooms, *question.devices)]
+    wanted = question.resource_ids
     if patient_id is not None:
         wanted.append(patient_id)
     versions = claims.lock(session, {*wanted, *also})
@@ -210,7 +210,9 @@ def locked(
     window = window_for(question.clinic, on, on)
     claims.drop_lapsed_holds(session, wanted, window, now)
     return engine.find(
-        situation(session, question, window, now, versions, ignoring=ignoring, patient_id=patient_id, keep=False)
+        situation(
+            session, question, window, now, versions, ignoring=ignoring, patient_id=patient_id, keep=False
+        )
     )
 
 
@@ -295,7 +297,12 @@ def _known(
 
 
 def _read(
-    session: Session, clinic: Clinic, ids: list[int], window: Window, now: datetime, versions: Mapping[int, int]
+    session: Session,
+    clinic: Clinic,
+    ids: list[int],
+    window: Window,
+    now: datetime,
+    versions: Mapping[int, int],
 ) -> dict[int, Kept]:
     claimed: dict[int, list[Claimed]] = {one: [] for one in ids}
     for resource_id, *rest in session.execute(_claimed(ids, window)):
@@ -339,7 +346,9 @@ def _occupancy(
 ) -> Occupancy:
     claimed = list(claimed)
     visits = {
-        (claim.appointment_id, claim.hold_id): Visit(claim.visit_from, claim.visit_to, names.get(claim.visit_type_id, ""))
+        (claim.appointment_id, claim.hold_id): Visit(
+            claim.visit_from, claim.visit_to, names.get(claim.visit_type_id, "")
+        )
         for claim in claimed
     }
     return Occupancy.of(

@@ -77,7 +77,9 @@ def book(wish: Wish, *, actor: str, key: str) -> Booked:
             )
         return refusal
 
-    answer = once(Key.of(actor, key, content), lambda session: _book(session, wish), on_refusal=with_alternatives)
+    answer = once(
+        Key.of(actor, key, content), lambda session: _book(session, wish), on_refusal=with_alternatives
+    )
     return Booked(**answer)
 
 
@@ -87,7 +89,8 @@ def _book(session: Session, wish: Wish) -> Answer:
     question = Question.of(clinic, wish.visit_type, wish.practitioner, wish.audience)
     _refuse_unreachable(wish)
     patients.lock_contacts(session, wish.email, wish.phone)
-    _refuse_too_many(session, clinic, wish, now)
+    if wish.audience is not BookableBy.STAFF:
+        _refuse_too_many(session, clinic, wish, now)
 
     patient_id = patients.known(session, wish.first_name, wish.last_name, wish.email, wish.phone)
     offers = locked(
@@ -98,6 +101,7 @@ def _book(session: Session, wish: Wish) -> Answer:
     if offer is None:
         raise refusal_at(offers, start)
 
+    by = Actor.STAFF if wish.audience is BookableBy.STAFF else Actor.PATIENT
     visit = assign(offers.situation, offer.practitioner_id, start)
     if patient_id is None:
         patient_id = patients.new(session, wish.first_name, wish.last_name, wish.email, wish.phone).id
@@ -118,6 +122,7 @@ def _book(session: Session, wish: Wish) -> Answer:
         note=wish.note,
         policy_version=wish.policy_version,
         booked_at=now,
+        booked_by=by,
         changed_at=now,
     )
     session.add(appointment)
@@ -127,7 +132,7 @@ def _book(session: Session, wish: Wish) -> Answer:
     claims.bump(session, [use.resource_id for use in visit.uses] + [patient_id])
     if wish.text_consent and wish.phone:
         _keep_consent(session, clinic, wish, patient_id, now)
-    history.note(session, appointment, "booked", Actor.PATIENT, starts_at=iso_utc(appointment.starts_at))
+    history.note(session, appointment, "booked", by, starts_at=iso_utc(appointment.starts_at))
     notices.booked(session, clinic, appointment, now)
     return {"reference": appointment.reference, "link_number": appointment.link_number}
 
@@ -145,7 +150,9 @@ def _refuse_unreachable(wish: Wish) -> None:
 
 def _refuse_too_many(session: Session, clinic: Clinic, wish: Wish, now: datetime) -> None:
     """So many upcoming visits at the most for one e-mail address or phone number, without staff."""
-    contacts = [Appointment.email == wish.email] * bool(wish.email) + [Appointment.phone == wish.phone] * bool(wish.phone)
+    contacts = [Appointment.email == wish.email] * bool(wish.email) + [
+        Appointment.phone == wish.phone
+    ] * bool(wish.phone)
     for same_contact in contacts:
         upcoming = session.scalar(
             select(func.count())

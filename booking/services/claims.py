@@ -126,7 +126,9 @@ def fill_absences(session: Session, freed: Sequence[Stretch]) -> None:
     kinds = {
         resource_id: kind
         for resource_id, kind in session.execute(
-            select(Resource.id, Resource.kind).where(Resource.id.in_({stretch.resource_id for stretch in freed}))
+            select(Resource.id, Resource.kind).where(
+                Resource.id.in_({stretch.resource_id for stretch in freed})
+            )
         )
     }
     for stretch in freed:

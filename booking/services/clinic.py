@@ -35,6 +35,7 @@ from booking.scheduling.hours import DatedHours, Hours
 from booking.scheduling.rules import Limit
 from booking.scheduling.timeline import CELL_MINUTES
 from booking.scheduling.visit import Pad, Phase, Shape
+from booking.services.transaction import reading
 
 
 @dataclass(frozen=True)
@@ -181,6 +182,9 @@ class Clinic:
     modalities: tuple[Modality, ...]
     visit_types: Mapping[str, VisitType]
     practitioners: Mapping[str, Practitioner]
+    # Those that the clinic has no more as well: past visits speak of them.
+    visit_type_by_id: Mapping[int, VisitType]
+    practitioner_by_id: Mapping[int, Practitioner]
     rooms: tuple[Thing, ...]
     devices: tuple[Thing, ...]
     locale: Locale
@@ -188,14 +192,6 @@ class Clinic:
     @cached_property
     def times(self) -> Times:
         return Times(self.zone, self.locale)
-
-    @cached_property
-    def practitioner_by_id(self) -> Mapping[int, Practitioner]:
-        return {person.id: person for person in self.practitioners.values()}
-
-    @cached_property
-    def visit_type_by_id(self) -> Mapping[int, VisitType]:
-        return {visit_type.id: visit_type for visit_type in self.visit_types.values()}
 
     @cached_property
     def visit_type_names(self) -> Mapping[int, str]:
@@ -238,6 +234,12 @@ def the_clinic(session: Session) -> Clinic:
     return at_version(session, session.scalar(select(ClinicRow.version)))
 
 
+def present() -> Clinic:
+    """The clinic as it is now, for pages. Raises ClinicNotReady when none has been set up."""
+    with reading() as session:
+        return the_clinic(session)
+
+
 def at_version(session: Session, version: int | None) -> Clinic:
     """The snapshot of this version, which the caller has just read."""
     if version is None:
@@ -254,14 +256,10 @@ def _read(session: Session) -> Clinic:
     row = session.scalars(select(ClinicRow).execution_options(populate_existing=True)).one()
     modalities = {
         found.id: Modality(found.id, found.slug, found.name, found.summary, found.symbol)
-        for found in session.scalars(select(ModalityRow).where(ModalityRow.active).order_by(ModalityRow.position))
+        for found in session.scalars(select(ModalityRow).order_by(ModalityRow.position))
     }
-    visit_types = {
-        found.slug: _visit_type(found, modalities[found.modality_id], row)
-        for found in session.scalars(
-            select(VisitTypeRow).where(VisitTypeRow.active).order_by(VisitTypeRow.position)
-        )
-    }
+    type_rows = session.scalars(select(VisitTypeRow).order_by(VisitTypeRow.position)).all()
+    by_id = {found.id: _visit_type(found, modalities[found.modality_id], row) for found in type_rows}
     rooms = {
         found.slug: Thing(found.id, found.slug, found.name, found.room_kind)
         for found in session.scalars(select(RoomRow).where(RoomRow.active).order_by(RoomRow.name))
@@ -270,13 +268,12 @@ def _read(session: Session) -> Clinic:
         Thing(found.id, found.slug, found.name, found.device_kind)
         for found in session.scalars(select(Device).where(Device.active).order_by(Device.name))
     )
-    people = session.scalars(
-        select(PractitionerRow).where(PractitionerRow.active).order_by(PractitionerRow.name)
-    ).all()
+    people = session.scalars(select(PractitionerRow).order_by(PractitionerRow.name)).all()
     weekly = session.scalars(select(WorkingHours).order_by(WorkingHours.weekday, WorkingHours.opens)).all()
-    dated = session.scalars(select(DatedWorkingHours).order_by(DatedWorkingHours.on, DatedWorkingHours.opens)).all()
+    dated = session.scalars(
+        select(DatedWorkingHours).order_by(DatedWorkingHours.on, DatedWorkingHours.opens)
+    ).all()
     offerings = session.scalars(select(OfferingRow)).all()
-    by_id = {visit_type.id: visit_type for visit_type in visit_types.values()}
 
     def practitioner(person: PractitionerRow) -> Practitioner:
         mine = [offering for offering in offerings if offering.practitioner_id == person.id]
@@ -288,7 +285,9 @@ def _read(session: Session) -> Clinic:
             profile=person.profile,
             room_order=tuple(rooms[slug].id for slug in person.room_order if slug in rooms),
             at_once=person.at_once or row.at_once,
-            hours=tuple(Hours(h.weekday, h.opens, h.closes) for h in weekly if h.practitioner_id == person.id),
+            hours=tuple(
+                Hours(h.weekday, h.opens, h.closes) for h in weekly if h.practitioner_id == person.id
+            ),
             dated_hours=_dated([h for h in dated if h.practitioner_id == person.id]),
             offerings={
                 by_id[offering.visit_type_id].slug: _offering(offering, by_id[offering.visit_type_id])
@@ -297,6 +296,8 @@ def _read(session: Session) -> Clinic:
             },
         )
 
+    people_by_id = {person.id: practitioner(person) for person in people}
+    active_types = {found.slug: by_id[found.id] for found in type_rows if found.active}
     return Clinic(
         version=row.version,
         name=row.name,
@@ -321,9 +322,11 @@ def _read(session: Session) -> Clinic:
         text_rules=TextRules(row.texts_from, row.texts_until, row.texts_a_day, row.texts_a_week),
         hours=tuple(Hours(h.weekday, h.opens, h.closes) for h in row.hours),
         dated_hours=_dated(row.dated_hours),
-        modalities=tuple(modalities.values()),
-        visit_types=visit_types,
-        practitioners={person.slug: practitioner(person) for person in people},
+        modalities=tuple(dict.fromkeys(visit_type.modality for visit_type in active_types.values())),
+        visit_types=active_types,
+        practitioners={person.slug: people_by_id[person.id] for person in people if person.active},
+        visit_type_by_id=by_id,
+        practitioner_by_id=people_by_id,
         rooms=tuple(rooms.values()),
         devices=devices,
         locale=Locale.parse(current_app.config["BABEL_DEFAULT_LOCALE"]),
@@ -356,7 +359,9 @@ def _visit_type(row: VisitTypeRow, modality: Modality, clinic: ClinicRow) -> Vis
         turnover=_pad(row.turnover_before_minutes, row.turnover_after_minutes),
         buffers_within_hours=row.buffers_within_hours,
         notice=timedelta(minutes=clinic.notice_minutes if notice is None else notice),
-        cut_off=timedelta(minutes=clinic.cut_off_minutes if row.cut_off_minutes is None else row.cut_off_minutes),
+        cut_off=timedelta(
+            minutes=clinic.cut_off_minutes if row.cut_off_minutes is None else row.cut_off_minutes
+        ),
         reminder_days=tuple(clinic.reminder_days if row.reminder_days is None else row.reminder_days),
     )
 
@@ -374,6 +379,8 @@ def _dated(rows: list) -> tuple[DatedHours, ...]:  # type: ignore[type-arg]
     """Rows of one date together; a row without times says that the day is free of hours."""
     days = dict.fromkeys(row.on for row in rows)
     return tuple(
-        DatedHours(day, tuple((row.opens, row.closes) for row in rows if row.on == day and row.opens is not None))
+        DatedHours(
+            day, tuple((row.opens, row.closes) for row in rows if row.on == day and row.opens is not None)
+        )
         for day in days
     )

@@ -8,12 +8,21 @@ import re
 import tomllib
 from collections.abc import Iterable, Iterator
 from datetime import date, time
+from itertools import pairwise
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo, available_timezones
 
 import phonenumbers
 from email_validator import EmailNotValidError, validate_email
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    ValidationError,
+    model_validator,
+)
 
 from booking.models import BookableBy, PriceShown, VisitKind
 
@@ -22,7 +31,8 @@ Place = tuple[str | int, ...]
 WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 # Words that would tell everybody at home what a message is about.
 TELLTALE = re.compile(
-    r"acupunct|chiropract|massage|cupping|moxi|laser|needle|disc\b|pain|spine|l\.?\s?ac\b|d\.?c\.?\b", re.IGNORECASE
+    r"acupunct|chiropract|massage|cupping|moxi|laser|needle|disc\b|pain|spine|l\.?\s?ac\b|d\.?c\.?\b",
+    re.IGNORECASE,
 )
 
 
@@ -31,13 +41,15 @@ class FileFault(Exception):
 
     def __init__(self, faults: list[tuple[int, str]]) -> None:
         self.faults = sorted(faults)
-        super().__init__("\n".join(f"line {line}: {reason}" if line else reason for line, reason in self.faults))
+        super().__init__(
+            "\n".join(f"line {line}: {reason}" if line else reason for line, reason in self.faults)
+        )
 
 
 def _stretch(words: Any) -> tuple[time, time]:
     """As in "9:00-13:00"; 24:00 is the end of the day."""
     if isinstance(words, tuple):
-        return words  # type: ignore[return-value]
+        return words
     found = re.fullmatch(r"\s*(\d{1,2}):(\d\d)\s*[-–]\s*(\d{1,2}):(\d\d)\s*", str(words))
     if not found:
         raise ValueError(f'"{words}" is no stretch of hours; write it as in "9:00-13:00"')
@@ -295,7 +307,10 @@ def parse(text: str) -> ClinicFile:
         definition = ClinicFile.model_validate(given)
     except ValidationError as fault:
         raise FileFault(
-            [(lines.of(error["loc"]), f"{_path(error['loc'])}: {_plain(error['msg'])}") for error in fault.errors()]
+            [
+                (lines.of(error["loc"]), f"{_path(error['loc'])}: {_plain(error['msg'])}")
+                for error in fault.errors()
+            ]
         ) from None
     faults = [(lines.of(place), f"{_path(place)}: {reason}") for place, reason in _contradictions(definition)]
     if faults:
@@ -342,7 +357,10 @@ def _contradictions(definition: ClinicFile) -> Iterator[tuple[Place, str]]:
             if found is None:
                 yield (*at, "offers"), f'no visit type is called "{offer.visit_type}"'
             elif offer.phase_minutes is not None and len(offer.phase_minutes) != len(found.phases):
-                yield (*at, "offers"), f'"{offer.visit_type}" has {len(found.phases)} phases, with minutes for each'
+                yield (
+                    (*at, "offers"),
+                    f'"{offer.visit_type}" has {len(found.phases)} phases, with minutes for each',
+                )
             if offer.visit_type in offered:
                 yield (*at, "offers", number), f'"{offer.visit_type}" is there twice'
             offered.add(offer.visit_type)
@@ -359,7 +377,7 @@ def _contradictions(definition: ClinicFile) -> Iterator[tuple[Place, str]]:
 
 def _refuse_overlaps(stretches: Iterable[tuple[time, time]]) -> None:
     ordered = sorted(stretches)
-    for (_, closes), (opens, _) in zip(ordered, ordered[1:], strict=False):
+    for (_, closes), (opens, _) in pairwise(ordered):
         if closes == time(0) or opens < closes:
             raise ValueError("two stretches of hours overlap")
 

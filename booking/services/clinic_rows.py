@@ -35,8 +35,7 @@ from booking.models import (
     VisitType,
     WorkingHours,
 )
-from booking.scheduling.hours import Hours, open_timeline, window_of
-from booking.scheduling.hours import DatedHours as EngineDatedHours
+from booking.scheduling.hours import DatedHours as EngineDatedHours, Hours, open_timeline, window_of
 from booking.scheduling.status import LIVE
 from booking.scheduling.timeline import cell_from, instant_of
 from booking.services import absences, claims, clinic_file
@@ -93,10 +92,14 @@ def read_back(session: Session) -> ClinicFile | None:
     row = session.get(Clinic, 1)
     if row is None:
         return None
-    people = session.scalars(select(Practitioner).where(Practitioner.active).order_by(Practitioner.position)).all()
+    people = session.scalars(
+        select(Practitioner).where(Practitioner.active).order_by(Practitioner.position)
+    ).all()
     entered = session.scalars(select(Absence).where(Absence.file_key.is_not(None)).order_by(Absence.id)).all()
     modality_slugs = {one.id: one.slug for one in session.scalars(select(Modality))}
-    visit_types = session.scalars(select(VisitType).where(VisitType.active).order_by(VisitType.position)).all()
+    visit_types = session.scalars(
+        select(VisitType).where(VisitType.active).order_by(VisitType.position)
+    ).all()
     type_slugs = {one.id: one.slug for one in visit_types}
     return ClinicFile.model_validate(
         {
@@ -109,7 +112,9 @@ def read_back(session: Session) -> ClinicFile | None:
             "closures": _away(one for one in entered if one.resource_id is None),
             "modalities": [
                 {"id": one.slug, "name": one.name, "summary": one.summary, "symbol": one.symbol}
-                for one in session.scalars(select(Modality).where(Modality.active).order_by(Modality.position))
+                for one in session.scalars(
+                    select(Modality).where(Modality.active).order_by(Modality.position)
+                )
             ],
             "visit_types": [
                 {name: getattr(one, name) for name in _VISIT_TYPE_FIELDS}
@@ -120,7 +125,9 @@ def read_back(session: Session) -> ClinicFile | None:
                         {
                             "name": phase.name,
                             "minutes": phase.minutes,
-                            "needs": ["practitioner"] * phase.practitioner + ["room"] * phase.room + phase.device_kinds,
+                            "needs": ["practitioner"] * phase.practitioner
+                            + ["room"] * phase.room
+                            + phase.device_kinds,
                         }
                         for phase in one.phases
                     ],
@@ -169,14 +176,18 @@ def _of(session: Session, kind: Any, person: Practitioner) -> list[Any]:
 
 def _week(rows: list[Any]) -> dict[str, list[tuple[time, time]]]:
     return {
-        day: [(row.opens, row.closes) for row in rows if row.weekday == number] for number, day in enumerate(WEEKDAYS)
+        day: [(row.opens, row.closes) for row in rows if row.weekday == number]
+        for number, day in enumerate(WEEKDAYS)
     }
 
 
 def _dated(rows: list[Any]) -> list[dict[str, Any]]:
     days = dict.fromkeys(row.on for row in rows)
     return [
-        {"on": day, "hours": [(row.opens, row.closes) for row in rows if row.on == day and row.opens is not None]}
+        {
+            "on": day,
+            "hours": [(row.opens, row.closes) for row in rows if row.on == day and row.opens is not None],
+        }
         for day in days
     ]
 
@@ -231,7 +242,9 @@ def _compared(place: str, before: Any, after: Any) -> Iterator[str]:
 
 
 def _named(some: Any) -> bool:
-    return isinstance(some, list) and bool(some) and all(isinstance(one, dict) and "id" in one for one in some)
+    return (
+        isinstance(some, list) and bool(some) and all(isinstance(one, dict) and "id" in one for one in some)
+    )
 
 
 def _short(value: Any) -> str:
@@ -248,8 +261,8 @@ def _refuse_what_is_needed(session: Session, definition: ClinicFile) -> None:
         (Room, Appointment.room_id, {one.id for one in definition.rooms}),
         (VisitType, Appointment.visit_type_id, {one.id for one in definition.visit_types}),
     ):
-        counted = select(kind.slug, func.count()).join(Appointment, column == kind.id).where(upcoming, live)  # type: ignore[attr-defined]
-        for slug, visits in session.execute(counted.group_by(kind.slug)):  # type: ignore[attr-defined]
+        counted = select(kind.slug, func.count()).join(Appointment, column == kind.id).where(upcoming, live)
+        for slug, visits in session.execute(counted.group_by(kind.slug)):
             if slug not in kept:
                 needed.append(f"{slug} has {visits} upcoming visits; move them first, or keep it in the file")
     in_use = (
@@ -260,7 +273,9 @@ def _refuse_what_is_needed(session: Session, definition: ClinicFile) -> None:
     )
     for slug, visits in session.execute(in_use):
         if slug not in {one.id for one in definition.devices}:
-            needed.append(f"{slug} is needed by {visits} upcoming visits; move them first, or keep it in the file")
+            needed.append(
+                f"{slug} is needed by {visits} upcoming visits; move them first, or keep it in the file"
+            )
     if needed:
         raise StillNeeded(needed=needed)
 
@@ -272,12 +287,22 @@ def _write(session: Session, definition: ClinicFile) -> None:
     modalities = _matched(session, Modality, definition.modalities)
     for position, modality in enumerate(definition.modalities):
         row = modalities[modality.id]
-        row.name, row.summary, row.symbol, row.position = modality.name, modality.summary, modality.symbol, position
+        row.name, row.summary, row.symbol, row.position = (
+            modality.name,
+            modality.summary,
+            modality.symbol,
+            position,
+        )
     session.flush()
     visit_types = _matched(session, VisitType, definition.visit_types)
     for position, visit_type in enumerate(definition.visit_types):
-        _write_visit_type(visit_types[visit_type.id], visit_type, modalities[visit_type.modality].id, position)
-    for kind, given, column in ((Room, definition.rooms, "room_kind"), (Device, definition.devices, "device_kind")):
+        _write_visit_type(
+            visit_types[visit_type.id], visit_type, modalities[visit_type.modality].id, position
+        )
+    for kind, given, column in (
+        (Room, definition.rooms, "room_kind"),
+        (Device, definition.devices, "device_kind"),
+    ):
         rows = _matched(session, kind, given)
         for thing in given:
             rows[thing.id].name = thing.name
@@ -308,19 +333,31 @@ def _write_clinic(session: Session, definition: ClinicFile) -> None:
         row = Clinic(id=1, version=0)
         session.add(row)
     row.version += 1
-    for part, names in ((definition.clinic, _ABOUT), (definition.policies, _POLICIES), (definition.rules, _RULES)):
+    for part, names in (
+        (definition.clinic, _ABOUT),
+        (definition.policies, _POLICIES),
+        (definition.rules, _RULES),
+    ):
         for name in names:
             setattr(row, name, getattr(part, name))
     row.policy_version = definition.policies.version
     row.limits = [limit.model_dump() for limit in definition.rules.limits]
     row.texts_from, row.texts_until = definition.rules.texts
-    row.hours = [ClinicHours(weekday=day, opens=opens, closes=closes) for day, opens, closes in _hours(definition.hours)]
+    row.hours = [
+        ClinicHours(weekday=day, opens=opens, closes=closes)
+        for day, opens, closes in _hours(definition.hours)
+    ]
     row.dated_hours = [
         ClinicDatedHours(on=dated.on, opens=opens, closes=closes)
         for dated in definition.dated_hours
-        for opens, closes in dated.hours or [(None, None)]
+        for opens, closes in _or_none(dated.hours)
     ]
     session.flush()
+
+
+def _or_none(stretches: list[tuple[time, time]]) -> list[tuple[time, time]] | list[tuple[None, None]]:
+    """A day without hours is a row without times."""
+    return stretches or [(None, None)]
 
 
 def _matched(session: Session, kind: Any, given: list[Any]) -> dict[str, Any]:
@@ -367,7 +404,7 @@ def _write_work(
     session.add_all(
         DatedWorkingHours(practitioner_id=row.id, on=dated.on, opens=opens, closes=closes)
         for dated in given.dated_hours
-        for opens, closes in dated.hours or [(None, None)]
+        for opens, closes in _or_none(dated.hours)
     )
     session.add_all(
         Offering(
@@ -383,13 +420,16 @@ def _write_work(
 
 
 def _hours(week: Week) -> list[tuple[int, time, time]]:
-    return [(number, opens, closes) for number, day in enumerate(WEEKDAYS) for opens, closes in getattr(week, day)]
+    return [
+        (number, opens, closes) for number, day in enumerate(WEEKDAYS) for opens, closes in getattr(week, day)
+    ]
 
 
 def _write_absences(session: Session, definition: ClinicFile, people: dict[str, Any]) -> None:
     wanted: dict[str, tuple[AbsenceKind, int | None, int, int, str]] = {}
     entries = [("clinic", AbsenceKind.CLOSURE, None, definition.closures)] + [
-        (person.id, AbsenceKind.TIME_OFF, people[person.id].id, person.away) for person in definition.practitioners
+        (person.id, AbsenceKind.TIME_OFF, people[person.id].id, person.away)
+        for person in definition.practitioners
     ]
     for whose, kind, resource_id, given in entries:
         for away in given:
@@ -410,7 +450,9 @@ def _write_absences(session: Session, definition: ClinicFile, people: dict[str, 
 def _fill_for_newcomers(session: Session, closure: Absence) -> None:
     """A closure holds for practitioners who came after it was entered, too."""
     everybody = session.scalars(select(Practitioner.id)).all()
-    claims.fill_absences(session, [claims.Stretch(one, closure.from_cell, closure.to_cell) for one in everybody])
+    claims.fill_absences(
+        session, [claims.Stretch(one, closure.from_cell, closure.to_cell) for one in everybody]
+    )
 
 
 def _cells(away: Away, definition: ClinicFile) -> Iterator[tuple[str, int, int]]:
@@ -423,7 +465,11 @@ def _cells(away: Away, definition: ClinicFile) -> Iterator[tuple[str, int, int]]
         window = window_of(day, day, definition.zone)
         hours = open_timeline(window, definition.zone, [Hours(day.weekday(), *away.hours)])
         if hours:
-            yield str(day), window.start + (hours & -hours).bit_length() - 1, window.start + hours.bit_length()
+            yield (
+                str(day),
+                window.start + (hours & -hours).bit_length() - 1,
+                window.start + hours.bit_length(),
+            )
         day += timedelta(days=1)
 
 

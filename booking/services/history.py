@@ -9,7 +9,14 @@ from booking.models import Actor, Appointment, HistoryEntry
 
 
 def note(
-    session: Session, appointment: Appointment, what: str, actor: Actor, *, why: str = "", name: str = "", **facts: Any
+    session: Session,
+    appointment: Appointment,
+    what: str,
+    actor: Actor,
+    *,
+    why: str = "",
+    name: str = "",
+    **facts: Any,
 ) -> None:
     """Appends an entry. `what` is a verb of the glossary: booked, moved, cancelled, confirmed, cannot_come, …"""
     session.add(

@@ -53,7 +53,12 @@ def of_visitor(session: Session, visitor: str | None) -> frozenset[int]:
 
 
 def _hold(
-    session: Session, visit_type: str, practitioner: str | None, starts_at: datetime, visitor: str, network: str
+    session: Session,
+    visit_type: str,
+    practitioner: str | None,
+    starts_at: datetime,
+    visitor: str,
+    network: str,
 ) -> Held:
     now = clock.now()
     clinic = the_clinic(session)

@@ -60,9 +60,10 @@ def once(
         first = run(answer)
     except IntegrityError:
         # The same key came twice at one moment, and the other one was quicker.
-        first = _kept_meanwhile(key)
-        if first is None:
+        kept_meanwhile = _kept_meanwhile(key)
+        if kept_meanwhile is None:
             raise
+        first = kept_meanwhile
     except Busy:
         raise
     except Refusal as refusal:

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from flask import current_app
-from sqlalchemy import insert, update
+from sqlalchemy import insert, select, update
 from sqlalchemy.orm import Session
 
 from booking.formatting import iso_utc
@@ -36,7 +36,9 @@ def booked(session: Session, clinic: Clinic, appointment: Appointment, now: date
     _write(session, [*_answer(appointment, "confirmation", now), *reminders(clinic, appointment, now)])
 
 
-def moved(session: Session, clinic: Clinic, appointment: Appointment, old_start: datetime, now: datetime) -> None:
+def moved(
+    session: Session, clinic: Clinic, appointment: Appointment, old_start: datetime, now: datetime
+) -> None:
     """Tells of the new time, and reminds of it instead of the old one."""
     drop_queued(session, appointment, "The visit was moved.")
     facts = {"old_starts_at": iso_utc(old_start)}
@@ -57,13 +59,21 @@ def cannot_come(session: Session, clinic: Clinic, appointment: Appointment, now:
     )
 
 
-def link_wanted(session: Session, channel: Channel, address: str, now: datetime, useful_until: datetime) -> None:
+def links_wanted(
+    session: Session, channel: Channel, address: str, now: datetime, useful_until: datetime
+) -> None:
     """Queues an answer to "send me my link again".
 
     Nothing is looked up here, so that a contact that nobody knows costs the same time; the worker finds the visits.
     """
     subject = f"contact/{secrets.token_hex(8)}"
     _write(session, [_bare_row(subject, "links", channel, address, now, now, useful_until)])
+
+
+def text_answer(session: Session, kind: str, phone: str, now: datetime, useful_until: datetime) -> None:
+    """Queues our answer to a text that somebody sent us."""
+    subject = f"contact/{secrets.token_hex(8)}"
+    _write(session, [_bare_row(subject, kind, Channel.TEXT, phone, now, now, useful_until)])
 
 
 def reminders(clinic: Clinic, appointment: Appointment, now: datetime) -> list[Row]:
@@ -83,6 +93,21 @@ def reminders(clinic: Clinic, appointment: Appointment, now: datetime) -> list[R
             if due is not None and now < due <= last_use and address:
                 rows.append(_row(appointment, f"reminder-{days}d", channel, address, now, due, last_use))
     return rows
+
+
+def by_mail_or_call(session: Session, appointment: Appointment, message: Message, now: datetime) -> None:
+    """Writes what a text could not tell anew: as a mail if there is an address, else for the list of calls to make."""
+    channel = Channel.EMAIL if appointment.email else Channel.CALL
+    address = appointment.email or appointment.phone
+    there = select(Message.id).where(
+        Message.subject == message.subject,
+        Message.kind == message.kind,
+        Message.sequence == message.sequence,
+        Message.channel == channel,
+    )
+    if address and session.scalar(there.limit(1)) is None:
+        row = _row(appointment, message.kind, channel, address, now, now, message.not_after, message.facts)
+        _write(session, [row | {"sequence": message.sequence}])
 
 
 def drop_queued(session: Session, appointment: Appointment, why: str) -> None:

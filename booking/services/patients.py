@@ -32,7 +32,9 @@ def lock_contacts(session: Session, *contacts: str | None) -> None:
             session.execute(select(func.pg_advisory_xact_lock(_CONTACTS, mark - 2**31)))
 
 
-def known(session: Session, first_name: str, last_name: str, email: str | None, phone: str | None) -> int | None:
+def known(
+    session: Session, first_name: str, last_name: str, email: str | None, phone: str | None
+) -> int | None:
     """The id of the record that a booking with this name and contact joins, the oldest if there are several."""
     contacts = [Patient.email == email] * bool(email) + [Patient.phone == phone] * bool(phone)
     # One indexed probe for each contact; an OR over two columns would read the whole table.

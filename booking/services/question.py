@@ -20,9 +20,22 @@ class Question:
     devices: tuple[Thing, ...]
     rules: tuple[Rule, ...]
 
+    @property
+    def resource_ids(self) -> list[int]:
+        """Everybody and everything that the visit may take, but for the patient."""
+        return [
+            *(person.id for person in self.practitioners),
+            *(room.id for room in self.rooms),
+            *(device.id for device in self.devices),
+        ]
+
     @classmethod
     def of(
-        cls, clinic: Clinic, visit_type: str, practitioner: str | None, audience: BookableBy = BookableBy.PATIENTS
+        cls,
+        clinic: Clinic,
+        visit_type: str,
+        practitioner: str | None,
+        audience: BookableBy = BookableBy.PATIENTS,
     ) -> "Question":
         """Raises NotFound for a name that the clinic doesn't have, NotOffered where this audience may not book it."""
         asked = clinic.visit_type(visit_type)

@@ -41,7 +41,11 @@ def write_missing(session: Session) -> int:
             continue
         wanted = {(row["kind"], row["channel"]): row for row in notices.reminders(clinic, visit, now)}
         for message in by_visit.get(visit.id, []):
-            row = wanted.pop((message.kind, message.channel), None) if message.sequence == visit.sequence else None
+            row = (
+                wanted.pop((message.kind, message.channel), None)
+                if message.sequence == visit.sequence
+                else None
+            )
             if row is not None and message.last_error == _NOT_WANTED:
                 message.state, message.last_error = MessageState.QUEUED, ""
             if message.state is not MessageState.QUEUED:

@@ -19,7 +19,7 @@ from booking.scheduling.hours import Day, days_between
 from booking.scheduling.reasons import Reason, explain
 from booking.scheduling.timeline import cell_from, instant_of
 from booking.services.availability import Ignoring, open_window, shared_versions, situation, window_for
-from booking.services.clinic import Clinic, Practitioner, VisitType
+from booking.services.clinic import Clinic, Practitioner
 from booking.services.question import Question
 from booking.services.transaction import reading
 
@@ -67,7 +67,9 @@ class FreeTimes:
     @cached_property
     def days_with_times(self) -> tuple[Day, ...]:
         window = self.offers.situation.window
-        return tuple(day for day in self.days if self.offers.starts & window.stretch(day.from_cell, day.to_cell))
+        return tuple(
+            day for day in self.days if self.offers.starts & window.stretch(day.from_cell, day.to_cell)
+        )
 
     def why_not_on(self, day: Day) -> Reason | None:
         return explain(self.offers.situation, day.from_cell, day.to_cell)
@@ -130,7 +132,8 @@ def alternatives(
                 break
     best = sorted(nearest.values(), key=lambda free: (abs(free.starts_at - starts_at), free.starts_at))
     return [
-        {"starts_at": iso_utc(free.starts_at), "practitioner": free.practitioner.slug} for free in best[:ALTERNATIVES]
+        {"starts_at": iso_utc(free.starts_at), "practitioner": free.practitioner.slug}
+        for free in best[:ALTERNATIVES]
     ]
 
 
@@ -163,7 +166,10 @@ def _nearest(
     on = max(clinic.times.local_date(starts_at), clinic.times.local_date(now))
     offers: list[engine.Offer] = []
     for reach in (1, 7, clinic.horizon_days):
-        first, last = max(on - timedelta(days=reach), clinic.times.local_date(now)), on + timedelta(days=reach)
+        first, last = (
+            max(on - timedelta(days=reach), clinic.times.local_date(now)),
+            on + timedelta(days=reach),
+        )
         window = window_for(clinic, first, last)
         found = engine.find(situation(session, question, window, now, versions, keep=True))
         offers = [offer for day in days_between(first, last, clinic.zone) for offer in found.on(day)]

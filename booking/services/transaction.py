@@ -15,8 +15,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Engine, event
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
+from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, TimeoutError as PoolTimeout
 from sqlalchemy.orm import Session
 
 from booking.errors import Busy, SlotTaken
@@ -127,7 +126,12 @@ _turnstiles: dict[Engine, Turnstile] = {}
 def engine_options(url: str) -> dict[str, Any]:
     """Options for the engine of this database: room for every thread, and no endless waiting."""
     if url.startswith("sqlite"):
-        return {"pool_size": 20, "max_overflow": 20, "pool_timeout": PATIENCE_SECONDS, "connect_args": {"timeout": PATIENCE_SECONDS}}
+        return {
+            "pool_size": 20,
+            "max_overflow": 20,
+            "pool_timeout": PATIENCE_SECONDS,
+            "connect_args": {"timeout": PATIENCE_SECONDS},
+        }
     settings = "-c lock_timeout=5000 -c statement_timeout=20000 -c idle_in_transaction_session_timeout=60000 -c TimeZone=UTC"
     return {
         "pool_size": 10,

@@ -75,7 +75,9 @@ def test_a_booked_visit_takes_practitioner_room_and_patient() -> None:
         visit["room_id"],
         visit["patient_id"],
     }
-    assert {(claim["from_cell"], claim["to_cell"]) for claim in claims} == {(visit["from_cell"], visit["to_cell"])}
+    assert {(claim["from_cell"], claim["to_cell"]) for claim in claims} == {
+        (visit["from_cell"], visit["to_cell"])
+    }
     assert visit["to_cell"] - visit["from_cell"] == 6
 
 
@@ -85,7 +87,9 @@ def test_rest_takes_the_room_but_not_the_practitioner() -> None:
     (visit,) = rows(Appointment)
     start = visit["from_cell"]
     of = lambda who: sorted(  # noqa: E731
-        (claim["from_cell"] - start, claim["to_cell"] - start) for claim in rows(Claim) if claim["resource_id"] == who
+        (claim["from_cell"] - start, claim["to_cell"] - start)
+        for claim in rows(Claim)
+        if claim["resource_id"] == who
     )
     assert of(visit["practitioner_id"]) == [(0, 3), (8, 10)]
     assert of(visit["room_id"]) == [(0, 10)]
@@ -225,7 +229,9 @@ def test_a_couple_may_share_an_address_and_a_name_may_have_two(other: dict[str, 
 
 
 def test_anyone_is_who_has_the_fewest_visits_that_day_then_by_name() -> None:
-    set_up(clinic(practitioners=[practitioner("zoe"), practitioner("ana"), practitioner("mia")], rooms=rooms(3)))
+    set_up(
+        clinic(practitioners=[practitioner("zoe"), practitioner("ana"), practitioner("mia")], rooms=rooms(3))
+    )
     names = []
     for hour in range(4):
         booked(NINE + timedelta(hours=hour % 3, minutes=30 * (hour // 3)), email=f"{hour}@example.com")

@@ -77,14 +77,10 @@ def upgrade() -> None:
         "installation",
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("instance", sa.String(length=64), nullable=False),
-        sa.Column("sending_from", sa.DateTime(timezone=True), nullable=True),
         sa.Column("halted", sa.String(length=200), nullable=False),
         sa.CheckConstraint("id = 1", name=op.f("ck_installation_only_one")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_installation")),
     )
-    with op.batch_alter_table("installation", schema=None) as batch_op:
-        batch_op.create_index("uq_installation_instance", ["instance"], unique=True)
-
     op.create_table(
         "kept_answers",
         sa.Column("actor", sa.String(length=80), nullable=False),

@@ -1,0 +1,5 @@
+"""`python -m booking` is `booking`."""
+
+from booking.cli import main
+
+main()

@@ -1,0 +1,113 @@
+"""Whether a message is still true, wanted and of use: asked immediately before it is sent."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from booking.models import Appointment, Channel, Message, MessageState, OptOut, TextConsent
+from booking.scheduling.reminder_times import text_due, within_text_hours
+from booking.scheduling.status import Status
+from booking.services.clinic import Clinic
+
+_SENT = (MessageState.SENT, MessageState.SIMULATED, MessageState.UNSURE)
+# Answers to what a patient has just done: neither quiet hours nor caps bind them.
+_ANSWERS = ("confirmation", "change", "cancellation", "links", "text-help", "text-message")
+
+
+@dataclass(frozen=True)
+class Drop:
+    """It isn't sent, and why."""
+
+    why: str
+
+
+@dataclass(frozen=True)
+class Wait:
+    """It goes later."""
+
+    until: datetime
+
+
+@dataclass(frozen=True)
+class OtherWay:
+    """A text that can't go: by mail, or if there is no address, on the list of calls to make."""
+
+    why: str
+
+
+Verdict = Drop | Wait | OtherWay | None
+
+
+def verdict(session: Session, clinic: Clinic, message: Message, now: datetime) -> Verdict:
+    """None for a message that may go now."""
+    if now > message.not_after:
+        return Drop("It came too late to be of use.")
+    appointment = session.get(Appointment, message.appointment_id) if message.appointment_id else None
+    if appointment is not None and (untrue := _untrue(message, appointment)):
+        return Drop(untrue)
+    if message.channel is Channel.TEXT:
+        return _text(session, clinic, message, now)
+    return None
+
+
+def _untrue(message: Message, appointment: Appointment) -> str | None:
+    """Why a message about a visit is no longer true."""
+    if message.sequence != appointment.sequence:
+        return "The visit was changed."
+    live = appointment.status is Status.BOOKED
+    if message.kind == "cancellation":
+        return None if appointment.status is Status.CANCELLED else "The visit stands again."
+    if not live:
+        return f"The visit is {appointment.status.value}."
+    if message.kind.startswith("reminder") and appointment.cannot_come_at is not None:
+        return "The patient has said that they can't come."
+    return None
+
+
+def _text(session: Session, clinic: Clinic, message: Message, now: datetime) -> Verdict:
+    """What binds texts: STOP, consent for that number, and for what the clinic itself begins, hours and caps."""
+    if session.get(OptOut, message.address) is not None:
+        return OtherWay("This number wants no texts.")
+    if message.kind.startswith("text-"):
+        return None
+    consent = select(TextConsent.id).where(TextConsent.phone == message.address).limit(1)
+    if session.scalar(consent) is None:
+        return OtherWay("Nobody agreed to texts at this number.")
+    if message.kind in _ANSWERS:
+        return None
+    rules = clinic.text_rules
+    if not within_text_hours(now, clinic.zone, rules.starts, rules.ends):
+        later = text_due(now, message.not_after, clinic.zone, rules.starts, rules.ends)
+        return Wait(later) if later and later > now else OtherWay("No text can go before it is too late.")
+    today = now.astimezone(clinic.zone).date()
+    if _texts_since(session, clinic, message, now - timedelta(days=7)) >= rules.a_week:
+        return OtherWay("This number has had its texts of this week.")
+    midnight = datetime.combine(today, datetime.min.time(), clinic.zone)
+    if _texts_since(session, clinic, message, midnight) >= rules.a_day:
+        tomorrow = datetime.combine(today + timedelta(days=1), rules.starts, clinic.zone)
+        return (
+            Wait(tomorrow)
+            if tomorrow <= message.not_after
+            else OtherWay("This number has had its text of today.")
+        )
+    return None
+
+
+def _texts_since(session: Session, clinic: Clinic, message: Message, since: datetime) -> int:
+    """Texts that the clinic began to this number."""
+    return (
+        session.scalar(
+            select(func.count())
+            .select_from(Message)
+            .where(
+                Message.address == message.address,
+                Message.channel == Channel.TEXT,
+                Message.kind.startswith("reminder"),
+                Message.sent_at >= since,
+                Message.state.in_(_SENT),
+            )
+        )
+        or 0
+    )

@@ -1,0 +1,122 @@
+"""A message's words: three files for each kind, text first.
+
+Messages say the least: the clinic's name for messages, the time with its zone, the place, the practitioner's name, the
+phone and the link. No treatment and no complaint, in sender, subject, text or calendar. The styles of mails are
+written into their elements, since mail programs read no style sheets.
+"""
+
+import re
+import unicodedata
+from datetime import datetime
+from typing import Any
+
+from flask import render_template
+from sqlalchemy.orm import Session
+
+from booking import clock
+from booking.formatting import phone
+from booking.models import Appointment, Channel, Message
+from booking.reminders.channels import Composed
+from booking.services import calendar, links, links_again
+from booking.services.clinic import Clinic
+from booking.services.visits import Visit, shaped
+
+# Which kinds bring a calendar entry, and what it asks the calendar to do.
+_CALENDAR: dict[str, calendar.Method] = {
+    "confirmation": "REQUEST",
+    "change": "REQUEST",
+    "cancellation": "CANCEL",
+}
+# What one text holds in the letters that phones send cheaply.
+_TEXT_LENGTH = 160
+_GSM = set(
+    "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞ ÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿"
+    "abcdefghijklmnopqrstuvwxyzäöñüà"
+)
+
+
+class NothingToSay(Exception):
+    """There is nothing to tell this contact any more."""
+
+
+def compose(session: Session, clinic: Clinic, message: Message) -> Composed:
+    """The message as it goes out now. Raises NothingToSay where a contact has no visits to tell of."""
+    facts = _facts(session, clinic, message)
+    kind = re.sub(r"-\d+d$", "", message.kind)
+    if message.channel is Channel.TEXT:
+        return _text(clinic, message, kind, facts)
+    return _mail(clinic, message, kind, facts)
+
+
+def _facts(session: Session, clinic: Clinic, message: Message) -> dict[str, Any]:
+    visit: Visit | None = None
+    upcoming: list[Visit] = []
+    if message.appointment_id is not None:
+        visit = shaped(clinic, session.get_one(Appointment, message.appointment_id))
+    elif message.kind == "links":
+        upcoming = [shaped(clinic, appointment) for appointment in links_again.visits_of(session, message)]
+        if not upcoming:
+            raise NothingToSay
+    old = message.facts.get("old_starts_at")
+    return {
+        "clinic": clinic,
+        "times": clinic.times,
+        "phone": phone(clinic.phone),
+        "visit": visit,
+        "link": _link(visit) if visit else "",
+        "may_change": visit.may_change(clock.now()) if visit else False,
+        "visits": [(one, _link(one)) for one in upcoming],
+        "old_start": datetime.fromisoformat(old) if old else None,
+    }
+
+
+def _link(visit: Visit) -> str:
+    return links.address(visit.reference, visit.link_number)
+
+
+def _mail(clinic: Clinic, message: Message, kind: str, facts: dict[str, Any]) -> Composed:
+    visit: Visit | None = facts["visit"]
+    method = _CALENDAR.get(kind)
+    text = render_template(f"mail/{kind}.txt", **facts)
+    return Composed(
+        to=message.address,
+        subject=" ".join(render_template(f"mail/{kind}.subject.txt", **facts).split()),
+        text=text,
+        kept=_without_tokens(text),
+        html=render_template(f"mail/{kind}.html", **facts),
+        mail_id=message.mail_id,
+        calendar=calendar.entry(visit, method=method, attendee=message.address) if visit and method else b"",
+        calendar_method=method or "",
+        reply_to=clinic.mailbox,
+        sender_name=clinic.message_name,
+    )
+
+
+def _text(clinic: Clinic, message: Message, kind: str, facts: dict[str, Any]) -> Composed:
+    """One text of 160 letters: with the link, or where that is too long with the phone number."""
+    words = _plain(render_template(f"text/{kind}.txt", short=False, **facts))
+    if len(words) > _TEXT_LENGTH:
+        words = _plain(render_template(f"text/{kind}.txt", short=True, **facts))
+    return Composed(
+        to=message.address,
+        subject=clinic.message_name,
+        text=words,
+        kept=_without_tokens(words),
+        mail_id=message.mail_id,
+    )
+
+
+def _plain(words: str) -> str:
+    """In the letters of GSM-7: a single other one would cut a text from 160 letters to 70."""
+    written = " ".join(words.split())
+    letters = []
+    for letter in written:
+        if letter not in _GSM:
+            letter = "".join(part for part in unicodedata.normalize("NFKD", letter) if part in _GSM)
+        letters.append(letter or "")
+    return "".join(letters)
+
+
+def _without_tokens(text: str) -> str:
+    """What staff may read later: the link's address without what opens it."""
+    return re.sub(r"(/visit/\w+/)\w+", r"\1…", text)

@@ -1,0 +1,230 @@
+"""From a due row to a delivered message.
+
+Claim, commit; check that it is still true; send with no transaction open; mark. A worker that dies leaves its claims
+to lapse, and another takes them up. So a message is sent at least once, with the same Message-ID each time; it can be
+sent twice only if a worker dies between the server's "250" and our mark.
+"""
+
+import random
+import secrets
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import structlog
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from booking import clock
+from booking.models import Appointment, Channel, Message, MessageState
+from booking.reminders.channels import Composed, Delivered, Outcome
+from booking.reminders.channels.mail import Mailer, mailer
+from booking.reminders.channels.texts import Texter, texter
+from booking.reminders.checks import Drop, OtherWay, Wait, verdict
+from booking.reminders.composing import NothingToSay, compose
+from booking.services.clinic import the_clinic
+from booking.services.notices import by_mail_or_call
+from booking.services.transaction import reading, run
+
+log = structlog.get_logger()
+
+BATCH = 50
+LEASE = timedelta(minutes=5)
+TRIES = 5
+# After the first try, the second, …; with jitter, so that a crowd doesn't come back at one moment.
+BACK_OFF = tuple(timedelta(seconds=seconds) for seconds in (30, 120, 300, 900, 3600))
+
+
+@dataclass(frozen=True)
+class Claimed:
+    """A message that is this worker's until its lease ends."""
+
+    id: int
+    lease: str
+    # Nobody knows whether an earlier worker sent it.
+    interrupted: bool
+
+
+def deliver_due(batch: int = BATCH) -> int:
+    """Sends what is due, one batch. Returns how many were claimed: zero when the queue is empty."""
+    claimed = claim(batch)
+    if not claimed:
+        return 0
+    with ExitStack() as stack:
+        mails = stack.enter_context(mailer())
+        texts = stack.enter_context(texter())
+        for one in claimed:
+            _deliver(one, mails, texts)
+    return len(claimed)
+
+
+def claim(batch: int = BATCH) -> list[Claimed]:
+    """Takes due messages, and those whose worker died, under a lease, and commits before anything is sent.
+
+    On PostgreSQL workers skip what others hold; on SQLite there is one writer at a time.
+    """
+    lease = secrets.token_hex(16)
+
+    def action(session: Session) -> list[Claimed]:
+        now = clock.now()
+        due = select(Message).where(Message.state == MessageState.QUEUED, Message.due_at <= now)
+        found = [
+            *session.scalars(due.order_by(Message.due_at).limit(batch).with_for_update(skip_locked=True))
+        ]
+        abandoned = select(Message).where(Message.state == MessageState.SENDING, Message.leased_until < now)
+        if len(found) < batch:
+            found += session.scalars(abandoned.limit(batch - len(found)).with_for_update(skip_locked=True))
+        claimed = [Claimed(one.id, lease, one.state is MessageState.SENDING) for one in found]
+        session.execute(
+            update(Message)
+            .where(Message.id.in_([one.id for one in claimed]))
+            .values(
+                state=MessageState.SENDING,
+                lease=lease,
+                leased_until=now + LEASE,
+                attempts=Message.attempts + 1,
+            )
+            .execution_options(synchronize_session=False)
+        )
+        return claimed
+
+    if not _anything_due():
+        return []
+    return run(action)
+
+
+def _anything_due() -> bool:
+    """Whether it is worth taking the write lock."""
+    now = clock.now()
+    with reading() as session:
+        for waiting in (
+            select(Message.id).where(Message.state == MessageState.QUEUED, Message.due_at <= now),
+            select(Message.id).where(Message.state == MessageState.SENDING, Message.leased_until < now),
+        ):
+            if session.scalar(waiting.limit(1)) is not None:
+                return True
+    return False
+
+
+def _deliver(one: Claimed, mails: Mailer, texts: Texter | None) -> None:
+    """Sends one message, whatever happens to it: one that can't be composed doesn't keep the others."""
+    try:
+        composed = _composed(one)
+        if composed is None:
+            return
+        channel, message = composed
+        if channel is Channel.TEXT:
+            delivered = (
+                texts.send(message) if texts else Delivered(Outcome.REFUSED, "Texts are not configured.")
+            )
+        else:
+            delivered = mails.send(message)
+    except Exception as fault:
+        log.exception("message failed", message=one.id)
+        _settle(one, MessageState.DEAD, f"{type(fault).__name__} while it was composed or sent.")
+        return
+    _mark(one, channel, message, delivered)
+
+
+def _composed(one: Claimed) -> tuple[Channel, Composed] | None:
+    """The message, checked in this very moment; None if it doesn't go now, which is then settled."""
+    now = clock.now()
+    with reading() as session:
+        message = session.get_one(Message, one.id)
+        if message.lease != one.lease or message.state is not MessageState.SENDING:
+            return None
+        clinic = the_clinic(session)
+        if one.interrupted and message.channel is Channel.TEXT:
+            said = "unsure"
+        else:
+            said = verdict(session, clinic, message, now) or ""
+        if not said and message.channel is not Channel.CALL:
+            try:
+                return message.channel, compose(session, clinic, message)
+            except NothingToSay:
+                said = Drop("This contact has no upcoming visits.")
+    if said == "unsure":
+        _settle(one, MessageState.UNSURE, "The worker died while it was sent; a text isn't sent twice.")
+    elif isinstance(said, Drop):
+        _settle(one, MessageState.DROPPED, said.why)
+    elif isinstance(said, Wait):
+        _wait(one, said.until, "It waits for the hours in which texts may go.", counted=False)
+    elif isinstance(said, OtherWay):
+        _other_way(one, said.why)
+    else:
+        _settle(one, MessageState.TO_CALL, "")
+    return None
+
+
+def _mark(one: Claimed, channel: Channel, composed: Composed, delivered: Delivered) -> None:
+    """Keeps what became of it. A mail of which nobody knows is sent again under the same Message-ID; a text isn't."""
+    now = clock.now()
+    if delivered.outcome in (Outcome.SENT, Outcome.SIMULATED):
+        state = MessageState.SENT if delivered.outcome is Outcome.SENT else MessageState.SIMULATED
+        _settle(one, state, "", sent_at=now, sent_text=composed.kept, provider_id=delivered.provider_id)
+    elif delivered.outcome is Outcome.UNSURE and channel is Channel.TEXT:
+        _settle(one, MessageState.UNSURE, delivered.detail, sent_at=now, sent_text=composed.kept)
+    elif delivered.outcome is Outcome.REFUSED:
+        if channel is Channel.TEXT:
+            _other_way(one, delivered.detail)
+        else:
+            _settle(one, MessageState.DEAD, delivered.detail)
+    else:
+        _try_again(one, delivered.detail, now)
+
+
+def _try_again(one: Claimed, why: str, now: datetime) -> None:
+    with reading() as session:
+        message = session.get_one(Message, one.id)
+        attempts, not_after = message.attempts, message.not_after
+    later = now + BACK_OFF[min(attempts, len(BACK_OFF)) - 1] * random.uniform(0.8, 1.2)
+    if attempts >= TRIES and later > not_after:
+        _settle(one, MessageState.DEAD, why)
+    elif later > not_after:
+        _settle(one, MessageState.DEAD, f"Not delivered before it was too late. {why}")
+    else:
+        _wait(one, later, why)
+
+
+def _other_way(one: Claimed, why: str) -> None:
+    def action(session: Session) -> None:
+        message = session.get_one(Message, one.id)
+        if message.lease != one.lease:
+            return
+        message.state, message.last_error, message.lease = MessageState.DROPPED, why, None
+        appointment = session.get(Appointment, message.appointment_id) if message.appointment_id else None
+        if appointment is not None:
+            by_mail_or_call(session, appointment, message, clock.now())
+
+    run(action)
+
+
+def _settle(one: Claimed, state: MessageState, why: str, **more: object) -> None:
+    _write(one, {"state": state, "last_error": why[:500], "lease": None, "leased_until": None} | more)
+
+
+def _wait(one: Claimed, until: datetime, why: str, *, counted: bool = True) -> None:
+    values: dict[str, object] = {
+        "state": MessageState.QUEUED,
+        "due_at": until,
+        "last_error": why[:500],
+        "lease": None,
+        "leased_until": None,
+    }
+    if not counted:
+        values["attempts"] = Message.attempts - 1
+    _write(one, values)
+
+
+def _write(one: Claimed, values: dict[str, object]) -> None:
+    """Marks a message, if it is still ours: a lease that ended may have passed to another worker."""
+
+    def action(session: Session) -> None:
+        session.execute(
+            update(Message)
+            .where(Message.id == one.id, Message.lease == one.lease)
+            .values(values)
+            .execution_options(synchronize_session=False)
+        )
+
+    run(action)

@@ -1,0 +1,146 @@
+"""The worker: looks at the queue every few seconds, and drains it.
+
+APScheduler only ticks. What is due is a query, so nothing is lost with a process, and any number of workers may run.
+"""
+
+import os
+import signal
+import socket
+import threading
+from datetime import UTC, datetime, timedelta
+
+import structlog
+from apscheduler.schedulers.background import BackgroundScheduler
+from flask import Flask
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from booking import clock
+from booking.errors import Busy, ClinicNotReady
+from booking.models import Heartbeat, Installation, Message, MessageState
+from booking.reminders.delivery import deliver_due
+from booking.services import idempotency, reconciling, request_counts
+from booking.services.transaction import reading, run
+
+log = structlog.get_logger()
+
+TICK_SECONDS = 5
+TIDY_MINUTES = 10
+# More than this due at once, and more than ten times the clinic's week: a jumped clock, or an import.
+BURST = 2000
+
+
+class Worker:
+    """One worker. `name` tells its heartbeat from others'."""
+
+    def __init__(self, app: Flask, name: str | None = None) -> None:
+        self.app = app
+        self.name = name or f"{socket.gethostname()}-{os.getpid()}"
+        self.started_at = clock.now()
+        self._stopping = threading.Event()
+
+    def run(self) -> None:
+        """Ticks until it is told to stop (SIGTERM, SIGINT), then ends after the message in hand."""
+        scheduler = BackgroundScheduler(timezone="UTC")
+        options = {"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
+        now = datetime.now(UTC)
+        scheduler.add_job(self.tick, "interval", seconds=TICK_SECONDS, next_run_time=now, **options)
+        scheduler.add_job(self.tidy, "interval", minutes=TIDY_MINUTES, next_run_time=now, **options)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: self._stopping.set())
+        scheduler.start()
+        log.info("worker started", worker=self.name)
+        self._stopping.wait()
+        scheduler.shutdown(wait=True)
+        with self.app.app_context():
+            run(self._leave)
+        log.info("worker stopped", worker=self.name)
+
+    def tick(self) -> None:
+        """Sends all that is due. Trouble is told in the heartbeat and tried again with the next tick."""
+        with self.app.app_context():
+            trouble = ""
+            try:
+                halted = self.halted()
+                if halted:
+                    trouble = halted
+                else:
+                    self._drain()
+            except ClinicNotReady:
+                trouble = "No clinic has been set up."
+            except Busy:
+                trouble = "The database can't be reached, or is locked."
+            except Exception as fault:
+                log.exception("tick failed", worker=self.name)
+                trouble = f"{type(fault).__name__} while sending."
+            self._beat(trouble)
+
+    def tidy(self) -> None:
+        """Writes reminders that are missing, and forgets what no longer counts."""
+        with self.app.app_context():
+            try:
+                missing = run(reconciling.write_missing)
+                if missing:
+                    log.warning("reminders were missing", number=missing)
+                run(idempotency.forget_old_answers)
+                run(lambda session: request_counts.forget(session))
+            except (Busy, ClinicNotReady):
+                log.warning("tidying waits", worker=self.name)
+
+    def halted(self) -> str:
+        """Why nothing may be sent from here, or nothing: another installation's database, or far too much at once."""
+        with reading() as session:
+            installation = session.get(Installation, 1)
+        name = self.app.config["BOOKING"].instance
+        if installation is None:
+            run(lambda session: session.add(Installation(id=1, instance=name)))
+            return ""
+        if installation.instance != name:
+            return f"This database belongs to the installation “{installation.instance}”, not to “{name}”."
+        return installation.halted or self._burst()
+
+    def _burst(self) -> str:
+        with reading() as session:
+            due = session.scalar(
+                select(func.count())
+                .select_from(Message)
+                .where(
+                    Message.state == MessageState.QUEUED,
+                    Message.due_at <= clock.now(),
+                    Message.kind.startswith("reminder"),
+                )
+            )
+        limit = self.app.config.get("BOOKING_BURST", BURST)
+        if due is None or due <= limit:
+            return ""
+        why = f"{due} reminders are due at once, far above the usual. Look at the clock, then: flask messages resume"
+
+        def halt(session: Session) -> None:
+            session.get_one(Installation, 1).halted = why[:200]
+
+        run(halt)
+        return why
+
+    def _drain(self) -> None:
+        while not self._stopping.is_set() and deliver_due():
+            self._beat("")
+
+    def _beat(self, trouble: str) -> None:
+        def action(session: Session) -> None:
+            now = clock.now()
+            beat = session.get(Heartbeat, self.name)
+            if beat is None:
+                beat = Heartbeat(worker=self.name, started_at=self.started_at)
+                session.add(beat)
+            beat.ticked_at, beat.trouble = now, trouble
+            session.query(Heartbeat).where(Heartbeat.ticked_at < now - timedelta(days=1)).delete()
+
+        try:
+            run(action)
+        except Busy:
+            log.warning("no heartbeat", worker=self.name)
+
+    def _leave(self, session: Session) -> None:
+        beat = session.get(Heartbeat, self.name)
+        if beat is not None:
+            session.delete(beat)

@@ -1,0 +1,110 @@
+"""The calendar entry of a visit: for files, for mails, and as links to the usual calendars.
+
+It says the least: the clinic's name for messages, the place, and how to change the visit; no treatment. UID and
+DTSTAMP come from the row, so the same state makes the same file.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+from urllib.parse import urlencode, urlsplit
+
+from flask import current_app
+from flask_babel import gettext as _
+from icalendar import Calendar, Event, vCalAddress, vText
+
+from booking.services import links as patients_links
+from booking.services.visits import Visit
+
+Method = Literal["PUBLISH", "REQUEST", "CANCEL"]
+
+
+@dataclass(frozen=True)
+class CalendarLinks:
+    """Addresses that add the visit to calendars on the web."""
+
+    google: str
+    outlook: str
+    yahoo: str
+
+
+def title(visit: Visit) -> str:
+    return _("Visit at %(clinic)s", clinic=visit.clinic.message_name)
+
+
+def entry(visit: Visit, *, method: Method, attendee: str | None = None) -> bytes:
+    """The entry as a calendar file. REQUEST and CANCEL are for mails and name the attendee."""
+    clinic = visit.clinic
+    event = Event()
+    event.add("uid", f"{visit.reference}@{urlsplit(current_app.config['BOOKING'].base_url).hostname}")
+    event.add("dtstamp", visit.changed_at)
+    event.add("sequence", visit.sequence)
+    event.add("dtstart", visit.starts_at)
+    event.add("dtend", visit.ends_at)
+    event.add("summary", title(visit))
+    event.add("location", ", ".join(clinic.address))
+    event.add("description", _details(visit))
+    event.add("status", "CANCELLED" if method == "CANCEL" else "CONFIRMED")
+    organizer = vCalAddress(f"mailto:{clinic.mailbox}")
+    organizer.params["CN"] = vText(clinic.message_name)
+    event.add("organizer", organizer)
+    if attendee:
+        guest = vCalAddress(f"mailto:{attendee}")
+        guest.params["RSVP"] = vText("FALSE")
+        guest.params["PARTSTAT"] = vText("ACCEPTED")
+        event.add("attendee", guest)
+    calendar = Calendar()
+    calendar.add("prodid", "-//clinic-booking//visits//EN")
+    calendar.add("version", "2.0")
+    calendar.add("method", method)
+    calendar.add_component(event)
+    written: bytes = calendar.to_ical()
+    return written
+
+
+def links(visit: Visit) -> CalendarLinks:
+    start, end = visit.starts_at, visit.ends_at
+    place, words, name = ", ".join(visit.clinic.address), _details(visit), title(visit)
+    stamp = "%Y%m%dT%H%M%SZ"
+    iso = "%Y-%m-%dT%H:%M:%SZ"
+    return CalendarLinks(
+        google="https://calendar.google.com/calendar/render?"
+        + urlencode(
+            {
+                "action": "TEMPLATE",
+                "text": name,
+                "dates": f"{start:{stamp}}/{end:{stamp}}",
+                "location": place,
+                "details": words,
+            }
+        ),
+        outlook="https://outlook.live.com/calendar/0/deeplink/compose?"
+        + urlencode(
+            {
+                "rru": "addevent",
+                "subject": name,
+                "startdt": f"{start:{iso}}",
+                "enddt": f"{end:{iso}}",
+                "location": place,
+                "body": words,
+            }
+        ),
+        yahoo="https://calendar.yahoo.com/?"
+        + urlencode(
+            {
+                "v": "60",
+                "title": name,
+                "st": f"{start:{stamp}}",
+                "et": f"{end:{stamp}}",
+                "in_loc": place,
+                "desc": words,
+            }
+        ),
+    )
+
+
+def _details(visit: Visit) -> str:
+    """How to change the visit: pressing No in a calendar doesn't."""
+    return _(
+        "To change or cancel, use this link: %(link)s Answering No in your calendar does not cancel the visit.",
+        link=patients_links.address(visit.reference, visit.link_number),
+    )

@@ -1,0 +1,43 @@
+"""Sending somebody the links of their visits again."""
+
+from datetime import timedelta
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from booking import clock
+from booking.models import Appointment, Channel, Message
+from booking.scheduling.status import LIVE
+from booking.scheduling.timeline import cell_from
+from booking.services import notices
+from booking.services.transaction import transaction
+
+USEFUL_FOR = timedelta(hours=12)
+
+
+def ask(contact: str) -> None:
+    """Queues the links of this contact's upcoming visits, to be sent to the same contact.
+
+    Nothing is looked up here, so a contact that nobody knows costs the same time and gets the same answer.
+    """
+    now = clock.now()
+    channel = Channel.EMAIL if "@" in contact else Channel.TEXT
+    with transaction() as session:
+        notices.links_wanted(session, channel, contact, now, now + USEFUL_FOR)
+
+
+def visits_of(session: Session, message: Message) -> list[Appointment]:
+    """The upcoming visits that were booked with the contact of a "links" message, soonest first."""
+    contact = Appointment.email if message.channel is Channel.EMAIL else Appointment.phone
+    return list(
+        session.scalars(
+            select(Appointment)
+            .where(
+                contact == message.address,
+                Appointment.to_cell > cell_from(clock.now()),
+                Appointment.status.in_(LIVE),
+            )
+            .order_by(Appointment.from_cell)
+            .limit(20)
+        )
+    )

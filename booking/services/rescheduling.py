@@ -1,0 +1,141 @@
+"""Moving a visit to another time.
+
+One transaction: lock the old and the new resources, compute the offers as if the visit weren't there, delete its old
+claims, take the new ones. A refusal rolls all of it back, so a visit may move by a quarter of an hour over its own old
+time, and is never without one.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from booking import clock
+from booking.errors import Refusal, SlotTaken
+from booking.formatting import iso_utc
+from booking.models import Actor, Appointment, BookableBy, Claim
+from booking.scheduling.offers import assign
+from booking.scheduling.timeline import cell_at
+from booking.services import claims, history, holds, notices
+from booking.services.availability import Ignoring, locked, refusal_at
+from booking.services.clinic import Clinic, the_clinic
+from booking.services.idempotency import Answer, Key, once
+from booking.services.question import Question
+from booking.services.search import alternatives
+from booking.services.visits import opened, refuse_stale, refuse_too_late, visit as visit_of
+
+
+def reschedule(
+    reference: str,
+    token: str,
+    starts_at: datetime,
+    practitioner: str | None,
+    *,
+    actor: str,
+    key: str,
+    version: int | None = None,
+    visitor: str | None = None,
+) -> None:
+    """Moves the patient's visit, once per key, and tells them of the new time.
+
+    `practitioner` None is anyone. `version` is that of the visit as it was shown. The same time with the same
+    practitioner is a quiet success that tells nobody.
+    Raises SlotTaken with alternatives, TooSoon, BeyondHorizon, NotOffered, TooLateToChange, NotChangeable, StaleEdit;
+    NotFound for a link that doesn't open the visit.
+    """
+    visit_type = visit_of(reference, token).visit_type.slug
+
+    def with_alternatives(refusal: Refusal) -> Refusal:
+        if isinstance(refusal, SlotTaken):
+            refusal.facts["alternatives"] = alternatives(visit_type, practitioner, starts_at, BookableBy.LINK)
+        return refusal
+
+    content = ["reschedule", reference, iso_utc(starts_at), practitioner, version]
+    once(
+        Key.of(actor, key, content),
+        lambda session: _reschedule(session, reference, token, starts_at, practitioner, version, visitor),
+        on_refusal=with_alternatives,
+    )
+
+
+def _reschedule(
+    session: Session,
+    reference: str,
+    token: str,
+    starts_at: datetime,
+    practitioner: str | None,
+    version: int | None,
+    visitor: str | None,
+) -> Answer:
+    now = clock.now()
+    clinic = the_clinic(session)
+    appointment = opened(session, reference, token, now, for_update=True)
+    refuse_stale(clinic, appointment, version)
+    refuse_too_late(clinic, appointment, now)
+
+    question = Question.of(
+        clinic, clinic.visit_type_by_id[appointment.visit_type_id].slug, practitioner, BookableBy.LINK
+    )
+    offers = locked(
+        session,
+        question,
+        starts_at,
+        now,
+        ignoring=Ignoring(appointment_id=appointment.id, visitor=visitor),
+        patient_id=appointment.patient_id,
+        also=_claimed_resources(session, appointment),
+    )
+    start = cell_at(starts_at)
+    if practitioner is None and start == appointment.from_cell:
+        # "First available" at the same time keeps who it was.
+        return {"reference": reference}
+    offer = offers.at(start)
+    if offer is None:
+        raise refusal_at(offers, start)
+    if start == appointment.from_cell and offer.practitioner_id == appointment.practitioner_id:
+        return {"reference": reference}
+
+    old_start, old_practitioner = appointment.starts_at, appointment.practitioner_id
+    visit = assign(offers.situation, offer.practitioner_id, start)
+    claims.give_back(session, appointment_id=appointment.id)
+    claims.drop_holds(session, holds.of_visitor(session, visitor))
+    claims.take(
+        session, [*visit.uses, visit.patient_use(appointment.patient_id)], appointment_id=appointment.id
+    )
+    claims.bump(session, [use.resource_id for use in visit.uses] + [appointment.patient_id])
+    appointment.practitioner_id = visit.practitioner_id
+    appointment.room_id = visit.room
+    appointment.from_cell, appointment.to_cell = visit.from_cell, visit.to_cell
+    appointment.sequence += 1
+    appointment.version += 1
+    appointment.confirmed_at = appointment.cannot_come_at = None
+    appointment.changed_at = now
+    session.flush()
+    history.note(
+        session,
+        appointment,
+        "moved",
+        Actor.PATIENT,
+        **_facts(clinic, appointment, old_start, old_practitioner),
+    )
+    notices.moved(session, clinic, appointment, old_start, now)
+    return {"reference": reference}
+
+
+def _claimed_resources(session: Session, appointment: Appointment) -> list[int]:
+    return list(
+        session.scalars(select(Claim.resource_id).where(Claim.appointment_id == appointment.id).distinct())
+    )
+
+
+def _facts(
+    clinic: Clinic, appointment: Appointment, old_start: datetime, old_practitioner: int
+) -> dict[str, Any]:
+    people = clinic.practitioner_by_id
+    return {
+        "from": iso_utc(old_start),
+        "to": iso_utc(appointment.starts_at),
+        "from_practitioner": people[old_practitioner].slug if old_practitioner in people else None,
+        "to_practitioner": people[appointment.practitioner_id].slug,
+    }

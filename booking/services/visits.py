@@ -1,0 +1,194 @@
+"""A patient's visit, as its link opens it: seen, confirmed, cancelled, or told that they can't come.
+
+The link is the only key here; whoever has no right one gets NotFound. A GET changes nothing: mail scanners open links.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from booking import clock
+from booking.errors import NotChangeable, StaleEdit, TooLateToChange
+from booking.formatting import iso_utc
+from booking.models import Actor, Appointment, Reminders
+from booking.scheduling.status import Status, move
+from booking.services import claims, history, links, notices
+from booking.services.clinic import Clinic, Practitioner, VisitType, the_clinic
+from booking.services.idempotency import Answer, Key, once
+from booking.services.transaction import reading
+
+
+@dataclass(frozen=True)
+class Visit:
+    """A visit as its patient may see it. Nothing of the patient's record is in it but what they typed for this visit."""
+
+    clinic: Clinic
+    id: int
+    reference: str
+    version: int
+    sequence: int
+    link_number: int
+    status: Status
+    starts_at: datetime
+    ends_at: datetime
+    visit_type: VisitType
+    practitioner: Practitioner
+    first_name: str
+    email: str | None
+    phone: str | None
+    reminders: Reminders
+    confirmed_at: datetime | None
+    cannot_come_at: datetime | None
+    cancelled_at: datetime | None
+    changed_at: datetime
+    change_until: datetime
+
+    @property
+    def token(self) -> str:
+        return links.token(self.reference, self.link_number)
+
+    @property
+    def minutes(self) -> int:
+        return int((self.ends_at - self.starts_at).total_seconds()) // 60
+
+    def may_change(self, now: datetime) -> bool:
+        """Until the visit type's cut-off, at exactly that instant included."""
+        return self.status is Status.BOOKED and now <= self.change_until
+
+    def is_ahead(self, now: datetime) -> bool:
+        return self.status is Status.BOOKED and now < self.starts_at
+
+
+def visit(reference: str, token: str) -> Visit:
+    """The visit that this link opens. Raises NotFound."""
+    with reading() as session:
+        clinic = the_clinic(session)
+        return shaped(clinic, opened(session, reference, token, clock.now()))
+
+
+def confirm(reference: str, token: str, *, actor: str, key: str) -> None:
+    """Keeps that the patient said "Yes, I'm coming". Twice is a quiet success. Raises NotFound, NotChangeable."""
+
+    def action(session: Session) -> Answer:
+        now = clock.now()
+        appointment = opened(session, reference, token, now, for_update=True)
+        _refuse_settled(appointment, now)
+        if appointment.confirmed_at is None:
+            appointment.confirmed_at = appointment.changed_at = now
+            appointment.cannot_come_at = None
+            appointment.version += 1
+            history.note(session, appointment, "confirmed", Actor.PATIENT)
+        return {}
+
+    once(Key.of(actor, key, ["confirm", reference]), action)
+
+
+def cancel(
+    reference: str, token: str, reason: str, *, actor: str, key: str, version: int | None = None
+) -> None:
+    """Cancels the visit, frees its time and tells the patient. Twice is a quiet success.
+
+    Raises TooLateToChange after the cut-off, NotChangeable, StaleEdit, NotFound.
+    """
+
+    def action(session: Session) -> Answer:
+        now = clock.now()
+        clinic = the_clinic(session)
+        appointment = opened(session, reference, token, now, for_update=True)
+        if appointment.status is Status.CANCELLED:
+            return {}
+        refuse_stale(clinic, appointment, version)
+        refuse_too_late(clinic, appointment, now)
+        appointment.status = move(appointment.status, Status.CANCELLED)
+        appointment.cancelled_at = appointment.changed_at = now
+        appointment.cancelled_by = Actor.PATIENT
+        appointment.cancel_reason = reason
+        appointment.sequence += 1
+        appointment.version += 1
+        claims.give_back(session, appointment_id=appointment.id)
+        history.note(session, appointment, "cancelled", Actor.PATIENT, why=reason)
+        notices.cancelled(session, appointment, now)
+        return {}
+
+    once(Key.of(actor, key, ["cancel", reference, reason]), action)
+
+
+def cannot_come(reference: str, token: str, *, actor: str, key: str) -> None:
+    """Keeps "I can't come", said after the cut-off: the clinic is told at once; the visit stands until staff free it.
+
+    Twice is a quiet success. Raises NotFound, NotChangeable.
+    """
+
+    def action(session: Session) -> Answer:
+        now = clock.now()
+        clinic = the_clinic(session)
+        appointment = opened(session, reference, token, now, for_update=True)
+        _refuse_settled(appointment, now)
+        if appointment.cannot_come_at is None:
+            appointment.cannot_come_at = appointment.changed_at = now
+            appointment.confirmed_at = None
+            appointment.version += 1
+            history.note(session, appointment, "cannot_come", Actor.PATIENT)
+            notices.cannot_come(session, clinic, appointment, now)
+        return {}
+
+    once(Key.of(actor, key, ["cannot_come", reference]), action)
+
+
+# Parts that other use cases of the link share.
+
+
+def opened(
+    session: Session, reference: str, token: str, now: datetime, *, for_update: bool = False
+) -> Appointment:
+    """The appointment that this link opens, locked if it is about to change. Raises NotFound."""
+    if for_update:
+        session.execute(select(Appointment.id).where(Appointment.reference == reference).with_for_update())
+    return links.appointment_by_link(session, reference, token, now)
+
+
+def shaped(clinic: Clinic, appointment: Appointment) -> Visit:
+    visit_type = clinic.visit_type_by_id[appointment.visit_type_id]
+    return Visit(
+        clinic=clinic,
+        id=appointment.id,
+        reference=appointment.reference,
+        version=appointment.version,
+        sequence=appointment.sequence,
+        link_number=appointment.link_number,
+        status=appointment.status,
+        starts_at=appointment.starts_at,
+        ends_at=appointment.ends_at,
+        visit_type=visit_type,
+        practitioner=clinic.practitioner_by_id[appointment.practitioner_id],
+        first_name=appointment.first_name,
+        email=appointment.email,
+        phone=appointment.phone,
+        reminders=appointment.reminders,
+        confirmed_at=appointment.confirmed_at,
+        cannot_come_at=appointment.cannot_come_at,
+        cancelled_at=appointment.cancelled_at,
+        changed_at=appointment.changed_at,
+        change_until=appointment.starts_at - visit_type.cut_off,
+    )
+
+
+def refuse_stale(clinic: Clinic, appointment: Appointment, version: int | None) -> None:
+    """Refuses a change that was made on a page which is no longer true."""
+    if version is not None and version != appointment.version:
+        raise StaleEdit(now={"starts_at": iso_utc(appointment.starts_at), "status": appointment.status.value})
+
+
+def refuse_too_late(clinic: Clinic, appointment: Appointment, now: datetime) -> None:
+    """Refuses what patients may do until the cut-off only. The cut-off itself is still in time."""
+    _refuse_settled(appointment, now)
+    until = appointment.starts_at - clinic.visit_type_by_id[appointment.visit_type_id].cut_off
+    if now > until:
+        raise TooLateToChange(until=iso_utc(until), phone=clinic.phone)
+
+
+def _refuse_settled(appointment: Appointment, now: datetime) -> None:
+    if appointment.status is not Status.BOOKED or now >= appointment.starts_at:
+        raise NotChangeable(status=appointment.status.value)

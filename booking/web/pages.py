@@ -1,0 +1,93 @@
+"""How pages are rendered: the clinic in every layout, times through filters, nothing undefined."""
+
+from datetime import date, datetime
+from typing import Any
+
+from babel.numbers import format_currency
+from flask import Flask, current_app, g, render_template
+from jinja2 import StrictUndefined, pass_context
+from jinja2.runtime import Context
+from markupsafe import Markup, escape
+
+from booking import clock
+from booking.formatting import Times, iso_utc, phone
+from booking.services.clinic import Clinic, VisitType, present
+
+
+def init_app(app: Flask) -> None:
+    environment = app.jinja_env
+    environment.undefined = StrictUndefined
+    environment.trim_blocks = environment.lstrip_blocks = True
+    environment.filters |= {
+        "day": _filter(Times.day),
+        "short_day": _filter(Times.short_day),
+        "date": _filter(Times.date),
+        "time": _filter(Times.time),
+        "wall_time": _filter(Times.wall_time),
+        "moment": _filter(Times.moment),
+        "short_moment": _filter(Times.short_moment),
+        "weekday_moment": _filter(Times.weekday_moment),
+        "iso_local": _filter(Times.iso_local),
+        "iso": iso_utc,
+        "phone": phone,
+        "price": price,
+        "paragraphs": paragraphs,
+        "masked": masked,
+    }
+    environment.globals["demo"] = not app.config["BOOKING"].production
+
+
+def page(template: str, clinic: Clinic, status: int = 200, **values: Any) -> tuple[str, int]:
+    """A page of this clinic."""
+    return render_template(template, clinic=clinic, times=clinic.times, **values), status
+
+
+def the_clinic_of_this_request() -> Clinic:
+    """The clinic, read once a request."""
+    if "clinic" not in g:
+        g.clinic = present()
+    found: Clinic = g.clinic
+    return found
+
+
+def price(visit_type: VisitType) -> str:
+    """What a visit costs, as the clinic wants it shown; empty where it is hidden."""
+    if visit_type.price_cents is None or visit_type.price_shown == "hidden":
+        return ""
+    amount = visit_type.price_cents / 100
+    return format_currency(
+        amount,
+        "USD",
+        format="¤#,##0" if amount == int(amount) else None,
+        locale=current_app.config["BABEL_DEFAULT_LOCALE"],
+    )
+
+
+def masked(contact: str) -> str:
+    """Enough of a contact to recognise one's own: "r…@example.com", "…0123"."""
+    name, at, host = contact.partition("@")
+    return f"{name[0]}…@{host}" if at else f"…{contact[-4:]}"
+
+
+def paragraphs(words: str) -> Markup:
+    """Text with empty lines between paragraphs."""
+    parts = [" ".join(part.split()) for part in words.split("\n\n")]
+    return Markup("\n").join(Markup("<p>{}</p>").format(escape(part)) for part in parts if part)
+
+
+def away(on: date, today: date) -> str:
+    """How a day lies to today, in a word, or nothing."""
+    return {0: "today", 1: "tomorrow"}.get((on - today).days, "")
+
+
+def today(clinic: Clinic) -> date:
+    return clinic.times.local_date(clock.now())
+
+
+def _filter(method: Any) -> Any:
+    @pass_context
+    def through_the_clinics_times(context: Context, value: date | datetime, *rest: Any) -> str:
+        words: str = method(context["times"], value, *rest)
+        return words
+
+    return through_the_clinics_times

@@ -1,0 +1,7 @@
+"""The patient's pages: from the start page to a booked visit, and the link that opens it again."""
+
+from flask import Blueprint
+
+blueprint = Blueprint("patient", __name__)
+
+from booking.web.patient import booking, links, start, visit  # noqa: E402, F401 - they register their routes.

@@ -1,0 +1,126 @@
+"""The patient's forms. What they refuse never reaches a use case."""
+
+from collections.abc import Callable
+from typing import Any
+
+from flask_babel import lazy_gettext as _
+from flask_wtf import FlaskForm
+from wtforms import BooleanField, Field, HiddenField, RadioField, StringField, TextAreaField
+from wtforms.validators import InputRequired, Length, Optional, ValidationError
+
+from booking.models import Payment, Reminders
+from booking.web import contacts
+
+REMINDERS = {
+    Reminders.EMAIL: _("By e-mail"),
+    Reminders.TEXT: _("By text message"),
+    Reminders.BOTH: _("By both"),
+    Reminders.CALL: _("By a phone call from us"),
+    Reminders.NONE: _("No reminders"),
+}
+PAYMENTS = {
+    Payment.INSURANCE: _("Insurance"),
+    Payment.MEDICARE_ADVANTAGE: _("Medicare Advantage"),
+    Payment.ORIGINAL_MEDICARE: _("Original Medicare"),
+    Payment.SELF: _("I pay myself"),
+    Payment.NOT_SURE: _("Not sure"),
+}
+
+
+class _Reads:
+    """A validator that reads the words of a field and puts what it understood in their place."""
+
+    def __init__(self, reader: Callable[[str], str]) -> None:
+        self.reader = reader
+
+    def __call__(self, form: FlaskForm, field: Field) -> None:
+        try:
+            self.understood(form, field.name, self.reader(field.data or ""))
+        except contacts.Unreadable as fault:
+            raise ValidationError(str(fault)) from None
+
+    @staticmethod
+    def understood(form: FlaskForm, name: str, value: str) -> None:
+        form.read[name] = value
+
+
+class DetailsForm(FlaskForm):
+    """Who is coming, how to reach them, and what else the visit needs.
+
+    `read` has what was understood; the fields keep what was typed, so that nothing typed is changed or lost.
+    """
+
+    key = HiddenField(validators=[InputRequired(), Length(min=8, max=80)])
+    first_name = StringField(
+        _("First name"), validators=[InputRequired(_("Please write the first name.")), _Reads(contacts.name)]
+    )
+    last_name = StringField(
+        _("Last name"), validators=[InputRequired(_("Please write the last name.")), _Reads(contacts.name)]
+    )
+    phone = StringField(_("Phone"), validators=[Optional(), _Reads(contacts.phone)])
+    email = StringField(_("E-mail"), validators=[Optional(), _Reads(contacts.email)])
+    reminders = RadioField(
+        _("How should we remind you?"),
+        validators=[InputRequired(_("Please choose how we should remind you."))],
+    )
+    text_consent = BooleanField()
+    payment = RadioField(
+        _("How do you expect to pay?"), choices=[*PAYMENTS.items()], validators=[Optional()], default=None
+    )
+    note = TextAreaField(_("Anything we should know?"), validators=[_Reads(contacts.note)])
+
+    def __init__(self, *given: Any, texts_offered: bool, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self.read: dict[str, str] = {}
+        self.texts_offered = texts_offered
+        wanted = [kind for kind in Reminders if texts_offered or kind not in (Reminders.TEXT, Reminders.BOTH)]
+        self.reminders.choices = [(kind.value, REMINDERS[kind]) for kind in wanted]
+
+    def validate(self, extra_validators: Any = None) -> bool:
+        fine = super().validate(extra_validators)
+        return self._contacts_fit() and fine
+
+    def _contacts_fit(self) -> bool:
+        """Phone or e-mail is enough, but it must be the one that the reminders need."""
+        phone, email = bool(self.phone.data), bool(self.email.data)
+        wanted = self.reminders.data
+        if not phone and not email:
+            self._refuse(self.phone, _("Please write a phone number or an e-mail address. One is enough."))
+        elif wanted in ("email", "both") and not email:
+            self._refuse(self.email, _("To be reminded by e-mail, please write your e-mail address."))
+        elif wanted in ("text", "both", "call") and not phone:
+            self._refuse(self.phone, _("To be reminded by phone, please write your phone number."))
+        elif wanted in ("text", "both") and not self.text_consent.data:
+            self._refuse(self.text_consent, _("To be reminded by text, please tick that we may text you."))
+        else:
+            return True
+        return False
+
+    @staticmethod
+    def _refuse(field: Field, words: Any) -> None:
+        field.errors = [*field.errors, words]
+
+
+class LinkAgainForm(FlaskForm):
+    contact = StringField(
+        _("E-mail or phone"),
+        validators=[InputRequired(_("Please write the e-mail address or phone number that you gave us."))],
+    )
+
+    def validate_contact(self, field: Field) -> None:
+        reader = contacts.email if "@" in field.data else contacts.phone
+        try:
+            self.read = reader(field.data)
+        except contacts.Unreadable as fault:
+            raise ValidationError(str(fault)) from None
+
+
+class ActionForm(FlaskForm):
+    """A button that changes something, once."""
+
+    key = HiddenField(validators=[InputRequired(), Length(min=8, max=80)])
+
+
+class CancelForm(ActionForm):
+    version = HiddenField()
+    reason = TextAreaField(_("Why? You don't have to say."), validators=[Length(max=500)])

@@ -1,0 +1,204 @@
+"""The patient's link: see the visit, confirm it, put it into a calendar, move it, cancel it."""
+
+import secrets
+from datetime import date
+from typing import get_args
+
+from flask import redirect, request, session, url_for
+from flask.typing import ResponseReturnValue
+
+from booking import clock
+from booking.errors import KeyReused, NotChangeable, Refusal, SlotTaken, StaleEdit, TooLateToChange
+from booking.models import BookableBy
+from booking.services import calendar, rescheduling, visits
+from booking.services.search import free_times
+from booking.services.visits import Visit
+from booking.web import limits, visitor
+from booking.web.free import instant, nearest_of
+from booking.web.pages import page, today
+from booking.web.patient import blueprint
+from booking.web.patient.booking import Chosen, day_asked
+from booking.web.patient.forms import ActionForm, CancelForm
+from booking.web.patient.times import DAYS_SEARCHED, PartOfDay, laid_out
+from booking.web.words import advice_for, words_for
+
+PATH = "/visit/<reference>/<token>"
+ANYONE = "anyone"
+
+
+@blueprint.get(PATH)
+def visit(reference: str, token: str) -> ResponseReturnValue:
+    return _visit_page(visits.visit(reference, token))
+
+
+@blueprint.get(f"{PATH}/booked")
+def booked(reference: str, token: str) -> ResponseReturnValue:
+    """What follows on a booking: the visit, and that there is nothing more to do where that is so."""
+    found = visits.visit(reference, token)
+    if not found.is_ahead(clock.now()):
+        return redirect(url_for("patient.visit", reference=reference, token=token), 303)
+    return page(
+        "patient/booked.html",
+        found.clinic,
+        visit=found,
+        links=calendar.links(found),
+        again=request.args.get("again") is not None,
+    )
+
+
+@blueprint.get(f"{PATH}/calendar.ics")
+def calendar_file(reference: str, token: str) -> ResponseReturnValue:
+    found = visits.visit(reference, token)
+    headers = {"Content-Disposition": f'attachment; filename="visit-{reference}.ics"'}
+    return (
+        calendar.entry(found, method="PUBLISH"),
+        200,
+        {"Content-Type": "text/calendar; charset=utf-8", **headers},
+    )
+
+
+@blueprint.post(f"{PATH}/confirm")
+def confirm(reference: str, token: str) -> ResponseReturnValue:
+    """The patient says that they are coming."""
+    limits.allow("change")
+    form = ActionForm()
+    if form.validate():
+        visits.confirm(reference, token, actor=f"link {reference}", key=form.key.data)
+    return redirect(url_for("patient.visit", reference=reference, token=token), 303)
+
+
+@blueprint.post(f"{PATH}/cannot-come")
+def cannot_come(reference: str, token: str) -> ResponseReturnValue:
+    limits.allow("change")
+    form = ActionForm()
+    if form.validate():
+        visits.cannot_come(reference, token, actor=f"link {reference}", key=form.key.data)
+    return redirect(url_for("patient.visit", reference=reference, token=token), 303)
+
+
+@blueprint.get(f"{PATH}/cancel")
+def ask_to_cancel(reference: str, token: str) -> ResponseReturnValue:
+    found = visits.visit(reference, token)
+    form = CancelForm(formdata=None, version=found.version, key=secrets.token_urlsafe(16))
+    return _cancel_page(found, form)
+
+
+@blueprint.post(f"{PATH}/cancel")
+def cancel(reference: str, token: str) -> ResponseReturnValue:
+    limits.allow("change")
+    form = CancelForm()
+    if not form.validate():
+        return _cancel_page(visits.visit(reference, token), form, 422)
+    try:
+        visits.cancel(
+            reference,
+            token,
+            form.reason.data.strip(),
+            actor=f"link {reference}",
+            key=form.key.data,
+            version=_number(form.version.data),
+        )
+    except (StaleEdit, TooLateToChange, NotChangeable, KeyReused) as refusal:
+        return _visit_page(visits.visit(reference, token), refusal)
+    return redirect(url_for("patient.visit", reference=reference, token=token), 303)
+
+
+@blueprint.get(f"{PATH}/move")
+def choose_other_time(reference: str, token: str) -> ResponseReturnValue:
+    """Other times: with the visit's own practitioner first, or with anyone."""
+    limits.allow("search")
+    found = visits.visit(reference, token)
+    if not found.may_change(clock.now()):
+        return redirect(url_for("patient.visit", reference=reference, token=token), 303)
+    return _move_page(found)
+
+
+@blueprint.post(f"{PATH}/move")
+def move(reference: str, token: str) -> ResponseReturnValue:
+    limits.allow("change")
+    start, _between, whom = request.form.get("time", "").partition(" ")
+    starts_at = instant(start)
+    if starts_at is None:
+        return redirect(url_for("patient.choose_other_time", reference=reference, token=token), 303)
+    try:
+        rescheduling.reschedule(
+            reference,
+            token,
+            starts_at,
+            whom or None,
+            actor=f"link {reference}",
+            key=request.form.get("key", "")[:80] + start + whom,
+            version=_number(request.form.get("version")),
+            visitor=visitor.known_mark(),
+        )
+    except SlotTaken as refusal:
+        return _move_page(visits.visit(reference, token), refusal, start, 409)
+    except (StaleEdit, TooLateToChange, NotChangeable, KeyReused) as refusal:
+        return _visit_page(visits.visit(reference, token), refusal)
+    session["moved"] = reference
+    return redirect(url_for("patient.visit", reference=reference, token=token), 303)
+
+
+def _visit_page(found: Visit, refused: Refusal | None = None) -> ResponseReturnValue:
+    now = clock.now()
+    return page(
+        "patient/visit.html",
+        found.clinic,
+        words_for(refused).status if refused else 200,
+        visit=found,
+        ahead=found.is_ahead(now),
+        may_change=found.may_change(now),
+        links=calendar.links(found),
+        form=ActionForm(formdata=None, key=secrets.token_urlsafe(16)),
+        refused=words_for(refused) if refused else None,
+        advice=advice_for(refused, found.clinic) if refused else "",
+        moved=session.pop("moved", None) == found.reference,
+    )
+
+
+def _cancel_page(found: Visit, form: CancelForm, status: int = 200) -> ResponseReturnValue:
+    if not found.may_change(clock.now()):
+        return redirect(url_for("patient.visit", reference=found.reference, token=found.token), 303)
+    return page("patient/cancel.html", found.clinic, status, visit=found, form=form)
+
+
+def _move_page(
+    found: Visit, refused: SlotTaken | None = None, lost: str | None = None, status: int = 200
+) -> ResponseReturnValue:
+    clinic = found.clinic
+    people = clinic.who_offers(found.visit_type, BookableBy.LINK)
+    own = found.practitioner.slug if found.practitioner in people else None
+    whom_word = request.args.get("with") or own or ANYONE
+    whom = None if whom_word == ANYONE else whom_word
+    one_day: date | None = day_asked(request.args.get("day"))
+    free = free_times(
+        found.visit_type.slug,
+        whom,
+        one_day or day_asked(request.args.get("from")),
+        1 if one_day else DAYS_SEARCHED,
+        audience=BookableBy.LINK,
+        visitor=visitor.known_mark(),
+        ignoring_appointment=found.id,
+    )
+    part: PartOfDay = next((one for one in get_args(PartOfDay) if one == request.args.get("part")), "")
+    path = url_for("patient.choose_other_time", reference=found.reference, token=found.token)
+    facts = refused.facts.get("alternatives", ()) if refused else ()
+    return page(
+        "patient/times.html",
+        clinic,
+        status,
+        shown=laid_out(free, path, whom_word, part, one_day, today(clinic)),
+        chosen=Chosen(found.visit_type, found.practitioner, found.minutes, found.starts_at),
+        people=people,
+        whom=whom,
+        lost=instant(lost),
+        nearest=nearest_of(clinic, facts),
+        action=path,
+        moving=found,
+        key=secrets.token_urlsafe(16),
+        path=path,
+    )
+
+
+def _number(words: str | None) -> int | None:
+    return int(words) if words and words.isascii() and words.isdigit() and len(words) < 10 else None

@@ -1,0 +1,43 @@
+"""Who is on the other side: a browser with a random mark, at some network address. Never a person."""
+
+import hashlib
+import hmac
+import ipaddress
+import secrets
+
+import structlog
+from flask import Flask, current_app, g, request, session
+
+log = structlog.get_logger()
+
+
+def init_app(app: Flask) -> None:
+    app.before_request(_name_the_request)
+
+
+def mark() -> str:
+    """This browser's random mark, in its signed cookie. It owns holds and idempotency keys."""
+    if "visitor" not in session:
+        session["visitor"] = secrets.token_urlsafe(16)
+    found: str = session["visitor"]
+    return found
+
+
+def known_mark() -> str | None:
+    """The mark, if this browser has one already."""
+    return session.get("visitor")
+
+
+def network() -> str:
+    """A keyed hash of the network that the request comes from: an address, or for IPv6 its /64."""
+    address = ipaddress.ip_address(request.remote_addr or "0.0.0.0")
+    if address.version == 6:
+        address = ipaddress.ip_network((address, 64), strict=False).network_address
+    key = current_app.secret_key
+    secret = key.encode() if isinstance(key, str) else bytes(key or b"")
+    return hmac.new(secret, address.packed, hashlib.sha256).hexdigest()[:32]
+
+
+def _name_the_request() -> None:
+    """A random name for this request, which an error page shows and the log contains."""
+    g.request_name = secrets.token_hex(4)

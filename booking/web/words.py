@@ -1,0 +1,122 @@
+"""The words of every refusal and fault, with their HTTP status: what happened, and what to do next."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from flask_babel import gettext as _, lazy_gettext as lazy
+
+from booking.errors import Refusal
+from booking.formatting import phone
+from booking.services.clinic import Clinic
+
+
+@dataclass(frozen=True)
+class Words:
+    """A refusal's status, what happened, and what to do next."""
+
+    status: int
+    title: Any
+    advice: Any = ""
+
+
+WORDS: dict[str, Words] = {
+    "refused": Words(409, lazy("That can't be done."), lazy("Please call us.")),
+    "not_found": Words(
+        404,
+        lazy("This page is not here."),
+        lazy("The address may be incomplete, or the link may have ended."),
+    ),
+    "slot_taken": Words(
+        409, lazy("Somebody else has just taken that time."), lazy("Please choose another time.")
+    ),
+    "not_offered": Words(
+        409,
+        lazy("This visit can't be booked here."),
+        lazy("Please call us; we are glad to arrange it with you."),
+    ),
+    "too_soon": Words(
+        409, lazy("That time is too soon to book here."), lazy("Please choose a later time, or call us.")
+    ),
+    "beyond_horizon": Words(
+        409, lazy("That day is too far ahead to book yet."), lazy("Please choose an earlier day, or call us.")
+    ),
+    "too_many_visits": Words(
+        409,
+        lazy("There are already several upcoming visits with this e-mail address or phone number."),
+        lazy("To book more, please call us."),
+    ),
+    "too_many_holds": Words(
+        429,
+        lazy("Too many times are being held from your connection."),
+        lazy("Please try again in a few minutes, or call us."),
+    ),
+    "too_many_requests": Words(
+        429, lazy("That was a little too often."), lazy("Please wait a moment and try again.")
+    ),
+    "too_late_to_change": Words(
+        409, lazy("This visit begins soon, so it can't be changed here any more."), lazy("Please call us.")
+    ),
+    "not_changeable": Words(
+        409, lazy("This visit can't be changed any more."), lazy("If something is wrong, please call us.")
+    ),
+    "stale_edit": Words(
+        409,
+        lazy("This visit was changed in the meantime."),
+        lazy("Here is how it stands now. Please look, and choose again."),
+    ),
+    "key_reused": Words(
+        422,
+        lazy("This form was sent before, with other entries."),
+        lazy("Please load the page again and send it once."),
+    ),
+    "contact_cannot_be_reached": Words(
+        422,
+        lazy("The reminders don't fit the contact that was given."),
+        lazy("Please add it, or choose other reminders."),
+    ),
+    "clinic_not_ready": Words(503, lazy("This clinic is not set up yet."), lazy("Please come back later.")),
+    "still_needed": Words(409, lazy("Upcoming visits depend on what is to go.")),
+    "busy": Words(
+        503,
+        lazy("We can't answer just now."),
+        lazy("Nothing is lost. Please try again in a moment, or call us."),
+    ),
+    "contention": Words(
+        503,
+        lazy("We can't answer just now."),
+        lazy("Nothing is lost. Please try again in a moment, or call us."),
+    ),
+}
+
+FAULTS: dict[int, Words] = {
+    400: Words(400, lazy("We did not understand that."), lazy("Please go back and try again.")),
+    403: Words(403, lazy("That is not open to you.")),
+    404: WORDS["not_found"],
+    405: Words(
+        405, lazy("That can't be done here."), lazy("Please go back and use the buttons on the page.")
+    ),
+    413: Words(413, lazy("That is too long for us to take."), lazy("Please write less, or call us.")),
+    415: Words(415, lazy("We can't read that format.")),
+    422: Words(422, lazy("Something in it doesn't fit."), lazy("Please go back and look at what you typed.")),
+    429: WORDS["too_many_requests"],
+    500: Words(
+        500,
+        lazy("Something went wrong on our side."),
+        lazy("We have been told. Please try again, or call us."),
+    ),
+    503: WORDS["busy"],
+}
+
+
+def words_for(refusal: Refusal) -> Words:
+    return WORDS[refusal.code]
+
+
+def advice_for(refusal: Refusal, clinic: Clinic) -> str:
+    """What to do next, with the facts that help."""
+    facts = refusal.facts
+    if refusal.code == "too_late_to_change":
+        return _("Please call us at %(phone)s.", phone=phone(facts["phone"]))
+    if refusal.code == "too_many_visits":
+        return _("To book more, please call us at %(phone)s.", phone=phone(facts["phone"]))
+    return str(words_for(refusal).advice)
