@@ -20,12 +20,11 @@ from booking.services import clinic_file, clinic_rows
 from booking.services.transaction import reading, transaction
 
 clinic = AppGroup("clinic", help="The clinic's definition: apply a file, or show what is there.")
-messages = AppGroup("messages", help="What is due, sent, failed.", invoke_without_command=True)
 
 
 def init_app(app: Flask) -> None:
     """Registers our commands."""
-    for command in (clinic, messages, demo, worker, doctor_command, serve):
+    for command in (clinic, messages, demo, worker, doctor_command, serving.serve):
         app.cli.add_command(command)
 
 
@@ -74,15 +73,15 @@ def clinic_show() -> None:
 
 
 @click.command("demo")
-@click.option("--if-empty", is_flag=True, help="Do nothing when a clinic is there already.")
-def demo(if_empty: bool) -> None:
-    """Load a fictional clinic, with visits around today."""
+def demo() -> None:
+    """Load a fictional clinic, with visits around today, into an empty database."""
     if current_app.config["BOOKING"].production:
         raise click.ClickException("This is production (BOOKING_ENV); the demo never goes there.")
     if making.clinic_is_there():
-        if if_empty:
-            return
-        raise click.ClickException("There is a clinic in this database already. The demo wants an empty one.")
+        click.echo(
+            "There is a clinic in this database already; the demo wants an empty one. Nothing was changed."
+        )
+        return
     made = making.make()
     click.echo(f"The demo clinic is there: {made.past} past and {made.future} future visits.")
 
@@ -105,23 +104,13 @@ def doctor_command() -> None:
         sys.exit(1)
 
 
-@click.command("serve")
-@click.option("--host", default="127.0.0.1", show_default=True)
-@click.option("--port", default=5000, show_default=True, type=click.IntRange(1, 65535))
-@click.option("--demo", "with_demo", is_flag=True, help="Load the demo into an empty database first.")
-@click.option("--workers", default=2, show_default=True, type=click.IntRange(1, 64))
-def serve(host: str, port: int, with_demo: bool, workers: int) -> None:
-    """Migrate, then run web server and worker together, until stopped."""
-    sys.exit(serving.serve(host, port, with_demo=with_demo, workers=workers))
-
-
-@messages.callback(invoke_without_command=True)
+@click.group("messages", cls=AppGroup, invoke_without_command=True)
 @click.option(
     "--state", type=click.Choice([state.value for state in MessageState]), help="Only those in this state."
 )
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 10_000))
 @click.pass_context
-def list_messages(context: click.Context, state: str | None, limit: int) -> None:
+def messages(context: click.Context, state: str | None, limit: int) -> None:
     """List messages, the next due and the latest first."""
     if context.invoked_subcommand is not None:
         return

@@ -30,7 +30,7 @@ def known_mark() -> str | None:
 
 def network() -> str:
     """A keyed hash of the network that the request comes from: an address, or for IPv6 its /64."""
-    address = ipaddress.ip_address(request.remote_addr or "0.0.0.0")
+    address = ipaddress.ip_address(request.remote_addr or "127.0.0.1")
     if address.version == 6:
         address = ipaddress.ip_network((address, 64), strict=False).network_address
     key = current_app.secret_key
