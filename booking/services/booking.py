@@ -23,6 +23,7 @@ from booking.services.clinic import Clinic, the_clinic
 from booking.services.idempotency import Answer, Key, once
 from booking.services.question import Question
 from booking.services.search import alternatives
+from booking.services.visits import refuse_unreachable
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,9 @@ def _book(session: Session, wish: Wish) -> Answer:
     now = clock.now()
     clinic = the_clinic(session)
     question = Question.of(clinic, wish.visit_type, wish.practitioner, wish.audience)
-    _refuse_unreachable(wish)
+    refuse_unreachable(wish.reminders, wish.email, wish.phone)
+    if wish.reminders in (Reminders.TEXT, Reminders.BOTH) and not wish.text_consent:
+        raise ContactCannotBeReached(field="text_consent")
     patients.lock_contacts(session, wish.email, wish.phone)
     if wish.audience is not BookableBy.STAFF:
         _refuse_too_many(session, clinic, wish, now)
@@ -135,17 +138,6 @@ def _book(session: Session, wish: Wish) -> Answer:
     history.note(session, appointment, "booked", by, starts_at=iso_utc(appointment.starts_at))
     notices.booked(session, clinic, appointment, now)
     return {"reference": appointment.reference, "link_number": appointment.link_number}
-
-
-def _refuse_unreachable(wish: Wish) -> None:
-    if not wish.email and not wish.phone:
-        raise ContactCannotBeReached(field="email")
-    if wish.reminders in (Reminders.EMAIL, Reminders.BOTH) and not wish.email:
-        raise ContactCannotBeReached(field="email")
-    if wish.reminders in (Reminders.TEXT, Reminders.BOTH, Reminders.CALL) and not wish.phone:
-        raise ContactCannotBeReached(field="phone")
-    if wish.reminders in (Reminders.TEXT, Reminders.BOTH) and not wish.text_consent:
-        raise ContactCannotBeReached(field="text_consent")
 
 
 def _refuse_too_many(session: Session, clinic: Clinic, wish: Wish, now: datetime) -> None:

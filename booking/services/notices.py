@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from flask import current_app
-from sqlalchemy import insert, select, update
+from sqlalchemy import func, insert, select, update
 from sqlalchemy.orm import Session
 
 from booking.formatting import iso_utc
@@ -43,6 +43,18 @@ def moved(
     drop_queued(session, appointment, "The visit was moved.")
     facts = {"old_starts_at": iso_utc(old_start)}
     _write(session, [*_answer(appointment, "change", now, facts), *reminders(clinic, appointment, now)])
+
+
+def contact_corrected(session: Session, clinic: Clinic, appointment: Appointment, now: datetime) -> None:
+    """The confirmation and the reminders once more, to the contact as it is now, as a numbered resend."""
+    drop_queued(session, appointment, "The contact was corrected.")
+    sent = session.scalar(
+        select(func.max(Message.resend)).where(
+            Message.appointment_id == appointment.id, Message.sequence == appointment.sequence
+        )
+    )
+    rows = [*_answer(appointment, "confirmation", now), *reminders(clinic, appointment, now)]
+    _write(session, [row | {"resend": (sent or 0) + 1} for row in rows])
 
 
 def cancelled(session: Session, appointment: Appointment, now: datetime) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from booking import clock
-from booking.errors import NotChangeable, StaleEdit, TooLateToChange
+from booking.errors import ContactCannotBeReached, NotChangeable, StaleEdit, TooLateToChange
 from booking.formatting import iso_utc
 from booking.models import Actor, Appointment, Reminders
 from booking.scheduling.status import Status, move
@@ -137,6 +137,33 @@ def cannot_come(reference: str, token: str, *, actor: str, key: str) -> None:
     once(Key.of(actor, key, ["cannot_come", reference]), action)
 
 
+def correct_contact(
+    reference: str, token: str, email: str | None, phone: str | None, *, actor: str, key: str
+) -> None:
+    """Changes where we write to about this visit, and tells the new contact. The patient's record stays as it is.
+
+    Consent to texts was given for a number; a new number gets none until it is given again.
+    Raises ContactCannotBeReached where the reminders that were chosen don't fit, NotChangeable, NotFound.
+    """
+
+    def action(session: Session) -> Answer:
+        now = clock.now()
+        clinic = the_clinic(session)
+        appointment = opened(session, reference, token, now, for_update=True)
+        _refuse_settled(appointment, now)
+        refuse_unreachable(appointment.reminders, email, phone)
+        if (appointment.email, appointment.phone) != (email, phone):
+            history.note(session, appointment, "contact_corrected", Actor.PATIENT)
+            appointment.email, appointment.phone = email, phone
+            appointment.changed_at = now
+            appointment.version += 1
+            session.flush()
+            notices.contact_corrected(session, clinic, appointment, now)
+        return {}
+
+    once(Key.of(actor, key, ["contact", reference, email, phone]), action)
+
+
 # Parts that other use cases of the link share.
 
 
@@ -173,6 +200,16 @@ def shaped(clinic: Clinic, appointment: Appointment) -> Visit:
         changed_at=appointment.changed_at,
         change_until=appointment.starts_at - visit_type.cut_off,
     )
+
+
+def refuse_unreachable(reminders: Reminders, email: str | None, phone: str | None) -> None:
+    """Refuses reminders that the contacts given can't be reached by."""
+    if not email and not phone:
+        raise ContactCannotBeReached(field="email")
+    if reminders in (Reminders.EMAIL, Reminders.BOTH) and not email:
+        raise ContactCannotBeReached(field="email")
+    if reminders in (Reminders.TEXT, Reminders.BOTH, Reminders.CALL) and not phone:
+        raise ContactCannotBeReached(field="phone")
 
 
 def refuse_stale(clinic: Clinic, appointment: Appointment, version: int | None) -> None:

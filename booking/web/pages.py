@@ -54,11 +54,12 @@ def price(visit_type: VisitType) -> str:
     """What a visit costs, as the clinic wants it shown; empty where it is hidden."""
     if visit_type.price_cents is None or visit_type.price_shown == "hidden":
         return ""
-    amount = visit_type.price_cents / 100
+    cents = visit_type.price_cents % 100
     return format_currency(
-        amount,
+        visit_type.price_cents / 100,
         "USD",
-        format="¤#,##0" if amount == int(amount) else None,
+        format=None if cents else "¤#,##0",
+        currency_digits=bool(cents),
         locale=current_app.config["BABEL_DEFAULT_LOCALE"],
     )
 

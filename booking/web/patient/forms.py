@@ -101,6 +101,18 @@ class DetailsForm(FlaskForm):
         field.errors = [*field.errors, words]
 
 
+class ContactForm(FlaskForm):
+    """How to reach the patient about one visit, corrected."""
+
+    key = HiddenField(validators=[InputRequired(), Length(min=8, max=80)])
+    phone = StringField(_("Phone"), validators=[Optional(), _Reads(contacts.phone)])
+    email = StringField(_("E-mail"), validators=[Optional(), _Reads(contacts.email)])
+
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self.read: dict[str, str] = {}
+
+
 class LinkAgainForm(FlaskForm):
     contact = StringField(
         _("E-mail or phone"),

@@ -8,7 +8,15 @@ from flask import redirect, request, session, url_for
 from flask.typing import ResponseReturnValue
 
 from booking import clock
-from booking.errors import KeyReused, NotChangeable, Refusal, SlotTaken, StaleEdit, TooLateToChange
+from booking.errors import (
+    ContactCannotBeReached,
+    KeyReused,
+    NotChangeable,
+    Refusal,
+    SlotTaken,
+    StaleEdit,
+    TooLateToChange,
+)
 from booking.models import BookableBy
 from booking.services import calendar, rescheduling, visits
 from booking.services.search import free_times
@@ -18,7 +26,7 @@ from booking.web.free import instant, nearest_of
 from booking.web.pages import page, today
 from booking.web.patient import blueprint
 from booking.web.patient.booking import Chosen, day_asked
-from booking.web.patient.forms import ActionForm, CancelForm
+from booking.web.patient.forms import ActionForm, CancelForm, ContactForm
 from booking.web.patient.times import DAYS_SEARCHED, PartOfDay, laid_out
 from booking.web.words import advice_for, words_for
 
@@ -74,6 +82,39 @@ def cannot_come(reference: str, token: str) -> ResponseReturnValue:
     if form.validate():
         visits.cannot_come(reference, token, actor=f"link {reference}", key=form.key.data)
     return redirect(url_for("patient.visit", reference=reference, token=token), 303)
+
+
+@blueprint.get(f"{PATH}/contact")
+def contact(reference: str, token: str) -> ResponseReturnValue:
+    """Where we write to about this visit, to be corrected."""
+    found = visits.visit(reference, token)
+    form = ContactForm(formdata=None, key=secrets.token_urlsafe(16), email=found.email, phone=found.phone)
+    return page("patient/contact.html", found.clinic, visit=found, form=form)
+
+
+@blueprint.post(f"{PATH}/contact")
+def correct_contact(reference: str, token: str) -> ResponseReturnValue:
+    limits.allow("change")
+    form = ContactForm()
+    found = visits.visit(reference, token)
+    if not form.validate():
+        return page("patient/contact.html", found.clinic, 422, visit=found, form=form)
+    try:
+        visits.correct_contact(
+            reference,
+            token,
+            form.read.get("email"),
+            form.read.get("phone"),
+            actor=f"link {reference}",
+            key=form.key.data,
+        )
+    except ContactCannotBeReached as refusal:
+        field = form.phone if refusal.facts["field"] == "phone" else form.email
+        field.errors = [*field.errors, words_for(refusal).title]
+        return page("patient/contact.html", found.clinic, 422, visit=found, form=form)
+    except (NotChangeable, KeyReused) as refusal:
+        return _visit_page(visits.visit(reference, token), refusal)
+    return redirect(url_for("patient.booked", reference=reference, token=token), 303)
 
 
 @blueprint.get(f"{PATH}/cancel")
