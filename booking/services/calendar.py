@@ -28,7 +28,7 @@ class CalendarLinks:
 
 
 def title(visit: Visit) -> str:
-    return _("Visit at %(clinic)s", clinic=visit.clinic.message_name)
+    return str(_("Visit at %(clinic)s", clinic=visit.clinic.message_name))
 
 
 def entry(visit: Visit, *, method: Method, attendee: str | None = None) -> bytes:
@@ -104,7 +104,10 @@ def links(visit: Visit) -> CalendarLinks:
 
 def _details(visit: Visit) -> str:
     """How to change the visit: pressing No in a calendar doesn't."""
-    return _(
-        "To change or cancel, use this link: %(link)s Answering No in your calendar does not cancel the visit.",
-        link=patients_links.address(visit.reference, visit.link_number),
+    link = patients_links.address(visit.reference, visit.link_number)
+    return str(
+        _(
+            "To change or cancel, use this link: %(link)s Answering No in your calendar does not cancel the visit.",
+            link=link,
+        )
     )
