@@ -17,7 +17,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from booking import clock
-from booking.errors import Busy, KeyReused, Refusal
+from booking.errors import Busy, KeyReused, NotFound, Refusal
 from booking.models import KeptAnswer
 from booking.services.transaction import reading, run, transaction
 
@@ -64,7 +64,8 @@ def once(
         if kept_meanwhile is None:
             raise
         first = kept_meanwhile
-    except Busy:
+    except (Busy, NotFound):
+        # A fault, or nothing that is there to be answered for: whoever guesses links shall not fill our table.
         raise
     except Refusal as refusal:
         first = _keep(key, on_refusal(refusal) if on_refusal else refusal)

@@ -33,8 +33,28 @@ PLACES = [
 five = st.integers(0, 6).map(lambda n: n * 5)
 
 
+def needled() -> st.SearchStrategy[oracle.Type]:
+    """What the clinic books most: needling, a rest in which others are treated, removal; with buffers that matter."""
+    return st.builds(
+        oracle.Type,
+        phases=st.just(
+            [
+                oracle.Phase(10, practitioner=True, room=True, device=False),
+                oracle.Phase(30, practitioner=False, room=True, device=False),
+                oracle.Phase(10, practitioner=True, room=True, device=False),
+            ]
+        ),
+        room_kinds=st.just(["quiet", "bright"]),
+        pause=st.tuples(five, five),
+        turnover=st.tuples(five, five),
+        within_hours=st.booleans(),
+    )
+
+
 @st.composite
 def types(draw: Any, with_device: bool) -> oracle.Type:
+    if draw(st.booleans()):
+        return draw(needled())
     phases = draw(
         st.lists(
             st.builds(

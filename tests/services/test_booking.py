@@ -30,40 +30,12 @@ from booking.models import (
     TextConsent,
 )
 from booking.services import holds
-from booking.services.booking import Booked, Wish, book
 from booking.services.search import free_times
 from tests.clinics import clinic, needled, practitioner, rooms, set_up, visit_type
 from tests.conftest import MONDAY
+from tests.services.making import NINE, booked, rows
 
 pytestmark = pytest.mark.usefixtures("standing_clock", "context")
-
-NINE = MONDAY + timedelta(hours=25)  # Tuesday, 9 am.
-
-
-def wish(starts_at: datetime = NINE, **how: Any) -> Wish:
-    return Wish(
-        **{
-            "visit_type": "follow-up",
-            "practitioner": None,
-            "starts_at": starts_at,
-            "first_name": "Rosa",
-            "last_name": "Lima",
-            "email": "rosa@example.com",
-            "phone": None,
-            "reminders": Reminders.EMAIL,
-        }
-        | how
-    )
-
-
-def booked(starts_at: datetime = NINE, key: str = "", **how: Any) -> Booked:
-    return book(wish(starts_at, **how), actor="test", key=key or f"{starts_at}{how}")
-
-
-def rows(kind: type) -> list[Any]:
-    with db.engine.connect() as connection:
-        return list(connection.execute(select(kind.__table__)).mappings())
-
 
 def test_a_booked_visit_takes_practitioner_room_and_patient() -> None:
     set_up()

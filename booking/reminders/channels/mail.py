@@ -124,6 +124,7 @@ class SmtpMailer:
         if self._connection is None:
             connection = _CheckedConnection(mail)
             connection.host = connection.configure_host()
+            connection.host.ehlo_or_helo_if_needed()
             self._connection = connection
         host = self._connection.host
         assert host is not None

@@ -1,0 +1,49 @@
+"""A clinic behind the client, and forms sent as a browser would send them."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from tests.clinics import clinic, practitioner, set_up, visit_type
+
+
+@pytest.fixture
+def app(app: Flask, standing_clock: Any) -> Flask:
+    with app.app_context():
+        set_up(
+            clinic(
+                visit_types=[
+                    visit_type("follow-up", name="Follow-up, 30 minutes", price_cents=9500, price_shown="exact"),
+                    visit_type("first", kind="first", bring="Your insurance card"),
+                    visit_type("special", on_request=True, tell_us="Tell us about a pacemaker."),
+                ],
+                practitioners=[
+                    practitioner("ana", name="Ana Ruiz", offers=["follow-up", "first", "special"]),
+                    practitioner("ben", name="Ben Okoro", offers=["follow-up"]),
+                ],
+            )
+        )
+    return app
+
+
+Send = Callable[..., TestResponse]
+
+
+def fields(page: str) -> dict[str, str]:
+    """The hidden fields of a page."""
+    return dict(re.findall(r'<input type="hidden" name="([\w]+)" value="([^"]*)"', page))
+
+
+@pytest.fixture
+def send(client: FlaskClient) -> Send:
+    """Sends the form of a page that was just fetched, with its hidden fields."""
+
+    def sent(page: TestResponse, to: str, **typed: str) -> TestResponse:
+        return client.post(to, data=fields(page.text) | typed)
+
+    return sent
