@@ -42,7 +42,7 @@ check: environment
 	$(BIN)/mypy
 	$(BIN)/djlint booking/templates --lint --quiet
 	$(BIN)/lint-imports
-	$(BIN)/deptry .
+	$(BIN)/deptry . --requirements-files requirements/runtime.in --requirements-files-dev requirements/dev.in
 	$(BIN)/vulture
 	$(BIN)/python -m tools.migration_drift
 
@@ -62,8 +62,8 @@ soak: environment
 	@$(BIN)/python -m bench.soak
 
 lock: environment
-	$(BIN)/uv pip compile --upgrade --universal --generate-hashes --python-version 3.11 --no-header --no-annotate setup.cfg requirements/dev.in -o requirements/dev.txt --quiet
-	$(BIN)/uv pip compile --universal --generate-hashes --python-version 3.11 --no-header --no-annotate setup.cfg -c requirements/dev.txt -o requirements/runtime.txt --quiet
+	$(BIN)/uv pip compile --upgrade --universal --generate-hashes --python-version 3.11 --no-header --no-annotate requirements/runtime.in requirements/dev.in -o requirements/dev.txt --quiet
+	$(BIN)/uv pip compile --universal --generate-hashes --python-version 3.11 --no-header --no-annotate requirements/runtime.in -c requirements/dev.txt -o requirements/runtime.txt --quiet
 
 format: environment
 	$(BIN)/ruff check --fix .

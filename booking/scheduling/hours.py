@@ -44,30 +44,6 @@ class Day:
     to_cell: int
 
 
-class NoSuchTime(ValueError):
-    """The clock jumps over this wall time on that day."""
-
-
-class TwiceThatDay(ValueError):
-    """The clock shows this wall time twice on that day; an offset is needed."""
-
-
-def instant_at(wall: datetime, zone: ZoneInfo) -> datetime:
-    """The instant, in UTC, at which the clock in this zone shows a naive wall time.
-
-    Raises NoSuchTime where the clock jumps over it, TwiceThatDay where it comes twice.
-    """
-    if wall.tzinfo is not None:
-        raise ValueError("A wall time is naive; this datetime has a zone.")
-    first = wall.replace(tzinfo=zone, fold=0).astimezone(UTC)
-    second = wall.replace(tzinfo=zone, fold=1).astimezone(UTC)
-    if first.astimezone(zone).replace(tzinfo=None) != wall:
-        raise NoSuchTime(wall)
-    if first != second:
-        raise TwiceThatDay(wall)
-    return first
-
-
 @lru_cache(maxsize=4096)
 def day_at(on: date, zone: ZoneInfo) -> Day:
     """The cells of a local day."""

@@ -212,9 +212,6 @@ class Clinic:
         except KeyError:
             raise NotFound from None
 
-    def offering_of(self, practitioner: Practitioner, visit_type: VisitType) -> Offering | None:
-        return practitioner.offerings.get(visit_type.slug)
-
     def who_offers(self, visit_type: VisitType, audience: BookableBy) -> tuple[Practitioner, ...]:
         """Those with whom this audience may book it, by name. Staff may book all, links what patients may, and more."""
         open_to = {

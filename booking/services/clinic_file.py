@@ -301,7 +301,8 @@ def parse(text: str) -> ClinicFile:
         given = tomllib.loads(text)
     except tomllib.TOMLDecodeError as fault:
         found = re.search(r"line (\d+)", str(fault))
-        raise FileFault([(int(found[1]) if found else 0, f"this is not TOML: {fault}")]) from None
+        line = int(found[1]) if found else len(text.splitlines())
+        raise FileFault([(line, f"this is not TOML: {fault}")]) from None
     lines = _Lines(text)
     try:
         definition = ClinicFile.model_validate(given)

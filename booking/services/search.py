@@ -71,9 +71,6 @@ class FreeTimes:
             day for day in self.days if self.offers.starts & window.stretch(day.from_cell, day.to_cell)
         )
 
-    def why_not_on(self, day: Day) -> Reason | None:
-        return explain(self.offers.situation, day.from_cell, day.to_cell)
-
 
 def free_times(
     visit_type: str,

@@ -2,6 +2,7 @@
 
 from flask import Flask
 
+from booking.extensions import csrf
 from booking.web import api, assets, demo_mail, headers, operations, pages, patient, refusals, texts, visitor
 
 
@@ -15,6 +16,8 @@ def init_app(app: Flask) -> None:
     app.register_blueprint(operations.blueprint)
     app.register_blueprint(patient.blueprint)
     app.register_blueprint(api.blueprint)
+    # Programs have no cookie that another site could ride on; they bring a token or nothing.
+    csrf.exempt(api.blueprint)
     app.register_blueprint(texts.blueprint)
     if not app.config["BOOKING"].production:
         app.register_blueprint(demo_mail.blueprint)

@@ -39,7 +39,7 @@ def _refused(refusal: Refusal) -> Response:
 
 
 def _failed(fault: HTTPException) -> Response:
-    if fault.code is not None and fault.code < 400:
+    if fault.response is not None or (fault.code is not None and fault.code < 400):
         return make_response(fault)
     status = fault.code or 500
     if for_api():

@@ -83,7 +83,10 @@ def test_anyone_fills_everybody_and_no_more(app: Flask) -> None:
 
 def test_one_patient_at_one_moment_becomes_one_record_in_one_place(app: Flask) -> None:
     answers = storm(
-        app, lambda number: booking.book(wish(NEXT_WEEK, practitioner=("ana", "ben")[number % 2]), actor="t", key=f"{number}")
+        app,
+        lambda number: booking.book(
+            wish(NEXT_WEEK, practitioner=("ana", "ben")[number % 2]), actor="t", key=f"{number}"
+        ),
     )
     with app.app_context():
         assert sum(isinstance(answer, booking.Booked) for answer in answers) == 1
@@ -109,7 +112,10 @@ def test_six_visits_are_enough_also_at_one_moment(app: Flask) -> None:
 
 
 def test_holds_at_one_moment_hold_once(app: Flask) -> None:
-    answers = storm(app, lambda number: holds.hold("follow-up", "ana", NEXT_WEEK, visitor=f"{number}", network=f"{number}"))
+    answers = storm(
+        app,
+        lambda number: holds.hold("follow-up", "ana", NEXT_WEEK, visitor=f"{number}", network=f"{number}"),
+    )
     with app.app_context():
         assert sum(isinstance(answer, holds.Held) for answer in answers) == 1
         assert len(rows(Hold)) == 1
@@ -118,7 +124,11 @@ def test_holds_at_one_moment_hold_once(app: Flask) -> None:
 def test_two_who_move_to_one_time_do_not_both_get_it(app: Flask) -> None:
     with app.app_context():
         made = [
-            booked(NEXT_WEEK + timedelta(days=1 + number // 4, minutes=30 * (number % 4)), practitioner="ana", email=f"{number}@example.com")
+            booked(
+                NEXT_WEEK + timedelta(days=1 + number // 4, minutes=30 * (number % 4)),
+                practitioner="ana",
+                email=f"{number}@example.com",
+            )
             for number in range(AT_ONCE)
         ]
 

@@ -1,3 +1,4 @@
+# ruff: noqa: N802 - aiosmtpd looks these names up.
 """A real SMTP server for tests, that can refuse, stall, and die after the final dot."""
 
 import asyncio
@@ -28,12 +29,16 @@ class Sink:
     def mail_ids(self) -> list[str]:
         return [str(mail["Message-ID"]) for mail in self.taken]
 
-    async def handle_EHLO(self, server: SMTP, session: Session, envelope: Envelope, hostname: str, responses: list[str]) -> list[str]:
+    async def handle_EHLO(
+        self, server: SMTP, session: Session, envelope: Envelope, hostname: str, responses: list[str]
+    ) -> list[str]:
         self.connections += 1
         session.host_name = hostname
         return responses
 
-    async def handle_RCPT(self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]) -> str:
+    async def handle_RCPT(
+        self, server: SMTP, session: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
         if self.to_recipient.startswith("250"):
             envelope.rcpt_tos.append(address)
         return self.to_recipient

@@ -22,7 +22,12 @@ from tests.services.making import NEXT_WEEK, booked, rows
 
 pytestmark = pytest.mark.usefixtures("standing_clock", "context")
 
-TEXTED: dict[str, Any] = {"phone": "+18185550123", "reminders": Reminders.TEXT, "text_consent": True, "email": None}
+TEXTED: dict[str, Any] = {
+    "phone": "+18185550123",
+    "reminders": Reminders.TEXT,
+    "text_consent": True,
+    "email": None,
+}
 
 
 def drain() -> None:
@@ -145,7 +150,10 @@ def test_a_dead_server_is_tried_again_until_it_is_too_late(sink: Sink, standing_
         due = row["due_at"].replace(tzinfo=MONDAY.tzinfo)
         waits.append((due - before).total_seconds())
         standing_clock.at(due)
-    assert all(low <= wait <= high for wait, (low, high) in zip(waits, [(24, 36), (96, 144), (240, 360), (720, 1080)], strict=True))
+    assert all(
+        low <= wait <= high
+        for wait, (low, high) in zip(waits, [(24, 36), (96, 144), (240, 360), (720, 1080)], strict=True)
+    )
     sink.answer = "250 OK"
     drain()
     assert states()["confirmation"] == "sent"
@@ -160,7 +168,9 @@ def test_a_silent_server_keeps_nobody_waiting_for_ever(sink: Sink) -> None:
     assert (row["state"], row["attempts"]) == ("queued", 1)
 
 
-def test_a_mail_cut_off_after_the_final_dot_is_sent_again_with_the_same_id(sink: Sink, standing_clock: Any) -> None:
+def test_a_mail_cut_off_after_the_final_dot_is_sent_again_with_the_same_id(
+    sink: Sink, standing_clock: Any
+) -> None:
     set_up()
     booked(NEXT_WEEK)
     sink.die_after_dot = True
@@ -196,7 +206,9 @@ def test_a_lease_that_passed_on_marks_nothing(sink: Sink, standing_clock: Any) -
     assert states()["confirmation"] == "sent"
 
 
-def test_one_message_that_can_not_be_composed_keeps_nobody(sink: Sink, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_message_that_can_not_be_composed_keeps_nobody(
+    sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
     set_up()
     booked(NEXT_WEEK)
     booked(NEXT_WEEK + timedelta(hours=1), email="other@example.com")

@@ -108,7 +108,10 @@ class World:
         """Whether the clock on the wall stands within this person's hours."""
         wall = minute.astimezone(self.zone)
         stretches = person.dated.get(wall.date(), person.weekly.get(wall.weekday(), []))
-        return any(opens <= wall.time() and (closes == time(0) or wall.time() < closes) for opens, closes in stretches)
+        return any(
+            opens <= wall.time() and (closes == time(0) or wall.time() < closes)
+            for opens, closes in stretches
+        )
 
     def on_grid(self, person: Person, start: datetime) -> bool:
         """So many steps after the beginning of the stretch of hours in which it lies."""
@@ -122,7 +125,8 @@ class World:
     def possible(self, person: Person, start: datetime) -> bool:
         return (
             start >= self.now + self.notice * MINUTE
-            and (start.astimezone(self.zone).date() - self.now.astimezone(self.zone).date()).days <= self.horizon_days
+            and (start.astimezone(self.zone).date() - self.now.astimezone(self.zone).date()).days
+            <= self.horizon_days
             and self._within_limit(person, start)
             and self._there(person, start)
             and self.on_grid(person, start)
@@ -152,13 +156,16 @@ class World:
             present = [
                 visit
                 for visit in self.booked
-                if visit.practitioner == person.name and visit.start <= minute < visit.start + visit.type.minutes * MINUTE
+                if visit.practitioner == person.name
+                and visit.start <= minute < visit.start + visit.type.minutes * MINUTE
             ]
             if len(present) >= person.at_once:
                 return False
         return True
 
-    def _free(self, resource: str, start: datetime, uses: list[tuple[int, int]], pads: tuple[int, int]) -> bool:
+    def _free(
+        self, resource: str, start: datetime, uses: list[tuple[int, int]], pads: tuple[int, int]
+    ) -> bool:
         """No visit stands nearer to any of the uses than the larger of the two buffers."""
         for index, (first, last) in enumerate(uses):
             begins, ends = start + first * MINUTE, start + last * MINUTE

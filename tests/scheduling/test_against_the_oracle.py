@@ -92,9 +92,15 @@ def worlds(draw: Any) -> tuple[oracle.World, date]:
     zone = ZoneInfo(name)
     midnight = datetime.combine(day, time(0), zone).astimezone(UTC)
     within = st.integers(-12, 48 * 12).map(lambda n: midnight + timedelta(minutes=5 * n))
-    spans = st.tuples(within, st.integers(1, 60)).map(lambda at: (at[0], at[0] + timedelta(minutes=5 * at[1])))
+    spans = st.tuples(within, st.integers(1, 60)).map(
+        lambda at: (at[0], at[0] + timedelta(minutes=5 * at[1]))
+    )
     known = draw(st.lists(types(with_device=True), min_size=1, max_size=3))
-    rooms = draw(st.sampled_from([{}, {"r1": "quiet"}, {"r1": "quiet", "r2": "bright"}, {"r1": "quiet", "r2": "quiet"}]))
+    rooms = draw(
+        st.sampled_from(
+            [{}, {"r1": "quiet"}, {"r1": "quiet", "r2": "bright"}, {"r1": "quiet", "r2": "quiet"}]
+        )
+    )
     devices = draw(st.sampled_from([[], ["d1"], ["d1", "d2"]]))
     people = [
         oracle.Person(
@@ -128,7 +134,8 @@ def worlds(draw: Any) -> tuple[oracle.World, date]:
         devices=devices,
         booked=booked,
         closures=draw(st.lists(spans, max_size=1)),
-        now=midnight + timedelta(minutes=draw(st.integers(-600, 600)), seconds=draw(st.sampled_from([0, 1, 59]))),
+        now=midnight
+        + timedelta(minutes=draw(st.integers(-600, 600)), seconds=draw(st.sampled_from([0, 1, 59]))),
         notice=draw(st.sampled_from([0, 7, 120])),
         horizon_days=draw(st.sampled_from([0, 1, 90])),
         step=draw(st.sampled_from([5, 15, 20, 60])),
@@ -160,7 +167,12 @@ def situation(world: oracle.World, day: date) -> Situation:
             ],
         )
 
-    ids = {name: number for number, name in enumerate([person.name for person in world.people] + [*world.rooms, *world.devices])}
+    ids = {
+        name: number
+        for number, name in enumerate(
+            [person.name for person in world.people] + [*world.rooms, *world.devices]
+        )
+    }
 
     def person(one: oracle.Person) -> Practitioner:
         weekly = [Hours(day, *stretch) for day, found in one.weekly.items() for stretch in found]
@@ -204,7 +216,12 @@ def situation(world: oracle.World, day: date) -> Situation:
 def shape(kind: oracle.Type) -> Shape:
     return Shape(
         phases=tuple(
-            Phase(phase.minutes // 5, phase.practitioner, phase.room, frozenset({"device"} if phase.device else ()))
+            Phase(
+                phase.minutes // 5,
+                phase.practitioner,
+                phase.room,
+                frozenset({"device"} if phase.device else ()),
+            )
             for phase in kind.phases
         ),
         room_kinds=tuple(kind.room_kinds),
@@ -220,11 +237,14 @@ def asked(world: oracle.World, day: date) -> tuple[datetime, datetime]:
     return instant_of(window.start), instant_of(window.end)
 
 
-def starts_of(found: offers.Offers, names: Callable[[int], str], first: datetime, last: datetime) -> dict[str, set[datetime]]:
+def starts_of(
+    found: offers.Offers, names: Callable[[int], str], first: datetime, last: datetime
+) -> dict[str, set[datetime]]:
     window: Window = found.situation.window
     return {
         names(one): {
-            instant_of(window.start + place) for place in places(mask & window.stretch(cell_at(first), cell_at(last)))
+            instant_of(window.start + place)
+            for place in places(mask & window.stretch(cell_at(first), cell_at(last)))
         }
         for one, mask in found.by_practitioner.items()
     }
@@ -245,7 +265,10 @@ def test_the_core_offers_what_the_oracle_finds(case: tuple[oracle.World, date]) 
 def test_every_offer_goes_to_whom_it_should_and_gets_what_it_needs(case: tuple[oracle.World, date]) -> None:
     world, day = case
     found = offers.find(situation(world, day))
-    names = {thing.id: thing.name for thing in (*found.situation.practitioners, *found.situation.rooms, *found.situation.devices)}
+    names = {
+        thing.id: thing.name
+        for thing in (*found.situation.practitioners, *found.situation.rooms, *found.situation.devices)
+    }
     people = {person.name: person for person in world.people}
     for offered_day in found.situation.days:
         if offered_day.on not in (day, day + timedelta(days=1)):

@@ -1,12 +1,12 @@
 """Wall time becomes cells: also on days of 23 and 25 hours."""
 
-from datetime import UTC, date, datetime, time
+from datetime import date, time
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from booking.scheduling import hours
-from booking.scheduling.hours import DatedHours, Hours, NoSuchTime, TwiceThatDay
+from booking.scheduling.hours import DatedHours, Hours
 
 LA = ZoneInfo("America/Los_Angeles")
 SPRING, FALL = date(2026, 3, 8), date(2026, 11, 1)
@@ -22,9 +22,7 @@ def test_a_day_has_23_24_or_25_hours(on: date, cells: int) -> None:
     assert hours.window_of(on, on, LA).length == cells
 
 
-@pytest.mark.parametrize(
-    ("on", "minutes"), [(SPRING, 150), (FALL, 270), (date(2026, 6, 1), 210)]
-)
+@pytest.mark.parametrize(("on", "minutes"), [(SPRING, 150), (FALL, 270), (date(2026, 6, 1), 210)])
 def test_weekly_hours_are_the_real_minutes_whose_wall_time_lies_in_them(on: date, minutes: int) -> None:
     assert open_minutes(on, time(0, 30), time(4)) == minutes
 
@@ -43,7 +41,9 @@ def test_dated_hours_replace_weekly_ones() -> None:
     on = date(2026, 6, 1)
     window = hours.window_of(on, on, LA)
     weekly = [Hours(0, time(9), time(17))]
-    assert hours.open_timeline(window, LA, weekly, [DatedHours(on, ((time(10), time(11)),))]).bit_count() == 12
+    assert (
+        hours.open_timeline(window, LA, weekly, [DatedHours(on, ((time(10), time(11)),))]).bit_count() == 12
+    )
     assert hours.open_timeline(window, LA, weekly, [DatedHours(on, ())]) == 0
 
 
@@ -59,11 +59,3 @@ def test_the_grid_begins_anew_after_a_break() -> None:
 def test_weeks_begin_on_sunday() -> None:
     assert hours.week_start(date(2026, 11, 1)) == date(2026, 11, 1)
     assert hours.week_start(date(2026, 11, 7)) == date(2026, 11, 1)
-
-
-def test_a_wall_time_that_does_not_exist_or_comes_twice_is_refused() -> None:
-    assert hours.instant_at(datetime(2026, 6, 1, 9), LA) == datetime(2026, 6, 1, 16, tzinfo=UTC)
-    with pytest.raises(NoSuchTime):
-        hours.instant_at(datetime(2026, 3, 8, 2, 30), LA)
-    with pytest.raises(TwiceThatDay):
-        hours.instant_at(datetime(2026, 11, 1, 1, 30), LA)

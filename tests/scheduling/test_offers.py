@@ -31,13 +31,18 @@ def situation(
     return Situation(
         window=DAY,
         days=(Day(date(1970, 1, 1), 0, 60),),
-        practitioners=(Practitioner(1, "ana", "Ana", open_cells, DAY.full, shape, occupancy, at_once=at_once),),
+        practitioners=(
+            Practitioner(1, "ana", "Ana", open_cells, DAY.full, shape, occupancy, at_once=at_once),
+        ),
         rooms=tuple(
-            Thing(10 + n, "room", f"Room {n}", Occupancy.of(DAY, (room_taken or ()) if n == 0 else ())) for n in range(rooms)
+            Thing(10 + n, "room", f"Room {n}", Occupancy.of(DAY, (room_taken or ()) if n == 0 else ()))
+            for n in range(rooms)
         ),
         devices=(),
         rules=(),
-        circumstances=Circumstances(ZoneInfo("UTC"), datetime(1970, 1, 1, tzinfo=UTC), timedelta(), 90, "any"),
+        circumstances=Circumstances(
+            ZoneInfo("UTC"), datetime(1970, 1, 1, tzinfo=UTC), timedelta(), 90, "any"
+        ),
     )
 
 
@@ -60,8 +65,12 @@ def test_touching_is_no_clash() -> None:
     assert not set(found) & set(range(16, 25))
 
 
-@pytest.mark.parametrize(("old", "new", "first"), [((0, 3), (1, 0), 28), ((0, 1), (3, 0), 28), ((0, 0), (2, 0), 27)])
-def test_between_two_visits_counts_the_larger_buffer(old: tuple[int, int], new: tuple[int, int], first: int) -> None:
+@pytest.mark.parametrize(
+    ("old", "new", "first"), [((0, 3), (1, 0), 28), ((0, 1), (3, 0), 28), ((0, 0), (2, 0), 27)]
+)
+def test_between_two_visits_counts_the_larger_buffer(
+    old: tuple[int, int], new: tuple[int, int], first: int
+) -> None:
     found = starts(situation(plain(5, pause=Pad(*new)), [Taken(20, 25, *old)]))
     assert min(start for start in found if start > 20) == first
 

@@ -25,7 +25,9 @@ def test_a_wall_time_that_the_day_before_jumped_over_is_an_hour_later() -> None:
     assert days_before(start, 1, LA) == datetime(2026, 3, 8, 3, 30, tzinfo=LA).astimezone(UTC)
 
 
-@pytest.mark.parametrize(("hour", "minute", "may"), [(8, 59, False), (9, 0, True), (18, 59, True), (19, 0, False)])
+@pytest.mark.parametrize(
+    ("hour", "minute", "may"), [(8, 59, False), (9, 0, True), (18, 59, True), (19, 0, False)]
+)
 def test_texts_go_from_nine_inclusive_to_seven_exclusive(hour: int, minute: int, may: bool) -> None:
     assert within_text_hours(at(10, hour, minute), LA, time(9), time(19)) is may
 
@@ -43,7 +45,9 @@ def test_texts_go_from_nine_inclusive_to_seven_exclusive(hour: int, minute: int,
         (at(10, 20), at(11, 7), at(10, 18, 59)),
     ],
 )
-def test_a_text_outside_its_hours_waits_or_goes_earlier(due: datetime, last_use: datetime, goes: datetime) -> None:
+def test_a_text_outside_its_hours_waits_or_goes_earlier(
+    due: datetime, last_use: datetime, goes: datetime
+) -> None:
     assert text_due(due, last_use, LA, time(9), time(19)) == goes
 
 

@@ -24,7 +24,9 @@ def test_what_is_over_can_only_be_corrected() -> None:
 
 
 def test_a_cancelled_visit_has_given_its_time_away() -> None:
-    assert not any(can(Status.CANCELLED, then, correcting=True) for then in Status if then is not Status.CANCELLED)
+    assert not any(
+        can(Status.CANCELLED, then, correcting=True) for then in Status if then is not Status.CANCELLED
+    )
 
 
 def test_every_status_has_its_moves() -> None:

@@ -1,5 +1,6 @@
 """Timelines: integers whose bits are five-minute cells."""
 
+import itertools
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -23,7 +24,9 @@ timelines = st.integers(0, 2**200 - 1)
 def test_cells_are_counted_from_the_epoch_in_any_zone() -> None:
     assert cell_at(datetime(1970, 1, 1, 0, 5, tzinfo=UTC)) == 1
     assert cell_at(datetime(1970, 1, 1, 1, 5, tzinfo=timezone(timedelta(hours=1)))) == 1
-    assert instant_of(cell_at(datetime(2026, 12, 3, 17, 15, tzinfo=UTC))) == datetime(2026, 12, 3, 17, 15, tzinfo=UTC)
+    assert instant_of(cell_at(datetime(2026, 12, 3, 17, 15, tzinfo=UTC))) == datetime(
+        2026, 12, 3, 17, 15, tzinfo=UTC
+    )
 
 
 def test_an_instant_between_two_cells_begins_none() -> None:
@@ -66,5 +69,5 @@ def test_places_and_stretches_are_all_of_it(timeline: int) -> None:
     assert sum(1 << place for place in places(timeline)) == timeline
     runs = list(stretches(timeline))
     assert sum((1 << last) - (1 << first) for first, last in runs) == timeline
-    assert all(last < first for (_, last), (first, _) in zip(runs, runs[1:], strict=False))
+    assert all(last < first for (_, last), (first, _) in itertools.pairwise(runs))
     assert first_place(timeline) == (runs[0][0] if runs else None)

@@ -1,6 +1,6 @@
 """Booking: it works, each refusal, the messages, the history, and nothing half-written."""
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -36,6 +36,7 @@ from tests.conftest import MONDAY
 from tests.services.making import NINE, booked, rows
 
 pytestmark = pytest.mark.usefixtures("standing_clock", "context")
+
 
 def test_a_booked_visit_takes_practitioner_room_and_patient() -> None:
     set_up()

@@ -16,7 +16,16 @@ from booking.errors import (
     TooLateToChange,
     TooSoon,
 )
-from booking.models import Absence, AbsenceKind, Appointment, Claim, HistoryEntry, Message, Practitioner, Reminders
+from booking.models import (
+    Absence,
+    AbsenceKind,
+    Appointment,
+    Claim,
+    HistoryEntry,
+    Message,
+    Practitioner,
+    Reminders,
+)
 from booking.scheduling.timeline import cell_at
 from booking.services import absences, links, visits
 from booking.services.booking import Booked
@@ -29,7 +38,9 @@ from tests.services.making import NEXT_WEEK, NINE, booked, rows
 pytestmark = pytest.mark.usefixtures("standing_clock", "context")
 
 
-def moved(visit: Booked, starts_at: datetime, practitioner: str | None = None, key: str = "m", **how: Any) -> None:
+def moved(
+    visit: Booked, starts_at: datetime, practitioner: str | None = None, key: str = "m", **how: Any
+) -> None:
     reschedule(visit.reference, visit.token, starts_at, practitioner, actor="test", key=key, **how)
 
 
@@ -189,8 +200,12 @@ def test_a_contact_is_corrected_and_told_anew() -> None:
         lambda reference, token: visits.confirm(reference, token, actor="t", key=f"{reference}{token}"),
         lambda reference, token: visits.cancel(reference, token, "", actor="t", key=f"{reference}{token}"),
         lambda reference, token: visits.cannot_come(reference, token, actor="t", key=f"{reference}{token}"),
-        lambda reference, token: visits.correct_contact(reference, token, "a@example.com", None, actor="t", key=f"{reference}{token}"),
-        lambda reference, token: reschedule(reference, token, NEXT_WEEK, None, actor="t", key=f"{reference}{token}"),
+        lambda reference, token: visits.correct_contact(
+            reference, token, "a@example.com", None, actor="t", key=f"{reference}{token}"
+        ),
+        lambda reference, token: reschedule(
+            reference, token, NEXT_WEEK, None, actor="t", key=f"{reference}{token}"
+        ),
     ],
 )
 def test_a_wrong_or_foreign_link_opens_nothing(change: Any) -> None:
@@ -229,7 +244,11 @@ def test_the_same_key_for_another_change_is_refused() -> None:
 
 def away(slug: str, first: datetime, last: datetime, kind: AbsenceKind = AbsenceKind.TIME_OFF) -> None:
     with transaction() as session:
-        who = session.query(Practitioner).filter_by(slug=slug).one().id if kind is AbsenceKind.TIME_OFF else None
+        who = (
+            session.query(Practitioner).filter_by(slug=slug).one().id
+            if kind is AbsenceKind.TIME_OFF
+            else None
+        )
         absences.enter(session, kind, who, cell_at(first), cell_at(last))
 
 

@@ -18,7 +18,9 @@ def app(app: Flask, standing_clock: Any) -> Flask:
         set_up(
             clinic(
                 visit_types=[
-                    visit_type("follow-up", name="Follow-up, 30 minutes", price_cents=9500, price_shown="exact"),
+                    visit_type(
+                        "follow-up", name="Follow-up, 30 minutes", price_cents=9500, price_shown="exact"
+                    ),
                     visit_type("first", kind="first", bring="Your insurance card"),
                     visit_type("special", on_request=True, tell_us="Tell us about a pacemaker."),
                 ],

@@ -35,7 +35,20 @@ def booked(client: FlaskClient, send: Send, **typed: str) -> Any:
 
 @pytest.mark.parametrize(
     "path",
-    ["/", "/book", "/care/care", "/with/ana", TIMES, f"{TIMES}?with=ana", f"{TIMES}?part=morning", "/privacy", "/policies", "/my-visit", "/demo/mail", "/api/v1/"],
+    [
+        "/",
+        "/book",
+        "/care/care",
+        "/with/ana",
+        TIMES,
+        f"{TIMES}?with=ana",
+        f"{TIMES}?part=morning",
+        "/privacy",
+        "/policies",
+        "/my-visit",
+        "/demo/mail",
+        "/api/v1/",
+    ],
 )
 def test_every_page_answers_and_leads_to_notices(client: FlaskClient, path: str) -> None:
     answer = client.get(path)
@@ -51,7 +64,9 @@ def test_the_start_page_says_when_to_call_911(client: FlaskClient) -> None:
     assert "call 911 now" in client.get("/").text
 
 
-def test_a_visit_is_booked_in_three_pages_and_a_confirmation(client: FlaskClient, send: Send, app: Flask) -> None:
+def test_a_visit_is_booked_in_three_pages_and_a_confirmation(
+    client: FlaskClient, send: Send, app: Flask
+) -> None:
     answer = booked(client, send)
     assert answer.status_code == 303
     page = client.get(answer.headers["Location"])
@@ -80,7 +95,9 @@ def test_a_hold_is_made_when_a_time_is_chosen(client: FlaskClient, send: Send, a
 
 
 def test_what_was_typed_is_kept_and_every_fault_is_told(client: FlaskClient, send: Send) -> None:
-    answer = booked(client, send, first_name=" ", email="rosa at example", reminders="text", note="<b>bold</b>")
+    answer = booked(
+        client, send, first_name="", email="rosa at example", reminders="text", note="<b>bold</b>"
+    )
     assert answer.status_code == 422
     assert "<title>Error:" in answer.text
     assert 'value="rosa at example"' in answer.text
@@ -103,7 +120,9 @@ def test_what_was_typed_is_kept_and_every_fault_is_told(client: FlaskClient, sen
         ({"first_name": "a\u202eb\x00c"}, "letters"),
     ],
 )
-def test_each_field_has_its_bounds(client: FlaskClient, send: Send, typed: dict[str, str], told: str, app: Flask) -> None:
+def test_each_field_has_its_bounds(
+    client: FlaskClient, send: Send, typed: dict[str, str], told: str, app: Flask
+) -> None:
     answer = booked(client, send, **typed)
     assert answer.status_code == 422
     assert told in answer.text
@@ -126,7 +145,9 @@ def test_a_double_tap_books_once(client: FlaskClient, send: Send, app: Flask) ->
         assert len(rows(Appointment)) == 1
 
 
-def test_a_used_form_from_the_back_button_shows_the_visit_that_it_booked(client: FlaskClient, send: Send, app: Flask) -> None:
+def test_a_used_form_from_the_back_button_shows_the_visit_that_it_booked(
+    client: FlaskClient, send: Send, app: Flask
+) -> None:
     page = to_details(client, send)
     first = send(page, f"{TIMES}/details", **ROSA)
     changed = send(page, f"{TIMES}/details", **(ROSA | {"first_name": "Omar"}))
@@ -159,7 +180,9 @@ def test_choosing_a_time_that_was_just_taken_shows_the_nearest(app: Flask) -> No
     one, other = app.test_client(), app.test_client()
     page = one.get(TIMES)
     for client in (other, one):
-        answer = client.post(f"{TIMES}/time", data=fields(client.get(TIMES).text) | {"time": f"{NINE_TUESDAY} ana"})
+        answer = client.post(
+            f"{TIMES}/time", data=fields(client.get(TIMES).text) | {"time": f"{NINE_TUESDAY} ana"}
+        )
     assert answer.status_code == 409
     assert "Somebody else has just taken 9:00 am." in answer.text
     assert page.status_code == 200
@@ -201,7 +224,9 @@ def test_too_much_is_refused(client: FlaskClient) -> None:
     assert client.post(f"{TIMES}/details", data={"note": "x" * 400_000}).status_code == 413
 
 
-def test_a_dead_database_keeps_what_was_typed(client: FlaskClient, send: Send, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_dead_database_keeps_what_was_typed(
+    client: FlaskClient, send: Send, monkeypatch: pytest.MonkeyPatch
+) -> None:
     page = to_details(client, send)
 
     def dead(*_: Any, **__: Any) -> Any:
@@ -216,7 +241,9 @@ def test_a_dead_database_keeps_what_was_typed(client: FlaskClient, send: Send, m
     assert send(answer, f"{TIMES}/details").status_code == 303
 
 
-def test_a_fault_of_ours_is_a_page_with_a_reference(client: FlaskClient, app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fault_of_ours_is_a_page_with_a_reference(
+    client: FlaskClient, app: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def broken(*_: Any, **__: Any) -> Any:
         raise RuntimeError("secret detail")
 
@@ -228,7 +255,9 @@ def test_a_fault_of_ours_is_a_page_with_a_reference(client: FlaskClient, app: Fl
 
 def test_the_hold_of_a_network_is_limited(app: Flask, client: FlaskClient) -> None:
     page = client.get(TIMES)
-    times = times_of(client.get(f"{TIMES}?day=2026-09-15&with=ana").text) + times_of(client.get(f"{TIMES}?day=2026-09-16&with=ana").text)
+    times = times_of(client.get(f"{TIMES}?day=2026-09-15&with=ana").text) + times_of(
+        client.get(f"{TIMES}?day=2026-09-16&with=ana").text
+    )
     statuses = []
     for time in times[::2][:12]:
         visitor = app.test_client()
@@ -248,4 +277,3 @@ def test_assets_are_kept_for_a_year_and_change_their_address(client: FlaskClient
     answer = client.get(sheet)
     assert "immutable" in answer.headers["Cache-Control"]
     assert client.get("/static/other/patient.css").status_code == 404
-

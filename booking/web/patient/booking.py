@@ -165,7 +165,7 @@ def _times_page(
     one_day = day_asked(request.args.get("day"))
     first = one_day or day_asked(request.args.get("from"))
     if lost:
-        first = present_clinic().times.localday_asked(lost)
+        first = present_clinic().times.local_date(lost)
     found = free_times(visit_type, whom, first, 1 if one_day else DAYS_SEARCHED, visitor=visitor.known_mark())
     clinic, question = found.clinic, found.question
     part: PartOfDay = next((one for one in get_args(PartOfDay) if one == request.args.get("part")), "")

@@ -6,6 +6,7 @@ from typing import Any
 from flask_babel import lazy_gettext as _
 from flask_wtf import FlaskForm
 from wtforms import BooleanField, Field, HiddenField, RadioField, StringField, TextAreaField
+from wtforms.fields.choices import SelectChoice
 from wtforms.validators import InputRequired, Length, Optional, ValidationError
 
 from booking.models import Payment, Reminders
@@ -65,7 +66,10 @@ class DetailsForm(FlaskForm):
     )
     text_consent = BooleanField()
     payment = RadioField(
-        _("How do you expect to pay?"), choices=[*PAYMENTS.items()], validators=[Optional()], default=None
+        _("How do you expect to pay?"),
+        choices=[SelectChoice(kind.value, words) for kind, words in PAYMENTS.items()],
+        validators=[Optional()],
+        default=None,
     )
     note = TextAreaField(_("Anything we should know?"), validators=[_Reads(contacts.note)])
 
@@ -74,7 +78,7 @@ class DetailsForm(FlaskForm):
         self.read: dict[str, str] = {}
         self.texts_offered = texts_offered
         wanted = [kind for kind in Reminders if texts_offered or kind not in (Reminders.TEXT, Reminders.BOTH)]
-        self.reminders.choices = [(kind.value, REMINDERS[kind]) for kind in wanted]
+        self.reminders.choices = [SelectChoice(kind.value, REMINDERS[kind]) for kind in wanted]
 
     def validate(self, extra_validators: Any = None) -> bool:
         fine = super().validate(extra_validators)

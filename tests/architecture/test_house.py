@@ -1,0 +1,120 @@
+"""The house stays as it was drawn: migrations, guards, words for every refusal, templates, documents."""
+
+import ast
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from flask import Flask
+from flask_migrate import downgrade, upgrade
+from sqlalchemy import text
+
+from booking import cli
+from booking.config import SETTINGS
+from booking.errors import Refusal
+from booking.extensions import db
+from booking.migrations import guards
+from booking.models import MessageState
+from booking.web.words import WORDS
+
+ROOT = Path(__file__).parent.parent.parent
+TEMPLATES = ROOT / "booking" / "templates"
+
+
+def test_every_refusal_has_words() -> None:
+    assert {kind.code for kind in Refusal.kinds()} | {"refused"} == set(WORDS)
+    assert all(str(words.title) for words in WORDS.values())
+
+
+def test_every_kind_of_mail_has_three_files_and_each_text_one() -> None:
+    kinds = {path.name.removesuffix(".subject.txt") for path in (TEMPLATES / "mail").glob("*.subject.txt")}
+    assert kinds == {"confirmation", "change", "cancellation", "reminder", "cannot-come", "links"}
+    for kind in kinds:
+        assert (TEMPLATES / "mail" / f"{kind}.txt").exists() and (
+            TEMPLATES / "mail" / f"{kind}.html"
+        ).exists()
+    texts = {path.stem for path in (TEMPLATES / "text").glob("*.txt")}
+    assert texts == (kinds - {"cannot-come"}) | {"text-help", "text-message"}
+
+
+def guards_of(database: Any) -> set[str]:
+    query = (
+        "SELECT name FROM sqlite_master WHERE type = 'trigger'"
+        if database.engine.dialect.name == "sqlite"
+        else "SELECT conname FROM pg_constraint UNION SELECT tgname FROM pg_trigger"
+    )
+    with database.engine.connect() as connection:
+        return {str(name) for name in connection.scalars(text(query))}
+
+
+def test_the_guards_survive_every_migration(context: Flask) -> None:
+    """Down to nothing and up again step by step; after each step that has claims, the guards live."""
+    script = ScriptDirectory(context.extensions["migrate"].directory)
+    downgrade(revision="base")
+    for revision in reversed(list(script.walk_revisions())):
+        upgrade(revision=revision.revision)
+        assert set(guards.NAMES[db.engine.dialect.name]) <= guards_of(db)
+    with db.engine.connect() as connection:
+        assert MigrationContext.configure(connection).get_current_revision() == script.get_current_head()
+
+
+def test_history_is_neither_rewritten_nor_removed(context: Flask, standing_clock: Any) -> None:
+    from tests.clinics import set_up
+    from tests.services.making import booked
+
+    set_up()
+    booked()
+    for statement in ("UPDATE history SET what = 'nothing'", "DELETE FROM history"):
+        with pytest.raises(Exception, match="history is appended"), db.engine.begin() as connection:
+            connection.execute(text(statement))
+
+
+def test_the_clock_is_asked_in_one_place_only() -> None:
+    asking = re.compile(r"datetime\.now\(|datetime\.utcnow|date\.today\(|time\.time\(")
+    found = {
+        str(path.relative_to(ROOT))
+        for path in (ROOT / "booking").rglob("*.py")
+        if asking.search(path.read_text()) and path.name != "clock.py"
+    }
+    # The ticker's first run and the rate limits' windows are in machine time, not in the clinic's.
+    assert found == {"booking/reminders/worker.py", "booking/web/limits.py"}
+
+
+def test_only_one_module_commits() -> None:
+    committing = {
+        str(path.relative_to(ROOT))
+        for path in (ROOT / "booking").rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "commit"
+    }
+    assert committing == {"booking/services/transaction.py"}
+
+
+def test_every_setting_is_in_the_example() -> None:
+    example = (ROOT / ".env.example").read_text()
+    assert [setting.name for setting in SETTINGS if f"{setting.name}=" not in example] == []
+
+
+def test_paths_in_the_documents_exist() -> None:
+    pages = [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
+    missing = [
+        f"{page.name}: {path}"
+        for page in pages
+        for path in re.findall(r"`((?:booking|tests|docs|bench|deploy|tools)/[\w/.-]+)`", page.read_text())
+        if not (ROOT / path).exists()
+    ]
+    assert missing == []
+
+
+def test_the_glossary_knows_every_state_of_a_message() -> None:
+    glossary = (ROOT / "docs" / "messages.md").read_text()
+    assert [state.value for state in MessageState if f"`{state.value}`" not in glossary] == []
+
+
+def test_the_commands_that_the_readme_names_are_there(app: Flask) -> None:
+    named = set(re.findall(r"`flask ([a-z]+)", (ROOT / "README.md").read_text()))
+    assert named <= {*app.cli.commands, "db", "run", "routes"}
+    assert cli.main
