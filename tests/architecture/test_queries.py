@@ -7,41 +7,44 @@ from flask import Flask
 from sqlalchemy import event, text
 
 from booking.extensions import db
-from booking.models import Claim
+from booking.models import Appointment, Claim
 from booking.services.search import free_times
 from tests.clinics import clinic, practitioner, rooms, set_up
 from tests.services.making import NINE, booked
 
-PAST_CLAIMS = 40_000
+PAST_VISITS = 12_000
 
 
 @pytest.fixture
 def long_history(context: Flask, standing_clock: Any) -> Flask:
-    """Many past claims of one room, in bulk, by an absence long ago."""
-    set_up(clinic(practitioners=[practitioner("ana"), practitioner("ben")], rooms=rooms(2)))
+    """Past visits with their claims, in bulk, and what the database knows of them brought up to date."""
+    set_up(clinic(practitioners=[practitioner("ana"), practitioner("ben")], rooms=rooms(4)))
+    booked(NINE)
     with db.engine.begin() as connection:
-        room = connection.scalar(text("SELECT min(id) FROM rooms"))
-        connection.execute(
-            text(
-                "INSERT INTO absences (id, kind, resource_id, from_cell, to_cell, reason, made_at)"
-                " VALUES (1, 'out_of_use', :room, 1, 2, '', CURRENT_TIMESTAMP)"
-            ),
-            {"room": room},
-        )
-        connection.execute(
-            Claim.__table__.insert(),
-            [
-                {
-                    "resource_id": room,
-                    "from_cell": 10 * n,
-                    "to_cell": 10 * n + 9,
-                    "before": 0,
-                    "after": 0,
-                    "absence_id": 1,
-                }
-                for n in range(PAST_CLAIMS)
-            ],
-        )
+        (one,) = connection.execute(Appointment.__table__.select()).mappings()
+        people = list(connection.scalars(text("SELECT id FROM practitioners")))
+        places = list(connection.scalars(text("SELECT id FROM rooms")))
+        visits, claims = [], []
+        for number in range(PAST_VISITS):
+            place, first = number % len(places), 5_000_000 + number // len(places) * 12
+            hull = {"from_cell": first, "to_cell": first + 10}
+            who = {
+                "practitioner_id": people[place % len(people)],
+                "room_id": places[place],
+                "status": "fulfilled",
+            }
+            visits.append(dict(one) | hull | who | {"id": 1000 + number, "reference": f"PAST{number}"})
+            claims.append(
+                hull
+                | {"resource_id": places[place], "before": 0, "after": 2, "appointment_id": 1000 + number}
+            )
+            if place < len(people):
+                claims.append(
+                    hull
+                    | {"resource_id": people[place], "before": 0, "after": 0, "appointment_id": 1000 + number}
+                )
+        connection.execute(Appointment.__table__.insert(), visits)
+        connection.execute(Claim.__table__.insert(), claims)
         connection.execute(text("ANALYZE"))
     return context
 
@@ -102,7 +105,6 @@ def counted(action: Any) -> list[str]:
 
 @pytest.mark.parametrize("days", [1, 30, 90])
 def test_offers_take_three_statements_at_the_most(long_history: Flask, days: int) -> None:
-    booked(NINE)
     cold = counted(lambda: free_times("follow-up", None, days=days, visitor="me"))
     warm = counted(lambda: free_times("follow-up", None, days=days, visitor="me"))
     assert len(cold) <= 3

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, get_args
 
-from flask import current_app, redirect, request, session, url_for
+from flask import current_app, make_response, redirect, request, session, url_for
 from flask.typing import ResponseReturnValue
 
 from booking.errors import KeyReused, Refusal, SlotTaken
@@ -70,7 +70,12 @@ def details(visit_type: str) -> ResponseReturnValue:
     clinic = present_clinic()
     form = _form(formdata=None)
     form.key.data = secrets.token_urlsafe(16)
-    return _details_page(clinic, visit_type, starts_at, request.args.get("with") or None, form)
+    answer = make_response(
+        _details_page(clinic, visit_type, starts_at, request.args.get("with") or None, form)
+    )
+    # An empty form: the back button may bring it back as it was left, with what was typed and its used key.
+    answer.headers["Cache-Control"] = "private, no-cache"
+    return answer
 
 
 @blueprint.post("/book/<visit_type>/details")

@@ -1,0 +1,219 @@
+"""A patient books, changes and cancels: with and without JavaScript, on a phone and a desktop, by keyboard alone."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from flask import Flask
+from playwright.sync_api import Page, expect
+
+from booking.reminders.delivery import deliver_due
+from tests.browser.conftest import DESKTOP, PHONE, NewPage
+from tests.clinics import clinic, practitioner, set_up, visit_type
+
+Axe = Callable[[Page], None]
+
+
+@pytest.fixture
+def app(app: Flask, standing_clock: Any) -> Flask:
+    with app.app_context():
+        set_up(
+            clinic(
+                visit_types=[
+                    visit_type(
+                        "follow-up",
+                        name="Follow-up",
+                        summary="For people who were here before.",
+                        price_cents=9500,
+                        price_shown="exact",
+                    ),
+                    visit_type("first", name="First visit", kind="first", bring="Your insurance card"),
+                    visit_type(
+                        "special",
+                        name="With warmth",
+                        on_request=True,
+                        tell_us="Tell us if smoke troubles you.",
+                    ),
+                ],
+                practitioners=[
+                    practitioner(
+                        "ana", name="Ana Ruiz", profile="Listens.", offers=["follow-up", "first", "special"]
+                    ),
+                    practitioner("ben", name="Ben Okoro", offers=["follow-up"]),
+                ],
+            )
+        )
+    return app
+
+
+def fill_in(page: Page, first: str = "Rosa") -> None:
+    page.get_by_label("First name").fill(first)
+    page.get_by_label("Last name").fill("Lima")
+    page.get_by_label("E-mail", exact=True).fill("rosa@example.com")
+    page.get_by_label("By e-mail").check()
+
+
+def book(page: Page, time: int = 20) -> None:
+    page.goto("/")
+    page.get_by_role("link", name="Book a visit").click()
+    page.get_by_role("link", name=re.compile("Follow-up")).click()
+    page.locator(".slots button").nth(time % page.locator(".slots button").count()).click()
+    fill_in(page)
+    page.get_by_role("button", name="Book this visit").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("You are booked.")
+
+
+@pytest.mark.parametrize("javascript", [True, False], ids=["javascript", "plain"])
+@pytest.mark.parametrize("viewport", [PHONE, DESKTOP], ids=["phone", "desktop"])
+def test_a_visit_is_booked_confirmed_moved_and_cancelled(
+    new_page: NewPage, viewport: Any, javascript: bool
+) -> None:
+    page = new_page(viewport, javascript=javascript)
+    book(page, time=-1)
+    page.get_by_role("link", name="See or change this visit").click()
+    page.get_by_role("button", name="Yes, I'm coming").click()
+    expect(page.get_by_role("status")).to_contain_text("We know that you are coming.")
+    before = page.locator(".when").inner_text()
+    page.get_by_role("link", name="Move to another time").click()
+    page.locator(".slots button").last.click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Your visit is moved.")
+    assert page.locator(".when").inner_text() != before
+    page.get_by_role("link", name="Cancel the visit").click()
+    page.get_by_role("button", name="Cancel the visit").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("This visit is cancelled.")
+
+
+def test_by_keyboard_alone(desktop: Page) -> None:
+    page = desktop
+    page.goto("/")
+
+    def press_until(name: str, key: str = "Tab") -> None:
+        """Tabs on until the focused thing bears this name, as somebody without a mouse would."""
+        for _ in range(60):
+            page.keyboard.press(key)
+            if name in page.evaluate("document.activeElement.innerText || document.activeElement.name || ''"):
+                outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+                assert outline != "none", f"the focus on {name} can't be seen"
+                return
+        raise AssertionError(f"Tab never reaches {name}")
+
+    page.keyboard.press("Tab")
+    assert "Skip to the page" in page.evaluate("document.activeElement.innerText")
+
+    def go(heading: str) -> None:
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("heading", level=1)).to_have_text(heading)
+
+    press_until("Book a visit")
+    go("What would you like to book?")
+    press_until("Follow-up")
+    go("When would you like to come?")
+    press_until("2:")
+    go("Who is coming?")
+    press_until("first_name")
+    page.keyboard.type("Rosa")
+    press_until("last_name")
+    page.keyboard.type("Lima")
+    press_until("email")
+    page.keyboard.type("rosa@example.com")
+    press_until("reminders")
+    page.keyboard.press("Space")
+    press_until("Book this visit")
+    go("You are booked.")
+
+
+def test_every_page_and_error_state_is_accessible(new_page: NewPage, axe: Axe, app: Flask) -> None:
+    for viewport in (PHONE, DESKTOP):
+        page = new_page(viewport)
+        for path in ("/", "/book", "/care/care", "/with/ana", "/book/follow-up", "/book/follow-up?with=ben", "/privacy", "/policies",
+                     "/my-visit", "/nothing", "/book/special", "/api/v1/", "/demo/mail", "/book/follow-up?day=2026-09-19"):  # fmt: skip
+            page.goto(path)
+            axe(page)
+            assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
+        page.goto("/book/follow-up")
+        page.locator("summary").click()
+        axe(page)
+        page.locator(".slots button").last.click()
+        axe(page)
+        page.get_by_role("button", name="Book this visit").click()
+        expect(page).to_have_title(re.compile("^Error:"))
+        expect(page.locator("#errors")).to_be_focused()
+        axe(page)
+        fill_in(page, first=f"Rosa {viewport['width']}".replace("390", "P").replace("1280", "D"))
+        page.get_by_role("button", name="Book this visit").click()
+        axe(page)
+        for name in ("See or change this visit", "Not right? Correct it."):
+            page.get_by_role("link", name=name).click()
+            axe(page)
+        page.go_back()
+        page.get_by_role("link", name="Move to another time").click()
+        axe(page)
+        page.go_back()
+        page.get_by_role("link", name="Cancel the visit").click()
+        axe(page)
+        with app.app_context():
+            deliver_due()
+        page.goto("/demo/mail")
+        axe(page)
+        page.locator("a.row").first.click()
+        axe(page)
+
+
+def test_a_double_tap_and_the_back_button_are_safe(phone: Page) -> None:
+    book(phone)
+    where = phone.url
+    phone.go_back()
+    phone.get_by_role("button", name="Book this visit").dblclick()
+    phone.wait_for_url(f"{where}*")
+
+
+def test_later_days_come_in_place_with_javascript_and_as_a_page_without(new_page: NewPage) -> None:
+    page = new_page(PHONE)
+    page.goto("/book/follow-up")
+    days = page.locator("#days .day")
+    expect(days).to_have_count(5)
+    page.get_by_role("link", name="Later days").click()
+    expect(days).to_have_count(10)
+    plain = new_page(PHONE, javascript=False)
+    plain.goto("/book/follow-up")
+    plain.get_by_role("link", name="Later days").click()
+    expect(plain.locator("#days .day")).to_have_count(5)
+    assert "from=" in plain.url
+
+
+def test_targets_are_large_and_nothing_scrolls_sideways_at_four_times_the_size(new_page: NewPage) -> None:
+    page = new_page({"width": 320, "height": 640})
+    for path in ("/", "/book", "/book/follow-up"):
+        page.goto(path)
+        assert page.evaluate("document.documentElement.scrollWidth") <= 320
+        heights = page.evaluate(
+            "[...document.querySelectorAll('button, .button')].map(one => one.getBoundingClientRect().height)"
+        )
+        assert all(height >= 56 for height in heights), path
+        small = page.evaluate(
+            "[...document.querySelectorAll('main a:not(p a), header a, nav a')].filter(one => one.offsetParent)"
+            ".filter(one => one.getBoundingClientRect().height < 48).map(one => one.innerText)"
+        )
+        assert small == [], path
+
+
+def test_a_public_page_is_small_and_asks_for_little(new_page: NewPage) -> None:
+    page = new_page(PHONE)
+    sizes: list[int] = []
+    page.on(
+        "requestfinished",
+        lambda request: sizes.append(
+            request.sizes()["responseBodySize"] + request.sizes()["responseHeadersSize"]
+        ),
+    )
+    page.goto("/book/follow-up", wait_until="networkidle")
+    assert len(sizes) <= 6
+    assert sum(sizes) <= 60_000
+
+
+def test_the_confirmation_prints_without_what_paper_does_not_need(desktop: Page) -> None:
+    book(desktop)
+    desktop.emulate_media(media="print")
+    expect(desktop.locator(".facts-list")).to_be_visible()
+    expect(desktop.get_by_role("link", name="See or change this visit")).to_be_hidden()
