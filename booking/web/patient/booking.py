@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, get_args
 
-from flask import current_app, make_response, redirect, request, session, url_for
+from flask import current_app, make_response, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
 from booking.errors import KeyReused, Refusal, SlotTaken
@@ -102,7 +102,6 @@ def book(visit_type: str) -> ResponseReturnValue:
         # The next try is another one: it must not be answered with this refusal again.
         form.key.data = secrets.token_urlsafe(16)
         return _details_page(clinic, visit_type, starts_at, whom, form, refused=refusal, status=409)
-    session["booked"] = made.reference
     return redirect(url_for("patient.booked", reference=made.reference, token=made.token), 303)
 
 
