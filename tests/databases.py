@@ -9,6 +9,7 @@ import os
 import pwd
 import secrets
 import shutil
+import socket
 import sqlite3
 import subprocess
 import tempfile
@@ -174,3 +175,10 @@ def postgresql() -> Iterator[str]:
         yield _url_of(name)
     finally:
         _administer(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+
+def free_port() -> int:
+    """A port that nobody listens on at this moment."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port: int = taken.getsockname()[1]
+        return port

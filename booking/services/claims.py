@@ -1,8 +1,7 @@
 """How resources are locked, taken and given back.
 
 These are parts of use cases: they receive the session of an open transaction and never commit. Whoever takes cells
-locks the resources first, once, in sorted order; whoever only gives cells back needs no lock, but still bumps the
-versions, which waits for whoever holds one.
+locks the resources first, once, in sorted order; whoever only gives cells back locks them when it bumps their versions.
 """
 
 from collections.abc import Iterable, Sequence
@@ -41,7 +40,12 @@ def lock(session: Session, resource_ids: Iterable[int]) -> dict[int, int]:
 
 
 def bump(session: Session, resource_ids: Iterable[int]) -> None:
-    """Tells every process that what it has kept about these resources is out of date."""
+    """Tells every process that what it has kept about these resources is out of date.
+
+    Locks them first, in order: an update alone would lock them in whatever order it meets them, and two transactions
+    could wait for each other.
+    """
+    lock(session, resource_ids := set(resource_ids))
     session.execute(
         update(Resource)
         .where(Resource.id.in_(sorted(set(resource_ids))))

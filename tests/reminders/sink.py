@@ -2,7 +2,6 @@
 """A real SMTP server for tests, that can refuse, stall, and die after the final dot."""
 
 import asyncio
-import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from email import message_from_bytes, policy
@@ -11,6 +10,8 @@ from typing import Any
 
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
+
+from tests.databases import free_port
 
 
 class Sink:
@@ -53,13 +54,6 @@ class Sink:
         if self.die_after_dot:
             server.transport.abort()
         return self.answer
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @contextmanager

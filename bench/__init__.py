@@ -1,0 +1,1 @@
+"""Measurements, storms and soaks, runnable by anyone: `make bench`, `make storm`, `make soak`."""
