@@ -123,7 +123,8 @@ def through_use_cases(kind: str, attempts: int, processes: int = PROCESSES) -> d
         began = time.perf_counter()
         each = attempts // processes
         crowd = [
-            spawn.Process(target=_hammer, args=(url, seed, each, starts, barrier, results)) for seed in range(processes)
+            spawn.Process(target=_hammer, args=(url, seed, each, starts, barrier, results))
+            for seed in range(processes)
         ]
         for process in crowd:
             process.start()
@@ -146,11 +147,16 @@ def through_use_cases(kind: str, attempts: int, processes: int = PROCESSES) -> d
 def server(url: str, instance: str, **settings: str) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
     """A real web server on a free port, as it runs in production."""
     port = free_port()
-    environment = os.environ | SETTINGS | settings | {
-        "BOOKING_DATABASE_URL": url,
-        "BOOKING_INSTANCE_PATH": instance,
-        "PYTHONPATH": str(Path(__file__).parent.parent),
-    }
+    environment = (
+        os.environ
+        | SETTINGS
+        | settings
+        | {
+            "BOOKING_DATABASE_URL": url,
+            "BOOKING_INSTANCE_PATH": instance,
+            "PYTHONPATH": str(Path(__file__).parent.parent),
+        }
+    )
     command = [sys.executable, "-m", "gunicorn", "--config", "python:booking.gunicorn_settings",
                "--bind", f"127.0.0.1:{port}", "booking.app:create_app()"]  # fmt: skip
     process = subprocess.Popen(command, env=environment, start_new_session=True)
@@ -188,7 +194,9 @@ def appointment(start: datetime, whom: str, email: str) -> bytes:
     ).encode()
 
 
-def _client(port: int, seed: int, attempts: int, starts: list[datetime], barrier: threading.Barrier, said: list[Any]) -> None:
+def _client(
+    port: int, seed: int, attempts: int, starts: list[datetime], barrier: threading.Barrier, said: list[Any]
+) -> None:
     dice = random.Random(seed)
     outcomes, slowest = Counter[str](), 0.0
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
@@ -202,14 +210,19 @@ def _client(port: int, seed: int, attempts: int, starts: list[datetime], barrier
         headers = {"Content-Type": "application/json", "Idempotency-Key": key}
         began = time.perf_counter()
         try:
-            connection.request("POST", "/api/v1/appointments", appointment(start, whom, f"guest{key}@example.com"), headers)
+            connection.request(
+                "POST", "/api/v1/appointments", appointment(start, whom, f"guest{key}@example.com"), headers
+            )
             answer = connection.getresponse()
             made = json.loads(answer.read())
             outcomes[str(answer.status)] += 1
             slowest = max(slowest, time.perf_counter() - began)
             if answer.status == 201 and dice.random() < 0.7:
                 # Makes room again, so that the storm doesn't end in a full calendar.
-                mine = headers | {"Authorization": f"Bearer {made['manage_token']}", "Idempotency-Key": f"c{key}"}
+                mine = headers | {
+                    "Authorization": f"Bearer {made['manage_token']}",
+                    "Idempotency-Key": f"c{key}",
+                }
                 connection.request("POST", f"/api/v1/appointments/{made['reference']}/cancel", b"{}", mine)
                 gone = connection.getresponse()
                 gone.read()
@@ -231,7 +244,8 @@ def through_http(kind: str, attempts: int, threads: int = 8) -> dict[str, Any]:
         began = time.perf_counter()
         each = attempts // threads
         crowd = [
-            threading.Thread(target=_client, args=(port, seed, each, starts, barrier, said)) for seed in range(threads)
+            threading.Thread(target=_client, args=(port, seed, each, starts, barrier, said))
+            for seed in range(threads)
         ]
         for thread in crowd:
             thread.start()
@@ -243,7 +257,11 @@ def through_http(kind: str, attempts: int, threads: int = 8) -> dict[str, Any]:
             "seconds": round(time.perf_counter() - began, 1),
             "outcomes": dict(outcomes),
             "slowest_seconds": round(max(slowest for _, slowest in said), 2),
-            "faults": sum(number for status, number in outcomes.items() if not status.removeprefix("cancel ").startswith(("2", "4", "503"))),
+            "faults": sum(
+                number
+                for status, number in outcomes.items()
+                if not status.removeprefix("cancel ").startswith(("2", "4", "503"))
+            ),
             "overlaps": count(app, OVERLAPS),
             "half_bookings": count(app, HALF_BOOKINGS),
         }
@@ -260,12 +278,16 @@ def mutant(kind: str, rounds: int = 4, threads: int = 8) -> int:
                 connection.execute(text("DROP TRIGGER claims_overlap_on_insert"))
             else:
                 connection.execute(text("ALTER TABLE claims DROP CONSTRAINT ex_claims_overlap"))
-        for number, start in enumerate(contended_starts(app)[:: len(contended_starts(app)) // rounds][:rounds]):
+        for number, start in enumerate(
+            contended_starts(app)[:: len(contended_starts(app)) // rounds][:rounds]
+        ):
             with app.app_context():
                 found = free_times("plain", "person-0", start.date(), 1)
             barrier = threading.Barrier(threads)
 
-            def one(thread: int, start: datetime = start, number: int = number, barrier: Any = barrier) -> None:
+            def one(
+                thread: int, start: datetime = start, number: int = number, barrier: Any = barrier
+            ) -> None:
                 with app.app_context():
                     barrier.wait()
                     key = f"mutant-{number}-{thread}"
@@ -293,9 +315,15 @@ def main() -> int:
     fine = True
     for kind in given.databases:
         overlaps = mutant(kind)
-        print(f"{kind}: the mutant without guards shows {overlaps} overlaps (at least 100 are wanted)", flush=True)
+        print(
+            f"{kind}: the mutant without guards shows {overlaps} overlaps (at least 100 are wanted)",
+            flush=True,
+        )
         fine &= overlaps >= 100
-        for name, storm, attempts in (("use cases", through_use_cases, given.use_cases), ("HTTP", through_http, given.http)):
+        for name, storm, attempts in (
+            ("use cases", through_use_cases, given.use_cases),
+            ("HTTP", through_http, given.http),
+        ):
             found = storm(kind, attempts)
             print(f"{kind}, {name}: {json.dumps(found)}", flush=True)
             fine &= found["overlaps"] == 0 and found["half_bookings"] == 0 and found.get("faults", 0) == 0
