@@ -62,8 +62,8 @@ soak: environment
 	@$(BIN)/python -m bench.soak
 
 lock: environment
-	$(BIN)/uv pip compile --upgrade --universal --generate-hashes --python-version 3.11 --no-header --no-annotate requirements/runtime.in requirements/dev.in -o requirements/dev.txt --quiet
-	$(BIN)/uv pip compile --universal --generate-hashes --python-version 3.11 --no-header --no-annotate requirements/runtime.in -c requirements/dev.txt -o requirements/runtime.txt --quiet
+	$(BIN)/uv pip compile --upgrade --universal --generate-hashes --python-version 3.11 --no-header --no-annotate --no-strip-extras requirements/runtime.in requirements/dev.in -o requirements/dev.txt --quiet
+	$(BIN)/uv pip compile --universal --generate-hashes --python-version 3.11 --no-header --no-annotate --no-strip-extras requirements/runtime.in -c requirements/dev.txt -o requirements/runtime.txt --quiet
 
 format: environment
 	$(BIN)/ruff check --fix .

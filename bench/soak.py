@@ -32,7 +32,7 @@ from bench.storm import HALF_BOOKINGS, OVERLAPS, appointment, count, server
 from booking import clock
 from booking.errors import Refusal
 from booking.extensions import db
-from booking.models import Channel, Message, Reminders
+from booking.models import Channel, Message, MessageState, Reminders
 from booking.reminders import delivery
 from booking.reminders.delivery import deliver_due
 from booking.reminders.worker import Worker
