@@ -180,7 +180,9 @@ def _not_sent(app: Flask) -> list[str]:
     """What didn't go out, and why."""
     with app.app_context(), db.engine.connect() as connection:
         rows = connection.execute(
-            select(Message.state, Message.attempts, Message.last_error).where(Message.state != MessageState.SENT)
+            select(Message.state, Message.attempts, Message.last_error).where(
+                Message.state != MessageState.SENT
+            )
         )
         return [f"{state.value} after {attempts} tries: {why}" for state, attempts, why in rows]
 

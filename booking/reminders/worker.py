@@ -94,10 +94,11 @@ class Worker:
         name = self.app.config["BOOKING"].instance
         if installation is None:
             run(lambda session: session.add(Installation(id=1, instance=name)))
-            return ""
-        if installation.instance != name:
+        elif installation.instance != name:
             return f"This database belongs to the installation “{installation.instance}”, not to “{name}”."
-        return installation.halted or self._burst()
+        elif installation.halted:
+            return installation.halted
+        return self._burst()
 
     def _burst(self) -> str:
         with reading() as session:

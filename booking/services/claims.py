@@ -34,7 +34,8 @@ def lock(session: Session, resource_ids: Iterable[int]) -> dict[int, int]:
         select(Resource.id, Resource.version)
         .where(Resource.id.in_(sorted(set(resource_ids))))
         .order_by(Resource.id)
-        .with_for_update(of=Resource)
+        # Without the key: a row that refers to a resource, such as a claim, need not wait for this lock.
+        .with_for_update(of=Resource, key_share=True)
     )
     return {resource_id: version for resource_id, version in rows}
 

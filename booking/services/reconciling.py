@@ -48,11 +48,13 @@ def write_missing(session: Session) -> int:
             )
             if row is not None and message.last_error == _NOT_WANTED:
                 message.state, message.last_error = MessageState.QUEUED, ""
-            if message.state is not MessageState.QUEUED:
+            # One that is due already, or that was put off after a try, is the worker's.
+            untouched = message.due_at > now and not message.attempts and not message.last_error
+            if message.state is not MessageState.QUEUED or not untouched:
                 continue
             if row is not None:
                 message.due_at, message.not_after = row["due_at"], row["not_after"]
-            elif message.due_at > now:
+            else:
                 message.state, message.last_error = MessageState.DROPPED, _NOT_WANTED
         missing += wanted.values()
     if missing:

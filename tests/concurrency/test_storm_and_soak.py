@@ -1,0 +1,69 @@
+"""The storms and soaks in their short form; `make storm` and `make soak` have the long ones."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from bench import soak, storm
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+
+BOTH = pytest.mark.parametrize("kind", ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
+
+
+def fine(found: dict[str, Any]) -> None:
+    assert found["overlaps"] == 0, found
+    assert found["half_bookings"] == 0, found
+    assert found.get("faults", 0) == 0, found
+
+
+@BOTH
+def test_a_storm_through_the_use_cases(kind: str) -> None:
+    found = storm.through_use_cases(kind, attempts=400, processes=2)
+    fine(found)
+    assert found["outcomes"]["booked"] > 20
+    assert found["outcomes"]["slot_taken"] > 20
+
+
+@BOTH
+def test_a_storm_through_http(kind: str) -> None:
+    found = storm.through_http(kind, attempts=400)
+    fine(found)
+    assert found["outcomes"]["201"] > 20
+    assert found["outcomes"]["409"] > 20
+
+
+@BOTH
+def test_the_mutant_without_guards_double_books(kind: str) -> None:
+    assert storm.mutant(kind) >= 100
+
+
+@BOTH
+def test_killed_workers_lose_no_reminder(kind: str) -> None:
+    found = soak.killed_workers(kind, reminders=100, kills=3)
+    assert found["kills"] == 3
+    assert (found["lost"], found["not_sent"]) == (0, [])
+    assert found["repeats"] <= found["kills"]
+
+
+@BOTH
+def test_killed_web_workers_leave_no_half_booking(kind: str) -> None:
+    found = soak.killed_web_workers(kind, bookings=80, kills=4)
+    assert found["kills"] > 0
+    assert found["acknowledged"] == 80
+    for nothing in ("half_bookings", "overlaps", "acknowledged_but_not_there", "there_but_not_acknowledged"):
+        assert found[nothing] == 0, found
+
+
+@BOTH
+@pytest.mark.parametrize(
+    "first",
+    [datetime(2026, 3, 2, 8, tzinfo=UTC), datetime(2026, 10, 26, 8, tzinfo=UTC)],
+    ids=["spring", "fall"],
+)
+def test_weeks_around_a_clock_change(kind: str, first: datetime) -> None:
+    found = soak.simulated(kind, first, days=12)
+    assert found["not_settled"] == 0, found
+    assert found["texts_in_quiet_hours"] == 0
+    assert sum(found["states"].values()) > 30
