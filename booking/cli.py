@@ -9,7 +9,7 @@ from typing import Any
 import click
 import tomli_w
 from flask import Flask, current_app
-from flask.cli import AppGroup, FlaskGroup
+from flask.cli import AppGroup, FlaskGroup, with_appcontext
 from sqlalchemy import select
 
 from booking import doctor, serving
@@ -73,6 +73,7 @@ def clinic_show() -> None:
 
 
 @click.command("demo")
+@with_appcontext
 def demo() -> None:
     """Load a fictional clinic, with visits around today, into an empty database."""
     if current_app.config["BOOKING"].production:
@@ -87,12 +88,14 @@ def demo() -> None:
 
 
 @click.command("worker")
+@with_appcontext
 def worker() -> None:
     """Send what is due, until stopped."""
     Worker(current_app._get_current_object()).run()  # type: ignore[attr-defined]
 
 
 @click.command("doctor")
+@with_appcontext
 def doctor_command() -> None:
     """Say what is wrong with this installation, and what to do."""
     findings = doctor.examine()
@@ -110,6 +113,7 @@ def doctor_command() -> None:
 )
 @click.option("--limit", default=50, show_default=True, type=click.IntRange(1, 10_000))
 @click.pass_context
+@with_appcontext
 def messages(context: click.Context, state: str | None, limit: int) -> None:
     """List messages, the next due and the latest first."""
     if context.invoked_subcommand is not None:

@@ -210,7 +210,7 @@ class Config:
             "MAIL_SUPPRESS_SEND": False,
             "BABEL_DEFAULT_LOCALE": self.language,
             "COMPRESS_ALGORITHM": ["br", "gzip"],
-            "COMPRESS_BR_LEVEL": 4,
+            "COMPRESS_BR_LEVEL": 1,
             "COMPRESS_LEVEL": 6,
             "COMPRESS_MIN_SIZE": 500,
         }

@@ -9,6 +9,12 @@ import os
 from pathlib import Path
 from typing import Any
 
+from flask import Flask
+
+from booking.config import ConfigurationError
+from booking.extensions import db
+from booking.services.clinic import missing_pages
+
 # Two processes, so that one may be busy or dying; sixteen threads each, so that slow senders don't fill them.
 worker_class = "gthread"
 workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
@@ -36,15 +42,26 @@ loglevel = "warning"
 
 
 def when_ready(server: Any) -> None:
-    """What the program holds now stays: collecting it in the workers would copy its memory into each of them."""
+    """The last look before patients come, and then: what the program holds now stays.
+
+    Collecting it in the workers would copy its memory into each of them.
+    """
+    refuse_unfit(server.app.wsgi())
     gc.collect()
     gc.freeze()
 
 
+def refuse_unfit(application: Flask) -> None:
+    """Production doesn't start without the pages that a provider must show."""
+    with application.app_context():
+        faults = missing_pages() if application.config["BOOKING"].production else []
+        db.engine.dispose()
+    if faults:
+        raise ConfigurationError(faults)
+
+
 def post_fork(server: Any, worker: Any) -> None:
     """A worker opens connections of its own; one that the parent had opened must not be shared by two."""
-    from booking.extensions import db
-
     application = worker.app.wsgi()
     with application.app_context():
         db.engine.dispose(close=False)

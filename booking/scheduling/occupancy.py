@@ -1,7 +1,9 @@
 """What is taken of one resource, as timelines."""
 
+from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple
 
 from booking.scheduling.timeline import Window, widen
@@ -86,6 +88,14 @@ class Occupancy:
                 if visit.from_cell < window.end and visit.to_cell > window.start
             ),
         )
+
+    def visits_on(self, from_cell: int, to_cell: int) -> int:
+        """How many visits begin in these cells."""
+        return bisect_left(self._starts, to_cell) - bisect_left(self._starts, from_cell)
+
+    @cached_property
+    def _starts(self) -> list[int]:
+        return sorted(visit.from_cell for visit in self.visits)
 
     def free_for(self, part: Part) -> int:
         """The cells that a new use with this part's buffers may take, absences left aside.

@@ -140,8 +140,7 @@ class Offers:
         """Those with the fewest visits that day first, then by name."""
 
         def rank(person: Practitioner) -> tuple[int, str, int]:
-            visits = sum(day.from_cell <= visit.from_cell < day.to_cell for visit in person.occupancy.visits)
-            return visits, person.name, person.id
+            return person.occupancy.visits_on(day.from_cell, day.to_cell), person.name, person.id
 
         return [person.id for person in sorted(self.situation.practitioners, key=rank)]
 

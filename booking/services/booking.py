@@ -51,10 +51,12 @@ class Wish:
 
 @dataclass(frozen=True)
 class Booked:
-    """The visit that was booked, and the number of the link that opens it."""
+    """The visit that was booked, as it was then, and the number of the link that opens it. Plain values: they are kept."""
 
     reference: str
     link_number: int
+    starts_at: str
+    practitioner: str
 
     @property
     def token(self) -> str:
@@ -137,7 +139,12 @@ def _book(session: Session, wish: Wish) -> Answer:
         _keep_consent(session, clinic, wish, patient_id, now)
     history.note(session, appointment, "booked", by, starts_at=iso_utc(appointment.starts_at))
     notices.booked(session, clinic, appointment, now)
-    return {"reference": appointment.reference, "link_number": appointment.link_number}
+    return {
+        "reference": appointment.reference,
+        "link_number": appointment.link_number,
+        "starts_at": iso_utc(appointment.starts_at),
+        "practitioner": question.clinic.practitioner_by_id[offer.practitioner_id].slug,
+    }
 
 
 def _refuse_too_many(session: Session, clinic: Clinic, wish: Wish, now: datetime) -> None:

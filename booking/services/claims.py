@@ -41,12 +41,11 @@ def lock(session: Session, resource_ids: Iterable[int]) -> dict[int, int]:
 
 
 def bump(session: Session, resource_ids: Iterable[int]) -> None:
-    """Tells every process that what it has kept about these resources is out of date.
+    """Tells every process that what it has kept about these resources, which are locked, is out of date.
 
-    Locks them first, in order: an update alone would lock them in whatever order it meets them, and two transactions
-    could wait for each other.
+    They must be: an update alone would lock them in whatever order it meets them, and two transactions could wait for
+    each other.
     """
-    lock(session, resource_ids := set(resource_ids))
     session.execute(
         update(Resource)
         .where(Resource.id.in_(sorted(set(resource_ids))))
@@ -96,7 +95,9 @@ def _free(session: Session, which: ColumnElement[bool]) -> None:
     ]
     session.execute(delete(Claim).where(which).execution_options(synchronize_session=False))
     fill_absences(session, freed)
-    bump(session, {stretch.resource_id for stretch in freed})
+    resource_ids = {stretch.resource_id for stretch in freed}
+    lock(session, resource_ids)
+    bump(session, resource_ids)
 
 
 def drop_lapsed_holds(session: Session, resource_ids: Iterable[int], window: Window, now: datetime) -> None:

@@ -237,6 +237,22 @@ def present() -> Clinic:
         return the_clinic(session)
 
 
+def missing_pages() -> list[str]:
+    """Which pages that a provider must show are missing, in words; nothing when all are there."""
+    try:
+        clinic = present()
+    except ClinicNotReady:
+        return [
+            "No clinic has been set up, so there is no privacy notice to show. Run: flask clinic apply FILE"
+        ]
+    pages = {"privacy": clinic.privacy, "policies": clinic.policies, "cancellation": clinic.cancellation}
+    return [
+        f"The clinic's file has no {name}; patients must be able to read it."
+        for name, words in pages.items()
+        if not words.strip()
+    ]
+
+
 def at_version(session: Session, version: int | None) -> Clinic:
     """The snapshot of this version, which the caller has just read."""
     if version is None:

@@ -56,13 +56,13 @@ class FreeTimes:
     def clinic(self) -> Clinic:
         return self.question.clinic
 
-    def on(self, day: Day) -> list[FreeTime]:
-        """The free times of one of the days."""
-        return [_free_time(self.clinic, offer) for offer in self.offers.on(day)]
+    def free(self, offer: engine.Offer) -> FreeTime:
+        """An offer in the clinic's own words."""
+        return _free_time(self.clinic, offer)
 
     def each(self) -> Iterator[FreeTime]:
         for day in self.days:
-            yield from self.on(day)
+            yield from map(self.free, self.offers.on(day))
 
     @cached_property
     def days_with_times(self) -> tuple[Day, ...]:

@@ -5,6 +5,7 @@ from typing import Any
 
 from babel.numbers import format_currency
 from flask import Flask, current_app, g, render_template
+from flask_babel import get_translations
 from jinja2 import StrictUndefined, pass_context
 from jinja2.runtime import Context
 from markupsafe import Markup, escape
@@ -34,6 +35,12 @@ def init_app(app: Flask) -> None:
         "paragraphs": paragraphs,
         "masked": masked,
     }
+    # Flask-Babel looks the language up at every word; here it is looked up once a request.
+    environment.install_gettext_callables(  # type: ignore[attr-defined]
+        lambda words: _translations().ugettext(words),
+        lambda one, many, number: _translations().ungettext(one, many, number),
+        newstyle=True,
+    )
     environment.globals["demo"] = not app.config["BOOKING"].production
 
 
@@ -83,6 +90,12 @@ def away(on: date, today: date) -> str:
 
 def today(clinic: Clinic) -> date:
     return clinic.times.local_date(clock.now())
+
+
+def _translations() -> Any:
+    if "translations" not in g:
+        g.translations = get_translations()
+    return g.translations
 
 
 def _filter(method: Any) -> Any:

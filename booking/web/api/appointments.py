@@ -1,10 +1,13 @@
 """Booking by programs, and the visit that a manage token opens."""
 
+from datetime import datetime
+
 from flask import Response, jsonify
 from flask.typing import ResponseReturnValue
 
 from booking.errors import SlotTaken
 from booking.formatting import iso_utc
+from booking.scheduling.status import Status
 from booking.services import booking, calendar, links, rescheduling, visits
 from booking.services.visits import Visit
 from booking.web import limits, problems
@@ -41,7 +44,7 @@ def book() -> ResponseReturnValue:
         made = booking.book(wish, actor="api", key=key)
     except SlotTaken as refusal:
         return _taken(refusal)
-    return jsonify(_booked(visits.visit(made.reference, made.token))), 201
+    return jsonify(_booked(made)), 201
 
 
 @blueprint.get(PATH)
@@ -121,15 +124,17 @@ def _taken(refusal: SlotTaken) -> Response:
     return problems.of_refusal(SlotTaken(alternatives=nearest))
 
 
-def _booked(found: Visit) -> dict[str, object]:
+def _booked(made: booking.Booked) -> dict[str, object]:
+    """What the key was answered with; the same answer whatever has become of the visit since."""
+    starts_at = datetime.fromisoformat(made.starts_at)
     return {
-        "reference": found.reference,
-        "status": found.status.value,
-        "starts_at": iso_utc(found.starts_at),
-        "local": found.clinic.times.iso_local(found.starts_at),
-        "practitioner": found.practitioner.slug,
-        "manage_url": links.address(found.reference, found.link_number),
-        "manage_token": found.token,
+        "reference": made.reference,
+        "status": Status.BOOKED.value,
+        "starts_at": made.starts_at,
+        "local": present_clinic().times.iso_local(starts_at),
+        "practitioner": made.practitioner,
+        "manage_url": links.address(made.reference, made.link_number),
+        "manage_token": made.token,
     }
 
 

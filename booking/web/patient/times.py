@@ -6,6 +6,8 @@ from datetime import date, datetime, timedelta
 from typing import Literal
 from urllib.parse import urlencode
 
+from booking.scheduling.offers import Offer
+from booking.scheduling.timeline import instant_of
 from booking.services.search import FreeTime, FreeTimes
 from booking.web.pages import away
 from booking.web.reasons import sentence
@@ -63,15 +65,17 @@ def laid_out(
     shown: list[ShownDay] = []
     rest = False
     for day in found.days_with_times:
-        free = [one for one in found.on(day) if _in_part(times.local(one.starts_at), part)]
+        free = found.offers.on(day)
+        if part:
+            free = [one for one in free if _in_part(times.local(instant_of(one.cell)), part)]
         if not free:
             continue
         if len(shown) == DAYS_SHOWN:
             rest = True
             break
-        few = tuple(free) if one_day else spread(free, TIMES_SHOWN)
+        few = free if one_day else spread(free, TIMES_SHOWN)
         all_times = link(day=day.on.isoformat()) if len(few) < len(free) else None
-        shown.append(ShownDay(day.on, away(day.on, today), few, all_times))
+        shown.append(ShownDay(day.on, away(day.on, today), tuple(map(found.free, few)), all_times))
 
     first, last = found.days[0].on, found.days[-1].on
     end = shown[-1].on if rest else last
@@ -90,15 +94,15 @@ def laid_out(
     )
 
 
-def spread(free: list[FreeTime], count: int) -> tuple[FreeTime, ...]:
+def spread(free: list[Offer], count: int) -> list[Offer]:
     """At most so many of them, spread evenly from the first to the last."""
     if len(free) <= count:
-        return tuple(free)
-    return tuple(free[round(index * (len(free) - 1) / (count - 1))] for index in range(count))
+        return free
+    return [free[round(index * (len(free) - 1) / (count - 1))] for index in range(count)]
 
 
 def _in_part(local: datetime, part: PartOfDay) -> bool:
-    return not part or (local.hour < 12) == (part == "morning")
+    return (local.hour < 12) == (part == "morning")
 
 
 def _explained(found: FreeTimes, link: object) -> tuple[str | None, tuple[Fix, ...]]:
