@@ -82,6 +82,7 @@ def iso_utc(instant: datetime) -> str:
     return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+@lru_cache(maxsize=256)
 def phone(number: str) -> str:
     """As in "(818) 555-0100" for an E.164 number of this country; others with their country code."""
     parsed = phonenumbers.parse(number, "US")

@@ -115,15 +115,16 @@ def _store() -> Store:
     return store
 
 
+# Read with every page of offers, so put together once. 0 stands for the clinic itself.
+_VERSIONS = union_all(
+    select(literal(0).label("id"), ClinicRow.version),
+    select(Resource.id, Resource.version).where(Resource.kind != ResourceKind.PATIENT),
+)
+
+
 def shared_versions(session: Session) -> tuple[Clinic, dict[int, int]]:
     """The clinic, and the versions of all practitioners, rooms and devices: one statement."""
-    rows = session.execute(
-        union_all(
-            select(literal(0).label("id"), ClinicRow.version),
-            select(Resource.id, Resource.version).where(Resource.kind != ResourceKind.PATIENT),
-        )
-    )
-    versions = {resource_id: version for resource_id, version in rows}
+    versions = {resource_id: version for resource_id, version in session.connection().execute(_VERSIONS)}
     return at_version(session, versions.pop(0, None)), versions
 
 

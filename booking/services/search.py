@@ -100,7 +100,8 @@ def free_times(
         )
         found = engine.find(asked)
         shown = days_between(first, last, clinic.zone)
-        reason = explain(asked, shown[0].from_cell, shown[-1].to_cell)
+        wanted = asked.window.stretch(shown[0].from_cell, shown[-1].to_cell)
+        reason = None if found.starts & wanted else explain(asked, shown[0].from_cell, shown[-1].to_cell)
         first_free = _first_free(session, question, now, versions, ignoring) if reason else None
     return FreeTimes(question, shown, found, reason, first_free)
 
