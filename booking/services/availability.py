@@ -12,7 +12,7 @@ from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
 from flask import current_app
-from sqlalchemy import Select, func, literal, select, union_all
+from sqlalchemy import bindparam, func, literal, select, union_all
 from sqlalchemy.orm import Session
 
 from booking.errors import BeyondHorizon, Refusal, SlotTaken, TooSoon
@@ -242,37 +242,33 @@ def window_for(clinic: Clinic, first: date, last: date) -> Window:
 # Rows
 
 
-def _claimed(resource_ids: Iterable[int], window: Window) -> Select[tuple[int, ...]]:
-    return (
-        select(
-            Claim.resource_id,
-            Claim.from_cell,
-            Claim.to_cell,
-            Claim.before,
-            Claim.after,
-            Claim.appointment_id,
-            Claim.hold_id,
-            Hold.visitor,
-            Hold.lapses_at,
-            func.coalesce(Appointment.from_cell, Hold.from_cell),
-            func.coalesce(Appointment.to_cell, Hold.to_cell),
-            func.coalesce(Appointment.visit_type_id, Hold.visit_type_id),
-        )
-        .outerjoin(Appointment, Appointment.id == Claim.appointment_id)
-        .outerjoin(Hold, Hold.id == Claim.hold_id)
-        .where(
-            Claim.resource_id.in_(sorted(resource_ids)),
-            Claim.to_cell > window.start,
-            Claim.from_cell < window.end,
-            Claim.absence_id.is_(None),
-        )
+_CLAIMED = (
+    select(
+        Claim.resource_id,
+        Claim.from_cell,
+        Claim.to_cell,
+        Claim.before,
+        Claim.after,
+        Claim.appointment_id,
+        Claim.hold_id,
+        Hold.visitor,
+        Hold.lapses_at,
+        func.coalesce(Appointment.from_cell, Hold.from_cell),
+        func.coalesce(Appointment.to_cell, Hold.to_cell),
+        func.coalesce(Appointment.visit_type_id, Hold.visit_type_id),
     )
-
-
-def _absent(window: Window) -> Select[tuple[int | None, int, int]]:
-    return select(Absence.resource_id, Absence.from_cell, Absence.to_cell).where(
-        Absence.to_cell > window.start, Absence.from_cell < window.end
+    .outerjoin(Appointment, Appointment.id == Claim.appointment_id)
+    .outerjoin(Hold, Hold.id == Claim.hold_id)
+    .where(
+        Claim.resource_id.in_(bindparam("ids", expanding=True)),
+        Claim.to_cell > bindparam("start"),
+        Claim.from_cell < bindparam("end"),
+        Claim.absence_id.is_(None),
     )
+)
+_ABSENT = select(Absence.resource_id, Absence.from_cell, Absence.to_cell).where(
+    Absence.to_cell > bindparam("start"), Absence.from_cell < bindparam("end")
+)
 
 
 def _known(
@@ -306,12 +302,13 @@ def _read(
     versions: Mapping[int, int],
 ) -> dict[int, Kept]:
     claimed: dict[int, list[Claimed]] = {one: [] for one in ids}
-    for resource_id, *rest in session.execute(_claimed(ids, window)):
+    connection, wanted = session.connection(), {"start": window.start, "end": window.end}
+    for resource_id, *rest in connection.execute(_CLAIMED, wanted | {"ids": sorted(ids)}):
         claim = Claimed(*rest)
         if claim.lapses_at is None or claim.lapses_at > now:
             claimed[resource_id].append(claim)
     absences: dict[int | None, list[Stretch]] = {}
-    for resource_id, from_cell, to_cell in session.execute(_absent(window)):
+    for resource_id, from_cell, to_cell in connection.execute(_ABSENT, wanted):
         absences.setdefault(resource_id, []).append((from_cell, to_cell))
     return {
         one: Kept(

@@ -8,12 +8,33 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, delete, insert, select, update
+from sqlalchemy import ColumnElement, bindparam, delete, insert, select, update
 from sqlalchemy.orm import Session
 
 from booking.models import Absence, Claim, Hold, Resource, ResourceKind
 from booking.scheduling.offers import Use
 from booking.scheduling.timeline import Window, stretches
+
+# Every booking says these, so they are put together once. What a session has not flushed yet doesn't matter to them.
+_WANTED = Resource.id.in_(bindparam("ids", expanding=True))
+_LOCK = (
+    select(Resource.id, Resource.version)
+    .where(_WANTED)
+    .order_by(Resource.id)
+    # Without the key: a row that refers to a resource, such as a claim, need not wait for this lock.
+    .with_for_update(of=Resource, key_share=True)
+)
+_BUMP = update(Resource).where(_WANTED).values(version=Resource.version + 1)
+_LAPSED = (
+    select(Claim.hold_id)
+    .join(Hold, Hold.id == Claim.hold_id)
+    .where(
+        Claim.resource_id.in_(bindparam("ids", expanding=True)),
+        Claim.to_cell > bindparam("start"),
+        Claim.from_cell < bindparam("end"),
+        Hold.lapses_at <= bindparam("now"),
+    )
+)
 
 
 class Stretch(NamedTuple):
@@ -30,13 +51,7 @@ def lock(session: Session, resource_ids: Iterable[int]) -> dict[int, int]:
     PostgreSQL locks the rows, in the order of their ids, so that two transactions never wait for each other. On
     SQLite the transaction has the only write lock already.
     """
-    rows = session.execute(
-        select(Resource.id, Resource.version)
-        .where(Resource.id.in_(sorted(set(resource_ids))))
-        .order_by(Resource.id)
-        # Without the key: a row that refers to a resource, such as a claim, need not wait for this lock.
-        .with_for_update(of=Resource, key_share=True)
-    )
+    rows = session.connection().execute(_LOCK, {"ids": sorted(set(resource_ids))})
     return {resource_id: version for resource_id, version in rows}
 
 
@@ -46,12 +61,7 @@ def bump(session: Session, resource_ids: Iterable[int]) -> None:
     They must be: an update alone would lock them in whatever order it meets them, and two transactions could wait for
     each other.
     """
-    session.execute(
-        update(Resource)
-        .where(Resource.id.in_(sorted(set(resource_ids))))
-        .values(version=Resource.version + 1)
-        .execution_options(synchronize_session=False)
-    )
+    session.connection().execute(_BUMP, {"ids": sorted(set(resource_ids))})
 
 
 def take(
@@ -102,17 +112,8 @@ def _free(session: Session, which: ColumnElement[bool]) -> None:
 
 def drop_lapsed_holds(session: Session, resource_ids: Iterable[int], window: Window, now: datetime) -> None:
     """Clears lapsed holds that lie on these resources within the window: part of wanting their cells."""
-    lapsed = session.scalars(
-        select(Claim.hold_id)
-        .join(Hold, Hold.id == Claim.hold_id)
-        .where(
-            Claim.resource_id.in_(sorted(set(resource_ids))),
-            Claim.to_cell > window.start,
-            Claim.from_cell < window.end,
-            Hold.lapses_at <= now,
-        )
-    ).all()
-    drop_holds(session, {hold_id for hold_id in lapsed if hold_id is not None})
+    wanted = {"ids": sorted(set(resource_ids)), "start": window.start, "end": window.end, "now": now}
+    drop_holds(session, set(session.connection().scalars(_LAPSED, wanted)))
 
 
 def fill_absences(session: Session, freed: Sequence[Stretch]) -> None:
