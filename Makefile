@@ -15,13 +15,13 @@ endif
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench bench-peers storm soak lock format clean environment
+.PHONY: help run test check bench storm soak lock format clean environment
 
 help:
 	@echo "make run      serve the demo clinic on http://$(HOST):$(PORT) (PORT, HOST, DATABASE_URL)"
 	@echo "make test     all tests, on SQLite and PostgreSQL and in Chromium"
 	@echo "make check    linters, types, layers, migration drift"
-	@echo "make bench    what pages and use cases cost; make bench-peers compares with others"
+	@echo "make bench    what pages and use cases cost"
 	@echo "make storm    many bookings at one moment; make soak: killed workers, a simulated year"
 	@echo "make lock     lock the newest versions; make format; make clean"
 
@@ -49,9 +49,6 @@ check: environment
 bench: environment
 	@tools/test-machine.sh
 	@$(BIN)/python -m bench
-
-bench-peers: environment
-	@$(BIN)/python -m bench.peers
 
 storm: environment
 	@tools/test-machine.sh

@@ -213,7 +213,11 @@ class Clinic:
             raise NotFound from None
 
     def who_offers(self, visit_type: VisitType, audience: BookableBy) -> tuple[Practitioner, ...]:
-        """Those with whom this audience may book it, by name. Staff may book all, links what patients may, and more."""
+        """Those with whom this audience may book it, by name. Staff may book all, links what patients may, and more.
+
+        A first visit is for new patients, so it is offered by those only who take some; staff decide for themselves.
+        """
+        meant_for_new = visit_type.kind is VisitKind.FIRST and audience is not BookableBy.STAFF
         open_to = {
             BookableBy.PATIENTS: (BookableBy.PATIENTS,),
             BookableBy.LINK: (BookableBy.PATIENTS, BookableBy.LINK),
@@ -222,7 +226,9 @@ class Clinic:
         return tuple(
             person
             for person in self.practitioners.values()
-            if (offering := person.offerings.get(visit_type.slug)) and offering.bookable_by in open_to
+            if (offering := person.offerings.get(visit_type.slug))
+            and offering.bookable_by in open_to
+            and (offering.takes_new or not meant_for_new)
         )
 
 

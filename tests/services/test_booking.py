@@ -247,6 +247,20 @@ def test_what_patients_may_not_book_is_refused() -> None:
         booked()
 
 
+def test_a_first_visit_goes_to_who_takes_new_patients() -> None:
+    full = practitioner("ana", offers=["follow-up", {"visit_type": "first", "takes_new": False}])
+    set_up(
+        clinic(
+            visit_types=[visit_type(), visit_type("first", kind="first")],
+            practitioners=[full, practitioner("ben", offers=["first"])],
+        )
+    )
+    with pytest.raises(NotOffered):
+        booked(visit_type="first", practitioner="ana")
+    booked(visit_type="first")
+    booked(NINE + timedelta(hours=1), practitioner="ana")
+
+
 @pytest.mark.parametrize("unknown", [{"visit_type": "nothing"}, {"practitioner": "nobody"}])
 def test_unknown_names_are_not_found(unknown: dict[str, str]) -> None:
     set_up()
