@@ -62,7 +62,7 @@ def yardstick_server(url: str) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
         "YARDSTICK_DATABASE_URL": url,
         "PYTHONPATH": str(Path(__file__).parent.parent),
     }
-    command = [sys.executable, "-m", "gunicorn", "--worker-class", "gthread", "--workers", "2", "--threads", "16", "--preload",
+    command = [sys.executable, "-m", "gunicorn", "--worker-class", "gthread", "--workers", "2", "--threads", "32", "--preload",
                "--no-control-socket", "--log-level", "warning", "--bind", f"127.0.0.1:{port}", "bench.yardsticks:create()"]  # fmt: skip
     process = subprocess.Popen(command, env=environment, start_new_session=True)
     try:

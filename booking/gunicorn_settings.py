@@ -15,10 +15,11 @@ from booking.config import ConfigurationError
 from booking.extensions import db
 from booking.services.clinic import missing_pages
 
-# Two processes, so that one may be busy or dying; sixteen threads each, so that slow senders don't fill them.
+# Two processes, so that one may be busy or dying; threads enough that slow senders don't fill even one of them, for
+# nothing spreads connections evenly: of 25 half-sent requests one process may get all.
 worker_class = "gthread"
 workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
-threads = 16
+threads = 32
 backlog = 512
 
 timeout = 30

@@ -135,7 +135,8 @@ def engine_options(url: str) -> dict[str, Any]:
     settings = "-c lock_timeout=5000 -c statement_timeout=20000 -c idle_in_transaction_session_timeout=60000 -c TimeZone=UTC"
     return {
         "pool_size": 10,
-        "max_overflow": 10,
+        # A connection for each thread of the web server, if it comes to that.
+        "max_overflow": 22,
         "pool_timeout": PATIENCE_SECONDS,
         "pool_pre_ping": True,
         "connect_args": {"connect_timeout": 5, "options": settings},
