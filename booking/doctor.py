@@ -15,7 +15,7 @@ from booking.migrations import guards
 from booking.models import BookableBy, Installation
 from booking.reminders.channels import mail
 from booking.services import health
-from booking.services.clinic import Clinic, present
+from booking.services.clinic import Clinic, missing_pages, present
 from booking.services.clinic_file import TELLTALE
 from booking.services.search import free_times
 from booking.services.transaction import reading
@@ -158,6 +158,8 @@ def _clinic() -> Iterator[Finding]:
         )
         return
     yield Finding(True, f"The clinic is {clinic.name}, in {clinic.zone.key}.")
+    for missing in missing_pages():
+        yield Finding(False, missing, "Write it, and apply the file again: flask clinic apply FILE")
     for name in (clinic.message_name, *(person.name for person in clinic.practitioners.values())):
         if told := TELLTALE.search(name):
             yield Finding(

@@ -4,7 +4,7 @@ import os
 import socket
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -140,9 +140,3 @@ class StandingClock:
 def standing_clock() -> Iterator[StandingClock]:
     with ExitStack() as stack:
         yield StandingClock(stack)
-
-
-@contextmanager
-def in_context(app: Flask) -> Iterator[None]:
-    with app.app_context():
-        yield

@@ -1,7 +1,7 @@
 """Rows and their constraints. What may be done with them is said in `booking.services`."""
 
 from booking.models.appointments import Actor, Appointment, HistoryEntry, Payment, Reminders
-from booking.models.claims import Absence, AbsenceKind, Claim, Hold
+from booking.models.claims import LONGEST_VISIT, Absence, AbsenceKind, Claim, Hold
 from booking.models.clinic import (
     BookableBy,
     Clinic,
@@ -23,6 +23,7 @@ from booking.models.resources import Device, Practitioner, Resource, ResourceKin
 
 __all__ = [
     "LIVE",
+    "LONGEST_VISIT",
     "Absence",
     "AbsenceKind",
     "Actor",

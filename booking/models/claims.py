@@ -19,6 +19,10 @@ class AbsenceKind(enum.StrEnum):
     OUT_OF_USE = "out_of_use"
 
 
+# In cells: a day of 25 hours. Hours don't cross midnight, and a visit lies within one stretch of them.
+LONGEST_VISIT = 300
+
+
 class Claim(Base):
     """One resource, taken from `from_cell` until `to_cell`, by exactly one appointment, hold or absence.
 
@@ -33,6 +37,9 @@ class Claim(Base):
             "CASE WHEN appointment_id IS NULL THEN 0 ELSE 1 END + CASE WHEN hold_id IS NULL THEN 0 ELSE 1 END"
             " + CASE WHEN absence_id IS NULL THEN 0 ELSE 1 END = 1",
             name="one_owner",
+        ),
+        CheckConstraint(
+            f"absence_id IS NOT NULL OR to_cell - from_cell <= {LONGEST_VISIT}", name="a_day_at_most"
         ),
         Index("ix_claims_resource_id_to_cell", "resource_id", "to_cell"),
     )

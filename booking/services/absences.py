@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 
 from booking import clock
 from booking.models import Absence, AbsenceKind, Claim, Practitioner
-from booking.services import claims
+from booking.services import claims, rows
 
 
 def enter(
@@ -36,8 +36,7 @@ def enter(
         file_key=file_key,
         made_at=clock.now(),
     )
-    session.add(absence)
-    session.flush()
+    rows.add(session, absence)
     claims.fill_absences(session, [claims.Stretch(each, from_cell, to_cell) for each in taken])
     claims.bump(session, taken)
     return absence

@@ -17,7 +17,16 @@ from sqlalchemy.orm import Session
 
 from booking.errors import BeyondHorizon, Refusal, SlotTaken, TooSoon
 from booking.formatting import iso_utc
-from booking.models import Absence, Appointment, Claim, Clinic as ClinicRow, Hold, Resource, ResourceKind
+from booking.models import (
+    LONGEST_VISIT,
+    Absence,
+    Appointment,
+    Claim,
+    Clinic as ClinicRow,
+    Hold,
+    Resource,
+    ResourceKind,
+)
 from booking.scheduling import offers as engine
 from booking.scheduling.hours import days_of, grid, open_timeline, week_start, window_of
 from booking.scheduling.occupancy import Occupancy, Taken, Visit
@@ -65,6 +74,9 @@ class Claimed(NamedTuple):
     visit_to: int
     visit_type_id: int
 
+    def meets(self, window: Window) -> bool:
+        return self.from_cell < window.end and window.start < self.to_cell
+
 
 Stretch = tuple[int, int]
 
@@ -76,6 +88,8 @@ class Kept:
     version: int
     window: Window
     claimed: tuple[Claimed, ...]
+    # Claims of holds that had lapsed already: they bind nobody, and whoever wants their cells clears them away.
+    lapsed: tuple[Claimed, ...]
     absences: tuple[Stretch, ...]
     closures: tuple[Stretch, ...]
     lapses_at: datetime | None
@@ -142,17 +156,79 @@ def situation(
     versions: Mapping[int, int],
     *,
     ignoring: Ignoring = NOTHING_IGNORED,
-    patient_id: int | None = None,
     keep: bool,
 ) -> engine.Situation:
     """Everything that decides where the visit can begin, within the window.
 
     `keep` only in a read-only transaction: what is read then stays with the process.
     """
+    known = _known(session, question.clinic, question.resource_ids, window, now, versions, keep)
+    return _situation(question, window, now, known, ignoring)
+
+
+def locked(
+    session: Session,
+    question: Question,
+    starts_at: datetime,
+    now: datetime,
+    *,
+    ignoring: Ignoring = NOTHING_IGNORED,
+    patient_id: int | None = None,
+    also: Iterable[int] = (),
+) -> engine.Offers:
+    """The offers around one start, computed under the lock of everything that they may take.
+
+    Drops lapsed holds that lie there. `also`: further resources to lock, such as those that a moved visit leaves.
+    """
+    wanted = question.resource_ids
+    if patient_id is not None:
+        wanted.append(patient_id)
+    versions = claims.lock(session, {*wanted, *also})
+    on = question.clinic.times.local_date(starts_at)
+    window = window_for(question.clinic, on, on)
+    known = _known(session, question.clinic, wanted, window, now, versions, keep=False)
+    lapsed = {
+        claim.hold_id
+        for entry in known.values()
+        for claim in entry.lapsed
+        if claim.hold_id is not None and claim.meets(window)
+    }
+    claims.drop_holds(session, lapsed)
+    return engine.find(_situation(question, window, now, known, ignoring, patient_id))
+
+
+def refusal_at(found: engine.Offers, cell: int) -> Refusal:
+    """Why a start isn't among the offers, for whoever wanted it."""
+    asked, facts = found.situation, found.situation.circumstances
+    bit = asked.window.bit(cell)
+    for person in asked.practitioners:
+        if not bit & HORIZON.permitted(asked, person):
+            return BeyondHorizon(last_day=facts.last_day.isoformat())
+        if not bit & NOTICE.permitted(asked, person):
+            return TooSoon(earliest=iso_utc(facts.not_before))
+    return SlotTaken()
+
+
+def window_for(clinic: Clinic, first: date, last: date) -> Window:
+    """The window in which starts on these local days are decided: with a margin, since visits and buffers may reach
+    past midnight, and in whole weeks if weekly limits have to be counted.
+    """
+    if any(limit.per == "week" for limit in clinic.limits):
+        first, last = week_start(first), week_start(last) + timedelta(days=6)
+    days = window_of(first, last, clinic.zone)
+    return Window(days.start - _MARGIN, days.length + 2 * _MARGIN)
+
+
+def _situation(
+    question: Question,
+    window: Window,
+    now: datetime,
+    known: Mapping[int, Kept],
+    ignoring: Ignoring,
+    patient_id: int | None = None,
+) -> engine.Situation:
     clinic = question.clinic
     people, rooms, devices = question.practitioners, question.rooms, question.devices
-    ids = question.resource_ids
-    known = _known(session, clinic, ids, window, now, versions, keep)
     names = clinic.visit_type_names
     occupancies = {resource_id: entry.within(window, ignoring, names) for resource_id, entry in known.items()}
     hours = _hours(clinic, window, now)
@@ -185,58 +261,8 @@ def situation(
             limits=clinic.limits,
         ),
         closed=_ones(window, known[people[0].id].closures) if people else 0,
-        patient=_patient(session, clinic, patient_id, window, now, ignoring),
+        patient=None if patient_id is None else occupancies[patient_id],
     )
-
-
-def locked(
-    session: Session,
-    question: Question,
-    starts_at: datetime,
-    now: datetime,
-    *,
-    ignoring: Ignoring = NOTHING_IGNORED,
-    patient_id: int | None = None,
-    also: Iterable[int] = (),
-) -> engine.Offers:
-    """The offers around one start, computed under the lock of everything that they may take.
-
-    Drops lapsed holds that lie there. `also`: further resources to lock, such as those that a moved visit leaves.
-    """
-    wanted = question.resource_ids
-    if patient_id is not None:
-        wanted.append(patient_id)
-    versions = claims.lock(session, {*wanted, *also})
-    on = question.clinic.times.local_date(starts_at)
-    window = window_for(question.clinic, on, on)
-    claims.drop_lapsed_holds(session, wanted, window, now)
-    return engine.find(
-        situation(
-            session, question, window, now, versions, ignoring=ignoring, patient_id=patient_id, keep=False
-        )
-    )
-
-
-def refusal_at(found: engine.Offers, cell: int) -> Refusal:
-    """Why a start isn't among the offers, for whoever wanted it."""
-    asked, facts = found.situation, found.situation.circumstances
-    bit = asked.window.bit(cell)
-    for person in asked.practitioners:
-        if not bit & HORIZON.permitted(asked, person):
-            return BeyondHorizon(last_day=facts.last_day.isoformat())
-        if not bit & NOTICE.permitted(asked, person):
-            return TooSoon(earliest=iso_utc(facts.not_before))
-    return SlotTaken()
-
-
-def window_for(clinic: Clinic, first: date, last: date) -> Window:
-    """The window in which starts on these local days are decided: with a margin, since visits and buffers may reach
-    past midnight, and in whole weeks if weekly limits have to be counted.
-    """
-    if any(limit.per == "week" for limit in clinic.limits):
-        first, last = week_start(first), week_start(last) + timedelta(days=6)
-    days = window_of(first, last, clinic.zone)
-    return Window(days.start - _MARGIN, days.length + 2 * _MARGIN)
 
 
 # Rows
@@ -263,6 +289,8 @@ _CLAIMED = (
         Claim.resource_id.in_(bindparam("ids", expanding=True)),
         Claim.to_cell > bindparam("start"),
         Claim.from_cell < bindparam("end"),
+        # Follows from the line above, and lets the index end where the window ends.
+        Claim.to_cell < bindparam("end") + LONGEST_VISIT,
         Claim.absence_id.is_(None),
     )
 )
@@ -302,11 +330,12 @@ def _read(
     versions: Mapping[int, int],
 ) -> dict[int, Kept]:
     claimed: dict[int, list[Claimed]] = {one: [] for one in ids}
+    lapsed: dict[int, list[Claimed]] = {one: [] for one in ids}
     connection, wanted = session.connection(), {"start": window.start, "end": window.end}
     for resource_id, *rest in connection.execute(_CLAIMED, wanted | {"ids": sorted(ids)}):
         claim = Claimed(*rest)
-        if claim.lapses_at is None or claim.lapses_at > now:
-            claimed[resource_id].append(claim)
+        lapses = claim.lapses_at is not None and claim.lapses_at <= now
+        (lapsed if lapses else claimed)[resource_id].append(claim)
     absences: dict[int | None, list[Stretch]] = {}
     for resource_id, from_cell, to_cell in connection.execute(_ABSENT, wanted):
         absences.setdefault(resource_id, []).append((from_cell, to_cell))
@@ -315,6 +344,7 @@ def _read(
             version=versions[one],
             window=window,
             claimed=tuple(claimed[one]),
+            lapsed=tuple(lapsed[one]),
             absences=tuple(absences.get(one, ())),
             closures=tuple(absences.get(None, ())),
             lapses_at=min((claim.lapses_at for claim in claimed[one] if claim.lapses_at), default=None),
@@ -322,21 +352,6 @@ def _read(
         )
         for one in ids
     }
-
-
-def _patient(
-    session: Session,
-    clinic: Clinic,
-    patient_id: int | None,
-    window: Window,
-    now: datetime,
-    ignoring: Ignoring,
-) -> Occupancy | None:
-    """What the patient has already. Never kept: only bookings ask, and each for another patient."""
-    if patient_id is None:
-        return None
-    entry = _read(session, clinic, [patient_id], window, now, {patient_id: 0})[patient_id]
-    return entry.within(window, ignoring, clinic.visit_type_names)
 
 
 def _occupancy(

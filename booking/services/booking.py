@@ -4,10 +4,10 @@ We book by membership. The page shows what the engine offers; here the same offe
 and the chosen start is looked up among them. There is no second validator that could disagree with the first.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session
 
 from booking import clock
@@ -17,13 +17,20 @@ from booking.models import Actor, Appointment, BookableBy, Payment, Reminders, T
 from booking.scheduling.offers import assign
 from booking.scheduling.status import LIVE
 from booking.scheduling.timeline import cell_at, cell_from
-from booking.services import claims, history, holds, links, notices, patients
+from booking.services import claims, history, holds, links, notices, patients, rows
 from booking.services.availability import Ignoring, locked, refusal_at
 from booking.services.clinic import Clinic, the_clinic
 from booking.services.idempotency import Answer, Key, once
 from booking.services.question import Question
 from booking.services.search import alternatives
 from booking.services.visits import refuse_unreachable
+
+_UPCOMING_BY_EMAIL, _UPCOMING_BY_PHONE = (
+    select(func.count(Appointment.id)).where(
+        column == bindparam("contact"), Appointment.to_cell > bindparam("now"), Appointment.status.in_(LIVE)
+    )
+    for column in (Appointment.email, Appointment.phone)
+)
 
 
 @dataclass(frozen=True)
@@ -56,6 +63,7 @@ class Booked:
     reference: str
     link_number: int
     starts_at: str
+    local: str
     practitioner: str
 
     @property
@@ -69,7 +77,7 @@ def book(wish: Wish, *, actor: str, key: str) -> Booked:
     Raises SlotTaken with the nearest alternatives, TooSoon, BeyondHorizon, NotOffered, TooManyVisits,
     ContactCannotBeReached, or KeyReused; NotFound for a visit type or practitioner that doesn't exist.
     """
-    content = asdict(wish)
+    content = dict(vars(wish))
     # Whose hold it was is no part of what was asked for: the same form may come back in another session.
     del content["visitor"]
 
@@ -97,7 +105,7 @@ def _book(session: Session, wish: Wish) -> Answer:
     if wish.audience is not BookableBy.STAFF:
         _refuse_too_many(session, clinic, wish, now)
 
-    patient_id = patients.known(session, wish.first_name, wish.last_name, wish.email, wish.phone)
+    patient_id = patients.join(session, wish.first_name, wish.last_name, wish.email, wish.phone)
     offers = locked(
         session, question, wish.starts_at, now, ignoring=Ignoring(visitor=wish.visitor), patient_id=patient_id
     )
@@ -108,8 +116,6 @@ def _book(session: Session, wish: Wish) -> Answer:
 
     by = Actor.STAFF if wish.audience is BookableBy.STAFF else Actor.PATIENT
     visit = assign(offers.situation, offer.practitioner_id, start)
-    if patient_id is None:
-        patient_id = patients.new(session, wish.first_name, wish.last_name, wish.email, wish.phone).id
     appointment = Appointment(
         reference=links.new_reference(),
         patient_id=patient_id,
@@ -130,8 +136,7 @@ def _book(session: Session, wish: Wish) -> Answer:
         booked_by=by,
         changed_at=now,
     )
-    session.add(appointment)
-    session.flush()
+    rows.add(session, appointment)
     claims.drop_holds(session, holds.of_visitor(session, wish.visitor))
     claims.take(session, [*visit.uses, visit.patient_use(patient_id)], appointment_id=appointment.id)
     claims.bump(session, [use.resource_id for use in visit.uses] + [patient_id])
@@ -143,32 +148,27 @@ def _book(session: Session, wish: Wish) -> Answer:
         "reference": appointment.reference,
         "link_number": appointment.link_number,
         "starts_at": iso_utc(appointment.starts_at),
+        "local": clinic.times.iso_local(appointment.starts_at),
         "practitioner": question.clinic.practitioner_by_id[offer.practitioner_id].slug,
     }
 
 
 def _refuse_too_many(session: Session, clinic: Clinic, wish: Wish, now: datetime) -> None:
     """So many upcoming visits at the most for one e-mail address or phone number, without staff."""
-    contacts = [Appointment.email == wish.email] * bool(wish.email) + [
-        Appointment.phone == wish.phone
-    ] * bool(wish.phone)
-    for same_contact in contacts:
-        upcoming = session.scalar(
-            select(func.count())
-            .select_from(Appointment)
-            .where(same_contact, Appointment.to_cell > cell_from(now), Appointment.status.in_(LIVE))
-        )
-        if upcoming is not None and upcoming >= clinic.visits_without_staff:
+    for statement, contact in ((_UPCOMING_BY_EMAIL, wish.email), (_UPCOMING_BY_PHONE, wish.phone)):
+        wanted = {"contact": contact, "now": cell_from(now)}
+        if contact and session.connection().scalars(statement, wanted).one() >= clinic.visits_without_staff:
             raise TooManyVisits(limit=clinic.visits_without_staff, phone=clinic.phone)
 
 
 def _keep_consent(session: Session, clinic: Clinic, wish: Wish, patient_id: int, now: datetime) -> None:
-    session.add(
+    rows.add(
+        session,
         TextConsent(
             patient_id=patient_id,
             phone=wish.phone,
             wording=clinic.text_consent,
             wording_version=clinic.text_consent_version,
             given_at=now,
-        )
+        ),
     )

@@ -5,15 +5,15 @@ locks the resources first, once, in sorted order; whoever only gives cells back 
 """
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, bindparam, delete, insert, select, update
+from sqlalchemy import ColumnElement, bindparam, delete, select, update
 from sqlalchemy.orm import Session
 
 from booking.models import Absence, Claim, Hold, Resource, ResourceKind
 from booking.scheduling.offers import Use
 from booking.scheduling.timeline import Window, stretches
+from booking.services import rows
 
 # Every booking says these, so they are put together once. What a session has not flushed yet doesn't matter to them.
 _WANTED = Resource.id.in_(bindparam("ids", expanding=True))
@@ -25,16 +25,6 @@ _LOCK = (
     .with_for_update(of=Resource, key_share=True)
 )
 _BUMP = update(Resource).where(_WANTED).values(version=Resource.version + 1)
-_LAPSED = (
-    select(Claim.hold_id)
-    .join(Hold, Hold.id == Claim.hold_id)
-    .where(
-        Claim.resource_id.in_(bindparam("ids", expanding=True)),
-        Claim.to_cell > bindparam("start"),
-        Claim.from_cell < bindparam("end"),
-        Hold.lapses_at <= bindparam("now"),
-    )
-)
 
 
 class Stretch(NamedTuple):
@@ -68,9 +58,10 @@ def take(
     session: Session, uses: Sequence[Use], *, appointment_id: int | None = None, hold_id: int | None = None
 ) -> None:
     """Claims the cells of `uses` for one appointment or hold. The database refuses an overlap (SlotTaken)."""
-    session.execute(
-        insert(Claim),
-        [
+    rows.add_all(
+        session,
+        Claim,
+        (
             {
                 "resource_id": use.resource_id,
                 "from_cell": use.from_cell,
@@ -81,7 +72,7 @@ def take(
                 "hold_id": hold_id,
             }
             for use in uses
-        ],
+        ),
     )
 
 
@@ -108,12 +99,6 @@ def _free(session: Session, which: ColumnElement[bool]) -> None:
     resource_ids = {stretch.resource_id for stretch in freed}
     lock(session, resource_ids)
     bump(session, resource_ids)
-
-
-def drop_lapsed_holds(session: Session, resource_ids: Iterable[int], window: Window, now: datetime) -> None:
-    """Clears lapsed holds that lie on these resources within the window: part of wanting their cells."""
-    wanted = {"ids": sorted(set(resource_ids)), "start": window.start, "end": window.end, "now": now}
-    drop_holds(session, set(session.connection().scalars(_LAPSED, wanted)))
 
 
 def fill_absences(session: Session, freed: Sequence[Stretch]) -> None:
@@ -157,7 +142,7 @@ def _fill(session: Session, absence: Absence, stretch: Stretch) -> None:
         )
     ):
         free &= ~window.stretch(claimed_from, claimed_to)
-    filled = [
+    filled = (
         {
             "resource_id": stretch.resource_id,
             "from_cell": window.start + first,
@@ -167,6 +152,5 @@ def _fill(session: Session, absence: Absence, stretch: Stretch) -> None:
             "absence_id": absence.id,
         }
         for first, last in stretches(free)
-    ]
-    if filled:
-        session.execute(insert(Claim), filled)
+    )
+    rows.add_all(session, Claim, filled)

@@ -232,9 +232,12 @@ class Clinic:
         )
 
 
+_VERSION = select(ClinicRow.version)  # Asked by every request, so put together once.
+
+
 def the_clinic(session: Session) -> Clinic:
     """The clinic as it is now. Raises ClinicNotReady when none has been set up."""
-    return at_version(session, session.scalar(select(ClinicRow.version)))
+    return at_version(session, session.connection().scalar(_VERSION))
 
 
 def present() -> Clinic:

@@ -6,6 +6,7 @@ from sqlalchemy.orm import Session
 
 from booking import clock
 from booking.models import Actor, Appointment, HistoryEntry
+from booking.services import rows
 
 
 def note(
@@ -19,7 +20,8 @@ def note(
     **facts: Any,
 ) -> None:
     """Appends an entry. `what` is a verb of the glossary: booked, moved, cancelled, confirmed, cannot_come, …"""
-    session.add(
+    rows.add(
+        session,
         HistoryEntry(
             appointment_id=appointment.id,
             at=clock.now(),
@@ -28,5 +30,5 @@ def note(
             what=what,
             why=why,
             facts=facts,
-        )
+        ),
     )

@@ -15,7 +15,7 @@ from booking.errors import TooManyHolds
 from booking.models import BookableBy, Hold
 from booking.scheduling.offers import assign
 from booking.scheduling.timeline import cell_at
-from booking.services import claims
+from booking.services import claims, rows
 from booking.services.availability import Ignoring, locked, refusal_at
 from booking.services.clinic import the_clinic
 from booking.services.question import Question
@@ -86,8 +86,7 @@ def _hold(
         made_at=now,
         lapses_at=now + LASTS,
     )
-    session.add(made)
-    session.flush()
+    rows.add(session, made)
     claims.take(session, visit.uses, hold_id=made.id)
     claims.bump(session, [use.resource_id for use in visit.uses])
     return Held(starts_at, clinic.practitioner_by_id[offer.practitioner_id].slug)

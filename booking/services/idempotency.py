@@ -9,21 +9,39 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
 
-from sqlalchemy import delete
+from sqlalchemy import and_, bindparam, delete, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from booking import clock
 from booking.errors import Busy, KeyReused, NotFound, Refusal
 from booking.models import KeptAnswer
-from booking.services.transaction import reading, run, transaction
+from booking.services import rows
+from booking.services.transaction import reading, run
 
 KEPT_FOR = timedelta(hours=24)
 
 Answer = dict[str, Any]
+
+# Every change asks this first, so it is put together once.
+_SAME = and_(KeptAnswer.actor == bindparam("actor"), KeptAnswer.key == bindparam("key"))
+_KEPT = select(KeptAnswer.content, KeptAnswer.refusal, KeptAnswer.answer, KeptAnswer.kept_at).where(_SAME)
+
+
+class Kept(NamedTuple):
+    """What a key was answered with."""
+
+    content: str
+    refusal: str | None
+    answer: Answer
+    kept_at: datetime
+
+    @property
+    def counts(self) -> bool:
+        return self.kept_at > clock.now() - KEPT_FOR
 
 
 @dataclass(frozen=True)
@@ -49,35 +67,44 @@ def once(
     Raises the refusal, now and each time the key comes again; KeyReused for other content.
     """
 
-    def answer(session: Session) -> Answer | Refusal:
-        if kept := _find(session, key):
+    def first(give: Callable[[Session], Answer | Refusal]) -> Answer | Refusal:
+        def answer(session: Session) -> Answer | Refusal:
+            kept = _find(session, key)
+            if kept and kept.counts:
+                return _again(kept, key)
+            if kept:
+                session.execute(delete(KeptAnswer).where(_SAME), {"actor": key.actor, "key": key.key})
+            given = give(session)
+            rows.add(session, _kept(key, given))
+            return given
+
+        try:
+            return run(answer)
+        except IntegrityError:
+            # The same key came twice at one moment, and the other one was quicker.
+            with reading() as session:
+                kept = _find(session, key)
+            if kept is None:
+                raise
             return _again(kept, key)
-        given = action(session)
-        session.add(_kept(key, None, given))
-        return given
 
     try:
-        first = run(answer)
-    except IntegrityError:
-        # The same key came twice at one moment, and the other one was quicker.
-        kept_meanwhile = _kept_meanwhile(key)
-        if kept_meanwhile is None:
-            raise
-        first = kept_meanwhile
+        found = first(action)
     except (Busy, NotFound):
         # A fault, or nothing that is there to be answered for: whoever guesses links shall not fill our table.
         raise
     except Refusal as refusal:
-        first = _keep(key, on_refusal(refusal) if on_refusal else refusal)
-    if isinstance(first, Refusal):
-        raise first
-    return first
+        refused = on_refusal(refusal) if on_refusal else refusal
+        found = first(lambda _: refused)
+    if isinstance(found, Refusal):
+        raise found
+    return found
 
 
 def answer_to(actor: str, key: str) -> Answer | None:
     """What this key was answered with, if that was a success: for a form that comes back by the back button."""
     with reading() as session:
-        kept = session.get(KeptAnswer, (actor[:80], key[:80]))
+        kept = _find(session, Key.of(actor, key, None))
         return None if kept is None or kept.refusal else kept.answer
 
 
@@ -85,40 +112,19 @@ def forget_old_answers(session: Session) -> None:
     session.execute(delete(KeptAnswer).where(KeptAnswer.kept_at < clock.now() - KEPT_FOR))
 
 
-def _again(kept: KeptAnswer, key: Key) -> Answer | Refusal:
+def _again(kept: Kept, key: Key) -> Answer | Refusal:
     if kept.content != key.content:
         return KeyReused()
     return Refusal.again(kept.refusal, kept.answer) if kept.refusal else kept.answer
 
 
-def _keep(key: Key, refusal: Refusal) -> Answer | Refusal:
-    try:
-        with transaction() as session:
-            if kept := _find(session, key):
-                return _again(kept, key)
-            session.add(_kept(key, refusal.code, refusal.facts))
-    except IntegrityError:
-        return _kept_meanwhile(key) or refusal
-    return refusal
+def _find(session: Session, key: Key) -> Kept | None:
+    row = session.connection().execute(_KEPT, {"actor": key.actor, "key": key.key}).one_or_none()
+    return None if row is None else Kept(*row)
 
 
-def _kept_meanwhile(key: Key) -> Answer | Refusal | None:
-    with reading() as session:
-        kept = session.get(KeptAnswer, (key.actor, key.key))
-        return None if kept is None else _again(kept, key)
-
-
-def _find(session: Session, key: Key) -> KeptAnswer | None:
-    """The answer that still counts; one that is too old is removed to make room for the next."""
-    kept = session.get(KeptAnswer, (key.actor, key.key))
-    if kept is not None and kept.kept_at <= clock.now() - KEPT_FOR:
-        session.delete(kept)
-        session.flush()
-        return None
-    return kept
-
-
-def _kept(key: Key, refusal: str | None, answer: Answer) -> KeptAnswer:
+def _kept(key: Key, given: Answer | Refusal) -> KeptAnswer:
+    refusal, answer = (given.code, given.facts) if isinstance(given, Refusal) else (None, given)
     return KeptAnswer(
         actor=key.actor, key=key.key, content=key.content, refusal=refusal, answer=answer, kept_at=clock.now()
     )

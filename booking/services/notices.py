@@ -6,21 +6,19 @@ appointment's sequence, so nothing stale is sent and nothing is sent twice.
 """
 
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import datetime
-from typing import Any
 from urllib.parse import urlsplit
 
 from flask import current_app
-from sqlalchemy import func, insert, select, update
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from booking.formatting import iso_utc
 from booking.models import Appointment, Channel, Message, MessageState, Reminders
 from booking.scheduling.reminder_times import days_before, not_after, text_due
 from booking.services.clinic import Clinic
-
-Row = dict[str, Any]
+from booking.services.rows import Row, add_all
 
 _REMINDED_BY = {
     Reminders.EMAIL: (Channel.EMAIL,),
@@ -33,7 +31,9 @@ _REMINDED_BY = {
 
 def booked(session: Session, clinic: Clinic, appointment: Appointment, now: datetime) -> None:
     """A confirmation at once, and the reminders that are still to come."""
-    _write(session, [*_answer(appointment, "confirmation", now), *reminders(clinic, appointment, now)])
+    add_all(
+        session, Message, [*_answer(appointment, "confirmation", now), *reminders(clinic, appointment, now)]
+    )
 
 
 def moved(
@@ -42,7 +42,9 @@ def moved(
     """Tells of the new time, and reminds of it instead of the old one."""
     drop_queued(session, appointment, "The visit was moved.")
     facts = {"old_starts_at": iso_utc(old_start)}
-    _write(session, [*_answer(appointment, "change", now, facts), *reminders(clinic, appointment, now)])
+    add_all(
+        session, Message, [*_answer(appointment, "change", now, facts), *reminders(clinic, appointment, now)]
+    )
 
 
 def contact_corrected(session: Session, clinic: Clinic, appointment: Appointment, now: datetime) -> None:
@@ -54,19 +56,20 @@ def contact_corrected(session: Session, clinic: Clinic, appointment: Appointment
         )
     )
     rows = [*_answer(appointment, "confirmation", now), *reminders(clinic, appointment, now)]
-    _write(session, [row | {"resend": (sent or 0) + 1} for row in rows])
+    add_all(session, Message, [row | {"resend": (sent or 0) + 1} for row in rows])
 
 
 def cancelled(session: Session, appointment: Appointment, now: datetime) -> None:
     """Tells of the cancellation, with an entry that takes the visit out of the patient's calendar."""
     drop_queued(session, appointment, "The visit was cancelled.")
-    _write(session, _answer(appointment, "cancellation", now, useful_until=appointment.ends_at))
+    add_all(session, Message, _answer(appointment, "cancellation", now, useful_until=appointment.ends_at))
 
 
 def cannot_come(session: Session, clinic: Clinic, appointment: Appointment, now: datetime) -> None:
     """Tells the clinic at once that a patient can't come to a visit that they may no longer cancel themselves."""
-    _write(
+    add_all(
         session,
+        Message,
         [_row(appointment, "cannot-come", Channel.EMAIL, clinic.mailbox, now, now, appointment.ends_at)],
     )
 
@@ -79,13 +82,13 @@ def links_wanted(
     Nothing is looked up here, so that a contact that nobody knows costs the same time; the worker finds the visits.
     """
     subject = f"contact/{secrets.token_hex(8)}"
-    _write(session, [_bare_row(subject, "links", channel, address, now, now, useful_until)])
+    add_all(session, Message, [_bare_row(subject, "links", channel, address, now, now, useful_until)])
 
 
 def text_answer(session: Session, kind: str, phone: str, now: datetime, useful_until: datetime) -> None:
     """Queues our answer to a text that somebody sent us."""
     subject = f"contact/{secrets.token_hex(8)}"
-    _write(session, [_bare_row(subject, kind, Channel.TEXT, phone, now, now, useful_until)])
+    add_all(session, Message, [_bare_row(subject, kind, Channel.TEXT, phone, now, now, useful_until)])
 
 
 def reminders(clinic: Clinic, appointment: Appointment, now: datetime) -> list[Row]:
@@ -119,7 +122,7 @@ def by_mail_or_call(session: Session, appointment: Appointment, message: Message
     )
     if address and session.scalar(there.limit(1)) is None:
         row = _row(appointment, message.kind, channel, address, now, now, message.not_after, message.facts)
-        _write(session, [row | {"sequence": message.sequence}])
+        add_all(session, Message, [row | {"sequence": message.sequence}])
 
 
 def drop_queued(session: Session, appointment: Appointment, why: str) -> None:
@@ -187,9 +190,3 @@ def _bare_row(
         "attempts": 0,
         "last_error": "",
     }
-
-
-def _write(session: Session, rows: Sequence[Row] | Iterator[Row]) -> None:
-    rows = list(rows)
-    if rows:
-        session.execute(insert(Message), rows)

@@ -7,13 +7,22 @@ changes nothing of that record. Everything else is a new record; staff merge tho
 import unicodedata
 import zlib
 
-from sqlalchemy import func, select
+from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session
 
 from booking import clock
 from booking.models import Patient
+from booking.services import rows
 
 _CONTACTS = 7301  # The space of our advisory locks.
+
+_patients = Patient.__table__.c
+_KNOWN_BY_EMAIL, _KNOWN_BY_PHONE = (
+    select(func.min(_patients.id)).where(
+        column == bindparam("contact"), _patients.name_key == bindparam("name_key")
+    )
+    for column in (_patients.email, _patients.phone)
+)
 
 
 def name_key(first_name: str, last_name: str) -> str:
@@ -32,37 +41,28 @@ def lock_contacts(session: Session, *contacts: str | None) -> None:
             session.execute(select(func.pg_advisory_xact_lock(_CONTACTS, mark - 2**31)))
 
 
-def known(
-    session: Session, first_name: str, last_name: str, email: str | None, phone: str | None
-) -> int | None:
-    """The id of the record that a booking with this name and contact joins, the oldest if there are several."""
-    contacts = [Patient.email == email] * bool(email) + [Patient.phone == phone] * bool(phone)
+def join(session: Session, first_name: str, last_name: str, email: str | None, phone: str | None) -> int:
+    """The id of the record that a booking with this name and contact joins, the oldest of several; else of a new one."""
+    key = name_key(first_name, last_name)
     # One indexed probe for each contact; an OR over two columns would read the whole table.
     found = [
-        session.scalar(
-            select(Patient.id)
-            .where(same_contact, Patient.name_key == name_key(first_name, last_name))
-            .order_by(Patient.id)
-            .limit(1)
-        )
-        for same_contact in contacts
+        session.connection().scalar(statement, {"contact": contact, "name_key": key})
+        for statement, contact in ((_KNOWN_BY_EMAIL, email), (_KNOWN_BY_PHONE, phone))
+        if contact
     ]
-    return min((patient_id for patient_id in found if patient_id is not None), default=None)
-
-
-def new(session: Session, first_name: str, last_name: str, email: str | None, phone: str | None) -> Patient:
-    """A new record, flushed, so that it has its id."""
+    known: list[int] = [patient_id for patient_id in found if patient_id is not None]
+    if known:
+        return min(known)
     patient = Patient(
         first_name=first_name,
         last_name=last_name,
-        name_key=name_key(first_name, last_name),
+        name_key=key,
         email=email,
         phone=phone,
         created_at=clock.now(),
     )
-    session.add(patient)
-    session.flush()
-    return patient
+    rows.add(session, patient)
+    return patient.id
 
 
 def _plain(name: str) -> str:

@@ -7,14 +7,14 @@ that is queued for another time gets its new time.
 
 from typing import Any
 
-from sqlalchemy import insert, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from booking import clock
 from booking.models import Appointment, Message, MessageState
 from booking.scheduling.status import Status
 from booking.scheduling.timeline import cell_from
-from booking.services import notices
+from booking.services import notices, rows
 from booking.services.clinic import the_clinic
 
 _NOT_WANTED = "The clinic's reminder times changed."
@@ -57,6 +57,5 @@ def write_missing(session: Session) -> int:
             else:
                 message.state, message.last_error = MessageState.DROPPED, _NOT_WANTED
         missing += wanted.values()
-    if missing:
-        session.execute(insert(Message), missing)
+    rows.add_all(session, Message, missing)
     return len(missing)

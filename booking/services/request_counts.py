@@ -2,7 +2,8 @@
 
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete
+from sqlalchemy import case, delete
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from booking import clock
@@ -14,16 +15,19 @@ def count(key: str, seconds: int, amount: int) -> int:
     """Adds `amount` to the key's window, which begins anew when it has ended. Returns how many there are now."""
 
     def action(session: Session) -> int:
+        # One statement, so that two first requests at one moment count as two.
         now = clock.now()
-        row = session.get(RequestCount, key, with_for_update=True)
-        if row is None or row.ends_at <= now:
-            if row is not None:
-                session.delete(row)
-                session.flush()
-            row = RequestCount(key=key, count=0, ends_at=now + timedelta(seconds=seconds))
-            session.add(row)
-        row.count += amount
-        return row.count
+        insert = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+        row = insert(RequestCount).values(key=key, count=amount, ends_at=now + timedelta(seconds=seconds))
+        over = RequestCount.ends_at <= now
+        counted = row.on_conflict_do_update(
+            index_elements=[RequestCount.key],
+            set_={
+                "count": case((over, row.excluded.count), else_=RequestCount.count + amount),
+                "ends_at": case((over, row.excluded.ends_at), else_=RequestCount.ends_at),
+            },
+        )
+        return session.scalars(counted.returning(RequestCount.count)).one()
 
     return run(action)
 

@@ -5,6 +5,7 @@ once on SQLite, and turns a broken guard of the database into the matching refus
 write. Shared parts of use cases receive the session and never commit.
 """
 
+import math
 import random
 import time
 from collections.abc import Callable, Iterator
@@ -15,8 +16,15 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Engine, event
 from sqlalchemy.engine import Connection
-from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, TimeoutError as PoolTimeout
+from sqlalchemy.exc import (
+    DBAPIError,
+    DisconnectionError,
+    IntegrityError,
+    OperationalError,
+    TimeoutError as PoolTimeout,
+)
 from sqlalchemy.orm import Session
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from booking.errors import Busy, SlotTaken
 from booking.extensions import db
@@ -24,6 +32,7 @@ from booking.services.turnstile import Turnstile, WaitedTooLong
 
 PATIENCE_SECONDS = 5.0
 RETRIES = 5
+IDLE_SECONDS = 1.0
 OVERLAP = "claims overlap"  # What the SQLite triggers say; the migrations use this word.
 
 _OVERLAP_ON_POSTGRESQL = "23P01"
@@ -138,15 +147,37 @@ def engine_options(url: str) -> dict[str, Any]:
         # A connection for each thread of the web server, if it comes to that.
         "max_overflow": 22,
         "pool_timeout": PATIENCE_SECONDS,
-        "pool_pre_ping": True,
         "connect_args": {"connect_timeout": 5, "options": settings},
     }
 
 
 def prepare(engine: Engine) -> None:
     """Teaches an engine our habits; called once when the application is made."""
-    if engine.dialect.name != "sqlite":
-        return
+    if engine.dialect.name == "sqlite":
+        _prepare_sqlite(engine)
+    else:
+        _prepare_postgresql(engine)
+
+
+def _prepare_postgresql(engine: Engine) -> None:
+    """Asks a connection that was idle whether it still lives; one that was in use a moment ago needn't be asked."""
+
+    @event.listens_for(engine, "checkin")
+    def checked_in(connection: Any, record: ConnectionPoolEntry) -> None:
+        record.info["idle_since"] = time.monotonic()
+
+    @event.listens_for(engine, "checkout")
+    def checked_out(connection: Any, record: ConnectionPoolEntry, *_: Any) -> None:
+        if time.monotonic() - record.info.get("idle_since", math.inf) < IDLE_SECONDS:
+            return
+        try:
+            engine.dialect.do_ping(connection)
+        except Exception as fault:
+            # The pool throws away what it has and opens a new one.
+            raise DisconnectionError from fault
+
+
+def _prepare_sqlite(engine: Engine) -> None:
     if engine.url.database:
         _turnstiles[engine] = Turnstile(Path(engine.url.database).resolve())
 

@@ -1,7 +1,5 @@
 """Booking by programs, and the visit that a manage token opens."""
 
-from datetime import datetime
-
 from flask import Response, jsonify
 from flask.typing import ResponseReturnValue
 
@@ -126,12 +124,11 @@ def _taken(refusal: SlotTaken) -> Response:
 
 def _booked(made: booking.Booked) -> dict[str, object]:
     """What the key was answered with; the same answer whatever has become of the visit since."""
-    starts_at = datetime.fromisoformat(made.starts_at)
     return {
         "reference": made.reference,
         "status": Status.BOOKED.value,
         "starts_at": made.starts_at,
-        "local": present_clinic().times.iso_local(starts_at),
+        "local": made.local,
         "practitioner": made.practitioner,
         "manage_url": links.address(made.reference, made.link_number),
         "manage_token": made.token,
