@@ -107,23 +107,28 @@ def _anything_due() -> bool:
 
 
 def _deliver(one: Claimed, mails: Mailer, texts: Texter | None) -> None:
-    """Sends one message, whatever happens to it: one that can't be composed doesn't keep the others."""
+    """Sends one message. Whatever happens to it doesn't keep the others."""
     try:
         composed = _composed(one)
-        if composed is None:
-            return
-        channel, message = composed
-        if channel is Channel.TEXT:
-            delivered = (
-                texts.send(message) if texts else Delivered(Outcome.REFUSED, "Texts are not configured.")
-            )
-        else:
-            delivered = mails.send(message)
     except Exception as fault:
-        log.exception("message failed", message=one.id)
-        _settle(one, MessageState.DEAD, f"{type(fault).__name__} while it was composed or sent.")
+        log.exception("message not composed", message=one.id)
+        _try_again(one, f"{type(fault).__name__} while it was composed.", clock.now())
         return
+    if composed is None:
+        return
+    channel, message = composed
+    try:
+        delivered = _sent(channel, message, mails, texts)
+    except Exception as fault:
+        log.exception("message not sent", message=one.id)
+        delivered = Delivered(Outcome.UNSURE, f"{type(fault).__name__} while it was sent.")
     _mark(one, channel, message, delivered)
+
+
+def _sent(channel: Channel, message: Composed, mails: Mailer, texts: Texter | None) -> Delivered:
+    if channel is not Channel.TEXT:
+        return mails.send(message)
+    return texts.send(message) if texts else Delivered(Outcome.REFUSED, "Texts are not configured.")
 
 
 def _composed(one: Claimed) -> tuple[Channel, Composed] | None:

@@ -9,6 +9,7 @@ from flask import Flask
 from icalendar import Calendar
 from sqlalchemy import update
 
+from booking.errors import Busy
 from booking.extensions import db
 from booking.models import Message, MessageState, Reminders, TextConsent
 from booking.reminders import delivery
@@ -206,8 +207,9 @@ def test_a_lease_that_passed_on_marks_nothing(sink: Sink, standing_clock: Any) -
     assert states()["confirmation"] == "sent"
 
 
-def test_one_message_that_can_not_be_composed_keeps_nobody(
-    sink: Sink, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("trouble", [ValueError, Busy])
+def test_one_message_that_can_not_be_composed_keeps_nobody_and_is_tried_again(
+    sink: Sink, monkeypatch: pytest.MonkeyPatch, standing_clock: Any, trouble: type[Exception]
 ) -> None:
     set_up()
     booked(NEXT_WEEK)
@@ -216,15 +218,19 @@ def test_one_message_that_can_not_be_composed_keeps_nobody(
 
     def fails_for_one(session: Any, clinic: Any, message: Message) -> Any:
         if message.address == "rosa@example.com":
-            raise ValueError
+            raise trouble
         return compose(session, clinic, message)
 
-    monkeypatch.setattr(delivery, "compose", fails_for_one)
+    def confirmations() -> dict[str, str]:
+        return {row["address"]: row["state"] for row in rows(Message) if row["kind"] == "confirmation"}
+
+    with monkeypatch.context() as patched:
+        patched.setattr(delivery, "compose", fails_for_one)
+        drain()
+    assert confirmations() == {"rosa@example.com": "queued", "other@example.com": "sent"}
+    standing_clock.on(minutes=1)
     drain()
-    assert {row["address"]: row["state"] for row in rows(Message) if row["kind"] == "confirmation"} == {
-        "rosa@example.com": "dead",
-        "other@example.com": "sent",
-    }
+    assert confirmations() == {"rosa@example.com": "sent", "other@example.com": "sent"}
 
 
 # Texts
