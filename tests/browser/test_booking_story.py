@@ -47,6 +47,11 @@ def app(app: Flask, standing_clock: Any) -> Flask:
     return app
 
 
+def comes(page: Page, heading: str | re.Pattern[str]) -> None:
+    """Waits for the page with this heading: a click that leads to another page returns before that page is there."""
+    expect(page.get_by_role("heading", level=1)).to_have_text(heading)
+
+
 def fill_in(page: Page, first: str = "Rosa") -> None:
     page.get_by_label("First name").fill(first)
     page.get_by_label("Last name").fill("Lima")
@@ -58,10 +63,11 @@ def book(page: Page, time: int = 20) -> None:
     page.goto("/")
     page.get_by_role("link", name="Book a visit").click()
     page.get_by_role("link", name=re.compile("Follow-up")).click()
+    comes(page, "When would you like to come?")
     page.locator(".slots button").nth(time % page.locator(".slots button").count()).click()
     fill_in(page)
     page.get_by_role("button", name="Book this visit").click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("You are booked.")
+    comes(page, "You are booked.")
 
 
 @pytest.mark.parametrize("javascript", [True, False], ids=["javascript", "plain"])
@@ -77,11 +83,11 @@ def test_a_visit_is_booked_confirmed_moved_and_cancelled(
     before = page.locator(".when").inner_text()
     page.get_by_role("link", name="Move to another time").click()
     page.locator(".slots button").last.click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("Your visit is moved.")
+    comes(page, "Your visit is moved.")
     assert page.locator(".when").inner_text() != before
     page.get_by_role("link", name="Cancel the visit").click()
     page.get_by_role("button", name="Cancel the visit").click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("This visit is cancelled.")
+    comes(page, "This visit is cancelled.")
 
 
 def test_by_keyboard_alone(desktop: Page) -> None:
@@ -103,7 +109,7 @@ def test_by_keyboard_alone(desktop: Page) -> None:
 
     def go(heading: str) -> None:
         page.keyboard.press("Enter")
-        expect(page.get_by_role("heading", level=1)).to_have_text(heading)
+        comes(page, heading)
 
     press_until("Book a visit")
     go("What would you like to book?")
@@ -135,6 +141,7 @@ def test_every_page_and_error_state_is_accessible(new_page: NewPage, axe: Axe, a
         page.locator("summary").click()
         axe(page)
         page.locator(".slots button").last.click()
+        comes(page, "Who is coming?")
         axe(page)
         page.get_by_role("button", name="Book this visit").click()
         expect(page).to_have_title(re.compile("^Error:"))
@@ -142,21 +149,30 @@ def test_every_page_and_error_state_is_accessible(new_page: NewPage, axe: Axe, a
         axe(page)
         fill_in(page, first=f"Rosa {viewport['width']}".replace("390", "P").replace("1280", "D"))
         page.get_by_role("button", name="Book this visit").click()
+        comes(page, "You are booked.")
         axe(page)
-        for name in ("See or change this visit", "Not right? Correct it."):
-            page.get_by_role("link", name=name).click()
+        for link, heading in (
+            ("See or change this visit", "Your visit"),
+            ("Not right? Correct it.", "Where shall we write to?"),
+        ):
+            page.get_by_role("link", name=link).click()
+            comes(page, heading)
             axe(page)
-        page.go_back()
-        page.get_by_role("link", name="Move to another time").click()
-        axe(page)
-        page.go_back()
-        page.get_by_role("link", name="Cancel the visit").click()
-        axe(page)
+        for link, heading in (
+            ("Move to another time", "To which time shall we move it?"),
+            ("Cancel the visit", "Cancel this visit?"),
+        ):
+            page.go_back()
+            comes(page, "Your visit")
+            page.get_by_role("link", name=link).click()
+            comes(page, heading)
+            axe(page)
         with app.app_context():
             deliver_due()
         page.goto("/demo/mail")
         axe(page)
         page.locator("a.row").first.click()
+        comes(page, re.compile("^Your visit on"))
         axe(page)
 
 
@@ -178,8 +194,8 @@ def test_later_days_come_in_place_with_javascript_and_as_a_page_without(new_page
     plain = new_page(PHONE, javascript=False)
     plain.goto("/book/follow-up")
     plain.get_by_role("link", name="Later days").click()
+    plain.wait_for_url("**from=**")
     expect(plain.locator("#days .day")).to_have_count(5)
-    assert "from=" in plain.url
 
 
 def test_targets_are_large_and_nothing_scrolls_sideways_at_four_times_the_size(new_page: NewPage) -> None:
