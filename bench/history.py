@@ -1,58 +1,139 @@
-"""Past and future visits in bulk: a clinic that has been open for years."""
+"""Past and future visits in bulk: a clinic that has been open for years.
 
+The past is loaded once and kept between runs in a folder of its own (BENCH_FOLDER, else below /var/tmp), under a name
+that changes with the migrations and with this file; each run works on a copy, to which it adds the future.
+"""
+
+import hashlib
+import json
+import os
 import random
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from flask import Flask
-from sqlalchemy import insert, text
+from sqlalchemy import Connection, Table, insert, text
 
+from bench import clinic as measured
 from booking import clock
 from booking.extensions import db
+from booking.migrations import guards, versions
 from booking.models import Appointment, Claim, HistoryEntry, Message, Patient, Resource
 from booking.scheduling.timeline import cell_at
 from booking.services.clinic import present
+from tests import databases
 
 PAST, FUTURE = 12_000, 1_600
 _CELLS = {"practitioner": ((0, 3), (8, 10)), "room": ((0, 10),), "patient": ((0, 10),)}
 
 
-def fill(app: Flask, times: int = 1) -> None:
-    """12,000 past visits, `times` over, and 1,600 future ones, with claims, messages and history."""
+def folder() -> Path:
+    """Where histories are kept between runs."""
+    return Path(os.environ.get("BENCH_FOLDER", f"/var/tmp/booking-bench-{os.getuid()}"))
+
+
+@contextmanager
+def clinic_with(kind: str, times: int) -> Iterator[tuple[str, Flask]]:
+    """A fresh database with 12,000 past visits, `times` over, and 1,600 future ones, and an application on it."""
+    parts = [Path(__file__), Path(measured.__file__), *sorted(Path(versions.__file__).parent.glob("*.py"))]
+    mark = hashlib.sha256(b"".join(part.read_bytes() for part in parts)).hexdigest()[:8]
+    with tempfile.TemporaryDirectory() as instance:
+        template = (_sqlite_file if kind == "sqlite" else _postgresql_database)(times, mark)
+        with getattr(databases, kind)(template) as url:
+            app = measured.make_app(url, instance)
+            future(app)
+            try:
+                yield url, app
+            finally:
+                with app.app_context():
+                    db.engine.dispose()
+
+
+def past(app: Flask, times: int = 1) -> None:
+    """12,000 past visits, `times` over, with claims, messages and history."""
     with app.app_context():
-        clinic = present()
-        people, rooms = sorted(clinic.practitioner_by_id), sorted(room.id for room in clinic.rooms)
-        now, dice = clock.now(), random.Random(4)
-        today = datetime.combine(now.astimezone(clinic.zone).date(), datetime.min.time(), clinic.zone)
-        batch = _Batch(clinic.visit_types["follow-up"].id, now)
-        # A working day holds six starts an hour apart for each practitioner; the future takes two or three of them.
-        batch.future(people, rooms, today, dice, FUTURE)
-        batch.write()
-        slots_a_day = len(people) * 6
+        batch = _Batch()
+        # A working day holds six starts an hour apart for each practitioner.
+        slots_a_day = len(batch.people) * 6
         for number in range(PAST * times):
             day, slot = divmod(number, slots_a_day)
-            place, hour = slot % len(people), slot // len(people)
-            batch.visit(
-                people[place],
-                rooms[place],
-                today - timedelta(days=day + 1) + timedelta(hours=9 + hour),
-                "fulfilled",
-            )
-            if len(batch.visits) >= 5000:
+            hour, place = divmod(slot, len(batch.people))
+            batch.visit(place, batch.today - timedelta(days=day + 1) + timedelta(hours=9 + hour), "fulfilled")
+            if len(batch.visits) >= 20_000:
                 batch.write()
+        batch.write()
+
+
+def future(app: Flask) -> None:
+    """1,600 visits of the next 88 days: two or three a day for each practitioner."""
+    with app.app_context():
+        batch = _Batch()
+        places = [
+            (place, day, hour)
+            for place in range(len(batch.people))
+            for day in range(1, 89)
+            for hour in (9, 10, 11, 14, 15, 16)
+        ]
+        for place, day, hour in random.Random(4).sample(places, FUTURE):
+            batch.visit(place, batch.today + timedelta(days=day, hours=hour), "booked")
         batch.write()
         with db.engine.begin() as connection:
             connection.execute(text("ANALYZE"))
 
 
+def _sqlite_file(times: int, mark: str) -> Path:
+    kept = folder() / f"{times}-times-{mark}.sqlite3"
+    if not kept.exists():
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory() as instance, measured.fresh("sqlite", instance) as (url, app):
+            past(app, times)
+            with app.app_context():
+                db.engine.dispose()
+            connection = sqlite3.connect(url.removeprefix("sqlite:///"))
+            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            connection.execute("PRAGMA journal_mode=DELETE")
+            connection.close()
+            shutil.copyfile(url.removeprefix("sqlite:///"), kept.with_suffix(".loading"))
+            kept.with_suffix(".loading").rename(kept)
+    return kept
+
+
+def _postgresql_database(times: int, mark: str) -> str:
+    databases.keep_cluster_in(folder() / "postgresql")
+    kept = f"booking_bench_{times}_times_{mark}"
+    if not databases.administer("SELECT 1 FROM pg_database WHERE datname = %s", kept):
+        with tempfile.TemporaryDirectory() as instance, measured.fresh("postgresql", instance) as (_, app):
+            with app.app_context(), db.engine.begin() as connection:
+                connection.execute(text("ALTER TABLE claims DROP CONSTRAINT ex_claims_overlap"))
+            past(app, times)
+            with app.app_context():
+                with db.engine.begin() as connection:
+                    connection.execute(text("SET LOCAL statement_timeout = 0"))
+                    connection.execute(text(guards.OVERLAP_ON_POSTGRESQL))
+                name = db.engine.url.database
+                db.engine.dispose()
+            databases.administer(f"ALTER DATABASE {name} RENAME TO {kept}")
+    return kept
+
+
 class _Batch:
     """Rows of several tables, written together."""
 
-    def __init__(self, visit_type_id: int, now: datetime) -> None:
-        self._visit_type_id, self._now = visit_type_id, now
+    def __init__(self) -> None:
+        clinic = present()
+        self.people, self.rooms = sorted(clinic.practitioner_by_id), sorted(room.id for room in clinic.rooms)
+        self._visit_type_id, self._now = clinic.visit_types["follow-up"].id, clock.now()
+        day = self._now.astimezone(clinic.zone).date()
+        self.today = datetime.combine(day, datetime.min.time(), clinic.zone)
         with db.engine.connect() as connection:
-            self._next_resource = connection.scalar(text("SELECT max(id) FROM resources")) + 1
-            self._next_visit = 1
+            self._next_resource = 1 + connection.scalar(text("SELECT max(id) FROM resources"))
+            self._next_visit = 1 + connection.scalar(text("SELECT coalesce(max(id), 0) FROM appointments"))
         self._patients: dict[int, int] = {}
         self._seen: dict[int, int] = {}
         self._clear()
@@ -65,19 +146,8 @@ class _Batch:
         self.history: list[Any] = []
         self.messages: list[Any] = []
 
-    def future(
-        self, people: list[int], rooms: list[int], today: datetime, dice: random.Random, wanted: int
-    ) -> None:
-        places = [
-            (person, room, day, hour)
-            for person, room in zip(people, rooms, strict=True)
-            for day in range(1, 89)
-            for hour in (9, 10, 11, 14, 15, 16)
-        ]
-        for person, room, day, hour in dice.sample(places, wanted):
-            self.visit(person, room, today + timedelta(days=day, hours=hour), "booked")
-
-    def visit(self, practitioner: int, room: int, start: datetime, status: str) -> None:
+    def visit(self, place: int, start: datetime, status: str) -> None:
+        practitioner, room = self.people[place], self.rooms[place]
         patient = self._patient(practitioner)
         first, visit = cell_at(start), self._next_visit
         self._next_visit += 1
@@ -146,11 +216,21 @@ class _Batch:
                 (HistoryEntry.__table__, self.history),
                 (Message.__table__, self.messages),
             ):
-                if rows:
+                if rows and connection.dialect.name == "postgresql":
+                    _copy(connection, table, rows)
+                elif rows:
                     connection.execute(insert(table), rows)
             if connection.dialect.name == "postgresql":
-                connection.execute(text("SELECT setval('resources_id_seq', (SELECT max(id) FROM resources))"))
-                connection.execute(
-                    text("SELECT setval('appointments_id_seq', (SELECT max(id) FROM appointments))")
-                )
+                for name in ("resources", "appointments"):
+                    connection.execute(text(f"SELECT setval('{name}_id_seq', (SELECT max(id) FROM {name}))"))
         self._clear()
+
+
+def _copy(connection: Connection, table: Table, rows: list[dict[str, Any]]) -> None:
+    columns = list(rows[0])
+    cursor = connection.connection.cursor()
+    with cursor.copy(f"COPY {table.name} ({', '.join(columns)}) FROM STDIN") as copy:
+        for row in rows:
+            copy.write_row(
+                [json.dumps(value) if isinstance(value, dict) else value for value in row.values()]
+            )

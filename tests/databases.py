@@ -67,10 +67,10 @@ def _sqlite_template() -> Path:
 
 
 @contextmanager
-def sqlite() -> Iterator[str]:
-    """The URL of a fresh SQLite database."""
+def sqlite(template: Path | None = None) -> Iterator[str]:
+    """The URL of a fresh SQLite database, or of a copy of another."""
     path = _folder() / f"{secrets.token_hex(6)}.sqlite3"
-    shutil.copyfile(_sqlite_template(), path)
+    shutil.copyfile(template or _sqlite_template(), path)
     try:
         yield f"sqlite:///{path}"
     finally:
@@ -78,12 +78,21 @@ def sqlite() -> Iterator[str]:
             os.unlink(leftover)
 
 
+_kept: Path | None = None
+
+
+def keep_cluster_in(folder: Path) -> None:
+    """Lets the private cluster live in this folder, where it stays when the process ends. Said before it is used."""
+    global _kept
+    _kept = folder
+
+
 @cache
 def _server() -> str:
     """The URL of a PostgreSQL server for tests, without a database's name."""
     given = os.environ.get("TEST_DATABASE_URL")
     if not given:
-        return _own_cluster()
+        return _own_cluster(_kept or _folder() / "postgresql")
     return make_url(given).set(drivername="postgresql").render_as_string(hide_password=False)
 
 
@@ -98,11 +107,10 @@ def _initdb() -> str:
     return newest
 
 
-def _own_cluster() -> str:
+def _own_cluster(folder: Path) -> str:
     initdb = _initdb()
     server = str(Path(initdb).with_name("postgres"))
-    folder = _folder() / "postgresql"
-    folder.mkdir()
+    folder.mkdir(parents=True, exist_ok=True)
     # PostgreSQL refuses to run as root.
     as_user = (
         ["setpriv", "--reuid=postgres", "--regid=postgres", "--clear-groups"] if os.getuid() == 0 else []
@@ -112,10 +120,11 @@ def _own_cluster() -> str:
         shutil.chown(folder, "postgres", "postgres")
     data = folder / "data"
     environment = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8"}
-    subprocess.run(
+    if not data.exists():
+        subprocess.run(
         [*as_user, initdb, "-D", str(data), "-U", user, "-A", "trust", "--no-sync", "-E", "UTF8"],
         check=True, stdout=subprocess.DEVNULL, cwd="/", env=environment,
-    )  # fmt: skip
+        )  # fmt: skip
     options = ["-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off",
                "-c", "listen_addresses=", "-c", f"unix_socket_directories={folder}", "-c", "max_connections=200",
                "-c", "shared_buffers=128MB", "-c", "log_min_messages=fatal"]  # fmt: skip
@@ -144,12 +153,15 @@ def _own_cluster() -> str:
     raise RuntimeError("The tests' PostgreSQL did not start.")
 
 
-def _administer(statement: str) -> None:
+def administer(statement: str, *values: object) -> list[tuple[object, ...]]:
+    """Says a statement to the server itself, outside any database of ours. Returns what it gives."""
     with psycopg.connect(_server(), autocommit=True) as connection:
-        connection.execute(statement)
+        answer = connection.execute(statement, values or None)
+        return answer.fetchall() if answer.description else []
 
 
-def _url_of(name: str) -> str:
+def url_of(name: str) -> str:
+    """The URL of a database on the server."""
     return (
         make_url(_server())
         .set(drivername="postgresql+psycopg", database=name)
@@ -160,21 +172,21 @@ def _url_of(name: str) -> str:
 @cache
 def _postgresql_template() -> str:
     name = f"booking_template_{secrets.token_hex(4)}"
-    _administer(f"CREATE DATABASE {name}")
-    atexit.register(_administer, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
-    _migrated(_url_of(name))
+    administer(f"CREATE DATABASE {name}")
+    atexit.register(administer, f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+    _migrated(url_of(name))
     return name
 
 
 @contextmanager
-def postgresql() -> Iterator[str]:
-    """The URL of a fresh PostgreSQL database."""
+def postgresql(template: str | None = None) -> Iterator[str]:
+    """The URL of a fresh PostgreSQL database, or of a copy of another."""
     name = f"booking_test_{secrets.token_hex(6)}"
-    _administer(f"CREATE DATABASE {name} TEMPLATE {_postgresql_template()} STRATEGY file_copy")
+    administer(f"CREATE DATABASE {name} TEMPLATE {template or _postgresql_template()} STRATEGY file_copy")
     try:
-        yield _url_of(name)
+        yield url_of(name)
     finally:
-        _administer(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+        administer(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
 
 def free_port() -> int:

@@ -33,11 +33,13 @@ _SQLITE = {
     """,
 }
 
+OVERLAP_ON_POSTGRESQL = """
+    ALTER TABLE claims ADD CONSTRAINT ex_claims_overlap EXCLUDE USING gist (
+        int4range(resource_id, resource_id, '[]') WITH &&, int4range(from_cell, to_cell) WITH &&)
+"""
+
 _POSTGRESQL = {
-    "ex_claims_overlap": """
-        ALTER TABLE claims ADD CONSTRAINT ex_claims_overlap EXCLUDE USING gist (
-            int4range(resource_id, resource_id, '[]') WITH &&, int4range(from_cell, to_cell) WITH &&)
-    """,
+    "ex_claims_overlap": OVERLAP_ON_POSTGRESQL,
     "history_is_kept": """
         CREATE TRIGGER history_is_kept BEFORE UPDATE OR DELETE ON history
         FOR EACH ROW EXECUTE FUNCTION history_is_kept()

@@ -6,6 +6,7 @@ checked, and the difference between "not sent" and "nobody knows".
 
 import re
 import smtplib
+import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -85,6 +86,9 @@ class _CheckedConnection(Connection):
             host = smtplib.SMTP(config.mail_host, config.mail_port, timeout=config.mail_timeout)
             if config.mail_security == "starttls":
                 host.starttls(context=trusted)
+        if host.sock is not None:
+            # The final dot goes by itself; it must not wait for an acknowledgement of what went before.
+            host.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if config.mail_user:
             host.login(config.mail_user, config.mail_password)
         return host
