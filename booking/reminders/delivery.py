@@ -12,17 +12,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import structlog
-from sqlalchemy import select, update
+from sqlalchemy import Update, bindparam, select, update
 from sqlalchemy.orm import Session
 
 from booking import clock
-from booking.models import Appointment, Channel, Message, MessageState
+from booking.models import Appointment, Channel, Clinic as ClinicRow, Message, MessageState
 from booking.reminders.channels import Composed, Delivered, Outcome
 from booking.reminders.channels.mail import Mailer, mailer
 from booking.reminders.channels.texts import Texter, texter
 from booking.reminders.checks import Drop, OtherWay, Wait, verdict
 from booking.reminders.composing import NothingToSay, compose
-from booking.services.clinic import the_clinic
+from booking.services.clinic import at_version
 from booking.services.notices import by_mail_or_call
 from booking.services.transaction import reading, run
 
@@ -33,6 +33,17 @@ LEASE = timedelta(minutes=5)
 TRIES = 5
 # After the first try, the second, …; with jitter, so that a crowd doesn't come back at one moment.
 BACK_OFF = tuple(timedelta(seconds=seconds) for seconds in (30, 120, 300, 900, 3600))
+
+# Said for every message, so put together once: what it is about, and a mark that counts only while the lease is ours.
+_MESSAGE = (
+    select(Message, Appointment, select(ClinicRow.version).scalar_subquery())
+    .outerjoin(Appointment, Appointment.id == Message.appointment_id)
+    .where(Message.id == bindparam("id"))
+)
+_messages = Message.__table__.c
+_MARK = update(Message.__table__).where(
+    _messages.id == bindparam("message_id"), _messages.lease == bindparam("our_lease")
+)
 
 
 @dataclass(frozen=True)
@@ -135,10 +146,10 @@ def _composed(one: Claimed) -> tuple[Channel, Composed] | None:
     """The message, checked in this very moment; None if it doesn't go now, which is then settled."""
     now = clock.now()
     with reading() as session:
-        message = session.get_one(Message, one.id)
+        message, _, clinic_version = session.execute(_MESSAGE, {"id": one.id}).one()
         if message.lease != one.lease or message.state is not MessageState.SENDING:
             return None
-        clinic = the_clinic(session)
+        clinic = at_version(session, clinic_version)
         if one.interrupted and message.channel is Channel.TEXT:
             said = "unsure"
         else:
@@ -216,20 +227,14 @@ def _wait(one: Claimed, until: datetime, why: str, *, counted: bool = True) -> N
         "lease": None,
         "leased_until": None,
     }
-    if not counted:
-        values["attempts"] = Message.attempts - 1
-    _write(one, values)
+    _write(one, values, _MARK if counted else _MARK.values(attempts=_messages.attempts - 1))
 
 
-def _write(one: Claimed, values: dict[str, object]) -> None:
+def _write(one: Claimed, values: dict[str, object], mark: Update = _MARK) -> None:
     """Marks a message, if it is still ours: a lease that ended may have passed to another worker."""
+    whose = {"message_id": one.id, "our_lease": one.lease}
 
     def action(session: Session) -> None:
-        session.execute(
-            update(Message)
-            .where(Message.id == one.id, Message.lease == one.lease)
-            .values(values)
-            .execution_options(synchronize_session=False)
-        )
+        session.connection().execute(mark, values | whose)
 
     run(action)

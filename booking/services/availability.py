@@ -12,7 +12,7 @@ from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
 from flask import current_app
-from sqlalchemy import bindparam, func, literal, select, union_all
+from sqlalchemy import bindparam, func, literal, null, select, union_all
 from sqlalchemy.orm import Session
 
 from booking.errors import BeyondHorizon, Refusal, SlotTaken, TooSoon
@@ -148,24 +148,6 @@ def open_window(clinic: Clinic, now: datetime) -> Window:
     return window_for(clinic, week_start(today), today + timedelta(days=clinic.horizon_days + 7))
 
 
-def situation(
-    session: Session,
-    question: Question,
-    window: Window,
-    now: datetime,
-    versions: Mapping[int, int],
-    *,
-    ignoring: Ignoring = NOTHING_IGNORED,
-    keep: bool,
-) -> engine.Situation:
-    """Everything that decides where the visit can begin, within the window.
-
-    `keep` only in a read-only transaction: what is read then stays with the process.
-    """
-    known = _known(session, question.clinic, question.resource_ids, window, now, versions, keep)
-    return _situation(question, window, now, known, ignoring)
-
-
 def locked(
     session: Session,
     question: Question,
@@ -186,15 +168,15 @@ def locked(
     versions = claims.lock(session, {*wanted, *also})
     on = question.clinic.times.local_date(starts_at)
     window = window_for(question.clinic, on, on)
-    known = _known(session, question.clinic, wanted, window, now, versions, keep=False)
+    taken = known(session, question.clinic, wanted, window, now, versions, keep=False)
     lapsed = {
         claim.hold_id
-        for entry in known.values()
+        for entry in taken.values()
         for claim in entry.lapsed
         if claim.hold_id is not None and claim.meets(window)
     }
     claims.drop_holds(session, lapsed)
-    return engine.find(_situation(question, window, now, known, ignoring, patient_id))
+    return engine.find(situation(question, window, now, taken, ignoring, patient_id))
 
 
 def refusal_at(found: engine.Offers, cell: int) -> Refusal:
@@ -219,18 +201,19 @@ def window_for(clinic: Clinic, first: date, last: date) -> Window:
     return Window(days.start - _MARGIN, days.length + 2 * _MARGIN)
 
 
-def _situation(
+def situation(
     question: Question,
     window: Window,
     now: datetime,
-    known: Mapping[int, Kept],
-    ignoring: Ignoring,
+    taken: Mapping[int, Kept],
+    ignoring: Ignoring = NOTHING_IGNORED,
     patient_id: int | None = None,
 ) -> engine.Situation:
+    """Everything that decides where the visit can begin, within the window. `taken` is what `known` gave."""
     clinic = question.clinic
     people, rooms, devices = question.practitioners, question.rooms, question.devices
     names = clinic.visit_type_names
-    occupancies = {resource_id: entry.within(window, ignoring, names) for resource_id, entry in known.items()}
+    occupancies = {resource_id: entry.within(window, ignoring, names) for resource_id, entry in taken.items()}
     hours = _hours(clinic, window, now)
     return engine.Situation(
         window=window,
@@ -260,7 +243,7 @@ def _situation(
             visit_type=question.visit_type.slug,
             limits=clinic.limits,
         ),
-        closed=_ones(window, known[people[0].id].closures) if people else 0,
+        closed=_ones(window, taken[people[0].id].closures) if people else 0,
         patient=None if patient_id is None else occupancies[patient_id],
     )
 
@@ -268,7 +251,8 @@ def _situation(
 # Rows
 
 
-_CLAIMED = (
+# Claims of visits and holds, then absences, which have nothing but their resource and their cells.
+_TAKEN = union_all(
     select(
         Claim.resource_id,
         Claim.from_cell,
@@ -292,23 +276,27 @@ _CLAIMED = (
         # Follows from the line above, and lets the index end where the window ends.
         Claim.to_cell < bindparam("end") + LONGEST_VISIT,
         Claim.absence_id.is_(None),
-    )
-)
-_ABSENT = select(Absence.resource_id, Absence.from_cell, Absence.to_cell).where(
-    Absence.to_cell > bindparam("start"), Absence.from_cell < bindparam("end")
+    ),
+    select(
+        Absence.resource_id, Absence.from_cell, Absence.to_cell, *(null() for _ in Claimed._fields[2:])
+    ).where(Absence.to_cell > bindparam("start"), Absence.from_cell < bindparam("end")),
 )
 
 
-def _known(
+def known(
     session: Session,
     clinic: Clinic,
     ids: list[int],
     window: Window,
     now: datetime,
     versions: Mapping[int, int],
+    *,
     keep: bool,
 ) -> dict[int, Kept]:
-    """What is kept where it is still good, what the database says where it isn't: two statements at the most."""
+    """What is taken of these resources: what is kept where it is still good, what the database says where it isn't.
+
+    One statement at the most. `keep` only in a read-only transaction: what is read then stays with the process.
+    """
     kept = _store().resources
     stale = [one for one in ids if not (one in kept and kept[one].good_for(versions[one], window, now))]
     fresh: dict[int, Kept] = {}
@@ -331,14 +319,15 @@ def _read(
 ) -> dict[int, Kept]:
     claimed: dict[int, list[Claimed]] = {one: [] for one in ids}
     lapsed: dict[int, list[Claimed]] = {one: [] for one in ids}
-    connection, wanted = session.connection(), {"start": window.start, "end": window.end}
-    for resource_id, *rest in connection.execute(_CLAIMED, wanted | {"ids": sorted(ids)}):
+    absences: dict[int | None, list[Stretch]] = {}
+    wanted = {"ids": sorted(ids), "start": window.start, "end": window.end}
+    for resource_id, *rest in session.connection().execute(_TAKEN, wanted):
         claim = Claimed(*rest)
+        if claim.appointment_id is None and claim.hold_id is None:
+            absences.setdefault(resource_id, []).append((claim.from_cell, claim.to_cell))
+            continue
         lapses = claim.lapses_at is not None and claim.lapses_at <= now
         (lapsed if lapses else claimed)[resource_id].append(claim)
-    absences: dict[int | None, list[Stretch]] = {}
-    for resource_id, from_cell, to_cell in connection.execute(_ABSENT, wanted):
-        absences.setdefault(resource_id, []).append((from_cell, to_cell))
     return {
         one: Kept(
             version=versions[one],

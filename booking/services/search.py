@@ -1,13 +1,15 @@
 """Free times, as pages and the API show them. Reads only.
 
-`free_times` answers for some days; an empty answer comes with its reason and the nearest fix.
+`free_times` answers for some days; an empty answer comes with its reason and the nearest fix. An answer is kept by the
+process and given again for as long as everything that it depends on stands, so that most visitors cost one statement.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cached_property
 
+from flask import current_app
 from sqlalchemy.orm import Session
 
 from booking import clock
@@ -17,13 +19,23 @@ from booking.models import BookableBy
 from booking.scheduling import offers as engine
 from booking.scheduling.hours import Day, days_between
 from booking.scheduling.reasons import Reason, explain
-from booking.scheduling.timeline import cell_from, instant_of
-from booking.services.availability import Ignoring, open_window, shared_versions, situation, window_for
+from booking.scheduling.timeline import Window, cell_from, instant_of
+from booking.services.availability import (
+    NOTHING_IGNORED,
+    Ignoring,
+    Kept,
+    known,
+    open_window,
+    shared_versions,
+    situation,
+    window_for,
+)
 from booking.services.clinic import Clinic, Practitioner
 from booking.services.question import Question
 from booking.services.transaction import reading
 
 ALTERNATIVES = 3
+ANSWERS_KEPT = 64
 
 
 @dataclass(frozen=True)
@@ -42,9 +54,12 @@ class FirstFree:
     anyone: FreeTime | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FreeTimes:
-    """All free starts of some days. Plain values: nothing here asks the database."""
+    """All free starts of some days. Plain values: nothing here asks the database.
+
+    Each answer is itself only, so that what is made of it, such as a page, may be kept with it.
+    """
 
     question: Question
     days: tuple[Day, ...]
@@ -90,20 +105,28 @@ def free_times(
     now = clock.now()
     with reading() as session:
         clinic, versions = shared_versions(session)
-        question = Question.of(clinic, visit_type, practitioner, audience)
         today = clinic.times.local_date(now)
         first = max(first or today, today)
+        asked = (visit_type, practitioner, first, days, audience)
+        kept = None if ignoring_appointment else _answers().get(asked)
+        if kept is not None and kept.stands(clinic, versions, now, visitor):
+            return kept.found
+
+        question = Question.of(clinic, visit_type, practitioner, audience)
         ignoring = Ignoring(ignoring_appointment, visitor)
         last = first + timedelta(days=days - 1)
-        asked = situation(
-            session, question, window_for(clinic, first, last), now, versions, ignoring=ignoring, keep=True
-        )
-        found = engine.find(asked)
+        window = window_for(clinic, first, last)
+        taken = known(session, clinic, question.resource_ids, window, now, versions, keep=True)
+        offers = engine.find(situation(question, window, now, taken, ignoring))
         shown = days_between(first, last, clinic.zone)
-        wanted = asked.window.stretch(shown[0].from_cell, shown[-1].to_cell)
-        reason = None if found.starts & wanted else explain(asked, shown[0].from_cell, shown[-1].to_cell)
-        first_free = _first_free(session, question, now, versions, ignoring) if reason else None
-    return FreeTimes(question, shown, found, reason, first_free)
+        wanted = window.stretch(shown[0].from_cell, shown[-1].to_cell)
+        if offers.starts & wanted:
+            found = FreeTimes(question, shown, offers, None, None)
+            _keep(asked, _Answer.of(found, versions, taken, now), ignoring)
+            return found
+        reason = explain(offers.situation, shown[0].from_cell, shown[-1].to_cell)
+        first_free = _first_free(session, question, now, versions, ignoring)
+    return FreeTimes(question, shown, offers, reason, first_free)
 
 
 def alternatives(
@@ -136,7 +159,7 @@ def alternatives(
 
 
 def _first_free(
-    session: Session, question: Question, now: datetime, versions: dict[int, int], ignoring: Ignoring
+    session: Session, question: Question, now: datetime, versions: Mapping[int, int], ignoring: Ignoring
 ) -> FirstFree:
     """The first free times up to the horizon."""
     same = _first(session, question, now, versions, ignoring)
@@ -148,16 +171,15 @@ def _first_free(
 
 
 def _first(
-    session: Session, question: Question, now: datetime, versions: dict[int, int], ignoring: Ignoring
+    session: Session, question: Question, now: datetime, versions: Mapping[int, int], ignoring: Ignoring
 ) -> FreeTime | None:
     window = open_window(question.clinic, now)
-    found = engine.find(situation(session, question, window, now, versions, ignoring=ignoring, keep=True))
-    offer = found.first(cell_from(now))
+    offer = _offers(session, question, window, now, versions, ignoring).first(cell_from(now))
     return None if offer is None else _free_time(question.clinic, offer)
 
 
 def _nearest(
-    session: Session, question: Question, starts_at: datetime, now: datetime, versions: dict[int, int]
+    session: Session, question: Question, starts_at: datetime, now: datetime, versions: Mapping[int, int]
 ) -> list[engine.Offer]:
     """Offers of the days around a start: more days as long as they are too few."""
     clinic = question.clinic
@@ -168,13 +190,82 @@ def _nearest(
             max(on - timedelta(days=reach), clinic.times.local_date(now)),
             on + timedelta(days=reach),
         )
-        window = window_for(clinic, first, last)
-        found = engine.find(situation(session, question, window, now, versions, keep=True))
+        found = _offers(session, question, window_for(clinic, first, last), now, versions)
         offers = [offer for day in days_between(first, last, clinic.zone) for offer in found.on(day)]
         if len(offers) >= ALTERNATIVES:
             break
     return offers
 
 
+def _offers(
+    session: Session,
+    question: Question,
+    window: Window,
+    now: datetime,
+    versions: Mapping[int, int],
+    ignoring: Ignoring = NOTHING_IGNORED,
+) -> engine.Offers:
+    taken = known(session, question.clinic, question.resource_ids, window, now, versions, keep=True)
+    return engine.find(situation(question, window, now, taken, ignoring))
+
+
 def _free_time(clinic: Clinic, offer: engine.Offer) -> FreeTime:
     return FreeTime(instant_of(offer.cell), clinic.practitioner_by_id[offer.practitioner_id])
+
+
+# Answers that are kept. Those without a free time are not: they are few, and depend on more.
+
+Asked = tuple[str, str | None, date, int, BookableBy]
+
+
+@dataclass(frozen=True)
+class _Answer:
+    """An answer, and everything that it depends on."""
+
+    found: FreeTimes
+    versions: Mapping[int, int]
+    today: date
+    not_before: int
+    lapses_at: datetime | None
+    # For whom it may be another one: their own holds count as free.
+    holders: frozenset[str | None]
+
+    @classmethod
+    def of(
+        cls, found: FreeTimes, versions: Mapping[int, int], taken: Mapping[int, Kept], now: datetime
+    ) -> "_Answer":
+        claimed = [claim for entry in taken.values() for claim in entry.claimed]
+        return cls(
+            found=found,
+            versions=versions,
+            today=found.clinic.times.local_date(now),
+            not_before=cell_from(found.offers.situation.circumstances.not_before),
+            lapses_at=min((entry.lapses_at for entry in taken.values() if entry.lapses_at), default=None),
+            holders=frozenset(claim.visitor for claim in claimed if claim.visitor),
+        )
+
+    def stands(self, clinic: Clinic, versions: Mapping[int, int], now: datetime, visitor: str | None) -> bool:
+        """Whether the same question would find the same now."""
+        return (
+            self.found.clinic is clinic
+            and self.versions == versions
+            and self.today == clinic.times.local_date(now)
+            and self.not_before == cell_from(now + self.found.question.visit_type.notice)
+            and (self.lapses_at is None or now < self.lapses_at)
+            and visitor not in self.holders
+        )
+
+
+def _answers() -> dict[Asked, _Answer]:
+    answers: dict[Asked, _Answer] = current_app.extensions.setdefault("booking_free_times", {})
+    return answers
+
+
+def _keep(asked: Asked, answer: _Answer, ignoring: Ignoring) -> None:
+    """Keeps an answer that is the same for everybody but the holders named in it."""
+    if ignoring.appointment_id is not None or ignoring.visitor in answer.holders:
+        return
+    kept = _answers()
+    if len(kept) >= ANSWERS_KEPT:
+        kept.clear()
+    kept[asked] = answer

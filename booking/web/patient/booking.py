@@ -3,17 +3,19 @@
 import secrets
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import lru_cache
 from typing import Any, get_args
 
 from flask import current_app, make_response, redirect, request, url_for
 from flask.typing import ResponseReturnValue
+from flask_wtf.csrf import generate_csrf
 
 from booking.errors import KeyReused, Refusal, SlotTaken
 from booking.formatting import iso_utc
 from booking.models import BookableBy, Payment, Reminders
 from booking.services import booking, holds, idempotency, links
 from booking.services.clinic import Clinic, Practitioner, VisitType
-from booking.services.search import alternatives, free_times
+from booking.services.search import FreeTime, FreeTimes, alternatives, free_times
 from booking.web import limits, visitor
 from booking.web.free import instant, nearest_of
 from booking.web.pages import page, the_clinic_of_this_request as present_clinic, today
@@ -21,6 +23,9 @@ from booking.web.patient import blueprint
 from booking.web.patient.forms import DetailsForm
 from booking.web.patient.times import DAYS_SEARCHED, PartOfDay, laid_out
 from booking.web.words import advice_for, words_for
+
+# Stands in a page that is kept, where each visitor's own token belongs.
+_TOKEN = "the-token-of-this-form"  # noqa: S105 - it marks a place, and is no secret
 
 
 @dataclass(frozen=True)
@@ -171,24 +176,51 @@ def _times_page(
     if lost:
         first = present_clinic().times.local_date(lost)
     found = free_times(visit_type, whom, first, 1 if one_day else DAYS_SEARCHED, visitor=visitor.known_mark())
-    clinic, question = found.clinic, found.question
     part: PartOfDay = next((one for one in get_args(PartOfDay) if one == request.args.get("part")), "")
-    path = url_for("patient.times", visit_type=visit_type)
+    wanted = (found, whom, part, one_day, today(found.clinic))
+    if not lost:
+        return _written(*wanted).replace(_TOKEN, generate_csrf()), status
+    nearest = nearest_of(found.clinic, alternatives(visit_type, whom, lost)) if refused else ()
+    return _times(*wanted, lost=lost, nearest=nearest), status
+
+
+@lru_cache(maxsize=64)
+def _written(*wanted: Any) -> str:
+    """The page as it is for everybody, with a place for the token of each one's form.
+
+    Free times that are the same object are the same answer, so what was written of them once need not be again.
+    """
+    return _times(*wanted, csrf_token=lambda: _TOKEN)
+
+
+def _times(
+    found: FreeTimes,
+    whom: str | None,
+    part: PartOfDay,
+    one_day: date | None,
+    today: date,
+    *,
+    lost: datetime | None = None,
+    nearest: tuple[FreeTime, ...] = (),
+    **more: Any,
+) -> str:
+    question = found.question
+    path = url_for("patient.times", visit_type=question.visit_type.slug)
     return page(
         "patient/times.html",
-        clinic,
-        status,
-        shown=laid_out(found, path, whom, part, one_day, today(clinic)),
+        found.clinic,
+        shown=laid_out(found, path, whom, part, one_day, today),
         chosen=_chosen(question.visit_type, question.wanted, None),
-        people=clinic.who_offers(question.visit_type, BookableBy.PATIENTS),
+        people=found.clinic.who_offers(question.visit_type, BookableBy.PATIENTS),
         whom=whom,
         lost=lost,
-        nearest=nearest_of(clinic, alternatives(visit_type, whom, lost)) if refused and lost else (),
-        action=url_for("patient.hold", visit_type=visit_type),
+        nearest=nearest,
+        action=url_for("patient.hold", visit_type=question.visit_type.slug),
         moving=None,
         key="",
         path=path,
-    )
+        **more,
+    )[0]
 
 
 def _details_page(
