@@ -15,13 +15,13 @@ endif
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check bench storm soak lock format clean environment
+.PHONY: help run test check bench bench-peers storm soak lock format clean environment
 
 help:
 	@echo "make run      serve the demo clinic on http://$(HOST):$(PORT) (PORT, HOST, DATABASE_URL)"
 	@echo "make test     all tests, on SQLite and PostgreSQL and in Chromium"
 	@echo "make check    linters, types, layers, migration drift"
-	@echo "make bench    what pages and use cases cost"
+	@echo "make bench    what pages and use cases cost; make bench-peers: against two packages of others"
 	@echo "make storm    many bookings at one moment; make soak: killed workers, a simulated year"
 	@echo "make lock     lock the newest versions; make format; make clean"
 
@@ -50,6 +50,10 @@ bench: environment
 	@tools/test-machine.sh
 	@$(BIN)/python -m bench
 
+bench-peers: environment
+	@tools/environment.sh peers .venv-peers
+	@$(BIN)/python -m bench.peers .venv-peers/bin/python
+
 storm: environment
 	@tools/test-machine.sh
 	@$(BIN)/python -m bench.storm
@@ -61,11 +65,12 @@ soak: environment
 lock: environment
 	$(BIN)/uv pip compile --upgrade --universal --generate-hashes --python-version 3.11 --no-header --no-annotate --no-strip-extras requirements/runtime.in requirements/dev.in -o requirements/dev.txt --quiet
 	$(BIN)/uv pip compile --universal --generate-hashes --python-version 3.11 --no-header --no-annotate --no-strip-extras requirements/runtime.in -c requirements/dev.txt -o requirements/runtime.txt --quiet
+	$(BIN)/uv pip compile --upgrade --universal --generate-hashes --python-version 3.11 --no-header --no-annotate --no-strip-extras requirements/peers.in -c requirements/dev.txt -o requirements/peers.txt --quiet
 
 format: environment
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
 clean:
-	rm -rf .venv build dist *.egg-info test-results .pytest_cache .ruff_cache .mypy_cache .import_linter_cache
+	rm -rf .venv .venv-peers build dist *.egg-info test-results .pytest_cache .ruff_cache .mypy_cache .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

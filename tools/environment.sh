@@ -1,9 +1,11 @@
 #!/usr/bin/env bash
-# Makes .venv with the locked packages of requirements/NAME.txt (runtime or dev), unless it is there already.
+# Makes .venv with the locked packages of requirements/NAME.txt (runtime or dev), unless it is there already: NAME first,
+# and then the folder, if it is another one than .venv.
 # PYTHON names the interpreter; without it, the newest of 3.13, 3.12 and 3.11 that is found.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 wanted=${1:-runtime}
+venv=${2:-.venv}
 lock=requirements/$wanted.txt
 
 say() { printf '%s\n' "$*" >&2; }
@@ -32,22 +34,22 @@ print(sys.executable)' 2>/dev/null && return
 
 fits() {
     local folder interpreter
-    .venv/bin/python -c 'import pip' 2>/dev/null || return 1
-    { read -r folder && read -r interpreter; } 2>/dev/null < .venv/.made-in-with || return 1
+    "$venv/bin/python" -c 'import pip' 2>/dev/null || return 1
+    { read -r folder && read -r interpreter; } 2>/dev/null < "$venv/.made-in-with" || return 1
     # A moved folder breaks its commands. Whoever names an interpreter gets it; else the one that was right once is.
     [ "$folder" = "$PWD" ] && [ "${python:-$interpreter}" = "$interpreter" ]
 }
 
 has_locked_packages() {
     # The packages for development contain those of the runtime.
-    cmp -s requirements/dev.txt .venv/.locked-dev || cmp -s "$lock" ".venv/.locked-$wanted"
+    cmp -s requirements/dev.txt "$venv/.locked-dev" || cmp -s "$lock" "$venv/.locked-$wanted"
 }
 
 make_environment() {
     local version
     [ -n "$python" ] || python=$(find_python)
-    say "Making .venv with $("$python" --version) ..."
-    rm -rf .venv
+    say "Making $venv with $("$python" --version) ..."
+    rm -rf "$venv"
     if ! "$python" -c 'import ensurepip, venv' 2>/dev/null; then
         version=$("$python" -c 'import sys; print("python%d.%d-venv" % sys.version_info[:2])')
         say "This Python lacks venv, which Debian has in a package of its own: $version."
@@ -58,8 +60,8 @@ make_environment() {
         as_root apt-get update -q >&2
         as_root env DEBIAN_FRONTEND=noninteractive apt-get install -qy "$version" >&2
     fi
-    "$python" -m venv .venv
-    printf '%s\n' "$PWD" "$python" > .venv/.made-in-with
+    "$python" -m venv "$venv"
+    printf '%s\n' "$PWD" "$python" > "$venv/.made-in-with"
 }
 
 python=
@@ -69,7 +71,7 @@ fi
 fits || make_environment
 if ! has_locked_packages; then
     say "Installing the packages of $lock ..."
-    rm -f .venv/.locked-*
-    .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r "$lock"
-    cp "$lock" ".venv/.locked-$wanted"
+    rm -f "$venv"/.locked-*
+    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes -r "$lock"
+    cp "$lock" "$venv/.locked-$wanted"
 fi
