@@ -69,7 +69,7 @@ def _sink(port: int, file: str) -> None:
 
 def work(url: str, instance: str, port: int) -> None:
     """A worker with a short lease, in this process, until it is killed."""
-    delivery.LEASE = LEASE
+    delivery.LEASE, delivery.LEASE_LEFT = LEASE, timedelta(0)
     Worker(make_app(url, instance, **_mail(port))).run()
 
 

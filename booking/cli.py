@@ -10,14 +10,13 @@ import click
 import tomli_w
 from flask import Flask, current_app
 from flask.cli import AppGroup, FlaskGroup, with_appcontext
-from sqlalchemy import select
 
 from booking import doctor, serving
 from booking.demo import making
-from booking.models import Installation, Message, MessageState
+from booking.models import Message, MessageState
 from booking.reminders.worker import Worker
-from booking.services import clinic_file, clinic_rows
-from booking.services.transaction import reading, transaction
+from booking.services import clinic_file, clinic_rows, outbox
+from booking.services.transaction import reading
 
 clinic = AppGroup("clinic", help="The clinic's definition: apply a file, or show what is there.")
 
@@ -78,6 +77,9 @@ def demo() -> None:
     """Load a fictional clinic, with visits around today, into an empty database."""
     if current_app.config["BOOKING"].production:
         raise click.ClickException("This is production (BOOKING_ENV); the demo never goes there.")
+    if making.finish_interrupted():
+        click.echo("The demo was interrupted while it loaded; it has fewer visits than it should.")
+        return
     if making.clinic_is_there():
         click.echo(
             "There is a clinic in this database already; the demo wants an empty one. Nothing was changed."
@@ -115,28 +117,19 @@ def doctor_command() -> None:
 @click.pass_context
 @with_appcontext
 def messages(context: click.Context, state: str | None, limit: int) -> None:
-    """List messages, the next due and the latest first."""
+    """List messages: what failed or waits for a call, then what is due next; and how many there are in each state."""
     if context.invoked_subcommand is not None:
         return
-    with reading() as session:
-        query = select(Message).order_by(Message.due_at.desc()).limit(limit)
-        if state:
-            query = query.where(Message.state == state)
-        found = session.scalars(query).all()
-    for message in found:
+    listed = outbox.look(MessageState(state) if state else None, limit)
+    for message in listed.messages:
         _show(message)
-    if not found:
-        click.echo("No messages.")
+    click.echo(", ".join(f"{number} {state}" for state, number in listed.counts.items()) or "No messages.")
 
 
 @messages.command("resume")
 def resume() -> None:
     """Let the workers send again after they stopped to ask, or after this database was copied on purpose."""
-    with transaction() as session:
-        installation = session.get(Installation, 1)
-        if installation is not None:
-            installation.halted = ""
-            installation.instance = current_app.config["BOOKING"].instance
+    outbox.resume()
     click.echo("The workers send again.")
 
 
@@ -150,15 +143,7 @@ def drop(due_before: str) -> None:
         raise click.ClickException("Write the instant as in 2026-12-03T17:00:00Z.") from None
     if instant.tzinfo is None:
         raise click.ClickException("The instant needs a zone: end it with Z.")
-    with transaction() as session:
-        old = session.scalars(
-            select(Message).where(
-                Message.state == MessageState.QUEUED, Message.due_at < instant.astimezone(UTC)
-            )
-        ).all()
-        for message in old:
-            message.state, message.last_error = MessageState.DROPPED, "Dropped after a restore."
-    click.echo(f"Dropped {len(old)} messages.")
+    click.echo(f"Dropped {outbox.drop_due_before(instant.astimezone(UTC))} messages.")
 
 
 def _show(message: Message) -> None:

@@ -137,7 +137,9 @@ def _worker() -> Iterator[Finding]:
     waiting = health.queue()
     if waiting.dead:
         yield Finding(
-            False, f"{waiting.dead} messages were given up.", "See them: flask messages --state dead"
+            False,
+            f"{waiting.dead} messages of the last {health.RECENT.days} days were given up.",
+            "See them: flask messages --state dead",
         )
     if waiting.to_call:
         yield Finding(

@@ -22,6 +22,7 @@ from booking.models import (
     Appointment,
     BookableBy,
     Clinic as ClinicRow,
+    Installation,
     Message,
     MessageState,
     Payment,
@@ -29,7 +30,7 @@ from booking.models import (
 )
 from booking.scheduling.status import Status, move
 from booking.scheduling.timeline import cell_from
-from booking.services import clinic_file, clinic_rows, history
+from booking.services import clinic_file, clinic_rows, history, outbox
 from booking.services.booking import Wish, book
 from booking.services.clinic import Clinic, present
 from booking.services.clinic_file import Away, ClinicFile
@@ -38,6 +39,7 @@ from booking.services.transaction import reading, run
 
 FILE = Path(__file__).with_name("clinic.toml")
 
+_LOADING = "The demo is being loaded. If that was interrupted: flask demo"
 PAST, FUTURE = 300, 250
 PAST_DAYS, FUTURE_DAYS = 42, 35
 _FIRST_VISITS = ("acupuncture-first", "chiropractic-first")
@@ -70,7 +72,8 @@ def clinic_is_there() -> bool:
 
 
 def make() -> Made:
-    """Loads the demo into an empty database."""
+    """Loads the demo into an empty database. No worker sends anything meanwhile."""
+    outbox.halt(_LOADING)
     now = clock.now()
     definition = clinic_file.parse(FILE.read_text(encoding="utf-8"))
     clinic_rows.apply(_around(definition, now.astimezone(definition.zone).date()))
@@ -82,6 +85,19 @@ def make() -> Made:
     future = _fill(clinic, dice, people, _open_days(clinic, today, 1, FUTURE_DAYS), FUTURE, now)
     run(_keep_quiet)
     return Made(past, future)
+
+
+def finish_interrupted() -> bool:
+    """Brings a demo that was stopped while it loaded into a state in which it sends nothing. Whether there was one."""
+    with reading() as session:
+        installation = session.get(Installation, 1)
+        interrupted = installation is not None and installation.halted == _LOADING
+    if interrupted and clinic_is_there():
+        now = clock.now()
+        run(lambda session: _settle_past(session, Random(20), now))
+        run(_keep_quiet)
+        return True
+    return False
 
 
 def _around(definition: ClinicFile, today: date) -> ClinicFile:
@@ -191,7 +207,10 @@ def _wish(dice: Random, person: Person, visit_type: str, starts_at: datetime) ->
 
 def _settle_past(session: Session, dice: Random, now: datetime) -> None:
     """What became of the visits that are over: nearly all were given, a few people didn't come."""
-    for visit in session.scalars(select(Appointment).where(Appointment.to_cell <= cell_from(now))):
+    over = select(Appointment).where(
+        Appointment.to_cell <= cell_from(now), Appointment.status == Status.BOOKED
+    )
+    for visit in session.scalars(over):
         became = Status.NOSHOW if dice.random() < 0.06 else Status.FULFILLED
         visit.status = move(visit.status, became)
         visit.version += 1
@@ -200,6 +219,8 @@ def _settle_past(session: Session, dice: Random, now: datetime) -> None:
 
 
 def _keep_quiet(session: Session) -> None:
+    """The demo's own messages are never sent; those of whoever books from now on are."""
+    session.get_one(Installation, 1).halted = ""
     session.execute(
         update(Message)
         .where(Message.state == MessageState.QUEUED)

@@ -77,6 +77,8 @@ class Message(Base):
     attempts: Mapped[int] = mapped_column(default=0)
     lease: Mapped[str | None] = mapped_column(String(40))
     leased_until: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    # Texts only: written before it is handed to the provider, for nobody can take a text back.
+    handed_over_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     sent_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     # As it went out, but for the link's token.
     sent_text: Mapped[str | None] = mapped_column(Text)

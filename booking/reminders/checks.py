@@ -11,9 +11,12 @@ from booking.scheduling.reminder_times import text_due, within_text_hours
 from booking.scheduling.status import Status
 from booking.services.clinic import Clinic
 
-_SENT = (MessageState.SENT, MessageState.SIMULATED, MessageState.UNSURE)
+_HANDED_OVER = (MessageState.SENDING, MessageState.SENT, MessageState.SIMULATED, MessageState.UNSURE)
 # Answers to what a patient has just done: neither quiet hours nor caps bind them.
 _ANSWERS = ("confirmation", "change", "cancellation", "links", "text-help", "text-message")
+
+
+_TO_THE_CLINIC = ("cannot-come", "comes-after-all")
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,10 @@ Verdict = Drop | Wait | OtherWay | None
 
 
 def verdict(session: Session, clinic: Clinic, message: Message, now: datetime) -> Verdict:
-    """None for a message that may go now."""
+    """None for a message that may go now.
+
+    For a text it is asked once more in the transaction that hands it over, so that two workers never pass a cap together.
+    """
     if now > message.not_after:
         return Drop("It came too late to be of use.")
     appointment = session.get(Appointment, message.appointment_id) if message.appointment_id else None
@@ -56,6 +62,11 @@ def _untrue(message: Message, appointment: Appointment) -> str | None:
     """Why a message about a visit is no longer true."""
     if message.sequence != appointment.sequence:
         return "The visit was changed."
+    if message.kind in _TO_THE_CLINIC:
+        said = appointment.cannot_come_at is not None
+        return None if said == (message.kind == "cannot-come") else "The patient has changed their mind."
+    if message.address not in (appointment.email, appointment.phone):
+        return "The contact was corrected."
     live = appointment.status is Status.BOOKED
     if message.kind == "cancellation":
         return None if appointment.status is Status.CANCELLED else "The visit stands again."
@@ -82,10 +93,10 @@ def _text(session: Session, clinic: Clinic, message: Message, now: datetime) -> 
         later = text_due(now, message.not_after, clinic.zone, rules.starts, rules.ends)
         return Wait(later) if later and later > now else OtherWay("No text can go before it is too late.")
     today = now.astimezone(clinic.zone).date()
-    if _texts_since(session, clinic, message, now - timedelta(days=7)) >= rules.a_week:
+    if _texts_since(session, message, now - timedelta(days=7)) >= rules.a_week:
         return OtherWay("This number has had its texts of this week.")
     midnight = datetime.combine(today, datetime.min.time(), clinic.zone)
-    if _texts_since(session, clinic, message, midnight) >= rules.a_day:
+    if _texts_since(session, message, midnight) >= rules.a_day:
         tomorrow = datetime.combine(today + timedelta(days=1), rules.starts, clinic.zone)
         return (
             Wait(tomorrow)
@@ -95,7 +106,7 @@ def _text(session: Session, clinic: Clinic, message: Message, now: datetime) -> 
     return None
 
 
-def _texts_since(session: Session, clinic: Clinic, message: Message, since: datetime) -> int:
+def _texts_since(session: Session, message: Message, since: datetime) -> int:
     """Texts that the clinic began to this number."""
     return (
         session.scalar(
@@ -105,8 +116,8 @@ def _texts_since(session: Session, clinic: Clinic, message: Message, since: date
                 Message.address == message.address,
                 Message.channel == Channel.TEXT,
                 Message.kind.startswith("reminder"),
-                Message.sent_at >= since,
-                Message.state.in_(_SENT),
+                Message.handed_over_at >= since,
+                Message.state.in_(_HANDED_OVER),
             )
         )
         or 0

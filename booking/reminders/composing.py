@@ -10,7 +10,7 @@ import unicodedata
 from datetime import datetime
 from typing import Any
 
-from flask import render_template
+from flask import current_app, render_template
 from sqlalchemy.orm import Session
 
 from booking import clock
@@ -64,14 +64,23 @@ def _facts(session: Session, clinic: Clinic, message: Message) -> dict[str, Any]
         "phone": phone(clinic.phone),
         "visit": visit,
         "link": _link(visit) if visit else "",
+        "short_link": _short_link(visit) if visit else "",
+        "start": current_app.config["BOOKING"].base_url,
         "may_change": visit.may_change(clock.now()) if visit else False,
-        "visits": [(one, _link(one)) for one in upcoming],
+        "visits": [
+            (one, _short_link(one) if message.channel is Channel.TEXT else _link(one)) for one in upcoming
+        ],
         "old_start": datetime.fromisoformat(old) if old else None,
     }
 
 
 def _link(visit: Visit) -> str:
     return links.address(visit.reference, visit.link_number)
+
+
+def _short_link(visit: Visit) -> str:
+    """The same for a text, in which each letter counts."""
+    return links.short_address(visit.reference, visit.link_number)
 
 
 def _mail(clinic: Clinic, message: Message, kind: str, facts: dict[str, Any]) -> Composed:
@@ -93,9 +102,11 @@ def _mail(clinic: Clinic, message: Message, kind: str, facts: dict[str, Any]) ->
 
 
 def _text(clinic: Clinic, message: Message, kind: str, facts: dict[str, Any]) -> Composed:
-    """One text of 160 letters: with the link, or where that is too long with the phone number."""
+    """One text of 160 letters: with the link, or where that is too long with the phone number. Links that somebody
+    asked for come in as many as it takes.
+    """
     words = _plain(render_template(f"text/{kind}.txt", short=False, **facts))
-    if len(words) > _TEXT_LENGTH:
+    if len(words) > _TEXT_LENGTH and kind != "links":
         words = _plain(render_template(f"text/{kind}.txt", short=True, **facts))
     return Composed(
         to=message.address,
@@ -119,4 +130,4 @@ def _plain(words: str) -> str:
 
 def _without_tokens(text: str) -> str:
     """What staff may read later: the link's address without what opens it."""
-    return re.sub(r"(/visit/\w+/)\w+", r"\1…", text)
+    return re.sub(r"(/(?:visit|v)/\w+/)\w+", r"\1…", text)

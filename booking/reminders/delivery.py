@@ -20,16 +20,19 @@ from booking.models import Appointment, Channel, Clinic as ClinicRow, Message, M
 from booking.reminders.channels import Composed, Delivered, Outcome
 from booking.reminders.channels.mail import Mailer, mailer
 from booking.reminders.channels.texts import Texter, texter
-from booking.reminders.checks import Drop, OtherWay, Wait, verdict
+from booking.reminders.checks import Drop, OtherWay, Verdict, Wait, verdict
 from booking.reminders.composing import NothingToSay, compose
+from booking.services import links_again
 from booking.services.clinic import at_version
-from booking.services.notices import by_mail_or_call
-from booking.services.transaction import reading, run
+from booking.services.notices import another_way
+from booking.services.transaction import lock_names, reading, run
 
 log = structlog.get_logger()
 
 BATCH = 50
-LEASE = timedelta(minutes=5)
+LEASE = timedelta(minutes=10)
+# Longer than one message can take with every step of the dialogue timing out; nearer to its end nothing is sent.
+LEASE_LEFT = timedelta(minutes=5)
 TRIES = 5
 # After the first try, the second, …; with jitter, so that a crowd doesn't come back at one moment.
 BACK_OFF = tuple(timedelta(seconds=seconds) for seconds in (30, 120, 300, 900, 3600))
@@ -52,8 +55,6 @@ class Claimed:
 
     id: int
     lease: str
-    # Nobody knows whether an earlier worker sent it.
-    interrupted: bool
 
 
 def deliver_due(batch: int = BATCH) -> int:
@@ -85,7 +86,7 @@ def claim(batch: int = BATCH) -> list[Claimed]:
         abandoned = select(Message).where(Message.state == MessageState.SENDING, Message.leased_until < now)
         if len(found) < batch:
             found += session.scalars(abandoned.limit(batch - len(found)).with_for_update(skip_locked=True))
-        claimed = [Claimed(one.id, lease, one.state is MessageState.SENDING) for one in found]
+        claimed = [Claimed(one.id, lease) for one in found]
         session.execute(
             update(Message)
             .where(Message.id.in_([one.id for one in claimed]))
@@ -123,7 +124,8 @@ def _deliver(one: Claimed, mails: Mailer, texts: Texter | None) -> None:
         composed = _composed(one)
     except Exception as fault:
         log.exception("message not composed", message=one.id)
-        _try_again(one, f"{type(fault).__name__} while it was composed.", clock.now())
+        failed = Delivered(Outcome.NOT_SENT, f"{type(fault).__name__} while it was composed.")
+        _try_again(one, failed, clock.now())
         return
     if composed is None:
         return
@@ -149,27 +151,59 @@ def _composed(one: Claimed) -> tuple[Channel, Composed] | None:
         message, _, clinic_version = session.execute(_MESSAGE, {"id": one.id}).one()
         if message.lease != one.lease or message.state is not MessageState.SENDING:
             return None
-        clinic = at_version(session, clinic_version)
-        if one.interrupted and message.channel is Channel.TEXT:
-            said = "unsure"
+        if message.leased_until is None or now > message.leased_until - LEASE_LEFT:
+            # Another worker may take it up before we are done; whoever does, begins anew.
+            return None
+        if message.handed_over_at is not None:
+            handed_over, said, composed = True, None, None
         else:
-            said = verdict(session, clinic, message, now) or ""
-        if not said and message.channel is not Channel.CALL:
+            clinic = at_version(session, clinic_version)
+            handed_over, said, composed = False, verdict(session, clinic, message, now), None
+        channel: Channel = message.channel
+        if not handed_over and not said and channel is not Channel.CALL:
             try:
-                return message.channel, compose(session, clinic, message)
+                composed = compose(session, clinic, message)
             except NothingToSay:
                 said = Drop("This contact has no upcoming visits.")
-    if said == "unsure":
-        _settle(one, MessageState.UNSURE, "The worker died while it was sent; a text isn't sent twice.")
-    elif isinstance(said, Drop):
+    if handed_over:
+        _unsure(one, "The worker died while it was sent; a text isn't sent twice.")
+    elif said:
+        _obey(one, said)
+    elif composed is None:
+        _settle(one, MessageState.TO_CALL, "")
+    elif channel is not Channel.TEXT or _handed_over(one):
+        return channel, composed
+    return None
+
+
+def _handed_over(one: Claimed) -> bool:
+    """Notes that a text goes now; from here on nobody can take it back. False if by now it may not go any more.
+
+    Its number is locked meanwhile: of two workers with a text each for the same person, one sees the other's.
+    """
+
+    def action(session: Session) -> Verdict:
+        now = clock.now()
+        message, _, clinic_version = session.execute(_MESSAGE, {"id": one.id}).one()
+        lock_names(session, f"texts {message.address}")
+        said = verdict(session, at_version(session, clinic_version), message, now)
+        if not said:
+            session.connection().execute(_MARK, {"handed_over_at": now} | _whose(one))
+        return said
+
+    said = run(action)
+    if said:
+        _obey(one, said)
+    return not said
+
+
+def _obey(one: Claimed, said: Drop | Wait | OtherWay) -> None:
+    if isinstance(said, Drop):
         _settle(one, MessageState.DROPPED, said.why)
     elif isinstance(said, Wait):
         _wait(one, said.until, "It waits for the hours in which texts may go.", counted=False)
-    elif isinstance(said, OtherWay):
-        _other_way(one, said.why)
     else:
-        _settle(one, MessageState.TO_CALL, "")
-    return None
+        _other_way(one, said.why)
 
 
 def _mark(one: Claimed, channel: Channel, composed: Composed, delivered: Delivered) -> None:
@@ -179,38 +213,48 @@ def _mark(one: Claimed, channel: Channel, composed: Composed, delivered: Deliver
         state = MessageState.SENT if delivered.outcome is Outcome.SENT else MessageState.SIMULATED
         _settle(one, state, "", sent_at=now, sent_text=composed.kept, provider_id=delivered.provider_id)
     elif delivered.outcome is Outcome.UNSURE and channel is Channel.TEXT:
-        _settle(one, MessageState.UNSURE, delivered.detail, sent_at=now, sent_text=composed.kept)
+        _unsure(one, delivered.detail, sent_at=now, sent_text=composed.kept)
     elif delivered.outcome is Outcome.REFUSED:
-        if channel is Channel.TEXT:
-            _other_way(one, delivered.detail)
-        else:
-            _settle(one, MessageState.DEAD, delivered.detail)
+        _other_way(
+            one, delivered.detail, MessageState.DROPPED if channel is Channel.TEXT else MessageState.DEAD
+        )
     else:
-        _try_again(one, delivered.detail, now)
+        _try_again(one, delivered, now)
 
 
-def _try_again(one: Claimed, why: str, now: datetime) -> None:
+def _try_again(one: Claimed, delivered: Delivered, now: datetime) -> None:
+    """Later, with growing pauses, as long as it is of use; what the server declines itself, five times at the most."""
     with reading() as session:
         message = session.get_one(Message, one.id)
         attempts, not_after = message.attempts, message.not_after
     later = now + BACK_OFF[min(attempts, len(BACK_OFF)) - 1] * random.uniform(0.8, 1.2)
-    if attempts >= TRIES and later > not_after:
-        _settle(one, MessageState.DEAD, why)
-    elif later > not_after:
-        _settle(one, MessageState.DEAD, f"Not delivered before it was too late. {why}")
+    if later > not_after:
+        _other_way(one, f"Not delivered before it was too late. {delivered.detail}", MessageState.DEAD)
+    elif delivered.outcome is Outcome.DECLINED and attempts >= TRIES:
+        _other_way(one, delivered.detail, MessageState.DEAD)
     else:
-        _wait(one, later, why)
+        _wait(one, later, delivered.detail)
 
 
-def _other_way(one: Claimed, why: str) -> None:
+def _unsure(one: Claimed, why: str, **more: object) -> None:
+    """Nobody knows whether the text arrived. It isn't sent again; a reminder goes another way as well."""
+    _other_way(one, why, MessageState.UNSURE, **more)
+
+
+def _other_way(one: Claimed, why: str, state: MessageState = MessageState.DROPPED, **more: object) -> None:
+    """Ends a message that can't reach its person in this way, and lets what it told go another."""
+
     def action(session: Session) -> None:
         message = session.get_one(Message, one.id)
         if message.lease != one.lease:
             return
-        message.state, message.last_error, message.lease = MessageState.DROPPED, why, None
         appointment = session.get(Appointment, message.appointment_id) if message.appointment_id else None
         if appointment is not None:
-            by_mail_or_call(session, appointment, message, clock.now())
+            another_way(session, appointment, message, clock.now())
+        elif message.kind == "links" and message.channel is Channel.TEXT:
+            links_again.by_mail(session, message)
+        ended = {"state": state, "last_error": why[:500], "lease": None, "leased_until": None} | more
+        session.connection().execute(_MARK, ended | _whose(one))
 
     run(action)
 
@@ -226,15 +270,19 @@ def _wait(one: Claimed, until: datetime, why: str, *, counted: bool = True) -> N
         "last_error": why[:500],
         "lease": None,
         "leased_until": None,
+        "handed_over_at": None,
     }
     _write(one, values, _MARK if counted else _MARK.values(attempts=_messages.attempts - 1))
 
 
 def _write(one: Claimed, values: dict[str, object], mark: Update = _MARK) -> None:
     """Marks a message, if it is still ours: a lease that ended may have passed to another worker."""
-    whose = {"message_id": one.id, "our_lease": one.lease}
 
     def action(session: Session) -> None:
-        session.connection().execute(mark, values | whose)
+        session.connection().execute(mark, values | _whose(one))
 
     run(action)
+
+
+def _whose(one: Claimed) -> dict[str, object]:
+    return {"message_id": one.id, "our_lease": one.lease}

@@ -19,14 +19,15 @@ from booking import clock
 from booking.errors import Busy, ClinicNotReady
 from booking.models import Heartbeat, Installation, Message, MessageState
 from booking.reminders.delivery import deliver_due
-from booking.services import idempotency, reconciling, request_counts
+from booking.services import claims, idempotency, outbox, reconciling, request_counts
 from booking.services.transaction import reading, run
 
 log = structlog.get_logger()
 
 TICK_SECONDS = 5
 TIDY_MINUTES = 10
-# More than this due at once, and more than ten times the clinic's week: a jumped clock, or an import.
+KEEP_LAPSED = timedelta(hours=1)
+# More than this due at once, far more than a clinic's day: a jumped clock, or an import.
 BURST = 2000
 
 
@@ -79,11 +80,12 @@ class Worker:
         """Writes reminders that are missing, and forgets what no longer counts."""
         with self.app.app_context():
             try:
-                missing = run(reconciling.write_missing)
+                missing = run(reconciling.write_missing) if reconciling.anything_wrong() else 0
                 if missing:
                     log.warning("reminders were missing", number=missing)
                 run(idempotency.forget_old_answers)
                 run(lambda session: request_counts.forget(session))
+                run(lambda session: claims.forget_lapsed(session, clock.now() - KEEP_LAPSED))
             except (Busy, ClinicNotReady):
                 log.warning("tidying waits", worker=self.name)
 
@@ -116,10 +118,7 @@ class Worker:
             return ""
         why = f"{due} reminders are due at once, far above the usual. Look at the clock, then: flask messages resume"
 
-        def halt(session: Session) -> None:
-            session.get_one(Installation, 1).halted = why[:200]
-
-        run(halt)
+        outbox.halt(why)
         return why
 
     def _drain(self) -> None:

@@ -3,10 +3,11 @@
 "A day before" is the same time on the wall, on the calendar day before: also across a clock change.
 """
 
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 USELESS_BEFORE_START = timedelta(minutes=30)
+_MIDNIGHT = time(0)
 
 
 def not_after(starts_at: datetime) -> datetime:
@@ -24,8 +25,9 @@ def days_before(starts_at: datetime, days: int, zone: ZoneInfo) -> datetime:
 
 
 def within_text_hours(instant: datetime, zone: ZoneInfo, starts: time, ends: time) -> bool:
-    """Whether the clinic may begin a text now: from `starts`, inclusive, to `ends`, exclusive."""
-    return starts <= instant.astimezone(zone).time() < ends
+    """Whether the clinic may begin a text now: from `starts`, inclusive, to `ends`, exclusive. Midnight ends the day."""
+    wall = instant.astimezone(zone).time()
+    return starts <= wall and (ends == _MIDNIGHT or wall < ends)
 
 
 def text_due(due: datetime, last_use: datetime, zone: ZoneInfo, starts: time, ends: time) -> datetime | None:
@@ -42,9 +44,13 @@ def text_due(due: datetime, last_use: datetime, zone: ZoneInfo, starts: time, en
         morning = datetime.combine(day + timedelta(days=1), starts, zone).astimezone(UTC)
     if morning <= last_use:
         return morning
-    evening = (datetime.combine(day, ends, zone) - timedelta(minutes=1)).astimezone(UTC)
+    evening = _last_minute(day, ends, zone)
     if evening > due:
-        evening = (datetime.combine(day - timedelta(days=1), ends, zone) - timedelta(minutes=1)).astimezone(
-            UTC
-        )
+        evening = _last_minute(day - timedelta(days=1), ends, zone)
     return evening if within_text_hours(evening, zone, starts, ends) else None
+
+
+def _last_minute(day: date, ends: time, zone: ZoneInfo) -> datetime:
+    """The last minute of a day's text hours, in UTC."""
+    last = day + timedelta(days=1) if ends == _MIDNIGHT else day
+    return datetime.combine(last, ends, zone).astimezone(UTC) - timedelta(minutes=1)

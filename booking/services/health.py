@@ -13,11 +13,13 @@ from booking.models import Heartbeat, Message, MessageState
 from booking.services.transaction import reading
 
 SILENT_AFTER = timedelta(minutes=2)
+# Trouble with older messages is past mending.
+RECENT = timedelta(days=7)
 
 
 @dataclass(frozen=True)
 class Queue:
-    """The outbox at a glance."""
+    """The outbox at a glance. `dead` and `to_call` count what was due in the last days."""
 
     due: int
     oldest_due_at: datetime | None
@@ -58,7 +60,10 @@ def queue() -> Queue:
             state: number
             for state, number in session.execute(
                 select(Message.state, func.count())
-                .where(Message.state.in_([MessageState.DEAD, MessageState.TO_CALL]))
+                .where(
+                    Message.state.in_([MessageState.DEAD, MessageState.TO_CALL]),
+                    Message.due_at > now - RECENT,
+                )
                 .group_by(Message.state)
             )
         }

@@ -1,24 +1,30 @@
 """Texts that people send us. STOP, START and HELP are honoured at once; everything else is kept for the desk."""
 
 import re
+import unicodedata
 from datetime import timedelta
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from booking import clock
-from booking.models import Channel, InboundText, Message, MessageState, OptOut
+from booking.models import InboundText, OptOut
 from booking.services import notices
 from booking.services.transaction import run
 
-# The carriers' words, and what people write in their own.
+# The carriers' words alone, and what people write in their own: any of it ends texts, in a short message. Whoever ends
+# them by mistake loses nothing but the texts, for reminders then come in another way.
 _STOP = re.compile(
-    r"\W*(stop|stopall|unsubscribe|cancel|end|quit|revoke|optout|opt[ -]out|remove me|no more( texts?| messages?)?"
-    r"|(please )?(stop|quit|don'?t|do not) (texting|text|messaging|sending)\b.*|leave me alone)\W*",
-    re.IGNORECASE | re.DOTALL,
+    r"(stopall|unsubscribe|cancel|end|quit|revoke|optout)"
+    r"|(please |pls |just )?stop( (all|it|please|this|these|the|texts?|texting|messages?|messaging|sending|contacting|now|thanks"
+    r"|thank|you|me|to|us))*"
+    r"|wrong number\b.*"
+    r"|.*\b(unsubscribe|opt me out|opt out|remove me|take me off|no more|leave me alone)\b.*"
+    r"|.*\b(don'?t|do not|quit) (text|texting|message|messaging|send|sending|contact)\b.*"
 )
-_START = re.compile(r"\W*(start|unstop|yes)\W*", re.IGNORECASE)
-_HELP = re.compile(r"\W*(help|info)\W*", re.IGNORECASE)
+_LONGEST_STOP = 60
+_START = re.compile(r"(start|unstop|yes)")
+_HELP = re.compile(r"(help|info)")
 
 USEFUL_FOR = timedelta(hours=4)
 ANSWERED_ONCE_IN = timedelta(hours=24)
@@ -26,19 +32,21 @@ ANSWERED_ONCE_IN = timedelta(hours=24)
 
 def receive(phone: str, words: str, provider_id: str) -> str:
     """Keeps a text, once per provider's id, and does what it says. Returns what it was taken for."""
+    # What no database takes, and no telephone sends.
+    words = "".join(
+        letter for letter in words if unicodedata.category(letter) not in ("Cc", "Cs") or letter == "\n"
+    )
     return run(lambda session: _receive(session, phone, words, provider_id))
 
 
 def opt_out(session: Session, phone: str, words: str) -> None:
-    """No more texts to this number: in this transaction, also for what is queued."""
+    """No more texts to this number, from this transaction on.
+
+    What is queued stays: when its turn comes the worker sees that no text may go, and it goes by mail or on the list of
+    calls, so that nobody loses a reminder by saying STOP.
+    """
     if session.get(OptOut, phone) is None:
         session.add(OptOut(phone=phone, at=clock.now(), words=words[:160]))
-    for message in session.scalars(
-        select(Message).where(
-            Message.address == phone, Message.channel == Channel.TEXT, Message.state == MessageState.QUEUED
-        )
-    ):
-        message.state, message.last_error = MessageState.DROPPED, "This number wants no texts."
 
 
 def _receive(session: Session, phone: str, words: str, provider_id: str) -> str:
@@ -72,7 +80,12 @@ def _receive(session: Session, phone: str, words: str, provider_id: str) -> str:
 
 
 def _meaning(words: str) -> str:
-    for meaning, pattern in (("stop", _STOP), ("start", _START), ("help", _HELP)):
-        if pattern.fullmatch(words):
+    """stop, start, help, or message for everything else."""
+    plain = unicodedata.normalize("NFKC", words).replace("’", "'").casefold()
+    plain = " ".join(re.sub(r"[^\w' ]+", " ", plain).split())
+    if len(plain) <= _LONGEST_STOP and _STOP.fullmatch(plain):
+        return "stop"
+    for meaning, pattern in (("start", _START), ("help", _HELP)):
+        if pattern.fullmatch(plain):
             return meaning
     return "message"

@@ -20,7 +20,7 @@ from booking.models import Appointment
 LIFE_AFTER_VISIT = timedelta(days=30)
 # Without letters and digits that look alike, read aloud or written down.
 _ALPHABET = "23456789CDFGHJKMNPQRTVWXYZ"
-_TOKEN_BYTES = 20
+_TOKEN_BYTES = 16
 
 
 def new_reference(letters: int = 10) -> str:
@@ -29,15 +29,20 @@ def new_reference(letters: int = 10) -> str:
 
 
 def token(reference: str, link_number: int) -> str:
-    """The secret part of a link: 160 bits that only this installation can make."""
+    """The secret part of a link: 128 bits that only this installation can make."""
     key = current_app.config["BOOKING"].link_key.encode()
     mark = hmac.new(key, f"visit {reference} {link_number}".encode(), hashlib.sha256).digest()
-    return b32encode(mark[:_TOKEN_BYTES]).decode().lower()
+    return b32encode(mark[:_TOKEN_BYTES]).decode().rstrip("=").lower()
 
 
 def address(reference: str, link_number: int) -> str:
     """The whole link, as a message contains it."""
     return f"{current_app.config['BOOKING'].base_url}/visit/{reference}/{token(reference, link_number)}"
+
+
+def short_address(reference: str, link_number: int) -> str:
+    """The same in fewer letters, for texts. It leads to the whole link."""
+    return f"{current_app.config['BOOKING'].base_url}/v/{reference}/{token(reference, link_number)}"
 
 
 def appointment_by_link(session: Session, reference: str, given: str, now: datetime) -> Appointment:

@@ -26,6 +26,13 @@ def ask(contact: str) -> None:
         notices.links_wanted(session, channel, contact, now, now + USEFUL_FOR)
 
 
+def by_mail(session: Session, message: Message) -> None:
+    """For a number that no text may go to: the links go to the e-mail addresses on record with its visits."""
+    addresses = {visit.email for visit in visits_of(session, message) if visit.email}
+    for address in sorted(addresses):
+        notices.links_wanted(session, Channel.EMAIL, address, clock.now(), message.not_after)
+
+
 def visits_of(session: Session, message: Message) -> list[Appointment]:
     """The upcoming visits that were booked with the contact of a "links" message, soonest first."""
     contact = Appointment.email if message.channel is Channel.EMAIL else Appointment.phone

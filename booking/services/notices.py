@@ -49,14 +49,24 @@ def moved(
 
 def contact_corrected(session: Session, clinic: Clinic, appointment: Appointment, now: datetime) -> None:
     """The confirmation and the reminders once more, to the contact as it is now, as a numbered resend."""
-    drop_queued(session, appointment, "The contact was corrected.")
-    sent = session.scalar(
-        select(func.max(Message.resend)).where(
-            Message.appointment_id == appointment.id, Message.sequence == appointment.sequence
+    in_hand = session.scalars(
+        select(Message).where(
+            Message.appointment_id == appointment.id,
+            Message.kind.startswith("reminder-"),
+            Message.state.in_((MessageState.QUEUED, MessageState.SENDING)),
+            Message.due_at <= now,
         )
-    )
+    ).all()
+    drop_queued(session, appointment, "The contact was corrected.")
     rows = [*_answer(appointment, "confirmation", now), *reminders(clinic, appointment, now)]
-    add_all(session, Message, [row | {"resend": (sent or 0) + 1} for row in rows])
+    # What a worker has in hand at this moment it will see to be addressed wrongly; it goes to the new contact instead.
+    for message in in_hand:
+        address = _address(appointment, message.channel)
+        if address:
+            rows.append(
+                _row(appointment, message.kind, message.channel, address, now, now, message.not_after)
+            )
+    _add_resend(session, appointment, rows)
 
 
 def cancelled(session: Session, appointment: Appointment, now: datetime) -> None:
@@ -67,11 +77,12 @@ def cancelled(session: Session, appointment: Appointment, now: datetime) -> None
 
 def cannot_come(session: Session, clinic: Clinic, appointment: Appointment, now: datetime) -> None:
     """Tells the clinic at once that a patient can't come to a visit that they may no longer cancel themselves."""
-    add_all(
-        session,
-        Message,
-        [_row(appointment, "cannot-come", Channel.EMAIL, clinic.mailbox, now, now, appointment.ends_at)],
-    )
+    _tell_clinic(session, clinic, appointment, "cannot-come", now)
+
+
+def comes_after_all(session: Session, clinic: Clinic, appointment: Appointment, now: datetime) -> None:
+    """Takes back what `cannot_come` told the clinic."""
+    _tell_clinic(session, clinic, appointment, "comes-after-all", now)
 
 
 def links_wanted(
@@ -104,16 +115,21 @@ def reminders(clinic: Clinic, appointment: Appointment, now: datetime) -> list[R
             if channel is Channel.TEXT and due is not None:
                 hours = clinic.text_rules
                 due = text_due(due, last_use, clinic.zone, hours.starts, hours.ends)
-            address = appointment.email if channel is Channel.EMAIL else appointment.phone
+            address = _address(appointment, channel)
             if due is not None and now < due <= last_use and address:
                 rows.append(_row(appointment, f"reminder-{days}d", channel, address, now, due, last_use))
     return rows
 
 
-def by_mail_or_call(session: Session, appointment: Appointment, message: Message, now: datetime) -> None:
-    """Writes what a text could not tell anew: as a mail if there is an address, else for the list of calls to make."""
-    channel = Channel.EMAIL if appointment.email else Channel.CALL
-    address = appointment.email or appointment.phone
+def another_way(session: Session, appointment: Appointment, message: Message, now: datetime) -> None:
+    """Writes anew what could not reach the patient: a text as a mail if there is an address, else on the list of calls
+    to make; a reminder by mail on that list, if there is a number.
+    """
+    by_mail = message.channel is Channel.TEXT and appointment.email
+    if message.channel is Channel.EMAIL and not message.kind.startswith("reminder-"):
+        return
+    channel = Channel.EMAIL if by_mail else Channel.CALL
+    address = appointment.email if by_mail else appointment.phone
     there = select(Message.id).where(
         Message.subject == message.subject,
         Message.kind == message.kind,
@@ -133,6 +149,30 @@ def drop_queued(session: Session, appointment: Appointment, why: str) -> None:
         .values(state=MessageState.DROPPED, last_error=why)
         .execution_options(synchronize_session=False)
     )
+
+
+def _address(appointment: Appointment, channel: Channel) -> str | None:
+    return appointment.email if channel is Channel.EMAIL else appointment.phone
+
+
+def _tell_clinic(
+    session: Session, clinic: Clinic, appointment: Appointment, kind: str, now: datetime
+) -> None:
+    """A mail to the clinic's own mailbox. It may be told the same more than once: patients change their minds."""
+    row = _row(appointment, kind, Channel.EMAIL, clinic.mailbox, now, now, appointment.ends_at)
+    _add_resend(session, appointment, [row])
+
+
+def _add_resend(session: Session, appointment: Appointment, rows: list[Row]) -> None:
+    """Writes messages that may have been written before, under the next number."""
+    last = session.scalar(
+        select(func.max(Message.resend)).where(
+            Message.appointment_id == appointment.id,
+            Message.sequence == appointment.sequence,
+            Message.kind.in_([row["kind"] for row in rows]),
+        )
+    )
+    add_all(session, Message, [row | {"resend": 0 if last is None else last + 1} for row in rows])
 
 
 def _answer(

@@ -5,57 +5,91 @@ the outbox: a reminder that somehow was never written is written, one that is no
 that is queued for another time gets its new time.
 """
 
-from typing import Any
+from collections.abc import Iterable
+from datetime import datetime
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from booking import clock
-from booking.models import Appointment, Message, MessageState
+from booking.models import Appointment, Channel, Message, MessageState
 from booking.scheduling.status import Status
 from booking.scheduling.timeline import cell_from
 from booking.services import notices, rows
 from booking.services.clinic import the_clinic
+from booking.services.rows import Row
+from booking.services.transaction import reading
 
 _NOT_WANTED = "The clinic's reminder times changed."
 
 
+def anything_wrong() -> bool:
+    """Whether it is worth taking the write lock: asked in a transaction that only reads."""
+    with reading() as session:
+        return bool(_looked_at(session))
+
+
 def write_missing(session: Session) -> int:
     """Puts the queued reminders of all future visits right. Returns how many were missing."""
+    missing: list[Row] = []
+    for message, row in _looked_at(session):
+        if message is None:
+            missing.append(row)
+        elif row:
+            message.state, message.last_error = MessageState.QUEUED, ""
+            message.due_at, message.not_after = row["due_at"], row["not_after"]
+        else:
+            message.state, message.last_error = MessageState.DROPPED, _NOT_WANTED
+    rows.add_all(session, Message, missing)
+    return len(missing)
+
+
+def _looked_at(session: Session) -> list[tuple[Message | None, Row]]:
+    """What is to be changed: a reminder that is missing (None) or has another time, and the row as it should be; an
+    empty row for one that isn't wanted.
+    """
     now = clock.now()
     clinic = the_clinic(session)
     visits = session.scalars(
         select(Appointment).where(Appointment.to_cell > cell_from(now), Appointment.status == Status.BOOKED)
     ).all()
-    by_visit: dict[int | None, list[Message]] = {}
+    written: dict[int | None, list[Message]] = {}
     for message in session.scalars(
         select(Message).where(
             Message.appointment_id.in_([visit.id for visit in visits]), Message.kind.startswith("reminder-")
         )
     ):
-        by_visit.setdefault(message.appointment_id, []).append(message)
+        written.setdefault(message.appointment_id, []).append(message)
 
-    missing: list[dict[str, Any]] = []
+    changes: list[tuple[Message | None, Row]] = []
     for visit in visits:
         if visit.visit_type_id not in clinic.visit_type_by_id:
             continue
         wanted = {(row["kind"], row["channel"]): row for row in notices.reminders(clinic, visit, now)}
-        for message in by_visit.get(visit.id, []):
-            row = (
-                wanted.pop((message.kind, message.channel), None)
-                if message.sequence == visit.sequence
-                else None
-            )
-            if row is not None and message.last_error == _NOT_WANTED:
-                message.state, message.last_error = MessageState.QUEUED, ""
-            # One that is due already, or that was put off after a try, is the worker's.
-            untouched = message.due_at > now and not message.attempts and not message.last_error
-            if message.state is not MessageState.QUEUED or not untouched:
-                continue
-            if row is not None:
-                message.due_at, message.not_after = row["due_at"], row["not_after"]
-            else:
-                message.state, message.last_error = MessageState.DROPPED, _NOT_WANTED
-        missing += wanted.values()
-    rows.add_all(session, Message, missing)
-    return len(missing)
+        newest = _newest(visit, written.get(visit.id, ()))
+        changes += [(None, row) for place, row in wanted.items() if place not in newest]
+        for message in written.get(visit.id, ()):
+            place = (message.kind, message.channel)
+            row = wanted.get(place, {}) if newest.get(place) is message else {}
+            if not _as_it_should_be(message, row, now):
+                changes.append((message, row))
+    return changes
+
+
+def _newest(visit: Appointment, messages: Iterable[Message]) -> dict[tuple[str, Channel], Message]:
+    """What counts of each kind and channel: the last resend for the time that the visit has now."""
+    newest: dict[tuple[str, Channel], Message] = {}
+    for message in sorted(messages, key=lambda one: one.resend):
+        if message.sequence == visit.sequence:
+            newest[message.kind, message.channel] = message
+    return newest
+
+
+def _as_it_should_be(message: Message, row: Row, now: datetime) -> bool:
+    if message.last_error == _NOT_WANTED:
+        return not row
+    # One that is due already, or that was put off after a try, is the worker's.
+    untouched = message.due_at > now and not message.attempts and not message.last_error
+    if message.state is not MessageState.QUEUED or not untouched:
+        return True
+    return bool(row) and (message.due_at, message.not_after) == (row["due_at"], row["not_after"])

@@ -243,8 +243,8 @@ def test_texts_are_simulated_and_say_so(app: Flask) -> None:
     assert states()["confirmation"] == "simulated"
     (text,) = texts(app)
     words = text.split("\n\n", 1)[1].strip()
-    assert words.startswith("Test Clinic: booked Mon, Sep 21, 9:00 am Pacific Time.")
-    assert words.endswith("Reply STOP to end texts.")
+    assert words.startswith("Test Clinic: booked for Mon, Sep 21, 9:00 am Pacific Time.")
+    assert words.endswith("Reply STOP to end.")
     assert len(words) <= 160
 
 
@@ -269,8 +269,11 @@ def test_stop_is_honoured_at_once_and_the_reminder_goes_another_way(sink: Sink, 
     set_up()
     booked(NEXT_WEEK, **(TEXTED | {"email": "rosa@example.com"}))
     assert inbound_texts.receive("+18185550123", "Stop!", "SM1") == "stop"
-    queued = [row for row in rows(Message) if row["channel"] == "text" and row["state"] == "queued"]
-    assert queued == []
+    standing_clock.at(NEXT_WEEK - timedelta(days=3) + timedelta(hours=2))
+    drain()
+    reminders = {(row["channel"], row["state"]) for row in rows(Message) if row["kind"] == "reminder-3d"}
+    assert reminders == {("text", "dropped"), ("email", "sent")}
+    assert [mail["To"] for mail in sink.taken if "Reminder" in mail["Subject"]] == ["rosa@example.com"]
 
 
 def test_a_text_without_consent_becomes_a_mail_or_a_call(sink: Sink, standing_clock: Any) -> None:
@@ -302,7 +305,8 @@ def test_at_most_one_text_a_day(app: Flask, standing_clock: Any) -> None:
 @pytest.mark.parametrize(
     ("words", "meaning"),
     [
-        ("STOP", "stop"), ("stop please", "message"), ("Please stop texting me", "stop"), ("Unsubscribe.", "stop"),
+        ("STOP", "stop"), ("stop please", "stop"), ("STOP ALL", "stop"), ("Opt me out", "stop"), ("don’t text me", "stop"),
+        ("ＳＴＯＰ", "stop"), ("Is there a bus stop near you?", "message"), ("Can I stop by on Friday?", "message"), ("Please stop texting me", "stop"), ("Unsubscribe.", "stop"),
         ("don't text me any more", "stop"), ("START", "start"), ("help", "help"), ("running late, sorry", "message"),
         ("cancel", "stop"), ("", "message"),
     ],

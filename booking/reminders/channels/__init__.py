@@ -10,6 +10,8 @@ class Outcome(StrEnum):
     SIMULATED = "simulated"
     # Not handed over; another try may succeed.
     NOT_SENT = "not_sent"
+    # The server didn't want this message; the rule or the quota behind it may change.
+    DECLINED = "declined"
     # This recipient will never take it.
     REFUSED = "refused"
     # Cut off after it was handed over: it may have arrived.

@@ -114,6 +114,10 @@ class SmtpMailer:
         except (OSError, smtplib.SMTPException) as trouble:
             self.close()
             return Delivered(Outcome.NOT_SENT, _short(trouble))
+        except Exception:
+            # Whatever it was, this dialogue has stopped in the middle: the next mail begins a new one.
+            self.close()
+            raise
 
     def close(self) -> None:
         if self._connection is not None and self._connection.host is not None:
@@ -136,18 +140,24 @@ class SmtpMailer:
 
     def _hand_over(self, host: smtplib.SMTP, sender: str, to: str, content: bytes) -> Delivered:
         """The SMTP dialogue step by step, so that we know how far it came."""
-        for code, answer in (host.mail(sender), host.rcpt(to)):
-            if code >= 500:
-                host.rset()
-                return Delivered(Outcome.REFUSED, f"{code} {_plain(answer)}")
-            if code >= 300:
-                host.rset()
-                return Delivered(Outcome.NOT_SENT, f"{code} {_plain(answer)}")
+        code, answer = host.mail(sender)
+        if code >= 300:
+            # It is we who aren't welcome, not the recipient: a person has to mend it, and the message waits.
+            host.rset()
+            return Delivered(Outcome.NOT_SENT, f"{code} {_plain(answer)}")
+        code, answer = host.rcpt(to)
+        if code >= 300:
+            host.rset()
+            # 503: the server has lost count of our dialogue, which says nothing of the recipient.
+            refused = code >= 500 and code != 503
+            return Delivered(Outcome.REFUSED if refused else Outcome.NOT_SENT, f"{code} {_plain(answer)}")
         host.putcmd("data")
         code, answer = host.getreply()
         if code != 354:
             host.rset()
-            return Delivered(Outcome.REFUSED if code >= 500 else Outcome.NOT_SENT, f"{code} {_plain(answer)}")
+            return Delivered(
+                Outcome.DECLINED if code >= 500 else Outcome.NOT_SENT, f"{code} {_plain(answer)}"
+            )
         lines = re.sub(rb"\r\n|\n|\r(?!\n)", b"\r\n", content)
         host.send(re.sub(rb"(?m)^\.", b"..", lines) + (b"" if lines.endswith(b"\r\n") else b"\r\n"))
         try:
@@ -159,7 +169,7 @@ class SmtpMailer:
             return Delivered(Outcome.UNSURE, f"Cut off after the final dot: {_short(trouble)}")
         if code == 250:
             return Delivered(Outcome.SENT)
-        return Delivered(Outcome.REFUSED if code >= 500 else Outcome.NOT_SENT, f"{code} {_plain(answer)}")
+        return Delivered(Outcome.DECLINED if code >= 500 else Outcome.NOT_SENT, f"{code} {_plain(answer)}")
 
 
 def _message(composed: Composed, config: Config) -> Message:

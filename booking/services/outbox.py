@@ -1,0 +1,78 @@
+"""The outbox for operators: what waits, what failed, and what they may do about it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from flask import current_app
+from sqlalchemy import func, select, update
+
+from booking.models import Installation, Message, MessageState
+from booking.services.transaction import reading, transaction
+
+_TROUBLE = (MessageState.DEAD, MessageState.UNSURE, MessageState.TO_CALL)
+
+
+@dataclass(frozen=True)
+class Listed:
+    """Messages in the order in which somebody should look at them, and how many there are in each state."""
+
+    counts: dict[MessageState, int]
+    messages: Sequence[Message]
+
+
+def look(state: MessageState | None, limit: int) -> Listed:
+    """With a state, its messages, the latest first. Without, what needs a look: what failed, then what is due, next first."""
+    with reading() as session:
+        counted = session.execute(select(Message.state, func.count()).group_by(Message.state))
+        counts = {state: number for state, number in counted}
+        if state is not None:
+            which = select(Message).where(Message.state == state).order_by(Message.due_at.desc())
+            return Listed(counts, session.scalars(which.limit(limit)).all())
+        failed = select(Message).where(Message.state.in_(_TROUBLE)).order_by(Message.due_at.desc())
+        found = list(session.scalars(failed.limit(limit)))
+        waiting = select(Message).where(Message.state.in_((MessageState.SENDING, MessageState.QUEUED)))
+        if len(found) < limit:
+            found += session.scalars(waiting.order_by(Message.due_at).limit(limit - len(found)))
+        return Listed(counts, found)
+
+
+def halt(why: str) -> None:
+    """Stops all workers of this database until `resume`."""
+    with transaction() as session:
+        installation = session.get(Installation, 1)
+        if installation is None:
+            installation = Installation(id=1, instance=current_app.config["BOOKING"].instance)
+            session.add(installation)
+        installation.halted = why[:200]
+
+
+def resume() -> None:
+    """Lets the workers send again after they stopped to ask, or after this database was copied on purpose."""
+    with transaction() as session:
+        installation = session.get(Installation, 1)
+        if installation is not None:
+            installation.halted = ""
+            installation.instance = current_app.config["BOOKING"].instance
+
+
+def drop_due_before(instant: datetime) -> int:
+    """Drops what was due before an instant and isn't sent, also what a worker had in hand: after a restore, all of that
+    went out already. Returns how many.
+    """
+    with transaction() as session:
+        dropped = session.execute(
+            update(Message)
+            .where(
+                Message.state.in_((MessageState.QUEUED, MessageState.SENDING)),
+                Message.due_at < instant,
+            )
+            .values(
+                state=MessageState.DROPPED,
+                last_error="Dropped after a restore.",
+                lease=None,
+                leased_until=None,
+            )
+            .execution_options(synchronize_session=False)
+        )
+        return dropped.rowcount  # type: ignore[attr-defined, no-any-return]
