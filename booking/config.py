@@ -12,13 +12,15 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from babel import Locale, UnknownLocaleError
+
 DEMO_SECRET = "demo-secret-that-production-refuses"
 DEMO_LINK_KEY = "demo-link-key-that-production-refuses"
 DEVELOPMENT_BASE_URL = "http://127.0.0.1:5000"
 
 
-class ConfigurationError(Exception):
-    """The configuration has faults. The message names all of them."""
+class ConfigurationError(SystemExit):
+    """The configuration has faults. Whatever is starting ends with a message that names all of them, and no traceback."""
 
     def __init__(self, faults: list[str]) -> None:
         self.faults = faults
@@ -78,6 +80,13 @@ def _one_of(*choices: str) -> Callable[[str], str]:
     return parse
 
 
+def _language(words: str) -> str:
+    try:
+        return str(Locale.parse(words.strip().replace("-", "_")))
+    except (ValueError, UnknownLocaleError):
+        raise ValueError("say a language, as in en") from None
+
+
 def _base_url(words: str) -> str:
     address = words.strip().rstrip("/")
     if address:
@@ -130,7 +139,7 @@ SETTINGS = (
         "a name for this installation; a copy of its database under another name doesn't send",
         _text,
     ),
-    Setting("BOOKING_LANGUAGE", "en", "the language of pages and messages", _text),
+    Setting("BOOKING_LANGUAGE", "en", "the language of pages and messages", _language),
     Setting("BOOKING_MAIL_HOST", "", "the mail server; without one, messages land in instance/mail", _text),
     Setting("BOOKING_MAIL_PORT", "587", "its port", _whole_number(1, 65535)),
     Setting(
@@ -145,7 +154,7 @@ SETTINGS = (
         _text,
     ),
     Setting("BOOKING_MAIL_CA_FILE", "", "certificates to trust besides the system's", _text),
-    Setting("BOOKING_MAIL_TIMEOUT", "20", "seconds to wait for the mail server", _whole_number(1, 60)),
+    Setting("BOOKING_MAIL_TIMEOUT", "20", "seconds to wait for the mail server", _whole_number(1, 30)),
     Setting(
         "BOOKING_TEXTS",
         "",
@@ -316,14 +325,19 @@ def _unfit_for_production(values: dict[str, Any]) -> list[str]:
     if values["BOOKING_MAIL_HOST"] and values["BOOKING_MAIL_SECURITY"] == "none":
         if values["BOOKING_MAIL_HOST"] not in ("localhost", "127.0.0.1", "::1"):
             faults.append("BOOKING_MAIL_SECURITY is none: mail would cross the network in the open.")
-    mailbox = values["BOOKING_MAIL_SENDER"].lower().partition("@")[0].rpartition("<")[2]
-    if mailbox.replace("-", "").replace("_", "").replace(".", "") in ("noreply", "donotreply"):
+    if is_no_reply(values["BOOKING_MAIL_SENDER"].partition("@")[0].rpartition("<")[2]):
         faults.append(
             "BOOKING_MAIL_SENDER is a no-reply address: patients answer mails, and somebody must read them."
         )
     if values["BOOKING_TEXTS"] == "file":
         faults.append("BOOKING_TEXTS is file: simulated texts reach nobody. Say twilio, or none.")
     return faults
+
+
+def is_no_reply(mailbox: str) -> bool:
+    """Whether the part before the @ says that nobody reads what is sent there."""
+    letters = "".join(letter for letter in mailbox.lower() if letter.isalpha())
+    return letters in ("noreply", "donotreply")
 
 
 def _shown(name: str, words: str) -> str:

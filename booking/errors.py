@@ -70,6 +70,12 @@ class TooManyVisits(Refusal):
     code = "too_many_visits"
 
 
+class LimitReached(Refusal):
+    """The patient has as many visits that day or week as the clinic wants. Facts: `phone`."""
+
+    code = "limit_reached"
+
+
 class TooManyHolds(Refusal):
     """This network address holds as many times as it may. Facts: `retry_after` in seconds."""
 
@@ -89,13 +95,15 @@ class TooLateToChange(Refusal):
 
 
 class NotChangeable(Refusal):
-    """The visit has a status in which this can't be done any more. Facts: `status`."""
+    """The visit has a status in which this can't be done any more. Facts: `visit_status`."""
 
     code = "not_changeable"
 
 
 class StaleEdit(Refusal):
-    """Somebody changed the visit since it was shown. Facts: `shown` and `now`, both states in short."""
+    """Somebody changed the visit since it was shown. Facts: `shown` (None if that never was) and `now`, both states as
+    {"starts_at", "practitioner", "status"}.
+    """
 
     code = "stale_edit"
 

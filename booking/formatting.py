@@ -63,10 +63,6 @@ class Times:
         """As in "Thu, Dec 3, 9:15 am"."""
         return f"{self.short_day(self.local_date(instant))}, {self.time(instant)}"
 
-    def weekday_moment(self, instant: datetime) -> str:
-        """As in "Wednesday 9:15 am", for an instant that is less than a week away."""
-        return f"{self.weekday(self.local_date(instant))} {self.time(instant)}"
-
     @property
     def zone_name(self) -> str:
         """As in "Pacific Time"."""

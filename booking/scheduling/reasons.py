@@ -12,7 +12,7 @@ from enum import StrEnum
 from booking.scheduling import offers
 from booking.scheduling.hours import day_of
 from booking.scheduling.offers import Practitioner, Situation
-from booking.scheduling.rules import GRID, HORIZON, LIMITS, NOTICE
+from booking.scheduling.rules import GRID, HORIZON, NOTICE, PATIENT_LIMITS, PRACTITIONER_LIMITS
 from booking.scheduling.timeline import cell_from, first_place
 
 
@@ -65,8 +65,9 @@ def _constraints(situation: Situation) -> Iterator[tuple[Why, Callable[[Practiti
             yield why, lambda person, rule=rule: rule.permitted(situation, person)  # type: ignore[misc]
     yield Why.AWAY, lambda person: situation.window.full & ~person.occupancy.absent
     yield Why.FULLY_BOOKED, lambda person: offers.on_site(situation, person) & offers.hands_free(person)
-    if LIMITS.code in rules:
-        yield Why.LIMIT_REACHED, lambda person: LIMITS.permitted(situation, person)
+    for rule in (PRACTITIONER_LIMITS, PATIENT_LIMITS):
+        if rule.code in rules:
+            yield Why.LIMIT_REACHED, lambda person, rule=rule: rule.permitted(situation, person)  # type: ignore[misc]
     yield Why.NO_ROOM, lambda person: offers.with_room(situation, person.shape)
     yield Why.NO_DEVICE, lambda person: offers.with_devices(situation, person.shape)
     yield Why.PATIENT_BUSY, lambda person: offers.patient_free(situation, person.shape)

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from booking.scheduling.offers import Practitioner, Situation
 
 
+Scope = Literal["practitioner", "patient"]
+
+
 @dataclass(frozen=True)
 class Limit:
     """At most so many visits per local day, or per week from Sunday on.
@@ -29,7 +32,7 @@ class Limit:
     books that type is bound.
     """
 
-    scope: Literal["practitioner", "patient"]
+    scope: Scope
     per: Literal["day", "week"]
     visits: int
     visit_type: str | None = None
@@ -81,19 +84,23 @@ def on_grid(situation: Situation, person: Practitioner) -> int:
     return person.grid
 
 
-def limits(situation: Situation, person: Practitioner) -> int:
-    """Nobody gets more visits in a day or a week than the clinic wants."""
+def practitioner_limits(situation: Situation, person: Practitioner) -> int:
+    """No practitioner gives more visits in a day or a week than the clinic wants."""
+    return _limited(situation, person, "practitioner", person.occupancy.visits)
+
+
+def patient_limits(situation: Situation, person: Practitioner) -> int:
+    """No patient gets more visits in a day or a week than the clinic wants, as far as it is known who it is."""
+    return _limited(situation, person, "patient", situation.patient.visits if situation.patient else ())
+
+
+def _limited(situation: Situation, person: Practitioner, scope: Scope, counted: Iterable[Visit]) -> int:
     permitted = situation.window.full
     facts = situation.circumstances
     for limit in facts.limits:
-        if limit.visit_type not in (None, facts.visit_type) or limit.practitioner not in (None, person.slug):
-            continue
-        counted: Iterable[Visit] = ()
-        if limit.scope == "practitioner":
-            counted = person.occupancy.visits
-        elif situation.patient is not None:
-            counted = situation.patient.visits
-        permitted &= ~_full_periods(situation.window, counted, limit, facts.zone)
+        bound = limit.visit_type in (None, facts.visit_type) and limit.practitioner in (None, person.slug)
+        if bound and limit.scope == scope:
+            permitted &= ~_full_periods(situation.window, counted, limit, facts.zone)
     return permitted
 
 
@@ -121,9 +128,10 @@ def _full_periods(window: Window, visits: Iterable[Visit], limit: Limit, zone: Z
 
 HORIZON = Rule("beyond_horizon", horizon)
 NOTICE = Rule("too_soon", notice)
-LIMITS = Rule("limit_reached", limits)
+PRACTITIONER_LIMITS = Rule("practitioner_limit", practitioner_limits)
+PATIENT_LIMITS = Rule("patient_limit", patient_limits)
 GRID = Rule("off_grid", on_grid)
 
-PATIENT_RULES = (GRID, HORIZON, NOTICE, LIMITS)
-# Staff may pass each of these with a reason; without one, they are held to what a patient is held to but the grid.
-STAFF_RULES = (HORIZON, NOTICE, LIMITS)
+PATIENT_RULES = (GRID, HORIZON, NOTICE, PRACTITIONER_LIMITS, PATIENT_LIMITS)
+# Staff are held to what a patient is held to, but for the grid.
+STAFF_RULES = (HORIZON, NOTICE, PRACTITIONER_LIMITS, PATIENT_LIMITS)

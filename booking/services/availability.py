@@ -15,7 +15,7 @@ from flask import current_app
 from sqlalchemy import bindparam, func, literal, null, select, union_all
 from sqlalchemy.orm import Session
 
-from booking.errors import BeyondHorizon, Refusal, SlotTaken, TooSoon
+from booking.errors import BeyondHorizon, LimitReached, Refusal, SlotTaken, TooSoon
 from booking.formatting import iso_utc
 from booking.models import (
     LONGEST_VISIT,
@@ -30,11 +30,12 @@ from booking.models import (
 from booking.scheduling import offers as engine
 from booking.scheduling.hours import days_of, grid, open_timeline, week_start, window_of
 from booking.scheduling.occupancy import Occupancy, Taken, Visit
-from booking.scheduling.rules import HORIZON, NOTICE, Circumstances
+from booking.scheduling.rules import HORIZON, NOTICE, PATIENT_LIMITS, Circumstances
 from booking.scheduling.timeline import Window
 from booking.services import claims
 from booking.services.clinic import Clinic, at_version
 from booking.services.question import Question
+from booking.services.transaction import Contention
 
 # Cells around a day that a visit on it may touch: visits and their buffers near midnight.
 _MARGIN = 36
@@ -86,6 +87,7 @@ class Kept:
     """What a process knows of one resource: of one version, within one window."""
 
     version: int
+    clinic_version: int
     window: Window
     claimed: tuple[Claimed, ...]
     # Claims of holds that had lapsed already: they bind nobody, and whoever wants their cells clears them away.
@@ -97,9 +99,10 @@ class Kept:
     # The same for the smaller windows that pages ask for again and again.
     slices: dict[Window, Occupancy] = field(default_factory=dict)
 
-    def good_for(self, version: int, window: Window, now: datetime) -> bool:
+    def good_for(self, version: int, clinic: Clinic, window: Window, now: datetime) -> bool:
         return (
             self.version == version
+            and self.clinic_version == clinic.version
             and self.window.start <= window.start
             and window.end <= self.window.end
             and (self.lapses_at is None or now < self.lapses_at)
@@ -109,11 +112,14 @@ class Kept:
         if ignoring and any(ignoring.hides(claimed) for claimed in self.claimed):
             seen = [claimed for claimed in self.claimed if not ignoring.hides(claimed)]
             return _occupancy(window, seen, self.absences, names)
-        if window not in self.slices:
+        found = self.slices.get(window)
+        if found is None:
+            # Several threads may come here at once; each goes on with what it has found itself.
+            found = self.occupancy.within(window)
             if len(self.slices) > 8:
                 self.slices.clear()
-            self.slices[window] = self.occupancy.within(window)
-        return self.slices[window]
+            self.slices[window] = found
+        return found
 
 
 @dataclass
@@ -160,7 +166,7 @@ def locked(
 ) -> engine.Offers:
     """The offers around one start, computed under the lock of everything that they may take.
 
-    Drops lapsed holds that lie there. `also`: further resources to lock, such as those that a moved visit leaves.
+    Frees what lapsed holds keep there. `also`: further resources to lock, such as those that a moved visit leaves.
     """
     wanted = question.resource_ids
     if patient_id is not None:
@@ -169,18 +175,21 @@ def locked(
     on = question.clinic.times.local_date(starts_at)
     window = window_for(question.clinic, on, on)
     taken = known(session, question.clinic, wanted, window, now, versions, keep=False)
+    if any(entry.clinic_version != question.clinic.version for entry in taken.values()):
+        # The clinic was changed between the question and the lock: begin anew, with its rules of now.
+        raise Contention(retry_after=2)
     lapsed = {
         claim.hold_id
         for entry in taken.values()
         for claim in entry.lapsed
         if claim.hold_id is not None and claim.meets(window)
     }
-    claims.drop_holds(session, lapsed)
+    claims.free_lapsed(session, lapsed, taken)
     return engine.find(situation(question, window, now, taken, ignoring, patient_id))
 
 
-def refusal_at(found: engine.Offers, cell: int) -> Refusal:
-    """Why a start isn't among the offers, for whoever wanted it."""
+def refusal_at(found: engine.Offers, cell: int, phone: str) -> Refusal:
+    """Why a start isn't among the offers, for whoever wanted it. `phone` is the clinic's."""
     asked, facts = found.situation, found.situation.circumstances
     bit = asked.window.bit(cell)
     for person in asked.practitioners:
@@ -188,6 +197,8 @@ def refusal_at(found: engine.Offers, cell: int) -> Refusal:
             return BeyondHorizon(last_day=facts.last_day.isoformat())
         if not bit & NOTICE.permitted(asked, person):
             return TooSoon(earliest=iso_utc(facts.not_before))
+        if not bit & PATIENT_LIMITS.permitted(asked, person):
+            return LimitReached(phone=phone)
     return SlotTaken()
 
 
@@ -251,7 +262,8 @@ def situation(
 # Rows
 
 
-# Claims of visits and holds, then absences, which have nothing but their resource and their cells.
+# Claims of visits and holds; absences, which have nothing but their resource and their cells; and the clinic's version,
+# which has no end.
 _TAKEN = union_all(
     select(
         Claim.resource_id,
@@ -280,6 +292,7 @@ _TAKEN = union_all(
     select(
         Absence.resource_id, Absence.from_cell, Absence.to_cell, *(null() for _ in Claimed._fields[2:])
     ).where(Absence.to_cell > bindparam("start"), Absence.from_cell < bindparam("end")),
+    select(null(), ClinicRow.version, *(null() for _ in Claimed._fields[1:])),
 )
 
 
@@ -298,15 +311,21 @@ def known(
     One statement at the most. `keep` only in a read-only transaction: what is read then stays with the process.
     """
     kept = _store().resources
-    stale = [one for one in ids if not (one in kept and kept[one].good_for(versions[one], window, now))]
-    fresh: dict[int, Kept] = {}
+    # Other threads change what is kept while we look: each entry is taken once, and what was looked at is what is used.
+    found = {
+        one: entry
+        for one in ids
+        if (entry := kept.get(one)) and entry.good_for(versions[one], clinic, window, now)
+    }
+    stale = [one for one in ids if one not in found]
     if stale:
         whole = open_window(clinic, now)
         inside = whole.start <= window.start and window.end <= whole.end
         fresh = _read(session, clinic, stale, whole if keep and inside else window, now, versions)
-        if keep:
+        if keep and inside:
             kept.update(fresh)
-    return {one: fresh[one] if one in fresh else kept[one] for one in ids}
+        found |= fresh
+    return found
 
 
 def _read(
@@ -320,9 +339,13 @@ def _read(
     claimed: dict[int, list[Claimed]] = {one: [] for one in ids}
     lapsed: dict[int, list[Claimed]] = {one: [] for one in ids}
     absences: dict[int | None, list[Stretch]] = {}
+    clinic_version = 0
     wanted = {"ids": sorted(ids), "start": window.start, "end": window.end}
     for resource_id, *rest in session.connection().execute(_TAKEN, wanted):
         claim = Claimed(*rest)
+        if claim.to_cell is None:
+            clinic_version = claim.from_cell
+            continue
         if claim.appointment_id is None and claim.hold_id is None:
             absences.setdefault(resource_id, []).append((claim.from_cell, claim.to_cell))
             continue
@@ -331,6 +354,7 @@ def _read(
     return {
         one: Kept(
             version=versions[one],
+            clinic_version=clinic_version,
             window=window,
             claimed=tuple(claimed[one]),
             lapsed=tuple(lapsed[one]),

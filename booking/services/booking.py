@@ -74,7 +74,7 @@ class Booked:
 def book(wish: Wish, *, actor: str, key: str) -> Booked:
     """Books a visit, once per key, and queues the confirmation and the reminders.
 
-    Raises SlotTaken with the nearest alternatives, TooSoon, BeyondHorizon, NotOffered, TooManyVisits,
+    Raises SlotTaken with the nearest alternatives, TooSoon, BeyondHorizon, LimitReached, NotOffered, TooManyVisits,
     ContactCannotBeReached, or KeyReused; NotFound for a visit type or practitioner that doesn't exist.
     """
     content = dict(vars(wish))
@@ -106,13 +106,15 @@ def _book(session: Session, wish: Wish) -> Answer:
         _refuse_too_many(session, clinic, wish, now)
 
     patient_id = patients.join(session, wish.first_name, wish.last_name, wish.email, wish.phone)
+    held = holds.of_visitor(session, wish.visitor)
     offers = locked(
-        session, question, wish.starts_at, now, ignoring=Ignoring(visitor=wish.visitor), patient_id=patient_id
-    )
+        session, question, wish.starts_at, now, ignoring=Ignoring(visitor=wish.visitor), patient_id=patient_id,
+        also=claims.held_by(session, held),
+    )  # fmt: skip
     start = cell_at(wish.starts_at)
     offer = offers.at(start)
     if offer is None:
-        raise refusal_at(offers, start)
+        raise refusal_at(offers, start, clinic.phone)
 
     by = Actor.STAFF if wish.audience is BookableBy.STAFF else Actor.PATIENT
     visit = assign(offers.situation, offer.practitioner_id, start)
@@ -137,19 +139,22 @@ def _book(session: Session, wish: Wish) -> Answer:
         changed_at=now,
     )
     rows.add(session, appointment)
-    claims.drop_holds(session, holds.of_visitor(session, wish.visitor))
+    claims.drop_holds(session, held)
     claims.take(session, [*visit.uses, visit.patient_use(patient_id)], appointment_id=appointment.id)
     claims.bump(session, [use.resource_id for use in visit.uses] + [patient_id])
     if wish.text_consent and wish.phone:
         _keep_consent(session, clinic, wish, patient_id, now)
-    history.note(session, appointment, "booked", by, starts_at=iso_utc(appointment.starts_at))
+    whom = clinic.practitioner_by_id[offer.practitioner_id].slug
+    history.note(
+        session, appointment, "booked", by, starts_at=iso_utc(appointment.starts_at), practitioner=whom
+    )
     notices.booked(session, clinic, appointment, now)
     return {
         "reference": appointment.reference,
         "link_number": appointment.link_number,
         "starts_at": iso_utc(appointment.starts_at),
         "local": clinic.times.iso_local(appointment.starts_at),
-        "practitioner": question.clinic.practitioner_by_id[offer.practitioner_id].slug,
+        "practitioner": whom,
     }
 
 

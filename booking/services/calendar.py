@@ -42,7 +42,8 @@ def entry(visit: Visit, *, method: Method, attendee: str | None = None) -> bytes
     event.add("dtend", visit.ends_at)
     event.add("summary", title(visit))
     event.add("location", ", ".join(clinic.address))
-    event.add("description", _details(visit))
+    if method != "CANCEL":
+        event.add("description", _details(visit))
     event.add("status", "CANCELLED" if method == "CANCEL" else "CONFIRMED")
     organizer = vCalAddress(f"mailto:{clinic.mailbox}")
     organizer.params["CN"] = vText(clinic.message_name)

@@ -1,13 +1,14 @@
 """How resources are locked, taken and given back.
 
 These are parts of use cases: they receive the session of an open transaction and never commit. Whoever takes cells
-locks the resources first, once, in sorted order; whoever only gives cells back locks them when it bumps their versions.
+locks the resources first, once, in sorted order; so does whoever gives cells back.
 """
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, bindparam, delete, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, delete, exists, select, update
 from sqlalchemy.orm import Session
 
 from booking.models import Absence, Claim, Hold, Resource, ResourceKind
@@ -76,6 +77,14 @@ def take(
     )
 
 
+def held_by(session: Session, hold_ids: Iterable[int]) -> list[int]:
+    """The resources that these holds keep, for whoever wants to lock them together with others."""
+    ids = list(hold_ids)
+    if not ids:
+        return []
+    return list(session.scalars(select(Claim.resource_id).where(Claim.hold_id.in_(ids)).distinct()))
+
+
 def give_back(session: Session, *, appointment_id: int) -> None:
     """Frees the cells of an appointment; time off and closures that waited for them take them at once."""
     _free(session, Claim.appointment_id == appointment_id)
@@ -89,15 +98,36 @@ def drop_holds(session: Session, hold_ids: Iterable[int]) -> None:
         session.execute(delete(Hold).where(Hold.id.in_(ids)))
 
 
+def free_lapsed(session: Session, hold_ids: Iterable[int], locked: Iterable[int]) -> None:
+    """Frees what lapsed holds keep of resources that are locked already. What they keep of others is for whoever wants
+    it, and for `forget_lapsed`.
+    """
+    ids = list(hold_ids)
+    if ids:
+        _free(session, and_(Claim.hold_id.in_(ids), Claim.resource_id.in_(list(locked))))
+        empty = ~exists().where(Claim.hold_id == Hold.id)
+        session.execute(
+            delete(Hold).where(Hold.id.in_(ids), empty).execution_options(synchronize_session=False)
+        )
+
+
+def forget_lapsed(session: Session, lapsed_before: datetime) -> None:
+    """Ends holds that lapsed before an instant and that nobody's wishes have cleared away."""
+    drop_holds(
+        session, session.scalars(select(Hold.id).where(Hold.lapses_at < lapsed_before).limit(500)).all()
+    )
+
+
 def _free(session: Session, which: ColumnElement[bool]) -> None:
     freed = [
         Stretch(*row)
         for row in session.execute(select(Claim.resource_id, Claim.from_cell, Claim.to_cell).where(which))
     ]
-    session.execute(delete(Claim).where(which).execution_options(synchronize_session=False))
-    fill_absences(session, freed)
+    # Locked first, so that an absence that is entered at this moment is seen here, or sees what is free.
     resource_ids = {stretch.resource_id for stretch in freed}
     lock(session, resource_ids)
+    session.execute(delete(Claim).where(which).execution_options(synchronize_session=False))
+    fill_absences(session, freed)
     bump(session, resource_ids)
 
 

@@ -232,6 +232,9 @@ class Clinic:
         )
 
 
+# Marks the session of a transaction that changes the clinic's own rows.
+CHANGES_CLINIC = "changes the clinic"
+
 _VERSION = select(ClinicRow.version)  # Asked by every request, so put together once.
 
 
@@ -269,7 +272,8 @@ def at_version(session: Session, version: int | None) -> Clinic:
     kept: Clinic | None = current_app.extensions.get("booking_clinic")
     if kept is None or kept.version != version:
         kept = _read(session)
-        if kept.version == version:
+        # A version that the reading transaction itself has made may be rolled back, and come again with other rows.
+        if kept.version == version and not session.info.get(CHANGES_CLINIC):
             current_app.extensions["booking_clinic"] = kept
     return kept
 
@@ -314,7 +318,8 @@ def _read(session: Session) -> Clinic:
             offerings={
                 by_id[offering.visit_type_id].slug: _offering(offering, by_id[offering.visit_type_id])
                 for offering in mine
-                if offering.visit_type_id in by_id
+                # What somebody who is gone once offered may not fit the visit type as it is now.
+                if person.active and offering.visit_type_id in by_id
             },
         )
 

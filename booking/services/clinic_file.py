@@ -6,7 +6,8 @@ writes a definition into rows and reads it back.
 
 import re
 import tomllib
-from collections.abc import Iterable, Iterator
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, time
 from itertools import pairwise
 from typing import Annotated, Any, Literal, Self
@@ -15,6 +16,7 @@ from zoneinfo import ZoneInfo, available_timezones
 import phonenumbers
 from email_validator import EmailNotValidError, validate_email
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -24,6 +26,7 @@ from pydantic import (
     model_validator,
 )
 
+from booking.config import is_no_reply
 from booking.models import BookableBy, PriceShown, VisitKind
 
 Place = tuple[str | int, ...]
@@ -71,10 +74,22 @@ def _written(stretch: tuple[time, time]) -> str:
     return f"{opens:%H:%M}-{'24:00' if closes == time(0) else f'{closes:%H:%M}'}"
 
 
-def _five(minutes: int) -> int:
-    if minutes % 5:
+def _five(minutes: Any) -> Any:
+    if isinstance(minutes, int) and minutes % 5:
         raise ValueError("minutes are multiples of five")
     return minutes
+
+
+def _printable(words: str) -> str:
+    if any(unicodedata.category(letter) in ("Cc", "Cs") and letter not in "\n\t" for letter in words):
+        raise ValueError("there is a character in it that can't be printed")
+    return words
+
+
+def _each_once(days: list[int]) -> list[int]:
+    if len(set(days)) < len(days):
+        raise ValueError("the same day is there twice; each reminder goes once")
+    return days
 
 
 def _phone(words: Any) -> str:
@@ -89,27 +104,31 @@ def _phone(words: Any) -> str:
 
 def _address(words: Any) -> str:
     try:
-        return validate_email(str(words), check_deliverability=False).normalized
+        found = validate_email(str(words), check_deliverability=False, allow_smtputf8=False)
     except EmailNotValidError as fault:
         raise ValueError(str(fault)) from None
+    if is_no_reply(found.local_part):
+        raise ValueError("patients answer mails; name a mailbox that people read")
+    return found.normalized
 
 
 def _zone(words: Any) -> str:
-    if words not in available_timezones():
+    if not isinstance(words, str) or words not in available_timezones():
         raise ValueError(f'"{words}" is no time zone; write it as in "America/Los_Angeles"')
     return str(words)
 
 
-Name = Annotated[str, Field(min_length=1, max_length=120)]
+Name = Annotated[str, Field(min_length=1, max_length=120), AfterValidator(_printable)]
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=60)]
-Words = Annotated[str, Field(max_length=20_000)]
+Words = Annotated[str, Field(max_length=20_000), AfterValidator(_printable)]
+Day = Annotated[date, Field(ge=date(2000, 1, 1), lt=date(2100, 1, 1))]
 Stretch = Annotated[tuple[time, time], BeforeValidator(_stretch), PlainSerializer(_written)]
 Minutes = Annotated[int, Field(ge=5, le=480), BeforeValidator(_five)]
 Buffer = Annotated[int, Field(ge=0, le=120), BeforeValidator(_five)]
 Phone = Annotated[str, BeforeValidator(_phone)]
 Mailbox = Annotated[str, BeforeValidator(_address)]
 Zone = Annotated[str, BeforeValidator(_zone)]
-Days = Annotated[list[Annotated[int, Field(ge=1, le=30)]], Field(max_length=5)]
+Days = Annotated[list[Annotated[int, Field(ge=1, le=30)]], Field(max_length=5), AfterValidator(_each_once)]
 
 
 class Part(BaseModel):
@@ -137,7 +156,7 @@ class Week(Part):
 class DatedHours(Part):
     """What replaces the weekly hours on one date; no stretches for a day off."""
 
-    on: date
+    on: Day
     hours: list[Stretch] = []
 
     @model_validator(mode="after")
@@ -149,8 +168,8 @@ class DatedHours(Part):
 class Away(Part):
     """Days off, both included, or with `hours` one stretch of each of them."""
 
-    first: date
-    last: date
+    first: Day
+    last: Day
     hours: Stretch | None = None
     reason: Annotated[str, Field(max_length=200)] = ""
 
@@ -369,11 +388,23 @@ def _contradictions(definition: ClinicFile) -> Iterator[tuple[Place, str]]:
             for stretch in getattr(person.hours, day):
                 if not any(_inside(stretch, open_) for open_ in getattr(definition.hours, day)):
                     yield (*at, "hours", day), f"{_written(stretch)} lies outside the clinic's own hours"
+    yield from _doubles(("closures",), [(one.first, one.last, one.hours) for one in definition.closures])
+    yield from _doubles(("dated_hours",), [one.on for one in definition.dated_hours])
+    for index, person in enumerate(definition.practitioners):
+        at = ("practitioners", index)
+        yield from _doubles((*at, "away"), [(one.first, one.last, one.hours) for one in person.away])
+        yield from _doubles((*at, "dated_hours"), [one.on for one in person.dated_hours])
     for index, limit in enumerate(definition.rules.limits):
         if limit.visit_type and limit.visit_type not in visit_types:
             yield ("rules", "limits", index), f'no visit type is called "{limit.visit_type}"'
         if limit.practitioner and limit.practitioner not in people:
             yield ("rules", "limits", index), f'no practitioner is called "{limit.practitioner}"'
+
+
+def _doubles(place: Place, days: Sequence[object]) -> Iterator[tuple[Place, str]]:
+    for index, day in enumerate(days):
+        if day in days[:index]:
+            yield (*place, index), "these days are there twice"
 
 
 def _refuse_overlaps(stretches: Iterable[tuple[time, time]]) -> None:

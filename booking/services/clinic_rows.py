@@ -39,6 +39,7 @@ from booking.scheduling.hours import DatedHours as EngineDatedHours, Hours, open
 from booking.scheduling.status import LIVE
 from booking.scheduling.timeline import cell_from, instant_of
 from booking.services import absences, claims, clinic_file
+from booking.services.clinic import CHANGES_CLINIC
 from booking.services.clinic_file import WEEKDAYS, Away, ClinicFile, Week
 from booking.services.reconciling import write_missing
 from booking.services.transaction import transaction
@@ -76,6 +77,11 @@ def apply(definition: ClinicFile, *, dry_run: bool = False) -> Applied:
     Raises StillNeeded when something is to go that upcoming visits depend on.
     """
     with transaction() as session:
+        session.info[CHANGES_CLINIC] = True
+        # Whoever books from now on waits, and then begins anew with what is written here.
+        claims.lock(
+            session, session.scalars(select(Resource.id).where(Resource.kind != ResourceKind.PATIENT))
+        )
         before = read_back(session)
         changes = tuple(_differences(before, definition))
         if changes:
@@ -216,7 +222,23 @@ def _differences(before: ClinicFile | None, after: ClinicFile) -> Iterator[str]:
     if before is None:
         yield f"a new clinic: {after.clinic.name}"
         return
-    yield from _compared("", before.model_dump(mode="json"), after.model_dump(mode="json"))
+    yield from _compared("", _in_order(before), _in_order(after))
+
+
+def _in_order(definition: ClinicFile) -> dict[str, Any]:
+    """The definition with those lists sorted whose order means nothing."""
+    plain = definition.model_dump(mode="json")
+    for one in (plain, *plain["practitioners"]):
+        for name, key in (
+            ("dated_hours", "on"),
+            ("closures", "first"),
+            ("away", "first"),
+            ("rooms", "id"),
+            ("devices", "id"),
+        ):
+            if isinstance(one.get(name), list) and one.get(name) and isinstance(one[name][0], dict):
+                one[name].sort(key=lambda entry, key=key: (entry[key], str(entry)))
+    return plain
 
 
 def _compared(place: str, before: Any, after: Any) -> Iterator[str]:
@@ -281,8 +303,6 @@ def _refuse_what_is_needed(session: Session, definition: ClinicFile) -> None:
 
 
 def _write(session: Session, definition: ClinicFile) -> None:
-    shared = session.scalars(select(Resource.id).where(Resource.kind != ResourceKind.PATIENT)).all()
-    claims.lock(session, shared)
     _write_clinic(session, definition)
     modalities = _matched(session, Modality, definition.modalities)
     for position, modality in enumerate(definition.modalities):

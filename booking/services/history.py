@@ -1,12 +1,16 @@
-"""Who did what to an appointment, when and why: appended with every change."""
+"""Who did what to an appointment, when and why: appended with every change, and read back."""
 
 from typing import Any
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from booking import clock
 from booking.models import Actor, Appointment, HistoryEntry
+from booking.scheduling.status import Status
 from booking.services import rows
+
+State = dict[str, str]
 
 
 def note(
@@ -32,3 +36,31 @@ def note(
             facts=facts,
         ),
     )
+
+
+def state_at(session: Session, appointment: Appointment, version: int) -> State | None:
+    """How the appointment stood at a version: {"starts_at", "practitioner", "status"}, as far as its history tells.
+
+    Each change raises the version by one and appends one entry. None for a version that never was.
+    """
+    entries = session.scalars(
+        select(HistoryEntry)
+        .where(HistoryEntry.appointment_id == appointment.id)
+        .order_by(HistoryEntry.id)
+        .limit(version)
+    ).all()
+    if not 1 <= version == len(entries):
+        return None
+    state = {"status": Status.BOOKED.value}
+    for entry in entries:
+        facts = entry.facts
+        if entry.what == "booked":
+            state |= {name: facts[name] for name in ("starts_at", "practitioner") if name in facts}
+        elif entry.what == "moved":
+            state |= {"starts_at": facts["to"], "practitioner": facts["to_practitioner"]}
+        elif entry.what in _STATUSES:
+            state["status"] = entry.what
+    return state
+
+
+_STATUSES = frozenset(Status) - {Status.BOOKED}

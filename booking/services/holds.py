@@ -19,7 +19,7 @@ from booking.services import claims, rows
 from booking.services.availability import Ignoring, locked, refusal_at
 from booking.services.clinic import the_clinic
 from booking.services.question import Question
-from booking.services.transaction import run
+from booking.services.transaction import lock_names, run
 
 LASTS = timedelta(minutes=10)
 OF_ONE_VISITOR = 2
@@ -65,17 +65,18 @@ def _hold(
     question = Question.of(clinic, visit_type, practitioner, BookableBy.PATIENTS)
     start = cell_at(starts_at)
     own = session.scalars(select(Hold).where(Hold.visitor == visitor).order_by(Hold.made_at, Hold.id)).all()
-    offers = locked(session, question, starts_at, now, ignoring=Ignoring(visitor=visitor))
+    also = claims.held_by(session, [one.id for one in own])
+    offers = locked(session, question, starts_at, now, ignoring=Ignoring(visitor=visitor), also=also)
     offer = offers.at(start)
     if offer is None:
-        raise refusal_at(offers, start)
-    _refuse_too_many(session, network, now)
+        raise refusal_at(offers, start, clinic.phone)
 
     visit = assign(offers.situation, offer.practitioner_id, start)
     # What overlaps gives way to the new one, as does the oldest of too many.
     overlapping = {one.id for one in own if one.from_cell < visit.to_cell and visit.from_cell < one.to_cell}
     others = [one.id for one in own if one.id not in overlapping]
     claims.drop_holds(session, overlapping | set(others[: len(others) - OF_ONE_VISITOR + 1]))
+    _refuse_too_many(session, network, now)
     made = Hold(
         visitor=visitor,
         network=network,
@@ -93,6 +94,7 @@ def _hold(
 
 
 def _refuse_too_many(session: Session, network: str, now: datetime) -> None:
+    lock_names(session, f"network {network}")
     holding = session.scalars(
         select(Hold.lapses_at).where(Hold.network == network, Hold.lapses_at > now).order_by(Hold.lapses_at)
     ).all()

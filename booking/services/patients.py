@@ -4,8 +4,8 @@ A booking joins a record only if first and last name, and e-mail or phone, are e
 changes nothing of that record. Everything else is a new record; staff merge those that turn out to be one.
 """
 
+import hashlib
 import unicodedata
-import zlib
 
 from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session
@@ -13,8 +13,9 @@ from sqlalchemy.orm import Session
 from booking import clock
 from booking.models import Patient
 from booking.services import rows
+from booking.services.transaction import lock_names
 
-_CONTACTS = 7301  # The space of our advisory locks.
+_KEY_LENGTH = 220  # As long as the column.
 
 _patients = Patient.__table__.c
 _KNOWN_BY_EMAIL, _KNOWN_BY_PHONE = (
@@ -26,8 +27,10 @@ _KNOWN_BY_EMAIL, _KNOWN_BY_PHONE = (
 
 
 def name_key(first_name: str, last_name: str) -> str:
-    """Both names without case, accents and surplus spaces: what two records are compared by."""
-    return f"{_plain(first_name)}|{_plain(last_name)}"
+    """Both names without case, accents, surplus spaces and invisible letters: what two records are compared by."""
+    key = f"{_plain(first_name)}|{_plain(last_name)}"
+    # A few letters become many without their case and accents.
+    return key if len(key) <= _KEY_LENGTH else hashlib.sha256(key.encode()).hexdigest()
 
 
 def lock_contacts(session: Session, *contacts: str | None) -> None:
@@ -36,9 +39,7 @@ def lock_contacts(session: Session, *contacts: str | None) -> None:
     Else two requests at one moment would make two records of one patient, who could then be in two places at once.
     Taken before any resource, in sorted order. SQLite has one writer at a time anyway.
     """
-    if session.get_bind().dialect.name == "postgresql":
-        for mark in sorted(zlib.crc32(contact.encode()) for contact in contacts if contact):
-            session.execute(select(func.pg_advisory_xact_lock(_CONTACTS, mark - 2**31)))
+    lock_names(session, *(contact for contact in contacts if contact))
 
 
 def join(session: Session, first_name: str, last_name: str, email: str | None, phone: str | None) -> int:
@@ -67,5 +68,9 @@ def join(session: Session, first_name: str, last_name: str, email: str | None, p
 
 def _plain(name: str) -> str:
     letters = unicodedata.normalize("NFKD", name)
-    bare = "".join(letter for letter in letters if not unicodedata.combining(letter))
+    bare = "".join(
+        letter
+        for letter in letters
+        if not unicodedata.combining(letter) and unicodedata.category(letter) != "Cf"
+    )
     return " ".join(bare.casefold().split())

@@ -19,6 +19,7 @@ class Question:
     rooms: tuple[Thing, ...]
     devices: tuple[Thing, ...]
     rules: tuple[Rule, ...]
+    audience: BookableBy
 
     @property
     def resource_ids(self) -> list[int]:
@@ -40,9 +41,12 @@ class Question:
         """Raises NotFound for a name that the clinic doesn't have, NotOffered where this audience may not book it."""
         asked = clinic.visit_type(visit_type)
         wanted = clinic.practitioner(practitioner) if practitioner else None
-        people = clinic.who_offers(asked, audience)
-        if wanted is not None:
-            people = tuple(person for person in people if person is wanted)
+        if wanted is None:
+            people = clinic.who_offers(asked, audience)
+        else:
+            # Whoever names the person has their link; they are on no list of ours.
+            by_link = BookableBy.LINK if audience is BookableBy.PATIENTS else audience
+            people = tuple(person for person in clinic.who_offers(asked, by_link) if person is wanted)
         if not people or (asked.on_request and audience is BookableBy.PATIENTS):
             raise NotOffered
         device_kinds = {kind for phase in asked.phases for kind in phase.device_kinds}
@@ -54,4 +58,5 @@ class Question:
             rooms=tuple(room for room in clinic.rooms if room.kind in asked.room_kinds),
             devices=tuple(device for device in clinic.devices if device.kind in device_kinds),
             rules=STAFF_RULES if audience is BookableBy.STAFF else PATIENT_RULES,
+            audience=audience,
         )

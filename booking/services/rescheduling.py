@@ -41,14 +41,17 @@ def reschedule(
 
     `practitioner` None is anyone. `version` is that of the visit as it was shown. The same time with the same
     practitioner is a quiet success that tells nobody.
-    Raises SlotTaken with alternatives, TooSoon, BeyondHorizon, NotOffered, TooLateToChange, NotChangeable, StaleEdit;
-    NotFound for a link that doesn't open the visit.
+    Raises SlotTaken with alternatives, TooSoon, BeyondHorizon, LimitReached, NotOffered, TooLateToChange, NotChangeable,
+    StaleEdit, KeyReused; NotFound for a link that doesn't open the visit.
     """
-    visit_type = visit_of(reference, token).visit_type.slug
+    shown = visit_of(reference, token)
+    visit_type = shown.visit_type.slug
 
     def with_alternatives(refusal: Refusal) -> Refusal:
         if isinstance(refusal, SlotTaken):
-            refusal.facts["alternatives"] = alternatives(visit_type, practitioner, starts_at, BookableBy.LINK)
+            refusal.facts["alternatives"] = alternatives(
+                visit_type, practitioner, starts_at, BookableBy.LINK, ignoring_appointment=shown.id
+            )
         return refusal
 
     content = ["reschedule", reference, iso_utc(starts_at), practitioner, version]
@@ -71,9 +74,15 @@ def _reschedule(
     now = clock.now()
     clinic = the_clinic(session)
     appointment = opened(session, reference, token, now, for_update=True)
-    refuse_stale(clinic, appointment, version)
+    refuse_stale(session, clinic, appointment, version)
     refuse_too_late(clinic, appointment, now)
 
+    start = cell_at(starts_at)
+    own = clinic.practitioner_by_id[appointment.practitioner_id].slug
+    if start == appointment.from_cell and practitioner in (None, own):
+        # Nothing to do, and nobody to tell. "First available" at the same time keeps who it was.
+        return {"reference": reference}
+    held = holds.of_visitor(session, visitor)
     question = Question.of(
         clinic, clinic.visit_type_by_id[appointment.visit_type_id].slug, practitioner, BookableBy.LINK
     )
@@ -84,22 +93,16 @@ def _reschedule(
         now,
         ignoring=Ignoring(appointment_id=appointment.id, visitor=visitor),
         patient_id=appointment.patient_id,
-        also=_claimed_resources(session, appointment),
+        also=[*_claimed_resources(session, appointment), *claims.held_by(session, held)],
     )
-    start = cell_at(starts_at)
-    if practitioner is None and start == appointment.from_cell:
-        # "First available" at the same time keeps who it was.
-        return {"reference": reference}
     offer = offers.at(start)
     if offer is None:
-        raise refusal_at(offers, start)
-    if start == appointment.from_cell and offer.practitioner_id == appointment.practitioner_id:
-        return {"reference": reference}
+        raise refusal_at(offers, start, clinic.phone)
 
     old_start, old_practitioner = appointment.starts_at, appointment.practitioner_id
     visit = assign(offers.situation, offer.practitioner_id, start)
     claims.give_back(session, appointment_id=appointment.id)
-    claims.drop_holds(session, holds.of_visitor(session, visitor))
+    claims.drop_holds(session, held)
     claims.take(
         session, [*visit.uses, visit.patient_use(appointment.patient_id)], appointment_id=appointment.id
     )

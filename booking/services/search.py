@@ -21,7 +21,6 @@ from booking.scheduling.hours import Day, days_between
 from booking.scheduling.reasons import Reason, explain
 from booking.scheduling.timeline import Window, cell_from, instant_of
 from booking.services.availability import (
-    NOTHING_IGNORED,
     Ignoring,
     Kept,
     known,
@@ -124,16 +123,28 @@ def free_times(
             found = FreeTimes(question, shown, offers, None, None)
             _keep(asked, _Answer.of(found, versions, taken, now), ignoring)
             return found
+        whole = open_window(clinic, now)
+        if whole.start <= window.start and window.end <= whole.end:
+            # Seen as a whole, it also says until when somebody is away.
+            offers = _offers(session, question, whole, now, versions, ignoring)
         reason = explain(offers.situation, shown[0].from_cell, shown[-1].to_cell)
-        first_free = _first_free(session, question, now, versions, ignoring)
+        first_free = _first_free(session, question, now, versions, ignoring, shown[0].from_cell)
     return FreeTimes(question, shown, offers, reason, first_free)
 
 
 def alternatives(
-    visit_type: str, practitioner: str | None, starts_at: datetime, audience: BookableBy = BookableBy.PATIENTS
+    visit_type: str,
+    practitioner: str | None,
+    starts_at: datetime,
+    audience: BookableBy = BookableBy.PATIENTS,
+    *,
+    lost_with: str | None = None,
+    ignoring_appointment: int | None = None,
 ) -> list[dict[str, str]]:
     """The free times nearest to one that can't be had, nearest first, with the same practitioner where that gives
     enough, else with anyone: {"starts_at" (ISO, UTC), "practitioner" (slug)}.
+
+    `lost_with`: with whom the time was lost, where somebody else may have it at the same time.
     """
     now = clock.now()
     nearest: dict[datetime, FreeTime] = {}
@@ -144,10 +155,13 @@ def alternatives(
                 question = Question.of(clinic, visit_type, whom, audience)
             except NotOffered:
                 continue
-            for offer in _nearest(session, question, starts_at, now, versions):
+            for offer in _nearest(
+                session, question, starts_at, now, versions, Ignoring(ignoring_appointment)
+            ):
                 free = _free_time(clinic, offer)
-                # What was just refused with anyone is no alternative, whoever would be free then.
-                if free.starts_at != starts_at or practitioner is not None:
+                # What was just refused is no alternative: with that person, or if anyone was asked for, with anyone.
+                lost = not (practitioner or lost_with) or free.practitioner.slug in (practitioner, lost_with)
+                if free.starts_at != starts_at or not lost:
                     nearest.setdefault(free.starts_at, free)
             if len(nearest) >= ALTERNATIVES:
                 break
@@ -159,27 +173,34 @@ def alternatives(
 
 
 def _first_free(
-    session: Session, question: Question, now: datetime, versions: Mapping[int, int], ignoring: Ignoring
+    session: Session,
+    question: Question,
+    now: datetime,
+    versions: Mapping[int, int],
+    ignoring: Ignoring,
+    from_cell: int,
 ) -> FirstFree:
-    """The first free times up to the horizon."""
-    same = _first(session, question, now, versions, ignoring)
+    """The first free times from a cell on, or if there are none up to the horizon, from now on."""
+
+    def first(asked: Question) -> FreeTime | None:
+        found = _offers(session, asked, open_window(asked.clinic, now), now, versions, ignoring)
+        offer = found.first(from_cell) or found.first(cell_from(now))
+        return None if offer is None else _free_time(asked.clinic, offer)
+
+    same = first(question)
     if question.wanted is None:
         return FirstFree(same, same)
-    audience = BookableBy.PATIENTS
-    with_anyone = Question.of(question.clinic, question.visit_type.slug, None, audience)
-    return FirstFree(same, _first(session, with_anyone, now, versions, ignoring))
-
-
-def _first(
-    session: Session, question: Question, now: datetime, versions: Mapping[int, int], ignoring: Ignoring
-) -> FreeTime | None:
-    window = open_window(question.clinic, now)
-    offer = _offers(session, question, window, now, versions, ignoring).first(cell_from(now))
-    return None if offer is None else _free_time(question.clinic, offer)
+    with_anyone = Question.of(question.clinic, question.visit_type.slug, None, question.audience)
+    return FirstFree(same, first(with_anyone))
 
 
 def _nearest(
-    session: Session, question: Question, starts_at: datetime, now: datetime, versions: Mapping[int, int]
+    session: Session,
+    question: Question,
+    starts_at: datetime,
+    now: datetime,
+    versions: Mapping[int, int],
+    ignoring: Ignoring,
 ) -> list[engine.Offer]:
     """Offers of the days around a start: more days as long as they are too few."""
     clinic = question.clinic
@@ -190,7 +211,7 @@ def _nearest(
             max(on - timedelta(days=reach), clinic.times.local_date(now)),
             on + timedelta(days=reach),
         )
-        found = _offers(session, question, window_for(clinic, first, last), now, versions)
+        found = _offers(session, question, window_for(clinic, first, last), now, versions, ignoring)
         offers = [offer for day in days_between(first, last, clinic.zone) for offer in found.on(day)]
         if len(offers) >= ALTERNATIVES:
             break
@@ -203,7 +224,7 @@ def _offers(
     window: Window,
     now: datetime,
     versions: Mapping[int, int],
-    ignoring: Ignoring = NOTHING_IGNORED,
+    ignoring: Ignoring,
 ) -> engine.Offers:
     taken = known(session, question.clinic, question.resource_ids, window, now, versions, keep=True)
     return engine.find(situation(question, window, now, taken, ignoring))

@@ -8,13 +8,14 @@ write. Shared parts of use cases receive the session and never commit.
 import math
 import random
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Engine, event
+from sqlalchemy import Engine, Integer, bindparam, event, func, select
 from sqlalchemy.engine import Connection
 from sqlalchemy.exc import (
     DBAPIError,
@@ -28,7 +29,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from booking.errors import Busy, SlotTaken
 from booking.extensions import db
-from booking.services.turnstile import Turnstile, WaitedTooLong
+from booking.services.turnstile import CannotQueue, Turnstile, WaitedTooLong
 
 PATIENCE_SECONDS = 5.0
 RETRIES = 5
@@ -37,6 +38,7 @@ OVERLAP = "claims overlap"  # What the SQLite triggers say; the migrations use t
 
 _OVERLAP_ON_POSTGRESQL = "23P01"
 _WORTH_ANOTHER_TRY = ("40P01", "40001")
+_READ_ONLY = "25006"  # As after a fail-over, until the address leads to the new primary.
 
 T = TypeVar("T")
 _inside: ContextVar[bool] = ContextVar("inside_transaction", default=False)
@@ -89,6 +91,22 @@ def run(action: Callable[[Session], T]) -> T:
     raise AssertionError("unreachable")
 
 
+_LOCK_SPACE = 7301  # Of all advisory locks in the database, ours.
+_NAME_LOCK = select(
+    func.pg_advisory_xact_lock(bindparam("space", type_=Integer), bindparam("mark", type_=Integer))
+)
+
+
+def lock_names(session: Session, *names: str) -> None:
+    """Makes whoever else locks one of these names wait until this transaction ends: for what has no row to lock yet.
+
+    In sorted order, so that two transactions never wait for each other. SQLite has one writer at a time anyway.
+    """
+    if session.get_bind().dialect.name == "postgresql":
+        for mark in sorted(zlib.crc32(name.encode()) for name in names):
+            session.connection().execute(_NAME_LOCK, {"space": _LOCK_SPACE, "mark": mark - 2**31})
+
+
 @contextmanager
 def _turn(engine: Engine) -> Iterator[None]:
     """On SQLite, waits for this writer's turn."""
@@ -101,6 +119,8 @@ def _turn(engine: Engine) -> Iterator[None]:
             yield
     except WaitedTooLong:
         raise Busy(retry_after=2) from None
+    except CannotQueue as fault:
+        raise Busy(retry_after=5) from fault
 
 
 @contextmanager
@@ -118,7 +138,7 @@ def _words_for_faults() -> Iterator[None]:
     except PoolTimeout as fault:
         raise Busy(retry_after=5) from fault
     except DBAPIError as fault:
-        if fault.connection_invalidated:
+        if fault.connection_invalidated or _state(fault) == _READ_ONLY:
             raise Busy(retry_after=5) from fault
         raise
 
@@ -132,10 +152,15 @@ def _state(fault: DBAPIError) -> str | None:
 _turnstiles: dict[Engine, Turnstile] = {}
 
 
+# A fault names the statement, never what it was given: that is somebody's name and address.
+_NO_DATA_IN_LOGS = {"hide_parameters": True}
+
+
 def engine_options(url: str) -> dict[str, Any]:
     """Options for the engine of this database: room for every thread, and no endless waiting."""
     if url.startswith("sqlite"):
         return {
+            **_NO_DATA_IN_LOGS,
             "pool_size": 20,
             "max_overflow": 20,
             "pool_timeout": PATIENCE_SECONDS,
@@ -143,6 +168,7 @@ def engine_options(url: str) -> dict[str, Any]:
         }
     settings = "-c lock_timeout=5000 -c statement_timeout=20000 -c idle_in_transaction_session_timeout=60000 -c TimeZone=UTC"
     return {
+        **_NO_DATA_IN_LOGS,
         "pool_size": 10,
         # A connection for each thread of the web server, if it comes to that.
         "max_overflow": 22,

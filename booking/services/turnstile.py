@@ -3,7 +3,7 @@
 SQLite lets one writer in at a time, and its own way of waiting is unfair: a writer that has just finished may begin
 again before one that has waited for seconds. So writers pass a turnstile of two file locks beside the database file.
 One of them at a time stands in the door, the first lock, and waits for the room, the second. Whoever leaves the room
-has to come back through the door, so nobody overtakes twice.
+has to come back through the door, so the one who stands there is next. Who gets into the door is chance.
 
 The locks bind every process on the machine that writes to this file. Each attempt opens descriptors of its own,
 because threads that share one share its lock. The system drops the locks of a process that dies.
@@ -25,8 +25,12 @@ class WaitedTooLong(Exception):
     """The deadline passed before it was this writer's turn."""
 
 
+class CannotQueue(Exception):
+    """The locks can't be opened, as on a disk that is read-only."""
+
+
 class Turnstile:
-    """Lets one writer in at a time, over threads and processes, fairly."""
+    """Lets one writer in at a time, over threads and processes; nobody overtakes the one in the door."""
 
     def __init__(self, database: Path) -> None:
         self._door = database.with_name(database.name + ".door")
@@ -41,10 +45,10 @@ class Turnstile:
         if not self._threads.acquire(timeout=seconds):
             raise WaitedTooLong
         try:
-            door = os.open(self._door, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            door = _opened(self._door)
             try:
                 _lock(door, deadline)
-                room = os.open(self._room, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+                room = _opened(self._room)
                 try:
                     _lock(room, deadline)
                     fcntl.flock(door, fcntl.LOCK_UN)
@@ -55,6 +59,13 @@ class Turnstile:
                 os.close(door)
         finally:
             self._threads.release()
+
+
+def _opened(path: Path) -> int:
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as fault:
+        raise CannotQueue(str(fault)) from fault
 
 
 def _lock(descriptor: int, deadline: float) -> None:

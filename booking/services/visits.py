@@ -3,7 +3,7 @@
 The link is the only key here; whoever has no right one gets NotFound. A GET changes nothing: mail scanners open links.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy import select
@@ -36,6 +36,7 @@ class Visit:
     visit_type: VisitType
     practitioner: Practitioner
     first_name: str
+    last_name: str
     email: str | None
     phone: str | None
     reminders: Reminders
@@ -50,8 +51,24 @@ class Visit:
         return links.token(self.reference, self.link_number)
 
     @property
+    def initials(self) -> str:
+        """Enough for the clinic to know who it is, in a mail that others may see."""
+        return f"{self.first_name[0]}. {self.last_name[0]}."
+
+    @property
     def minutes(self) -> int:
         return int((self.ends_at - self.starts_at).total_seconds()) // 60
+
+    def moved_to(self, starts_at: datetime) -> "Visit":
+        """The same visit at another time, as it would be."""
+        by = starts_at - self.starts_at
+        return replace(
+            self, starts_at=starts_at, ends_at=self.ends_at + by, change_until=self.change_until + by
+        )
+
+    def is_settled(self, now: datetime) -> bool:
+        """Past its cut-off: from here on, changes go by telephone."""
+        return now > self.change_until
 
     def may_change(self, now: datetime) -> bool:
         """Until the visit type's cut-off, at exactly that instant included."""
@@ -69,17 +86,23 @@ def visit(reference: str, token: str) -> Visit:
 
 
 def confirm(reference: str, token: str, *, actor: str, key: str) -> None:
-    """Keeps that the patient said "Yes, I'm coming". Twice is a quiet success. Raises NotFound, NotChangeable."""
+    """Keeps that the patient said "Yes, I'm coming"; the clinic hears of it if they had said that they can't.
+
+    Twice is a quiet success. Raises NotFound, NotChangeable, KeyReused.
+    """
 
     def action(session: Session) -> Answer:
         now = clock.now()
         appointment = opened(session, reference, token, now, for_update=True)
         _refuse_settled(appointment, now)
         if appointment.confirmed_at is None:
+            changed_their_mind = appointment.cannot_come_at is not None
             appointment.confirmed_at = appointment.changed_at = now
             appointment.cannot_come_at = None
             appointment.version += 1
             history.note(session, appointment, "confirmed", Actor.PATIENT)
+            if changed_their_mind:
+                notices.comes_after_all(session, the_clinic(session), appointment, now)
         return {}
 
     once(Key.of(actor, key, ["confirm", reference]), action)
@@ -90,7 +113,7 @@ def cancel(
 ) -> None:
     """Cancels the visit, frees its time and tells the patient. Twice is a quiet success.
 
-    Raises TooLateToChange after the cut-off, NotChangeable, StaleEdit, NotFound.
+    Raises TooLateToChange after the cut-off, NotChangeable, StaleEdit, NotFound, KeyReused.
     """
 
     def action(session: Session) -> Answer:
@@ -99,7 +122,7 @@ def cancel(
         appointment = opened(session, reference, token, now, for_update=True)
         if appointment.status is Status.CANCELLED:
             return {}
-        refuse_stale(clinic, appointment, version)
+        refuse_stale(session, clinic, appointment, version)
         refuse_too_late(clinic, appointment, now)
         appointment.status = move(appointment.status, Status.CANCELLED)
         appointment.cancelled_at = appointment.changed_at = now
@@ -118,7 +141,7 @@ def cancel(
 def cannot_come(reference: str, token: str, *, actor: str, key: str) -> None:
     """Keeps "I can't come", said after the cut-off: the clinic is told at once; the visit stands until staff free it.
 
-    Twice is a quiet success. Raises NotFound, NotChangeable.
+    Twice is a quiet success. Raises NotFound, NotChangeable, KeyReused.
     """
 
     def action(session: Session) -> Answer:
@@ -138,12 +161,21 @@ def cannot_come(reference: str, token: str, *, actor: str, key: str) -> None:
 
 
 def correct_contact(
-    reference: str, token: str, email: str | None, phone: str | None, *, actor: str, key: str
-) -> None:
+    reference: str,
+    token: str,
+    email: str | None,
+    phone: str | None,
+    *,
+    actor: str,
+    key: str,
+    version: int | None = None,
+) -> str:
     """Changes where we write to about this visit, and tells the new contact. The patient's record stays as it is.
 
+    Returns the token that opens the visit from now on: whoever was written to by mistake has a link that opens nothing.
     Consent to texts was given for a number; a new number gets none until it is given again.
-    Raises ContactCannotBeReached where the reminders that were chosen don't fit, NotChangeable, NotFound.
+    Raises ContactCannotBeReached where the reminders that were chosen don't fit, StaleEdit, NotChangeable, NotFound,
+    KeyReused.
     """
 
     def action(session: Session) -> Answer:
@@ -151,17 +183,22 @@ def correct_contact(
         clinic = the_clinic(session)
         appointment = opened(session, reference, token, now, for_update=True)
         _refuse_settled(appointment, now)
+        refuse_stale(session, clinic, appointment, version)
         refuse_unreachable(appointment.reminders, email, phone)
-        if (appointment.email, appointment.phone) != (email, phone):
+        before = (appointment.email, appointment.phone)
+        if before != (email, phone):
+            if any(old and old != new for old, new in zip(before, (email, phone), strict=True)):
+                appointment.link_number += 1
             history.note(session, appointment, "contact_corrected", Actor.PATIENT)
             appointment.email, appointment.phone = email, phone
             appointment.changed_at = now
             appointment.version += 1
             session.flush()
             notices.contact_corrected(session, clinic, appointment, now)
-        return {}
+        return {"link_number": appointment.link_number}
 
-    once(Key.of(actor, key, ["contact", reference, email, phone]), action)
+    answer = once(Key.of(actor, key, ["contact", reference, email, phone]), action)
+    return links.token(reference, answer["link_number"])
 
 
 # Parts that other use cases of the link share.
@@ -191,6 +228,7 @@ def shaped(clinic: Clinic, appointment: Appointment) -> Visit:
         visit_type=visit_type,
         practitioner=clinic.practitioner_by_id[appointment.practitioner_id],
         first_name=appointment.first_name,
+        last_name=appointment.last_name,
         email=appointment.email,
         phone=appointment.phone,
         reminders=appointment.reminders,
@@ -212,10 +250,18 @@ def refuse_unreachable(reminders: Reminders, email: str | None, phone: str | Non
         raise ContactCannotBeReached(field="phone")
 
 
-def refuse_stale(clinic: Clinic, appointment: Appointment, version: int | None) -> None:
-    """Refuses a change that was made on a page which is no longer true."""
-    if version is not None and version != appointment.version:
-        raise StaleEdit(now={"starts_at": iso_utc(appointment.starts_at), "status": appointment.status.value})
+def refuse_stale(session: Session, clinic: Clinic, appointment: Appointment, version: int | None) -> None:
+    """Refuses a change that was made on a page which is no longer true, with both states."""
+    if version is None or version == appointment.version:
+        return
+    raise StaleEdit(
+        shown=history.state_at(session, appointment, version),
+        now={
+            "starts_at": iso_utc(appointment.starts_at),
+            "practitioner": clinic.practitioner_by_id[appointment.practitioner_id].slug,
+            "status": appointment.status.value,
+        },
+    )
 
 
 def refuse_too_late(clinic: Clinic, appointment: Appointment, now: datetime) -> None:
@@ -228,4 +274,4 @@ def refuse_too_late(clinic: Clinic, appointment: Appointment, now: datetime) -> 
 
 def _refuse_settled(appointment: Appointment, now: datetime) -> None:
     if appointment.status is not Status.BOOKED or now >= appointment.starts_at:
-        raise NotChangeable(status=appointment.status.value)
+        raise NotChangeable(visit_status=appointment.status.value)

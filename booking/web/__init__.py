@@ -1,6 +1,6 @@
 """Requests in, use cases called, answers out."""
 
-from flask import Flask
+from flask import Flask, abort, request
 
 from booking.extensions import csrf
 from booking.web import api, assets, demo_mail, headers, operations, pages, patient, refusals, texts, visitor
@@ -13,6 +13,7 @@ def init_app(app: Flask) -> None:
     headers.init_app(app)
     visitor.init_app(app)
     refusals.init_app(app)
+    app.before_request(_refuse_the_unreadable)
     app.register_blueprint(operations.blueprint)
     app.register_blueprint(patient.blueprint)
     app.register_blueprint(api.blueprint)
@@ -21,3 +22,15 @@ def init_app(app: Flask) -> None:
     app.register_blueprint(texts.blueprint)
     if not app.config["BOOKING"].production:
         app.register_blueprint(demo_mail.blueprint)
+
+
+def _refuse_the_unreadable() -> None:
+    """A zero character in an address, which no database takes; a body that breaks off; a file, which no form of ours has."""
+    if "\x00" in request.path:
+        abort(404)
+    try:
+        files = request.files
+    except OSError:
+        abort(400)
+    if files:
+        abort(400)

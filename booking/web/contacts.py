@@ -29,7 +29,8 @@ def name(words: str) -> str:
 def email(words: str) -> str:
     """An address in lower case. Whether it exists, only a message to it can tell. Raises Unreadable."""
     try:
-        found = validate_email(words.strip(), check_deliverability=False)
+        # Addresses whose mailbox is in other letters than ASCII can't be reached by most mail servers.
+        found = validate_email(words.strip(), check_deliverability=False, allow_smtputf8=False)
     except EmailNotValidError:
         raise Unreadable(_("Please write an e-mail address like name@example.com.")) from None
     return found.normalized.lower()
@@ -52,7 +53,7 @@ def note(words: str) -> str:
     read = "".join(
         letter
         for letter in words.replace("\r\n", "\n")
-        if letter == "\n" or unicodedata.category(letter) != "Cc"
+        if letter == "\n" or unicodedata.category(letter) not in ("Cc", "Cs")
     ).strip()
     if len(read) > LONGEST_NOTE:
         raise Unreadable(_("Please shorten it to %(number)d letters.", number=LONGEST_NOTE))

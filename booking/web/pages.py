@@ -27,8 +27,6 @@ def init_app(app: Flask) -> None:
         "wall_time": _filter(Times.wall_time),
         "moment": _filter(Times.moment),
         "short_moment": _filter(Times.short_moment),
-        "weekday_moment": _filter(Times.weekday_moment),
-        "iso_local": _filter(Times.iso_local),
         "iso": iso_utc,
         "phone": phone,
         "price": price,

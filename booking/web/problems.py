@@ -9,7 +9,18 @@ from booking.errors import Refusal
 from booking.web.words import FAULTS, words_for
 
 # Facts that programs can use; the others are for pages.
-_FACTS = ("alternatives", "earliest", "last_day", "until", "status", "limit", "phone", "now", "field")
+_FACTS = (
+    "alternatives",
+    "earliest",
+    "last_day",
+    "until",
+    "visit_status",
+    "limit",
+    "phone",
+    "shown",
+    "now",
+    "field",
+)
 
 _CODES = {
     400: "bad_request",
@@ -24,8 +35,8 @@ _CODES = {
 }
 
 
-def problem(status: int, code: str, title: str, **more: Any) -> Response:
-    body = {"type": "about:blank", "status": status, "code": code, "title": title} | more
+def problem(status: int, code: str, title: str, /, **more: Any) -> Response:
+    body = more | {"type": "about:blank", "status": status, "code": code, "title": title}
     return Response(json.dumps(body), status, mimetype="application/problem+json")
 
 

@@ -1,7 +1,5 @@
 """How we say no: pages for refusals and faults. A view catches a refusal only if it can do better than these."""
 
-from http import HTTPStatus
-
 import structlog
 from flask import Flask, Response, g, make_response, render_template, request
 from flask_babel import lazy_gettext as lazy
@@ -32,7 +30,7 @@ def _refused(refusal: Refusal) -> Response:
     if for_api():
         return problems.of_refusal(refusal)
     words = words_for(refusal)
-    response = error_page(words, kept=words.status == HTTPStatus.SERVICE_UNAVAILABLE)
+    response = error_page(words, kept=True)
     if "retry_after" in refusal.facts:
         response.headers["Retry-After"] = str(refusal.facts["retry_after"])
     return response
@@ -48,9 +46,9 @@ def _failed(fault: HTTPException) -> Response:
         words = Words(
             400,
             lazy("This page was open for too long, or your browser refuses cookies."),
-            lazy("Nothing was sent. Please go back, load the page again and repeat it."),
+            lazy("Nothing was sent, and nothing is lost. Please try again."),
         )
-        response = error_page(words)
+        response = error_page(words, kept=True)
     else:
         response = error_page(FAULTS.get(status) or Words(status, lazy("That did not work.")))
     # What the fault itself wants to say, such as which methods are allowed.
@@ -61,7 +59,9 @@ def _failed(fault: HTTPException) -> Response:
 
 
 def _broke(fault: Exception) -> Response:
-    log.exception("broke", request=g.get("request_name"), path=request.path, exc_info=fault)
+    # The rule, not the path: that may hold what opens somebody's visit.
+    rule = request.url_rule.rule if request.url_rule else None
+    log.exception("broke", request=g.get("request_name"), rule=rule, exc_info=fault)
     if for_api():
         return problems.of_status(500)
     return error_page(FAULTS[500], reference=g.get("request_name"))

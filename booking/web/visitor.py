@@ -30,12 +30,25 @@ def known_mark() -> str | None:
 
 def network() -> str:
     """A keyed hash of the network that the request comes from: an address, or for IPv6 its /64."""
-    address = ipaddress.ip_address(request.remote_addr or "127.0.0.1")
+    address = _parsed(request.remote_addr or "")
+    if address is None:
+        return "unknown"
     if address.version == 6:
         address = ipaddress.ip_network((address, 64), strict=False).network_address
     key = current_app.secret_key
     secret = key.encode() if isinstance(key, str) else bytes(key or b"")
     return hmac.new(secret, address.packed, hashlib.sha256).hexdigest()[:32]
+
+
+def _parsed(words: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """An address as proxies write it: bare, or with a port."""
+    bare = words.removeprefix("[").partition("]")[0] if words.startswith("[") else words
+    if bare.count(":") == 1:
+        bare = bare.partition(":")[0]
+    try:
+        return ipaddress.ip_address(bare)
+    except ValueError:
+        return None
 
 
 def _name_the_request() -> None:

@@ -1,12 +1,14 @@
 """The words of every refusal and fault, with their HTTP status: what happened, and what to do next."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from flask_babel import gettext as _, lazy_gettext as lazy
 
 from booking.errors import Refusal
 from booking.formatting import phone
+from booking.scheduling.status import Status
 from booking.services.clinic import Clinic
 
 
@@ -44,6 +46,11 @@ WORDS: dict[str, Words] = {
         409,
         lazy("There are already several upcoming visits with this e-mail address or phone number."),
         lazy("To book more, please call us."),
+    ),
+    "limit_reached": Words(
+        409,
+        lazy("You have as many visits on that day or in that week as we plan for one person."),
+        lazy("Please choose another day, or call us."),
     ),
     "too_many_holds": Words(
         429,
@@ -108,6 +115,21 @@ FAULTS: dict[int, Words] = {
 }
 
 
+def _both_states(shown: dict[str, str], now: dict[str, str], clinic: Clinic) -> str:
+    """What the page showed, and how it stands now."""
+
+    def said(state: dict[str, str]) -> str:
+        if state["status"] == Status.CANCELLED or "starts_at" not in state:
+            return _("cancelled")
+        return clinic.times.moment(datetime.fromisoformat(state["starts_at"]))
+
+    return _(
+        "You saw: %(shown)s. Now it is: %(now)s. Please look, and choose again.",
+        shown=said(shown),
+        now=said(now),
+    )
+
+
 def words_for(refusal: Refusal) -> Words:
     return WORDS[refusal.code]
 
@@ -119,4 +141,8 @@ def advice_for(refusal: Refusal, clinic: Clinic) -> str:
         return _("Please call us at %(phone)s.", phone=phone(facts["phone"]))
     if refusal.code == "too_many_visits":
         return _("To book more, please call us at %(phone)s.", phone=phone(facts["phone"]))
+    if refusal.code == "limit_reached":
+        return _("Please choose another day, or call us at %(phone)s.", phone=phone(facts["phone"]))
+    if refusal.code == "stale_edit" and facts.get("shown"):
+        return _both_states(facts["shown"], facts["now"], clinic)
     return str(words_for(refusal).advice)

@@ -31,13 +31,21 @@ def test_every_refusal_has_words() -> None:
 
 def test_every_kind_of_mail_has_three_files_and_each_text_one() -> None:
     kinds = {path.name.removesuffix(".subject.txt") for path in (TEMPLATES / "mail").glob("*.subject.txt")}
-    assert kinds == {"confirmation", "change", "cancellation", "reminder", "cannot-come", "links"}
+    assert kinds == {
+        "confirmation",
+        "change",
+        "cancellation",
+        "reminder",
+        "cannot-come",
+        "comes-after-all",
+        "links",
+    }
     for kind in kinds:
         assert (TEMPLATES / "mail" / f"{kind}.txt").exists() and (
             TEMPLATES / "mail" / f"{kind}.html"
         ).exists()
     texts = {path.stem for path in (TEMPLATES / "text").glob("*.txt")}
-    assert texts == (kinds - {"cannot-come"}) | {"text-help", "text-message"}
+    assert texts == (kinds - {"cannot-come", "comes-after-all"}) | {"text-help", "text-message"}
 
 
 def guards_of(database: Any) -> set[str]:

@@ -42,4 +42,5 @@ def _key(starts_at: datetime, how: dict[str, Any]) -> str:
 
 def rows(kind: Any) -> list[Any]:
     with db.engine.connect() as connection:
-        return list(connection.execute(select(kind.__table__)).mappings())
+        table = kind.__table__
+        return list(connection.execute(select(table).order_by(*table.primary_key)).mappings())

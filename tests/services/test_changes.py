@@ -27,7 +27,7 @@ from booking.models import (
     Reminders,
 )
 from booking.scheduling.timeline import cell_at
-from booking.services import absences, links, visits
+from booking.services import absences, links, reconciling, visits
 from booking.services.booking import Booked
 from booking.services.rescheduling import reschedule
 from booking.services.search import free_times
@@ -97,8 +97,13 @@ def test_a_stale_move_is_refused() -> None:
     set_up()
     visit = booked(NEXT_WEEK)
     moved(visit, NEXT_WEEK + timedelta(hours=1), version=1)
-    with pytest.raises(StaleEdit):
+    with pytest.raises(StaleEdit) as refused:
         moved(visit, NEXT_WEEK + timedelta(hours=2), key="late", version=1)
+    ana = {"practitioner": "ana", "status": "booked"}
+    assert refused.value.facts == {
+        "shown": {"starts_at": "2026-09-21T16:00:00Z"} | ana,
+        "now": {"starts_at": "2026-09-21T17:00:00Z"} | ana,
+    }
 
 
 def test_a_move_keeps_the_patient_out_of_two_places() -> None:
@@ -185,12 +190,67 @@ def test_what_is_over_can_not_be_changed(standing_clock: Any) -> None:
 def test_a_contact_is_corrected_and_told_anew() -> None:
     set_up()
     visit = booked(NEXT_WEEK)
-    visits.correct_contact(visit.reference, visit.token, "rosa@right.example", None, actor="test", key="c")
+    token = visits.correct_contact(
+        visit.reference, visit.token, "rosa@right.example", None, actor="test", key="c"
+    )
     live = [row for row in rows(Message) if row["state"] == "queued"]
     assert {row["address"] for row in live} == {"rosa@right.example"}
     assert {row["kind"] for row in live} == {"confirmation", "reminder-3d", "reminder-1d"}
     with pytest.raises(ContactCannotBeReached):
-        visits.correct_contact(visit.reference, visit.token, None, "+18185550123", actor="test", key="d")
+        visits.correct_contact(visit.reference, token, None, "+18185550123", actor="test", key="d")
+
+
+def test_whoever_was_written_to_by_mistake_has_a_link_that_opens_nothing() -> None:
+    set_up()
+    visit = booked(NEXT_WEEK)
+    token = visits.correct_contact(
+        visit.reference, visit.token, "rosa@right.example", None, actor="test", key="c"
+    )
+    with pytest.raises(NotFound):
+        visits.visit(visit.reference, visit.token)
+    assert visits.visit(visit.reference, token).email == "rosa@right.example"
+    again = visits.correct_contact(
+        visit.reference, visit.token, "rosa@right.example", None, actor="test", key="c"
+    )
+    assert again == token
+
+
+def test_a_stale_change_of_a_contact_is_refused() -> None:
+    set_up()
+    visit = booked(NEXT_WEEK)
+    who = (visit.reference, visit.token)
+    token = visits.correct_contact(*who, "rosa@right.example", None, actor="t", key="c", version=1)
+    with pytest.raises(StaleEdit):
+        visits.correct_contact(
+            visit.reference, token, "rosa@stale.example", None, actor="t", key="d", version=1
+        )
+
+
+def test_corrected_reminders_are_left_alone_by_the_net_under_the_outbox() -> None:
+    set_up()
+    visit = booked(NEXT_WEEK)
+    visits.correct_contact(visit.reference, visit.token, "rosa@right.example", None, actor="t", key="c")
+    before = rows(Message)
+    assert not reconciling.anything_wrong()
+    with transaction() as session:
+        assert reconciling.write_missing(session) == 0
+    assert rows(Message) == before
+
+
+def test_a_patient_may_change_their_mind_and_the_clinic_hears_it_each_time(standing_clock: Any) -> None:
+    set_up()
+    visit = booked(NEXT_WEEK)
+    standing_clock.at(NEXT_WEEK - timedelta(hours=3))
+    who = (visit.reference, visit.token)
+    visits.cannot_come(*who, actor="t", key="1")
+    visits.confirm(*who, actor="t", key="2")
+    visits.cannot_come(*who, actor="t", key="3")
+    told = [(row["kind"], row["address"]) for row in rows(Message) if row["address"].startswith("desk")]
+    assert told == [
+        ("cannot-come", "desk@clinic.example"),
+        ("comes-after-all", "desk@clinic.example"),
+        ("cannot-come", "desk@clinic.example"),
+    ]
 
 
 @pytest.mark.parametrize(

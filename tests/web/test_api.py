@@ -66,7 +66,7 @@ def test_an_empty_answer_has_its_reason(client: FlaskClient) -> None:
     assert found["offers"] == []
     (reason,) = found["reasons"]
     assert reason["code"] == "closed"
-    assert reason["first_free"]["starts_at"] == "2026-09-14T17:00:00Z"
+    assert reason["first_free"]["starts_at"] == "2026-09-21T16:00:00Z"
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_a_taken_time_comes_with_three_alternatives_shaped_like_offers(book: Boo
         ({"patient": {"first_name": "x" * 101, "last_name": "Lima", "email": "a@example.com"}}, "patient.first_name"),
         ({"patient": {"first_name": "Rosa", "last_name": "Lima", "email": "no address"}}, "patient.email"),
         ({"patient": {"first_name": "Rosa", "last_name": "Lima", "phone": "abc"}}, "patient.phone"),
-        ({"reminders": "call"}, ""), ({"reminders": "text"}, ""), ({"note": "x" * 2001}, "note"),
+        ({"reminders": "call"}, "patient.phone"), ({"reminders": "text"}, "text_consent"), ({"note": "x" * 2001}, "note"),
     ],
 )  # fmt: skip
 def test_bad_input_names_its_field_and_repeats_nothing(

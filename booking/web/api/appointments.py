@@ -1,6 +1,6 @@
 """Booking by programs, and the visit that a manage token opens."""
 
-from flask import Response, jsonify
+from flask import Response, current_app, jsonify
 from flask.typing import ResponseReturnValue
 
 from booking.errors import SlotTaken
@@ -25,6 +25,9 @@ def book() -> ResponseReturnValue:
     limits.allow("book")
     key = idempotency_key()
     asked = body(schemas.AppointmentWanted)
+    misfits = asked.misfits(texts_offered=current_app.config["BOOKING"].texts != "none")
+    if misfits:
+        return problems.of_fields(misfits)
     wish = booking.Wish(
         visit_type=asked.visit_type,
         practitioner=_whom(asked.practitioner),

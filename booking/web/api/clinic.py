@@ -1,6 +1,9 @@
 """What can be booked, with whom, and when."""
 
-from flask import jsonify
+import json
+from functools import lru_cache
+
+from flask import Response, jsonify
 from flask.typing import ResponseReturnValue
 
 from booking.formatting import iso_utc
@@ -61,7 +64,13 @@ def offers() -> ResponseReturnValue:
     asked = query(schemas.OffersQuery)
     whom = None if asked.practitioner == "anyone" else asked.practitioner
     found = free_times(asked.visit_type, whom, asked.first, asked.days)
-    return jsonify(
+    return Response(_written(found), mimetype="application/json")
+
+
+@lru_cache(maxsize=32)
+def _written(found: FreeTimes) -> str:
+    """The same free times are written once, however often they are asked for."""
+    return json.dumps(
         {
             "time_zone": found.clinic.zone.key,
             "offers": [offer(found.clinic, free) for free in found.each()],

@@ -1,6 +1,7 @@
 """How requests are read: strictly, with every fault named by its field, and nothing of the input repeated."""
 
 import json
+import re
 from typing import Any, TypeVar
 
 from flask import abort, make_response, request
@@ -16,7 +17,7 @@ def query(model: type[M]) -> M:
     """The query string. 422 for a field that is there twice, unknown or wrong."""
     twice = sorted(name for name in request.args if len(request.args.getlist(name)) > 1)
     if twice:
-        abort(problems.of_fields([{"field": name, "message": "is there twice"} for name in twice]))
+        abort(problems.of_fields([{"field": _field((name,)), "message": "is there twice"} for name in twice]))
     return _valid(model, request.args.to_dict())
 
 
@@ -26,7 +27,9 @@ def body(model: type[M]) -> M:
         abort(problems.of_status(415))
     try:
         read = json.loads(request.get_data().decode("utf-8"), object_pairs_hook=_once, parse_constant=_refuse)
-    except (ValueError, RecursionError):
+        # Half a letter, as an escape may smuggle it in, can't be written anywhere.
+        json.dumps(read, ensure_ascii=False).encode()
+    except (ValueError, RecursionError, OSError):
         abort(problems.of_status(400))
     if not isinstance(read, dict):
         abort(problems.of_fields([{"field": "", "message": "must be an object"}]))
@@ -57,11 +60,17 @@ def _valid(model: type[M], given: dict[str, Any]) -> M:
         abort(
             problems.of_fields(
                 [
-                    {"field": ".".join(str(part) for part in error["loc"]), "message": _plain(error["msg"])}
+                    {"field": _field(error["loc"]), "message": _plain(error["msg"])}
                     for error in fault.errors(include_input=False, include_context=False, include_url=False)
                 ]
             )
         )
+
+
+def _field(place: tuple[int | str, ...]) -> str:
+    """A field's name; nothing for one that isn't ours and may be anything."""
+    name = ".".join(str(part) for part in place)
+    return name if re.fullmatch(r"[a-z_.0-9]{1,60}", name) else ""
 
 
 def _plain(words: str) -> str:

@@ -3,7 +3,7 @@
 from datetime import UTC, date, datetime
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 from booking.models import Payment, Reminders
 from booking.web import contacts
@@ -91,12 +91,6 @@ class Patient(Taken):
     email: Email = None
     phone: Phone = None
 
-    @model_validator(mode="after")
-    def _reachable(self) -> "Patient":
-        if not self.email and not self.phone:
-            raise ValueError("give an email or a phone; one is enough")
-        return self
-
 
 class AppointmentWanted(Taken):
     visit_type: Slug
@@ -108,15 +102,20 @@ class AppointmentWanted(Taken):
     payment: Annotated[Payment | None, Field(strict=False)] = None
     note: Annotated[str, AfterValidator(contacts.note)] = ""
 
-    @model_validator(mode="after")
-    def _reminders_fit(self) -> "AppointmentWanted":
-        if self.reminders in ("email", "both") and not self.patient.email:
-            raise ValueError("reminders by email need patient.email")
-        if self.reminders in ("text", "both", "call") and not self.patient.phone:
-            raise ValueError("reminders by text or call need patient.phone")
-        if self.reminders in ("text", "both") and not self.text_consent:
-            raise ValueError("reminders by text need text_consent")
-        return self
+    def misfits(self, *, texts_offered: bool) -> list[dict[str, str]]:
+        """Fields that are well-formed each, but don't fit together."""
+        patient, wanted = self.patient, self.reminders
+        by_text, by_phone = wanted in ("text", "both"), wanted in ("text", "both", "call")
+        faults = {
+            "patient": not patient.email and not patient.phone and "give an email or a phone; one is enough",
+            "patient.email": wanted in ("email", "both")
+            and not patient.email
+            and "reminders by email need it",
+            "patient.phone": by_phone and not patient.phone and "reminders by text or call need it",
+            "reminders": by_text and not texts_offered and "texts are not offered here",
+            "text_consent": by_text and not self.text_consent and "reminders by text need it",
+        }
+        return [{"field": field, "message": message} for field, message in faults.items() if message]
 
 
 class NewTime(Taken):

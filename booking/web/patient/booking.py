@@ -1,6 +1,7 @@
 """Booking: choose a practitioner and a time, say who is coming, booked."""
 
 import secrets
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import lru_cache
@@ -10,7 +11,7 @@ from flask import current_app, make_response, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import generate_csrf
 
-from booking.errors import KeyReused, Refusal, SlotTaken
+from booking.errors import KeyReused, Refusal, SlotTaken, TooManyHolds
 from booking.formatting import iso_utc
 from booking.models import BookableBy, Payment, Reminders
 from booking.services import booking, holds, idempotency, links
@@ -21,6 +22,7 @@ from booking.web.free import instant, nearest_of
 from booking.web.pages import page, the_clinic_of_this_request as present_clinic, today
 from booking.web.patient import blueprint
 from booking.web.patient.forms import DetailsForm
+from booking.web.patient.reminding import reminding
 from booking.web.patient.times import DAYS_SEARCHED, PartOfDay, laid_out
 from booking.web.words import advice_for, words_for
 
@@ -58,12 +60,11 @@ def hold(visit_type: str) -> ResponseReturnValue:
     asked = request.form.get("with") or None
     clinic.visit_type(visit_type)
     try:
-        holds.hold(visit_type, whom or asked, starts_at, visitor=visitor.mark(), network=visitor.network())
-    except SlotTaken as refusal:
-        return _times_page(visit_type, asked, refused=refusal, lost=starts_at, status=409)
-    return redirect(
-        url_for("patient.details", visit_type=visit_type, time=iso_utc(starts_at), **{"with": whom}), 303
-    )
+        _hold(visit_type, whom or asked, starts_at)
+    except SlotTaken:
+        return _times_page(visit_type, asked, lost=starts_at, status=409)
+    query = {"with": whom, "anyone": None if asked else "1"}
+    return redirect(url_for("patient.details", visit_type=visit_type, time=iso_utc(starts_at), **query), 303)
 
 
 @blueprint.get("/book/<visit_type>/details")
@@ -73,8 +74,10 @@ def details(visit_type: str) -> ResponseReturnValue:
     if starts_at is None:
         return redirect(url_for("patient.times", visit_type=visit_type), 303)
     clinic = present_clinic()
-    form = _form(formdata=None)
+    form = _form(formdata=None, anyone=request.args.get("anyone"))
     form.key.data = secrets.token_urlsafe(16)
+    # Known from now on, so that the same form sent twice at once is the same visitor's.
+    visitor.mark()
     answer = make_response(
         _details_page(clinic, visit_type, starts_at, request.args.get("with") or None, form)
     )
@@ -106,7 +109,10 @@ def book(visit_type: str) -> ResponseReturnValue:
             raise
         # The next try is another one: it must not be answered with this refusal again.
         form.key.data = secrets.token_urlsafe(16)
-        return _details_page(clinic, visit_type, starts_at, whom, form, refused=refusal, status=409)
+        if isinstance(refusal, SlotTaken):
+            refusal.facts["alternatives"] = _alternatives(visit_type, whom, starts_at, form)
+        status = words_for(refusal).status
+        return _details_page(clinic, visit_type, starts_at, whom, form, refused=refusal, status=status)
     return redirect(url_for("patient.booked", reference=made.reference, token=made.token), 303)
 
 
@@ -140,11 +146,32 @@ def _with_other_time(
         return _details_page(clinic, visit_type, lost, whom, form)
     form.key.data = secrets.token_urlsafe(16)
     try:
-        holds.hold(visit_type, who or None, starts_at, visitor=visitor.mark(), network=visitor.network())
-    except SlotTaken as refusal:
-        refusal.facts["alternatives"] = alternatives(visit_type, whom, starts_at)
-        return _details_page(clinic, visit_type, lost, whom, form, refused=refusal, status=409)
+        _hold(visit_type, who or None, starts_at)
+    except Refusal as refusal:
+        if words_for(refusal).status == 503:
+            raise
+        if isinstance(refusal, SlotTaken):
+            refusal.facts["alternatives"] = _alternatives(visit_type, who or whom, starts_at, form)
+        status = words_for(refusal).status
+        return _details_page(clinic, visit_type, lost, whom, form, refused=refusal, status=status)
     return _details_page(clinic, visit_type, starts_at, who or None, form)
+
+
+def _hold(visit_type: str, whom: str | None, starts_at: datetime) -> None:
+    """Keeps the time while the patient types. Raises SlotTaken.
+
+    Where a network holds as many as it may (a library, a phone company's), one goes on without: a time can be booked
+    that nobody holds.
+    """
+    with suppress(TooManyHolds):
+        holds.hold(visit_type, whom, starts_at, visitor=visitor.mark(), network=visitor.network())
+
+
+def _alternatives(
+    visit_type: str, whom: str | None, starts_at: datetime, form: DetailsForm
+) -> list[dict[str, str]]:
+    """The nearest free times: with anyone, if that was asked for and the person only came with the time."""
+    return alternatives(visit_type, None if form.anyone.data else whom, starts_at, lost_with=whom)
 
 
 def _booked_already(
@@ -167,7 +194,6 @@ def _times_page(
     visit_type: str,
     whom: str | None,
     *,
-    refused: SlotTaken | None = None,
     lost: datetime | None = None,
     status: int = 200,
 ) -> ResponseReturnValue:
@@ -180,7 +206,7 @@ def _times_page(
     wanted = (found, whom, part, one_day, today(found.clinic))
     if not lost:
         return _written(*wanted).replace(_TOKEN, generate_csrf()), status
-    nearest = nearest_of(found.clinic, alternatives(visit_type, whom, lost)) if refused else ()
+    nearest = nearest_of(found.clinic, alternatives(visit_type, whom, lost))
     return _times(*wanted, lost=lost, nearest=nearest), status
 
 
@@ -235,12 +261,20 @@ def _details_page(
 ) -> ResponseReturnValue:
     practitioner = clinic.practitioner(whom) if whom else None
     chosen = _chosen(clinic.visit_type(visit_type), practitioner, starts_at)
+    # Back to the same day, with the person if somebody was asked for.
+    day = clinic.times.local_date(starts_at).isoformat()
+    query = {
+        "with": None if form.anyone.data else whom,
+        "from": None if day <= today(clinic).isoformat() else day,
+    }
     return page(
         "patient/details.html",
         clinic,
         status,
         form=form,
         chosen=chosen,
+        back=url_for("patient.times", visit_type=visit_type, **query),
+        reminding=reminding(clinic, chosen.visit_type, starts_at),
         whom=whom,
         starts_at=iso_utc(starts_at),
         refused=words_for(refused) if refused else None,

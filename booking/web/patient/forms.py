@@ -7,7 +7,7 @@ from flask_babel import lazy_gettext as _
 from flask_wtf import FlaskForm
 from wtforms import BooleanField, Field, HiddenField, RadioField, StringField, TextAreaField
 from wtforms.fields.choices import SelectChoice
-from wtforms.validators import InputRequired, Length, Optional, ValidationError
+from wtforms.validators import InputRequired, Length, Optional, Regexp, ValidationError
 
 from booking.models import Payment, Reminders
 from booking.web import contacts
@@ -26,6 +26,9 @@ PAYMENTS = {
     Payment.SELF: _("I pay myself"),
     Payment.NOT_SURE: _("Not sure"),
 }
+
+
+_KEY = (InputRequired(), Regexp(r"[!-~]{8,80}\Z"))
 
 
 class _Reads:
@@ -51,7 +54,9 @@ class DetailsForm(FlaskForm):
     `read` has what was understood; the fields keep what was typed, so that nothing typed is changed or lost.
     """
 
-    key = HiddenField(validators=[InputRequired(), Length(min=8, max=80)])
+    key = HiddenField(validators=_KEY)
+    # Whether the person came with the time, as "first available" does, rather than being asked for.
+    anyone = HiddenField(validators=[Length(max=1)])
     first_name = StringField(
         _("First name"), validators=[InputRequired(_("Please write the first name.")), _Reads(contacts.name)]
     )
@@ -86,7 +91,7 @@ class DetailsForm(FlaskForm):
 
     def _contacts_fit(self) -> bool:
         """Phone or e-mail is enough, but it must be the one that the reminders need."""
-        phone, email = bool(self.phone.data), bool(self.email.data)
+        phone, email = ((field.data or "").strip() for field in (self.phone, self.email))
         wanted = self.reminders.data
         if not phone and not email:
             self._refuse(self.phone, _("Please write a phone number or an e-mail address. One is enough."))
@@ -108,7 +113,8 @@ class DetailsForm(FlaskForm):
 class ContactForm(FlaskForm):
     """How to reach the patient about one visit, corrected."""
 
-    key = HiddenField(validators=[InputRequired(), Length(min=8, max=80)])
+    version = HiddenField()
+    key = HiddenField(validators=_KEY)
     phone = StringField(_("Phone"), validators=[Optional(), _Reads(contacts.phone)])
     email = StringField(_("E-mail"), validators=[Optional(), _Reads(contacts.email)])
 
@@ -134,9 +140,15 @@ class LinkAgainForm(FlaskForm):
 class ActionForm(FlaskForm):
     """A button that changes something, once."""
 
-    key = HiddenField(validators=[InputRequired(), Length(min=8, max=80)])
+    key = HiddenField(validators=_KEY)
 
 
 class CancelForm(ActionForm):
     version = HiddenField()
-    reason = TextAreaField(_("Why? You don't have to say."), validators=[Length(max=500)])
+    reason = TextAreaField(
+        _("Why? You don't have to say."), validators=[Length(max=500), _Reads(contacts.note)]
+    )
+
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self.read: dict[str, str] = {}

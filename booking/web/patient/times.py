@@ -49,6 +49,8 @@ class TimesPage:
     one_day: date | None
     reason: str | None
     fixes: tuple[Fix, ...]
+    # Where the part of the day alone leaves nothing: the same days at any time.
+    any_time: str | None
 
 
 def laid_out(
@@ -91,7 +93,14 @@ def laid_out(
         one_day=one_day,
         reason=reason,
         fixes=fixes,
+        any_time=link(part=None, **_same_days(found, one_day))
+        if part and found.days_with_times and not shown
+        else None,
     )
+
+
+def _same_days(found: FreeTimes, one_day: date | None) -> dict[str, str]:
+    return {"day" if one_day else "from": found.days[0].on.isoformat()}
 
 
 def spread(free: list[Offer], count: int) -> list[Offer]:

@@ -1,7 +1,9 @@
 """The patient's link: see the visit, confirm it, put it into a calendar, move it, cancel it."""
 
 import secrets
-from datetime import date
+from dataclasses import dataclass
+from datetime import date, datetime
+from hashlib import sha256
 from typing import get_args
 
 from flask import redirect, request, session, url_for
@@ -11,12 +13,14 @@ from booking import clock
 from booking.errors import (
     ContactCannotBeReached,
     KeyReused,
+    LimitReached,
     NotChangeable,
     Refusal,
     SlotTaken,
     StaleEdit,
     TooLateToChange,
 )
+from booking.formatting import iso_utc
 from booking.models import BookableBy
 from booking.services import calendar, rescheduling, visits
 from booking.services.search import free_times
@@ -30,8 +34,22 @@ from booking.web.patient.forms import ActionForm, CancelForm, ContactForm
 from booking.web.patient.times import DAYS_SEARCHED, PartOfDay, laid_out
 from booking.web.words import advice_for, words_for
 
+
+@dataclass(frozen=True)
+class Moved:
+    """A move that has just been made, and when the visit was before."""
+
+    old: datetime | None
+
+
 PATH = "/visit/<reference>/<token>"
 ANYONE = "anyone"
+
+
+@blueprint.get("/v/<reference>/<token>")
+def visit_of_text(reference: str, token: str) -> ResponseReturnValue:
+    """The link of a text, which is short."""
+    return redirect(url_for("patient.visit", reference=reference, token=token))
 
 
 @blueprint.get(PATH)
@@ -50,7 +68,9 @@ def booked(reference: str, token: str) -> ResponseReturnValue:
         found.clinic,
         visit=found,
         links=calendar.links(found),
+        may_change=found.may_change(clock.now()),
         again=request.args.get("again") is not None,
+        corrected=session.pop("corrected", None) == reference,
     )
 
 
@@ -88,7 +108,9 @@ def cannot_come(reference: str, token: str) -> ResponseReturnValue:
 def contact(reference: str, token: str) -> ResponseReturnValue:
     """Where we write to about this visit, to be corrected."""
     found = visits.visit(reference, token)
-    form = ContactForm(formdata=None, key=secrets.token_urlsafe(16), email=found.email, phone=found.phone)
+    form = ContactForm(
+        formdata=None, key=secrets.token_urlsafe(16), version=found.version, email=found.email, phone=found.phone
+    )  # fmt: skip
     return page("patient/contact.html", found.clinic, visit=found, form=form)
 
 
@@ -96,24 +118,26 @@ def contact(reference: str, token: str) -> ResponseReturnValue:
 def correct_contact(reference: str, token: str) -> ResponseReturnValue:
     limits.allow("change")
     form = ContactForm()
-    found = visits.visit(reference, token)
-    if not form.validate():
-        return page("patient/contact.html", found.clinic, 422, visit=found, form=form)
     try:
-        visits.correct_contact(
+        if not form.validate():
+            return _contact_page(reference, token, form)
+        # Who had the old contact has the old link; from here on only the new one opens the visit.
+        token = visits.correct_contact(
             reference,
             token,
             form.read.get("email"),
             form.read.get("phone"),
             actor=f"link {reference}",
             key=form.key.data,
+            version=_number(form.version.data),
         )
     except ContactCannotBeReached as refusal:
         field = form.phone if refusal.facts["field"] == "phone" else form.email
         field.errors = [*field.errors, words_for(refusal).title]
-        return page("patient/contact.html", found.clinic, 422, visit=found, form=form)
-    except (NotChangeable, KeyReused) as refusal:
+        return _contact_page(reference, token, form)
+    except (StaleEdit, NotChangeable, KeyReused) as refusal:
         return _visit_page(visits.visit(reference, token), refusal)
+    session["corrected"] = reference
     return redirect(url_for("patient.booked", reference=reference, token=token), 303)
 
 
@@ -134,7 +158,7 @@ def cancel(reference: str, token: str) -> ResponseReturnValue:
         visits.cancel(
             reference,
             token,
-            form.reason.data.strip(),
+            form.read["reason"],
             actor=f"link {reference}",
             key=form.key.data,
             version=_number(form.version.data),
@@ -161,6 +185,11 @@ def move(reference: str, token: str) -> ResponseReturnValue:
     starts_at = instant(start)
     if starts_at is None:
         return redirect(url_for("patient.choose_other_time", reference=reference, token=token), 303)
+    before = visits.visit(reference, token)
+    if "sure" not in request.form and before.moved_to(starts_at).is_settled(clock.now()):
+        return page(
+            "patient/move_soon.html", before.clinic, visit=before, starts_at=starts_at, form=request.form
+        )
     try:
         rescheduling.reschedule(
             reference,
@@ -168,16 +197,22 @@ def move(reference: str, token: str) -> ResponseReturnValue:
             starts_at,
             whom or None,
             actor=f"link {reference}",
-            key=request.form.get("key", "")[:80] + start + whom,
+            # A page that the back button brings back may ask for another time: that is another wish.
+            key=sha256(f"{request.form.get('key', '')} {start} {whom}".encode()).hexdigest(),
             version=_number(request.form.get("version")),
             visitor=visitor.known_mark(),
         )
     except SlotTaken as refusal:
         return _move_page(visits.visit(reference, token), refusal, start, 409)
-    except (StaleEdit, TooLateToChange, NotChangeable, KeyReused) as refusal:
+    except (StaleEdit, TooLateToChange, NotChangeable, LimitReached, KeyReused) as refusal:
         return _visit_page(visits.visit(reference, token), refusal)
-    session["moved"] = reference
+    session["moved"] = [reference, iso_utc(before.starts_at)]
     return redirect(url_for("patient.visit", reference=reference, token=token), 303)
+
+
+def _contact_page(reference: str, token: str, form: ContactForm) -> ResponseReturnValue:
+    found = visits.visit(reference, token)
+    return page("patient/contact.html", found.clinic, 422, visit=found, form=form)
 
 
 def _visit_page(found: Visit, refused: Refusal | None = None) -> ResponseReturnValue:
@@ -193,8 +228,14 @@ def _visit_page(found: Visit, refused: Refusal | None = None) -> ResponseReturnV
         form=ActionForm(formdata=None, key=secrets.token_urlsafe(16)),
         refused=words_for(refused) if refused else None,
         advice=advice_for(refused, found.clinic) if refused else "",
-        moved=session.pop("moved", None) == found.reference,
+        moved=_moved(found),
     )
+
+
+def _moved(found: Visit) -> Moved | None:
+    """What this page follows on, if it is a move of this visit."""
+    reference, old = session.pop("moved", ("", ""))
+    return Moved(instant(old)) if reference == found.reference else None
 
 
 def _cancel_page(found: Visit, form: CancelForm, status: int = 200) -> ResponseReturnValue:
@@ -223,6 +264,8 @@ def _move_page(
     )
     part: PartOfDay = next((one for one in get_args(PartOfDay) if one == request.args.get("part")), "")
     path = url_for("patient.choose_other_time", reference=found.reference, token=found.token)
+    # After a refusal the same days and the same person are shown again.
+    asked = {name: value for name in ("with", "day", "from", "part") if (value := request.args.get(name))}
     facts = refused.facts.get("alternatives", ()) if refused else ()
     return page(
         "patient/times.html",
@@ -234,7 +277,7 @@ def _move_page(
         whom=whom,
         lost=instant(lost),
         nearest=nearest_of(clinic, facts),
-        action=path,
+        action=url_for("patient.choose_other_time", reference=found.reference, token=found.token, **asked),
         moving=found,
         key=secrets.token_urlsafe(16),
         path=path,
