@@ -15,7 +15,7 @@ from flask import current_app
 from sqlalchemy import bindparam, func, literal, null, select, union_all
 from sqlalchemy.orm import Session
 
-from booking.errors import BeyondHorizon, LimitReached, Refusal, SlotTaken, TooSoon
+from booking.errors import BeyondHorizon, LimitReached, NotOffered, Refusal, SlotTaken, TooSoon
 from booking.formatting import iso_utc
 from booking.models import (
     LONGEST_VISIT,
@@ -191,6 +191,8 @@ def locked(
 def refusal_at(found: engine.Offers, cell: int, phone: str) -> Refusal:
     """Why a start isn't among the offers, for whoever wanted it. `phone` is the clinic's."""
     asked, facts = found.situation, found.situation.circumstances
+    if not asked.practitioners:
+        return NotOffered()
     bit = asked.window.bit(cell)
     for person in asked.practitioners:
         if not bit & HORIZON.permitted(asked, person):

@@ -38,7 +38,10 @@ class Question:
         practitioner: str | None,
         audience: BookableBy = BookableBy.PATIENTS,
     ) -> "Question":
-        """Raises NotFound for a name that the clinic doesn't have, NotOffered where this audience may not book it."""
+        """Raises NotFound for a name that the clinic doesn't have, NotOffered where this audience may not book it at all.
+
+        A person who doesn't offer it makes a question without practitioners: its answer is empty, with that reason.
+        """
         asked = clinic.visit_type(visit_type)
         wanted = clinic.practitioner(practitioner) if practitioner else None
         if wanted is None:
@@ -47,7 +50,7 @@ class Question:
             # Whoever names the person has their link; they are on no list of ours.
             by_link = BookableBy.LINK if audience is BookableBy.PATIENTS else audience
             people = tuple(person for person in clinic.who_offers(asked, by_link) if person is wanted)
-        if not people or (asked.on_request and audience is BookableBy.PATIENTS):
+        if (not people and wanted is None) or (asked.on_request and audience is BookableBy.PATIENTS):
             raise NotOffered
         device_kinds = {kind for phase in asked.phases for kind in phase.device_kinds}
         return cls(

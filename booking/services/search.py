@@ -190,7 +190,11 @@ def _first_free(
     same = first(question)
     if question.wanted is None:
         return FirstFree(same, same)
-    with_anyone = Question.of(question.clinic, question.visit_type.slug, None, question.audience)
+    try:
+        with_anyone = Question.of(question.clinic, question.visit_type.slug, None, question.audience)
+    except NotOffered:
+        # By that person's link only, or by nobody.
+        return FirstFree(same, None)
     return FirstFree(same, first(with_anyone))
 
 

@@ -11,6 +11,8 @@ def sentence(reason: Reason, question: Question) -> str:
     """Why nothing is free, for a patient."""
     times = question.clinic.times
     who = question.wanted.name if question.wanted else None
+    if reason.why is Why.NOT_OFFERED and who:
+        return _("%(who)s doesn't give this visit.", who=who)
     if reason.why is Why.AWAY and who and reason.until:
         return _("%(who)s is away until %(day)s.", who=who, day=times.day(reason.until))
     if reason.why is Why.AWAY and who:

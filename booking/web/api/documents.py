@@ -1,12 +1,14 @@
 """The OpenAPI document, and a page of ours that shows it. Nothing is loaded from elsewhere."""
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, TypeVar
 
 from flask import Flask, current_app, jsonify
 from flask.typing import ResponseReturnValue
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 from spectree import Response as Answers, SecurityScheme, SpecTree
 from spectree.models import SecureType, SecuritySchemeData
 
@@ -15,14 +17,14 @@ from booking.web.pages import page, the_clinic_of_this_request as present_clinic
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_PROBLEMS = {"HTTP_404": schemas.Problem, "HTTP_422": schemas.Problem, "HTTP_429": schemas.Problem}
-_CHANGES = {"HTTP_400": schemas.Problem, "HTTP_409": schemas.Problem, "HTTP_415": schemas.Problem}
+_PROBLEMS = {f"HTTP_{status}": schemas.Problem for status in (404, 422, 429, 503)}
+_CHANGES = {f"HTTP_{status}": schemas.Problem for status in (400, 409, 413, 415)}
 
 
 class KeyHeader(BaseModel):
     """Each changing call carries a key; its first answer is kept for 24 hours."""
 
-    Idempotency_Key: str
+    key: str = Field(alias="Idempotency-Key", description="Yours to choose, and random: a UUID, for example.")
 
 
 spec = SpecTree(
@@ -60,6 +62,18 @@ def described(
     return wrap
 
 
+@dataclass(frozen=True)
+class Route:
+    """One call of the API, as its page shows it."""
+
+    method: str
+    path: str
+    summary: str
+    takes: tuple[tuple[str, str, bool], ...]  # A name, where it goes, whether it is needed.
+    token: bool
+    answers: tuple[str, ...]
+
+
 @blueprint.get("/openapi.json")
 def openapi() -> ResponseReturnValue:
     return jsonify(_document(current_app._get_current_object()))  # type: ignore[attr-defined]
@@ -69,11 +83,39 @@ def openapi() -> ResponseReturnValue:
 def readable() -> ResponseReturnValue:
     """The same for people."""
     document = _document(current_app._get_current_object())  # type: ignore[attr-defined]
-    return page("api/index.html", present_clinic(), document=document)
+    return page("api/index.html", present_clinic(), routes=list(_routes(document)))
 
 
 @cache
 def _document(app: Flask) -> dict[str, Any]:
     spec.app = app
-    document: dict[str, Any] = spec.spec
+    document: dict[str, Any] = json.loads(json.dumps(spec.spec))
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            for status, answer in operation["responses"].items():
+                if int(status) >= 400 and "content" in answer:
+                    answer["content"] = {"application/problem+json": answer["content"]["application/json"]}
     return document
+
+
+def _routes(document: dict[str, Any]) -> Iterator[Route]:
+    """All calls, those that look before those that change."""
+    in_order = sorted(
+        document["paths"].items(), key=lambda path: ("appointments" in path[0], path[0].count("/"))
+    )
+    for path, operations in in_order:
+        for method, operation in operations.items():
+            takes = [
+                (one["name"], one["in"], one.get("required", False))
+                for one in operation.get("parameters", ())
+            ]
+            if body := operation.get("requestBody"):
+                named = body["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
+                schema = document["components"]["schemas"][named]
+                takes += [
+                    (name, "body", name in schema.get("required", ()))
+                    for name in schema.get("properties", ())
+                ]
+            answers = tuple(operation["responses"])
+            token = bool(operation.get("security"))
+            yield Route(method.upper(), path, operation["summary"], tuple(takes), token, answers)

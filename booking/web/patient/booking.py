@@ -239,6 +239,7 @@ def _times(
         chosen=_chosen(question.visit_type, question.wanted, None),
         people=found.clinic.who_offers(question.visit_type, BookableBy.PATIENTS),
         whom=whom,
+        wanted=question.wanted.name if question.wanted else "",
         lost=lost,
         nearest=nearest,
         action=url_for("patient.hold", visit_type=question.visit_type.slug),

@@ -275,6 +275,7 @@ def _move_page(
         chosen=Chosen(found.visit_type, found.practitioner, found.minutes, found.starts_at),
         people=people,
         whom=whom,
+        wanted=free.question.wanted.name if free.question.wanted else "",
         lost=instant(lost),
         nearest=nearest_of(clinic, facts),
         action=url_for("patient.choose_other_time", reference=found.reference, token=found.token, **asked),
