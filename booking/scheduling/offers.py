@@ -12,35 +12,9 @@ from operator import and_, or_
 from typing import NamedTuple
 
 from booking.scheduling.hours import Day
-from booking.scheduling.occupancy import Occupancy
-from booking.scheduling.rules import Circumstances, Rule
-from booking.scheduling.timeline import Window, first_place, fits, places
+from booking.scheduling.situation import Practitioner, Situation, Thing
+from booking.scheduling.timeline import first_place, fits, places
 from booking.scheduling.visit import Part, Shape
-
-
-@dataclass(frozen=True)
-class Practitioner:
-    """Somebody who may give the visit. `shape` has their own durations, `room_order` the rooms that they prefer."""
-
-    id: int
-    slug: str
-    name: str
-    open: int
-    grid: int
-    shape: Shape
-    occupancy: Occupancy
-    room_order: tuple[int, ...] = ()
-    at_once: int = 2
-
-
-@dataclass(frozen=True)
-class Thing:
-    """A room or a device."""
-
-    id: int
-    kind: str
-    name: str
-    occupancy: Occupancy
 
 
 class Use(NamedTuple):
@@ -72,28 +46,6 @@ class Assignment:
     def patient_use(self, patient_id: int) -> Use:
         """The patient is there from the first phase to the last."""
         return Use(patient_id, self.from_cell, self.to_cell)
-
-
-@dataclass(frozen=True)
-class Situation:
-    """Everything that decides where a visit can begin. All timelines speak of `window`.
-
-    `closed`: closures of the whole clinic. `patient`: what the patient has already, if we know who it is.
-    """
-
-    window: Window
-    days: tuple[Day, ...]
-    practitioners: tuple[Practitioner, ...]
-    rooms: tuple[Thing, ...]
-    devices: tuple[Thing, ...]
-    rules: tuple[Rule, ...]
-    circumstances: Circumstances
-    closed: int = 0
-    patient: Occupancy | None = None
-
-    @cached_property
-    def by_id(self) -> dict[int, Practitioner]:
-        return {person.id: person for person in self.practitioners}
 
 
 @dataclass(frozen=True)

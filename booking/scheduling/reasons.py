@@ -11,8 +11,8 @@ from enum import StrEnum
 
 from booking.scheduling import offers
 from booking.scheduling.hours import day_of
-from booking.scheduling.offers import Practitioner, Situation
 from booking.scheduling.rules import GRID, HORIZON, NOTICE, PATIENT_LIMITS, PRACTITIONER_LIMITS
+from booking.scheduling.situation import Practitioner, Situation
 from booking.scheduling.timeline import cell_from, first_place
 
 

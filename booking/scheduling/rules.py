@@ -4,68 +4,15 @@ Each audience has an ordered tuple of rules. Staff have a shorter one; the clash
 since nobody can pass it.
 """
 
-from __future__ import annotations
-
 from collections import Counter
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from datetime import date, datetime, timedelta
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from collections.abc import Iterable
+from datetime import date, timedelta
 from zoneinfo import ZoneInfo
 
 from booking.scheduling.hours import day_at, day_of, week_start
 from booking.scheduling.occupancy import Visit
+from booking.scheduling.situation import Limit, Practitioner, Rule, Scope, Situation
 from booking.scheduling.timeline import Window, cell_from
-
-if TYPE_CHECKING:
-    from booking.scheduling.offers import Practitioner, Situation
-
-
-Scope = Literal["practitioner", "patient"]
-
-
-@dataclass(frozen=True)
-class Limit:
-    """At most so many visits per local day, or per week from Sunday on.
-
-    Counted are one practitioner's visits or one patient's; with `visit_type`, only those of that type, and only who
-    books that type is bound.
-    """
-
-    scope: Scope
-    per: Literal["day", "week"]
-    visits: int
-    visit_type: str | None = None
-    practitioner: str | None = None
-
-
-@dataclass(frozen=True)
-class Circumstances:
-    """What the rules need to know besides who is free."""
-
-    zone: ZoneInfo
-    now: datetime
-    notice: timedelta
-    horizon_days: int
-    visit_type: str
-    limits: tuple[Limit, ...] = ()
-
-    @property
-    def not_before(self) -> datetime:
-        """Inclusive, and in real minutes."""
-        return self.now + self.notice
-
-    @property
-    def last_day(self) -> date:
-        """The last day that may be booked, counted in the clinic's calendar days."""
-        return self.now.astimezone(self.zone).date() + timedelta(days=self.horizon_days)
-
-
-class Rule(NamedTuple):
-    """A rule and the code under which a refusal names it."""
-
-    code: str
-    permitted: Callable[[Situation, Practitioner], int]
 
 
 def notice(situation: Situation, person: Practitioner) -> int:

@@ -30,7 +30,8 @@ from booking.models import (
 from booking.scheduling import offers as engine
 from booking.scheduling.hours import days_of, grid, open_timeline, week_start, window_of
 from booking.scheduling.occupancy import Occupancy, Taken, Visit
-from booking.scheduling.rules import HORIZON, NOTICE, PATIENT_LIMITS, Circumstances
+from booking.scheduling.rules import HORIZON, NOTICE, PATIENT_LIMITS
+from booking.scheduling.situation import Circumstances, Practitioner, Situation, Thing
 from booking.scheduling.timeline import Window
 from booking.services import claims
 from booking.services.clinic import Clinic, at_version
@@ -221,18 +222,18 @@ def situation(
     taken: Mapping[int, Kept],
     ignoring: Ignoring = NOTHING_IGNORED,
     patient_id: int | None = None,
-) -> engine.Situation:
+) -> Situation:
     """Everything that decides where the visit can begin, within the window. `taken` is what `known` gave."""
     clinic = question.clinic
     people, rooms, devices = question.practitioners, question.rooms, question.devices
     names = clinic.visit_type_names
     occupancies = {resource_id: entry.within(window, ignoring, names) for resource_id, entry in taken.items()}
     hours = _hours(clinic, window, now)
-    return engine.Situation(
+    return Situation(
         window=window,
         days=days_of(window, clinic.zone),
         practitioners=tuple(
-            engine.Practitioner(
+            Practitioner(
                 id=person.id,
                 slug=person.slug,
                 name=person.name,
@@ -245,8 +246,8 @@ def situation(
             )
             for person in people
         ),
-        rooms=tuple(engine.Thing(room.id, room.kind, room.name, occupancies[room.id]) for room in rooms),
-        devices=tuple(engine.Thing(one.id, one.kind, one.name, occupancies[one.id]) for one in devices),
+        rooms=tuple(Thing(room.id, room.kind, room.name, occupancies[room.id]) for room in rooms),
+        devices=tuple(Thing(one.id, one.kind, one.name, occupancies[one.id]) for one in devices),
         rules=question.rules,
         circumstances=Circumstances(
             zone=clinic.zone,

@@ -32,7 +32,7 @@ from booking.models import (
     WorkingHours,
 )
 from booking.scheduling.hours import DatedHours, Hours
-from booking.scheduling.rules import Limit
+from booking.scheduling.situation import Limit
 from booking.scheduling.timeline import CELL_MINUTES
 from booking.scheduling.visit import Pad, Phase, Shape
 from booking.services.transaction import reading

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from booking.errors import NotOffered
 from booking.models import BookableBy
-from booking.scheduling.rules import PATIENT_RULES, STAFF_RULES, Rule
+from booking.scheduling.rules import PATIENT_RULES, STAFF_RULES
+from booking.scheduling.situation import Rule
 from booking.services.clinic import Clinic, Practitioner, Thing, VisitType
 
 

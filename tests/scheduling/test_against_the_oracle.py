@@ -10,8 +10,8 @@ from hypothesis import given, settings, strategies as st
 from booking.scheduling import hours, offers, rules
 from booking.scheduling.hours import DatedHours, Hours
 from booking.scheduling.occupancy import Occupancy, Taken, Visit
-from booking.scheduling.offers import Practitioner, Situation, Thing
 from booking.scheduling.reasons import explain
+from booking.scheduling.situation import Circumstances, Limit, Practitioner, Situation, Thing
 from booking.scheduling.timeline import Window, cell_at, instant_of, places
 from booking.scheduling.visit import Pad, Phase, Shape
 from tests.scheduling import oracle
@@ -201,13 +201,13 @@ def situation(world: oracle.World, day: date) -> Situation:
         rooms=tuple(Thing(ids[name], kind, name, occupancy(name)) for name, kind in world.rooms.items()),
         devices=tuple(Thing(ids[name], "device", name, occupancy(name)) for name in world.devices),
         rules=rules.PATIENT_RULES,
-        circumstances=rules.Circumstances(
+        circumstances=Circumstances(
             zone=world.zone,
             now=world.now,
             notice=timedelta(minutes=world.notice),
             horizon_days=world.horizon_days,
             visit_type="any",
-            limits=(rules.Limit("practitioner", limit[0], limit[1]),) if limit else (),  # type: ignore[arg-type]
+            limits=(Limit("practitioner", limit[0], limit[1]),) if limit else (),  # type: ignore[arg-type]
         ),
         closed=closed,
     )

@@ -7,8 +7,8 @@ import pytest
 
 from booking.scheduling.hours import Day
 from booking.scheduling.occupancy import Occupancy, Taken, Visit
-from booking.scheduling.offers import Practitioner, Situation, Thing, assign, find
-from booking.scheduling.rules import Circumstances
+from booking.scheduling.offers import assign, find
+from booking.scheduling.situation import Circumstances, Practitioner, Situation, Thing
 from booking.scheduling.timeline import Window, places
 from booking.scheduling.visit import Pad, Phase, Shape
 
