@@ -52,11 +52,14 @@ def clinic_apply(file: Path, dry_run: bool) -> None:
         click.echo(f"  {change}")
     if not applied.changes:
         click.echo("Nothing to change.")
-    elif not dry_run:
+    elif dry_run:
+        click.echo(f"{len(applied.changes)} changes; nothing was changed yet.")
+    else:
         click.echo(f"Applied {len(applied.changes)} changes.")
     if applied.outside_hours:
-        click.echo("These upcoming visits lie outside working hours now; they stand until you move them:")
-        click.echo("  " + ", ".join(applied.outside_hours))
+        click.echo("These upcoming visits lie outside working hours then; they stand until you move them:")
+        for visit in applied.outside_hours:
+            click.echo(f"  {visit}")
 
 
 @clinic.command("show")
@@ -67,7 +70,11 @@ def clinic_show() -> None:
     if found is None:
         raise click.ClickException("No clinic has been set up yet. Apply a file: flask clinic apply FILE")
     click.echo(
-        tomli_w.dumps(json.loads(found.model_dump_json(exclude_none=True, exclude_defaults=True))), nl=False
+        tomli_w.dumps(
+            json.loads(found.model_dump_json(exclude_none=True, exclude_defaults=True)),
+            multiline_strings=True,
+        ),
+        nl=False,
     )
 
 
@@ -81,9 +88,7 @@ def demo() -> None:
         click.echo("The demo was interrupted while it loaded; it has fewer visits than it should.")
         return
     if making.clinic_is_there():
-        click.echo(
-            "There is a clinic in this database already; the demo wants an empty one. Nothing was changed."
-        )
+        click.echo("There is a clinic in this database already, so no demo is loaded; nothing was changed.")
         return
     made = making.make()
     click.echo(f"The demo clinic is there: {made.past} past and {made.future} future visits.")

@@ -425,6 +425,10 @@ def _path(place: Place) -> str:
 
 
 def _plain(words: str) -> str:
+    if words == "Extra inputs are not permitted":
+        return "nothing here has this name"
+    if words == "Field required":
+        return "is missing"
     return words.removeprefix("Value error, ").removeprefix("Input should be ")
 
 

@@ -65,7 +65,7 @@ class StillNeeded(Refusal):
 
 @dataclass(frozen=True)
 class Applied:
-    """What a file changed, in words, and the upcoming visits that now lie outside working hours, by reference."""
+    """What a file changed, in words, and the upcoming visits that now lie outside working hours: reference, when, with whom."""
 
     changes: tuple[str, ...]
     outside_hours: tuple[str, ...]
@@ -519,4 +519,4 @@ def _outside_hours(session: Session, definition: ClinicFile) -> Iterator[str]:
                 [EngineDatedHours(one.on, tuple(one.hours)) for one in dated],
             )
         if window.stretch(from_cell, to_cell) & ~open_cells:
-            yield reference
+            yield f"{reference}  {instant_of(from_cell).astimezone(zone):%a, %b %d, %Y, %H:%M}  {slug}"

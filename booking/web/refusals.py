@@ -11,7 +11,7 @@ from booking.formatting import Times
 from booking.services.clinic import Clinic
 from booking.web import problems
 from booking.web.pages import the_clinic_of_this_request
-from booking.web.words import FAULTS, Words, words_for
+from booking.web.words import FAULTS, Words, advice_for, words_for
 
 log = structlog.get_logger()
 
@@ -30,7 +30,7 @@ def _refused(refusal: Refusal) -> Response:
     if for_api():
         return problems.of_refusal(refusal)
     words = words_for(refusal)
-    response = error_page(words, kept=True)
+    response = error_page(words, refusal=refusal, kept=True)
     if "retry_after" in refusal.facts:
         response.headers["Retry-After"] = str(refusal.facts["retry_after"])
     return response
@@ -67,7 +67,9 @@ def _broke(fault: Exception) -> Response:
     return error_page(FAULTS[500], reference=g.get("request_name"))
 
 
-def error_page(words: Words, *, kept: bool = False, reference: str | None = None) -> Response:
+def error_page(
+    words: Words, *, refusal: Refusal | None = None, kept: bool = False, reference: str | None = None
+) -> Response:
     """A page that says what happened and what to do. `kept`: the form that was sent can be sent again from it."""
     try:
         clinic: Clinic | None = the_clinic_of_this_request()
@@ -80,7 +82,7 @@ def error_page(words: Words, *, kept: bool = False, reference: str | None = None
         clinic=clinic,
         times=times,
         title=words.title,
-        advice=words.advice,
+        advice=advice_for(refusal, clinic) if refusal and clinic else words.advice,
         reference=reference,
         again=[(name, value) for name, value in again if name != "csrf_token"],
     )

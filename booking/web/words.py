@@ -141,6 +141,9 @@ def advice_for(refusal: Refusal, clinic: Clinic) -> str:
         return _("Please call us at %(phone)s.", phone=phone(facts["phone"]))
     if refusal.code == "too_many_visits":
         return _("To book more, please call us at %(phone)s.", phone=phone(facts["phone"]))
+    if refusal.code == "too_many_requests" and facts["retry_after"] > 90:
+        minutes = -(-int(facts["retry_after"]) // 60)
+        return _("Please try again in %(minutes)d minutes, or call us.", minutes=minutes)
     if refusal.code == "limit_reached":
         return _("Please choose another day, or call us at %(phone)s.", phone=phone(facts["phone"]))
     if refusal.code == "stale_edit" and facts.get("shown"):
