@@ -50,6 +50,17 @@ class Contention(Busy):
     code = "contention"
 
 
+class _OneTransaction(Session):
+    """A session that lives for one transaction, so it looks for its connection once and not for every statement."""
+
+    _found: Connection | None = None
+
+    def connection(self, *given: Any, **how: Any) -> Connection:
+        if self._found is None:
+            self._found = super().connection(*given, **how)
+        return self._found
+
+
 @contextmanager
 def transaction() -> Iterator[Session]:
     """One transaction that writes: committed at the end of the block, rolled back by any exception.
@@ -61,7 +72,11 @@ def transaction() -> Iterator[Session]:
         raise RuntimeError("A transaction is open already. Pass its session on instead of opening another.")
     token = _inside.set(True)
     try:
-        with _turn(db.engine), _words_for_faults(), Session(db.engine, expire_on_commit=False) as session:
+        with (
+            _turn(db.engine),
+            _words_for_faults(),
+            _OneTransaction(db.engine, expire_on_commit=False) as session,
+        ):
             session.connection(execution_options={"booking_writes": True})
             yield session
             session.commit()
@@ -74,7 +89,7 @@ def reading() -> Iterator[Session]:
     """One transaction that only reads. Nothing that is changed in it is kept."""
     if _inside.get():
         raise RuntimeError("A transaction is open already. Read with its session.")
-    with _words_for_faults(), Session(db.engine, expire_on_commit=False, autoflush=False) as session:
+    with _words_for_faults(), _OneTransaction(db.engine, expire_on_commit=False, autoflush=False) as session:
         yield session
 
 
