@@ -1,11 +1,13 @@
 """Puts the pieces together: configuration, extensions, pages, commands."""
 
 import os
+import re
 import sys
 from pathlib import Path
 
 import structlog
 from flask import Flask
+from structlog.typing import EventDict
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from booking import cli, config, models, web
@@ -53,6 +55,18 @@ def _default_instance() -> Path:
     return (checkout if (checkout / "wsgi.py").exists() else Path.cwd()) / "instance"
 
 
+# What PostgreSQL adds to a fault: the row that didn't fit, with somebody's name and address, over several lines.
+_ROWS = re.compile(
+    r"^(DETAIL|CONTEXT):.*?(?=^\[SQL|^Traceback|^The above|^During handling|\Z)", re.DOTALL | re.MULTILINE
+)
+
+
+def _without_rows(logger: object, name: str, event: EventDict) -> EventDict:
+    if "exception" in event:
+        event["exception"] = _ROWS.sub("", event["exception"])
+    return event
+
+
 def _write_logs_as_json() -> None:
     """One JSON object a line. Tracebacks without local variables: those may hold a person's data."""
     structlog.configure(
@@ -61,6 +75,7 @@ def _write_logs_as_json() -> None:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
+            _without_rows,
             structlog.processors.JSONRenderer(),
         ],
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),

@@ -48,8 +48,11 @@ class Times:
         return _date(day, "EEEE", self.locale)
 
     def time(self, instant: datetime) -> str:
-        """As in "9:15 am", at the clinic."""
-        return _time(instant.astimezone(self.zone).timetz().replace(tzinfo=None), self.locale)
+        """As in "9:15 am", at the clinic; in an hour that occurs twice, as in "1:15 am PDT"."""
+        local = instant.astimezone(self.zone)
+        words = _time(local.time(), self.locale)
+        twice = local.utcoffset() != local.replace(fold=1 - local.fold).utcoffset()
+        return f"{words} {local.tzname()}" if twice else words
 
     def wall_time(self, wall: dt.time) -> str:
         """As in "9:15 am", for a time on the wall such as an opening hour."""

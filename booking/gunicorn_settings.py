@@ -36,7 +36,7 @@ worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else None  # noqa: S108
 # gunicorn would open a control socket in the home folder. Signals do all that we need.
 control_socket_disable = True
 
-# The application writes a line for each request; a second one would hold addresses that it leaves out.
+# Lines about requests would hold what opens somebody's visit. The proxy in front may count requests; see docs/deployment.md.
 accesslog = None
 errorlog = "-"
 loglevel = "warning"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Sees to it that PostgreSQL and Chromium are there for the tests: installs them on Debian, else says how to get them.
+# Sees to it that PostgreSQL, Chromium and openssl are there for the tests: installs them on Debian, else says how to get them.
 set -euo pipefail
 
 say() { printf '%s\n' "$*" >&2; }
@@ -19,6 +19,7 @@ have_chromium() {
 missing=()
 have_postgresql || missing+=(postgresql)
 have_chromium || missing+=(chromium)
+command -v openssl >/dev/null || missing+=(openssl)
 [ ${#missing[@]} = 0 ] && exit 0
 
 if { command -v apt-get && as_root true; } >/dev/null 2>&1; then
@@ -32,4 +33,5 @@ say "The tests need what isn't here: ${missing[*]}."
 say "  PostgreSQL 15 or later: your system's package, or set TEST_DATABASE_URL to a server of your own whose role may"
 say "  create databases, as in TEST_DATABASE_URL=postgresql://me:secret@127.0.0.1/postgres"
 say "  Chromium: your system's package, or set CHROMIUM to its path."
+say "  openssl: your system's package."
 exit 1

@@ -47,6 +47,7 @@ _messages = Message.__table__.c
 _MARK = update(Message.__table__).where(
     _messages.id == bindparam("message_id"), _messages.lease == bindparam("our_lease")
 )
+_STILL_OURS = _MARK.where(_messages.state == MessageState.SENDING)
 
 
 @dataclass(frozen=True)
@@ -182,19 +183,21 @@ def _handed_over(one: Claimed) -> bool:
     Its number is locked meanwhile: of two workers with a text each for the same person, one sees the other's.
     """
 
-    def action(session: Session) -> Verdict:
+    def action(session: Session) -> Verdict | bool:
         now = clock.now()
         message, _, clinic_version = session.execute(_MESSAGE, {"id": one.id}).one()
         lock_names(session, f"texts {message.address}")
         said = verdict(session, at_version(session, clinic_version), message, now)
-        if not said:
-            session.connection().execute(_MARK, {"handed_over_at": now} | _whose(one))
-        return said
+        if said:
+            return said
+        marked = session.connection().execute(_STILL_OURS, {"handed_over_at": now} | _whose(one))
+        return bool(marked.rowcount)
 
     said = run(action)
-    if said:
+    if isinstance(said, Drop | Wait | OtherWay):
         _obey(one, said)
-    return not said
+        return False
+    return bool(said)
 
 
 def _obey(one: Claimed, said: Drop | Wait | OtherWay) -> None:

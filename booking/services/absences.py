@@ -10,7 +10,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from booking import clock
-from booking.models import Absence, AbsenceKind, Claim, Practitioner
+from booking.models import Absence, AbsenceKind, Claim, Hold, Practitioner
 from booking.services import claims, rows
 
 
@@ -27,6 +27,7 @@ def enter(
     """Makes an absence of a resource, or with None a closure of the whole clinic, and claims what is free of it."""
     taken = _taken_by(session, resource_id)
     claims.lock(session, taken)
+    claims.free_lapsed(session, _lapsed_holds(session, from_cell, to_cell), taken)
     absence = Absence(
         kind=kind,
         resource_id=resource_id,
@@ -53,6 +54,14 @@ def take_back(session: Session, absence: Absence) -> None:
         session, [claims.Stretch(each, absence.from_cell, absence.to_cell) for each in taken]
     )
     claims.bump(session, taken)
+
+
+def _lapsed_holds(session: Session, from_cell: int, to_cell: int) -> Sequence[int]:
+    """Holds that bind nobody any more, and whose cells nobody has cleared away yet."""
+    lapsed = select(Hold.id).where(
+        Hold.to_cell > from_cell, Hold.from_cell < to_cell, Hold.lapses_at <= clock.now()
+    )
+    return session.scalars(lapsed).all()
 
 
 def _taken_by(session: Session, resource_id: int | None) -> Sequence[int]:

@@ -12,7 +12,7 @@ from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
 from flask import current_app
-from sqlalchemy import bindparam, func, literal, null, select, union_all
+from sqlalchemy import bindparam, func, literal, null, or_, select, union_all
 from sqlalchemy.orm import Session
 
 from booking.errors import BeyondHorizon, LimitReached, NotOffered, Refusal, SlotTaken, TooSoon
@@ -290,7 +290,8 @@ _TAKEN = union_all(
         Claim.from_cell < bindparam("end"),
         # Follows from the line above, and lets the index end where the window ends.
         Claim.to_cell < bindparam("end") + LONGEST_VISIT,
-        Claim.absence_id.is_(None),
+        # Of the three owners, not the absence. Said as "absence_id IS NULL" it would tempt SQLite to its index on that.
+        or_(Claim.appointment_id.is_not(None), Claim.hold_id.is_not(None)),
     ),
     select(
         Absence.resource_id, Absence.from_cell, Absence.to_cell, *(null() for _ in Claimed._fields[2:])

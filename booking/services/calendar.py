@@ -12,6 +12,8 @@ from flask import current_app
 from flask_babel import gettext as _
 from icalendar import Calendar, Event, vCalAddress, vText
 
+from booking import clock
+from booking.formatting import phone
 from booking.services import links as patients_links
 from booking.services.visits import Visit
 
@@ -106,9 +108,9 @@ def links(visit: Visit) -> CalendarLinks:
 def _details(visit: Visit) -> str:
     """How to change the visit: pressing No in a calendar doesn't."""
     link = patients_links.address(visit.reference, visit.link_number)
-    return str(
-        _(
-            "To change or cancel, use this link: %(link)s Answering No in your calendar does not cancel the visit.",
-            link=link,
-        )
-    )
+    if visit.may_change(clock.now()):
+        how = _("To change or cancel, use this link: %(link)s", link=link)
+    else:
+        number = phone(visit.clinic.phone)
+        how = _("To see the visit: %(link)s To change it, please call %(phone)s.", link=link, phone=number)
+    return f"{how} {_('Answering No in your calendar does not cancel the visit.')}"

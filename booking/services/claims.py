@@ -135,14 +135,12 @@ def fill_absences(session: Session, freed: Sequence[Stretch]) -> None:
     """Lets the absences of these resources claim whatever is free in the stretches and lies inside them."""
     if not freed:
         return
-    absences = session.scalars(
-        select(Absence)
-        .where(
-            Absence.to_cell > min(stretch.from_cell for stretch in freed),
-            Absence.from_cell < max(stretch.to_cell for stretch in freed),
-        )
-        .order_by(Absence.id)
-    ).all()
+    meeting = select(Absence).where(
+        Absence.to_cell > min(stretch.from_cell for stretch in freed),
+        Absence.from_cell < max(stretch.to_cell for stretch in freed),
+    )
+    # Sorted here: asked for in the order of ids, SQLite would read them all.
+    absences = sorted(session.scalars(meeting), key=lambda absence: absence.id)
     if not absences:
         return
     kinds = {

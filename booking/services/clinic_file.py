@@ -74,16 +74,20 @@ def _written(stretch: tuple[time, time]) -> str:
     return f"{opens:%H:%M}-{'24:00' if closes == time(0) else f'{closes:%H:%M}'}"
 
 
-def _five(minutes: Any) -> Any:
-    if isinstance(minutes, int) and minutes % 5:
+def _five(minutes: int) -> int:
+    if minutes % 5:
         raise ValueError("minutes are multiples of five")
     return minutes
 
 
-def _printable(words: str) -> str:
-    if any(unicodedata.category(letter) in ("Cc", "Cs") and letter not in "\n\t" for letter in words):
+def _printable(words: str, allowed: str = "\n\t") -> str:
+    if any(unicodedata.category(letter) in ("Cc", "Cs") and letter not in allowed for letter in words):
         raise ValueError("there is a character in it that can't be printed")
     return words
+
+
+def _one_line(words: str) -> str:
+    return _printable(words, allowed="")
 
 
 def _each_once(days: list[int]) -> list[int]:
@@ -118,13 +122,19 @@ def _zone(words: Any) -> str:
     return str(words)
 
 
-Name = Annotated[str, Field(min_length=1, max_length=120), AfterValidator(_printable)]
+Name = Annotated[str, Field(min_length=1, max_length=120), AfterValidator(_one_line)]
+ShortName = Annotated[str, Field(min_length=1, max_length=80), AfterValidator(_one_line)]
+Label = Annotated[str, Field(min_length=1, max_length=40), AfterValidator(_one_line)]
+Reason = Annotated[str, Field(max_length=200), AfterValidator(_one_line)]
+Credentials = Annotated[str, Field(max_length=120), AfterValidator(_one_line)]
+Sentence = Annotated[str, Field(min_length=1, max_length=2000), AfterValidator(_printable)]
+Text = Annotated[str, Field(min_length=1, max_length=50_000), AfterValidator(_printable)]
 Slug = Annotated[str, Field(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$", max_length=60)]
 Words = Annotated[str, Field(max_length=20_000), AfterValidator(_printable)]
 Day = Annotated[date, Field(ge=date(2000, 1, 1), lt=date(2100, 1, 1))]
 Stretch = Annotated[tuple[time, time], BeforeValidator(_stretch), PlainSerializer(_written)]
-Minutes = Annotated[int, Field(ge=5, le=480), BeforeValidator(_five)]
-Buffer = Annotated[int, Field(ge=0, le=120), BeforeValidator(_five)]
+Minutes = Annotated[int, Field(strict=True, ge=5, le=480), AfterValidator(_five)]
+Buffer = Annotated[int, Field(strict=True, ge=0, le=120), AfterValidator(_five)]
 Phone = Annotated[str, BeforeValidator(_phone)]
 Mailbox = Annotated[str, BeforeValidator(_address)]
 Zone = Annotated[str, BeforeValidator(_zone)]
@@ -171,7 +181,7 @@ class Away(Part):
     first: Day
     last: Day
     hours: Stretch | None = None
-    reason: Annotated[str, Field(max_length=200)] = ""
+    reason: Reason = ""
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
@@ -182,7 +192,7 @@ class Away(Part):
 
 class About(Part):
     name: Name
-    message_name: Annotated[str, Field(min_length=1, max_length=40)]
+    message_name: Label
     zone: Zone
     address: Annotated[list[Name], Field(min_length=1, max_length=4)]
     arrival: Words = ""
@@ -193,12 +203,12 @@ class About(Part):
 
 
 class Policies(Part):
-    version: Annotated[str, Field(min_length=1, max_length=40)]
-    cancellation: Annotated[str, Field(min_length=1, max_length=2000)]
-    policies: Annotated[str, Field(min_length=1, max_length=20_000)]
-    privacy: Annotated[str, Field(min_length=1, max_length=50_000)]
-    text_consent: Annotated[str, Field(min_length=1, max_length=2000)]
-    text_consent_version: Annotated[str, Field(min_length=1, max_length=40)]
+    version: Label
+    cancellation: Sentence
+    policies: Text
+    privacy: Text
+    text_consent: Sentence
+    text_consent_version: Label
 
 
 class Limit(Part):
@@ -226,17 +236,17 @@ class Rules(Part):
 
 class Modality(Part):
     id: Slug
-    name: Name
+    name: ShortName
     summary: Words = ""
-    symbol: Annotated[str, Field(max_length=40)] = "care"
+    symbol: Label = "care"
 
 
 class Phase(Part):
     """`needs`: "practitioner", "room", or kinds of device."""
 
-    name: Annotated[str, Field(min_length=1, max_length=40)]
+    name: Label
     minutes: Minutes
-    needs: list[Annotated[str, Field(min_length=1, max_length=40)]] = ["practitioner", "room"]
+    needs: list[Label] = ["practitioner", "room"]
 
 
 class VisitType(Part):
@@ -251,7 +261,7 @@ class VisitType(Part):
     bring: Words = ""
     arrive_early_minutes: Annotated[int, Field(ge=0, le=120)] = 0
     tell_us: Words = ""
-    room_kinds: list[Annotated[str, Field(min_length=1, max_length=40)]] = []
+    room_kinds: list[Label] = []
     pause_before_minutes: Buffer = 0
     pause_after_minutes: Buffer = 0
     turnover_before_minutes: Buffer = 0
@@ -265,8 +275,8 @@ class VisitType(Part):
 
 class Room(Part):
     id: Slug
-    name: Name
-    kind: Annotated[str, Field(min_length=1, max_length=40)]
+    name: ShortName
+    kind: Label
 
 
 class Offer(Part):
@@ -286,7 +296,7 @@ class Offer(Part):
 class Practitioner(Part):
     id: Slug
     name: Name
-    credentials: Annotated[str, Field(max_length=120)] = ""
+    credentials: Credentials = ""
     profile: Words = ""
     rooms: list[Slug] = []
     at_once: Annotated[int, Field(ge=1, le=10)] | None = None

@@ -228,6 +228,9 @@ def _differences(before: ClinicFile | None, after: ClinicFile) -> Iterator[str]:
 def _in_order(definition: ClinicFile) -> dict[str, Any]:
     """The definition with those lists sorted whose order means nothing."""
     plain = definition.model_dump(mode="json")
+    for visit_type in plain["visit_types"]:
+        for phase in visit_type["phases"]:
+            phase["needs"] = sorted(set(phase["needs"]))
     for one in (plain, *plain["practitioners"]):
         for name, key in (
             ("dated_hours", "on"),
@@ -314,11 +317,13 @@ def _write(session: Session, definition: ClinicFile) -> None:
             position,
         )
     session.flush()
-    visit_types = _matched(session, VisitType, definition.visit_types)
-    for position, visit_type in enumerate(definition.visit_types):
-        _write_visit_type(
-            visit_types[visit_type.id], visit_type, modalities[visit_type.modality].id, position
-        )
+    # A new row is nothing to write before it is filled in, though others are looked up meanwhile.
+    with session.no_autoflush:
+        visit_types = _matched(session, VisitType, definition.visit_types)
+        for position, visit_type in enumerate(definition.visit_types):
+            _write_visit_type(
+                visit_types[visit_type.id], visit_type, modalities[visit_type.modality].id, position
+            )
     for kind, given, column in (
         (Room, definition.rooms, "room_kind"),
         (Device, definition.devices, "device_kind"),
@@ -447,7 +452,8 @@ def _hours(week: Week) -> list[tuple[int, time, time]]:
 
 def _write_absences(session: Session, definition: ClinicFile, people: dict[str, Any]) -> None:
     wanted: dict[str, tuple[AbsenceKind, int | None, int, int, str]] = {}
-    entries = [("clinic", AbsenceKind.CLOSURE, None, definition.closures)] + [
+    # The clinic has no id, so nobody's can be the same.
+    entries = [("", AbsenceKind.CLOSURE, None, definition.closures)] + [
         (person.id, AbsenceKind.TIME_OFF, people[person.id].id, person.away)
         for person in definition.practitioners
     ]

@@ -49,23 +49,22 @@ def moved(
 
 def contact_corrected(session: Session, clinic: Clinic, appointment: Appointment, now: datetime) -> None:
     """The confirmation and the reminders once more, to the contact as it is now, as a numbered resend."""
-    in_hand = session.scalars(
+    waiting = session.scalars(
         select(Message).where(
             Message.appointment_id == appointment.id,
+            Message.sequence == appointment.sequence,
             Message.kind.startswith("reminder-"),
             Message.state.in_((MessageState.QUEUED, MessageState.SENDING)),
-            Message.due_at <= now,
         )
     ).all()
     drop_queued(session, appointment, "The contact was corrected.")
     rows = [*_answer(appointment, "confirmation", now), *reminders(clinic, appointment, now)]
-    # What a worker has in hand at this moment it will see to be addressed wrongly; it goes to the new contact instead.
-    for message in in_hand:
-        address = _address(appointment, message.channel)
-        if address:
-            rows.append(
-                _row(appointment, message.kind, message.channel, address, now, now, message.not_after)
-            )
+    # Reminders whose time has come, put off or in a worker's hand at this moment: they go to the new contact now.
+    written = {(row["kind"], row["channel"]) for row in rows}
+    for kind, channel, last_use in {(one.kind, one.channel, one.not_after) for one in waiting}:
+        address = _address(appointment, channel)
+        if address and (kind, channel) not in written:
+            rows.append(_row(appointment, kind, channel, address, now, now, last_use))
     _add_resend(session, appointment, rows)
 
 

@@ -5,10 +5,7 @@ import hmac
 import ipaddress
 import secrets
 
-import structlog
 from flask import Flask, current_app, g, request, session
-
-log = structlog.get_logger()
 
 
 def init_app(app: Flask) -> None:

@@ -126,3 +126,48 @@ def test_the_commands_that_the_readme_names_are_there(app: Flask) -> None:
     named = set(re.findall(r"`flask ([a-z]+)", (ROOT / "README.md").read_text()))
     assert named <= {*app.cli.commands, "db", "run", "routes"}
     assert cli.main
+
+
+def pages() -> dict[str, str]:
+    """The templates of pages, which browsers show under our policy; mails are shown by others."""
+    found = {str(path.relative_to(TEMPLATES)): path.read_text() for path in TEMPLATES.rglob("*.html")}
+    return {name: template for name, template in found.items() if not name.startswith("mail/")}
+
+
+def test_no_page_has_a_style_or_a_script_of_its_own() -> None:
+    inline = re.compile(r"<style|\sstyle=|\son[a-z]+=[\"']|javascript:|<script(?![^>]*\ssrc=)")
+    assert len(pages()) > 15
+    assert [name for name, template in pages().items() if inline.search(template)] == []
+
+
+def test_every_form_that_changes_something_carries_its_token() -> None:
+    forms = [
+        (name, form)
+        for name, template in pages().items()
+        for form in re.findall(r"<form method=\"post\".*?</form>", template, re.DOTALL)
+    ]
+    assert len(forms) >= 7
+    assert [name for name, form in forms if 'name="csrf_token"' not in form] == []
+
+
+def test_every_component_says_first_what_it_takes() -> None:
+    unsaid = [
+        path.name
+        for path in (TEMPLATES / "components").glob("*.html")
+        if not re.match(r"\{# \w+\(.*\).*", path.read_text())
+    ]
+    assert unsaid == []
+
+
+def test_whatever_changes_something_is_counted_against_its_network() -> None:
+    """But for the webhook of texts, which is signed by the provider."""
+    uncounted = [
+        f"{path.name}: {view.name}"
+        for folder in ("patient", "api")
+        for path in (ROOT / "booking" / "web" / folder).glob("*.py")
+        for view in ast.walk(ast.parse(path.read_text()))
+        if isinstance(view, ast.FunctionDef)
+        and any("blueprint.post(" in ast.unparse(decorator) for decorator in view.decorator_list)
+        and "limits.allow(" not in ast.unparse(view)
+    ]
+    assert uncounted == []

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -9,8 +10,11 @@ from flask import Flask
 from playwright.sync_api import Page, expect
 
 from booking.reminders.delivery import deliver_due
+from booking.services import visits
 from tests.browser.conftest import DESKTOP, PHONE, NewPage
 from tests.clinics import clinic, practitioner, set_up, visit_type
+from tests.conftest import StandingClock
+from tests.services.making import NEXT_WEEK, NINE, booked
 
 Axe = Callable[[Page], None]
 
@@ -174,6 +178,102 @@ def test_every_page_and_error_state_is_accessible(new_page: NewPage, axe: Axe, a
         page.locator("a.row").first.click()
         comes(page, re.compile("^Your visit on"))
         axe(page)
+
+
+def choose(page: Page, time: str) -> None:
+    page.locator(f'button[value="{time}"]').click()
+
+
+def somebody_else_books(app: Flask, hours: float = 0) -> None:
+    """Ana's time on Tuesday, at nine or so many hours later."""
+    with app.app_context():
+        booked(
+            NINE + timedelta(hours=hours),
+            practitioner="ana",
+            first_name=f"Omar {'later' if hours else ''}",
+            email="omar@example.com",
+        )
+
+
+def test_a_time_that_was_just_taken_is_told_accessibly(phone: Page, axe: Axe, app: Flask) -> None:
+    phone.goto("/book/follow-up?day=2026-09-15&with=ana")
+    somebody_else_books(app)
+    choose(phone, "2026-09-15T16:00:00Z ana")
+    expect(phone).to_have_title(re.compile("^Just taken:"))
+    expect(phone.get_by_role("alert")).to_be_focused()
+    axe(phone)
+    choose(phone, "2026-09-15T17:00:00Z ana")
+    comes(phone, "Who is coming?")
+    # A hold lapses when one types for long.
+    phone.goto("/book/follow-up/details?time=2026-09-15T18:00:00Z&with=ana")
+    comes(phone, "Who is coming?")
+    somebody_else_books(app, hours=2)
+    fill_in(phone)
+    phone.get_by_role("button", name="Book this visit").click()
+    expect(phone).to_have_title(re.compile("^Error:"))
+    expect(phone.get_by_role("alert")).to_contain_text("Somebody else has just taken that time.")
+    axe(phone)
+    phone.locator('button[name="other_time"]').first.click()
+    expect(phone).to_have_title(re.compile("^Who is coming?"))
+    expect(phone.get_by_label("First name")).to_have_value("Rosa")
+    phone.get_by_role("button", name="Book this visit").click()
+    comes(phone, "You are booked.")
+
+
+def test_links_on_their_way_are_told_accessibly(phone: Page, axe: Axe) -> None:
+    phone.goto("/my-visit")
+    phone.get_by_label("E-mail or phone").fill("rosa at example")
+    phone.get_by_role("button", name="Send me my links").click()
+    expect(phone).to_have_title(re.compile("^Error:"))
+    axe(phone)
+    phone.get_by_label("E-mail or phone").fill("rosa@example.com")
+    phone.get_by_role("button", name="Send me my links").click()
+    expect(phone.get_by_role("status")).to_contain_text("your links are on their way to it")
+    axe(phone)
+
+
+def test_a_visit_is_accessible_in_every_state(
+    phone: Page, axe: Axe, app: Flask, standing_clock: StandingClock
+) -> None:
+    with app.app_context():
+        visit = booked(NEXT_WEEK)
+        link = f"/visit/{visit.reference}/{visit.token}"
+    phone.goto(f"{link}x")
+    comes(phone, "This page is not here.")
+    axe(phone)
+    phone.goto(f"{link}/move?with=ana&day=2026-09-14")
+    choose(phone, "2026-09-14T20:00:00Z ana")
+    comes(phone, "Move it to a time that is soon?")
+    axe(phone)
+    phone.get_by_role("button", name="Yes, move it").click()
+    comes(phone, "Your visit is moved.")
+    expect(phone.get_by_role("heading", name="Need to change it?")).to_be_visible()
+    axe(phone)
+    phone.get_by_role("button", name="I can't come").click()
+    expect(phone.get_by_role("status")).to_contain_text("We know that you can't come.")
+    axe(phone)
+    standing_clock.on(days=1)
+    phone.goto(link)
+    comes(phone, "This visit is over.")
+    axe(phone)
+
+
+def test_a_visit_that_was_changed_meanwhile_or_cancelled_is_accessible(
+    phone: Page, axe: Axe, app: Flask
+) -> None:
+    with app.app_context():
+        visit = booked(NEXT_WEEK)
+        link = f"/visit/{visit.reference}/{visit.token}"
+    phone.goto(f"{link}/move?with=ana&day=2026-09-22")
+    with app.app_context():
+        visits.cancel(visit.reference, visit.token, "", actor="test", key="elsewhere")
+    choose(phone, "2026-09-22T16:00:00Z ana")
+    comes(phone, "This visit is cancelled.")
+    expect(phone.get_by_role("alert")).to_contain_text("Now it is: cancelled.")
+    axe(phone)
+    phone.goto(link)
+    comes(phone, "This visit is cancelled.")
+    axe(phone)
 
 
 def test_a_double_tap_and_the_back_button_are_safe(phone: Page) -> None:

@@ -9,10 +9,16 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from icalendar import Calendar
+from limits import parse
+from sqlalchemy.exc import OperationalError
 from werkzeug.test import TestResponse
 
+from booking.errors import Refusal
 from booking.models import Appointment
-from tests.conftest import MONDAY
+from booking.services import transaction
+from booking.web import limits, problems
+from tests.clinics import set_up
+from tests.conftest import MONDAY, MakeApp
 from tests.services.making import rows
 
 NINE = "2026-09-15T16:00:00Z"
@@ -250,3 +256,184 @@ def test_the_document_describes_every_route(client: FlaskClient, app: Flask) -> 
     }
     assert set(document["paths"]) == routes
     assert json.dumps(document)
+
+
+def test_a_dead_database_is_busy_and_says_when_to_come_again(
+    book: Book, client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def dead(*_: Any, **__: Any) -> Any:
+        raise OperationalError("", {}, Exception("the database is down"))
+
+    monkeypatch.setattr(transaction.Session, "connection", dead)
+    answers = [book(), client.get("/api/v1/offers?visit_type=follow-up"), client.get("/api/v1/visit-types")]
+    for answer in answers:
+        assert (answer.status_code, answer.get_json()["code"]) == (503, "busy")
+        assert answer.mimetype == "application/problem+json"
+        assert int(answer.headers["Retry-After"]) > 0
+
+
+def test_a_fault_of_ours_is_a_problem_without_its_inside(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any, **__: Any) -> Any:
+        raise RuntimeError("secret detail")
+
+    monkeypatch.setattr("booking.web.api.clinic.free_times", broken)
+    answer = client.get("/api/v1/offers?visit_type=follow-up")
+    assert (answer.status_code, answer.get_json()["code"]) == (500, "internal_error")
+    assert answer.mimetype == "application/problem+json"
+    assert "secret detail" not in answer.text
+
+
+@pytest.fixture
+def change(client: FlaskClient, book: Book) -> Callable[..., TestResponse]:
+    """Changes one visit, that is booked for this: `change("confirm")`."""
+    made = book(starts_at="2026-09-21T16:00:00Z").get_json()
+    path, keys = f"/api/v1/appointments/{made['reference']}", iter(range(100))
+
+    def post(what: str, **how: Any) -> TestResponse:
+        headers = {"Authorization": f"Bearer {made['manage_token']}", "Idempotency-Key": f"c{next(keys)}"}
+        return client.post(f"{path}/{what}", json=how, headers=headers)
+
+    return post
+
+
+def test_a_cancelled_visit_names_its_status_when_it_should_change(
+    change: Callable[..., TestResponse],
+) -> None:
+    assert change("cancel").get_json()["status"] == "cancelled"
+    for answer in (change("confirm"), change("reschedule", starts_at=NINE)):
+        assert (answer.status_code, answer.get_json()["code"]) == (409, "not_changeable")
+        assert answer.get_json()["visit_status"] == "cancelled"
+    # Cancelling again is what was wanted.
+    assert change("cancel").status_code == 200
+
+
+def test_a_stale_change_has_what_was_shown_and_what_is_now(change: Callable[..., TestResponse]) -> None:
+    assert change("reschedule", starts_at="2026-09-22T16:00:00Z", practitioner="ben", version=1).get_json()[
+        "version"
+    ] == 2  # fmt: skip
+    for answer in (
+        change("reschedule", starts_at="2026-09-23T16:00:00Z", version=1),
+        change("cancel", version=1),
+    ):
+        assert (answer.status_code, answer.get_json()["code"]) == (409, "stale_edit")
+        shown, now = answer.get_json()["shown"], answer.get_json()["now"]
+        assert shown == {"starts_at": "2026-09-21T16:00:00Z", "practitioner": "ana", "status": "booked"}
+        assert now == {"starts_at": "2026-09-22T16:00:00Z", "practitioner": "ben", "status": "booked"}
+
+
+def test_what_patients_ask_for_is_listed_but_not_booked(client: FlaskClient, book: Book) -> None:
+    types = {one["id"]: one for one in client.get("/api/v1/visit-types").get_json()["visit_types"]}
+    assert {slug: one["on_request"] for slug, one in types.items()} == {
+        "follow-up": False,
+        "first": False,
+        "special": True,
+    }
+    assert types["special"]["tell_us"] == "Tell us about a pacemaker."
+    for answer in (book(visit_type="special"), client.get("/api/v1/offers?visit_type=special")):
+        assert (answer.status_code, answer.get_json()["code"]) == (409, "not_offered")
+
+
+def test_a_price_that_is_hidden_is_hidden_from_programs_too(client: FlaskClient) -> None:
+    types = {one["id"]: one for one in client.get("/api/v1/visit-types").get_json()["visit_types"]}
+    assert (types["follow-up"]["price_cents"], types["first"]["price_cents"]) == (9500, None)
+
+
+def test_too_many_searches_say_when_to_come_again(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(limits.RATES, "search", parse("2 per minute"))
+    answers = [client.get("/api/v1/offers?visit_type=follow-up") for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [200, 200, 429]
+    assert answers[2].get_json()["code"] == "too_many_requests"
+    assert 0 < int(answers[2].headers["Retry-After"]) <= 61
+    # The pages' searches are counted with them.
+    assert client.get("/book/follow-up").status_code == 429
+
+
+@pytest.mark.parametrize("name", ["rosa@example.com", "Rosa Lima", "<script>", "x" * 500])
+def test_a_field_that_is_unknown_is_not_repeated(client: FlaskClient, book: Book, name: str) -> None:
+    for answer in (
+        client.get("/api/v1/offers", query_string={"visit_type": "follow-up", name: "1"}),
+        client.get("/api/v1/practitioners", query_string=[(name, "1"), (name, "2")]),
+        book(**{name: "1"}),
+    ):
+        assert answer.status_code == 422
+        assert name not in answer.text
+
+
+def test_texts_that_are_not_offered_are_refused_by_their_field(
+    database_url: str, make_app: MakeApp, standing_clock: Any
+) -> None:
+    app = make_app(database_url, BOOKING_TEXTS="none")
+    with app.app_context():
+        set_up()
+    patient = wanted()["patient"] | {"phone": "(818) 555-0123"}
+    for reminders in ("text", "both"):
+        answer = app.test_client().post(
+            "/api/v1/appointments",
+            json=wanted(reminders=reminders, text_consent=True, patient=patient),
+            headers={"Idempotency-Key": reminders},
+        )
+        assert answer.status_code == 422
+        assert [error["field"] for error in answer.get_json()["errors"]] == ["reminders"]
+
+
+_OFFERS = [{"starts_at": NINE, "local": "2026-09-15T09:00-07:00", "practitioner": "ana"}]
+_STATE = {"starts_at": NINE, "practitioner": "ana", "status": "booked"}
+FACTS: dict[str, dict[str, Any]] = {
+    "not_found": {},
+    "slot_taken": {"alternatives": _OFFERS},
+    "not_offered": {},
+    "too_soon": {"earliest": NINE},
+    "beyond_horizon": {"last_day": "2026-12-13"},
+    "too_many_visits": {"limit": 6, "phone": "+18185550100"},
+    "limit_reached": {"phone": "+18185550100"},
+    "too_many_holds": {"retry_after": 60},
+    "too_many_requests": {"retry_after": 60},
+    "too_late_to_change": {"until": NINE, "phone": "+18185550100"},
+    "not_changeable": {"visit_status": "cancelled"},
+    "stale_edit": {"shown": _STATE, "now": _STATE},
+    "key_reused": {},
+    "contact_cannot_be_reached": {"field": "email"},
+    "clinic_not_ready": {},
+    "busy": {"retry_after": 5},
+    "contention": {"retry_after": 2},
+    # The clinic's file is applied by a command; no program hears of this one.
+    "still_needed": {},
+}
+
+
+def test_every_refusal_is_a_problem_with_the_facts_that_it_promises(app: Flask) -> None:
+    kinds = {kind.code: kind for kind in Refusal.kinds()}
+    assert set(FACTS) == set(kinds)
+    with app.test_request_context("/api/v1/appointments"):
+        for code, facts in FACTS.items():
+            answer = problems.of_refusal(kinds[code](**facts))
+            told = json.loads(answer.get_data(as_text=True))
+            assert answer.mimetype == "application/problem+json", code
+            assert told["code"] == ("busy" if code == "contention" else code)
+            assert told["status"] == answer.status_code >= 400 and told["title"], code
+            body = {name: value for name, value in facts.items() if name != "retry_after"}
+            assert {name: told.get(name) for name in body} == body, code
+            assert answer.headers.get("Retry-After") == (
+                str(facts["retry_after"]) if "retry_after" in facts else None
+            ), code
+
+
+def test_the_document_names_the_header_as_it_is_sent(client: FlaskClient) -> None:
+    document = client.get("/api/v1/openapi.json").get_json()
+    headers = {
+        path: {
+            parameter["name"]
+            for parameter in route["post"].get("parameters", ())
+            if parameter["in"] == "header"
+        }
+        for path, route in document["paths"].items()
+        if "post" in route
+    }
+    assert len(headers) == 4
+    assert all(names == {"Idempotency-Key"} for names in headers.values()), headers
+    assert "Idempotency_Key" not in json.dumps(document)
+    assert "Idempotency-Key" in client.get("/api/v1/").text

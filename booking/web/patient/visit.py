@@ -186,7 +186,8 @@ def move(reference: str, token: str) -> ResponseReturnValue:
     if starts_at is None:
         return redirect(url_for("patient.choose_other_time", reference=reference, token=token), 303)
     before = visits.visit(reference, token)
-    if "sure" not in request.form and before.moved_to(starts_at).is_settled(clock.now()):
+    now = clock.now()
+    if "sure" not in request.form and before.may_change(now) and before.moved_to(starts_at).is_settled(now):
         return page(
             "patient/move_soon.html", before.clinic, visit=before, starts_at=starts_at, form=request.form
         )
