@@ -10,11 +10,13 @@ from datetime import UTC, datetime
 
 from bench import history, inside, pages, yardsticks
 from bench.measuring import Figure
+from tests import databases
 
 LONG = 100
 
 
 def main() -> int:
+    databases.on_disk()
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="fewer repeats, and no long history")
     parser.add_argument("--databases", nargs="+", default=["sqlite", "postgresql"])

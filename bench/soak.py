@@ -45,6 +45,7 @@ from booking.services import booking, inbound_texts, visits
 from booking.services.clinic import present
 from booking.services.rescheduling import reschedule
 from booking.services.search import free_times
+from tests import databases
 from tests.databases import free_port
 
 # So short that what a killed worker held comes back within the soak.
@@ -505,6 +506,7 @@ def _lose_one(dice: random.Random) -> int:
 
 
 def main() -> int:
+    databases.on_disk()
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--reminders", type=int, default=3000)
     parser.add_argument("--texts", type=int, default=300)

@@ -35,6 +35,7 @@ from booking.models import Reminders
 from booking.services import booking, visits
 from booking.services.rescheduling import reschedule
 from booking.services.search import free_times
+from tests import databases
 from tests.databases import free_port
 
 PROCESSES = 4
@@ -307,6 +308,7 @@ def mutant(kind: str, rounds: int = 4, threads: int = 8) -> int:
 
 
 def main() -> int:
+    databases.on_disk()
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--use-cases", type=int, default=100_000, help="attempts through the use cases")
     parser.add_argument("--http", type=int, default=20_000, help="attempts through HTTP")

@@ -11,6 +11,7 @@ from pathlib import Path
 from bench.peers import in_process, through_http
 from bench.peers.clinic import asked
 from bench.peers.environment import Environment
+from tests import databases
 
 _LOCKED = Path(__file__).parent.parent.parent / "requirements/peers.txt"
 _SET_UP = """\
@@ -23,6 +24,7 @@ it is asked by practitioner and day, so one answer is 180 requests; it composes 
 
 
 def main() -> int:
+    databases.on_disk()
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("python", help="the interpreter of the peers' environment")
     parser.add_argument("--repeats", type=int, default=5, help="about a minute each")

@@ -157,7 +157,7 @@ def test_every_page_and_error_state_is_accessible(new_page: NewPage, axe: Axe, a
         axe(page)
         for link, heading in (
             ("See or change this visit", "Your visit"),
-            ("Not right? Correct it.", "Where shall we write to?"),
+            ("Not right? Correct it.", "How do we reach you?"),
         ):
             page.get_by_role("link", name=link).click()
             comes(page, heading)
