@@ -61,7 +61,7 @@ _ROWS = re.compile(
 )
 
 
-def _without_rows(logger: object, name: str, event: EventDict) -> EventDict:
+def _without_rows(_logger: object, _name: str, event: EventDict) -> EventDict:
     if "exception" in event:
         event["exception"] = _ROWS.sub("", event["exception"])
     return event

@@ -15,7 +15,7 @@ from booking import doctor, serving
 from booking.demo import making
 from booking.models import Message, MessageState
 from booking.reminders.worker import Worker
-from booking.services import clinic_file, clinic_rows, outbox
+from booking.services import clinic_file, clinic_reading, clinic_rows, outbox
 from booking.services.transaction import reading
 
 clinic = AppGroup("clinic", help="The clinic's definition: apply a file, or show what is there.")
@@ -66,7 +66,7 @@ def clinic_apply(file: Path, dry_run: bool) -> None:
 def clinic_show() -> None:
     """Write the clinic as a file, to standard output."""
     with reading() as session:
-        found = clinic_rows.read_back(session)
+        found = clinic_reading.read_back(session)
     if found is None:
         raise click.ClickException("No clinic has been set up yet. Apply a file: flask clinic apply FILE")
     click.echo(

@@ -1,158 +1,24 @@
-"""How rows become timelines, and what a process may keep of them.
+"""The engine, asked under the lock: what a booking may take, and why it may not.
 
-What costs is fetching claims, so each process keeps the occupancy of a resource for as long as the version on the
-resource's row stands. Three traps are avoided here: what is kept comes from read-only transactions only (a version
-that is bumped and rolled back comes again); the version is read before the claims; and an entry also ends when its
-earliest hold lapses.
+The page with the free times (`booking.services.search`) asks the same `situation`, so that the two can't disagree.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
-from typing import NamedTuple
+from datetime import datetime
 
-from flask import current_app
-from sqlalchemy import bindparam, func, literal, null, or_, select, union_all
 from sqlalchemy.orm import Session
 
 from booking.errors import BeyondHorizon, LimitReached, NotOffered, Refusal, SlotTaken, TooSoon
 from booking.formatting import iso_utc
-from booking.models import (
-    LONGEST_VISIT,
-    Absence,
-    Appointment,
-    Claim,
-    Clinic as ClinicRow,
-    Hold,
-    Resource,
-    ResourceKind,
-)
 from booking.scheduling import offers as engine
-from booking.scheduling.hours import days_of, grid, open_timeline, week_start, window_of
-from booking.scheduling.occupancy import Occupancy, Taken, Visit
+from booking.scheduling.hours import days_of
 from booking.scheduling.rules import HORIZON, NOTICE, PATIENT_LIMITS
 from booking.scheduling.situation import Circumstances, Practitioner, Situation, Thing
 from booking.scheduling.timeline import Window
 from booking.services import claims
-from booking.services.clinic import Clinic, at_version
+from booking.services.occupancies import NOTHING_IGNORED, Ignoring, Kept, Stretch, hours_of, known, window_for
 from booking.services.question import Question
 from booking.services.transaction import Contention
-
-# Cells around a day that a visit on it may touch: visits and their buffers near midnight.
-_MARGIN = 36
-
-
-@dataclass(frozen=True)
-class Ignoring:
-    """Whose claims count as free: the visit that is being moved, the visitor's own holds."""
-
-    appointment_id: int | None = None
-    visitor: str | None = None
-
-    def __bool__(self) -> bool:
-        return self != NOTHING_IGNORED
-
-    def hides(self, claimed: "Claimed") -> bool:
-        if claimed.hold_id is not None:
-            return claimed.visitor == self.visitor
-        return claimed.appointment_id == self.appointment_id
-
-
-NOTHING_IGNORED = Ignoring()
-
-
-class Claimed(NamedTuple):
-    """A claim of a visit or a hold, with the hull of its visit."""
-
-    from_cell: int
-    to_cell: int
-    before: int
-    after: int
-    appointment_id: int | None
-    hold_id: int | None
-    visitor: str | None
-    lapses_at: datetime | None
-    visit_from: int
-    visit_to: int
-    visit_type_id: int
-
-    def meets(self, window: Window) -> bool:
-        return self.from_cell < window.end and window.start < self.to_cell
-
-
-Stretch = tuple[int, int]
-
-
-@dataclass(frozen=True)
-class Kept:
-    """What a process knows of one resource: of one version, within one window."""
-
-    version: int
-    clinic_version: int
-    window: Window
-    claimed: tuple[Claimed, ...]
-    # Claims of holds that had lapsed already: they bind nobody, and whoever wants their cells clears them away.
-    lapsed: tuple[Claimed, ...]
-    absences: tuple[Stretch, ...]
-    closures: tuple[Stretch, ...]
-    lapses_at: datetime | None
-    occupancy: Occupancy
-    # The same for the smaller windows that pages ask for again and again.
-    slices: dict[Window, Occupancy] = field(default_factory=dict)
-
-    def good_for(self, version: int, clinic: Clinic, window: Window, now: datetime) -> bool:
-        return (
-            self.version == version
-            and self.clinic_version == clinic.version
-            and self.window.start <= window.start
-            and window.end <= self.window.end
-            and (self.lapses_at is None or now < self.lapses_at)
-        )
-
-    def within(self, window: Window, ignoring: Ignoring, names: Mapping[int, str]) -> Occupancy:
-        if ignoring and any(ignoring.hides(claimed) for claimed in self.claimed):
-            seen = [claimed for claimed in self.claimed if not ignoring.hides(claimed)]
-            return _occupancy(window, seen, self.absences, names)
-        found = self.slices.get(window)
-        if found is None:
-            # Several threads may come here at once; each goes on with what it has found itself.
-            found = self.occupancy.within(window)
-            if len(self.slices) > 8:
-                self.slices.clear()
-            self.slices[window] = found
-        return found
-
-
-@dataclass
-class Store:
-    """What one process keeps: resources by id, and open cells and grids by clinic version and window."""
-
-    resources: dict[int, Kept] = field(default_factory=dict)
-    hours: dict[tuple[int, Window], dict[int, tuple[int, int]]] = field(default_factory=dict)
-
-
-def _store() -> Store:
-    store: Store = current_app.extensions.setdefault("booking_availability", Store())
-    return store
-
-
-# Read with every page of offers, so put together once. 0 stands for the clinic itself.
-_VERSIONS = union_all(
-    select(literal(0).label("id"), ClinicRow.version),
-    select(Resource.id, Resource.version).where(Resource.kind != ResourceKind.PATIENT),
-)
-
-
-def shared_versions(session: Session) -> tuple[Clinic, dict[int, int]]:
-    """The clinic, and the versions of all practitioners, rooms and devices: one statement."""
-    versions = {resource_id: version for resource_id, version in session.connection().execute(_VERSIONS)}
-    return at_version(session, versions.pop(0, None)), versions
-
-
-def open_window(clinic: Clinic, now: datetime) -> Window:
-    """Everything that patients can be offered: from this week's Sunday, for weekly limits, to past the horizon."""
-    today = clinic.times.local_date(now)
-    return window_for(clinic, week_start(today), today + timedelta(days=clinic.horizon_days + 7))
 
 
 def locked(
@@ -205,16 +71,6 @@ def refusal_at(found: engine.Offers, cell: int, phone: str) -> Refusal:
     return SlotTaken()
 
 
-def window_for(clinic: Clinic, first: date, last: date) -> Window:
-    """The window in which starts on these local days are decided: with a margin, since visits and buffers may reach
-    past midnight, and in whole weeks if weekly limits have to be counted.
-    """
-    if any(limit.per == "week" for limit in clinic.limits):
-        first, last = week_start(first), week_start(last) + timedelta(days=6)
-    days = window_of(first, last, clinic.zone)
-    return Window(days.start - _MARGIN, days.length + 2 * _MARGIN)
-
-
 def situation(
     question: Question,
     window: Window,
@@ -228,7 +84,7 @@ def situation(
     people, rooms, devices = question.practitioners, question.rooms, question.devices
     names = clinic.visit_type_names
     occupancies = {resource_id: entry.within(window, ignoring, names) for resource_id, entry in taken.items()}
-    hours = _hours(clinic, window, now)
+    hours = hours_of(clinic, window, now)
     return Situation(
         window=window,
         days=days_of(window, clinic.zone),
@@ -260,158 +116,6 @@ def situation(
         closed=_ones(window, taken[people[0].id].closures) if people else 0,
         patient=None if patient_id is None else occupancies[patient_id],
     )
-
-
-# Rows
-
-
-# Claims of visits and holds; absences, which have nothing but their resource and their cells; and the clinic's version,
-# which has no end.
-_TAKEN = union_all(
-    select(
-        Claim.resource_id,
-        Claim.from_cell,
-        Claim.to_cell,
-        Claim.before,
-        Claim.after,
-        Claim.appointment_id,
-        Claim.hold_id,
-        Hold.visitor,
-        Hold.lapses_at,
-        func.coalesce(Appointment.from_cell, Hold.from_cell),
-        func.coalesce(Appointment.to_cell, Hold.to_cell),
-        func.coalesce(Appointment.visit_type_id, Hold.visit_type_id),
-    )
-    .outerjoin(Appointment, Appointment.id == Claim.appointment_id)
-    .outerjoin(Hold, Hold.id == Claim.hold_id)
-    .where(
-        Claim.resource_id.in_(bindparam("ids", expanding=True)),
-        Claim.to_cell > bindparam("start"),
-        Claim.from_cell < bindparam("end"),
-        # Follows from the line above, and lets the index end where the window ends.
-        Claim.to_cell < bindparam("end") + LONGEST_VISIT,
-        # Of the three owners, not the absence. Said as "absence_id IS NULL" it would tempt SQLite to its index on that.
-        or_(Claim.appointment_id.is_not(None), Claim.hold_id.is_not(None)),
-    ),
-    select(
-        Absence.resource_id, Absence.from_cell, Absence.to_cell, *(null() for _ in Claimed._fields[2:])
-    ).where(Absence.to_cell > bindparam("start"), Absence.from_cell < bindparam("end")),
-    select(null(), ClinicRow.version, *(null() for _ in Claimed._fields[1:])),
-)
-
-
-def known(
-    session: Session,
-    clinic: Clinic,
-    ids: list[int],
-    window: Window,
-    now: datetime,
-    versions: Mapping[int, int],
-    *,
-    keep: bool,
-) -> dict[int, Kept]:
-    """What is taken of these resources: what is kept where it is still good, what the database says where it isn't.
-
-    One statement at the most. `keep` only in a read-only transaction: what is read then stays with the process.
-    """
-    kept = _store().resources
-    # Other threads change what is kept while we look: each entry is taken once, and what was looked at is what is used.
-    found = {
-        one: entry
-        for one in ids
-        if (entry := kept.get(one)) and entry.good_for(versions[one], clinic, window, now)
-    }
-    stale = [one for one in ids if one not in found]
-    if stale:
-        whole = open_window(clinic, now)
-        inside = whole.start <= window.start and window.end <= whole.end
-        fresh = _read(session, clinic, stale, whole if keep and inside else window, now, versions)
-        if keep and inside:
-            kept.update(fresh)
-        found |= fresh
-    return found
-
-
-def _read(
-    session: Session,
-    clinic: Clinic,
-    ids: list[int],
-    window: Window,
-    now: datetime,
-    versions: Mapping[int, int],
-) -> dict[int, Kept]:
-    claimed: dict[int, list[Claimed]] = {one: [] for one in ids}
-    lapsed: dict[int, list[Claimed]] = {one: [] for one in ids}
-    absences: dict[int | None, list[Stretch]] = {}
-    clinic_version = 0
-    wanted = {"ids": sorted(ids), "start": window.start, "end": window.end}
-    for resource_id, *rest in session.connection().execute(_TAKEN, wanted):
-        claim = Claimed(*rest)
-        if claim.to_cell is None:
-            clinic_version = claim.from_cell
-            continue
-        if claim.appointment_id is None and claim.hold_id is None:
-            absences.setdefault(resource_id, []).append((claim.from_cell, claim.to_cell))
-            continue
-        lapses = claim.lapses_at is not None and claim.lapses_at <= now
-        (lapsed if lapses else claimed)[resource_id].append(claim)
-    return {
-        one: Kept(
-            version=versions[one],
-            clinic_version=clinic_version,
-            window=window,
-            claimed=tuple(claimed[one]),
-            lapsed=tuple(lapsed[one]),
-            absences=tuple(absences.get(one, ())),
-            closures=tuple(absences.get(None, ())),
-            lapses_at=min((claim.lapses_at for claim in claimed[one] if claim.lapses_at), default=None),
-            occupancy=_occupancy(window, claimed[one], absences.get(one, ()), clinic.visit_type_names),
-        )
-        for one in ids
-    }
-
-
-def _occupancy(
-    window: Window, claimed: Iterable[Claimed], absences: Iterable[Stretch], names: Mapping[int, str]
-) -> Occupancy:
-    claimed = list(claimed)
-    visits = {
-        (claim.appointment_id, claim.hold_id): Visit(
-            claim.visit_from, claim.visit_to, names.get(claim.visit_type_id, "")
-        )
-        for claim in claimed
-    }
-    return Occupancy.of(
-        window,
-        taken=[Taken(claim.from_cell, claim.to_cell, claim.before, claim.after) for claim in claimed],
-        absences=absences,
-        visits=visits.values(),
-    )
-
-
-def _hours(clinic: Clinic, window: Window, now: datetime) -> dict[int, tuple[int, int]]:
-    """For each practitioner the open cells and the grid of starts, kept for one clinic version."""
-    kept = _store().hours
-    found = kept.get((clinic.version, window))
-    if found is not None:
-        return found
-    whole = open_window(clinic, now)
-    if window != whole and whole.start <= window.start and window.end <= whole.end:
-        later = window.start - whole.start
-        found = {
-            one: (open_cells >> later & window.full, starts >> later & window.full)
-            for one, (open_cells, starts) in _hours(clinic, whole, now).items()
-        }
-    else:
-        clinic_open = open_timeline(window, clinic.zone, clinic.hours, clinic.dated_hours)
-        found = {}
-        for person in clinic.practitioners.values():
-            open_cells = clinic_open & open_timeline(window, clinic.zone, person.hours, person.dated_hours)
-            found[person.id] = (open_cells, grid(open_cells, clinic.step_cells))
-    if len(kept) > 64:
-        kept.clear()
-    kept[clinic.version, window] = found
-    return found
 
 
 def _ones(window: Window, parts: Iterable[Stretch]) -> int:

@@ -18,9 +18,10 @@ from booking.scheduling.offers import assign
 from booking.scheduling.status import LIVE
 from booking.scheduling.timeline import cell_at, cell_from
 from booking.services import claims, history, holds, links, notices, patients, rows
-from booking.services.availability import Ignoring, locked, refusal_at
+from booking.services.availability import locked, refusal_at
 from booking.services.clinic import Clinic, the_clinic
 from booking.services.idempotency import Answer, Key, once
+from booking.services.occupancies import Ignoring
 from booking.services.question import Question
 from booking.services.search import alternatives
 from booking.services.visits import refuse_unreachable

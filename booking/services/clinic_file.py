@@ -1,7 +1,7 @@
 """The clinic's file: its form, and what is wrong with it.
 
 A file is read as a whole; every fault is named at once, with its line and the reason. `booking.services.clinic_rows`
-writes a definition into rows and reads it back.
+writes a definition into rows, `clinic_reading` reads it back.
 """
 
 import re

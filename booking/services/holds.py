@@ -16,8 +16,9 @@ from booking.models import BookableBy, Hold
 from booking.scheduling.offers import assign
 from booking.scheduling.timeline import cell_at
 from booking.services import claims, rows
-from booking.services.availability import Ignoring, locked, refusal_at
+from booking.services.availability import locked, refusal_at
 from booking.services.clinic import the_clinic
+from booking.services.occupancies import Ignoring
 from booking.services.question import Question
 from booking.services.transaction import lock_names, run
 

@@ -18,9 +18,10 @@ from booking.models import Actor, Appointment, BookableBy, Claim
 from booking.scheduling.offers import assign
 from booking.scheduling.timeline import cell_at
 from booking.services import claims, history, holds, notices
-from booking.services.availability import Ignoring, locked, refusal_at
+from booking.services.availability import locked, refusal_at
 from booking.services.clinic import Clinic, the_clinic
 from booking.services.idempotency import Answer, Key, once
+from booking.services.occupancies import Ignoring
 from booking.services.question import Question
 from booking.services.search import alternatives
 from booking.services.visits import opened, refuse_stale, refuse_too_late, visit as visit_of

@@ -20,16 +20,9 @@ from booking.scheduling import offers as engine
 from booking.scheduling.hours import Day, days_between
 from booking.scheduling.reasons import Reason, explain
 from booking.scheduling.timeline import Window, cell_from, instant_of
-from booking.services.availability import (
-    Ignoring,
-    Kept,
-    known,
-    open_window,
-    shared_versions,
-    situation,
-    window_for,
-)
+from booking.services.availability import situation
 from booking.services.clinic import Clinic, Practitioner
+from booking.services.occupancies import Ignoring, Kept, known, open_window, shared_versions, window_for
 from booking.services.question import Question
 from booking.services.transaction import reading
 

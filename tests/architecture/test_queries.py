@@ -36,8 +36,8 @@ from booking.models import (
 )
 from booking.reminders import delivery
 from booking.services import holds, visits
-from booking.services.availability import _TAKEN, open_window
 from booking.services.clinic import present
+from booking.services.occupancies import _TAKEN, open_window
 from booking.services.rescheduling import reschedule
 from booking.services.search import free_times
 from tests.clinics import clinic, practitioner, rooms, set_up

@@ -14,7 +14,7 @@ from sqlalchemy import select
 from booking.demo import making
 from booking.extensions import db
 from booking.models import Claim, Clinic, Message, Practitioner, Reminders, Resource, Room, VisitType
-from booking.services import clinic_file, clinic_rows, visits
+from booking.services import clinic_file, clinic_reading, clinic_rows, visits
 from booking.services.clinic_file import ClinicFile, FileFault
 from booking.services.clinic_rows import StillNeeded
 from booking.services.transaction import reading
@@ -197,7 +197,7 @@ def test_what_is_written_back_is_what_was_applied() -> None:
     definition = clinic_file.parse(DEMO)
     clinic_rows.apply(definition)
     with reading() as session:
-        shown = clinic_rows.read_back(session)
+        shown = clinic_reading.read_back(session)
     assert shown is not None
     text = tomli_w.dumps(json.loads(shown.model_dump_json(exclude_none=True, exclude_defaults=True)))
     assert clinic_file.parse(text) == definition
