@@ -24,17 +24,20 @@ def note(
     **facts: Any,
 ) -> None:
     """Appends an entry. `what` is a verb of the glossary: booked, moved, cancelled, confirmed, cannot_come, …"""
-    rows.add(
+    rows.add_all(
         session,
-        HistoryEntry(
-            appointment_id=appointment.id,
-            at=clock.now(),
-            actor=actor,
-            actor_name=name,
-            what=what,
-            why=why,
-            facts=facts,
-        ),
+        HistoryEntry,
+        [
+            {
+                "appointment_id": appointment.id,
+                "at": clock.now(),
+                "actor": actor,
+                "actor_name": name,
+                "what": what,
+                "why": why,
+                "facts": facts,
+            }
+        ],
     )
 
 

@@ -75,7 +75,7 @@ def once(
             if kept:
                 session.execute(delete(KeptAnswer).where(_SAME), {"actor": key.actor, "key": key.key})
             given = give(session)
-            rows.add(session, _kept(key, given))
+            rows.add_all(session, KeptAnswer, [_kept(key, given)])
             return given
 
         try:
@@ -105,7 +105,7 @@ def answer_to(actor: str, key: str) -> Answer | None:
     """What this key was answered with, if that was a success: for a form that comes back by the back button."""
     with reading() as session:
         kept = _find(session, Key.of(actor, key, None))
-        return None if kept is None or kept.refusal else kept.answer
+        return None if kept is None or kept.refusal or not kept.counts else kept.answer
 
 
 def forget_old_answers(session: Session) -> None:
@@ -123,8 +123,6 @@ def _find(session: Session, key: Key) -> Kept | None:
     return None if row is None else Kept(*row)
 
 
-def _kept(key: Key, given: Answer | Refusal) -> KeptAnswer:
+def _kept(key: Key, given: Answer | Refusal) -> rows.Row:
     refusal, answer = (given.code, given.facts) if isinstance(given, Refusal) else (None, given)
-    return KeptAnswer(
-        actor=key.actor, key=key.key, content=key.content, refusal=refusal, answer=answer, kept_at=clock.now()
-    )
+    return vars(key) | {"refusal": refusal, "answer": answer, "kept_at": clock.now()}

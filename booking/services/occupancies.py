@@ -137,7 +137,7 @@ _VERSIONS = union_all(
 
 def shared_versions(session: Session) -> tuple[Clinic, dict[int, int]]:
     """The clinic, and the versions of all practitioners, rooms and devices: one statement."""
-    versions = {resource_id: version for resource_id, version in session.connection().execute(_VERSIONS)}
+    versions: dict[int, int] = dict(session.connection().execute(_VERSIONS).tuples().all())
     return at_version(session, versions.pop(0, None)), versions
 
 
