@@ -109,7 +109,8 @@ def book(visit_type: str) -> ResponseReturnValue:
             raise
         # The next try is another one: it must not be answered with this refusal again.
         form.key.data = secrets.token_urlsafe(16)
-        if isinstance(refusal, SlotTaken):
+        if isinstance(refusal, SlotTaken) and form.anyone.data:
+            # The booking named those of the person who came with the time; anyone was asked for.
             refusal.facts["alternatives"] = _alternatives(visit_type, whom, starts_at, form)
         status = words_for(refusal).status
         return _details_page(clinic, visit_type, starts_at, whom, form, refused=refusal, status=status)
