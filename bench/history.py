@@ -204,6 +204,8 @@ class _Batch:
                 "email": f"patient{new}@example.com",
                 "phone": None,
                 "created_at": self._now,
+                "changed_at": self._now,
+                "reference": f"L{new}",
             }
         )
         return new

@@ -66,3 +66,38 @@ def restore() -> None:
     op.execute("DROP TRIGGER IF EXISTS history_is_kept ON history")
     for statement in _POSTGRESQL.values():
         op.execute(statement)
+
+
+def append_only(*tables: str) -> None:
+    """Makes the database refuse to rewrite or remove rows of these tables. Part of a migration."""
+    for table in tables:
+        refused = f"{table} is appended, never rewritten"
+        if op.get_bind().dialect.name == "sqlite":
+            for name, what in _refusals(table).items():
+                op.execute(
+                    f"CREATE TRIGGER {name} BEFORE {what} ON {table} BEGIN SELECT RAISE(ABORT, '{refused}'); END"
+                )
+            continue
+        op.execute(
+            f"CREATE OR REPLACE FUNCTION {table}_is_kept() RETURNS trigger LANGUAGE plpgsql AS"
+            f" $$ BEGIN RAISE EXCEPTION '{refused}'; END $$"
+        )
+        op.execute(
+            f"CREATE TRIGGER {table}_is_kept BEFORE UPDATE OR DELETE ON {table}"
+            f" FOR EACH ROW EXECUTE FUNCTION {table}_is_kept()"
+        )
+
+
+def release_append_only(*tables: str) -> None:
+    """Takes these guards away, before a migration removes the tables."""
+    for table in tables:
+        if op.get_bind().dialect.name == "sqlite":
+            for name in _refusals(table):
+                op.execute(f"DROP TRIGGER IF EXISTS {name}")
+        else:
+            op.execute(f"DROP TRIGGER IF EXISTS {table}_is_kept ON {table}")
+            op.execute(f"DROP FUNCTION IF EXISTS {table}_is_kept()")
+
+
+def _refusals(table: str) -> dict[str, str]:
+    return {f"{table}_is_not_rewritten": "UPDATE", f"{table}_is_not_removed": "DELETE"}

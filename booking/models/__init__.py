@@ -16,18 +16,22 @@ from booking.models.clinic import (
     VisitType,
     WorkingHours,
 )
+from booking.models.desk import Merge, PatientChange, Task, TaskKind
 from booking.models.messages import LIVE, Channel, InboundText, Message, MessageState
 from booking.models.operations import Heartbeat, Installation, KeptAnswer, RequestCount
-from booking.models.patients import OptOut, Patient, TextConsent
+from booking.models.patients import FLAGS, OptOut, Patient, TextConsent
 from booking.models.resources import Device, Practitioner, Resource, ResourceKind, Room
+from booking.models.staff import AuditEntry, Draft, Role, SignIn, StaffAccount
 
 __all__ = [
+    "FLAGS",
     "LIVE",
     "LONGEST_VISIT",
     "Absence",
     "AbsenceKind",
     "Actor",
     "Appointment",
+    "AuditEntry",
     "BookableBy",
     "Channel",
     "Claim",
@@ -36,18 +40,21 @@ __all__ = [
     "ClinicHours",
     "DatedWorkingHours",
     "Device",
+    "Draft",
     "Heartbeat",
     "HistoryEntry",
     "Hold",
     "InboundText",
     "Installation",
     "KeptAnswer",
+    "Merge",
     "Message",
     "MessageState",
     "Modality",
     "Offering",
     "OptOut",
     "Patient",
+    "PatientChange",
     "Payment",
     "Practitioner",
     "PriceShown",
@@ -55,7 +62,12 @@ __all__ = [
     "RequestCount",
     "Resource",
     "ResourceKind",
+    "Role",
     "Room",
+    "SignIn",
+    "StaffAccount",
+    "Task",
+    "TaskKind",
     "TextConsent",
     "VisitKind",
     "VisitPhase",

@@ -94,6 +94,15 @@ class Appointment(Base):
     cancel_reason: Mapped[str] = mapped_column(String(500), default="")
     changed_at: Mapped[datetime] = mapped_column(UTCDateTime)
 
+    # How the visit went, as staff tapped it. The status says where it stands, these say since when.
+    arrived_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    started_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    needles_in_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    needles_out_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    ended_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    # The desk's own note about this visit; `note` is the patient's.
+    desk_note: Mapped[str] = mapped_column(Text, default="", server_default="")
+
     patient: Mapped[Patient] = relationship()
     practitioner: Mapped[Practitioner] = relationship(foreign_keys=[practitioner_id])
     visit_type: Mapped[VisitType] = relationship()
@@ -120,3 +129,5 @@ class HistoryEntry(Base):
     what: Mapped[str] = mapped_column(String(40))
     why: Mapped[str] = mapped_column(String(500), default="")
     facts: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    # The account of staff who did it. Accounts are never removed.
+    account_id: Mapped[int | None]

@@ -1,6 +1,7 @@
 """What all rows share: the declarative base and the column types."""
 
 import enum
+import secrets
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,15 @@ class UTCDateTime(TypeDecorator[datetime]):
         if value is None:
             return None
         return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+
+
+# Without letters and digits that look alike, read aloud or written down.
+_ALPHABET = "23456789CDFGHJKMNPQRTVWXYZ"
+
+
+def random_reference(letters: int = 10) -> str:
+    """A random name for a row, for addresses. It carries no order and is no secret."""
+    return "".join(secrets.choice(_ALPHABET) for _ in range(letters))
 
 
 def words(kind: type[enum.StrEnum], name: str) -> Enum:

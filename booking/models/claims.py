@@ -98,3 +98,5 @@ class Absence(Base):
     # Made by the clinic's file, under this key; None for what staff enter.
     file_key: Mapped[str | None] = mapped_column(String(120), unique=True)
     made_at: Mapped[datetime] = mapped_column(UTCDateTime)
+    # The account of whoever entered it; None for the file. Accounts are never removed.
+    account_id: Mapped[int | None]

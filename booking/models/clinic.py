@@ -77,6 +77,8 @@ class Clinic(Base):
     texts_until: Mapped[time] = mapped_column(default=time(19))
     texts_a_day: Mapped[int] = mapped_column(default=1)
     texts_a_week: Mapped[int] = mapped_column(default=3)
+    # What a practitioner sees of colleagues' days: "busy" (taken or free, no names) or "nothing".
+    colleagues: Mapped[str] = mapped_column(String(16), default="busy", server_default="busy")
 
     hours: Mapped[list["ClinicHours"]] = relationship(cascade="all, delete-orphan", order_by="ClinicHours.id")
     dated_hours: Mapped[list["ClinicDatedHours"]] = relationship(

@@ -85,6 +85,10 @@ class Message(Base):
     # What the provider calls it.
     provider_id: Mapped[str | None] = mapped_column(String(80))
     last_error: Mapped[str] = mapped_column(String(500), default="")
+    # What the desk did about one that is on its list of calls, or that failed; off the list from then on.
+    settled_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
+    settled_as: Mapped[str] = mapped_column(String(40), default="", server_default="")
+    settled_by: Mapped[str] = mapped_column(String(120), default="", server_default="")
 
 
 class InboundText(Base):

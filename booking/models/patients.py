@@ -4,12 +4,13 @@ A patient is a name with a way to reach them, not an address: couples share one.
 records are compared by (`booking.services.patients`).
 """
 
-from datetime import datetime
+from datetime import date, datetime
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, String, Text
+from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
-from booking.models.base import Base, UTCDateTime
+from booking import clock
+from booking.models.base import Base, UTCDateTime, random_reference
 from booking.models.resources import Resource, ResourceKind
 
 
@@ -20,6 +21,8 @@ class Patient(Resource):
         CheckConstraint("email IS NOT NULL OR phone IS NOT NULL", name="reachable"),
         Index("ix_patients_email_name_key", "email", "name_key"),
         Index("ix_patients_phone_name_key", "phone", "name_key"),
+        Index("ix_patients_reference", "reference", unique=True),
+        Index("ix_patients_changed_at", "changed_at"),
     )
 
     id: Mapped[int] = mapped_column(ForeignKey("resources.id"), primary_key=True)
@@ -31,6 +34,31 @@ class Patient(Resource):
     email: Mapped[str | None] = mapped_column(String(254))
     phone: Mapped[str | None] = mapped_column(String(20))
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+
+    # What staff add. Patients see none of it.
+    reference: Mapped[str] = mapped_column(String(20), default=random_reference, server_default="")
+    born_on: Mapped[date | None]
+    # Words of `FLAGS`: what a visit of theirs needs.
+    flags: Mapped[list[str]] = mapped_column(JSON, default=list, server_default="[]")
+    preferences: Mapped[str] = mapped_column(Text, default="", server_default="")
+    # Of the desk, not clinical.
+    desk_note: Mapped[str] = mapped_column(Text, default="", server_default="")
+    # The record that this one was merged into; it is on no list then.
+    merged_into_id: Mapped[int | None]
+    # Of the record itself: a search keeps what it knows of records and asks for those changed since.
+    changed_at: Mapped[datetime | None] = mapped_column(UTCDateTime, default=clock.now)
+    # Guards against stale edits of the record; `version` is the resource's.
+    edit: Mapped[int] = mapped_column(default=1, server_default="1")
+
+
+FLAGS = (
+    "ground floor",
+    "interpreter",
+    "female practitioner",
+    "male practitioner",
+    "hard of hearing",
+    "wheelchair",
+)
 
 
 class TextConsent(Base):

@@ -14,6 +14,7 @@ from booking import clock
 from booking.errors import ContactCannotBeReached, Refusal, SlotTaken, TooManyVisits
 from booking.formatting import iso_utc
 from booking.models import Actor, Appointment, BookableBy, Payment, Reminders, TextConsent
+from booking.models.base import random_reference
 from booking.scheduling.offers import assign
 from booking.scheduling.status import LIVE
 from booking.scheduling.timeline import cell_at, cell_from
@@ -120,7 +121,7 @@ def _book(session: Session, wish: Wish) -> Answer:
     by = Actor.STAFF if wish.audience is BookableBy.STAFF else Actor.PATIENT
     visit = assign(offers.situation, offer.practitioner_id, start)
     appointment = Appointment(
-        reference=links.new_reference(),
+        reference=random_reference(),
         patient_id=patient_id,
         practitioner_id=offer.practitioner_id,
         visit_type_id=question.visit_type.id,

@@ -21,6 +21,7 @@ def note(
     *,
     why: str = "",
     name: str = "",
+    account_id: int | None = None,
     **facts: Any,
 ) -> None:
     """Appends an entry. `what` is a verb of the glossary: booked, moved, cancelled, confirmed, cannot_come, …"""
@@ -33,6 +34,7 @@ def note(
                 "at": clock.now(),
                 "actor": actor,
                 "actor_name": name,
+                "account_id": account_id,
                 "what": what,
                 "why": why,
                 "facts": facts,

@@ -6,7 +6,6 @@ that is written later can contain it, rows hold no secret, and raising the numbe
 
 import hashlib
 import hmac
-import secrets
 from base64 import b32encode
 from datetime import datetime, timedelta
 
@@ -18,14 +17,7 @@ from booking.errors import NotFound
 from booking.models import Appointment
 
 LIFE_AFTER_VISIT = timedelta(days=30)
-# Without letters and digits that look alike, read aloud or written down.
-_ALPHABET = "23456789CDFGHJKMNPQRTVWXYZ"
 _TOKEN_BYTES = 16
-
-
-def new_reference(letters: int = 10) -> str:
-    """A random name for an appointment. It carries no order and is no secret."""
-    return "".join(secrets.choice(_ALPHABET) for _ in range(letters))
 
 
 def token(reference: str, link_number: int) -> str:

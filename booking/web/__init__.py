@@ -3,7 +3,22 @@
 from flask import Flask, abort, request
 
 from booking.extensions import csrf
-from booking.web import api, assets, demo_mail, headers, operations, pages, patient, refusals, texts, visitor
+from booking.web import (
+    access,
+    api,
+    assets,
+    demo_mail,
+    desk,
+    headers,
+    operations,
+    pages,
+    patient,
+    practitioner,
+    refusals,
+    sign_in,
+    texts,
+    visitor,
+)
 
 
 def init_app(app: Flask) -> None:
@@ -14,8 +29,10 @@ def init_app(app: Flask) -> None:
     visitor.init_app(app)
     refusals.init_app(app)
     app.before_request(_refuse_the_unreadable)
+    access.init_app(app)
     app.register_blueprint(operations.blueprint)
-    app.register_blueprint(patient.blueprint)
+    for audience in (patient, practitioner, desk, sign_in):
+        app.register_blueprint(audience.blueprint)
     app.register_blueprint(api.blueprint)
     # Programs have no cookie that another site could ride on; they bring a token or nothing.
     csrf.exempt(api.blueprint)

@@ -13,7 +13,10 @@ from flask import Flask, Response, abort, request
 
 FOLDER = Path(__file__).parent.parent / "static"
 
-_BUNDLES = {"patient.css": ("css/tokens.css", "css/layout.css", "css/components")}
+_BUNDLES = {
+    "patient.css": ("css/tokens.css", "css/layout.css", "css/components"),
+    "staff.css": ("css/tokens.css", "css/layout.css", "css/components", "css/staff"),
+}
 _SINGLES = ("js/behaviours.js", "favicon.svg")
 
 

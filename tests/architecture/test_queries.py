@@ -73,7 +73,15 @@ def long_history(context: Flask, standing_clock: Any) -> Flask:
             return {"from_cell": first, "to_cell": first + 10}
 
         fill(Resource, lambda n: {"id": 1000 + n, "kind": ResourceKind.PATIENT, "version": 1})
-        fill(Patient, lambda n: {"id": 1000 + n, "name_key": f"guest|{n}", "email": f"{n}@example.com"})
+        fill(
+            Patient,
+            lambda n: {
+                "id": 1000 + n,
+                "name_key": f"guest|{n}",
+                "email": f"{n}@example.com",
+                "reference": f"PAST{n}",
+            },
+        )
         fill(Appointment, lambda n: hull(n) | {
             "id": 1000 + n, "reference": f"PAST{n}", "status": "fulfilled", "email": f"{n}@example.com",
             "patient_id": 1000 + n, "practitioner_id": people[n % 2], "room_id": places[n % 4],

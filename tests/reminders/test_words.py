@@ -20,7 +20,7 @@ from icalendar import Calendar
 from booking.demo import making
 from booking.models import Appointment, Channel, Message
 from booking.reminders.composing import compose
-from booking.services import clinic_file, clinic_rows, inbound_texts, links, links_again, visits
+from booking.services import booking, clinic_file, clinic_rows, inbound_texts, links, links_again, visits
 from booking.services.booking import Booked
 from booking.services.clinic import the_clinic
 from booking.services.rescheduling import reschedule
@@ -47,7 +47,7 @@ LONG_TIME = NEXT_WEEK + timedelta(hours=1, minutes=30)
 def app(database_url: str, make_app: MakeApp, sink: Sink, monkeypatch: pytest.MonkeyPatch) -> Flask:
     """The demo's clinic, at an address as long as a real one. References count up, so links are always the same."""
     number = count(1)
-    monkeypatch.setattr(links, "new_reference", lambda: f"CARE{next(number):06}")
+    monkeypatch.setattr(booking, "random_reference", lambda: f"CARE{next(number):06}")
     made = make_app(database_url, **mail_settings(sink, BOOKING_BASE_URL="https://visits.stillwater.example"))
     with made.app_context():
         clinic_rows.apply(clinic_file.parse(making.FILE.read_text(encoding="utf-8")))

@@ -13,7 +13,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from booking.services import links
+from booking.services import booking
 from tests.clinics import set_up
 from tests.conftest import MakeApp
 from tests.services.making import NEXT_WEEK, booked
@@ -169,7 +169,7 @@ def test_a_fault_of_the_database_tells_nobodys_data(
 ) -> None:
     sent = details(client)
     # The database refuses the row, which is full of what she typed; PostgreSQL would like to show it.
-    monkeypatch.setattr(links, "new_reference", lambda: None)
+    monkeypatch.setattr(booking, "random_reference", lambda: None)
     answer = client.post(f"{TIMES}/details", data=sent)
     assert answer.status_code == 500
     assert "IntegrityError" in logs()
@@ -180,7 +180,7 @@ def test_a_fault_of_the_database_tells_nobodys_data(
 def test_a_fault_of_the_database_in_the_api_tells_nobodys_data(
     client: FlaskClient, logs: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(links, "new_reference", lambda: None)
+    monkeypatch.setattr(booking, "random_reference", lambda: None)
     patient = {name: ROSA[name] for name in ("first_name", "last_name", "email", "phone")}
     answer = client.post(
         "/api/v1/appointments",

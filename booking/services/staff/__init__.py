@@ -1,0 +1,1 @@
+"""Staff: who they are, what is theirs to see, and what they saw or did."""

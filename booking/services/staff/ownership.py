@@ -1,0 +1,59 @@
+"""What is whose: records are fetched for somebody, or not at all.
+
+Not there and not yours are the same NotFound. The desk, managers and owners see all patients; a practitioner sees those
+whom they have, had within twelve months or will have, and all visits of those, whoever gives them.
+"""
+
+from datetime import timedelta
+
+from sqlalchemy import ColumnElement, exists, select
+from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
+
+from booking import clock
+from booking.errors import NotFound
+from booking.models import Appointment, Patient
+from booking.scheduling.status import Status
+from booking.scheduling.timeline import cell_from
+from booking.services.staff.who import Who
+
+HAD_WITHIN = timedelta(days=365)
+
+
+def appointment_for(session: Session, who: Who, reference: str, *, for_update: bool = False) -> Appointment:
+    """The appointment of this reference, if it is one that `who` may see; locked if it is about to change.
+
+    Raises NotFound.
+    """
+    if for_update:
+        session.execute(select(Appointment.id).where(Appointment.reference == reference).with_for_update())
+    appointment = session.scalar(
+        select(Appointment).where(Appointment.reference == reference, _theirs(who, Appointment.patient_id))
+    )
+    if appointment is None:
+        raise NotFound
+    return appointment
+
+
+def patient_for(session: Session, who: Who, reference: str, *, for_update: bool = False) -> Patient:
+    """The patient of this reference, if it is one whom `who` may see; locked if the record is about to change.
+
+    Raises NotFound.
+    """
+    wanted = select(Patient).where(Patient.reference == reference, _theirs(who, Patient.id))
+    patient = session.scalar(wanted.with_for_update(of=Patient) if for_update else wanted)
+    if patient is None:
+        raise NotFound
+    return patient
+
+
+def _theirs(who: Who, patient_id: InstrumentedAttribute[int]) -> ColumnElement[bool]:
+    """Whether a patient is one whom `who` may see."""
+    if who.sees_everybody:
+        return patient_id.is_not(None)
+    given = aliased(Appointment)
+    return exists().where(
+        given.patient_id == patient_id,
+        given.practitioner_id == (who.practitioner_id or 0),
+        given.to_cell > cell_from(clock.now() - HAD_WITHIN),
+        given.status != Status.CANCELLED,
+    )

@@ -1,0 +1,5 @@
+"""The front desk: the board, visits, patients, calls."""
+
+from flask import Blueprint
+
+blueprint = Blueprint("desk", __name__, url_prefix="/desk")
