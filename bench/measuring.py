@@ -1,7 +1,6 @@
 """How things are measured: processor time per request, rates, memory, and what is printed."""
 
 import http.client
-import os
 import random
 import statistics
 import threading
@@ -9,8 +8,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-
-_TICKS = os.sysconf("SC_CLK_TCK")
 
 Ask = Callable[[http.client.HTTPConnection], None]
 
@@ -39,12 +36,19 @@ class Figure:
 
 
 def processor_seconds(pid: int) -> float:
-    """What a server and its workers have used so far, in ticks of a hundredth of a second."""
-    total = 0.0
-    for one in (pid, *map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())):
-        fields = Path(f"/proc/{one}/stat").read_text().rpartition(")")[2].split()
-        total += (int(fields[11]) + int(fields[12])) / _TICKS
-    return total
+    """What a server and its workers have used so far, to the microsecond: threads that have ended are counted as well.
+
+    From the processor clock of each process; what /proc tells of them comes in steps of a hundredth of a second, as
+    long as five requests.
+    """
+    workers = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return sum(time.clock_gettime(_processor_clock(one)) for one in (pid, *map(int, workers)))
+
+
+def _processor_clock(pid: int) -> int:
+    """The number of a process's own clock, as Linux makes it (clock_getcpuclockid in the C library)."""
+    of_the_whole_process = 2
+    return (~pid << 3) | of_the_whole_process
 
 
 def unique_memory(pid: int) -> int:
