@@ -102,10 +102,56 @@ class NotChangeable(Refusal):
 
 class StaleEdit(Refusal):
     """Somebody changed the visit since it was shown. Facts: `shown` (None if that never was) and `now`, both states as
-    {"starts_at", "practitioner", "status"}.
+    {"starts_at", "practitioner", "status"}. To staff also who did it: `by` (a name; "" for the patient and for us),
+    `by_actor` ("patient", "staff" or "system"), `what` (the verb of the history) and `at` (ISO, UTC).
     """
 
     code = "stale_edit"
+
+
+class NeedsReason(Refusal):
+    """The place breaks rules that staff may pass with a reason, and none was given. Facts: `breaches`, codes of
+    `booking.scheduling.latitude.Breach`, and `facts`, {code: {...}}.
+    """
+
+    code = "needs_reason"
+
+
+class Clash(Refusal):
+    """Something that the visit needs is taken, which nobody can pass. Facts: `with_`, a list of what is in the way, each
+    {"what": "practitioner" | "room" | "device", "name": of that, "by": "visit" | "hold" | "away" | "closed" |
+    "out_of_use", "whose": the patient's name or "", "from", "to" (ISO, UTC), "reference": of the visit, or None}.
+    """
+
+    code = "clash"
+
+
+class PatientElsewhere(Refusal):
+    """The patient has another visit at that time. Facts: its `reference`, `starts_at` and `ends_at` (ISO, UTC),
+    `practitioner` (slug) and `practitioner_name`.
+    """
+
+    code = "patient_elsewhere"
+
+
+class IllegalStatus(Refusal):
+    """This doesn't follow on how the visit stands. Facts: `visit_status`, `to`, and `because`: "" , "needles" (they are
+    still in), "no_needles" (there are none), "too_early" (with `not_before`, ISO, UTC).
+    """
+
+    code = "illegal_status"
+
+
+class OldPlaceTaken(Refusal):
+    """It can't be undone: the old place is taken meanwhile. Facts: `by`, as `with_` of a Clash."""
+
+    code = "old_place_taken"
+
+
+class TooLateToUndo(Refusal):
+    """What was done is too long ago to be undone by one key. Facts: `until` (ISO, UTC)."""
+
+    code = "too_late_to_undo"
 
 
 class KeyReused(Refusal):

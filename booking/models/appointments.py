@@ -102,6 +102,8 @@ class Appointment(Base):
     ended_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     # The desk's own note about this visit; `note` is the patient's.
     desk_note: Mapped[str] = mapped_column(Text, default="", server_default="")
+    # Minutes of each phase, where staff made this visit longer or shorter; None for the practitioner's own.
+    phase_minutes: Mapped[list[int] | None] = mapped_column(JSON(none_as_null=True))
 
     patient: Mapped[Patient] = relationship()
     practitioner: Mapped[Practitioner] = relationship(foreign_keys=[practitioner_id])

@@ -4,6 +4,7 @@ Whether a patient has confirmed is a fact of its own, not a status. Buttons ask 
 """
 
 import enum
+from datetime import datetime, timedelta
 
 
 class Status(enum.StrEnum):
@@ -61,3 +62,24 @@ def move(now: Status, then: Status, *, correcting: bool = False) -> Status:
     if not can(now, then, correcting=correcting):
         raise IllegalMove(f"{then} doesn't follow on {now}.")
     return then
+
+
+# Visits that a late cancellation or a no-show can be counted of, and how long after the start a no-show may be said.
+NO_SHOW_AFTER = timedelta(minutes=15)
+
+
+def counts_as_attended(status: Status, ends_at: datetime, now: datetime) -> bool:
+    """Whether a visit counts as given: done, or over and never settled ("not closed")."""
+    return status is Status.FULFILLED or (status in LIVE and ends_at <= now)
+
+
+def not_closed(status: Status, ends_at: datetime, now: datetime) -> bool:
+    """Whether a visit is over and nobody has said how it went."""
+    return status in LIVE and ends_at <= now
+
+
+def cancelled_late(
+    status: Status, starts_at: datetime, cut_off: timedelta, cancelled_at: datetime | None
+) -> bool:
+    """Whether a visit was cancelled after its cut-off; counted apart from no-shows. The cut-off itself is in time."""
+    return status is Status.CANCELLED and cancelled_at is not None and cancelled_at > starts_at - cut_off

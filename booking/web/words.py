@@ -71,6 +71,24 @@ WORDS: dict[str, Words] = {
         lazy("This visit was changed in the meantime."),
         lazy("Here is how it stands now. Please look, and choose again."),
     ),
+    "needs_reason": Words(
+        409,
+        lazy("This is beyond the clinic's rules."),
+        lazy("It can be done with a reason, which is kept with the visit."),
+    ),
+    "clash": Words(409, lazy("That is taken."), lazy("Please choose another time, person or room.")),
+    "patient_elsewhere": Words(
+        409,
+        lazy("This patient has another visit at that time."),
+        lazy("Move one of the two."),
+    ),
+    "illegal_status": Words(409, lazy("That doesn't follow on how the visit stands.")),
+    "old_place_taken": Words(
+        409, lazy("The old place is taken by now."), lazy("The visit stays where it is.")
+    ),
+    "too_late_to_undo": Words(
+        409, lazy("That was too long ago to undo it here."), lazy("Please change the visit instead.")
+    ),
     "key_reused": Words(
         422,
         lazy("This form was sent before, with other entries."),

@@ -164,6 +164,7 @@ def upgrade() -> None:
     op.add_column("appointments", sa.Column("needles_out_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("appointments", sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("appointments", sa.Column("desk_note", sa.Text(), server_default="", nullable=False))
+    op.add_column("appointments", sa.Column("phase_minutes", sa.JSON(none_as_null=True), nullable=True))
 
     op.add_column(
         "clinic", sa.Column("colleagues", sa.String(length=16), server_default="busy", nullable=False)
@@ -229,6 +230,7 @@ def downgrade() -> None:
     op.drop_column("messages", "settled_at")
     op.drop_column("history", "account_id")
     op.drop_column("clinic", "colleagues")
+    op.drop_column("appointments", "phase_minutes")
     op.drop_column("appointments", "desk_note")
     op.drop_column("appointments", "ended_at")
     op.drop_column("appointments", "needles_out_at")
