@@ -6,6 +6,7 @@ and the chosen start is looked up among them. There is no second validator that 
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import Session
@@ -15,12 +16,13 @@ from booking.errors import ContactCannotBeReached, Refusal, SlotTaken, TooManyVi
 from booking.formatting import iso_utc
 from booking.models import Actor, Appointment, BookableBy, Payment, Reminders, TextConsent
 from booking.models.base import random_reference
-from booking.scheduling.offers import assign
+from booking.scheduling.offers import Assignment, assign
 from booking.scheduling.status import LIVE
 from booking.scheduling.timeline import cell_at, cell_from
 from booking.services import claims, history, holds, links, notices, patients, rows
 from booking.services.availability import locked, refusal_at
 from booking.services.clinic import Clinic, the_clinic
+from booking.services.desk import to_do
 from booking.services.idempotency import Answer, Key, once
 from booking.services.occupancies import Ignoring
 from booking.services.question import Question
@@ -118,13 +120,35 @@ def _book(session: Session, wish: Wish) -> Answer:
     if offer is None:
         raise refusal_at(offers, start, clinic.phone)
 
-    by = Actor.STAFF if wish.audience is BookableBy.STAFF else Actor.PATIENT
     visit = assign(offers.situation, offer.practitioner_id, start)
+    claims.drop_holds(session, held)
+    by = Actor.STAFF if wish.audience is BookableBy.STAFF else Actor.PATIENT
+    appointment = record(session, clinic, wish, patient_id, visit, by, now)
+    notices.booked(session, clinic, appointment, now)
+    to_do.owe(session, clinic, appointment, now)
+    return answer_of(clinic, appointment)
+
+
+def record(
+    session: Session,
+    clinic: Clinic,
+    wish: Wish,
+    patient_id: int,
+    visit: Assignment,
+    by: Actor,
+    now: datetime,
+    **history_of: Any,
+) -> Appointment:
+    """The appointment, what it takes, its patient's consent and its first entry of history.
+
+    A part of use cases that have locked everything in `visit`, and the patient. `history_of`: who did it and why, as
+    `history.note` takes them.
+    """
     appointment = Appointment(
         reference=random_reference(),
         patient_id=patient_id,
-        practitioner_id=offer.practitioner_id,
-        visit_type_id=question.visit_type.id,
+        practitioner_id=visit.practitioner_id,
+        visit_type_id=clinic.visit_type(wish.visit_type).id,
         room_id=visit.room,
         from_cell=visit.from_cell,
         to_cell=visit.to_cell,
@@ -141,22 +165,26 @@ def _book(session: Session, wish: Wish) -> Answer:
         changed_at=now,
     )
     rows.add(session, appointment)
-    claims.drop_holds(session, held)
     claims.take(session, [*visit.uses, visit.patient_use(patient_id)], appointment_id=appointment.id)
     claims.bump(session, [use.resource_id for use in visit.uses] + [patient_id])
     if wish.text_consent and wish.phone:
         _keep_consent(session, clinic, wish, patient_id, now)
-    whom = clinic.practitioner_by_id[offer.practitioner_id].slug
-    history.note(
-        session, appointment, "booked", by, starts_at=iso_utc(appointment.starts_at), practitioner=whom
-    )
-    notices.booked(session, clinic, appointment, now)
+    facts = {
+        "starts_at": iso_utc(appointment.starts_at),
+        "practitioner": clinic.practitioner_by_id[visit.practitioner_id].slug,
+    }
+    history.note(session, appointment, "booked", by, **facts, **history_of)
+    return appointment
+
+
+def answer_of(clinic: Clinic, appointment: Appointment) -> Answer:
+    """What `Booked` is made of."""
     return {
         "reference": appointment.reference,
         "link_number": appointment.link_number,
         "starts_at": iso_utc(appointment.starts_at),
         "local": clinic.times.iso_local(appointment.starts_at),
-        "practitioner": whom,
+        "practitioner": clinic.practitioner_by_id[appointment.practitioner_id].slug,
     }
 
 

@@ -20,6 +20,7 @@ from booking.scheduling.timeline import cell_at
 from booking.services import claims, history, holds, notices
 from booking.services.availability import locked, refusal_at
 from booking.services.clinic import Clinic, the_clinic
+from booking.services.desk import to_do
 from booking.services.idempotency import Answer, Key, once
 from booking.services.occupancies import Ignoring
 from booking.services.question import Question
@@ -124,6 +125,7 @@ def _reschedule(
         **_facts(clinic, appointment, old_start, old_practitioner),
     )
     notices.moved(session, clinic, appointment, old_start, now)
+    to_do.moved(session, clinic, appointment, now)
     return {"reference": reference}
 
 

@@ -1,0 +1,173 @@
+"""What the desk owes about visits: good-faith estimates by their deadlines, and coverage to be checked.
+
+A task is written in the transaction of the booking. It goes with its visit: it is on the list only while the visit lies
+ahead, and coverage is due by the time that the visit has now.
+"""
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from booking import clock
+from booking.errors import NotFound
+from booking.models import Appointment, Patient, Payment, Task, TaskKind
+from booking.scheduling.estimates import coverage_due, estimate_due
+from booking.scheduling.status import LIVE
+from booking.scheduling.timeline import cell_from
+from booking.services import rows
+from booking.services.clinic import Clinic, Practitioner, VisitType, the_clinic
+from booking.services.idempotency import Answer, Key, once
+from booking.services.staff import audit
+from booking.services.staff.ownership import appointment_for
+from booking.services.staff.who import Who
+from booking.services.transaction import reading
+
+# Who pays in one of these ways was promised that we ask the plan before the visit.
+_COVERED_BY = (Payment.INSURANCE, Payment.MEDICARE_ADVANTAGE, Payment.ORIGINAL_MEDICARE)
+# What is due later is only counted.
+SHOWN_AHEAD = timedelta(days=7)
+# No visit lies further ahead than this from its booking, so no older task is about one that is still to come.
+_OLDEST = timedelta(days=400)
+
+
+@dataclass(frozen=True)
+class ToDo:
+    """One thing to do about a visit, by the end of `due_on`."""
+
+    id: int
+    kind: TaskKind
+    due_on: date
+    reference: str
+    patient_name: str
+    patient_reference: str
+    phone: str | None
+    email: str | None
+    payment: Payment | None
+    starts_at: datetime
+    visit_type: VisitType
+    practitioner: Practitioner
+
+
+@dataclass(frozen=True)
+class ToDoList:
+    """What is to be done in the next days, the most urgent first. `later`: how many more are due after that."""
+
+    today: date
+    overdue: tuple[ToDo, ...]
+    due_today: tuple[ToDo, ...]
+    soon: tuple[ToDo, ...]
+    later: int
+
+    @property
+    def pressing(self) -> int:
+        return len(self.overdue) + len(self.due_today)
+
+
+def to_do(who: Who) -> ToDoList:
+    """What is owed about visits that lie ahead. Shown to those who look after all patients; to others nothing."""
+    now = clock.now()
+    with reading() as session:
+        clinic = the_clinic(session)
+        today = clinic.times.local_date(now)
+        statement = (
+            select(Task, Appointment, Patient.reference)
+            .join(Appointment, Appointment.id == Task.appointment_id)
+            .join(Patient, Patient.id == Appointment.patient_id)
+            .where(
+                Task.settled_at.is_(None),
+                Task.due_on > today - _OLDEST,
+                Appointment.to_cell > cell_from(now),
+                Appointment.status.in_(LIVE),
+            )
+        )
+        found = session.execute(statement).all() if who.sees_everybody else []
+        tasks = [
+            _shaped(clinic, task, appointment, patient_reference)
+            for task, appointment, patient_reference in found
+        ]
+    tasks.sort(key=lambda one: (one.due_on, one.starts_at, one.id))
+    last = today + SHOWN_AHEAD
+    return ToDoList(
+        today=today,
+        overdue=tuple(one for one in tasks if one.due_on < today),
+        due_today=tuple(one for one in tasks if one.due_on == today),
+        soon=tuple(one for one in tasks if today < one.due_on <= last),
+        later=sum(1 for one in tasks if one.due_on > last),
+    )
+
+
+def settle(who: Who, task_id: int, *, done: bool, key: str) -> None:
+    """Takes a task off the list, with who did it; with `done` False puts it back. Twice is a quiet success.
+
+    Raises NotFound, KeyReused.
+    """
+
+    def action(session: Session) -> Answer:
+        now = clock.now()
+        task = session.scalar(select(Task).where(Task.id == task_id).with_for_update())
+        if task is None:
+            raise NotFound
+        appointment = appointment_for(session, who, _reference_of(session, task))
+        if done == (task.settled_at is None):
+            task.settled_at = now if done else None
+            task.settled_by = who.name if done else ""
+            what = "settled task" if done else "reopened task"
+            audit.did(session, who, what, f"task/{task.id}", appointment.patient_id, kind=task.kind.value)
+        return {}
+
+    once(Key.of(who.key, key, ["task", task_id, done]), action)
+
+
+# Parts of bookings and moves.
+
+
+def owe(session: Session, clinic: Clinic, appointment: Appointment, now: datetime) -> None:
+    """What a new visit makes the desk owe. A part of the booking."""
+    visit_on = clinic.times.local_date(appointment.starts_at)
+    due: dict[TaskKind, date | None] = {}
+    if appointment.payment is Payment.SELF:
+        due[TaskKind.ESTIMATE] = estimate_due(clinic.times.local_date(now), visit_on)
+    elif appointment.payment in _COVERED_BY:
+        due[TaskKind.COVERAGE] = coverage_due(visit_on)
+    tasks = [
+        {"kind": kind, "appointment_id": appointment.id, "due_on": due_on, "made_at": now}
+        for kind, due_on in due.items()
+        if due_on
+    ]
+    rows.add_all(session, Task, tasks)
+
+
+def moved(session: Session, clinic: Clinic, appointment: Appointment, now: datetime) -> None:
+    """What a visit owes that was moved: an estimate, if it lies so far ahead only now. A part of the move.
+
+    An estimate that is owed already keeps its deadline, and coverage follows the visit by itself.
+    """
+    if appointment.payment is not Payment.SELF:
+        return
+    there = select(Task.id).where(Task.appointment_id == appointment.id, Task.kind == TaskKind.ESTIMATE)
+    if session.scalar(there.limit(1)) is None:
+        owe(session, clinic, appointment, now)
+
+
+def _reference_of(session: Session, task: Task) -> str:
+    return session.scalars(select(Appointment.reference).where(Appointment.id == task.appointment_id)).one()
+
+
+def _shaped(clinic: Clinic, task: Task, appointment: Appointment, patient_reference: str) -> ToDo:
+    visit_on = clinic.times.local_date(appointment.starts_at)
+    return ToDo(
+        id=task.id,
+        kind=task.kind,
+        due_on=coverage_due(visit_on) if task.kind is TaskKind.COVERAGE else task.due_on,
+        reference=appointment.reference,
+        patient_name=f"{appointment.first_name} {appointment.last_name}",
+        patient_reference=patient_reference,
+        phone=appointment.phone,
+        email=appointment.email,
+        payment=appointment.payment,
+        starts_at=appointment.starts_at,
+        visit_type=clinic.visit_type_by_id[appointment.visit_type_id],
+        practitioner=clinic.practitioner_by_id[appointment.practitioner_id],
+    )
