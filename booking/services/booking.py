@@ -169,7 +169,7 @@ def record(
     claims.bump(session, [use.resource_id for use in visit.uses] + [patient_id])
     if wish.text_consent and wish.phone:
         _keep_consent(session, clinic, wish, patient_id, now)
-    facts = {
+    facts: dict[str, Any] = {
         "starts_at": iso_utc(appointment.starts_at),
         "practitioner": clinic.practitioner_by_id[visit.practitioner_id].slug,
     }

@@ -19,7 +19,8 @@ _KEY_LENGTH = 220  # As long as the column.
 
 _patients = Patient.__table__.c
 _KNOWN_BY_EMAIL, _KNOWN_BY_PHONE = (
-    select(func.min(_patients.id)).where(
+    # Who is known under a record that was merged into another is known under that one.
+    select(func.min(func.coalesce(_patients.merged_into_id, _patients.id))).where(
         column == bindparam("contact"), _patients.name_key == bindparam("name_key")
     )
     for column in (_patients.email, _patients.phone)

@@ -27,7 +27,7 @@ def appointment_for(session: Session, who: Who, reference: str, *, for_update: b
     if for_update:
         session.execute(select(Appointment.id).where(Appointment.reference == reference).with_for_update())
     appointment = session.scalar(
-        select(Appointment).where(Appointment.reference == reference, _theirs(who, Appointment.patient_id))
+        select(Appointment).where(Appointment.reference == reference, theirs(who, Appointment.patient_id))
     )
     if appointment is None:
         raise NotFound
@@ -39,14 +39,14 @@ def patient_for(session: Session, who: Who, reference: str, *, for_update: bool 
 
     Raises NotFound.
     """
-    wanted = select(Patient).where(Patient.reference == reference, _theirs(who, Patient.id))
+    wanted = select(Patient).where(Patient.reference == reference, theirs(who, Patient.id))
     patient = session.scalar(wanted.with_for_update(of=Patient) if for_update else wanted)
     if patient is None:
         raise NotFound
     return patient
 
 
-def _theirs(who: Who, patient_id: InstrumentedAttribute[int]) -> ColumnElement[bool]:
+def theirs(who: Who, patient_id: InstrumentedAttribute[int]) -> ColumnElement[bool]:
     """Whether a patient is one whom `who` may see."""
     if who.sees_everybody:
         return patient_id.is_not(None)
