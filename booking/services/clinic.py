@@ -175,6 +175,8 @@ class Clinic:
     step_cells: int
     horizon_days: int
     visits_without_staff: int
+    # What practitioners see of colleagues' days: "busy" (free or busy, no names) or "nothing".
+    colleagues: str
     limits: tuple[Limit, ...]
     text_rules: TextRules
     hours: tuple[Hours, ...]
@@ -247,6 +249,12 @@ def present() -> Clinic:
     """The clinic as it is now, for pages. Raises ClinicNotReady when none has been set up."""
     with reading() as session:
         return the_clinic(session)
+
+
+def last_seen(session: Session) -> Clinic:
+    """The clinic as this process saw it last, for whoever asks for its version together with something else."""
+    kept: Clinic | None = current_app.extensions.get("booking_clinic")
+    return kept or the_clinic(session)
 
 
 def missing_pages() -> list[str]:
@@ -345,6 +353,7 @@ def _read(session: Session) -> Clinic:
         step_cells=row.step_minutes // CELL_MINUTES,
         horizon_days=row.horizon_days,
         visits_without_staff=row.visits_without_staff,
+        colleagues=row.colleagues,
         limits=tuple(Limit(**limit) for limit in row.limits),
         text_rules=TextRules(row.texts_from, row.texts_until, row.texts_a_day, row.texts_a_week),
         hours=tuple(Hours(h.weekday, h.opens, h.closes) for h in row.hours),

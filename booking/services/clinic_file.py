@@ -227,6 +227,7 @@ class Rules(Part):
     cut_off_minutes: Annotated[int, Field(ge=0, le=60 * 24 * 14)] = 24 * 60
     at_once: Annotated[int, Field(ge=1, le=10)] = 2
     visits_without_staff: Annotated[int, Field(ge=1, le=100)] = 6
+    colleagues: Literal["busy", "nothing"] = "busy"
     limits: list[Limit] = []
     reminder_days: Days = [3, 1]
     texts: Stretch = (time(9), time(19))

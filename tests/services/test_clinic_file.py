@@ -430,3 +430,18 @@ def test_messages_are_listed_without_addresses(context: Flask) -> None:
     listed = context.test_cli_runner().invoke(args=["messages"]).output
     assert "reminder-3d" in listed and "queued" in listed
     assert "rosa@example.com" not in listed
+
+
+@the_file_alone
+def test_what_practitioners_see_of_colleagues_is_the_clinics_to_say() -> None:
+    set_up(clinic(rules={"colleagues": "nothing"}))
+    assert clinic_reading_of_now().rules.colleagues == "nothing"
+    with pytest.raises(FileFault, match="rules.colleagues"):
+        clinic_file.parse(DEMO.replace("[rules]", '[rules]\ncolleagues = "names"'))
+
+
+def clinic_reading_of_now() -> ClinicFile:
+    with reading() as session:
+        found = clinic_reading.read_back(session)
+    assert found is not None
+    return found
