@@ -13,6 +13,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 from booking import cli, config, models, web
 from booking.extensions import babel, compress, csrf, db, mail, migrate
 from booking.services import transaction
+from booking.services.staff import library
 
 assert models  # Imported so that the tables are known before anybody asks for them.
 MIGRATIONS = Path(__file__).with_name("migrations")
@@ -44,6 +45,7 @@ def create_app(settings: dict[str, str] | None = None, *, instance_path: str | N
     with app.app_context():
         transaction.prepare(db.engine)
 
+    library.init_app(app)
     web.init_app(app)
     cli.init_app(app)
     return app

@@ -154,6 +154,21 @@ class TooLateToUndo(Refusal):
     code = "too_late_to_undo"
 
 
+class NothingToSend(Refusal):
+    """This message can't go again. Facts: `because`: "untrue" (the visit was changed since), "late" (it is of no use
+    any more), "contact" (there is no address or number for it), "stop" (the number wants no texts) or "consent"
+    (nobody agreed to texts at it).
+    """
+
+    code = "nothing_to_send"
+
+
+class AlreadyGone(Refusal):
+    """The message doesn't wait any more, so it can't be taken back. Facts: `state`."""
+
+    code = "already_gone"
+
+
 class KeyReused(Refusal):
     """The idempotency key came before with other content."""
 
@@ -176,3 +191,57 @@ class Busy(Refusal):
     """The database is down, locked or overloaded; the same request may succeed soon. Facts: `retry_after`."""
 
     code = "busy"
+
+
+class WrongSignIn(Refusal):
+    """No such address, or not its password: nobody learns which."""
+
+    code = "wrong_sign_in"
+
+
+class WrongCode(Refusal):
+    """Neither the one-time code of this moment nor an unused recovery code."""
+
+    code = "wrong_code"
+
+
+class WrongPin(Refusal):
+    """Not the PIN. Facts: `left`, how many tries there are before the password is asked for."""
+
+    code = "wrong_pin"
+
+
+class PasswordTooWeak(Refusal):
+    """Facts: `why`: "short", "long", "common", "known" (the demo's) or "name"."""
+
+    code = "password_too_weak"
+
+
+class PinTooWeak(Refusal):
+    """Not six digits, or six that everybody tries first."""
+
+    code = "pin_too_weak"
+
+
+class SecondFactorNeeded(Refusal):
+    """The password is too short to be enough by itself, so the one-time codes stay on."""
+
+    code = "second_factor_needed"
+
+
+class LinkEnded(Refusal):
+    """An invitation or a reset that was used, withdrawn, replaced, or came too late."""
+
+    code = "link_ended"
+
+
+class AddressTaken(Refusal):
+    """There is an account with this address already."""
+
+    code = "address_taken"
+
+
+class LastOwner(Refusal):
+    """Nobody would be left who may do everything."""
+
+    code = "last_owner"

@@ -7,6 +7,7 @@ import enum
 from datetime import datetime
 from typing import Any
 
+from flask_security import RoleMixin, UserMixin
 from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
@@ -22,7 +23,14 @@ class Role(enum.StrEnum):
     PRACTITIONER = "practitioner"
 
 
-class StaffAccount(Base):
+class NamedRole(RoleMixin):
+    """A role as the accounts library wants it: something with a name."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+
+class StaffAccount(Base, UserMixin):
     """Somebody who signs in. Never removed: the audit speaks of them. `active` ends it.
 
     `password`, `tf_…` and `mf_…` have the names that the accounts library looks for. `pin` opens a locked screen and is
@@ -45,6 +53,8 @@ class StaffAccount(Base):
     needs_second_factor: Mapped[bool] = mapped_column(default=False)
     tf_primary_method: Mapped[str | None] = mapped_column(String(64))
     tf_totp_secret: Mapped[str | None] = mapped_column(String(255))
+    # The half minute of the last code that was used: a code counts once.
+    tf_counter: Mapped[int | None]
     mf_recovery_codes: Mapped[list[str] | None] = mapped_column(JSON)
     pin: Mapped[str | None] = mapped_column(String(255))
     # A digest of the invitation that is open, and when it was sent.
@@ -56,6 +66,10 @@ class StaffAccount(Base):
     tomorrow_by_mail: Mapped[bool] = mapped_column(default=False)
     feed_number: Mapped[int] = mapped_column(default=0)
     feed_names: Mapped[bool] = mapped_column(default=False)
+
+    @property
+    def roles(self) -> list[NamedRole]:
+        return [NamedRole(name) for name in self.role_names]
 
 
 class SignIn(Base):

@@ -19,6 +19,7 @@ from booking.models import Appointment, Channel, Message
 from booking.reminders.channels import Composed
 from booking.services import calendar, links, links_again
 from booking.services.clinic import Clinic
+from booking.services.staff import letters
 from booking.services.visits import Visit, shaped
 
 # Which kinds bring a calendar entry, and what it asks the calendar to do.
@@ -41,11 +42,31 @@ class NothingToSay(Exception):
 
 def compose(session: Session, clinic: Clinic, message: Message) -> Composed:
     """The message as it goes out now. Raises NothingToSay where a contact has no visits to tell of."""
+    if message.kind.startswith("staff-"):
+        return _to_staff(session, clinic, message)
     facts = _facts(session, clinic, message)
     kind = re.sub(r"-\d+d$", "", message.kind)
     if message.channel is Channel.TEXT:
         return _text(clinic, message, kind, facts)
     return _mail(clinic, message, kind, facts)
+
+
+def _to_staff(session: Session, clinic: Clinic, message: Message) -> Composed:
+    """A letter about an account. Its link is made now, so that no row holds what opens it."""
+    account = letters.account_of(session, message)
+    if account is None:
+        raise NothingToSay
+    link = {"staff-invitation": letters.invitation_link, "staff-reset": letters.reset_link}.get(message.kind)
+    facts = {
+        "clinic": clinic,
+        "times": clinic.times,
+        "phone": phone(clinic.phone),
+        "visit": None,
+        "name": account.name,
+        "link": link(account) if link else "",
+        "start": current_app.config["BOOKING"].base_url,
+    }
+    return _mail(clinic, message, message.kind, facts)
 
 
 def _facts(session: Session, clinic: Clinic, message: Message) -> dict[str, Any]:
@@ -130,4 +151,4 @@ def _plain(words: str) -> str:
 
 def _without_tokens(text: str) -> str:
     """What staff may read later: the link's address without what opens it."""
-    return re.sub(r"(/(?:visit|v)/\w+/)\w+", r"\1…", text)
+    return re.sub(r"(/(?:visit|v)/\w+/|/staff/(?:invitation|reset)/)[\w.-]+", r"\1…", text)

@@ -92,13 +92,13 @@ def links_wanted(
     Nothing is looked up here, so that a contact that nobody knows costs the same time; the worker finds the visits.
     """
     subject = f"contact/{secrets.token_hex(8)}"
-    add_all(session, Message, [_bare_row(subject, "links", channel, address, now, now, useful_until)])
+    add_all(session, Message, [bare_row(subject, "links", channel, address, now, now, useful_until)])
 
 
 def text_answer(session: Session, kind: str, phone: str, now: datetime, useful_until: datetime) -> None:
     """Queues our answer to a text that somebody sent us."""
     subject = f"contact/{secrets.token_hex(8)}"
-    add_all(session, Message, [_bare_row(subject, kind, Channel.TEXT, phone, now, now, useful_until)])
+    add_all(session, Message, [bare_row(subject, kind, Channel.TEXT, phone, now, now, useful_until)])
 
 
 def reminders(clinic: Clinic, appointment: Appointment, now: datetime) -> list[Row]:
@@ -140,6 +140,33 @@ def another_way(session: Session, appointment: Appointment, message: Message, no
         add_all(session, Message, [row | {"sequence": message.sequence}])
 
 
+def sent_again(
+    session: Session, appointment: Appointment, message: Message, channel: Channel, now: datetime
+) -> None:
+    """What a message told, once more, by this channel and to the contact as it is now, as a numbered resend.
+
+    The caller has made sure that it is still true, still of use, and that there is such a contact.
+    """
+    address = _address(appointment, channel) or ""
+    row = _row(appointment, message.kind, channel, address, now, now, message.not_after, message.facts)
+    to_call = channel is Channel.CALL
+    row["state"] = MessageState.TO_CALL if to_call else MessageState.QUEUED
+    _add_resend(session, appointment, [row])
+
+
+def call_made(session: Session, appointment: Appointment, kind: str, now: datetime) -> Message:
+    """A call that the desk makes on its own account, on the list of calls like one that the outbox asked for."""
+    row = _row(
+        appointment, kind, Channel.CALL, appointment.phone or "", now, now, not_after(appointment.starts_at)
+    )
+    message = Message(
+        **row | {"state": MessageState.TO_CALL, "resend": _next_resend(session, appointment, [kind])}
+    )
+    session.add(message)
+    session.flush()
+    return message
+
+
 def drop_queued(session: Session, appointment: Appointment, why: str) -> None:
     """Drops what is queued about an appointment. What a worker holds at this moment it checks again before sending."""
     session.execute(
@@ -164,14 +191,19 @@ def _tell_clinic(
 
 def _add_resend(session: Session, appointment: Appointment, rows: list[Row]) -> None:
     """Writes messages that may have been written before, under the next number."""
+    number = _next_resend(session, appointment, [row["kind"] for row in rows])
+    add_all(session, Message, [row | {"resend": number} for row in rows])
+
+
+def _next_resend(session: Session, appointment: Appointment, kinds: list[str]) -> int:
     last = session.scalar(
         select(func.max(Message.resend)).where(
             Message.appointment_id == appointment.id,
             Message.sequence == appointment.sequence,
-            Message.kind.in_([row["kind"] for row in rows]),
+            Message.kind.in_(kinds),
         )
     )
-    add_all(session, Message, [row | {"resend": 0 if last is None else last + 1} for row in rows])
+    return 0 if last is None else last + 1
 
 
 def _answer(
@@ -202,14 +234,14 @@ def _row(
     facts: Row | None = None,
 ) -> Row:
     subject = f"appointment/{appointment.reference}"
-    return _bare_row(subject, kind, channel, address, now, due, last_use) | {
+    return bare_row(subject, kind, channel, address, now, due, last_use) | {
         "sequence": appointment.sequence,
         "appointment_id": appointment.id,
         "facts": facts or {},
     }
 
 
-def _bare_row(
+def bare_row(
     subject: str, kind: str, channel: Channel, address: str, now: datetime, due: datetime, last_use: datetime
 ) -> Row:
     return {

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from flask_babel import gettext as _, lazy_gettext as lazy
+from flask_babel import gettext as _, lazy_gettext as lazy, ngettext
 
 from booking.errors import Refusal
 from booking.formatting import phone
@@ -89,6 +89,14 @@ WORDS: dict[str, Words] = {
     "too_late_to_undo": Words(
         409, lazy("That was too long ago to undo it here."), lazy("Please change the visit instead.")
     ),
+    "nothing_to_send": Words(
+        409, lazy("This message can't go again."), lazy("Please call the patient instead.")
+    ),
+    "already_gone": Words(
+        409,
+        lazy("This message doesn't wait any more."),
+        lazy("It has gone, or it was dropped. The list shows how it stands now."),
+    ),
     "key_reused": Words(
         422,
         lazy("This form was sent before, with other entries."),
@@ -98,6 +106,45 @@ WORDS: dict[str, Words] = {
         422,
         lazy("The reminders don't fit the contact that was given."),
         lazy("Please add it, or choose other reminders."),
+    ),
+    "wrong_sign_in": Words(
+        422,
+        lazy("This address and this password don't go together."),
+        lazy("Please type both again, or set a new password."),
+    ),
+    "wrong_code": Words(
+        422,
+        lazy("That is not the code of this moment."),
+        lazy("Please type the one that your authenticator shows now, or a recovery code."),
+    ),
+    "wrong_pin": Words(422, lazy("That is not your PIN."), lazy("Please try again.")),
+    "password_too_weak": Words(
+        422, lazy("This password is too easy to guess."), lazy("Please choose a longer one: a few words do.")
+    ),
+    "pin_too_weak": Words(
+        422,
+        lazy("This PIN is too easy to guess."),
+        lazy("Please choose six digits that aren't all the same or in a row."),
+    ),
+    "second_factor_needed": Words(
+        409,
+        lazy("Your password is short, so it needs the codes."),
+        lazy("Choose a password of 15 or more letters first; then you can switch the codes off."),
+    ),
+    "link_ended": Words(
+        410,
+        lazy("This link has ended."),
+        lazy("It works once, and not for long. Please ask for a new one."),
+    ),
+    "address_taken": Words(
+        409,
+        lazy("There is an account with this address already."),
+        lazy("Look for it in the list; it can be changed or opened again there."),
+    ),
+    "last_owner": Words(
+        409,
+        lazy("This is the last owner."),
+        lazy("Make somebody else an owner first; somebody must be able to do everything."),
     ),
     "clinic_not_ready": Words(503, lazy("This clinic is not set up yet."), lazy("Please come back later.")),
     "still_needed": Words(409, lazy("Upcoming visits depend on what is to go.")),
@@ -120,6 +167,8 @@ FAULTS: dict[int, Words] = {
     405: Words(
         405, lazy("That can't be done here."), lazy("Please go back and use the buttons on the page.")
     ),
+    401: Words(401, lazy("You are signed out."), lazy("Please sign in again.")),
+    423: Words(423, lazy("This screen is locked."), lazy("Please open it with your PIN.")),
     413: Words(413, lazy("That is too long for us to take."), lazy("Please write less, or call us.")),
     415: Words(415, lazy("We can't read that format.")),
     422: Words(422, lazy("Something in it doesn't fit."), lazy("Please go back and look at what you typed.")),
@@ -162,8 +211,24 @@ def advice_for(refusal: Refusal, clinic: Clinic) -> str:
     if refusal.code == "too_many_requests" and facts["retry_after"] > 90:
         minutes = -(-int(facts["retry_after"]) // 60)
         return _("Please try again in %(minutes)d minutes, or call us.", minutes=minutes)
+    if refusal.code == "wrong_pin":
+        return ngettext("One more try before we ask for your password.", "%(num)d more tries before we ask for your password.", facts["left"])
+    if refusal.code == "password_too_weak":
+        return {
+            "short": _("Please choose 15 letters or more: a few words do. With codes from an authenticator, 8 are enough."),
+            "long": _("Please choose a shorter one: 1,000 letters at the most."),
+            "name": _("Please choose one without your name, your address or the clinic's name."),
+        }.get(facts["why"], _("It is one of those that are tried first. Please choose another: a few words do."))
     if refusal.code == "limit_reached":
         return _("Please choose another day, or call us at %(phone)s.", phone=phone(facts["phone"]))
     if refusal.code == "stale_edit" and facts.get("shown"):
         return _both_states(facts["shown"], facts["now"], clinic)
+    if refusal.code == "nothing_to_send":
+        return {
+            "untrue": _("The visit was changed since, so what it says isn't so any more."),
+            "late": _("It is too late for it to be of use. Please call the patient instead."),
+            "contact": _("There is no such address or number for this visit."),
+            "stop": _("This number has said STOP. Please call or write a mail instead."),
+            "consent": _("Nobody has agreed to texts at this number. Please call or write a mail instead."),
+        }[facts["because"]]
     return str(words_for(refusal).advice)

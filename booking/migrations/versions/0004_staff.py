@@ -46,6 +46,7 @@ def upgrade() -> None:
         sa.Column("needs_second_factor", sa.Boolean(), nullable=False),
         sa.Column("tf_primary_method", sa.String(length=64), nullable=True),
         sa.Column("tf_totp_secret", sa.String(length=255), nullable=True),
+        sa.Column("tf_counter", sa.Integer(), nullable=True),
         sa.Column("mf_recovery_codes", sa.JSON(), nullable=True),
         sa.Column("pin", sa.String(length=255), nullable=True),
         sa.Column("invitation", sa.String(length=64), nullable=True),

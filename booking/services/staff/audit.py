@@ -5,17 +5,51 @@ person, day shown and hour.
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import Select, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from booking import clock
-from booking.models import AuditEntry
+from booking.models import AuditEntry, Patient
 from booking.services import rows
 from booking.services.staff.who import Who
 from booking.services.transaction import reading, run
+
+
+# A page of the list, and what one export holds at the most.
+A_PAGE = 200
+AN_EXPORT = 10_000
+
+
+@dataclass(frozen=True)
+class Asked:
+    """Which entries: about a patient, by a person, between two instants (both included), older than an entry."""
+
+    patient: str = ""
+    account_id: int | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    before: int | None = None
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An entry as a page or an export shows it. `patient` is a reference, and empty where nobody's data was shown."""
+
+    number: int
+    at: datetime
+    name: str
+    kind: str
+    what: str
+    patient: str
+    patient_name: str
+    subject: str
+    address: str
+    facts: dict[str, Any]
 
 
 def saw(
@@ -62,6 +96,60 @@ def who_saw(patient_id: int, since: datetime, until: datetime) -> list[AuditEntr
                 .order_by(AuditEntry.at, AuditEntry.id)
             )
         )
+
+
+def look(asked: Asked, limit: int = A_PAGE) -> list[Entry]:
+    """The entries that were asked for, newest first."""
+    with reading() as session:
+        found = session.execute(_asked(asked).order_by(AuditEntry.id.desc()).limit(limit)).all()
+    return [
+        Entry(
+            number=entry.id,
+            at=entry.at,
+            name=entry.name,
+            kind=entry.kind,
+            what=entry.what,
+            patient=reference or "",
+            patient_name=f"{first_name} {last_name}" if reference else "",
+            subject=entry.subject,
+            address=entry.address,
+            facts=entry.facts,
+        )
+        for entry, reference, first_name, last_name in found
+    ]
+
+
+def export(who: Who, asked: Asked) -> list[Entry]:
+    """The same for a file, which is written down itself: who took what along."""
+    entries = look(asked, AN_EXPORT)
+    about = sorted({entry.patient for entry in entries if entry.patient})
+    patient_id = _patient_id(asked.patient)
+    saw(who, "exported audit", "audit", (patient_id,), entries=len(entries), patients=len(about))
+    return entries
+
+
+def _patient_id(reference: str) -> int | None:
+    if not reference:
+        return None
+    with reading() as session:
+        return session.scalar(select(Patient.id).where(Patient.reference == reference))
+
+
+def _asked(asked: Asked) -> Select[Any]:
+    wanted = select(AuditEntry, Patient.reference, Patient.first_name, Patient.last_name).outerjoin(
+        Patient, Patient.id == AuditEntry.patient_id
+    )
+    if asked.patient:
+        wanted = wanted.where(Patient.reference == asked.patient)
+    if asked.account_id is not None:
+        wanted = wanted.where(AuditEntry.account_id == asked.account_id)
+    if asked.since is not None:
+        wanted = wanted.where(AuditEntry.at >= asked.since)
+    if asked.until is not None:
+        wanted = wanted.where(AuditEntry.at <= asked.until)
+    if asked.before is not None:
+        wanted = wanted.where(AuditEntry.id < asked.before)
+    return wanted
 
 
 def _row(

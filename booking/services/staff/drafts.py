@@ -1,0 +1,80 @@
+"""What somebody was typing when their screen locked, kept for that person only, for a shift."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from booking import clock
+from booking.errors import NotFound
+from booking.models import Draft
+from booking.services import rows
+from booking.services.staff.sign_ins import SHIFT
+from booking.services.transaction import lock_names, reading, run
+
+MOST_FIELDS = 200
+MOST_LETTERS = 20_000
+MOST_DRAFTS = 20
+# Whatever a form calls a secret, and what belongs to one sending only.
+_NEVER_KEPT = ("password", "pin", "code", "secret", "csrf_token", "draft")
+
+Fields = list[list[str]]
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A form as it was: where it goes, and what stands in it."""
+
+    number: int
+    path: str
+    fields: Fields
+    kept_at: datetime
+
+
+def keep(account_id: int, path: str, fields: Iterable[tuple[str, str]]) -> None:
+    """Keeps a form instead of what was kept of the same form before. What is absurdly long isn't."""
+    kept = [
+        [name[:200], value]
+        for name, value in fields
+        if not any(secret in name.lower() for secret in _NEVER_KEPT)
+    ]
+    too_much = len(kept) > MOST_FIELDS or sum(len(value) for _, value in kept) > MOST_LETTERS
+    if too_much or not kept or len(path) > 300 or not path.startswith("/"):
+        return
+
+    def action(session: Session) -> None:
+        now = clock.now()
+        lock_names(session, f"drafts {account_id}")
+        session.execute(delete(Draft).where(Draft.account_id == account_id, Draft.path == path))
+        session.execute(delete(Draft).where(Draft.kept_at < now - SHIFT))
+        newest = select(Draft.id).where(Draft.account_id == account_id).order_by(Draft.kept_at.desc())
+        old = session.scalars(newest.offset(MOST_DRAFTS - 1).limit(100)).all()
+        session.execute(delete(Draft).where(Draft.id.in_(old)))
+        row = {"account_id": account_id, "path": path, "fields": kept, "kept_at": now}
+        rows.add_all(session, Draft, [row])
+
+    run(action)
+
+
+def of(account_id: int) -> list[Kept]:
+    """What is kept for this person, newest first."""
+    wanted = (
+        select(Draft)
+        .where(Draft.account_id == account_id, Draft.kept_at >= clock.now() - SHIFT)
+        .order_by(Draft.kept_at.desc(), Draft.id.desc())
+    )
+    with reading() as session:
+        return [Kept(row.id, row.path, row.fields, row.kept_at) for row in session.scalars(wanted)]
+
+
+def forget(account_id: int, number: int) -> None:
+    """Raises NotFound for one that isn't there, or is somebody else's."""
+
+    def action(session: Session) -> None:
+        gone = session.execute(delete(Draft).where(Draft.id == number, Draft.account_id == account_id))
+        if not gone.rowcount:  # type: ignore[attr-defined]
+            raise NotFound
+
+    run(action)
