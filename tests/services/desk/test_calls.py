@@ -1,0 +1,159 @@
+"""Whom the desk has to call, and what came of it."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import select, update
+
+from booking import clock
+from booking.errors import NotFound
+from booking.models import Actor, Appointment, Channel, Message, MessageState, Reminders, Role
+from booking.reminders.delivery import deliver_due
+from booking.services import history, visits
+from booking.services.desk import calls
+from booking.services.desk.calls import Outcome, Why
+from booking.services.transaction import run
+from tests.clinics import set_up
+from tests.conftest import StandingClock
+from tests.services.making import NEXT_WEEK, NINE, booked, rows
+from tests.staffing import hired
+
+
+@pytest.fixture(autouse=True)
+def clinic_is_set_up(context: Flask, standing_clock: Any) -> None:
+    set_up()
+
+
+def listed() -> list[tuple[str, Why, int]]:
+    return [(call.kind, call.why, call.tries) for call in calls.call_list(hired()).calls]
+
+
+def wants_calls(**how: Any) -> Any:
+    return booked(NEXT_WEEK, reminders=Reminders.CALL, phone="+18185550123", email=None, **how)
+
+
+def ended(state: MessageState, channel: Channel = Channel.EMAIL) -> None:
+    """As if the worker had tried what it has."""
+    run(
+        lambda session: session.execute(
+            update(Message)
+            .where(Message.channel == channel)
+            .values(state=state, last_error="550 no such user")
+        )
+    )
+
+
+def moved_by_staff(reference: str, by: timedelta, **facts: Any) -> None:
+    """What a move by the desk leaves behind, as far as the list of calls looks at it."""
+
+    def action(session: Any) -> None:
+        appointment = session.scalars(select(Appointment).where(Appointment.reference == reference)).one()
+        old = appointment.starts_at
+        appointment.from_cell += int(by.total_seconds()) // 300
+        appointment.to_cell += int(by.total_seconds()) // 300
+        appointment.version += 1
+        appointment.sequence += 1
+        facts_kept = {
+            "from": old.isoformat(), "to": appointment.starts_at.isoformat(), "from_practitioner": "ana",
+            "to_practitioner": "ana",
+        }  # fmt: skip
+        history.note(session, appointment, "moved", Actor.STAFF, **facts_kept | facts)
+
+    run(action)
+
+
+def test_whoever_wants_to_be_called_is_on_the_list_when_it_is_time(
+    context: Flask, standing_clock: StandingClock
+) -> None:
+    wants_calls()
+    assert listed() == []
+    standing_clock.on(days=4, hours=2)
+    while deliver_due():
+        pass
+    assert listed() == [("reminder", Why.WANTED, 0)]
+
+
+def test_whoever_is_reached_is_off_the_list(context: Flask, standing_clock: StandingClock) -> None:
+    visit = wants_calls()
+    standing_clock.on(days=4, hours=2)
+    deliver_due()
+    calls.settle(hired(name="Dana Desk"), visit.reference, Outcome.REACHED, key="call-0001")
+    assert listed() == []
+    called = [row for row in rows(Message) if row["settled_at"]]
+    assert [(row["settled_as"], row["settled_by"]) for row in called] == [("reached", "Dana Desk")]
+
+
+def test_no_answer_stays_on_the_list_with_a_count(context: Flask, standing_clock: StandingClock) -> None:
+    visit, who = wants_calls(), hired()
+    standing_clock.on(days=4, hours=2)
+    deliver_due()
+    calls.settle(who, visit.reference, Outcome.NO_ANSWER, key="call-0001")
+    calls.settle(who, visit.reference, Outcome.NO_ANSWER, key="call-0002")
+    calls.settle(who, visit.reference, Outcome.NO_ANSWER, key="call-0002")
+    assert listed() == [("reminder", Why.WANTED, 2)]
+    calls.settle(who, visit.reference, Outcome.LEFT_MESSAGE, key="call-0003")
+    assert listed() == []
+
+
+def test_what_was_settled_by_mistake_comes_back(context: Flask, standing_clock: StandingClock) -> None:
+    visit, who = wants_calls(), hired()
+    standing_clock.on(days=4, hours=2)
+    deliver_due()
+    calls.settle(who, visit.reference, Outcome.REACHED, key="call-0001")
+    calls.put_back(who, visit.reference, key="back-0001")
+    assert len(listed()) == 1
+    with pytest.raises(NotFound):
+        calls.put_back(who, visit.reference, key="back-0002")
+
+
+def test_whom_no_mail_reaches_is_called(context: Flask) -> None:
+    booked(NEXT_WEEK, phone="+18185550123")
+    ended(MessageState.DEAD)
+    assert listed() == [("confirmation", Why.UNREACHABLE, 0)]
+
+
+def test_what_went_another_way_needs_no_call(context: Flask) -> None:
+    booked(NEXT_WEEK, phone="+18185550123", reminders=Reminders.BOTH, text_consent=True)
+    ended(MessageState.DEAD, Channel.TEXT)
+    assert listed() == []
+
+
+def test_a_failure_about_a_time_that_is_no_more_is_not_on_the_list(context: Flask) -> None:
+    visit = booked(NEXT_WEEK, phone="+18185550123")
+    ended(MessageState.DEAD)
+    visits.cancel(visit.reference, visit.token, "", actor="t", key="cancel")
+    assert listed() == []
+
+
+def test_whom_we_moved_within_a_day_is_called_until_reached(context: Flask) -> None:
+    visit, who = booked(NINE - timedelta(hours=18)), hired()
+    moved_by_staff(visit.reference, timedelta(hours=1))
+    (call,) = calls.call_list(who).calls
+    assert (call.kind, call.why) == ("change", Why.SOON)
+    assert call.old_starts_at == NINE - timedelta(hours=18)
+    calls.settle(who, visit.reference, Outcome.NO_ANSWER, key="call-0001")
+    assert [call.tries for call in calls.call_list(who).calls] == [1]
+    calls.settle(who, visit.reference, Outcome.REACHED, key="call-0002")
+    assert listed() == []
+
+
+def test_whoever_has_confirmed_the_new_time_needs_no_call(context: Flask) -> None:
+    visit = booked(NINE - timedelta(hours=18))
+    moved_by_staff(visit.reference, timedelta(hours=1))
+    visits.confirm(visit.reference, visit.token, actor="t", key="confirm-1")
+    assert listed() == []
+
+
+def test_whom_we_moved_far_ahead_or_spoke_with_needs_no_call(context: Flask) -> None:
+    moved_by_staff(booked(NEXT_WEEK).reference, timedelta(hours=1))
+    moved_by_staff(booked(NINE - timedelta(hours=18)).reference, timedelta(hours=1), told=False)
+    assert listed() == []
+
+
+def test_a_practitioner_has_no_list_of_calls(context: Flask) -> None:
+    booked(NEXT_WEEK, phone="+18185550123")
+    ended(MessageState.DEAD)
+    assert calls.call_list(hired(Role.PRACTITIONER, practitioner="ana")).calls == ()
+    assert clock.now()
