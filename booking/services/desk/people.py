@@ -1,0 +1,192 @@
+"""Patients, found by the desk with a telephone at the ear: by any part of a name, a number or a date of birth.
+
+The process keeps a directory of them (`booking.services.desk.directory`) and asks the database at each search for the
+records that changed since. What is shown is fetched anew, for whoever may see it, and the hits are written down.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from itertools import islice
+
+from flask import current_app
+from sqlalchemy import Select, bindparam, select
+from sqlalchemy.orm import Session
+
+from booking import clock
+from booking.models import Patient
+from booking.services.desk.directory import (
+    Asked,
+    Directory,
+    Entry,
+    asked,
+    names_in,
+    one_error_apart,
+    plain,
+    sound,
+)
+from booking.services.staff import audit
+from booking.services.staff.ownership import theirs
+from booking.services.staff.who import Who
+from booking.services.transaction import reading
+
+SHOWN = 12
+# A transaction may take some time from its `changed_at` to its commit, and machines' clocks differ a little.
+_OVERLAP = timedelta(minutes=5)
+# So many changed records are looked through beside the directory, before it is made anew.
+_CHANGED_AT_MOST = 256
+_BATCH = 200
+
+_table = Patient.__table__.c
+_ENTRIES = select(
+    _table.id,
+    _table.first_name,
+    _table.last_name,
+    _table.phone,
+    _table.born_on,
+    _table.merged_into_id.is_not(None),
+)
+_CHANGED = _ENTRIES.where(_table.changed_at >= bindparam("since"))
+_SHOWN = select(
+    _table.id,
+    _table.reference,
+    _table.first_name,
+    _table.last_name,
+    _table.phone,
+    _table.email,
+    _table.born_on,
+    _table.flags,
+).where(_table.merged_into_id.is_(None))
+
+
+@dataclass(frozen=True)
+class Found:
+    """A patient in a list: enough to tell two apart."""
+
+    id: int
+    reference: str
+    first_name: str
+    last_name: str
+    phone: str | None
+    email: str | None
+    born_on: date | None
+    flags: Sequence[str]
+
+    @property
+    def name(self) -> str:
+        return f"{self.first_name} {self.last_name}"
+
+
+@dataclass(frozen=True)
+class Search:
+    """Whom a question means, surest first. `more`: there are more than are shown."""
+
+    words: str
+    found: tuple[Found, ...]
+    more: bool
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """What a process knows, and since when it has to ask."""
+
+    directory: Directory
+    asked_at: datetime
+
+
+def search(who: Who, words: str, *, shown: int = SHOWN) -> Search:
+    """Patients whom `who` may see and whom these words mean. Every part must fit; errors of typing are forgiven.
+
+    The hits are written down as seen. Nothing but spaces finds nobody.
+    """
+    now = clock.now()
+    with reading() as session:
+        if "@" in words:
+            found = _by_email(session, who, words.strip(), shown + 1)
+        else:
+            ids = _directory(session, now).find(asked(words, now.year))
+            found = _fetched(session, who, ids, shown + 1)
+    hits = tuple(found[:shown])
+    if hits:
+        audit.saw(who, "searched", patient_ids=[one.id for one in hits])
+    return Search(words, hits, len(found) > shown)
+
+
+def alike(
+    who: Who,
+    first_name: str,
+    last_name: str,
+    *,
+    email: str | None = None,
+    phone: str | None = None,
+    born_on: date | None = None,
+    besides: Iterable[int] = (),
+    shown: int = 6,
+) -> tuple[Found, ...]:
+    """Records that may be of the same person, likeliest first: a name that sounds the same; the same number or address
+    with one name alike; the same birthday with one name alike.
+    """
+    now = clock.now()
+    left_out = set(besides)
+    first, last = names_in(first_name), names_in(last_name)
+    with reading() as session:
+        directory = _directory(session, now)
+        by_name = directory.find([Asked(name=name) for name in (*first[:1], *last[:1])])
+        born = directory.find([Asked(born=born_on.isoformat())]) if born_on else ()
+        likely = _fetched(session, who, (one for one in by_name if one not in left_out), shown)
+        others = _fetched(session, who, (one for one in born if one not in left_out), 40)
+        for column, given in ((_table.email, email), (_table.phone, phone)):
+            if given:
+                rows = session.connection().execute(_theirs(_SHOWN, who).where(column == given).limit(20))
+                others = [Found(*row) for row in rows if row.id not in left_out] + others
+
+    def one_name_alike(one: Found) -> bool:
+        return _sounds(one.first_name, first_name) or _sounds(one.last_name, last_name)
+
+    found = {one.id: one for one in (*likely, *(one for one in others if one_name_alike(one)))}
+    hits = tuple(islice(found.values(), shown))
+    if hits:
+        audit.saw(who, "searched", patient_ids=[one.id for one in hits])
+    return hits
+
+
+def _sounds(one: str, other: str) -> bool:
+    """Whether two names begin alike or sound alike, but for an error."""
+    left, right = plain(one), plain(other)
+    return left[:3] == right[:3] or one_error_apart(sound(left), sound(right))
+
+
+def _directory(session: Session, now: datetime) -> Directory:
+    """The directory as of now: one statement, that reads what has changed lately."""
+    kept: _Kept | None = current_app.extensions.get("booking_directory")
+    if kept is not None and len(kept.directory.changed) <= _CHANGED_AT_MOST:
+        since = min(kept.asked_at, now) - _OVERLAP
+        rows = session.connection().execute(_CHANGED, {"since": since})
+        directory = kept.directory.with_changed(Entry(*row) for row in rows)
+    else:
+        directory = Directory.of(Entry(*row) for row in session.connection().execute(_ENTRIES))
+    # Several threads may come here at once; each keeps what is true, the last one stays.
+    current_app.extensions["booking_directory"] = _Kept(directory, now)
+    return directory
+
+
+def _fetched(session: Session, who: Who, ids: Iterable[int], wanted: int) -> list[Found]:
+    """The first so many of these whom `who` may see, in this order."""
+    found: list[Found] = []
+    rest = iter(ids)
+    batch = wanted if who.sees_everybody else _BATCH
+    while len(found) < wanted and (some := list(islice(rest, batch))):
+        rows = session.connection().execute(_theirs(_SHOWN, who).where(_table.id.in_(some)))
+        by_id = {row.id: Found(*row) for row in rows}
+        found += [by_id[one] for one in some if one in by_id]
+    return found[:wanted]
+
+
+def _by_email(session: Session, who: Who, words: str, wanted: int) -> list[Found]:
+    address = "".join(letter for letter in words.lower() if letter.isprintable())[:254]
+    rows = session.connection().execute(_theirs(_SHOWN, who).where(_table.email == address).limit(wanted))
+    return [Found(*row) for row in rows]
+
+
+def _theirs(statement: Select[tuple[object, ...]], who: Who) -> Select[tuple[object, ...]]:
+    return statement if who.sees_everybody else statement.where(theirs(who, Patient.id))
