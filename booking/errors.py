@@ -169,6 +169,38 @@ class AlreadyGone(Refusal):
     code = "already_gone"
 
 
+class StaleRecord(Refusal):
+    """Somebody changed the patient's record since it was shown. Facts: `by` (a name), `at` (ISO, UTC), and `changes`,
+    {field: [before, now]} of what was changed since.
+    """
+
+    code = "stale_record"
+
+
+class LikelyKnown(Refusal):
+    """There are records that may be of the same person. Facts: `patients`, their references."""
+
+    code = "likely_known"
+
+
+class VisitsOverlap(Refusal):
+    """Two records can't become one while visits of theirs overlap. Facts: `pairs`, [[reference, reference], …]."""
+
+    code = "visits_overlap"
+
+
+class RecordMerged(Refusal):
+    """The record was merged into another. Facts: `into`, the reference of that one."""
+
+    code = "record_merged"
+
+
+class NotMergeable(Refusal):
+    """These two can't be merged, or not be taken apart again. Facts: `because`: "same", "undone"."""
+
+    code = "not_mergeable"
+
+
 class KeyReused(Refusal):
     """The idempotency key came before with other content."""
 

@@ -97,6 +97,31 @@ WORDS: dict[str, Words] = {
         lazy("This message doesn't wait any more."),
         lazy("It has gone, or it was dropped. The list shows how it stands now."),
     ),
+    "stale_record": Words(
+        409,
+        lazy("This record was changed in the meantime."),
+        lazy("What you typed is kept. Please look at what was changed, and save again."),
+    ),
+    "likely_known": Words(
+        409,
+        lazy("This person may be here already."),
+        lazy("Please choose the record, or say that it is somebody else."),
+    ),
+    "visits_overlap": Words(
+        409,
+        lazy("Visits of the two records overlap."),
+        lazy("Please move one of each pair first; then the records can be merged."),
+    ),
+    "record_merged": Words(
+        409,
+        lazy("This record was merged into another one."),
+        lazy("Please open that one; everything is there."),
+    ),
+    "not_mergeable": Words(
+        409,
+        lazy("These two records can't be merged or taken apart."),
+        lazy("Please open the patient's page and look at how they stand now."),
+    ),
     "key_reused": Words(
         422,
         lazy("This form was sent before, with other entries."),
