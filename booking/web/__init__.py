@@ -45,6 +45,9 @@ def _refuse_the_unreadable() -> None:
     """A zero character in an address, which no database takes; a body that breaks off; a file, which no form of ours has."""
     if "\x00" in request.path:
         abort(404)
+    if request.method == "GET":
+        # What comes with it is never read.
+        return
     try:
         files = request.files
     except OSError:
