@@ -1,0 +1,592 @@
+"""A patient's record as staff see it, and its edits.
+
+A record's page is bounded: lists are cut, with a way to more, and what is counted is counted over two years. Each edit
+raises `edit` by one and appends one change, so that what somebody saw can be told from what stands now.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from booking import clock
+from booking.errors import ContactCannotBeReached, RecordMerged, StaleRecord
+from booking.formatting import iso_utc
+from booking.models import (
+    FLAGS,
+    Actor,
+    Appointment,
+    Channel,
+    Merge,
+    Message,
+    MessageState,
+    OptOut,
+    Patient,
+    PatientChange,
+    Payment,
+    Reminders,
+    TextConsent,
+)
+from booking.scheduling.status import Status, cancelled_late
+from booking.scheduling.timeline import cell_from
+from booking.services import history, notices, rows
+from booking.services.clinic import Clinic, Practitioner, VisitType, the_clinic
+from booking.services.idempotency import Answer, Key, once
+from booking.services.patients import name_key
+from booking.services.staff import audit
+from booking.services.staff.ownership import patient_for
+from booking.services.staff.who import Who
+from booking.services.transaction import lock_names, reading
+from booking.services.visits import refuse_unreachable
+
+SHOWN = 10
+COUNTED_OVER = timedelta(days=730)
+FIELDS = ("first_name", "last_name", "phone", "email", "born_on", "flags", "preferences", "desk_note")
+
+
+@dataclass(frozen=True)
+class Values:
+    """What staff write into a record, checked for form by whoever made it."""
+
+    first_name: str
+    last_name: str
+    phone: str | None
+    email: str | None
+    born_on: date | None = None
+    flags: tuple[str, ...] = ()
+    preferences: str = ""
+    desk_note: str = ""
+
+    @classmethod
+    def of(cls, patient: Patient) -> "Values":
+        return cls(
+            patient.first_name,
+            patient.last_name,
+            patient.phone,
+            patient.email,
+            patient.born_on,
+            tuple(patient.flags),
+            patient.preferences,
+            patient.desk_note,
+        )
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON carries it."""
+        return {
+            **vars(self),
+            "born_on": self.born_on.isoformat() if self.born_on else None,
+            "flags": list(self.flags),
+        }
+
+    @classmethod
+    def from_plain(cls, values: Mapping[str, Any]) -> "Values":
+        born_on = values["born_on"]
+        return cls(
+            **{
+                **values,
+                "born_on": date.fromisoformat(born_on) if born_on else None,
+                "flags": tuple(values["flags"]),
+            }
+        )
+
+
+@dataclass(frozen=True)
+class VisitLine:
+    """A visit in a patient's list."""
+
+    reference: str
+    starts_at: datetime
+    ends_at: datetime
+    visit_type: VisitType
+    practitioner: Practitioner
+    status: Status
+    late: bool
+    confirmed: bool
+    note: str
+    desk_note: str
+
+
+@dataclass(frozen=True)
+class MessageLine:
+    kind: str
+    channel: Channel
+    address: str
+    state: MessageState
+    at: datetime
+    visit: str
+
+
+@dataclass(frozen=True)
+class ConsentLine:
+    """Agreed to texts at this number; `stopped_at` if the number said STOP."""
+
+    phone: str
+    given_at: datetime
+    wording_version: str
+    stopped_at: datetime | None
+
+
+@dataclass(frozen=True)
+class ChangeLine:
+    id: int
+    at: datetime
+    name: str
+    what: str
+    # Field, before and after.
+    changes: tuple[tuple[str, Any, Any], ...]
+
+
+@dataclass(frozen=True)
+class MergeLine:
+    """Another record that was merged into this one."""
+
+    id: int
+    reference: str
+    name: str
+    at: datetime
+    by: str
+
+
+@dataclass(frozen=True)
+class Record:
+    """A patient's page."""
+
+    id: int
+    reference: str
+    edit: int
+    values: Values
+    created_at: datetime
+    upcoming: tuple[VisitLine, ...]
+    more_upcoming: bool
+    past: tuple[VisitLine, ...]
+    # The page with those before these begins before this cell.
+    more_past: int | None
+    no_shows: int
+    late_cancellations: int
+    messages: tuple[MessageLine, ...]
+    consents: tuple[ConsentLine, ...]
+    stopped: bool
+    changes: tuple[ChangeLine, ...]
+    more_changes: int | None
+    merges: tuple[MergeLine, ...]
+
+    @property
+    def name(self) -> str:
+        return f"{self.values.first_name} {self.values.last_name}"
+
+
+@dataclass(frozen=True)
+class Habits:
+    """How the patient's last visit was booked: what a new one begins with."""
+
+    visit_type: str | None
+    practitioner: str | None
+    reminders: Reminders
+    payment: Payment | None
+
+
+def record(
+    who: Who, reference: str, *, past_before: int | None = None, changes_before: int | None = None
+) -> Record:
+    """The record of this patient, and writes down that it was opened.
+
+    `past_before` and `changes_before` lead to older visits and changes. Raises NotFound; RecordMerged with where it is.
+    """
+    now = clock.now()
+    with reading() as session:
+        clinic = the_clinic(session)
+        patient = standing(session, who, reference)
+        found = _read(session, clinic, patient, now, past_before, changes_before)
+    audit.saw(who, "opened patient", f"patient/{reference}", [found.id])
+    return found
+
+
+def to_edit(who: Who, reference: str) -> tuple[Values, int, int]:
+    """What the record says, its edit, and how many visits are ahead. Written down as seen.
+
+    Raises NotFound, RecordMerged.
+    """
+    with reading() as session:
+        patient = standing(session, who, reference)
+        ahead = len(_ahead(session, patient.id, clock.now()))
+        found = Values.of(patient), patient.edit, ahead
+    audit.saw(who, "opened patient", f"patient/{reference}", [patient.id])
+    return found
+
+
+def as_shown(who: Who, reference: str, edit: int) -> Values | None:
+    """What the record said at that edit, as far as its changes tell; None for one that never was. Raises NotFound."""
+    with reading() as session:
+        patient = standing(session, who, reference)
+        return _as_of(session, patient, edit)
+
+
+def edit(who: Who, reference: str, values: Values, *, version: int, visits_too: bool, key: str) -> list[str]:
+    """Writes these values into the record, once per key. Returns the references of visits that were changed with it.
+
+    `visits_too`: upcoming visits that have the old name, number or address get the new one; whoever is written to by a
+    new contact is told, and the old links end. The same values again change nothing.
+    Raises StaleRecord, ContactCannotBeReached (facts: `field`, `visit`), RecordMerged, NotFound, KeyReused.
+    """
+
+    def action(session: Session) -> Answer:
+        now = clock.now()
+        clinic = the_clinic(session)
+        before = Values.of(standing(session, who, reference))
+        # Nobody books for, or merges, whom we change: they take the same locks.
+        lock_record(session, reference, before.email, before.phone, values.email, values.phone)
+        patient = standing(session, who, reference, for_update=True)
+        before = Values.of(patient)
+        refuse_stale_record(session, patient, version)
+        if before == values:
+            return {"visits": []}
+        write(session, who, patient, "edited", values, now)
+        visits = _change_visits(session, who, clinic, patient.id, before, values, now) if visits_too else []
+        audit.did(session, who, "edited patient", f"patient/{reference}", patient.id)
+        return {"visits": visits}
+
+    content = ["edit patient", reference, values.plain(), version, visits_too]
+    changed: list[str] = once(Key.of(who.key, key, content), action)["visits"]
+    return changed
+
+
+def habits(session: Session, clinic: Clinic, patient: Patient) -> Habits:
+    """How the last visit was booked, as far as it fits what the clinic offers now and how the patient can be reached."""
+    last = session.scalar(
+        select(Appointment)
+        .where(Appointment.patient_id == patient.id)
+        .order_by(Appointment.to_cell.desc())
+        .limit(1)
+    )
+    if last is None:
+        return Habits(None, None, usual_reminders(patient.email, patient.phone), None)
+    visit_type = clinic.visit_type_by_id[last.visit_type_id].slug
+    practitioner = clinic.practitioner_by_id[last.practitioner_id].slug
+    reminders = last.reminders
+    try:
+        refuse_unreachable(reminders, patient.email, patient.phone)
+        if reminders in (Reminders.TEXT, Reminders.BOTH) and not may_be_texted(session, patient):
+            raise ContactCannotBeReached(field="text_consent")
+    except ContactCannotBeReached:
+        reminders = usual_reminders(patient.email, patient.phone)
+    return Habits(
+        visit_type if visit_type in clinic.visit_types else None,
+        practitioner if practitioner in clinic.practitioners else None,
+        reminders,
+        last.payment,
+    )
+
+
+def usual_reminders(email: str | None, phone: str | None) -> Reminders:
+    """Of someone who has not chosen: by mail, else by a call."""
+    return Reminders.EMAIL if email else Reminders.CALL if phone else Reminders.NONE
+
+
+def may_be_texted(session: Session, patient: Patient) -> bool:
+    """Whether they agreed to texts at their number, and the number didn't say STOP since."""
+    if not patient.phone or session.get(OptOut, patient.phone) is not None:
+        return False
+    given = select(TextConsent.id).where(
+        TextConsent.patient_id == patient.id, TextConsent.phone == patient.phone
+    )
+    return session.scalar(given.limit(1)) is not None
+
+
+# Parts that other use cases of records share.
+
+
+def standing(session: Session, who: Who, reference: str, *, for_update: bool = False) -> Patient:
+    """The patient of this reference, fresh if it is about to change. Raises NotFound, RecordMerged."""
+    if for_update:
+        session.expire_all()
+    patient = patient_for(session, who, reference)
+    if patient.merged_into_id is not None:
+        into = session.scalar(select(Patient.reference).where(Patient.id == patient.merged_into_id))
+        raise RecordMerged(into=into)
+    return patient
+
+
+def lock_record(session: Session, reference: str, *contacts: str | None, other: str = "") -> None:
+    """Makes whoever books for this record, edits or merges it, or joins it by one of these contacts, wait.
+
+    With `other`, that record as well: all in one go, in sorted order.
+    """
+    records = [f"patient {one}" for one in (reference, other) if one]
+    lock_names(session, *records, *(contact for contact in contacts if contact))
+
+
+def refuse_stale_record(session: Session, patient: Patient, version: int) -> None:
+    if version == patient.edit:
+        return
+    shown, latest = _as_of(session, patient, version), _latest(session, patient.id)
+    now = Values.of(patient).plain()
+    before = shown.plain() if shown else {}
+    raise StaleRecord(
+        by=latest.name if latest else "",
+        at=iso_utc(latest.at) if latest else "",
+        changes={name: [before[name], now[name]] for name in before if before[name] != now[name]},
+    )
+
+
+def write(
+    session: Session, who: Who, patient: Patient, what: str, values: Values, now: datetime, **facts: Any
+) -> None:
+    """Writes values into a record that is locked, with the change that tells of it."""
+    before, after = Values.of(patient).plain(), values.plain()
+    changes = {name: [before[name], after[name]] for name in FIELDS if before[name] != after[name]}
+    for name in FIELDS:
+        setattr(patient, name, getattr(values, name) if name != "flags" else list(values.flags))
+    patient.name_key = name_key(values.first_name, values.last_name)
+    patient.edit += 1
+    patient.changed_at = now
+    session.flush()
+    row = {
+        "patient_id": patient.id,
+        "at": now,
+        "account_id": who.account_id or None,
+        "name": who.name,
+        "what": what,
+        "facts": {"changes": changes} | facts,
+    }
+    rows.add_all(session, PatientChange, [row])
+
+
+def _as_of(session: Session, patient: Patient, edit: int) -> Values | None:
+    """What the record said at an edit: the changes since, taken back one by one."""
+    back = patient.edit - edit
+    if not 0 <= back <= 200:
+        return None
+    values = Values.of(patient).plain()
+    changes = session.scalars(
+        select(PatientChange)
+        .where(PatientChange.patient_id == patient.id)
+        .order_by(PatientChange.id.desc())
+        .limit(back)
+    ).all()
+    for change in changes:
+        values |= {name: before for name, (before, _after) in change.facts.get("changes", {}).items()}
+    return Values.from_plain(values) if len(changes) == back else None
+
+
+def _latest(session: Session, patient_id: int) -> PatientChange | None:
+    return session.scalar(
+        select(PatientChange)
+        .where(PatientChange.patient_id == patient_id)
+        .order_by(PatientChange.id.desc())
+        .limit(1)
+    )
+
+
+def _ahead(session: Session, patient_id: int, now: datetime) -> Sequence[Appointment]:
+    return session.scalars(
+        select(Appointment).where(
+            Appointment.patient_id == patient_id,
+            Appointment.to_cell > cell_from(now),
+            Appointment.from_cell > cell_from(now),
+            Appointment.status == Status.BOOKED,
+        )
+    ).all()
+
+
+def _change_visits(
+    session: Session,
+    who: Who,
+    clinic: Clinic,
+    patient_id: int,
+    before: Values,
+    after: Values,
+    now: datetime,
+) -> list[str]:
+    """Gives upcoming visits the new name and contact where they have the old ones."""
+    ids = sorted(one.id for one in _ahead(session, patient_id, now))
+    session.execute(
+        select(Appointment.id).where(Appointment.id.in_(ids)).order_by(Appointment.id).with_for_update()
+    )
+    session.expire_all()
+    changed = []
+    for visit in _ahead(session, patient_id, now):
+        names = (visit.first_name, visit.last_name)
+        email = after.email if visit.email == before.email else visit.email
+        phone = after.phone if visit.phone == before.phone else visit.phone
+        was = (visit.email, visit.phone)
+        if names == (before.first_name, before.last_name):
+            visit.first_name, visit.last_name = after.first_name, after.last_name
+        contact_changed = was != (email, phone)
+        if not contact_changed and names == (visit.first_name, visit.last_name):
+            continue
+        if contact_changed:
+            try:
+                refuse_unreachable(visit.reminders, email, phone)
+            except ContactCannotBeReached as refusal:
+                raise ContactCannotBeReached(visit=visit.reference, **refusal.facts) from None
+            if any(old and old != new for old, new in zip(was, (email, phone), strict=True)):
+                visit.link_number += 1
+            visit.email, visit.phone = email, phone
+        visit.version += 1
+        visit.changed_at = now
+        session.flush()
+        what = "contact_corrected" if contact_changed else "name_corrected"
+        history.note(session, visit, what, Actor.STAFF, name=who.name, account_id=who.account_id or None)
+        if contact_changed:
+            notices.contact_corrected(session, clinic, visit, now)
+        changed.append(visit.reference)
+    return changed
+
+
+# The page, read.
+
+
+def _read(
+    session: Session,
+    clinic: Clinic,
+    patient: Patient,
+    now: datetime,
+    past_before: int | None,
+    changes_before: int | None,
+) -> Record:
+    here = cell_from(now)
+    of_patient = select(Appointment).where(Appointment.patient_id == patient.id)
+    upcoming = session.scalars(
+        of_patient.where(Appointment.to_cell > here).order_by(Appointment.to_cell).limit(SHOWN + 1)
+    ).all()
+    until = min(here, past_before) if past_before is not None else here
+    past = session.scalars(
+        of_patient.where(Appointment.to_cell <= until).order_by(Appointment.to_cell.desc()).limit(SHOWN + 1)
+    ).all()
+    no_shows, late = _counted(session, clinic, patient.id, now)
+    merged = _merges(session, patient.id)
+    changes = _changes(session, [patient.id, *(gone for gone, _line in merged)], changes_before)
+    consents = _consents(session, patient.id)
+    stopped = patient.phone is not None and session.get(OptOut, patient.phone) is not None
+    shown = [*upcoming[:SHOWN], *past[:SHOWN]]
+    return Record(
+        id=patient.id,
+        reference=patient.reference,
+        edit=patient.edit,
+        values=Values.of(patient),
+        created_at=patient.created_at,
+        upcoming=tuple(visit_line(clinic, one) for one in upcoming[:SHOWN]),
+        more_upcoming=len(upcoming) > SHOWN,
+        past=tuple(visit_line(clinic, one) for one in past[:SHOWN]),
+        more_past=past[SHOWN - 1].to_cell - 1 if len(past) > SHOWN else None,
+        no_shows=no_shows,
+        late_cancellations=late,
+        messages=_messages(session, shown),
+        consents=consents,
+        stopped=stopped,
+        changes=tuple(changes[:SHOWN]),
+        more_changes=changes[SHOWN - 1].id if len(changes) > SHOWN else None,
+        merges=tuple(line for _gone, line in merged),
+    )
+
+
+def visit_line(clinic: Clinic, one: Appointment) -> VisitLine:
+    visit_type = clinic.visit_type_by_id[one.visit_type_id]
+    return VisitLine(
+        reference=one.reference,
+        starts_at=one.starts_at,
+        ends_at=one.ends_at,
+        visit_type=visit_type,
+        practitioner=clinic.practitioner_by_id[one.practitioner_id],
+        status=one.status,
+        late=_late(visit_type, one),
+        confirmed=one.confirmed_at is not None,
+        note=one.note,
+        desk_note=one.desk_note,
+    )
+
+
+def _late(visit_type: VisitType, one: Appointment) -> bool:
+    return cancelled_late(one.status, one.starts_at, visit_type.cut_off, one.cancelled_at)
+
+
+def _counted(session: Session, clinic: Clinic, patient_id: int, now: datetime) -> tuple[int, int]:
+    """No-shows, and visits that the patient cancelled after the cut-off, of two years."""
+    missed = session.scalars(
+        select(Appointment).where(
+            Appointment.patient_id == patient_id,
+            Appointment.to_cell > cell_from(now - COUNTED_OVER),
+            Appointment.status.in_((Status.NOSHOW, Status.CANCELLED)),
+        )
+    ).all()
+    no_shows = sum(one.status is Status.NOSHOW for one in missed)
+    return no_shows, sum(_late(clinic.visit_type_by_id[one.visit_type_id], one) for one in missed)
+
+
+def _messages(session: Session, visits: Sequence[Appointment]) -> tuple[MessageLine, ...]:
+    """The latest about the visits that are shown."""
+    by_id = {one.id: one.reference for one in visits}
+    if not by_id:
+        return ()
+    found = session.scalars(
+        select(Message)
+        .where(Message.appointment_id.in_(by_id), Message.kind.not_in(("cannot-come", "comes-after-all")))
+        .order_by(Message.id.desc())
+        .limit(SHOWN)
+    )
+    return tuple(
+        MessageLine(
+            one.kind,
+            one.channel,
+            one.address,
+            one.state,
+            one.sent_at or one.due_at,
+            by_id[one.appointment_id or 0],
+        )
+        for one in found
+    )
+
+
+def _consents(session: Session, patient_id: int) -> tuple[ConsentLine, ...]:
+    """The latest for each number."""
+    rows = session.execute(
+        select(TextConsent, OptOut.at)
+        .outerjoin(OptOut, OptOut.phone == TextConsent.phone)
+        .where(TextConsent.patient_id == patient_id)
+        .order_by(TextConsent.id.desc())
+        .limit(50)
+    ).all()
+    lines: dict[str, ConsentLine] = {}
+    for consent, stopped_at in rows:
+        line = ConsentLine(consent.phone, consent.given_at, consent.wording_version, stopped_at)
+        lines.setdefault(consent.phone, line)
+    return tuple(lines.values())
+
+
+def _merges(session: Session, patient_id: int) -> list[tuple[int, MergeLine]]:
+    """Records that were merged into this one, the latest first."""
+    found = session.execute(
+        select(Merge, Patient.reference, Patient.first_name, Patient.last_name)
+        .join(Patient, Patient.id == Merge.gone_id)
+        .where(Merge.kept_id == patient_id, Merge.undone_at.is_(None))
+        .order_by(Merge.id.desc())
+        .limit(SHOWN)
+    ).all()
+    return [
+        (merge.gone_id, MergeLine(merge.id, reference, f"{first} {last}", merge.at, merge.name))
+        for merge, reference, first, last in found
+    ]
+
+
+def _changes(session: Session, patient_ids: list[int], before: int | None) -> list[ChangeLine]:
+    wanted = select(PatientChange).where(PatientChange.patient_id.in_(patient_ids))
+    if before is not None:
+        wanted = wanted.where(PatientChange.id < before)
+    return [
+        ChangeLine(
+            one.id,
+            one.at,
+            one.name,
+            one.what,
+            tuple((name, *pair) for name, pair in one.facts.get("changes", {}).items()),
+        )
+        for one in session.scalars(wanted.order_by(PatientChange.id.desc()).limit(SHOWN + 1))
+    ]
+
+
+def known_flags(given: Sequence[str]) -> tuple[str, ...]:
+    """Those that there are, in our order."""
+    return tuple(flag for flag in FLAGS if flag in given)
