@@ -125,7 +125,6 @@ def _book(session: Session, wish: Wish) -> Answer:
     by = Actor.STAFF if wish.audience is BookableBy.STAFF else Actor.PATIENT
     appointment = record(session, clinic, wish, patient_id, visit, by, now)
     notices.booked(session, clinic, appointment, now)
-    to_do.owe(session, clinic, appointment, now)
     return answer_of(clinic, appointment)
 
 
@@ -139,7 +138,7 @@ def record(
     now: datetime,
     **history_of: Any,
 ) -> Appointment:
-    """The appointment, what it takes, its patient's consent and its first entry of history.
+    """The appointment, what it takes, its patient's consent, its first entry of history, and what the desk owes for it.
 
     A part of use cases that have locked everything in `visit`, and the patient. `history_of`: who did it and why, as
     `history.note` takes them.
@@ -174,6 +173,7 @@ def record(
         "practitioner": clinic.practitioner_by_id[visit.practitioner_id].slug,
     }
     history.note(session, appointment, "booked", by, **facts, **history_of)
+    to_do.owe(session, clinic, appointment, now)
     return appointment
 
 

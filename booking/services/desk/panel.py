@@ -1,0 +1,406 @@
+"""A visit in full, for the desk: its patient, how it stands, what may be done now, what was done, and what was said."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from booking import clock
+from booking.models import (
+    Actor,
+    Appointment,
+    Channel,
+    HistoryEntry,
+    InboundText,
+    Message,
+    MessageState,
+    OptOut,
+    Patient,
+    Payment,
+    Reminders,
+    Task,
+    TaskKind,
+)
+from booking.scheduling.needles import has_needles, needles_due, overdue
+from booking.scheduling.status import CORRECTIONS, LIVE, Status
+from booking.scheduling.timeline import cell_from
+from booking.services import history
+from booking.services.clinic import Clinic, Practitioner, Thing, VisitType, the_clinic
+from booking.services.desk import asking, resending, states
+from booking.services.desk.statuses import Move, Standing, possible
+from booking.services.idempotency import Answer, Key, once
+from booking.services.staff import audit
+from booking.services.staff.ownership import appointment_for
+from booking.services.staff.who import Who
+from booking.services.transaction import reading
+
+_NEXT_VISITS = 5
+_REPLIES = 5
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One thing that was done to the visit. `facts` are the history's."""
+
+    id: int
+    at: datetime
+    actor: Actor
+    name: str
+    what: str
+    why: str
+    facts: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Said:
+    """A message about the visit. `text` is what went out, but for the link's token; empty before it went.
+
+    `may_go_again`: what it tells is still so. `other_ways`: by which else it could go. `waits`: it can be taken back.
+    """
+
+    id: int
+    kind: str
+    channel: Channel
+    state: MessageState
+    resend: int
+    address: str
+    due_at: datetime
+    sent_at: datetime | None
+    text: str
+    problem: str
+    settled_as: str
+    settled_by: str
+    may_go_again: bool
+    other_ways: tuple[Channel, ...]
+
+    @property
+    def waits(self) -> bool:
+        return self.state is MessageState.QUEUED
+
+    @property
+    def failed(self) -> bool:
+        return self.state in (MessageState.DEAD, MessageState.UNSURE) and not self.settled_as
+
+
+@dataclass(frozen=True)
+class OtherVisit:
+    """Another visit of the same patient."""
+
+    reference: str
+    starts_at: datetime
+    visit_type: VisitType
+    practitioner: Practitioner
+    status: Status
+
+
+@dataclass(frozen=True)
+class PatientSeen:
+    """The patient as the panel shows them."""
+
+    reference: str
+    name: str
+    phone: str | None
+    email: str | None
+    born_on: date | None
+    flags: tuple[str, ...]
+    preferences: str
+    desk_note: str
+    wants_no_texts: bool
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Everything about one visit. `moves` are those that are legal now; `corrections` need a reason."""
+
+    clinic: Clinic
+    id: int
+    reference: str
+    version: int
+    status: Status
+    starts_at: datetime
+    ends_at: datetime
+    visit_type: VisitType
+    practitioner: Practitioner
+    room: Thing | None
+    devices: tuple[Thing, ...]
+    phases: tuple[tuple[str, int], ...]
+    first_name: str
+    last_name: str
+    email: str | None
+    phone: str | None
+    reminders: Reminders
+    payment: Payment | None
+    note: str
+    desk_note: str
+    booked_at: datetime
+    confirmed_at: datetime | None
+    cannot_come_at: datetime | None
+    cancelled_by: Actor | None
+    cancel_reason: str
+    needles_in_at: datetime | None
+    needles_out_at: datetime | None
+    needles_due: datetime | None
+    needles_over: bool
+    moves: tuple[Move, ...]
+    corrections: tuple[Status, ...]
+    patient: PatientSeen
+    history: tuple[Entry, ...]
+    messages: tuple[Said, ...]
+    replies: tuple[tuple[datetime, str], ...]
+    tasks: tuple[tuple[int, TaskKind, date], ...]
+    next_visits: tuple[OtherVisit, ...]
+
+    @property
+    def name(self) -> str:
+        return f"{self.first_name} {self.last_name}"
+
+    @property
+    def minutes(self) -> int:
+        return int((self.ends_at - self.starts_at).total_seconds()) // 60
+
+    @property
+    def changeable(self) -> bool:
+        """Whether it can be given another place."""
+        return self.status in (Status.BOOKED, Status.ARRIVED)
+
+
+def panel(who: Who, reference: str) -> Panel:
+    """The visit of this reference, and that it was opened is written down. Raises NotFound."""
+    now = clock.now()
+    with reading() as session:
+        clinic = the_clinic(session)
+        appointment = appointment_for(session, who, reference)
+        patient = session.get_one(Patient, appointment.patient_id)
+        found = _shaped(session, clinic, appointment, patient, now)
+        patient_id = patient.id
+    audit.saw(who, "opened visit", f"appointment/{reference}", [patient_id])
+    return found
+
+
+def brief(who: Who, reference: str) -> Panel:
+    """The same for a step that follows on the panel: the opening was written down there. Raises NotFound."""
+    with reading() as session:
+        appointment = appointment_for(session, who, reference)
+        patient = session.get_one(Patient, appointment.patient_id)
+        return _shaped(session, the_clinic(session), appointment, patient, clock.now())
+
+
+def note(who: Who, reference: str, words: str, *, version: int | None = None, key: str) -> None:
+    """Keeps the desk's own note about the visit. The same again changes nothing.
+
+    Raises StaleEdit if the note was changed since `version`, NotFound, KeyReused.
+    """
+
+    def action(session: Session) -> Answer:
+        appointment = appointment_for(session, who, reference, for_update=True)
+        if appointment.desk_note == words:
+            return {}
+        # Whatever else was done meanwhile leaves the note as it was shown.
+        if version is not None and _noted_since(session, appointment, version):
+            states.refuse_stale(session, the_clinic(session), appointment, version)
+        appointment.desk_note = words
+        appointment.version += 1
+        appointment.changed_at = clock.now()
+        history.note(
+            session, appointment, "noted", Actor.STAFF, name=who.name, account_id=who.account_id,
+            version=appointment.version,
+        )  # fmt: skip
+        audit.did(session, who, "noted", f"appointment/{reference}", appointment.patient_id)
+        return {}
+
+    once(Key.of(who.key, key, ["note", reference, words]), action)
+
+
+def _noted_since(session: Session, appointment: Appointment, version: int) -> bool:
+    """Whether one of the changes after this version was another note: each change has one entry."""
+    entries = session.scalars(
+        select(HistoryEntry.what)
+        .where(HistoryEntry.appointment_id == appointment.id)
+        .order_by(HistoryEntry.id)
+        .offset(version)
+    )
+    return "noted" in set(entries)
+
+
+def _shaped(
+    session: Session, clinic: Clinic, appointment: Appointment, patient: Patient, now: datetime
+) -> Panel:
+    uses = asking.uses_of(session, appointment)
+    taken = {use.resource_id for use in uses}
+    visit_type = clinic.visit_type_by_id[appointment.visit_type_id]
+    shape = asking.shape_of(clinic, appointment, uses)
+    minutes = asking.phase_minutes_of(clinic, appointment)
+    due = None
+    if appointment.needles_out_at is None and appointment.status is Status.CHECKED_IN:
+        due = needles_due(appointment.needles_in_at, shape)
+    standing = Standing(
+        appointment.status,
+        appointment.starts_at,
+        appointment.confirmed_at,
+        appointment.needles_in_at,
+        appointment.needles_out_at,
+        has_needles(shape),
+    )
+    phone = appointment.phone or patient.phone
+    corrections = CORRECTIONS.get(appointment.status, frozenset())
+    return Panel(
+        clinic=clinic,
+        id=appointment.id,
+        reference=appointment.reference,
+        version=appointment.version,
+        status=appointment.status,
+        starts_at=appointment.starts_at,
+        ends_at=appointment.ends_at,
+        visit_type=visit_type,
+        practitioner=clinic.practitioner_by_id[appointment.practitioner_id],
+        room=next((room for room in clinic.rooms if room.id == appointment.room_id), None),
+        devices=tuple(device for device in clinic.devices if device.id in taken),
+        phases=tuple(zip((phase.name for phase in visit_type.phases), minutes, strict=False)),
+        first_name=appointment.first_name,
+        last_name=appointment.last_name,
+        email=appointment.email,
+        phone=phone,
+        reminders=appointment.reminders,
+        payment=appointment.payment,
+        note=appointment.note,
+        desk_note=appointment.desk_note,
+        booked_at=appointment.booked_at,
+        confirmed_at=appointment.confirmed_at,
+        cannot_come_at=appointment.cannot_come_at,
+        cancelled_by=appointment.cancelled_by,
+        cancel_reason=appointment.cancel_reason,
+        needles_in_at=appointment.needles_in_at,
+        needles_out_at=appointment.needles_out_at,
+        needles_due=due,
+        needles_over=overdue(due, now),
+        moves=tuple(possible(standing, now)),
+        # In the order of a day, not of a set.
+        corrections=tuple(status for status in Status if status in corrections),
+        patient=_patient(session, patient, phone),
+        history=_history(session, appointment),
+        messages=_messages(session, appointment, now),
+        replies=_replies(session, phone),
+        tasks=_tasks(session, appointment),
+        next_visits=_next_visits(session, clinic, appointment, now),
+    )
+
+
+def _patient(session: Session, patient: Patient, phone: str | None) -> PatientSeen:
+    return PatientSeen(
+        reference=patient.reference,
+        name=f"{patient.first_name} {patient.last_name}",
+        phone=patient.phone,
+        email=patient.email,
+        born_on=patient.born_on,
+        flags=tuple(patient.flags),
+        preferences=patient.preferences,
+        desk_note=patient.desk_note,
+        wants_no_texts=phone is not None and session.get(OptOut, phone) is not None,
+    )
+
+
+def _history(session: Session, appointment: Appointment) -> tuple[Entry, ...]:
+    """The latest first."""
+    entries = session.scalars(
+        select(HistoryEntry)
+        .where(HistoryEntry.appointment_id == appointment.id)
+        .order_by(HistoryEntry.id.desc())
+    )
+    return tuple(
+        Entry(one.id, one.at, one.actor, one.actor_name, one.what, one.why, one.facts) for one in entries
+    )
+
+
+def _messages(session: Session, appointment: Appointment, now: datetime) -> tuple[Said, ...]:
+    """What waits first, by when it is due; then what went or was dropped, the latest first."""
+    messages: Sequence[Message] = session.scalars(
+        select(Message).where(Message.appointment_id == appointment.id)
+    ).all()
+    said = [_said(message, appointment, now) for message in messages]
+    waiting = sorted((one for one in said if one.waits), key=lambda one: (one.due_at, one.id))
+    over = sorted(
+        (one for one in said if not one.waits),
+        key=lambda one: (one.sent_at or one.due_at, one.id),
+        reverse=True,
+    )
+    return (*waiting, *over)
+
+
+def _said(message: Message, appointment: Appointment, now: datetime) -> Said:
+    again = resending.may_go_again(message, appointment, now)
+    reachable = {
+        Channel.EMAIL: appointment.email,
+        Channel.TEXT: appointment.phone,
+        Channel.CALL: appointment.phone,
+    }
+    return Said(
+        id=message.id,
+        kind=message.kind,
+        channel=message.channel,
+        state=message.state,
+        resend=message.resend,
+        address=message.address,
+        due_at=message.due_at,
+        sent_at=message.sent_at,
+        text=message.sent_text or "",
+        problem=message.last_error,
+        settled_as=message.settled_as,
+        settled_by=message.settled_by,
+        may_go_again=again and bool(reachable[message.channel]),
+        other_ways=tuple(
+            channel
+            for channel, contact in reachable.items()
+            if again and contact and channel is not message.channel
+        ),
+    )
+
+
+def _replies(session: Session, phone: str | None) -> tuple[tuple[datetime, str], ...]:
+    """What came by text from this number lately."""
+    if not phone:
+        return ()
+    texts = session.scalars(
+        select(InboundText)
+        .where(InboundText.phone == phone)
+        .order_by(InboundText.received_at.desc())
+        .limit(_REPLIES)
+    )
+    return tuple((text.received_at, text.words) for text in texts)
+
+
+def _tasks(session: Session, appointment: Appointment) -> tuple[tuple[int, TaskKind, date], ...]:
+    tasks = session.scalars(
+        select(Task)
+        .where(Task.appointment_id == appointment.id, Task.settled_at.is_(None))
+        .order_by(Task.due_on)
+    )
+    return tuple((task.id, task.kind, task.due_on) for task in tasks)
+
+
+def _next_visits(
+    session: Session, clinic: Clinic, appointment: Appointment, now: datetime
+) -> tuple[OtherVisit, ...]:
+    visits = session.scalars(
+        select(Appointment)
+        .where(
+            Appointment.patient_id == appointment.patient_id,
+            Appointment.to_cell > cell_from(now),
+            Appointment.id != appointment.id,
+            Appointment.status.in_(LIVE),
+        )
+        .order_by(Appointment.to_cell)
+        .limit(_NEXT_VISITS)
+    )
+    return tuple(
+        OtherVisit(
+            one.reference,
+            one.starts_at,
+            clinic.visit_type_by_id[one.visit_type_id],
+            clinic.practitioner_by_id[one.practitioner_id],
+            one.status,
+        )
+        for one in visits
+    )
