@@ -16,8 +16,29 @@ FOLDER = Path(__file__).parent.parent / "static"
 _BUNDLES = {
     "patient.css": ("css/tokens.css", "css/layout.css", "css/components"),
     "staff.css": ("css/tokens.css", "css/layout.css", "css/components", "css/staff"),
+    # For the desk's board only: a phone needs none of it.
+    "board.css": ("css/board",),
+    # One module out of small files, each of which speaks of one thing. `start.js` comes last.
+    "board.js": tuple(
+        f"js/board/{name}.js"
+        for name in (
+            "page",
+            "grid",
+            "toasts",
+            "sending",
+            "dialogs",
+            "panel",
+            "refreshing",
+            "placing",
+            "dragging",
+            "keys",
+            "start",
+        )
+    ),
 }
-_SINGLES = ("js/behaviours.js", "favicon.svg")
+# Rows of the longest day, and lanes side by side, for which there are places on a board.
+_ROWS, _LANES = 300, 5
+_SINGLES = ("js/behaviours.js", "js/staff.js", "favicon.svg")
 
 
 @dataclass(frozen=True)
@@ -55,7 +76,21 @@ def _read() -> list[Asset]:
         Asset(name, b"\n".join(path.read_bytes() for part in parts for path in _files(FOLDER / part)))
         for name, parts in _BUNDLES.items()
     ]
+    joined = [_with_places(asset) if asset.name == "board.css" else asset for asset in joined]
     return joined + [Asset(name, (FOLDER / name).read_bytes()) for name in _SINGLES]
+
+
+def _with_places(asset: Asset) -> Asset:
+    """Positions on the board are classes, since our policy allows no styles in a page: where it begins, how high it is."""
+    rules = [
+        f".t{n}{{top:calc({n}*var(--row))}}.h{n}{{height:calc({n}*var(--row))}}" for n in range(_ROWS + 1)
+    ]
+    rules += [
+        f".lane-{lane}-{lanes}{{left:{100 * lane / lanes:.2f}%;width:{100 / lanes:.2f}%}}"
+        for lanes in range(2, _LANES + 1)
+        for lane in range(lanes)
+    ]
+    return Asset(asset.name, asset.content + "\n".join(rules).encode())
 
 
 def _files(path: Path) -> list[Path]:

@@ -1,0 +1,71 @@
+// Questions and refusals, in dialogs that a keyboard can answer.
+
+function dialog(name) {
+  return root.querySelector(`[data-dialog="${name}"]`);
+}
+
+// Opens a dialog and waits for the button that closes it: its value, or "" by Esc.
+function ask(element) {
+  const before = document.activeElement;
+  return new Promise((resolve) => {
+    element.returnValue = "";
+    element.addEventListener("close", () => {
+      (document.contains(before) ? before : chosenVisit())?.focus({ preventScroll: true });
+      resolve(element.returnValue === "cancel" ? "" : element.returnValue);
+    }, { once: true });
+    element.showModal();
+  });
+}
+
+// Says no, as the server put it, and what would do instead.
+async function refused(answer) {
+  await refresh();
+  const element = dialog("said");
+  element.querySelector("[data-title]").textContent = answer.title || word("failed");
+  element.querySelector("[data-advice]").textContent = answer.advice || "";
+  const more = element.querySelector("[data-more]");
+  const offered = (answer.alternatives ?? []).map((one) => (typeof one === "string" ? one : one.words)).filter(Boolean);
+  more.replaceChildren(...offered.map((text) => {
+    const line = document.createElement("li");
+    line.textContent = text;
+    return line;
+  }));
+  more.hidden = !offered.length;
+  await ask(element);
+}
+
+// Whether to move, whether to tell the patient, and why, where a rule is passed. Returns null, or {tell, reason}.
+async function askMove(title, { needsReason = false, breaches = [], address = null } = {}) {
+  const element = dialog("move");
+  const reason = element.querySelector("input[name=reason]");
+  const preview = element.querySelector("[data-preview]");
+  element.querySelector("[data-title]").textContent = title;
+  const showReason = (broken) => {
+    element.querySelector("[data-why]").hidden = false;
+    reason.required = true;
+    const told = element.querySelector("[data-breaches]");
+    told.hidden = !broken.length;
+    told.textContent = broken.join(" ");
+  };
+  element.querySelector("[data-why]").hidden = true;
+  element.querySelector("[data-breaches]").hidden = true;
+  reason.required = false;
+  if (!needsReason) reason.value = "";
+  preview.hidden = true;
+  if (needsReason) showReason(breaches);
+  const answer = ask(element);
+  (needsReason ? reason : element.querySelector("button[value=tell]")).focus();
+  if (address) {
+    previewOf(address).then((found) => {
+      if (!found || !element.open) return;
+      preview.textContent = found.text;
+      preview.hidden = !found.text;
+      if (found.needsReason.length && reason.required === false) {
+        showReason(found.needsReason);
+        reason.focus();
+      }
+    });
+  }
+  const said = await answer;
+  return said ? { tell: said === "tell", reason: reason.value.trim() } : null;
+}

@@ -1,0 +1,164 @@
+// The board by keyboard. Single letters can be switched off by whoever is signed in; arrows, Enter and Esc stay.
+
+const ARROWS = ["ArrowUp", "ArrowDown", "ArrowLeft", "ArrowRight"];
+const letters = root.dataset.shortcuts === "on";
+
+document.addEventListener("keydown", (event) => {
+  if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || dialogIsOpen()) return;
+  if (drag) {
+    if (event.key === "Escape") leaveDrag();
+    return;
+  }
+  if (placing) {
+    if (placingKey(event)) event.preventDefault();
+    return;
+  }
+  if (isTyping(event.target)) {
+    if (event.key === "Escape") event.target.blur();
+    return;
+  }
+  if (event.target.closest(".toasts, [data-panel]") && event.key !== "Escape" && ARROWS.includes(event.key)) return;
+  if (boardKey(event)) event.preventDefault();
+});
+
+// Whether the key meant something here.
+function boardKey(event) {
+  const visit = chosenVisit();
+  if (ARROWS.includes(event.key)) return arrow(event.key, event.target.closest("[data-ref]") ?? visit);
+  if (event.key === "Escape") {
+    if (shown) closePanel();
+    else choose(null);
+    return true;
+  }
+  if (!letters) return false;
+  switch (event.key.length === 1 ? event.key.toLowerCase() : "") {
+    case "m": if (visit) beginByKeys(visit); return Boolean(visit);
+    case "a": if (visit) setStatus(visit, "arrived"); return Boolean(visit);
+    case "c": if (visit) setStatus(visit, "confirmed"); return Boolean(visit);
+    case "n": window.location.assign(root.querySelector("[data-new]").href); return true;
+    case "/": root.querySelector("#find").select(); return true;
+    case "t": window.location.assign(root.dataset.today); return true;
+    case "u": undo(); return true;
+    case "?": ask(dialog("help")); return true;
+    default: return false;
+  }
+}
+
+function arrow(key, visit) {
+  if (visit) {
+    const next = neighbour(visit, key);
+    if (next) choose(next);
+    return true;
+  }
+  if (key === "ArrowLeft" || key === "ArrowRight") {
+    window.location.assign(key === "ArrowLeft" ? root.dataset.earlier : root.dataset.later);
+    return true;
+  }
+  const first = firstVisit();
+  if (first) choose(first);
+  return Boolean(first);
+}
+
+function beginByKeys(visit) {
+  if (!visit.matches(".v")) {
+    // In the list a visit is moved by its form.
+    window.location.assign(`/desk/visits/${visit.dataset.ref}/change`);
+    return;
+  }
+  if (!("movable" in visit.dataset)) {
+    tell(word("fixed"));
+    return;
+  }
+  beginPlacing(visit);
+  tell(word("moving", { name: placing.name }));
+}
+
+function placingKey(event) {
+  const step = Number(root.dataset.step);
+  switch (event.key) {
+    case "Escape":
+      endPlacing();
+      tell(word("left"));
+      return true;
+    case "Enter": {
+      const { column, at, loaded } = placing;
+      const mine = placing;
+      loaded.then(() => { if (placing === mine && !dialogIsOpen()) drop(column, at); });
+      return true;
+    }
+    case "ArrowUp":
+    case "ArrowDown": {
+      const way = event.key === "ArrowUp" ? -1 : 1;
+      if (event.shiftKey) toCell(placing.at + way);
+      else afterPlaces(() => toCell(nextPlace(way, step)));
+      return true;
+    }
+    case "PageUp":
+    case "PageDown":
+      toCell(placing.at + (event.key === "PageUp" ? -12 : 12));
+      return true;
+    case "ArrowLeft":
+    case "ArrowRight":
+      toColumn(event.key === "ArrowLeft" ? -1 : 1);
+      return true;
+    case "+":
+    case "-":
+      placing.longer = Math.max(placing.longer + (event.key === "+" ? 1 : -1), 1 - placing.rows);
+      showPlace();
+      return true;
+    default:
+      return event.key === " ";
+  }
+}
+
+// Keys that come before the answer wait for it, in their order.
+function afterPlaces(action) {
+  const mine = placing;
+  mine.loaded.then(() => { if (placing === mine) action(); });
+}
+
+// The next start at which all rules are kept, on the clinic's grid; else the next that takes a reason; else where it is.
+function nextPlace(way, step) {
+  const { column } = placing;
+  for (const wanted of ["free", "reason"]) {
+    for (let cell = placing.at + way; cell >= column.cell0 && cell < column.cell0 + column.rows; cell += way) {
+      if ((cell - column.cell0) % step === 0 && cell !== placing.cell && judge(column, cell) === wanted) return cell;
+    }
+  }
+  return placing.at;
+}
+
+function toCell(cell) {
+  const { column } = placing;
+  placing.at = Math.min(Math.max(cell, column.cell0), column.cell0 + column.rows - 1);
+  showPlace();
+}
+
+function toColumn(way) {
+  const { columns, column } = placing;
+  const next = columns[columns.indexOf(column) + way];
+  if (!next) return;
+  placing.at = next.cell0 + (placing.at - column.cell0);
+  placing.column = next;
+  showPlace();
+}
+
+// The visit's ghost in its new place, as long as keys move it.
+function showPlace() {
+  const { column, at, rows, longer, visit } = placing;
+  scroll.querySelector(".key-ghost")?.parentElement.remove();
+  const layer = document.createElement("div");
+  layer.className = "lights";
+  const ghost = document.createElement("div");
+  ghost.className = `v key-ghost chosen t${at - column.cell0} h${Math.max(rows + longer, 1)}`;
+  const said = document.createElement("span");
+  said.className = "at";
+  said.textContent = `${timeOf(at)} ${nameOf(visit)}`;
+  ghost.append(said);
+  layer.append(ghost);
+  column.ground.append(layer);
+  ghost.scrollIntoView({ block: "nearest", inline: "nearest" });
+  const verdict = sayPlace(column, at);
+  ghost.classList.toggle("bad", verdict === "taken");
+  ghost.classList.toggle("reasoned", verdict === "reason");
+}

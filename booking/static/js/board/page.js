@@ -1,0 +1,36 @@
+// The page that a board lies on, and the words that it speaks. All of the board's scripts are one module, joined from
+// these files at start-up. Without them the board is a page of links.
+
+const root = document.querySelector("[data-desk]");
+const scroll = root.querySelector("[data-scroll]");
+const doing = root.querySelector("[data-doing]");
+const words = root.querySelector("template[data-words]").content;
+const clock = new Intl.DateTimeFormat(document.documentElement.lang || "en", {
+  timeZone: root.dataset.zone, hour: "numeric", minute: "2-digit",
+});
+
+// A word of the page's language, with facts in it.
+function word(name, facts = {}) {
+  let said = words.querySelector(`[data-word="${name}"]`).textContent;
+  for (const [fact, value] of Object.entries(facts)) said = said.replace(`{${fact}}`, value);
+  return said;
+}
+
+// A cell as the clock on the clinic's wall shows it, as on the rest of the page.
+function timeOf(cell) {
+  return clock.format(new Date(cell * 300_000)).replace("AM", "am").replace("PM", "pm").replace(/\s/, " ");
+}
+
+// What is going on, in the bar below the board; nothing hides it.
+function tell(text) {
+  doing.hidden = !text;
+  if (doing.textContent !== text) doing.textContent = text;
+}
+
+function isTyping(target) {
+  return target.closest("input, select, textarea, [contenteditable]") !== null;
+}
+
+function dialogIsOpen() {
+  return document.querySelector("dialog[open]") !== null;
+}

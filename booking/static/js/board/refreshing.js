@@ -1,0 +1,134 @@
+// Others' changes, within seconds: the board is asked for again and again, mostly answered by "nothing new", and only
+// what changed is put in its place. Focus, scrolling and what is chosen stay. Nothing moves while somebody drags.
+
+const EVERY_MILLISECONDS = 5000;
+let tag = root.dataset.tag;
+let known = new Map(); // What the server wrote last, by key.
+let mine = new Set(); // Visits that this window changes itself.
+let missed = 0;
+let asking = null;
+
+// The next change of this visit is our own.
+function ours(reference) {
+  mine.add(reference);
+}
+
+function keep(board) {
+  known = new Map();
+  for (const element of board.querySelectorAll("[data-key]")) known.set(placeOf(element), element.outerHTML);
+}
+
+function placeOf(element) {
+  return `${element.parentElement.dataset.list} ${element.dataset.key}`;
+}
+
+function busy() {
+  return placing !== null || dialogIsOpen();
+}
+
+async function refresh({ poll = false } = {}) {
+  if (poll && (busy() || document.hidden)) return;
+  while (asking) await asking;
+  asking = load(poll);
+  try {
+    await asking;
+  } finally {
+    asking = null;
+  }
+}
+
+async function load(poll) {
+  let answer;
+  try {
+    const headers = { Accept: "text/html", "If-None-Match": `W/"${tag}"` };
+    answer = await fetch(root.dataset.fragment, { headers: poll ? { ...headers, "X-Poll": "1" } : headers });
+  } catch {
+    answer = null;
+  }
+  if (answer?.redirected || [401, 403, 423].includes(answer?.status)) {
+    // Locked or signed out: the page says so, and keeps nobody's data in sight.
+    window.location.reload();
+    return;
+  }
+  if (!answer || (!answer.ok && answer.status !== 304)) {
+    missed += 1;
+    if (missed === 3) tell(word("offline"));
+    return;
+  }
+  if (missed >= 3) tell("");
+  missed = 0;
+  if (answer.status === 304) return;
+  const text = await answer.text();
+  if (placing !== null) return; // Began to drag meanwhile: the next answer brings the same.
+  const found = /"([0-9a-f]+)/.exec(answer.headers.get("ETag") ?? "");
+  tag = found ? found[1] : "";
+  put(new DOMParser().parseFromString(text, "text/html"), poll);
+}
+
+function put(found, poll) {
+  const fresh = found.querySelector("[data-board]");
+  const board = scroll.querySelector("[data-board]");
+  const focused = document.activeElement?.closest?.("[data-key]");
+  const holder = focused && scroll.contains(focused) ? focused.id || focused.querySelector("[id]")?.id : null;
+  const changed = new Set();
+  if (fresh.dataset.shape !== board.dataset.shape) {
+    board.replaceWith(fresh);
+    keep(fresh);
+  } else {
+    const before = known;
+    keep(fresh);
+    for (const list of fresh.querySelectorAll("[data-list]")) {
+      const here = board.querySelector(`[data-list="${list.dataset.list}"]`);
+      if (here) reconcile(here, list, before, changed);
+    }
+  }
+  const counts = found.querySelector("[data-fresh-counts]");
+  if (counts) root.querySelector("[data-counts]").replaceChildren(...counts.content.childNodes);
+  rove();
+  chosenVisit()?.classList.add("chosen");
+  if (holder && !document.getElementById(holder)?.contains(document.activeElement)) {
+    document.getElementById(holder)?.focus({ preventScroll: true });
+  }
+  const theirs = [...changed].filter((reference) => !mine.has(reference));
+  if (poll) {
+    for (const reference of theirs) visitOf(reference)?.closest("[data-key]").classList.add("changed");
+    if (theirs.length) {
+      const names = theirs.map((reference) => visitOf(reference)).filter(Boolean).map(nameOf);
+      if (names.length) tell(word("changed", { count: names.slice(0, 3).join(", ") }));
+    }
+  }
+  if (!asking || !poll) mine = new Set([...mine].filter((reference) => !changed.has(reference)));
+  panelMayBeOld();
+}
+
+// Makes one list what the server wrote: what stands unchanged is left alone, also its focus.
+function reconcile(here, list, before, changed) {
+  const present = new Map([...here.children].map((element) => [element.dataset.key, element]));
+  let at = here.firstElementChild;
+  for (const element of [...list.children]) {
+    const key = element.dataset.key;
+    const old = present.get(key);
+    present.delete(key);
+    if (old && before.get(`${list.dataset.list} ${key}`) === element.outerHTML) {
+      if (old === at) at = at.nextElementSibling;
+      else here.insertBefore(old, at);
+      continue;
+    }
+    const reference = element.dataset.ref ?? element.querySelector("[data-ref]")?.dataset.ref;
+    if (reference && versionIsNew(element, old)) changed.add(reference);
+    if (old) {
+      if (old === at) at = at.nextElementSibling;
+      const marked = old.classList.contains("changed");
+      old.remove();
+      if (marked) element.classList.add("changed");
+    }
+    here.insertBefore(element, at);
+  }
+  for (const gone of present.values()) gone.remove();
+}
+
+// A visit whose minutes of lateness grow isn't one that somebody changed.
+function versionIsNew(element, old) {
+  const version = (one) => (one.matches("[data-ref]") ? one : one.querySelector("[data-ref]"))?.dataset.version;
+  return !old || version(element) !== version(old);
+}

@@ -1,0 +1,47 @@
+// What a board does as soon as it is there.
+
+keep(scroll.querySelector("[data-board]"));
+rove();
+
+scroll.addEventListener("focusin", (event) => {
+  const visit = event.target.closest("[data-ref]");
+  if (visit && visit.dataset.ref !== chosen && !placing) choose(visit, { focus: false });
+});
+
+scroll.addEventListener("click", (event) => {
+  const visit = event.target.closest("[data-ref]");
+  const free = event.target.closest("a.free");
+  if (event.ctrlKey || event.metaKey || event.shiftKey || event.button !== 0) return;
+  if (visit) {
+    event.preventDefault();
+    if (!placing) openPanel(visit.dataset.ref);
+  } else if (free && event.detail) {
+    // The time that was pointed at, not only the stretch that it lies in.
+    const box = free.getBoundingClientRect();
+    const column = columnsOf().find((one) => one.element.contains(free));
+    const step = Number(root.dataset.step);
+    const row = Math.floor((event.clientY - column.ground.getBoundingClientRect().top) / (column.ground.offsetHeight / column.rows) / step) * step;
+    const address = new URL(free.href);
+    if (event.clientY - box.top > 0) address.searchParams.set("cell", Math.max(column.cell0 + row, Number(address.searchParams.get("cell"))));
+    event.preventDefault();
+    window.location.assign(address);
+  }
+});
+
+const help = root.querySelector("[data-help]");
+help.hidden = false;
+help.addEventListener("click", () => ask(dialog("help")));
+
+// Today begins at now, with the hour before it in sight.
+const nowLine = scroll.querySelector(".now");
+if (nowLine) scroll.scrollTop = nowLine.offsetTop - scroll.clientHeight / 4;
+
+const wanted = new URLSearchParams(window.location.search).get("visit");
+if (wanted && /^[\w-]+$/.test(wanted)) {
+  const visit = visitOf(wanted);
+  if (visit) choose(visit, { focus: false });
+  openPanel(wanted, { focus: false });
+}
+
+setInterval(() => refresh({ poll: true }), EVERY_MILLISECONDS);
+document.addEventListener("visibilitychange", () => { if (!document.hidden) refresh({ poll: true }); });

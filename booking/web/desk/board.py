@@ -1,0 +1,196 @@
+"""The desk's board: a day or a week at a glance, and the small answer that keeps it fresh on every desk.
+
+What is written of a board is kept in the process for as long as everything that it shows stands, and goes out under a
+tag made of its content: a page that asks again and has it already gets a 304.
+"""
+
+import hashlib
+import secrets
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any
+
+from flask import Response, abort, current_app, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from markupsafe import Markup
+
+from booking import clock
+from booking.scheduling.timeline import instant_of
+from booking.services.clinic import Clinic
+from booking.services.desk import board
+from booking.services.desk.board import Asked, BoardDay, Stamp, View
+from booking.services.staff import audit
+from booking.web import access
+from booking.web.desk import blueprint
+from booking.web.pages import today
+from booking.web.staff import staff_page
+
+_KEPT_AT_MOST = 32
+# How far from today somebody may look: further, and a typing error is more likely than a wish.
+_DAYS_AROUND = 3660
+
+
+@dataclass(frozen=True)
+class Written:
+    """A board as HTML, with the tag of its content, for as long as its stamp holds."""
+
+    stamp: Stamp
+    board: BoardDay
+    html: str
+    tag: str
+
+
+@blueprint.get("/")
+def today_board() -> ResponseReturnValue:
+    """Leads to today, or to the day that a form asks for."""
+    clinic = board.the_clinic_of(access.who())
+    view = _view()
+    on = _day(request.args["day"], clinic) if request.args.get("day") else today(clinic)
+    person = request.args.get("person", "")
+    if person:
+        return redirect(url_for("desk.week", person=person, day=on.isoformat()), 303)
+    return redirect(url_for("desk.day", day=on.isoformat(), **_said(view)), 303)
+
+
+@blueprint.get("/day/<day>")
+def day(day: str) -> ResponseReturnValue:
+    """A day: practitioners side by side, rooms, or a list."""
+    return _page(Asked(_day(day), _view()))
+
+
+@blueprint.get("/day/<day>/fragment")
+def day_fragment(day: str) -> ResponseReturnValue:
+    """The same without the page around it, for a board that lies open."""
+    return _fragment(Asked(_day(day), _view()))
+
+
+@blueprint.get("/week/<person>/<day>")
+def week(person: str, day: str) -> ResponseReturnValue:
+    """The week of one practitioner that has this day in it."""
+    return _page(Asked(_day(day), View.PEOPLE, person))
+
+
+@blueprint.get("/week/<person>/<day>/fragment")
+def week_fragment(person: str, day: str) -> ResponseReturnValue:
+    return _fragment(Asked(_day(day), View.PEOPLE, person))
+
+
+@blueprint.get("/day/<day>/sheet")
+def sheet(day: str) -> ResponseReturnValue:
+    """What is needed on paper if the network fails: a sheet for the desk, and one for each practitioner."""
+    _, found = board.board(access.who(), Asked(_day(day), View.PEOPLE))
+    audit.saw(access.who(), "printed day", f"board/{found.on}")
+    return staff_page(
+        "desk/day_sheet.html", clinic=found.clinic, board=found, printed=clock.now(), **_words(found)
+    )
+
+
+def _page(asked: Asked) -> ResponseReturnValue:
+    written = _written(asked)
+    _note(asked)
+    found = written.board
+    week_of = Asked(asked.on, View.PEOPLE, asked.person) if asked.person else None
+    step = 7 if week_of else 1
+    return staff_page(
+        "desk/board.html",
+        clinic=found.clinic,
+        board=found,
+        asked=asked,
+        fragment=Markup(written.html),  # noqa: S704 - written by our own template, which escapes
+        tag=written.tag,
+        fragment_link=_link(asked, asked.on, fragment=True),
+        this_link=_link(asked, asked.on),
+        earlier=_link(asked, asked.on - timedelta(days=step)),
+        later=_link(asked, asked.on + timedelta(days=step)),
+        today_link=_link(asked, today(found.clinic)),
+        today=today(found.clinic),
+        View=View,
+        key=secrets.token_urlsafe(16),
+    )
+
+
+def _fragment(asked: Asked) -> ResponseReturnValue:
+    """304 where the browser has this board already. It costs what asking for the stamp costs."""
+    written = _written(asked)
+    if written.tag in request.headers.get("If-None-Match", ""):
+        response = Response(status=304)
+    else:
+        _note(asked)
+        response = Response(written.html, mimetype="text/html")
+    response.headers["ETag"] = f'W/"{written.tag}"'
+    return response
+
+
+def _written(asked: Asked) -> Written:
+    kept: dict[Asked, Written] = current_app.extensions.setdefault("booking_boards", {})
+    found = kept.get(asked)
+    who = access.who()
+    if found is not None and board.stamp(who, asked) == found.stamp:
+        return found
+    stamp, fresh = board.board(who, asked)
+    template = "desk/board_list.html" if asked.view is View.LIST else "desk/board_grid.html"
+    html = render_template(
+        template, board=fresh, asked=asked, clinic=fresh.clinic, times=fresh.clinic.times, **_words(fresh)
+    )
+    found = Written(stamp, fresh, html, hashlib.sha256(html.encode()).hexdigest()[:16])
+    if len(kept) >= _KEPT_AT_MOST:
+        # Other threads come here as well; what is thrown away is written again when somebody asks.
+        kept.clear()
+    kept[asked] = found
+    return found
+
+
+def _note(asked: Asked) -> None:
+    """Writes down that a day was seen, once an hour; what was written is remembered, so that it isn't even asked for."""
+    who = access.who()
+    subject = f"board/{asked.person}/{asked.first}" if asked.person else f"board/{asked.on}"
+    once = (who.account_id, subject, int(clock.now().timestamp()) // 3600)
+    noted: set[Any] = current_app.extensions.setdefault("booking_boards_noted", set())
+    if once in noted:
+        return
+    audit.saw_this_hour(who, "saw board", subject)
+    if len(noted) > 4096:
+        noted.clear()
+    noted.add(once)
+
+
+def _words(found: BoardDay) -> dict[str, Any]:
+    """How the templates write cells: with am and pm, and without where an hour stands beside it."""
+    times = found.clinic.times
+
+    def at(cell: int) -> str:
+        return times.time(instant_of(cell))
+
+    def short(cell: int) -> str:
+        return at(cell).removesuffix(" am").removesuffix(" pm")
+
+    return {"at": at, "short": short}
+
+
+def _link(asked: Asked, on: date, *, fragment: bool = False) -> str:
+    ending = "_fragment" if fragment else ""
+    if asked.person:
+        return url_for(f"desk.week{ending}", person=asked.person, day=on.isoformat())
+    return url_for(f"desk.day{ending}", day=on.isoformat(), **_said(asked.view))
+
+
+def _said(view: View) -> dict[str, str]:
+    return {} if view is View.PEOPLE else {"view": view.value}
+
+
+def _view() -> View:
+    try:
+        return View(request.args.get("view") or View.PEOPLE)
+    except ValueError:
+        return View.PEOPLE
+
+
+def _day(words: str, clinic: Clinic | None = None) -> date:
+    """A day as addresses write it; whatever else stands there is not there."""
+    try:
+        on = date.fromisoformat(words) if len(words) == 10 else None
+    except ValueError:
+        on = None
+    if on is None or abs((on - clock.now().date()).days) > _DAYS_AROUND:
+        abort(404)
+    return on
