@@ -6,16 +6,24 @@ ownership by this table.
 What the columns say:
     visitor       somebody who isn't signed in: `open`; `link`, with what only a link or a provider knows; `own`, in
                   their own browser only; `local`, by the setting of this installation; `demo`, in the demo only; `-`, not at all
-    the roles     `all` records; `own` ones only; `self`, their own account; `-`, not at all
+    the roles     `all` records; `own` ones only; `self`, their own account; `staff`, everybody's account but owners';
+                  `-`, not at all
+    methods       HEAD and OPTIONS go with whatever a route has
+What is open to visitors is open to everybody who is signed in, as a visitor.
+
+While a screen is locked, only `_WHILE_LOCKED` answers; what was sent meanwhile is kept as a draft.
 """
 
+from contextlib import suppress
 from dataclasses import dataclass
 
-from flask import Flask, abort, g, redirect, request, session, url_for
+from flask import Flask, Response, abort, g, redirect, request, session, url_for
 from flask.typing import ResponseReturnValue
+from werkzeug.routing import Rule
 
+from booking.errors import NotFound
 from booking.models import Role
-from booking.services.staff import sign_ins
+from booking.services.staff import drafts, sign_ins
 from booking.services.staff.sign_ins import Signed
 from booking.services.staff.who import Who
 
@@ -74,10 +82,78 @@ api.visit_types                    GET        open     -      -        -     -
 texts.twilio                       POST       link     -      -        -     -
 
 # sign_in: accounts and sign-ins
+sign_in.accept                     POST       link     -      -        -     -
+sign_in.account                    GET        -        all    staff    -     -
+sign_in.accounts                   GET        -        all    staff    -     -
+sign_in.activate                   POST       -        all    staff    -     -
+sign_in.active                     POST       -        self   self     self  self
+sign_in.ask_code                   GET        own      -      -        -     -
+sign_in.audit_file                 GET        -        all    all      -     -
+sign_in.audit_list                 GET        -        all    all      -     -
+sign_in.change_account             POST       -        all    staff    -     -
+sign_in.change_password            POST       -        self   self     self  self
+sign_in.change_pin                 POST       -        self   self     self  self
+sign_in.check_code                 POST       own      -      -        -     -
+sign_in.deactivate                 POST       -        all    staff    -     -
+sign_in.draft_list                 GET        -        self   self     self  self
+sign_in.drop_second_factor         POST       -        all    staff    -     -
+sign_in.end_account_sign_ins       POST       -        all    staff    -     -
+sign_in.end_sign_in                POST       -        all    staff    self  self
+sign_in.enter                      POST       open     -      -        -     -
+sign_in.forget_draft               POST       -        self   self     self  self
+sign_in.forgotten                  GET        open     -      -        -     -
+sign_in.home                       GET        -        self   self     self  self
+sign_in.invitation                 GET        link     -      -        -     -
+sign_in.invite                     POST       -        all    staff    -     -
+sign_in.invite_again               POST       -        all    staff    -     -
+sign_in.keep_drafts                POST       -        self   self     self  self
+sign_in.lock                       POST       -        self   self     self  self
+sign_in.locked                     GET        -        self   self     self  self
+sign_in.me                         GET        -        self   self     self  self
+sign_in.new_password               GET        link     -      -        -     -
+sign_in.prefer                     POST       -        self   self     self  self
+sign_in.recovery_codes             POST       -        self   self     self  self
+sign_in.send_reset                 POST       open     -      -        -     -
+sign_in.set_password               POST       link     -      -        -     -
+sign_in.sign_in                    GET        open     -      -        -     -
+sign_in.sign_ins                   GET        -        all    all      self  self
+sign_in.sign_out                   POST       -        self   self     self  self
+sign_in.second_factor              GET        -        self   self     self  self
+sign_in.turn_off_second_factor     POST       -        self   self     self  self
+sign_in.turn_on_second_factor      POST       -        self   self     self  self
+sign_in.unlock                     POST       -        self   self     self  self
 
 # desk: the board, visits and patients
+desk.day                           GET        -        all    all      all   -
+desk.day_fragment                  GET        -        all    all      all   -
+desk.sheet                         GET        -        all    all      all   -
+desk.today_board                   GET        -        all    all      all   -
+desk.enter_time_off                POST       -        all    all      all   -
+desk.take_back_time_off            POST       -        all    all      all   -
+desk.time_off                      GET        -        all    all      all   -
+desk.week                          GET        -        all    all      all   -
+desk.week_fragment                 GET        -        all    all      all   -
 
 # practitioner: their own day and calendar
+practitioner.ask_move              GET        -        -      -        -     own
+practitioner.change_feed           POST       -        -      -        -     self
+practitioner.colleagues            GET        -        -      -        -     self
+practitioner.colleagues_on         GET        -        -      -        -     self
+practitioner.enter_time_off        POST       -        -      -        -     self
+practitioner.feed_settings         GET        -        -      -        -     self
+practitioner.month                 GET        -        -      -        -     self
+practitioner.month_of              GET        -        -      -        -     self
+practitioner.move                  POST       -        -      -        -     own
+practitioner.status                POST       -        -      -        -     own
+practitioner.take_back_time_off    POST       -        -      -        -     own
+practitioner.time_off              GET        -        -      -        -     self
+practitioner.today                 GET        -        -      -        -     self
+practitioner.undo                  POST       -        -      -        -     own
+practitioner.visit                 GET        -        -      -        -     own
+practitioner.week                  GET        -        -      -        -     self
+practitioner.week_of               GET        -        -      -        -     self
+
+feed.calendar                      GET        link     -      -        -     -
 """
 
 
@@ -114,8 +190,20 @@ def read(table: str) -> dict[tuple[str, str], Access]:
 ACCESS = read(_TABLE)
 
 
+# What answers while a screen is locked, and what before a second factor that is needed has been set up.
+_WHILE_LOCKED = frozenset({"sign_in.keep_drafts", "sign_in.locked", "sign_in.sign_out", "sign_in.unlock"})
+_BEFORE_SECOND_FACTOR = _WHILE_LOCKED | {
+    "sign_in.active",
+    "sign_in.change_password",
+    "sign_in.lock",
+    "sign_in.second_factor",
+    "sign_in.turn_on_second_factor",
+}
+
+
 def init_app(app: Flask) -> None:
     app.before_request(_guard)
+    app.after_request(_forget_what_was_sent)
 
 
 def signed() -> Signed:
@@ -129,11 +217,16 @@ def who() -> Who:
     return signed().who
 
 
+def may(who: Who, endpoint: str) -> bool:
+    """Whether a page is open to somebody, so that nothing is offered that answers "not here"."""
+    access = ACCESS.get((endpoint, "GET"))
+    return access is not None and bool(who.roles & access.roles.keys())
+
+
 def _guard() -> ResponseReturnValue | None:
     if request.url_rule is None:
         return None
-    method = "GET" if request.method in ("HEAD", "OPTIONS") else request.method
-    access = ACCESS.get((request.endpoint or "", method))
+    access = _access(request.url_rule, request.method)
     if access is None:
         abort(404)
     if not access.for_staff:
@@ -141,8 +234,75 @@ def _guard() -> ResponseReturnValue | None:
     secret = session.get("sign_in")
     found = sign_ins.find(secret, address=request.remote_addr or "") if secret else None
     if found is None:
-        return redirect(url_for("sign_in.sign_in", next=request.full_path if method == "GET" else None), 303)
+        return _signed_out(secret)
     if not found.who.roles & access.roles.keys():
         abort(404)
     g.signed = found
+    if found.locked and access.endpoint not in _WHILE_LOCKED:
+        return _locked(found)
+    if found.lacks_second_factor and access.endpoint not in _BEFORE_SECOND_FACTOR:
+        return _turned_away(403, "second_factor_needed", url_for("sign_in.second_factor"))
+    if "X-Poll" not in request.headers:
+        sign_ins.note_activity(found)
     return None
+
+
+def _access(rule: Rule, method: str) -> Access | None:
+    """What the table says of a route and a method. What only asks goes with the first method that is declared."""
+    if method == "HEAD":
+        method = "GET"
+    elif method == "OPTIONS":
+        declared = ((rule.endpoint, one) for one in sorted(rule.methods or ()))
+        return next((ACCESS[one] for one in declared if one in ACCESS), None)
+    return ACCESS.get((rule.endpoint, method))
+
+
+def _signed_out(secret: str | None) -> ResponseReturnValue:
+    """To the sign-in. What was typed when a shift ended is kept for whoever typed it."""
+    account_id = sign_ins.whose_shift_is_over(secret) if secret and request.method == "POST" else None
+    if account_id is not None:
+        _keep_draft(account_id)
+    return _turned_away(401, "signed_out", url_for("sign_in.sign_in", next=_page_of_this_request()))
+
+
+def _locked(found: Signed) -> ResponseReturnValue:
+    if request.method == "POST":
+        _keep_draft(found.who.account_id)
+    return _turned_away(423, "locked", url_for("sign_in.locked", next=_page_of_this_request()))
+
+
+def _turned_away(status: int, code: str, to: str) -> ResponseReturnValue:
+    """Browsers are led on; a script gets a status that it turns into the same page."""
+    if _asked_by_a_script():
+        return {"ok": False, "code": code, "to": to}, status
+    return redirect(to, 303)
+
+
+def _asked_by_a_script() -> bool:
+    asked = request.headers
+    by_fetch = asked.get("Sec-Fetch-Mode", "navigate") != "navigate"
+    return by_fetch or "X-Poll" in asked or "application/json" in asked.get("Accept", "")
+
+
+def _page_of_this_request() -> str | None:
+    """Where to go on afterwards: the page that was asked for, or to what was sent and is kept."""
+    if request.method == "POST":
+        return url_for("sign_in.draft_list")
+    if _asked_by_a_script():
+        return None
+    return request.full_path.removesuffix("?")
+
+
+def _keep_draft(account_id: int) -> None:
+    if request.endpoint not in ("sign_in.active", "sign_in.lock", "sign_in.keep_drafts"):
+        drafts.keep(account_id, request.full_path.removesuffix("?"), request.form.items(multi=True))
+
+
+def _forget_what_was_sent(response: Response) -> Response:
+    """A draft that was sent and taken needn't be kept."""
+    if request.method == "POST" and "signed" in g and response.status_code < 400 and "draft" in request.form:
+        number = request.form["draft"]
+        if number.isascii() and number.isdigit() and len(number) < 10 and not g.signed.locked:
+            with suppress(NotFound):
+                drafts.forget(g.signed.who.account_id, int(number))
+    return response

@@ -3,6 +3,7 @@
 The windows and their arithmetic are those of the `limits` package; we bring its storage.
 """
 
+import hashlib
 import time
 
 from flask import current_app
@@ -22,6 +23,16 @@ RATES = {
     "book": parse("40 per 10 minutes"),
     "change": parse("60 per 10 minutes"),
     "link": parse("10 per hour"),
+}
+# Before a password or a code is looked at: never switched off. By network, by account from a network, by account.
+_SECRETS = {
+    "sign-in": parse("40 per 15 minutes"),
+    "password here": parse("10 per 15 minutes"),
+    "password": parse("100 per day"),
+    "code": parse("10 per 15 minutes"),
+    "reset": parse("10 per hour"),
+    "reset for": parse("5 per hour"),
+    "account": parse("20 per 15 minutes"),
 }
 _IN_MEMORY = ("search",)
 
@@ -66,13 +77,24 @@ def _limiter(kind: str) -> FixedWindowRateLimiter:
     return found
 
 
+def allow_secret(kind: str, *whose: str) -> None:
+    """Counts a try of something secret, also where BOOKING_RATE_LIMITS is off. `whose`: an address or an account.
+
+    Raises TooManyRequests, before anything costly is done.
+    """
+    marks = [hashlib.sha256(one.encode("utf-8", "replace")).hexdigest()[:32] for one in whose]
+    _hit(_SECRETS[kind], kind, *marks)
+
+
 def allow(kind: str) -> None:
     """Counts this request. Raises TooManyRequests, with the seconds to wait, when there were too many."""
     if not current_app.config["BOOKING"].rate_limits:
         return
+    _hit(RATES[kind], kind, visitor.network())
+
+
+def _hit(rate: RateLimitItem, kind: str, *whose: str) -> None:
     limiter = _limiter(kind)
-    rate: RateLimitItem = RATES[kind]
-    whose = (kind, visitor.network())
-    if not limiter.hit(rate, *whose):
-        ends = limiter.get_window_stats(rate, *whose).reset_time
+    if not limiter.hit(rate, kind, *whose):
+        ends = limiter.get_window_stats(rate, kind, *whose).reset_time
         raise TooManyRequests(retry_after=max(1, int(ends - time.time()) + 1))

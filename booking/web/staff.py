@@ -1,14 +1,49 @@
-"""What all staff pages share: who is signed in stands on each, and the style is the denser one."""
+"""What all staff pages share: who is signed in, the ways that are open to them, and the lock."""
 
 from typing import Any
+
+from flask import current_app, url_for
+from flask_babel import lazy_gettext as lazy
 
 from booking.services.clinic import Clinic
 from booking.web import access
 from booking.web.pages import page, the_clinic_of_this_request
+
+# In the order in which they stand in the menu: for whoever may, where the page is there.
+_WAYS = (
+    ("practitioner.today", lazy("My day")),
+    ("desk.today_board", lazy("Board")),
+    ("desk.patients", lazy("Patients")),
+    ("desk.glance", lazy("At a glance")),
+    ("desk.calls", lazy("Calls")),
+    ("desk.to_do", lazy("To do")),
+    ("desk.messages", lazy("Messages")),
+    ("sign_in.accounts", lazy("Accounts")),
+    ("sign_in.audit_list", lazy("Audit")),
+)
 
 
 def staff_page(
     template: str, status: int = 200, *, clinic: Clinic | None = None, **values: Any
 ) -> tuple[str, int]:
     """A page for whoever is signed in."""
-    return page(template, clinic or the_clinic_of_this_request(), status, signed=access.signed(), **values)
+    return page(
+        template,
+        clinic or the_clinic_of_this_request(),
+        status,
+        signed=access.signed(),
+        staff_ways=_ways,
+        **values,
+    )
+
+
+def _ways() -> list[tuple[str, Any]]:
+    """Address and words of what the menu offers."""
+    who = access.who()
+    return [
+        (url_for(endpoint), words)
+        for endpoint, words in _WAYS
+        if endpoint in current_app.view_functions
+        and access.may(who, endpoint)
+        and (endpoint != "practitioner.today" or who.practitioner_id is not None)
+    ]

@@ -151,6 +151,15 @@ def new_code_secret() -> str:
     return str(_security().totp_factory.generate_totp_secret())
 
 
+def is_code_secret(words: str) -> bool:
+    """Whether this is a secret that `new_code_secret` made: encrypted by us, and whole."""
+    try:
+        _security().totp_factory.get_totp_pretty_key(words)
+    except (ValueError, TypeError, KeyError, AssertionError):
+        return False
+    return "enckey" in words
+
+
 def code_is_right(account: StaffAccount, secret: str, code: str) -> bool:
     """Whether this is the code of this moment. The account remembers it, and doesn't take it again."""
     digits = "".join(code.split())

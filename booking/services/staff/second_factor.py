@@ -43,6 +43,11 @@ def prepare(who: Who, secret: str | None = None) -> SetUp:
     return SetUp(secret, picture, key)
 
 
+def is_a_secret(words: str) -> bool:
+    """Whether this is a secret as `prepare` makes them, and whole."""
+    return library.is_code_secret(words)
+
+
 def turn_on(who: Who, secret: str, code: str) -> list[str]:
     """Switches the codes on, once a first one was right. Returns the recovery codes, which are shown this once.
 

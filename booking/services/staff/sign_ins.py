@@ -24,8 +24,8 @@ SHIFT = timedelta(hours=12)
 LOCKS_AFTER = timedelta(minutes=15)
 LOCKS_AFTER_ON_A_PHONE = timedelta(minutes=5)
 PIN_TRIES = 5
-# Activity is written down once a minute at the most.
-_NOTED_EVERY = timedelta(minutes=1)
+# Activity is written down this often at the most; pages tell of it once a minute.
+_NOTED_EVERY = timedelta(seconds=45)
 # How long ago a sign-in may have ended and still stand in the list.
 _LISTED_FOR = timedelta(days=30)
 

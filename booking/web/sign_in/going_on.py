@@ -1,0 +1,47 @@
+"""Where a person goes after signing in or opening the screen again."""
+
+import re
+
+from flask import current_app, request, url_for
+
+from booking.models import Role
+from booking.services.staff import drafts
+from booking.services.staff.who import Who
+
+_LONGEST = 1000
+
+
+def wanted() -> str:
+    """The page of ours that the request wants to go on to, or nothing."""
+    return local(request.values.get("next", ""))
+
+
+def local(address: str) -> str:
+    """An address if it leads to a page of this site, else nothing: no other site gets somebody who just signed in."""
+    if len(address) > _LONGEST or not re.fullmatch(r"/(?![/\\])[!-~]*", address):
+        return ""
+    return "" if "\\" in address or address.startswith("/staff/lock") else address
+
+
+def home(who: Who) -> str:
+    """Practitioners begin with their day, everybody else with the desk's board."""
+    only_practitioner = who.roles == {Role.PRACTITIONER}
+    order = (
+        ("practitioner.today", "desk.today_board")
+        if only_practitioner
+        else ("desk.today_board", "practitioner.today")
+    )
+    for endpoint in (*order, "sign_in.me"):
+        if endpoint in current_app.view_functions and (
+            endpoint != "practitioner.today" or who.practitioner_id
+        ):
+            return url_for(endpoint)
+    return url_for("sign_in.me")
+
+
+def onward(who: Who, address: str) -> str:
+    """To what was kept while the screen was locked, if anything was; else to the page that was wanted."""
+    if not address.startswith(url_for("sign_in.draft_list")) and drafts.of(who.account_id):
+        # The page itself puts what was typed back in its place, if it can.
+        return f"{address}#kept" if address else url_for("sign_in.draft_list")
+    return address or home(who)

@@ -1,0 +1,105 @@
+"""The locked screen: locking, opening it again, and what was being typed."""
+
+from flask import jsonify, redirect, request, session, url_for
+from flask.typing import ResponseReturnValue
+
+from booking.errors import WrongPin
+from booking.services.staff import drafts, sign_ins
+from booking.web import access, limits
+from booking.web.pages import page, the_clinic_of_this_request as present_clinic
+from booking.web.sign_in import blueprint, going_on
+from booking.web.sign_in.entering import say
+from booking.web.sign_in.forms import PinForm
+from booking.web.staff import staff_page
+
+
+@blueprint.get("/locked")
+def locked() -> ResponseReturnValue:
+    signed = access.signed()
+    if not signed.locked:
+        return redirect(going_on.onward(signed.who, going_on.wanted()), 303)
+    return _locked_page(PinForm(formdata=None, next=going_on.wanted()))
+
+
+@blueprint.post("/unlock")
+def unlock() -> ResponseReturnValue:
+    """Opens the screen for the same person. After five wrong PINs the password is asked for."""
+    signed = access.signed()
+    form = PinForm()
+    onward = going_on.local(form.next.data or "")
+    if not signed.locked:
+        return redirect(going_on.onward(signed.who, onward), 303)
+    if not form.validate():
+        return _locked_page(form, 422)
+    # The tries of one sign-in are counted where it is kept; these are those of all of somebody's sign-ins.
+    limits.allow_secret("account", f"pin {signed.who.account_id}")
+    try:
+        sign_ins.unlock(signed, form.pin.data)
+    except WrongPin as refusal:
+        if not refusal.facts["left"]:
+            session.pop("sign_in", None)
+            session["said"] = "too_many_pins"
+            return redirect(url_for("sign_in.sign_in", next=onward or None), 303)
+        say(form.pin, refusal)
+        return _locked_page(form, 422)
+    return redirect(going_on.onward(signed.who, onward), 303)
+
+
+@blueprint.post("/lock")
+def lock() -> ResponseReturnValue:
+    sign_ins.lock(access.who())
+    return redirect(url_for("sign_in.locked", next=going_on.wanted() or None), 303)
+
+
+@blueprint.post("/active")
+def active() -> ResponseReturnValue:
+    """Keys and taps that send nothing else. The guard has noted them."""
+    return "", 204
+
+
+@blueprint.get("/drafts")
+def draft_list() -> ResponseReturnValue:
+    kept = drafts.of(access.who().account_id)
+    if "application/json" in request.headers.get("Accept", ""):
+        return jsonify([{"number": one.number, "path": one.path, "fields": one.fields} for one in kept])
+    return staff_page("sign_in/drafts.html", drafts=kept, onward=going_on.home(access.who()))
+
+
+@blueprint.post("/drafts")
+def keep_drafts() -> ResponseReturnValue:
+    """Keeps what stands in the forms of a page, and locks the screen: [{"path": …, "fields": [[name, value], …]}, …]."""
+    sent = request.get_json(silent=True)
+    forms = sent if isinstance(sent, list) else []
+    who = access.who()
+    for form in forms[: drafts.MOST_DRAFTS]:
+        path, fields = _read(form)
+        if going_on.local(path):
+            drafts.keep(who.account_id, path, fields)
+    sign_ins.lock(who)
+    return "", 204
+
+
+@blueprint.post("/drafts/<int:number>/forget")
+def forget_draft(number: int) -> ResponseReturnValue:
+    drafts.forget(access.who().account_id, number)
+    return redirect(url_for("sign_in.draft_list"), 303)
+
+
+def _read(form: object) -> tuple[str, list[tuple[str, str]]]:
+    """A form as a script sent it; whatever doesn't look like one is nothing."""
+    if not isinstance(form, dict):
+        return "", []
+    path, fields = form.get("path"), form.get("fields")
+    if not isinstance(path, str) or not isinstance(fields, list):
+        return "", []
+    pairs = [tuple(pair) for pair in fields if isinstance(pair, list) and len(pair) == 2]
+    whole = [
+        (name, value.replace("\x00", ""))
+        for name, value in pairs
+        if isinstance(name, str) and isinstance(value, str) and "\x00" not in name
+    ]
+    return path, whole
+
+
+def _locked_page(form: PinForm, status: int = 200) -> ResponseReturnValue:
+    return page("sign_in/locked.html", present_clinic(), status, form=form, signed=access.signed())
