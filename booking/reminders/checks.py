@@ -3,16 +3,18 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
 from booking.models import Appointment, Channel, Message, MessageState, OptOut, TextConsent
-from booking.scheduling.reminder_times import text_due, within_text_hours
+from booking.scheduling.reminder_times import clinic_text_due, text_due, within_text_hours
 from booking.scheduling.status import Status
 from booking.services.clinic import Clinic
+from booking.services.own_day import tomorrow
 
 _HANDED_OVER = (MessageState.SENDING, MessageState.SENT, MessageState.SIMULATED, MessageState.UNSURE)
-# Answers to what a patient has just done: neither quiet hours nor caps bind them.
+# Answers to what a patient has just done: neither quiet hours nor caps bind them. What the clinic did itself and tells
+# in the same words says so in its facts ("by_clinic"), and is bound.
 _ANSWERS = ("confirmation", "change", "cancellation", "links", "text-help", "text-message")
 
 
@@ -53,6 +55,8 @@ def verdict(session: Session, clinic: Clinic, message: Message, now: datetime) -
     appointment = session.get(Appointment, message.appointment_id) if message.appointment_id else None
     if appointment is not None and (untrue := _untrue(message, appointment)):
         return Drop(untrue)
+    if message.kind == tomorrow.KIND and not tomorrow.still_wished(session, message):
+        return Drop("It isn't wished any more.")
     if message.channel is Channel.TEXT:
         return _text(session, clinic, message, now)
     return None
@@ -86,10 +90,17 @@ def _text(session: Session, clinic: Clinic, message: Message, now: datetime) -> 
     consent = select(TextConsent.id).where(TextConsent.phone == message.address).limit(1)
     if session.scalar(consent) is None:
         return OtherWay("Nobody agreed to texts at this number.")
-    if message.kind in _ANSWERS:
-        return None
     rules = clinic.text_rules
-    if not within_text_hours(now, clinic.zone, rules.starts, rules.ends):
+    by_clinic = bool(message.facts.get("by_clinic"))
+    if message.kind in _ANSWERS and not by_clinic:
+        return None
+    last_use = message.not_after
+    if by_clinic:
+        last_use = datetime.fromisoformat(message.facts["begins_at"])
+        later = clinic_text_due(now, last_use, clinic.zone, rules.starts, rules.ends)
+        if later is None or later > now:
+            return Wait(later) if later else OtherWay("No text can go before the visit begins.")
+    elif not within_text_hours(now, clinic.zone, rules.starts, rules.ends):
         later = text_due(now, message.not_after, clinic.zone, rules.starts, rules.ends)
         return Wait(later) if later and later > now else OtherWay("No text can go before it is too late.")
     today = now.astimezone(clinic.zone).date()
@@ -98,16 +109,13 @@ def _text(session: Session, clinic: Clinic, message: Message, now: datetime) -> 
     midnight = datetime.combine(today, datetime.min.time(), clinic.zone)
     if _texts_since(session, message, midnight) >= rules.a_day:
         tomorrow = datetime.combine(today + timedelta(days=1), rules.starts, clinic.zone)
-        return (
-            Wait(tomorrow)
-            if tomorrow <= message.not_after
-            else OtherWay("This number has had its text of today.")
-        )
+        return Wait(tomorrow) if tomorrow <= last_use else OtherWay("This number has had its text of today.")
     return None
 
 
 def _texts_since(session: Session, message: Message, since: datetime) -> int:
     """Texts that the clinic began to this number."""
+    begun = or_(Message.kind.startswith("reminder"), Message.facts["by_clinic"].as_boolean())
     return (
         session.scalar(
             select(func.count())
@@ -115,7 +123,7 @@ def _texts_since(session: Session, message: Message, since: datetime) -> int:
             .where(
                 Message.address == message.address,
                 Message.channel == Channel.TEXT,
-                Message.kind.startswith("reminder"),
+                begun,
                 Message.handed_over_at >= since,
                 Message.state.in_(_HANDED_OVER),
             )

@@ -6,7 +6,6 @@ written into their elements, since mail programs read no style sheets.
 """
 
 import re
-import unicodedata
 from datetime import datetime
 from typing import Any
 
@@ -19,8 +18,10 @@ from booking.models import Appointment, Channel, Message
 from booking.reminders.channels import Composed
 from booking.services import calendar, links, links_again
 from booking.services.clinic import Clinic
+from booking.services.own_day import tomorrow
 from booking.services.staff import letters
 from booking.services.visits import Visit, shaped
+from booking.services.wording import in_one_text, without_tokens
 
 # Which kinds bring a calendar entry, and what it asks the calendar to do.
 _CALENDAR: dict[str, calendar.Method] = {
@@ -28,12 +29,6 @@ _CALENDAR: dict[str, calendar.Method] = {
     "change": "REQUEST",
     "cancellation": "CANCEL",
 }
-# What one text holds in the letters that phones send cheaply.
-_TEXT_LENGTH = 160
-_GSM = set(
-    "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞ ÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿"
-    "abcdefghijklmnopqrstuvwxyzäöñüà"
-)
 
 
 class NothingToSay(Exception):
@@ -78,6 +73,9 @@ def _facts(session: Session, clinic: Clinic, message: Message) -> dict[str, Any]
         upcoming = [shaped(clinic, appointment) for appointment in links_again.visits_of(session, message)]
         if not upcoming:
             raise NothingToSay
+    own_list = tomorrow.the_list(session, clinic, message) if message.kind == tomorrow.KIND else None
+    if own_list is None and message.kind == tomorrow.KIND:
+        raise NothingToSay
     old = message.facts.get("old_starts_at")
     return {
         "clinic": clinic,
@@ -91,6 +89,7 @@ def _facts(session: Session, clinic: Clinic, message: Message) -> dict[str, Any]
         "visits": [
             (one, _short_link(one) if message.channel is Channel.TEXT else _link(one)) for one in upcoming
         ],
+        "own_list": own_list,
         "old_start": datetime.fromisoformat(old) if old else None,
     }
 
@@ -112,7 +111,7 @@ def _mail(clinic: Clinic, message: Message, kind: str, facts: dict[str, Any]) ->
         to=message.address,
         subject=" ".join(render_template(f"mail/{kind}.subject.txt", **facts).split()),
         text=text,
-        kept=_without_tokens(text),
+        kept=without_tokens(text),
         html=render_template(f"mail/{kind}.html", **facts),
         mail_id=message.mail_id,
         calendar=calendar.entry(visit, method=method, attendee=message.address) if visit and method else b"",
@@ -126,29 +125,11 @@ def _text(clinic: Clinic, message: Message, kind: str, facts: dict[str, Any]) ->
     """One text of 160 letters: with the link, or where that is too long with the phone number. Links that somebody
     asked for come in as many as it takes.
     """
-    words = _plain(render_template(f"text/{kind}.txt", short=False, **facts))
-    if len(words) > _TEXT_LENGTH and kind != "links":
-        words = _plain(render_template(f"text/{kind}.txt", short=True, **facts))
+    words = in_one_text(kind, facts, any_length=kind == "links")
     return Composed(
         to=message.address,
         subject=clinic.message_name,
         text=words,
-        kept=_without_tokens(words),
+        kept=without_tokens(words),
         mail_id=message.mail_id,
     )
-
-
-def _plain(words: str) -> str:
-    """In the letters of GSM-7: a single other one would cut a text from 160 letters to 70."""
-    written = " ".join(words.split())
-    letters = []
-    for letter in written:
-        if letter not in _GSM:
-            letter = "".join(part for part in unicodedata.normalize("NFKD", letter) if part in _GSM)
-        letters.append(letter or "")
-    return "".join(letters)
-
-
-def _without_tokens(text: str) -> str:
-    """What staff may read later: the link's address without what opens it."""
-    return re.sub(r"(/(?:visit|v)/\w+/|/staff/(?:invitation|reset)/)[\w.-]+", r"\1…", text)

@@ -1,6 +1,21 @@
-"""What staff may do with a place: where all rules are kept, where a reason is needed, and where nobody may."""
+"""What staff may do with a place: where all rules are kept, where a reason is needed, and where nobody may.
 
+The same question as `offers`, for those who may pass the rules. Nobody passes a clash: cells that a visit, a hold or an
+absence has claimed. A visit that stands keeps its own cells, also where an absence was entered over them later.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property, reduce
+from itertools import pairwise
+from operator import and_, or_
+
+from booking.scheduling.offers import Assignment, Use, hands_free, patient_free
+from booking.scheduling.rules import HORIZON, NOTICE, PATIENT_LIMITS, PRACTITIONER_LIMITS
+from booking.scheduling.situation import Practitioner, Situation, Thing
+from booking.scheduling.timeline import CELL_SECONDS, Window, fits
+from booking.scheduling.visit import Pad, Part, Phase, Shape
 
 
 class Breach(StrEnum):
@@ -28,3 +43,258 @@ class Taken(StrEnum):
     ROOM_TAKEN = "room_taken"
     DEVICE_TAKEN = "device_taken"
     PATIENT_ELSEWHERE = "patient_elsewhere"
+
+
+# What depends on the start alone: a visit that keeps its start keeps these.
+OF_THE_START = frozenset({Breach.IN_THE_PAST, Breach.TOO_SOON, Breach.BEYOND_HORIZON})
+
+
+@dataclass(frozen=True)
+class Own:
+    """What the visit has already. `of` tells whose cells they are."""
+
+    uses: tuple[Use, ...] = ()
+
+    def of(self, resource_id: int, window: Window) -> int:
+        cells = (
+            window.stretch(use.from_cell, use.to_cell) for use in self.uses if use.resource_id == resource_id
+        )
+        return reduce(or_, cells, 0)
+
+
+NOTHING = Own()
+
+
+@dataclass(frozen=True)
+class Latitude:
+    """One practitioner's starts: what each clash and each rule permits, as timelines."""
+
+    person: Practitioner
+    window: Window
+    hard: Mapping[Taken, int] = field(repr=False)
+    soft: Mapping[Breach, int] = field(repr=False)
+
+    @cached_property
+    def possible(self) -> int:
+        """Where nothing is in the way."""
+        return reduce(and_, self.hard.values(), self.window.full)
+
+    @cached_property
+    def free(self) -> int:
+        """Where all rules are kept as well."""
+        return reduce(and_, self.soft.values(), self.possible)
+
+    @property
+    def with_reason(self) -> int:
+        return self.possible & ~self.free
+
+    def taken_at(self, cell: int) -> tuple[Taken, ...]:
+        """What is in the way of this start."""
+        bit = self.window.bit(cell)
+        return tuple(code for code, permitted in self.hard.items() if not permitted & bit)
+
+    def breaches_at(self, cell: int) -> tuple[Breach, ...]:
+        """Which rules this start breaks."""
+        bit = self.window.bit(cell)
+        return tuple(code for code, permitted in self.soft.items() if not permitted & bit)
+
+
+def latitudes(situation: Situation, own: Own = NOTHING, *, shortened: bool = False) -> dict[int, Latitude]:
+    """For each practitioner, what staff may do. `shortened`: the visit is to be shorter than it should.
+
+    The situation's rooms and devices are those that may be taken; where one is wished for, it alone.
+    """
+    return {
+        person.id: Latitude(
+            person,
+            situation.window,
+            hard=_clashes(situation, person, own),
+            soft=_rules(situation, person, own, shortened),
+        )
+        for person in situation.practitioners
+    }
+
+
+def assign(
+    situation: Situation,
+    practitioner_id: int,
+    cell: int,
+    own: Own = NOTHING,
+    preferred: tuple[int, ...] = (),
+) -> Assignment:
+    """A concrete room and concrete devices for a possible start.
+
+    `preferred` come first, then the practitioner's rooms, then kinds, then names; and before all that, what keeps the
+    turnover. Raises ValueError where nothing is free.
+    """
+    person = situation.by_id[practitioner_id]
+    shape, window = person.shape, situation.window
+    uses = [_use(person.id, cell, part) for part in shape.practitioner]
+    order = [*preferred, *person.room_order]
+
+    def place(thing: Thing) -> tuple[int, int, str, int]:
+        kind = shape.room_kinds.index(thing.kind) if thing.kind in shape.room_kinds else len(shape.room_kinds)
+        return order.index(thing.id) if thing.id in order else len(order), kind, thing.name, thing.id
+
+    room = None
+    if shape.room:
+        room = _first(sorted(_rooms(situation, shape), key=place), shape.room, cell, own, window)
+        uses.append(_use(room, cell, shape.room))
+    devices = []
+    for kind, part in shape.devices.items():
+        fitting = sorted((one for one in situation.devices if one.kind == kind), key=place)
+        devices.append(_first(fitting, part, cell, own, window))
+        uses.append(_use(devices[-1], cell, part))
+    return Assignment(person.id, room, tuple(devices), cell, cell + shape.length, tuple(uses))
+
+
+def shape_of_uses(
+    from_cell: int,
+    to_cell: int,
+    hands: Iterable[Use],
+    room: Use | None,
+    devices: Mapping[str, Use],
+    like: Shape,
+) -> Shape:
+    """The shape that a visit has by what it has taken: for one that no longer is as its visit type says."""
+    hands = sorted(hands, key=lambda use: use.from_cell)
+    marks = sorted(
+        {from_cell, to_cell}
+        | {
+            cell
+            for use in (*hands, *([room] if room else []), *devices.values())
+            for cell in (use.from_cell, use.to_cell)
+        }
+    )
+
+    def has(use: Use | None, cell: int) -> bool:
+        return use is not None and use.from_cell <= cell < use.to_cell
+
+    return Shape(
+        phases=tuple(
+            Phase(
+                last - first,
+                practitioner=any(has(use, first) for use in hands),
+                room=has(room, first),
+                devices=frozenset(kind for kind, use in devices.items() if has(use, first)),
+            )
+            for first, last in pairwise(marks)
+        ),
+        room_kinds=like.room_kinds if room else (),
+        pause=Pad(hands[0].before, hands[-1].after) if hands else Pad(),
+        turnover=Pad(room.before, room.after) if room else Pad(),
+        buffers_within_hours=like.buffers_within_hours,
+    )
+
+
+# What is in the way. Buffers are no part of a claim, so they aren't here.
+
+
+def _clashes(situation: Situation, person: Practitioner, own: Own) -> dict[Taken, int]:
+    window, shape = situation.window, person.shape
+    absent = (person.occupancy.absent | situation.closed) & ~own.of(person.id, window)
+    return {
+        Taken.AWAY: _hands(window.full & ~absent, shape),
+        Taken.PRACTITIONER_TAKEN: _hands(window.full & ~person.occupancy.taken, shape),
+        Taken.ROOM_TAKEN: _any(situation, _rooms(situation, shape), shape.room, own, _unclaimed),
+        Taken.DEVICE_TAKEN: reduce(
+            and_,
+            (
+                _any(situation, [one for one in situation.devices if one.kind == kind], part, own, _unclaimed)
+                for kind, part in shape.devices.items()
+            ),
+            window.full,
+        ),
+        Taken.PATIENT_ELSEWHERE: patient_free(situation, shape),
+    }
+
+
+def _rules(situation: Situation, person: Practitioner, own: Own, shortened: bool) -> dict[Breach, int]:
+    window, shape = situation.window, person.shape
+    full = window.full
+    # The cell that runs just now isn't past.
+    present = window.stretch(int(situation.circumstances.now.timestamp()) // CELL_SECONDS, window.end)
+    there = person.open & ~(
+        (person.occupancy.absent | situation.closed) & ~_hull(own.uses, person.id, window)
+    )
+    crowded = person.occupancy.crowded(person.at_once)
+    kinds = not shape.room or any(room.kind in shape.room_kinds for room in situation.rooms)
+    return {
+        Breach.IN_THE_PAST: present,
+        Breach.TOO_SOON: NOTICE.permitted(situation, person) | full & ~present,
+        Breach.BEYOND_HORIZON: HORIZON.permitted(situation, person),
+        Breach.OUTSIDE_HOURS: _inside(there, shape),
+        Breach.PRACTITIONER_LIMIT: PRACTITIONER_LIMITS.permitted(situation, person),
+        Breach.PATIENT_LIMIT: PATIENT_LIMITS.permitted(situation, person),
+        Breach.PAUSE: hands_free(person),
+        Breach.TURNOVER: _any(situation, _rooms(situation, shape), shape.room, own, _with_buffers),
+        Breach.TOO_MANY_AT_ONCE: fits(full ^ crowded, shape.length) if crowded else full,
+        Breach.SHORTENED: 0 if shortened else full,
+        Breach.OTHER_ROOM_KIND: full if kinds else 0,
+    }
+
+
+def _hands(free: int, shape: Shape) -> int:
+    """Where the practitioner's parts lie in `free`, buffers left aside."""
+    return reduce(and_, (fits(free, part.length) >> part.from_offset for part in shape.practitioner))
+
+
+def _inside(there: int, shape: Shape) -> int:
+    if not shape.buffers_within_hours:
+        return fits(there, shape.length)
+    before, after = shape.reach
+    return fits(there, before + shape.length + after) << before
+
+
+def _hull(uses: Iterable[Use], resource_id: int, window: Window) -> int:
+    """From the first to the last cell that the visit has of a resource: its rest is inside."""
+    mine = [use for use in uses if use.resource_id == resource_id]
+    if not mine:
+        return 0
+    return window.stretch(min(use.from_cell for use in mine), max(use.to_cell for use in mine))
+
+
+def _rooms(situation: Situation, shape: Shape) -> list[Thing]:
+    """The rooms of the right kinds; where none of them is, such as a room that was wished for, all."""
+    return [room for room in situation.rooms if room.kind in shape.room_kinds] or list(situation.rooms)
+
+
+def _unclaimed(thing: Thing, part: Part) -> int:
+    return thing.occupancy.window.full & ~thing.occupancy.taken
+
+
+def _with_buffers(thing: Thing, part: Part) -> int:
+    return thing.occupancy.free_for(part)
+
+
+def _in_use(thing: Thing, own: Own, window: Window) -> int:
+    """Where a thing isn't out of use, but for what the visit has of it already."""
+    return window.full & ~(thing.occupancy.absent & ~own.of(thing.id, window))
+
+
+def _any(
+    situation: Situation,
+    things: Iterable[Thing],
+    part: Part | None,
+    own: Own,
+    free: Callable[[Thing, Part], int],
+) -> int:
+    """Where one of the things is free for the whole of its part."""
+    window = situation.window
+    if part is None:
+        return window.full
+    starts = (fits(free(one, part) & _in_use(one, own, window), part.length) for one in things)
+    return reduce(or_, starts, 0) >> part.from_offset
+
+
+def _first(things: list[Thing], part: Part, cell: int, own: Own, window: Window) -> int:
+    wanted = window.stretch(cell + part.from_offset, cell + part.to_offset)
+    for free in (_with_buffers, _unclaimed):
+        for thing in things:
+            if not wanted & ~(free(thing, part) & _in_use(thing, own, window)):
+                return thing.id
+    raise ValueError("This start isn't possible: nothing is free for it.")
+
+
+def _use(resource_id: int, cell: int, part: Part) -> Use:
+    return Use(resource_id, cell + part.from_offset, cell + part.to_offset, part.before, part.after)

@@ -7,6 +7,8 @@ from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 USELESS_BEFORE_START = timedelta(minutes=30)
+# What the clinic changes of a visit that begins before the text hours do is told from here on.
+URGENT_FROM = time(6)
 _MIDNIGHT = time(0)
 
 
@@ -48,6 +50,40 @@ def text_due(due: datetime, last_use: datetime, zone: ZoneInfo, starts: time, en
     if evening > due:
         evening = _last_minute(day - timedelta(days=1), ends, zone)
     return evening if within_text_hours(evening, zone, starts, ends) else None
+
+
+def before_texts(due: datetime, begins_at: datetime, zone: ZoneInfo, starts: time, ends: time) -> bool:
+    """Whether a visit begins before a text that is due at `due` may go: texts rest now, and until then."""
+    if within_text_hours(due, zone, starts, ends):
+        return False
+    return begins_at <= _next(due, starts, zone)
+
+
+def clinic_text_due(
+    due: datetime, begins_at: datetime, zone: ZoneInfo, starts: time, ends: time
+) -> datetime | None:
+    """When a text goes by which the clinic tells of a change to a visit that begins at `begins_at`, in UTC.
+
+    Within text hours at once, else the next morning. A visit that begins before that is told of at once, but from six
+    on. None where even that is too late.
+    """
+    if within_text_hours(due, zone, starts, ends):
+        return due
+    if not before_texts(due, begins_at, zone, starts, ends):
+        return _next(due, starts, zone)
+    if URGENT_FROM <= due.astimezone(zone).time() < starts:
+        return due
+    urgent = _next(due, URGENT_FROM, zone)
+    return urgent if urgent < begins_at else None
+
+
+def _next(after: datetime, wall: time, zone: ZoneInfo) -> datetime:
+    """The next time the clock on the wall shows this, or now, in UTC."""
+    day = after.astimezone(zone).date()
+    found = datetime.combine(day, wall, zone).astimezone(UTC)
+    if found < after:
+        found = datetime.combine(day + timedelta(days=1), wall, zone).astimezone(UTC)
+    return found
 
 
 def _last_minute(day: date, ends: time, zone: ZoneInfo) -> datetime:

@@ -15,6 +15,7 @@ from booking.scheduling.hours import days_of
 from booking.scheduling.rules import HORIZON, NOTICE, PATIENT_LIMITS
 from booking.scheduling.situation import Circumstances, Practitioner, Situation, Thing
 from booking.scheduling.timeline import Window
+from booking.scheduling.visit import Shape
 from booking.services import claims
 from booking.services.occupancies import NOTHING_IGNORED, Ignoring, Kept, Stretch, hours_of, known, window_for
 from booking.services.question import Question
@@ -78,13 +79,19 @@ def situation(
     taken: Mapping[int, Kept],
     ignoring: Ignoring = NOTHING_IGNORED,
     patient_id: int | None = None,
+    shapes: Mapping[int, Shape] | None = None,
 ) -> Situation:
-    """Everything that decides where the visit can begin, within the window. `taken` is what `known` gave."""
+    """Everything that decides where the visit can begin, within the window. `taken` is what `known` gave.
+
+    `shapes`: what the visit takes with each practitioner, where that isn't what they offer.
+    """
     clinic = question.clinic
     people, rooms, devices = question.practitioners, question.rooms, question.devices
     names = clinic.visit_type_names
     occupancies = {resource_id: entry.within(window, ignoring, names) for resource_id, entry in taken.items()}
     hours = hours_of(clinic, window, now)
+    # Somebody whom the clinic has no more has no hours.
+    gone = (0, 0)
     return Situation(
         window=window,
         days=days_of(window, clinic.zone),
@@ -93,9 +100,9 @@ def situation(
                 id=person.id,
                 slug=person.slug,
                 name=person.name,
-                open=hours[person.id][0],
-                grid=hours[person.id][1],
-                shape=person.offerings[question.visit_type.slug].shape,
+                open=hours.get(person.id, gone)[0],
+                grid=hours.get(person.id, gone)[1],
+                shape=shapes[person.id] if shapes else person.offerings[question.visit_type.slug].shape,
                 occupancy=occupancies[person.id],
                 room_order=person.room_order,
                 at_once=person.at_once,

@@ -90,6 +90,48 @@ def give_back(session: Session, *, appointment_id: int) -> None:
     _free(session, Claim.appointment_id == appointment_id)
 
 
+def exchange(
+    session: Session, uses: Sequence[Use], *, appointment_id: int, absences_before: datetime | None = None
+) -> None:
+    """Gives an appointment these claims instead of those it has. What it keeps stays its own, whatever absence waits
+    for it; the rest goes to absences that wanted it.
+
+    `absences_before`: absences made before this instant give up what is wanted, for a visit that stood inside one and
+    comes back. The resources, old and new, are locked. The database refuses an overlap (SlotTaken).
+    """
+    mine = Claim.appointment_id == appointment_id
+    given_up = [
+        Stretch(*row)
+        for row in session.execute(select(Claim.resource_id, Claim.from_cell, Claim.to_cell).where(mine))
+    ]
+    session.execute(delete(Claim).where(mine).execution_options(synchronize_session=False))
+    if absences_before is not None:
+        given_up += _out_of_absences(session, uses, absences_before)
+    take(session, uses, appointment_id=appointment_id)
+    fill_absences(session, given_up)
+    bump(session, {stretch.resource_id for stretch in given_up} | {use.resource_id for use in uses})
+
+
+def _out_of_absences(session: Session, uses: Sequence[Use], made_before: datetime) -> list[Stretch]:
+    """Frees what older absences have claimed where these uses are to be; returns all that was freed."""
+    freed = []
+    for use in uses:
+        meeting = (
+            select(Claim.id, Claim.resource_id, Claim.from_cell, Claim.to_cell)
+            .join(Absence, Absence.id == Claim.absence_id)
+            .where(
+                Claim.resource_id == use.resource_id,
+                Claim.to_cell > use.from_cell,
+                Claim.from_cell < use.to_cell,
+                Absence.made_at <= made_before,
+            )
+        )
+        for claim_id, *stretch in session.execute(meeting).all():
+            session.execute(delete(Claim).where(Claim.id == claim_id))
+            freed.append(Stretch(*stretch))
+    return freed
+
+
 def drop_holds(session: Session, hold_ids: Iterable[int]) -> None:
     """Ends these holds and frees what they held, for absences that were entered meanwhile as well."""
     ids = list(hold_ids)
@@ -109,6 +151,25 @@ def free_lapsed(session: Session, hold_ids: Iterable[int], locked: Iterable[int]
         session.execute(
             delete(Hold).where(Hold.id.in_(ids), empty).execution_options(synchronize_session=False)
         )
+
+
+def free_lapsed_in(session: Session, uses: Sequence[Use], now: datetime) -> None:
+    """Frees what lapsed holds keep of these cells, whose resources are locked."""
+    lapsed: set[int] = set()
+    for use in uses:
+        lapsed |= set(
+            session.scalars(
+                select(Claim.hold_id)
+                .join(Hold, Hold.id == Claim.hold_id)
+                .where(
+                    Claim.resource_id == use.resource_id,
+                    Claim.to_cell > use.from_cell,
+                    Claim.from_cell < use.to_cell,
+                    Hold.lapses_at <= now,
+                )
+            )
+        )
+    free_lapsed(session, lapsed, {use.resource_id for use in uses})
 
 
 def forget_lapsed(session: Session, lapsed_before: datetime) -> None:

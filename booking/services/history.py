@@ -23,24 +23,20 @@ def note(
     name: str = "",
     account_id: int | None = None,
     **facts: Any,
-) -> None:
-    """Appends an entry. `what` is a verb of the glossary: booked, moved, cancelled, confirmed, cannot_come, …"""
-    rows.add_all(
-        session,
-        HistoryEntry,
-        [
-            {
-                "appointment_id": appointment.id,
-                "at": clock.now(),
-                "actor": actor,
-                "actor_name": name,
-                "account_id": account_id,
-                "what": what,
-                "why": why,
-                "facts": facts,
-            }
-        ],
+) -> int:
+    """Appends an entry and returns its id. `what` is a verb of the glossary: booked, moved, cancelled, confirmed, …"""
+    entry = HistoryEntry(
+        appointment_id=appointment.id,
+        at=clock.now(),
+        actor=actor,
+        actor_name=name,
+        account_id=account_id,
+        what=what,
+        why=why,
+        facts=facts,
     )
+    rows.add(session, entry)
+    return entry.id
 
 
 def state_at(session: Session, appointment: Appointment, version: int) -> State | None:
@@ -59,7 +55,10 @@ def state_at(session: Session, appointment: Appointment, version: int) -> State 
     state = {"status": Status.BOOKED.value}
     for entry in entries:
         facts = entry.facts
-        if entry.what == "booked":
+        if "state" in facts:
+            # What staff did says itself how it stood then.
+            state |= facts["state"]
+        elif entry.what == "booked":
             state |= {name: facts[name] for name in ("starts_at", "practitioner") if name in facts}
         elif entry.what == "moved":
             state |= {"starts_at": facts["to"], "practitioner": facts["to_practitioner"]}

@@ -7,7 +7,8 @@ appointment's sequence, so nothing stale is sent and nothing is sent twice.
 
 import secrets
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from flask import current_app
@@ -16,9 +17,19 @@ from sqlalchemy.orm import Session
 
 from booking.formatting import iso_utc
 from booking.models import Appointment, Channel, Message, MessageState, Reminders
-from booking.scheduling.reminder_times import days_before, not_after, text_due
+from booking.scheduling.reminder_times import (
+    before_texts,
+    clinic_text_due,
+    days_before,
+    not_after,
+    text_due,
+)
+from booking.scheduling.status import Status
 from booking.services.clinic import Clinic
 from booking.services.rows import Row, add_all
+
+# A change by the clinic waits so long, for it may be taken back.
+TAKEN_BACK_WITHIN = timedelta(minutes=3)
 
 _REMINDED_BY = {
     Reminders.EMAIL: (Channel.EMAIL,),
@@ -47,6 +58,123 @@ def moved(
     )
 
 
+class Told(NamedTuple):
+    """What a change by the clinic told: when it goes, and which answers that still waited it took the place of."""
+
+    due_at: datetime | None
+    dropped: list[Row]
+
+
+def known_of(appointment: Appointment, clinic: Clinic) -> Row:
+    """What a patient knows of a visit as it stands, as the facts of a later change."""
+    return {
+        "old_starts_at": iso_utc(appointment.starts_at),
+        "old_ends_at": iso_utc(appointment.ends_at),
+        "old_practitioner": clinic.practitioner_by_id[appointment.practitioner_id].slug,
+    }
+
+
+def changed_by_clinic(
+    session: Session, clinic: Clinic, appointment: Appointment, known: Row, now: datetime, *, tell: bool
+) -> Told:
+    """Tells of what the clinic changed, in three minutes, so that it can be taken back; and reminds of the new time.
+
+    `known`: what the patient knows so far (`known_of`). What still waits to be told is told as it is now, without
+    `tell` as well if it answers the patient. Twice moved is told once, and moved back not at all.
+    """
+    dropped = _drop_answers(session, appointment, "The visit was changed.")
+    if appointment.status is not Status.BOOKED:
+        return Told(None, dropped)
+    kind, facts, owed = "change", dict(known), False
+    for one in dropped:
+        owed = owed or not one["facts"].get("by_clinic")
+        if one["kind"] == "confirmation":
+            kind = "confirmation"
+        facts |= {name: one["facts"][name] for name in known if name in one["facts"]}
+    rows = reminders(clinic, appointment, now)
+    news = kind == "confirmation" or facts != known_of(appointment, clinic)
+    told = []
+    if (tell or owed) and news:
+        told = _by_clinic(clinic, appointment, kind, now, appointment.starts_at, facts)
+    add_all(session, Message, [*told, *rows])
+    return Told(_first_due(told), dropped)
+
+
+def booked_by_clinic(
+    session: Session, clinic: Clinic, appointment: Appointment, now: datetime, *, tell: bool
+) -> Told:
+    """The reminders that are still to come, and if `tell`, a confirmation in three minutes, by mail or text. Nobody is
+    called to hear what they have just said on the telephone.
+    """
+    way = channel_of_clinic(appointment)
+    told = []
+    if tell and way is not None and way[0] is not Channel.CALL:
+        told = _by_clinic(clinic, appointment, "confirmation", now, appointment.starts_at, {})
+        told = [row for row in told if row["channel"] is not Channel.CALL]
+    add_all(session, Message, [*told, *reminders(clinic, appointment, now)])
+    return Told(_first_due(told), [])
+
+
+def cancelled_by_clinic(
+    session: Session, clinic: Clinic, appointment: Appointment, now: datetime, *, tell: bool
+) -> Told:
+    """Tells in three minutes that the clinic has cancelled, if `tell`; nothing else about the visit goes any more."""
+    dropped = _drop_answers(session, appointment, "The visit was cancelled.")
+    told = []
+    if tell:
+        told = _by_clinic(clinic, appointment, "cancellation", now, appointment.ends_at, {})
+    add_all(session, Message, told)
+    return Told(_first_due(told), dropped)
+
+
+def taken_back(
+    session: Session,
+    clinic: Clinic,
+    appointment: Appointment,
+    sequence: int,
+    dropped: list[Row],
+    known: Row | None,
+    now: datetime,
+) -> Told:
+    """What follows on a change that was taken back: its message is dropped; if it went already, another one goes.
+
+    `sequence` was the visit's after that change, `dropped` are the answers that it took the place of, and `known` is
+    what it told: None for a cancellation.
+    """
+    went = _went(session, appointment, sequence)
+    waited = _drop_answers(session, appointment, "The change was taken back.")
+    cancelled = appointment.status is Status.CANCELLED
+    rows = reminders(clinic, appointment, now) if appointment.status is Status.BOOKED else []
+    told: list[Row] = []
+    if went and cancelled:
+        told = _by_clinic(clinic, appointment, "cancellation", now, appointment.ends_at, {})
+    elif went and known is None:
+        told = _by_clinic(clinic, appointment, "confirmation", now, appointment.starts_at, {})
+    elif went:
+        told = _by_clinic(clinic, appointment, "change", now, appointment.starts_at, known or {})
+    elif not cancelled:
+        for one in dropped:
+            facts = one["facts"]
+            told += (
+                _by_clinic(clinic, appointment, one["kind"], now, appointment.starts_at, facts)
+                if facts.get("by_clinic")
+                else _answer(appointment, one["kind"], now, facts)
+            )
+    add_all(session, Message, told)
+    add_all(session, Message, rows)
+    return Told(_first_due(told), waited)
+
+
+def channel_of_clinic(appointment: Appointment) -> tuple[Channel, str] | None:
+    """How the patient hears of what the clinic changes: by mail, by text if texts are wanted, else by a call."""
+    if appointment.email:
+        return Channel.EMAIL, appointment.email
+    if appointment.phone:
+        texts = Channel.TEXT in _REMINDED_BY[appointment.reminders]
+        return Channel.TEXT if texts else Channel.CALL, appointment.phone
+    return None
+
+
 def contact_corrected(session: Session, clinic: Clinic, appointment: Appointment, now: datetime) -> None:
     """The confirmation and the reminders once more, to the contact as it is now, as a numbered resend."""
     waiting = session.scalars(
@@ -54,7 +182,8 @@ def contact_corrected(session: Session, clinic: Clinic, appointment: Appointment
             Message.appointment_id == appointment.id,
             Message.sequence == appointment.sequence,
             Message.kind.startswith("reminder-"),
-            Message.state.in_((MessageState.QUEUED, MessageState.SENDING)),
+            Message.state.in_((MessageState.QUEUED, MessageState.SENDING, MessageState.TO_CALL)),
+            Message.settled_at.is_(None),
         )
     ).all()
     drop_queued(session, appointment, "The contact was corrected.")
@@ -101,6 +230,13 @@ def text_answer(session: Session, kind: str, phone: str, now: datetime, useful_u
     add_all(session, Message, [bare_row(subject, kind, Channel.TEXT, phone, now, now, useful_until)])
 
 
+def own_list(
+    session: Session, subject: str, kind: str, address: str, now: datetime, useful_until: datetime
+) -> None:
+    """Queues a practitioner's own list. What it says is read when it goes."""
+    add_all(session, Message, [bare_row(subject, kind, Channel.EMAIL, address, now, now, useful_until)])
+
+
 def reminders(clinic: Clinic, appointment: Appointment, now: datetime) -> list[Row]:
     """The reminders of an appointment that are still ahead. One whose time is past, or now, isn't written: the
     confirmation is the reminder.
@@ -122,10 +258,11 @@ def reminders(clinic: Clinic, appointment: Appointment, now: datetime) -> list[R
 
 def another_way(session: Session, appointment: Appointment, message: Message, now: datetime) -> None:
     """Writes anew what could not reach the patient: a text as a mail if there is an address, else on the list of calls
-    to make; a reminder by mail on that list, if there is a number.
+    to make; a mail that the clinic began on that list, if there is a number.
     """
     by_mail = message.channel is Channel.TEXT and appointment.email
-    if message.channel is Channel.EMAIL and not message.kind.startswith("reminder-"):
+    of_the_clinic = message.kind.startswith("reminder-") or message.facts.get("by_clinic")
+    if message.channel is Channel.EMAIL and not of_the_clinic:
         return
     channel = Channel.EMAIL if by_mail else Channel.CALL
     address = appointment.email if by_mail else appointment.phone
@@ -168,13 +305,79 @@ def call_made(session: Session, appointment: Appointment, kind: str, now: dateti
 
 
 def drop_queued(session: Session, appointment: Appointment, why: str) -> None:
-    """Drops what is queued about an appointment. What a worker holds at this moment it checks again before sending."""
+    """Drops what is queued about an appointment, and the calls that nobody has made yet. What a worker holds at this
+    moment it checks again before sending.
+    """
     session.execute(
         update(Message)
-        .where(Message.appointment_id == appointment.id, Message.state == MessageState.QUEUED)
+        .where(
+            Message.appointment_id == appointment.id,
+            Message.state.in_((MessageState.QUEUED, MessageState.TO_CALL)),
+            Message.settled_at.is_(None),
+        )
         .values(state=MessageState.DROPPED, last_error=why)
         .execution_options(synchronize_session=False)
     )
+
+
+_ANSWERS = ("confirmation", "change", "cancellation")
+
+
+def _drop_answers(session: Session, appointment: Appointment, why: str) -> list[Row]:
+    """Drops all that waits, and returns what it would have told: {"kind", "facts"}, each kind once."""
+    waiting = session.execute(
+        select(Message.kind, Message.facts)
+        .where(
+            Message.appointment_id == appointment.id,
+            Message.state == MessageState.QUEUED,
+            Message.kind.in_(_ANSWERS),
+        )
+        .order_by(Message.id)
+    )
+    dropped = {kind: {"kind": kind, "facts": dict(facts)} for kind, facts in waiting}
+    drop_queued(session, appointment, why)
+    return list(dropped.values())
+
+
+def _by_clinic(
+    clinic: Clinic, appointment: Appointment, kind: str, now: datetime, useful_until: datetime, facts: Row
+) -> list[Row]:
+    """A message that the clinic begins, in three minutes. A visit that begins before texts may go again is told of at
+    once, and its patient is called as well.
+    """
+    way, due = channel_of_clinic(appointment), now + TAKEN_BACK_WITHIN
+    if way is None or due > useful_until:
+        return []
+    channel, address = way
+    old = facts.get("old_starts_at")
+    starts = [appointment.starts_at, *([datetime.fromisoformat(old)] if old else [])]
+    begins = min(start for start in starts if start > now) if max(starts) > now else appointment.starts_at
+    facts = facts | {"by_clinic": True, "begins_at": iso_utc(begins)}
+    hours = (clinic.zone, clinic.text_rules.starts, clinic.text_rules.ends)
+    goes = due
+    if channel is Channel.TEXT:
+        goes = clinic_text_due(due, begins, *hours) or due
+    rows = [_row(appointment, kind, channel, address, now, goes, useful_until, facts)]
+    if before_texts(due, begins, *hours) and appointment.phone and channel is not Channel.CALL:
+        rows.append(_row(appointment, kind, Channel.CALL, appointment.phone, now, due, useful_until, facts))
+    return rows
+
+
+def _first_due(rows: list[Row]) -> datetime | None:
+    return min((row["due_at"] for row in rows), default=None)
+
+
+def _went(session: Session, appointment: Appointment, sequence: int) -> bool:
+    """Whether the patient was told, or may have been told, how the visit stood under this sequence."""
+    told = session.scalars(
+        select(Message).where(
+            Message.appointment_id == appointment.id,
+            Message.sequence == sequence,
+            Message.kind.in_(_ANSWERS),
+            Message.state.not_in((MessageState.QUEUED, MessageState.DROPPED, MessageState.DEAD)),
+        )
+    )
+    return any(one.state is not MessageState.TO_CALL or one.settled_at is not None for one in told)
 
 
 def _address(appointment: Appointment, channel: Channel) -> str | None:

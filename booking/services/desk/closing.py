@@ -3,8 +3,24 @@
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from booking.scheduling.status import Status
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from booking import clock
+from booking.models import Appointment
+from booking.scheduling.hours import day_at
+from booking.scheduling.status import LIVE, Status
+from booking.scheduling.timeline import CELL_SECONDS, instant_of
+from booking.services.clinic import Clinic, the_clinic
+from booking.services.desk import states
+from booking.services.desk.asking import refuse_absurd, uses_of
+from booking.services.desk.statuses import done
+from booking.services.idempotency import Answer, Key, once
+from booking.services.staff import audit
 from booking.services.staff.who import Who
+from booking.services.transaction import reading
+
+_CLOSES = (Status.ARRIVED, Status.CHECKED_IN)
 
 
 @dataclass(frozen=True)
@@ -23,11 +39,77 @@ class Unsettled:
 
 
 def unsettled(who: Who, on: date) -> list[Unsettled]:
-    """The past visits of a local day that are neither done nor missed nor cancelled, in order."""
-    raise NotImplementedError
+    """The visits of a local day that are over and neither done nor missed nor cancelled, in order; practitioners' own
+    for practitioners. Raises BeyondHorizon for a day that is years away.
+    """
+    now = clock.now()
+    with reading() as session:
+        clinic = the_clinic(session)
+        refuse_absurd(clinic, on, now)
+        return [_unsettled(clinic, visit) for visit in _open(session, clinic, who, on, now)]
 
 
 def close_day(who: Who, on: date, *, key: str) -> int:
-    """Makes all visits of the day done whose patients had arrived, and returns how many. Booked ones stay as they are:
-    they count as attended, "not closed"."""
-    raise NotImplementedError
+    """Makes all visits of the day done that are over and whose patients had come, and returns how many.
+
+    Those that stand as booked stay so: they count as attended, "not closed". So do those whose needles are still in.
+    Raises BeyondHorizon for a day that is years away, KeyReused.
+    """
+
+    def action(session: Session) -> Answer:
+        now = clock.now()
+        clinic = the_clinic(session)
+        refuse_absurd(clinic, on, now)
+        closing = [visit for visit in _open(session, clinic, who, on, now, for_update=True) if _closes(visit)]
+        for visit in closing:
+            uses = uses_of(session, visit)
+            before = states.snapshot(visit, uses)
+            done(visit, now)
+            states.keep(session, who, clinic, visit, Status.FULFILLED.value, before, uses, now, closed=True)
+        audit.did(session, who, "closed day", f"day/{on.isoformat()}", visits=len(closing))
+        return {"closed": len(closing)}
+
+    closed: int = once(Key.of(who.key, key, ["close day", on]), action)["closed"]
+    return closed
+
+
+def _open(
+    session: Session, clinic: Clinic, who: Who, on: date, now: datetime, *, for_update: bool = False
+) -> list[Appointment]:
+    """Visits of the day that are over and unsettled, in order. To be changed, they are locked in order of their ids."""
+    day = day_at(on, clinic.zone)
+    wanted = select(Appointment).where(
+        Appointment.from_cell >= day.from_cell,
+        Appointment.from_cell < day.to_cell,
+        # Says the same for the index, which has the end.
+        Appointment.to_cell > day.from_cell,
+        Appointment.to_cell <= int(now.timestamp()) // CELL_SECONDS,
+        Appointment.status.in_(LIVE),
+    )
+    if not who.sees_everybody:
+        wanted = wanted.where(Appointment.practitioner_id == (who.practitioner_id or 0))
+    if for_update:
+        wanted = wanted.order_by(Appointment.id).with_for_update(of=Appointment)
+    return sorted(session.scalars(wanted), key=lambda visit: (visit.from_cell, visit.id))
+
+
+def _unsettled(clinic: Clinic, visit: Appointment) -> Unsettled:
+    return Unsettled(
+        reference=visit.reference,
+        version=visit.version,
+        name=f"{visit.first_name} {visit.last_name}",
+        practitioner=clinic.practitioner_by_id[visit.practitioner_id].name,
+        starts_at=instant_of(visit.from_cell),
+        ends_at=instant_of(visit.to_cell),
+        status=visit.status,
+        needles_in=_needles_are_in(visit),
+        closes=_closes(visit),
+    )
+
+
+def _closes(visit: Appointment) -> bool:
+    return visit.status in _CLOSES and not _needles_are_in(visit)
+
+
+def _needles_are_in(visit: Appointment) -> bool:
+    return visit.needles_in_at is not None and visit.needles_out_at is None

@@ -1,45 +1,60 @@
-"""A visit gets another place: time, practitioner, room, devices, type or length."""
+"""A visit gets another place: time, practitioner, room, devices, type or length.
 
-from dataclasses import dataclass, field
+By membership, as everywhere: `places` shows what `change` finds once more under the lock. Rules may be passed with a
+reason, which is kept; a clash may not.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from sqlalchemy.orm import Session
+
+from booking import clock
+from booking.errors import Clash, NeedsReason, NotChangeable, PatientElsewhere
+from booking.formatting import iso_utc
+from booking.models import Appointment
+from booking.scheduling.latitude import OF_THE_START, Breach, Latitude, Taken, assign, latitudes
+from booking.scheduling.offers import Use
+from booking.scheduling.status import Status
+from booking.scheduling.timeline import CELL_MINUTES, instant_of
+from booking.services import claims, notices, wording
+from booking.services.clinic import Clinic, Practitioner, the_clinic
+from booking.services.desk import states, to_do
+from booking.services.desk.asking import (
+    Answer,
+    Place,
+    Wanted,
+    asked,
+    asked_under_lock,
+    elsewhere,
+    in_the_way_at,
+    start_of,
+    uses_of,
+    wanted,
+)
+from booking.services.desk.states import Changed
+from booking.services.idempotency import Key, once
+from booking.services.occupancies import window_for
+from booking.services.staff.ownership import appointment_for
 from booking.services.staff.who import Who
+from booking.services.transaction import reading
+from booking.services.visits import shaped
 
+__all__ = ["Changed", "Place", "Preview", "change", "preview"]
 
-@dataclass(frozen=True)
-class Place:
-    """Where and how a visit is to be; None keeps. Names are slugs; `phase_minutes` one number a phase of the type."""
-
-    starts_at: datetime | None = None
-    practitioner: str | None = None
-    room: str | None = None
-    devices: tuple[str, ...] | None = None
-    visit_type: str | None = None
-    phase_minutes: tuple[int, ...] | None = None
-
-
-@dataclass(frozen=True)
-class Changed:
-    """A visit after a change. `entry_id` is the history entry, by which it is undone; None if nothing was to change.
-
-    `told`: a message to the patient is queued. `due_at`: when it goes, ISO in UTC, or None. `undo_until`: ISO, or None.
-    """
-
-    reference: str
-    entry_id: int | None
-    version: int
-    told: bool = False
-    due_at: str | None = None
-    undo_until: str | None = None
+# In these the visit has a place that can still be changed.
+_HAS_A_PLACE = (Status.BOOKED, Status.ARRIVED, Status.CHECKED_IN)
 
 
 @dataclass(frozen=True)
 class Preview:
     """What a change would mean. `channel`: "email", "text", "call", or "" where nobody would be told.
 
-    `breaches`: codes that need a reason. `clash`: what is in the way, as in the refusal Clash; with any, it can't be.
-    `elsewhere`: the patient's other visit, as in the refusal PatientElsewhere, or None.
+    `breaches`: codes that need a reason, with their facts in `facts`. `clash`: what is in the way, as in the refusal
+    Clash. `elsewhere`: the patient's other visit, as in the refusal PatientElsewhere, or None. With one of the two, it
+    can't be. `text`: the words, without the link.
     """
 
     reference: str
@@ -53,10 +68,35 @@ class Preview:
     subject: str
     text: str
     due_at: datetime | None
-    breaches: tuple[str, ...] = ()
-    clash: tuple[dict[str, Any], ...] = ()
-    elsewhere: dict[str, Any] | None = None
-    facts: dict[str, Any] = field(default_factory=dict)
+    breaches: tuple[str, ...]
+    clash: tuple[dict[str, Any], ...]
+    elsewhere: dict[str, Any] | None
+    facts: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A wish with its answer. `start` is a cell, `stays`: the same start with the same person."""
+
+    clinic: Clinic
+    uses: tuple[Use, ...]
+    wish: Wanted
+    person: Practitioner
+    start: int
+    answer: Answer
+    stays: bool
+
+    @property
+    def latitude(self) -> Latitude:
+        return self.answer.by_practitioner[self.person.id]
+
+    @property
+    def taken(self) -> tuple[Taken, ...]:
+        return self.latitude.taken_at(self.start)
+
+    @property
+    def end(self) -> int:
+        return self.start + self.latitude.person.shape.length
 
 
 def change(
@@ -69,14 +109,260 @@ def change(
     tell: bool = True,
     key: str,
 ) -> Changed:
-    """Gives the visit another place, once per key.
+    """Gives the visit another place, once per key. The same place as before is a quiet success.
 
-    Raises NeedsReason, Clash, PatientElsewhere, StaleEdit, NotChangeable, NotOffered, NotFound, KeyReused.
+    The patient is told of another time, person or end, in three minutes, if `tell`; of another room or device nobody is.
+    Raises NeedsReason, Clash, PatientElsewhere, StaleEdit, NotChangeable, NotOffered, BeyondHorizon, NotFound, KeyReused.
     """
-    raise NotImplementedError
+    content = ["change", reference, vars(place), version, reason, tell]
+    answer = once(
+        Key.of(who.key, key, content),
+        lambda session: vars(_change(session, who, reference, place, version, reason.strip(), tell)),
+    )
+    return Changed(**answer)
 
 
 def preview(who: Who, reference: str, place: Place) -> Preview:
-    """What `change` would do, and what the patient would be told. Changes nothing. Raises NotFound, NotOffered,
-    NotChangeable."""
-    raise NotImplementedError
+    """What `change` would do, and what the patient would be told. Changes nothing.
+
+    Raises NotFound, NotOffered, NotChangeable, BeyondHorizon.
+    """
+    now = clock.now()
+    with reading() as session:
+        appointment = appointment_for(session, who, reference)
+        found = _ask(session, who, appointment, place, now, lock=False)
+        return _preview(session, who, appointment, found, now)
+
+
+def _change(
+    session: Session,
+    who: Who,
+    reference: str,
+    place: Place,
+    version: int | None,
+    reason: str,
+    tell: bool,
+) -> Changed:
+    now = clock.now()
+    appointment = appointment_for(session, who, reference, for_update=True)
+    clinic = the_clinic(session)
+    states.refuse_stale(session, clinic, appointment, version)
+    found = _ask(session, who, appointment, place, now, lock=True)
+    _refuse_clash(session, who, appointment, found, now)
+    breaches = _breaches(found, appointment)
+    if breaches and not reason:
+        raise NeedsReason(breaches=[*breaches], facts=facts_of(found.answer, breaches))
+
+    before = states.snapshot(appointment, found.uses)
+    known = notices.known_of(appointment, clinic)
+    # With somebody else, their rooms come first; else the room stays if it can.
+    stays = (appointment.room_id,) if found.person.id == appointment.practitioner_id else ()
+    devices = [use.resource_id for use in found.uses]
+    visit = assign(
+        found.answer.situation,
+        found.person.id,
+        found.start,
+        found.answer.own,
+        preferred=(*(room for room in stays if room), *devices) if stays else (),
+    )
+    uses = sorted([*visit.uses, visit.patient_use(appointment.patient_id)])
+    appointment.practitioner_id, appointment.room_id = visit.practitioner_id, visit.room
+    appointment.from_cell, appointment.to_cell = visit.from_cell, visit.to_cell
+    _take_type(appointment, place, found)
+    if states.snapshot(appointment, uses) == before:
+        return states.unchanged(appointment)
+
+    claims.exchange(session, uses, appointment_id=appointment.id)
+    told = notices.Told(None, [])
+    if not states.same_entry(before, states.snapshot(appointment, uses)):
+        appointment.sequence += 1
+        if not found.stays:
+            appointment.confirmed_at = appointment.cannot_come_at = None
+        session.flush()
+        told = notices.changed_by_clinic(session, clinic, appointment, known, now, tell=tell)
+        to_do.moved(session, clinic, appointment, now)
+    return states.keep(
+        session,
+        who,
+        clinic,
+        appointment,
+        "changed" if found.stays else "moved",
+        before,
+        uses,
+        now,
+        why=reason,
+        told=told.due_at,
+        breaches=[*breaches],
+        dropped=told.dropped,
+        **_moved(clinic, before, appointment, tell),
+    )
+
+
+def _ask(
+    session: Session, who: Who, appointment: Appointment, place: Place, now: datetime, *, lock: bool
+) -> _Asked:
+    """The wish in the clinic's words, and what the engine says to it. Raises NotChangeable and what `wanted` raises."""
+    clinic = the_clinic(session)
+    refuse_settled(appointment)
+    start = start_of(clinic, appointment, place, now)
+    uses = uses_of(session, appointment)
+    wish = wanted(clinic, appointment, uses, place)
+    (person,) = wish.people
+    stays = start == appointment.from_cell and person.id == appointment.practitioner_id
+    if appointment.status is Status.CHECKED_IN and start != appointment.from_cell:
+        # Who lies in the room has begun when they began.
+        raise NotChangeable(visit_status=appointment.status.value)
+    on = clinic.times.local_date(instant_of(start))
+    ask = asked_under_lock if lock else asked
+    answer = ask(session, clinic, appointment, uses, wish, window_for(clinic, on, on), now)
+    return _Asked(clinic, uses, wish, person, start, answer, stays)
+
+
+def refuse_settled(appointment: Appointment) -> None:
+    """Refuses visits that have no place any more."""
+    if appointment.status not in _HAS_A_PLACE:
+        raise NotChangeable(visit_status=appointment.status.value)
+
+
+def _refuse_clash(session: Session, who: Who, appointment: Appointment, found: _Asked, now: datetime) -> None:
+    taken = found.taken
+    if not taken:
+        return
+    if Taken.PATIENT_ELSEWHERE in taken:
+        other = elsewhere(session, found.clinic, who, appointment, found.start, found.end)
+        if other is not None:
+            raise PatientElsewhere(**other)
+    raise Clash(
+        with_=in_the_way_at(
+            session,
+            found.clinic,
+            who,
+            appointment,
+            found.answer,
+            found.person.id,
+            found.start,
+            taken,
+            now,
+        )
+    )
+
+
+def _breaches(found: _Asked, appointment: Appointment) -> tuple[Breach, ...]:
+    """The rules that the new place breaks, but for those that the visit breaks already where it stands."""
+    breaches = found.latitude.breaches_at(found.start)
+    if not found.stays:
+        return breaches
+    return tuple(code for code in breaches if code not in OF_THE_START | _broken_already(found, appointment))
+
+
+def _broken_already(found: _Asked, appointment: Appointment) -> frozenset[Breach]:
+    """What the visit breaks where it stands, as it is."""
+    ask, wish = found.answer, found.wish
+    if wish.visit_type.id != appointment.visit_type_id:
+        return frozenset()
+    here = replace(
+        ask.situation,
+        practitioners=(replace(found.latitude.person, shape=wish.current),),
+        rooms=tuple(room for room in ask.situation.rooms if room.id == appointment.room_id),
+    )
+    codes = set(latitudes(here, ask.own)[found.person.id].breaches_at(appointment.from_cell))
+    # Of another room it is asked anew.
+    of_the_room = {Breach.TURNOVER, Breach.OTHER_ROOM_KIND}
+    return frozenset(codes if here.rooms else codes - of_the_room)
+
+
+def facts_of(answer: Answer, codes: Iterable[Breach]) -> dict[str, Any]:
+    """What helps to understand the breaches, by code."""
+    facts = answer.situation.circumstances
+    known: dict[Breach, dict[str, Any]] = {
+        Breach.TOO_SOON: {"earliest": iso_utc(facts.not_before)},
+        Breach.BEYOND_HORIZON: {"last_day": facts.last_day.isoformat()},
+    }
+    return {code.value: known[code] for code in codes if code in known}
+
+
+def _take_type(appointment: Appointment, place: Place, found: _Asked) -> None:
+    """Keeps type and own minutes, where they were chosen."""
+    if found.wish.visit_type.id != appointment.visit_type_id:
+        appointment.visit_type_id = found.wish.visit_type.id
+        appointment.phase_minutes = None
+    if place.phase_minutes is not None:
+        appointment.phase_minutes = list(place.phase_minutes)
+
+
+def _moved(clinic: Clinic, before: states.Snapshot, appointment: Appointment, tell: bool) -> dict[str, Any]:
+    """What a history shows: where from and where to, in names."""
+    people, types = clinic.practitioner_by_id, clinic.visit_type_by_id
+    rooms = {room.id: room.name for room in clinic.rooms}
+    return {
+        "from": iso_utc(instant_of(before["from_cell"])),
+        "to": iso_utc(appointment.starts_at),
+        "from_practitioner": people[before["practitioner_id"]].slug,
+        "to_practitioner": people[appointment.practitioner_id].slug,
+        "from_room": rooms.get(before["room_id"]),
+        "to_room": rooms.get(appointment.room_id or 0),
+        "from_minutes": (before["to_cell"] - before["from_cell"]) * CELL_MINUTES,
+        "to_minutes": (appointment.to_cell - appointment.from_cell) * CELL_MINUTES,
+        "from_type": types[before["visit_type_id"]].name,
+        "to_type": types[appointment.visit_type_id].name,
+        "tell": tell and before["status"] == Status.BOOKED.value,
+    }
+
+
+def _preview(session: Session, who: Who, appointment: Appointment, found: _Asked, now: datetime) -> Preview:
+    clinic, taken = found.clinic, found.taken
+    other = None
+    if Taken.PATIENT_ELSEWHERE in taken:
+        other = elsewhere(session, clinic, who, appointment, found.start, found.end)
+    clash = in_the_way_at(
+        session, clinic, who, appointment, found.answer, found.person.id, found.start, taken, now
+    )
+    room = None
+    if not taken:
+        room = assign(
+            found.answer.situation,
+            found.person.id,
+            found.start,
+            found.answer.own,
+            (appointment.room_id or 0,) if found.person.id == appointment.practitioner_id else (),
+        ).room
+    breaches = _breaches(found, appointment)
+    starts_at, ends_at = instant_of(found.start), instant_of(found.end)
+    told = _told(clinic, appointment, found, starts_at, ends_at, now)
+    return Preview(
+        reference=appointment.reference,
+        version=appointment.version,
+        starts_at=starts_at,
+        ends_at=ends_at,
+        practitioner=found.person.slug,
+        room=next((one.slug for one in clinic.rooms if one.id == room), None),
+        channel=told.channel,
+        address=told.address,
+        subject=told.subject,
+        text=told.text,
+        due_at=told.due_at,
+        breaches=tuple(breaches),
+        clash=tuple(clash),
+        elsewhere=other,
+        facts=facts_of(found.answer, breaches),
+    )
+
+
+def _told(
+    clinic: Clinic,
+    appointment: Appointment,
+    found: _Asked,
+    starts_at: datetime,
+    ends_at: datetime,
+    now: datetime,
+) -> wording.Words:
+    """The words that would go, if any would."""
+    same = found.stays and ends_at == appointment.ends_at
+    way = notices.channel_of_clinic(appointment)
+    due = now + notices.TAKEN_BACK_WITHIN
+    if same or way is None or appointment.status is not Status.BOOKED or due > starts_at:
+        return wording.NOTHING
+    visit = replace(
+        shaped(clinic, appointment), starts_at=starts_at, ends_at=ends_at, practitioner=found.person
+    )
+    return wording.of_change(clinic, visit, appointment.starts_at, way, due)

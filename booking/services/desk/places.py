@@ -1,18 +1,46 @@
-"""Where a visit could go: what is free, what needs a reason, and why not."""
+"""Where a visit could go: what is free, what needs a reason, and why not. The change itself asks the same engine."""
 
-from dataclasses import dataclass
-from datetime import date, datetime
+from dataclasses import dataclass, field
+from datetime import date, datetime, time, timedelta
 from typing import Any
 
-from booking.services.clinic import Practitioner
+from sqlalchemy.orm import Session
+
+from booking import clock
+from booking.errors import NotOffered
+from booking.models import Appointment
+from booking.scheduling.hours import days_between
+from booking.scheduling.latitude import Taken
+from booking.scheduling.timeline import Window, instant_of, places as places_in, stretches
+from booking.services.clinic import Clinic, Practitioner, the_clinic
+from booking.services.desk.asking import (
+    Answer,
+    Place,
+    asked,
+    elsewhere,
+    in_the_way_at,
+    refuse_absurd,
+    uses_of,
+    wanted,
+)
+from booking.services.desk.moving import facts_of, refuse_settled
+from booking.services.occupancies import open_window, window_for
+from booking.services.staff.ownership import appointment_for
 from booking.services.staff.who import Who
+from booking.services.transaction import reading
 
 Stretch = tuple[int, int]
+
+LONGEST_LOOK = 62  # Days that are shown at once.
+NOON = time(12)
 
 
 @dataclass(frozen=True)
 class Hindrance:
-    """What keeps a place: a code of `Taken` or `Breach`. `hard`: nobody can pass it. `facts` as in the refusals."""
+    """What keeps a place: a code of `Taken` or `Breach`. `hard`: nobody can pass it.
+
+    `facts`: for something taken {"with_": [...]} as in Clash, for the patient's other visit those of PatientElsewhere.
+    """
 
     code: str
     hard: bool
@@ -20,7 +48,7 @@ class Hindrance:
 
 
 @dataclass(frozen=True)
-class Room:
+class Starts:
     """Starts of one practitioner, as half-open stretches of five-minute cells, in order."""
 
     free: tuple[Stretch, ...]
@@ -29,17 +57,54 @@ class Room:
 
 @dataclass(frozen=True)
 class Places:
-    """All places of a visit on some days, by the practitioner's slug. `cells`: length of the visit with each."""
+    """All places of a visit on some days, by the practitioner's slug. `cells`: length of the visit with each.
+
+    `from_cell` and `to_cell` are the first cell of the first day and the cell after the last.
+    """
 
     reference: str
     from_cell: int
     to_cell: int
-    practitioners: dict[str, Room]
+    practitioners: dict[str, Starts]
     cells: dict[str, int]
+    _who: Who = field(repr=False)
+    _clinic: Clinic = field(repr=False)
+    _appointment: Appointment = field(repr=False)
+    _answer: Answer = field(repr=False)
+    _now: datetime = field(repr=False)
 
     def why(self, slug: str, cell: int) -> list[Hindrance]:
-        """What keeps this start with this practitioner; empty where all rules are kept."""
-        raise NotImplementedError
+        """What keeps this start with this practitioner; empty where all rules are kept, or where the visit stands.
+
+        A practitioner who doesn't give such visits, or isn't there, is hindrance enough; so is a cell of other days.
+        """
+        person = self._clinic.practitioners.get(slug) or next(
+            (one for one in self._clinic.practitioner_by_id.values() if one.slug == slug), None
+        )
+        latitude = self._answer.by_practitioner.get(person.id) if person else None
+        if latitude is None or person is None or not self.from_cell <= cell < self.to_cell:
+            return [Hindrance(Taken.NOT_OFFERED.value, True, {})]
+        if _stands(self._appointment, person, cell):
+            return []
+        taken = latitude.taken_at(cell)
+        found = []
+        if taken:
+            with reading() as session:
+                found = [self._hindrance(session, person, cell, code) for code in taken]
+        breaches = latitude.breaches_at(cell)
+        facts = facts_of(self._answer, breaches)
+        return [*found, *(Hindrance(code.value, False, facts.get(code.value, {})) for code in breaches)]
+
+    def _hindrance(self, session: Session, person: Practitioner, cell: int, code: Taken) -> Hindrance:
+        visit = self._appointment
+        if code is Taken.PATIENT_ELSEWHERE:
+            length = self._answer.situation.by_id[person.id].shape.length
+            other = elsewhere(session, self._clinic, self._who, visit, cell, cell + length)
+            return Hindrance(code.value, True, other or {})
+        with_ = in_the_way_at(
+            session, self._clinic, self._who, visit, self._answer, person.id, cell, [code], self._now
+        )
+        return Hindrance(code.value, True, {"with_": with_})
 
 
 @dataclass(frozen=True)
@@ -51,9 +116,36 @@ class FreeTime:
     practitioner: Practitioner
 
 
-def places(who: Who, reference: str, first: date, days: int = 1) -> Places:
-    """Where this visit can go on `days` local days from `first` on. Raises NotFound, NotChangeable."""
-    raise NotImplementedError
+def places(who: Who, reference: str, first: date, days: int = 1, *, place: Place | None = None) -> Places:
+    """Where this visit can go on `days` local days from `first` on, 62 at the most; with `place`, as it would be with
+    another type, length, room or devices.
+
+    Raises NotFound, NotChangeable, NotOffered, BeyondHorizon for days that are years away.
+    """
+    now = clock.now()
+    with reading() as session:
+        clinic = the_clinic(session)
+        refuse_absurd(clinic, first, now)
+        appointment = appointment_for(session, who, reference)
+        last = first + timedelta(days=min(max(days, 1), LONGEST_LOOK) - 1)
+        answer = _answer(session, clinic, appointment, window_for(clinic, first, last), now, place)
+        shown = days_between(first, last, clinic.zone)
+        from_cell, to_cell = shown[0].from_cell, shown[-1].to_cell
+        return Places(
+            reference=appointment.reference,
+            from_cell=from_cell,
+            to_cell=to_cell,
+            practitioners={
+                one.person.slug: _starts(appointment, answer, one.person.id, from_cell, to_cell)
+                for one in answer.by_practitioner.values()
+            },
+            cells={one.person.slug: one.person.shape.length for one in answer.by_practitioner.values()},
+            _who=who,
+            _clinic=clinic,
+            _appointment=appointment,
+            _answer=answer,
+            _now=now,
+        )
 
 
 def find_times(
@@ -67,6 +159,90 @@ def find_times(
     practitioner: str | None = None,
     limit: int = 12,
 ) -> list[FreeTime]:
-    """The next times at which this visit keeps all rules. `weekdays`: Monday is 0. `part`: "", "morning" (before noon)
-    or "afternoon". Raises NotFound, NotChangeable."""
-    raise NotImplementedError
+    """The next times at which this visit keeps all rules, on the clinic's grid, soonest first; where several people are
+    free, the visit's own first, then by name.
+
+    `first` is today if left out. `weekdays`: Monday is 0. `part`: "", "morning" (before noon) or "afternoon".
+    Raises NotFound, also for an unknown practitioner, NotChangeable, BeyondHorizon.
+    """
+    now = clock.now()
+    with reading() as session:
+        clinic = the_clinic(session)
+        appointment = appointment_for(session, who, reference)
+        today = clinic.times.local_date(now)
+        first = max(first or today, today)
+        refuse_absurd(clinic, first, now)
+        wish = Place(practitioner=practitioner) if practitioner else None
+        if practitioner:
+            clinic.practitioner(practitioner)
+        try:
+            answer = _answer(session, clinic, appointment, open_window(clinic, now), now, wish)
+        except NotOffered:
+            return []
+    shown = days_between(first, first + timedelta(days=min(max(days, 1), 366) - 1), clinic.zone)
+    found: list[FreeTime] = []
+    for day in shown:
+        if weekdays is not None and day.on.weekday() not in weekdays:
+            continue
+        found += _on(clinic, appointment, answer, day.from_cell, day.to_cell, part)
+        if len(found) >= limit:
+            break
+    return found[: max(limit, 0)]
+
+
+def _answer(
+    session: Session,
+    clinic: Clinic,
+    appointment: Appointment,
+    window: Window,
+    now: datetime,
+    place: Place | None,
+) -> Answer:
+    refuse_settled(appointment)
+    uses = uses_of(session, appointment)
+    anyone = place is None or place.practitioner is None
+    wish = wanted(clinic, appointment, uses, place or Place(), anyone=anyone)
+    return asked(session, clinic, appointment, uses, wish, window, now)
+
+
+def _starts(
+    appointment: Appointment, answer: Answer, practitioner_id: int, from_cell: int, to_cell: int
+) -> Starts:
+    latitude, window = answer.by_practitioner[practitioner_id], answer.situation.window
+    shown = window.stretch(from_cell, to_cell)
+    # Where it stands it may stay, whatever the rules say by now.
+    stands = window.bit(appointment.from_cell) if practitioner_id == appointment.practitioner_id else 0
+    return Starts(
+        free=_in_cells(window, (latitude.free | stands) & shown),
+        with_reason=_in_cells(window, latitude.with_reason & ~stands & shown),
+    )
+
+
+def _in_cells(window: Window, timeline: int) -> tuple[Stretch, ...]:
+    return tuple((window.start + first, window.start + last) for first, last in stretches(timeline))
+
+
+def _stands(appointment: Appointment, person: Practitioner, cell: int) -> bool:
+    return cell == appointment.from_cell and person.id == appointment.practitioner_id
+
+
+def _on(
+    clinic: Clinic, appointment: Appointment, answer: Answer, from_cell: int, to_cell: int, part: str
+) -> list[FreeTime]:
+    """The free starts of one day."""
+    window = answer.situation.window
+    day = window.stretch(from_cell, to_cell)
+    own = appointment.practitioner_id
+    found = []
+    for latitude in answer.by_practitioner.values():
+        person = clinic.practitioner_by_id[latitude.person.id]
+        for at in places_in(latitude.free & latitude.person.grid & day):
+            cell = window.start + at
+            starts_at = instant_of(cell)
+            if part and (part == "morning") != (starts_at.astimezone(clinic.zone).time() < NOON):
+                continue
+            if not _stands(appointment, person, cell):
+                ends_at = instant_of(cell + latitude.person.shape.length)
+                found.append((starts_at, person.id != own, person.name, ends_at, person))
+    found.sort(key=lambda one: one[:3])
+    return [FreeTime(starts_at, ends_at, person) for starts_at, _, _, ends_at, person in found]

@@ -1,12 +1,37 @@
-"""How a visit goes: arrived, in the room, needles, done, no-show, cancelled, confirmed, and corrected."""
+"""How a visit goes: arrived, in the room, needles, done, no-show, cancelled, confirmed, and corrected.
 
-from dataclasses import dataclass
-from datetime import datetime
+Each step is one tap, one history entry and one version, and can be undone. A button pressed twice succeeds quietly.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any, Protocol
 
-from booking.scheduling.status import Status
-from booking.services.desk.moving import Changed
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from booking import clock
+from booking.errors import IllegalStatus, NeedsReason, OldPlaceTaken
+from booking.formatting import iso_utc
+from booking.models import Actor, Appointment, HistoryEntry
+from booking.scheduling.needles import has_needles
+from booking.scheduling.offers import Use
+from booking.scheduling.status import CORRECTIONS, LIVE, NO_SHOW_AFTER, Status, can
+from booking.scheduling.timeline import cell_from
+from booking.services import claims, notices, wording
+from booking.services.clinic import Clinic, the_clinic
+from booking.services.desk import states
+from booking.services.desk.asking import in_the_way, shape_of, uses_of
+from booking.services.desk.states import Changed
+from booking.services.idempotency import Key, once
+from booking.services.staff.ownership import appointment_for
 from booking.services.staff.who import Who
+from booking.services.transaction import reading
+from booking.services.visits import shaped
+
+# Nobody arrives on another day than that of the visit.
+ARRIVES_WITHIN = timedelta(hours=12)
 
 
 class Move(StrEnum):
@@ -22,58 +47,363 @@ class Move(StrEnum):
     CANCEL = "cancelled"
 
 
-@dataclass(frozen=True)
-class Standing:
-    """How a visit stands, as far as the moves depend on it. Any object with these attributes will do."""
+class Standing(Protocol):
+    """How a visit stands, as far as the moves depend on it. `has_needles`: its type has a rest."""
 
-    status: Status
-    starts_at: datetime
-    confirmed_at: datetime | None
-    needles_in_at: datetime | None
-    needles_out_at: datetime | None
-    has_needles: bool
+    @property
+    def status(self) -> Status: ...
+    @property
+    def starts_at(self) -> datetime: ...
+    @property
+    def confirmed_at(self) -> datetime | None: ...
+    @property
+    def needles_in_at(self) -> datetime | None: ...
+    @property
+    def needles_out_at(self) -> datetime | None: ...
+    @property
+    def has_needles(self) -> bool: ...
 
 
 def possible(visit: Standing, now: datetime) -> tuple[Move, ...]:
     """The moves to offer, in the order in which a day goes. Illegal ones aren't among them."""
-    raise NotImplementedError
+    offered = {
+        Move.CONFIRM: visit.status is Status.BOOKED and visit.confirmed_at is None and now < visit.starts_at,
+        Move.ARRIVE: visit.status is Status.BOOKED and _soon(visit.starts_at, now),
+        Move.START: visit.status in (Status.BOOKED, Status.ARRIVED) and _soon(visit.starts_at, now),
+        Move.NEEDLES_IN: visit.has_needles
+        and visit.needles_in_at is None
+        and visit.status in (Status.ARRIVED, Status.CHECKED_IN),
+        Move.NEEDLES_OUT: visit.status is Status.CHECKED_IN and _needles_are_in(visit),
+        Move.FINISH: not _needles_are_in(visit)
+        and (
+            visit.status in (Status.ARRIVED, Status.CHECKED_IN)
+            or (visit.status is Status.BOOKED and now >= visit.starts_at)
+        ),
+        Move.NO_SHOW: visit.status is Status.BOOKED and now >= visit.starts_at + NO_SHOW_AFTER,
+        Move.CANCEL: visit.status in (Status.BOOKED, Status.ARRIVED),
+    }
+    return tuple(move for move, legal in offered.items() if legal)
 
 
 def arrive(who: Who, reference: str, *, version: int | None = None, key: str) -> Changed:
-    raise NotImplementedError
+    """The patient is here. Raises IllegalStatus, also half a day or more before the visit; StaleEdit, NotFound."""
+
+    def step(session: Session, clinic: Clinic, visit: Appointment, now: datetime) -> None:
+        _refuse_early(visit, Status.ARRIVED, now)
+        _move(visit, Status.ARRIVED)
+        visit.arrived_at = now
+
+    return _step(who, reference, Status.ARRIVED, step, version, key)
 
 
 def start(who: Who, reference: str, *, version: int | None = None, key: str) -> Changed:
-    raise NotImplementedError
+    """The patient is in the room, and the visit begins. Raises as `arrive`."""
+
+    def step(session: Session, clinic: Clinic, visit: Appointment, now: datetime) -> None:
+        _refuse_early(visit, Status.CHECKED_IN, now)
+        _move(visit, Status.CHECKED_IN)
+        visit.arrived_at = visit.arrived_at or now
+        visit.started_at = now
+
+    return _step(who, reference, Status.CHECKED_IN, step, version, key)
 
 
 def finish(who: Who, reference: str, *, version: int | None = None, key: str) -> Changed:
-    raise NotImplementedError
+    """The visit is done. Raises IllegalStatus, also while needles are in; StaleEdit, NotFound."""
+
+    def step(session: Session, clinic: Clinic, visit: Appointment, now: datetime) -> None:
+        _refuse_early(visit, Status.FULFILLED, now)
+        done(visit, now)
+
+    return _step(who, reference, Status.FULFILLED, step, version, key)
+
+
+def done(visit: Appointment, now: datetime) -> None:
+    """Makes a visit done. A part of use cases. Raises IllegalStatus."""
+    if _needles_are_in(visit):
+        raise IllegalStatus(visit_status=visit.status.value, to=Status.FULFILLED.value, because="needles")
+    _move(visit, Status.FULFILLED)
+    visit.ended_at = now
 
 
 def no_show(who: Who, reference: str, *, version: int | None = None, key: str) -> Changed:
-    raise NotImplementedError
+    """The patient hasn't come, from a quarter of an hour after the start on. Gives back the rest of the time; nobody is
+    written to. Raises IllegalStatus, StaleEdit, NotFound.
+    """
+
+    def step(session: Session, clinic: Clinic, visit: Appointment, now: datetime) -> None:
+        not_before = visit.starts_at + NO_SHOW_AFTER
+        if visit.status is Status.BOOKED and now < not_before:
+            raise IllegalStatus(
+                visit_status=visit.status.value,
+                to=Status.NOSHOW.value,
+                because="too_early",
+                not_before=iso_utc(not_before),
+            )
+        _move(visit, Status.NOSHOW)
+        _give_back_the_rest(session, visit, now)
+
+    return _step(who, reference, Status.NOSHOW, step, version, key)
 
 
 def confirm(who: Who, reference: str, *, version: int | None = None, key: str) -> Changed:
-    raise NotImplementedError
+    """The patient has told the desk that they come. Raises IllegalStatus, StaleEdit, NotFound."""
+
+    def step(session: Session, clinic: Clinic, visit: Appointment, now: datetime) -> None:
+        if visit.status is not Status.BOOKED:
+            raise IllegalStatus(visit_status=visit.status.value, to=Move.CONFIRM.value, because="")
+        visit.confirmed_at, visit.cannot_come_at = now, None
+
+    return _step(who, reference, Move.CONFIRM, step, version, key, already=lambda visit: visit.confirmed_at)
 
 
 def needles_in(who: Who, reference: str, *, version: int | None = None, key: str) -> Changed:
-    raise NotImplementedError
+    """The needles are in: from now on the rest is counted. Whoever wasn't in the room yet is from now on.
+
+    In again after they were out counts anew. Raises IllegalStatus, also for a visit without a rest; StaleEdit, NotFound.
+    """
+
+    def step(session: Session, clinic: Clinic, visit: Appointment, now: datetime) -> None:
+        to = Move.NEEDLES_IN.value
+        if not has_needles(shape_of(clinic, visit)):
+            raise IllegalStatus(visit_status=visit.status.value, to=to, because="no_needles")
+        _refuse_early(visit, Status.CHECKED_IN, now)
+        if not can(visit.status, Status.CHECKED_IN):
+            raise IllegalStatus(visit_status=visit.status.value, to=to, because="")
+        if visit.status is not Status.CHECKED_IN:
+            visit.status = Status.CHECKED_IN
+            visit.arrived_at = visit.arrived_at or now
+            visit.started_at = now
+        visit.needles_in_at, visit.needles_out_at = now, None
+
+    return _step(who, reference, Move.NEEDLES_IN, step, version, key, already=_needles_are_in)
 
 
 def needles_out(who: Who, reference: str, *, version: int | None = None, key: str) -> Changed:
-    raise NotImplementedError
+    """The needles are out. Raises IllegalStatus where none were in, StaleEdit, NotFound."""
+
+    def step(session: Session, clinic: Clinic, visit: Appointment, now: datetime) -> None:
+        if visit.needles_in_at is None:
+            raise IllegalStatus(
+                visit_status=visit.status.value, to=Move.NEEDLES_OUT.value, because="no_needles"
+            )
+        visit.needles_out_at = now
+
+    return _step(
+        who, reference, Move.NEEDLES_OUT, step, version, key, already=lambda visit: visit.needles_out_at
+    )
 
 
 def cancel(
     who: Who, reference: str, *, reason: str = "", tell: bool = True, version: int | None = None, key: str
 ) -> Changed:
-    raise NotImplementedError
+    """Cancels the visit and frees its time; tells the patient in three minutes, if `tell`.
+
+    Raises IllegalStatus, StaleEdit, NotFound.
+    """
+    reason = reason.strip()[:500]
+
+    def action(session: Session) -> dict[str, Any]:
+        now, clinic, visit = _opened(session, who, reference)
+        if visit.status is Status.CANCELLED:
+            return vars(states.unchanged(visit))
+        states.refuse_stale(session, clinic, visit, version)
+        uses = uses_of(session, visit)
+        before = states.snapshot(visit, uses)
+        was_booked = visit.status is Status.BOOKED
+        _move(visit, Status.CANCELLED)
+        _cancelled(session, visit, reason, now)
+        visit.sequence += 1
+        session.flush()
+        told = notices.cancelled_by_clinic(session, clinic, visit, now, tell=tell and was_booked)
+        changed = states.keep(
+            session, who, clinic, visit, "cancelled", before, (), now, why=reason, told=told.due_at,
+            tell=tell, dropped=told.dropped,
+        )  # fmt: skip
+        return vars(changed)
+
+    key_of = Key.of(who.key, key, ["desk cancel", reference, reason, tell, version])
+    return Changed(**once(key_of, action))
+
+
+def preview_cancellation(who: Who, reference: str) -> wording.Words:
+    """What the patient would be told. Raises NotFound."""
+    now = clock.now()
+    with reading() as session:
+        visit = appointment_for(session, who, reference)
+        way = notices.channel_of_clinic(visit)
+        due = now + notices.TAKEN_BACK_WITHIN
+        if way is None or visit.status is not Status.BOOKED or due > visit.ends_at:
+            return wording.NOTHING
+        clinic = the_clinic(session)
+        return wording.of_cancellation(clinic, shaped(clinic, visit), way, due)
 
 
 def correct(
     who: Who, reference: str, to: Status, *, reason: str, version: int | None = None, key: str
 ) -> Changed:
-    raise NotImplementedError
+    """Another status than was said, with a reason. The moments that no longer hold are cleared; the history has them.
+
+    A missed visit that comes after all takes back the rest of its time.
+    Raises NeedsReason, IllegalStatus, OldPlaceTaken, StaleEdit, NotFound.
+    """
+    reason = reason.strip()[:500]
+
+    def action(session: Session) -> dict[str, Any]:
+        now, clinic, visit = _opened(session, who, reference)
+        if visit.status is to:
+            return vars(states.unchanged(visit))
+        states.refuse_stale(session, clinic, visit, version, same_will_do=True)
+        if to not in CORRECTIONS.get(visit.status, ()):
+            raise IllegalStatus(visit_status=visit.status.value, to=to.value, because="")
+        if not reason:
+            raise NeedsReason(breaches=["correction"], facts={})
+        before = states.snapshot(visit, uses_of(session, visit))
+        if visit.status is Status.NOSHOW and to in LIVE:
+            _take_back_the_rest(session, clinic, who, visit, now)
+        visit.status = to
+        _moments(visit, to, now)
+        if to is Status.NOSHOW:
+            _give_back_the_rest(session, visit, now)
+        elif to is Status.CANCELLED:
+            _cancelled(session, visit, reason, now)
+            visit.sequence += 1
+        session.flush()
+        uses = uses_of(session, visit)
+        facts = {"from": before["status"], "to": to.value}
+        return vars(
+            states.keep(session, who, clinic, visit, "corrected", before, uses, now, why=reason, **facts)
+        )
+
+    key_of = Key.of(who.key, key, ["correct", reference, to.value, reason, version])
+    return Changed(**once(key_of, action))
+
+
+# Parts
+
+
+Step = Callable[[Session, Clinic, Appointment, datetime], None]
+
+
+def _step(
+    who: Who,
+    reference: str,
+    to: Status | Move,
+    step: Step,
+    version: int | None,
+    key: str,
+    *,
+    already: Callable[[Appointment], object] | None = None,
+) -> Changed:
+    """One tap: once per key, and quietly nothing where it is so `already`."""
+
+    def action(session: Session) -> dict[str, Any]:
+        now, clinic, visit = _opened(session, who, reference)
+        if already(visit) if already else visit.status.value == to.value:
+            return vars(states.unchanged(visit))
+        states.refuse_stale(session, clinic, visit, version, same_will_do=True)
+        before = states.snapshot(visit, uses_of(session, visit))
+        step(session, clinic, visit, now)
+        session.flush()
+        what = to.value.replace("-", "_") if isinstance(to, Move) else to.value
+        return vars(states.keep(session, who, clinic, visit, what, before, uses_of(session, visit), now))
+
+    return Changed(**once(Key.of(who.key, key, ["step", reference, to.value, version]), action))
+
+
+def _opened(session: Session, who: Who, reference: str) -> tuple[datetime, Clinic, Appointment]:
+    now = clock.now()
+    visit = appointment_for(session, who, reference, for_update=True)
+    return now, the_clinic(session), visit
+
+
+def _move(visit: Appointment, to: Status) -> None:
+    if not can(visit.status, to):
+        raise IllegalStatus(visit_status=visit.status.value, to=to.value, because="")
+    visit.status = to
+
+
+def _refuse_early(visit: Appointment, to: Status, now: datetime) -> None:
+    if not _soon(visit.starts_at, now):
+        raise IllegalStatus(
+            visit_status=visit.status.value,
+            to=to.value,
+            because="too_early",
+            not_before=iso_utc(visit.starts_at - ARRIVES_WITHIN),
+        )
+
+
+def _soon(starts_at: datetime, now: datetime) -> bool:
+    return now >= starts_at - ARRIVES_WITHIN
+
+
+def _needles_are_in(visit: Appointment | Standing) -> bool:
+    return visit.needles_in_at is not None and visit.needles_out_at is None
+
+
+def _cancelled(session: Session, visit: Appointment, reason: str, now: datetime) -> None:
+    visit.cancelled_at, visit.cancelled_by, visit.cancel_reason = now, Actor.STAFF, reason
+    claims.give_back(session, appointment_id=visit.id)
+
+
+def _moments(visit: Appointment, to: Status, now: datetime) -> None:
+    """Clears what no longer holds in a corrected status, and sets what it needs."""
+    if to in (Status.BOOKED, Status.NOSHOW, Status.CANCELLED):
+        visit.arrived_at = None
+    elif to is not Status.FULFILLED:
+        visit.arrived_at = visit.arrived_at or now
+    if to not in (Status.CHECKED_IN, Status.FULFILLED):
+        visit.started_at = visit.needles_in_at = visit.needles_out_at = None
+    elif to is Status.CHECKED_IN:
+        visit.started_at = visit.started_at or now
+    visit.ended_at = now if to is Status.FULFILLED else None
+
+
+def _give_back_the_rest(session: Session, visit: Appointment, now: datetime) -> None:
+    """Cuts what the visit has taken at the next cell; time off that waited takes the rest at once."""
+    uses, cut = uses_of(session, visit), cell_from(now)
+    kept = [use._replace(to_cell=min(use.to_cell, cut)) for use in uses if use.from_cell < cut]
+    # What was cut has no buffer any more: nobody was there.
+    kept = [use._replace(after=0) if use.to_cell == cut else use for use in kept]
+    if kept != list(uses):
+        claims.lock(session, {use.resource_id for use in uses})
+        claims.exchange(session, kept, appointment_id=visit.id)
+
+
+def _take_back_the_rest(
+    session: Session, clinic: Clinic, who: Who, visit: Appointment, now: datetime
+) -> None:
+    """What a no-show gave back, if it is still free. Raises OldPlaceTaken."""
+    given = session.scalar(
+        select(HistoryEntry)
+        .where(HistoryEntry.appointment_id == visit.id, HistoryEntry.what.in_(("noshow", "corrected")))
+        .order_by(HistoryEntry.id.desc())
+        .limit(1)
+    )
+    if given is None or "before" not in given.facts:
+        return
+    take_again(session, clinic, who, visit, states.uses_in(given.facts["before"]), given.at, now)
+
+
+def take_again(
+    session: Session,
+    clinic: Clinic,
+    who: Who,
+    visit: Appointment,
+    uses: Sequence[Use],
+    since: datetime,
+    now: datetime,
+) -> None:
+    """Gives a visit back what it had taken until `since`, if nobody has taken it meanwhile. Raises OldPlaceTaken.
+
+    Time off that had waited for it doesn't count: it waits again.
+    """
+    has = uses_of(session, visit)
+    if sorted(has) == sorted(uses):
+        return
+    claims.lock(session, {use.resource_id for use in (*has, *uses)})
+    taken = in_the_way(session, clinic, who, uses, visit.id, now, absences_since=since)
+    if taken:
+        raise OldPlaceTaken(by=taken)
+    claims.free_lapsed_in(session, uses, now)
+    claims.exchange(session, uses, appointment_id=visit.id, absences_before=since)

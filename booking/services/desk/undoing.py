@@ -1,16 +1,112 @@
-"""Taking back what was just done to a visit."""
+"""Taking back what was just done to a visit: by its history entry, which knows how it was before."""
 
-from datetime import timedelta
+from datetime import datetime
+from typing import Any
 
-from booking.services.desk.moving import Changed
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from booking import clock
+from booking.errors import NotChangeable, NotFound, StaleEdit, TooLateToUndo
+from booking.formatting import iso_utc
+from booking.models import Appointment, HistoryEntry
+from booking.scheduling.status import Status
+from booking.services import history, notices
+from booking.services.clinic import Clinic, the_clinic
+from booking.services.desk import states, to_do
+from booking.services.desk.asking import uses_of
+from booking.services.desk.states import UNDO_WITHIN, Changed
+from booking.services.desk.statuses import take_again
+from booking.services.idempotency import Key, once
+from booking.services.staff.ownership import appointment_for
 from booking.services.staff.who import Who
 
-UNDO_WITHIN = timedelta(minutes=10)
+__all__ = ["UNDO_WITHIN", "undo"]
 
 
 def undo(who: Who, entry_id: int, *, key: str) -> Changed:
-    """Takes back the change of this history entry, once. Twice is a quiet success.
+    """Takes back the change of this history entry, within ten minutes. Twice is a quiet success.
 
-    Raises OldPlaceTaken, StaleEdit if the visit was changed since, TooLateToUndo, NotFound, KeyReused.
+    A message that waits is dropped; for one that went, another one goes. Where the old place is taken, nothing changes.
+    Raises OldPlaceTaken, StaleEdit if the visit was changed since, TooLateToUndo, NotChangeable for what isn't a change
+    by staff, NotFound, KeyReused.
     """
-    raise NotImplementedError
+    answer = once(
+        Key.of(who.key, key, ["undo", entry_id]), lambda session: vars(_undo(session, who, entry_id))
+    )
+    return Changed(**answer)
+
+
+def _undo(session: Session, who: Who, entry_id: int) -> Changed:
+    now = clock.now()
+    reference = session.scalar(
+        select(Appointment.reference)
+        .join(HistoryEntry, HistoryEntry.appointment_id == Appointment.id)
+        .where(HistoryEntry.id == entry_id)
+    )
+    if reference is None:
+        raise NotFound
+    visit = appointment_for(session, who, reference, for_update=True)
+    entry = session.get_one(HistoryEntry, entry_id)
+    clinic = the_clinic(session)
+    if _undone_already(session, entry):
+        return states.unchanged(visit)
+    _refuse(session, clinic, visit, entry, now)
+
+    then, known = entry.facts["before"], notices.known_of(visit, clinic)
+    was_cancelled = visit.status is Status.CANCELLED
+    before = states.snapshot(visit, uses_of(session, visit))
+    uses = states.uses_in(then)
+    take_again(session, clinic, who, visit, uses, entry.at, now)
+    states.restore(visit, then)
+    session.flush()
+    told = notices.Told(None, [])
+    if not states.same_entry(before, then):
+        visit.sequence += 1
+        session.flush()
+        told = notices.taken_back(
+            session,
+            clinic,
+            visit,
+            entry.facts["sequence"],
+            entry.facts.get("dropped", []),
+            None if was_cancelled else known,
+            now,
+        )
+        to_do.moved(session, clinic, visit, now)
+    return states.keep(
+        session,
+        who,
+        clinic,
+        visit,
+        "undone",
+        before,
+        uses,
+        now,
+        told=told.due_at,
+        entry=entry.id,
+        undid=entry.what,
+        dropped=told.dropped,
+    )
+
+
+def _refuse(session: Session, clinic: Clinic, visit: Appointment, entry: HistoryEntry, now: datetime) -> None:
+    if "before" not in entry.facts:
+        raise NotChangeable(visit_status=visit.status.value)
+    if visit.version != entry.facts["version"]:
+        shown: dict[str, Any] | None = history.state_at(session, visit, entry.facts["version"])
+        raise StaleEdit(shown=shown, now=states.state_of(clinic, visit), **states.last_change(session, visit))
+    if now > entry.at + UNDO_WITHIN:
+        raise TooLateToUndo(until=iso_utc(entry.at + UNDO_WITHIN))
+
+
+def _undone_already(session: Session, entry: HistoryEntry) -> bool:
+    """Whether what came next was the undoing of this."""
+    later = session.scalars(
+        select(HistoryEntry).where(
+            HistoryEntry.appointment_id == entry.appointment_id,
+            HistoryEntry.id > entry.id,
+            HistoryEntry.what == "undone",
+        )
+    )
+    return any(one.facts.get("entry") == entry.id for one in later)

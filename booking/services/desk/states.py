@@ -1,0 +1,192 @@
+"""A visit before and after what staff did to it: kept with the history entry, so that it can be taken back."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from booking.errors import StaleEdit
+from booking.formatting import iso_utc
+from booking.models import Actor, Appointment, HistoryEntry
+from booking.scheduling.offers import Use
+from booking.scheduling.status import Status
+from booking.services import history
+from booking.services.clinic import Clinic
+from booking.services.staff import audit
+from booking.services.staff.who import Who
+
+UNDO_WITHIN = timedelta(minutes=10)
+
+Snapshot = dict[str, Any]
+
+_MOMENTS = (
+    "confirmed_at",
+    "cannot_come_at",
+    "cancelled_at",
+    "arrived_at",
+    "started_at",
+    "needles_in_at",
+    "needles_out_at",
+    "ended_at",
+)
+_PLAIN = (
+    "practitioner_id",
+    "visit_type_id",
+    "room_id",
+    "from_cell",
+    "to_cell",
+    "phase_minutes",
+    "cancel_reason",
+)
+
+
+@dataclass(frozen=True)
+class Changed:
+    """A visit after a change. `entry_id` is the history entry, by which it is undone; None if nothing was to change.
+
+    `told`: a message to the patient is queued. `due_at`: when it goes, ISO in UTC, or None. `undo_until`: ISO, or None.
+    """
+
+    reference: str
+    entry_id: int | None
+    version: int
+    told: bool = False
+    due_at: str | None = None
+    undo_until: str | None = None
+
+
+def snapshot(appointment: Appointment, uses: Sequence[Use]) -> Snapshot:
+    """Everything about a visit that staff change here, as plain values."""
+    kept: Snapshot = {name: getattr(appointment, name) for name in _PLAIN}
+    kept |= {name: _iso(getattr(appointment, name)) for name in _MOMENTS}
+    kept["status"] = appointment.status.value
+    kept["cancelled_by"] = appointment.cancelled_by and appointment.cancelled_by.value
+    kept["uses"] = [list(use) for use in uses]
+    return kept
+
+
+def restore(appointment: Appointment, kept: Snapshot) -> None:
+    """Makes the visit what it was, but for its claims."""
+    for name in _PLAIN:
+        setattr(appointment, name, kept[name])
+    for name in _MOMENTS:
+        setattr(appointment, name, kept[name] and datetime.fromisoformat(kept[name]))
+    appointment.status = Status(kept["status"])
+    appointment.cancelled_by = Actor(kept["cancelled_by"]) if kept["cancelled_by"] else None
+
+
+def uses_in(kept: Snapshot) -> list[Use]:
+    return [Use(*use) for use in kept["uses"]]
+
+
+def same_entry(before: Snapshot, after: Snapshot) -> bool:
+    """Whether the patient's calendar entry is the same for both: time, person, and whether it stands."""
+    names = ("from_cell", "to_cell", "practitioner_id")
+    cancelled = Status.CANCELLED.value
+    return all(before[name] == after[name] for name in names) and (
+        (before["status"] == cancelled) == (after["status"] == cancelled)
+    )
+
+
+def keep(
+    session: Session,
+    who: Who,
+    clinic: Clinic,
+    appointment: Appointment,
+    what: str,
+    before: Snapshot,
+    uses: Sequence[Use],
+    now: datetime,
+    *,
+    why: str = "",
+    told: datetime | None = None,
+    **facts: Any,
+) -> Changed:
+    """Writes down a change that was made: the next version, its history entry and the audit's. Once a change."""
+    appointment.version += 1
+    appointment.changed_at = now
+    session.flush()
+    entry_id = history.note(
+        session,
+        appointment,
+        what,
+        Actor.STAFF,
+        why=why,
+        name=who.name,
+        account_id=who.account_id,
+        before=before,
+        after=snapshot(appointment, uses),
+        version=appointment.version,
+        sequence=appointment.sequence,
+        state=state_of(clinic, appointment),
+        **facts,
+    )
+    audit.did(session, who, what, f"appointment/{appointment.reference}", appointment.patient_id)
+    return Changed(
+        reference=appointment.reference,
+        entry_id=entry_id,
+        version=appointment.version,
+        told=told is not None,
+        due_at=_iso(told),
+        undo_until=iso_utc(now + UNDO_WITHIN),
+    )
+
+
+def unchanged(appointment: Appointment) -> Changed:
+    """A quiet success."""
+    return Changed(appointment.reference, None, appointment.version)
+
+
+def refuse_stale(
+    session: Session,
+    clinic: Clinic,
+    appointment: Appointment,
+    version: int | None,
+    *,
+    same_will_do: bool = False,
+) -> None:
+    """Refuses a change of a visit that is no longer as it was shown, and says who changed it.
+
+    `same_will_do`: what changed may be anything but its time, person and status, such as the patient's "I'm coming".
+    """
+    if version is None or version == appointment.version:
+        return
+    shown, now = history.state_at(session, appointment, version), state_of(clinic, appointment)
+    if same_will_do and shown == now:
+        return
+    raise StaleEdit(shown=shown, now=now, **last_change(session, appointment))
+
+
+def last_change(session: Session, appointment: Appointment) -> dict[str, Any]:
+    """Who changed the visit last, as facts of a StaleEdit."""
+    last = session.scalar(
+        select(HistoryEntry)
+        .where(HistoryEntry.appointment_id == appointment.id)
+        .order_by(HistoryEntry.id.desc())
+        .limit(1)
+    )
+    if last is None:
+        return {"by": "", "by_actor": "system", "what": "", "at": None}
+    return {
+        "by": last.actor_name,
+        "by_actor": last.actor.value,
+        "what": last.what,
+        "at": iso_utc(last.at),
+    }
+
+
+def state_of(clinic: Clinic, appointment: Appointment) -> dict[str, str]:
+    """How the visit stands, as facts of a StaleEdit."""
+    return {
+        "starts_at": iso_utc(appointment.starts_at),
+        "practitioner": clinic.practitioner_by_id[appointment.practitioner_id].slug,
+        "status": appointment.status.value,
+    }
+
+
+def _iso(instant: datetime | None) -> str | None:
+    # To the microsecond: a moment that is taken back is the same moment.
+    return None if instant is None else instant.isoformat()

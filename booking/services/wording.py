@@ -1,0 +1,114 @@
+"""The words of messages, for those who send them and for those who want to see them before.
+
+`booking.reminders` makes whole messages of them; the desk shows what a patient would be told.
+"""
+
+import re
+import unicodedata
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from flask import current_app, render_template
+from flask_babel import gettext as _
+
+from booking.formatting import phone
+from booking.models import Channel
+from booking.services import links
+from booking.services.clinic import Clinic
+from booking.services.visits import Visit
+
+# What one text holds in the letters that phones send cheaply.
+TEXT_LENGTH = 160
+_GSM = set(
+    "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞ ÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿"
+    "abcdefghijklmnopqrstuvwxyzäöñüà"
+)
+
+
+@dataclass(frozen=True)
+class Words:
+    """What somebody would be told, how and when. Without a channel, nobody is told. The link's token isn't in it."""
+
+    channel: str
+    address: str
+    subject: str
+    text: str
+    due_at: datetime | None
+
+
+NOTHING = Words("", "", "", "", None)
+
+
+def of_change(
+    clinic: Clinic, visit: Visit, old_start: datetime, way: tuple[Channel, str], due_at: datetime
+) -> Words:
+    """What a patient is told of a visit that the clinic changed. `visit` is as it would be."""
+    return _of("change", clinic, visit, way, due_at, old_start=old_start)
+
+
+def of_cancellation(clinic: Clinic, visit: Visit, way: tuple[Channel, str], due_at: datetime) -> Words:
+    """What a patient is told of a visit that the clinic cancels."""
+    return _of("cancellation", clinic, visit, way, due_at, old_start=None)
+
+
+def in_one_text(kind: str, facts: dict[str, Any], *, any_length: bool = False) -> str:
+    """A text of 160 letters: with the link, or where that is too long with the phone number."""
+    words = _plain(render_template(f"text/{kind}.txt", short=False, **facts))
+    if len(words) > TEXT_LENGTH and not any_length:
+        words = _plain(render_template(f"text/{kind}.txt", short=True, **facts))
+    return words
+
+
+def without_tokens(text: str) -> str:
+    """What staff may read: the link's address without what opens it."""
+    return re.sub(r"(/(?:visit|v)/\w+/|/staff/(?:invitation|reset)/)[\w.-]+", r"\1…", text)
+
+
+def _of(
+    kind: str,
+    clinic: Clinic,
+    visit: Visit,
+    way: tuple[Channel, str],
+    due_at: datetime,
+    old_start: datetime | None,
+) -> Words:
+    channel, address = way
+    if channel is Channel.CALL:
+        return Words(channel.value, address, "", _to_say(kind, clinic, visit), due_at)
+    facts = {
+        "clinic": clinic,
+        "times": clinic.times,
+        "phone": phone(clinic.phone),
+        "visit": visit,
+        "link": links.address(visit.reference, visit.link_number),
+        "short_link": links.short_address(visit.reference, visit.link_number),
+        "may_change": visit.may_change(due_at),
+        "old_start": old_start,
+        "start": current_app.config["BOOKING"].base_url,
+    }
+    if channel is Channel.TEXT:
+        text = in_one_text(kind, facts)
+        return Words(channel.value, address, "", without_tokens(text), due_at)
+    subject = " ".join(render_template(f"mail/{kind}.subject.txt", **facts).split())
+    text = render_template(f"mail/{kind}.txt", **facts).strip()
+    return Words(channel.value, address, subject, without_tokens(text), due_at)
+
+
+def _to_say(kind: str, clinic: Clinic, visit: Visit) -> str:
+    """One sentence for the telephone."""
+    when = clinic.times.moment(visit.starts_at)
+    if kind == "cancellation":
+        return str(_("Your visit on %(when)s is cancelled; you need not come.", when=when))
+    return str(_("Your visit is now on %(when)s, with %(name)s.", when=when, name=visit.practitioner.name))
+
+
+def _plain(words: str) -> str:
+    """In the letters of GSM-7: a single other one would cut a text from 160 letters to 70."""
+    written = " ".join(words.split())
+    letters = []
+    for letter in written:
+        if letter not in _GSM:
+            letter = "".join(part for part in unicodedata.normalize("NFKD", letter) if part in _GSM)
+        letters.append(letter or "")
+    return "".join(letters)
