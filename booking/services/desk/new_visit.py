@@ -1,0 +1,345 @@
+"""A visit booked by the desk, while the patient is on the telephone or stands at the counter.
+
+The same engine and the same rows as a patient's own booking (`booking.services.booking`), but for whom staff know, and
+beyond the rules with a reason. Who it is is chosen, not guessed: a record, or a new one after likely ones were shown.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from booking import clock
+from booking.errors import (
+    Clash,
+    ContactCannotBeReached,
+    LikelyKnown,
+    NeedsReason,
+    NotOffered,
+    PatientElsewhere,
+    Refusal,
+)
+from booking.models import Actor, Appointment, BookableBy, Patient, Payment, Reminders
+from booking.scheduling.latitude import NOTHING, Breach, Latitude, Taken, assign, latitudes
+from booking.scheduling.offers import Assignment, Offers
+from booking.scheduling.status import LIVE
+from booking.scheduling.timeline import cell_at, cell_from
+from booking.services import booking, notices, patients, rows
+from booking.services.availability import locked
+from booking.services.booking import Booked, Wish
+from booking.services.clinic import Clinic, Practitioner, VisitType, the_clinic
+from booking.services.desk import people
+from booking.services.desk.asking import Answer as Asked, elsewhere, in_the_way_at, refuse_absurd
+from booking.services.desk.records import (
+    Habits,
+    Values,
+    habits,
+    lock_record,
+    may_be_texted,
+    standing,
+    usual_reminders,
+)
+from booking.services.idempotency import Answer, Key, answer_to, once
+from booking.services.question import Question
+from booking.services.search import FreeTime, free_times
+from booking.services.staff import audit
+from booking.services.staff.who import Who
+from booking.services.transaction import reading
+from booking.services.visits import refuse_unreachable
+
+# What the form shows at once: so many times, so many of one day, so far apart.
+TIMES_SHOWN, TIMES_A_DAY = 12, 4
+_APART = timedelta(minutes=30)
+_DAYS_SEARCHED = 30
+
+
+@dataclass(frozen=True)
+class NewPatient:
+    """Somebody who isn't here yet. `not_these`: references of likely records that were shown, and are others."""
+
+    first_name: str
+    last_name: str
+    phone: str | None
+    email: str | None
+    born_on: date | None = None
+    not_these: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class DeskWish:
+    """What the desk wants to book, checked for form. Names are slugs; `practitioner` None is anyone.
+
+    `patient`: the reference of a record, or somebody new. `reminders` None is what the patient had last time, else by
+    mail, else by a call. `reason`: why beyond the rules, if it is.
+    """
+
+    patient: str | NewPatient
+    visit_type: str
+    practitioner: str | None
+    starts_at: datetime
+    reminders: Reminders | None = None
+    payment: Payment | None = None
+    note: str = ""
+    text_consent: bool = False
+    reason: str = ""
+    tell: bool = True
+
+
+@dataclass(frozen=True)
+class Known:
+    """A patient whom the form is about: how to reach them, what they need, and what they usually book."""
+
+    reference: str
+    values: Values
+    habits: Habits
+    texts: bool
+    upcoming: tuple[tuple[str, datetime, datetime, str], ...]
+
+    @property
+    def name(self) -> str:
+        return f"{self.values.first_name} {self.values.last_name}"
+
+
+def known(who: Who, reference: str) -> Known:
+    """The patient of this reference, for the form. Written down as seen. Raises NotFound, RecordMerged."""
+    with reading() as session:
+        clinic = the_clinic(session)
+        patient = standing(session, who, reference)
+        ahead = session.scalars(
+            select(Appointment)
+            .where(
+                Appointment.patient_id == patient.id,
+                Appointment.to_cell > cell_from(clock.now()),
+                Appointment.status.in_(LIVE),
+            )
+            .order_by(Appointment.to_cell)
+            .limit(5)
+        )
+        found = Known(
+            reference=patient.reference,
+            values=Values.of(patient),
+            habits=habits(session, clinic, patient),
+            texts=may_be_texted(session, patient),
+            upcoming=tuple(
+                (
+                    one.reference,
+                    one.starts_at,
+                    one.ends_at,
+                    clinic.practitioner_by_id[one.practitioner_id].name,
+                )
+                for one in ahead
+            ),
+        )
+    audit.saw(who, "opened patient", f"patient/{reference}", [patient.id])
+    return found
+
+
+def next_times(
+    visit_type: str, practitioner: str | None, first: date | None = None, *, besides: Known | None = None
+) -> tuple[FreeTime, ...]:
+    """The next free times at which all rules are kept, some of each day, from `first` on; not while the patient is
+    elsewhere. Raises NotFound, NotOffered.
+    """
+    found = free_times(visit_type, practitioner, first, _DAYS_SEARCHED, audience=BookableBy.STAFF)
+    taken = [(starts_at, ends_at) for _, starts_at, ends_at, _ in besides.upcoming] if besides else []
+    shown: list[FreeTime] = []
+    for day in found.days_with_times:
+        of_day: list[FreeTime] = []
+        for offer in found.offers.on(day):
+            free = found.free(offer)
+            ends_at = free.starts_at + timedelta(
+                minutes=minutes_of(free.practitioner, found.question.visit_type)
+            )
+            if of_day and free.starts_at - of_day[-1].starts_at < _APART:
+                continue
+            if any(begins < ends_at and free.starts_at < ends for begins, ends in taken):
+                continue
+            of_day.append(free)
+            if len(of_day) == TIMES_A_DAY:
+                break
+        shown += of_day
+        if len(shown) >= TIMES_SHOWN:
+            break
+    return tuple(shown[:TIMES_SHOWN])
+
+
+def minutes_of(person: Practitioner, visit_type: VisitType) -> int:
+    offering = person.offerings.get(visit_type.slug)
+    return offering.minutes if offering else visit_type.minutes
+
+
+def book(who: Who, wish: DeskWish, *, key: str) -> Booked:
+    """Books for whom the desk has chosen, once per key, and tells them in three minutes, or not.
+
+    Raises LikelyKnown, NeedsReason, Clash, PatientElsewhere, NotOffered, BeyondHorizon for a day that is years away,
+    ContactCannotBeReached, RecordMerged, NotFound, KeyReused.
+    """
+    if isinstance(wish.patient, NewPatient) and answer_to(who.key, key) is None:
+        _refuse_known(who, wish.patient)
+    content = {**vars(wish), "patient": _content(wish.patient)}
+    answer = once(
+        Key.of(who.key, key, ["book at the desk", content]), lambda session: _book(session, who, wish)
+    )
+    return Booked(**answer)
+
+
+def _content(patient: str | NewPatient) -> Any:
+    # Whom the clerk has looked at meanwhile is no part of what was asked for.
+    return patient if isinstance(patient, str) else vars(replace(patient, not_these=()))
+
+
+def _refuse_known(who: Who, new: NewPatient) -> None:
+    """Shows likely records first. Whoever has seen them may say that it is somebody else."""
+    likely = people.alike(
+        who, new.first_name, new.last_name, email=new.email, phone=new.phone, born_on=new.born_on
+    )
+    if any(one.reference not in new.not_these for one in likely):
+        raise LikelyKnown(patients=[one.reference for one in likely])
+
+
+def _book(session: Session, who: Who, wish: DeskWish) -> Answer:
+    now = clock.now()
+    clinic = the_clinic(session)
+    question = Question.of(clinic, wish.visit_type, wish.practitioner, BookableBy.STAFF)
+    refuse_absurd(clinic, wish.starts_at.date(), now)
+    patient, consented, usual = _patient(session, who, clinic, wish, now)
+    reminders = wish.reminders or usual
+    refuse_unreachable(reminders, patient.email, patient.phone)
+    if reminders in (Reminders.TEXT, Reminders.BOTH) and not (consented or wish.text_consent):
+        raise ContactCannotBeReached(field="text_consent")
+
+    offers = locked(session, question, wish.starts_at, now, patient_id=patient.id)
+    visit, breaches = _place(session, who, clinic, offers, wish, patient.id, now)
+    appointment = booking.record(
+        session,
+        clinic,
+        Wish(
+            visit_type=wish.visit_type,
+            practitioner=wish.practitioner,
+            starts_at=wish.starts_at,
+            first_name=patient.first_name,
+            last_name=patient.last_name,
+            email=patient.email,
+            phone=patient.phone,
+            reminders=reminders,
+            text_consent=wish.text_consent and not consented,
+            payment=wish.payment,
+            note=wish.note,
+            audience=BookableBy.STAFF,
+        ),
+        patient.id,
+        visit,
+        Actor.STAFF,
+        now,
+        name=who.name,
+        account_id=who.account_id or None,
+        why=wish.reason if breaches else "",
+        breaches=[code.value for code in breaches],
+    )
+    notices.booked_by_clinic(session, clinic, appointment, now, tell=wish.tell)
+    audit.did(session, who, "booked", f"appointment/{appointment.reference}", patient.id)
+    return booking.answer_of(clinic, appointment)
+
+
+def _patient(
+    session: Session, who: Who, clinic: Clinic, wish: DeskWish, now: datetime
+) -> tuple[Patient, bool, Reminders]:
+    """The record, with nobody merging or editing it meanwhile; whether it may be texted; how it is usually reminded."""
+    if isinstance(wish.patient, NewPatient):
+        new = wish.patient
+        patients.lock_contacts(session, new.email, new.phone)
+        _refuse_made_meanwhile(session, new)
+        made = Patient(
+            first_name=new.first_name,
+            last_name=new.last_name,
+            name_key=patients.name_key(new.first_name, new.last_name),
+            email=new.email,
+            phone=new.phone,
+            born_on=new.born_on,
+            created_at=now,
+            changed_at=now,
+        )
+        rows.add(session, made)
+        audit.did(session, who, "made patient", f"patient/{made.reference}", made.id)
+        return made, False, usual_reminders(new.email, new.phone)
+    found = standing(session, who, wish.patient)
+    lock_record(session, wish.patient, found.email, found.phone)
+    found = standing(session, who, wish.patient, for_update=True)
+    return found, may_be_texted(session, found), habits(session, clinic, found).reminders
+
+
+def _refuse_made_meanwhile(session: Session, new: NewPatient) -> None:
+    """The same name and contact, written by a colleague since the likely records were looked up."""
+    same_name = Patient.name_key == patients.name_key(new.first_name, new.last_name)
+    for column, given in ((Patient.email, new.email), (Patient.phone, new.phone)):
+        if given is None:
+            continue
+        there = select(Patient.reference).where(column == given, same_name, Patient.merged_into_id.is_(None))
+        found = list(session.scalars(there))
+        if set(found) - set(new.not_these):
+            raise LikelyKnown(patients=found)
+
+
+def _place(
+    session: Session,
+    who: Who,
+    clinic: Clinic,
+    offers: Offers,
+    wish: DeskWish,
+    patient_id: int,
+    now: datetime,
+) -> tuple[Assignment, tuple[Breach, ...]]:
+    """With whom and where, and which rules that breaks: none, if anybody can give it within them."""
+    found = latitudes(offers.situation)
+    if not found:
+        raise NotOffered
+    try:
+        start = cell_at(wish.starts_at)
+    except ValueError:
+        raise NotOffered from None
+    offer = offers.at(start)
+    if offer is not None and not found[offer.practitioner_id].breaches_at(start):
+        return assign(offers.situation, offer.practitioner_id, start), ()
+    best = _best(found.values(), start)
+    taken = best.taken_at(start)
+    if taken:
+        raise _clash(session, who, clinic, offers, found, best, start, taken, patient_id, now)
+    breaches = best.breaches_at(start)
+    if breaches and not wish.reason:
+        raise NeedsReason(breaches=[code.value for code in breaches], facts={})
+    return assign(offers.situation, best.person.id, start), breaches
+
+
+def _best(found: Iterable[Latitude], start: int) -> Latitude:
+    """With whom the least is in the way, then with whom the fewest rules are broken, then by name."""
+
+    def trouble(one: Latitude) -> tuple[int, int, str]:
+        return len(one.taken_at(start)), len(one.breaches_at(start)), one.person.name
+
+    return min(found, key=trouble)
+
+
+def _clash(
+    session: Session,
+    who: Who,
+    clinic: Clinic,
+    offers: Offers,
+    found: dict[int, Latitude],
+    best: Latitude,
+    start: int,
+    taken: tuple[Taken, ...],
+    patient_id: int,
+    now: datetime,
+) -> Refusal:
+    """What is in the way, with the person for whom it is least."""
+    to_be = Appointment(id=0, patient_id=patient_id)
+    if Taken.PATIENT_ELSEWHERE in taken:
+        other = elsewhere(session, clinic, who, to_be, start, start + best.person.shape.length)
+        if other is not None:
+            return PatientElsewhere(**other)
+    asked = Asked(offers.situation, NOTHING, found)
+    in_the_way = in_the_way_at(session, clinic, who, to_be, asked, best.person.id, start, taken, now)
+    return Clash(with_=in_the_way)
