@@ -19,8 +19,8 @@ SETTINGS = databases.SETTINGS | {"BOOKING_RATE_LIMITS": "off", "BOOKING_BASE_URL
 _WEEK = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 
 
-def definition(practitioners: int = 6, rooms: int = 6, **rules: Any) -> ClinicFile:
-    """So many practitioners who all give one visit type with a rest and a device; open every day."""
+def definition(practitioners: int = 7, rooms: int = 7, **rules: Any) -> ClinicFile:
+    """So many practitioners, of whom six give a visit type with a rest and a device; open every day."""
     week = {day: ["9:00-13:00", "14:00-18:00"] for day in _WEEK}
     return ClinicFile.model_validate(
         {
@@ -50,7 +50,7 @@ def definition(practitioners: int = 6, rooms: int = 6, **rules: Any) -> ClinicFi
             "rooms": [{"id": f"room-{n}", "name": f"Room {n}", "kind": "room"} for n in range(rooms)],
             "devices": [{"id": f"e-stim-{n}", "name": f"Unit {n}", "kind": "e-stim"} for n in range(4)],
             "practitioners": [
-                {"id": f"person-{n}", "name": f"Person {n}", "hours": week, "offers": ["follow-up", "plain"]}
+                {"id": f"person-{n}", "name": f"Person {n}", "hours": week, "offers": ["follow-up", "plain"] if n < 6 else ["plain"]}
                 for n in range(practitioners)
             ],
         }

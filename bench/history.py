@@ -13,7 +13,7 @@ import sqlite3
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +24,15 @@ from bench import clinic as measured
 from booking import clock
 from booking.extensions import db
 from booking.migrations import guards, versions
-from booking.models import Appointment, Claim, HistoryEntry, Message, Patient, Resource
+from booking.models import Appointment, BookableBy, Claim, HistoryEntry, Message, Patient, Resource
 from booking.scheduling.timeline import cell_at
 from booking.services.clinic import present
 from tests import databases
 
-PAST, FUTURE = 12_000, 1_600
+PAST, FUTURE, PATIENTS = 12_000, 1_600, 20_000
+# Names that differ as names do: a search that finds everybody measures nothing.
+_SYLLABLES = ("an", "bel", "cor", "dal", "el", "fan", "gor", "har", "is", "jon", "kal", "lin", "mar", "nor", "ol", "pet", "quin", "ros",
+              "san", "tam", "ul", "vic", "wil", "yor", "zim")  # fmt: skip
 _CELLS = {"practitioner": ((0, 3), (8, 10)), "room": ((0, 10),), "patient": ((0, 10),)}
 
 
@@ -56,9 +59,10 @@ def clinic_with(kind: str, times: int) -> Iterator[tuple[str, Flask]]:
 
 
 def past(app: Flask, times: int = 1) -> None:
-    """12,000 past visits, `times` over, with claims, messages and history."""
+    """20,000 patients with 12,000 past visits, `times` over, with claims, messages and history."""
     with app.app_context():
         batch = _Batch()
+        batch.register(PATIENTS)
         # A working day holds six starts an hour apart for each practitioner.
         slots_a_day = len(batch.people) * 6
         for number in range(PAST * times):
@@ -129,15 +133,20 @@ class _Batch:
 
     def __init__(self) -> None:
         clinic = present()
-        self.people, self.rooms = sorted(clinic.practitioner_by_id), sorted(room.id for room in clinic.rooms)
+        given = clinic.who_offers(clinic.visit_types["follow-up"], BookableBy.STAFF)
+        self.people, self.rooms = (
+            sorted(person.id for person in given),
+            sorted(room.id for room in clinic.rooms),
+        )
         self._visit_type_id, self._now = clinic.visit_types["follow-up"].id, clock.now()
         day = self._now.astimezone(clinic.zone).date()
         self.today = datetime.combine(day, datetime.min.time(), clinic.zone)
         with db.engine.connect() as connection:
             self._next_resource = 1 + connection.scalar(text("SELECT max(id) FROM resources"))
             self._next_visit = 1 + connection.scalar(text("SELECT coalesce(max(id), 0) FROM appointments"))
-        self._patients: dict[int, int] = {}
+        self._patients: dict[int, list[int]] = {one: [] for one in self.people}
         self._seen: dict[int, int] = {}
+        self._dice = random.Random(7)
         self._clear()
 
     def _clear(self) -> None:
@@ -185,30 +194,44 @@ class _Batch:
              "state": "sent", "written_at": self._now, "due_at": start, "not_after": start, "attempts": 1, "last_error": ""}
         )  # fmt: skip
 
+    def register(self, patients: int) -> None:
+        """So many patients, each of one practitioner."""
+        for number in range(patients):
+            self._new_patient(self.people[number % len(self.people)])
+
     def _patient(self, practitioner: int) -> int:
-        """A new patient for every eighth visit of a practitioner: nobody is in two places at once."""
+        """Another one for every eighth visit of a practitioner, and in the end the first again; always of that
+        practitioner only, so that nobody is in two places at once.
+        """
         seen = self._seen.get(practitioner, 0)
         self._seen[practitioner] = seen + 1
-        if seen % 8:
-            return self._patients[practitioner]
+        theirs = self._patients[practitioner]
+        turn = seen // 8
+        if turn >= len(theirs) and len(theirs) < PATIENTS // len(self.people):
+            self._new_patient(practitioner)
+        return theirs[turn % len(theirs)]
+
+    def _new_patient(self, practitioner: int) -> None:
         new = self._next_resource
         self._next_resource += 1
-        self._patients[practitioner] = new
+        self._patients[practitioner].append(new)
+        first, last = (self._dice.choice(_SYLLABLES) + self._dice.choice(_SYLLABLES) for _ in range(2))
+        last += self._dice.choice(_SYLLABLES)
         self.resources.append({"id": new, "kind": "patient", "version": 0})
         self.patients.append(
             {
                 "id": new,
-                "first_name": "Long",
-                "last_name": "Ago",
-                "name_key": f"long|ago{new}",
+                "first_name": first.title(),
+                "last_name": last.title(),
+                "name_key": f"{first}|{last}",
                 "email": f"patient{new}@example.com",
-                "phone": None,
+                "phone": f"+1818{5_000_000 + new}",
+                "born_on": date(1935 + new % 60, 1 + new % 12, 1 + new % 28),
                 "created_at": self._now,
                 "changed_at": self._now,
                 "reference": f"L{new}",
             }
         )
-        return new
 
     def write(self) -> None:
         with db.engine.begin() as connection:
