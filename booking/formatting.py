@@ -43,6 +43,18 @@ class Times:
         """As in "Thu, Dec 3"."""
         return _date(day, "EEE, MMM d" if self.locale.language == "en" else "medium", self.locale)
 
+    def short_date(self, instant: datetime) -> str:
+        """As in "Thu, Dec 3": the day at the clinic on which an instant lies."""
+        return self.short_day(self.local_date(instant))
+
+    def month(self, day: dt.date) -> str:
+        """As in "December 2026"."""
+        return _date(day, "LLLL y", self.locale)
+
+    def short_weekday(self, day: dt.date) -> str:
+        """As in "Thu"."""
+        return _date(day, "EEE", self.locale)
+
     def weekday(self, day: dt.date) -> str:
         """As in "Thursday"."""
         return _date(day, "EEEE", self.locale)

@@ -23,6 +23,7 @@ def enter(
     *,
     reason: str = "",
     file_key: str | None = None,
+    account_id: int | None = None,
 ) -> Absence:
     """Makes an absence of a resource, or with None a closure of the whole clinic, and claims what is free of it."""
     taken = _taken_by(session, resource_id)
@@ -35,6 +36,7 @@ def enter(
         to_cell=to_cell,
         reason=reason,
         file_key=file_key,
+        account_id=account_id,
         made_at=clock.now(),
     )
     rows.add(session, absence)

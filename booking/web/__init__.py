@@ -33,6 +33,7 @@ def init_app(app: Flask) -> None:
     app.register_blueprint(operations.blueprint)
     for audience in (patient, practitioner, desk, sign_in):
         app.register_blueprint(audience.blueprint)
+    app.register_blueprint(practitioner.feed_blueprint)
     app.register_blueprint(api.blueprint)
     # Programs have no cookie that another site could ride on; they bring a token or nothing.
     csrf.exempt(api.blueprint)

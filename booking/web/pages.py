@@ -22,6 +22,10 @@ def init_app(app: Flask) -> None:
     environment.filters |= {
         "day": _filter(Times.day),
         "short_day": _filter(Times.short_day),
+        "short_date": _filter(Times.short_date),
+        "weekday": _filter(Times.weekday),
+        "short_weekday": _filter(Times.short_weekday),
+        "month": _filter(Times.month),
         "date": _filter(Times.date),
         "time": _filter(Times.time),
         "wall_time": _filter(Times.wall_time),

@@ -12,12 +12,16 @@ from booking.web.pages import page, the_clinic_of_this_request
 # In the order in which they stand in the menu: for whoever may, where the page is there.
 _WAYS = (
     ("practitioner.today", lazy("My day")),
+    ("practitioner.week", lazy("My week")),
+    ("practitioner.time_off", lazy("My time off")),
+    ("practitioner.feed_settings", lazy("My calendar")),
     ("desk.today_board", lazy("Board")),
     ("desk.patients", lazy("Patients")),
     ("desk.glance", lazy("At a glance")),
     ("desk.calls", lazy("Calls")),
     ("desk.to_do", lazy("To do")),
     ("desk.messages", lazy("Messages")),
+    ("desk.time_off", lazy("Time off")),
     ("sign_in.accounts", lazy("Accounts")),
     ("sign_in.audit_list", lazy("Audit")),
 )
@@ -45,5 +49,5 @@ def _ways() -> list[tuple[str, Any]]:
         for endpoint, words in _WAYS
         if endpoint in current_app.view_functions
         and access.may(who, endpoint)
-        and (endpoint != "practitioner.today" or who.practitioner_id is not None)
+        and (not endpoint.startswith("practitioner.") or who.practitioner_id is not None)
     ]

@@ -1,0 +1,248 @@
+"""Time off: entered, shown with what is booked in it, and taken back, by practitioners for themselves or by the desk.
+
+What is booked stays until somebody moves it; the time off takes what is free at once and the rest as it comes free
+(`booking.services.absences`).
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from booking import clock
+from booking.errors import NotFound
+from booking.models import Absence, AbsenceKind, Appointment
+from booking.scheduling.hours import Hours, open_timeline, window_of
+from booking.scheduling.status import LIVE
+from booking.scheduling.timeline import cell_from, instant_of
+from booking.services import absences
+from booking.services.clinic import Clinic, Practitioner, the_clinic
+from booking.services.idempotency import Answer, Key, once
+from booking.services.own_day.visit import nearest
+from booking.services.own_day.whose import practitioner_of
+from booking.services.search import FreeTime
+from booking.services.staff import audit
+from booking.services.staff.who import Who
+from booking.services.transaction import reading
+
+# Free times are looked for where somebody looks at a handful of visits, not at a quarter of a year.
+TIMES_LOOKED_FOR = 12
+LISTED = 200
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Days off, both included; with `opens` and `closes` these hours of each of them. Midnight closes the day."""
+
+    first: date
+    last: date
+    opens: time | None = None
+    closes: time | None = None
+    reason: str = ""
+
+    def stretches(self, zone: ZoneInfo) -> Iterator[tuple[int, int]]:
+        """The same in cells; none for hours that no clock shows on that day."""
+        if self.opens is None and self.closes is None:
+            window = window_of(self.first, self.last, zone)
+            yield window.start, window.end
+            return
+        for number in range((self.last - self.first).days + 1):
+            on = self.first + timedelta(days=number)
+            window = window_of(on, on, zone)
+            hours = Hours(on.weekday(), self.opens or time(0), self.closes or time(0))
+            cells = open_timeline(window, zone, [hours])
+            if cells:
+                yield window.start + (cells & -cells).bit_length() - 1, window.start + cells.bit_length()
+
+
+@dataclass(frozen=True)
+class Inside:
+    """A visit that still stands in somebody's time off, and the free times nearest to its own."""
+
+    reference: str
+    starts_at: datetime
+    name: str
+    times: tuple[FreeTime, ...]
+
+
+@dataclass(frozen=True)
+class TimeOff:
+    """Time off that isn't over. `in_file`: the clinic's file says it, and so only the file can take it back."""
+
+    id: int
+    practitioner: Practitioner
+    starts_at: datetime
+    ends_at: datetime
+    whole_days: bool
+    reason: str
+    in_file: bool
+    inside: tuple[Inside, ...]
+
+    @property
+    def last_moment(self) -> datetime:
+        """An instant on the last day: whole days end at the midnight that belongs to the next."""
+        return self.ends_at - timedelta(minutes=1)
+
+    @property
+    def many_days(self) -> bool:
+        return self.ends_at - self.starts_at > timedelta(hours=25)
+
+
+def listed(who: Who, practitioner: str | None = None) -> tuple[Clinic, tuple[TimeOff, ...]]:
+    """Time off that isn't over, soonest first: of one practitioner, or for the desk of all.
+
+    Raises NotFound for somebody else's.
+    """
+    now = clock.now()
+    with reading() as session:
+        clinic = the_clinic(session)
+        people = _people(clinic, who, practitioner)
+        entries = session.scalars(
+            select(Absence)
+            .where(
+                Absence.kind == AbsenceKind.TIME_OFF,
+                Absence.resource_id.in_(people),
+                Absence.to_cell > cell_from(now),
+            )
+            .order_by(Absence.to_cell, Absence.id)
+            .limit(LISTED)
+        ).all()
+        found = [(entry, _visits_in(session, entry, now)) for entry in entries]
+    looked_for = 0
+    shown = []
+    for entry, visits in found:
+        inside = []
+        for visit in visits:
+            looked_for += 1
+            times = _times(clinic, visit) if looked_for <= TIMES_LOOKED_FOR else ()
+            name = f"{visit.first_name} {visit.last_name}"
+            inside.append(Inside(visit.reference, visit.starts_at, name, times))
+        shown.append(
+            TimeOff(
+                id=entry.id,
+                practitioner=people[entry.resource_id or 0],
+                starts_at=instant_of(entry.from_cell),
+                ends_at=instant_of(entry.to_cell),
+                whole_days=_whole_days(clinic, entry),
+                reason=entry.reason,
+                in_file=entry.file_key is not None,
+                inside=tuple(inside),
+            )
+        )
+    return clinic, tuple(shown)
+
+
+def enter(who: Who, practitioner: str | None, wanted: Wanted, *, key: str) -> list[int]:
+    """Enters time off, once per key: for whoever asks if no practitioner is named. Returns the ids of what was entered.
+
+    Raises NotFound for somebody else's, KeyReused.
+    """
+
+    def action(session: Session) -> Answer:
+        clinic = the_clinic(session)
+        person = _person(clinic, who, practitioner)
+        entered = []
+        for from_cell, to_cell in wanted.stretches(clinic.zone):
+            absence = absences.enter(
+                session,
+                AbsenceKind.TIME_OFF,
+                person.id,
+                from_cell,
+                to_cell,
+                reason=wanted.reason,
+                account_id=who.account_id,
+            )
+            entered.append(absence.id)
+            audit.did(session, who, "entered time off", f"absence/{absence.id}", practitioner=person.slug)
+        return {"ids": entered}
+
+    content = [
+        "time off",
+        practitioner,
+        wanted.first,
+        wanted.last,
+        wanted.opens,
+        wanted.closes,
+        wanted.reason,
+    ]
+    ids: list[int] = once(Key.of(who.key, key, content), action)["ids"]
+    return ids
+
+
+def own_name(who: Who) -> str:
+    """The slug of the practitioner that this account is. Raises NotFound for who gives no visits."""
+    with reading() as session:
+        return practitioner_of(the_clinic(session), who).slug
+
+
+def take_back(who: Who, absence_id: int, *, key: str, practitioner: str | None = None) -> None:
+    """Ends time off, once per key: its time can be booked again. With `practitioner`, only theirs.
+
+    Raises NotFound for somebody else's, and for what the clinic's file says; KeyReused.
+    """
+
+    def action(session: Session) -> Answer:
+        clinic = the_clinic(session)
+        absence = session.get(Absence, absence_id, with_for_update=True)
+        if (
+            absence is None
+            or absence.kind is not AbsenceKind.TIME_OFF
+            or absence.file_key is not None
+            or absence.resource_id not in _people(clinic, who, practitioner)
+        ):
+            raise NotFound
+        person = clinic.practitioner_by_id[absence.resource_id]
+        absences.take_back(session, absence)
+        audit.did(session, who, "took back time off", f"absence/{absence_id}", practitioner=person.slug)
+        return {}
+
+    once(Key.of(who.key, key, ["take back", absence_id]), action)
+
+
+def _people(clinic: Clinic, who: Who, practitioner: str | None) -> dict[int, Practitioner]:
+    """Those whose time off somebody may see and change."""
+    if practitioner is None and who.sees_everybody:
+        return {person.id: person for person in clinic.practitioners.values()}
+    person = _person(clinic, who, practitioner)
+    return {person.id: person}
+
+
+def _person(clinic: Clinic, who: Who, practitioner: str | None) -> Practitioner:
+    if practitioner is None:
+        return practitioner_of(clinic, who)
+    person = clinic.practitioner(practitioner)
+    if not who.sees_everybody and person.id != who.practitioner_id:
+        raise NotFound
+    return person
+
+
+def _visits_in(session: Session, absence: Absence, now: datetime) -> list[Appointment]:
+    """Visits that stand in an absence, rests included: nobody is away while a patient of theirs lies with needles."""
+    return list(
+        session.scalars(
+            select(Appointment)
+            .where(
+                Appointment.practitioner_id == absence.resource_id,
+                Appointment.to_cell > max(absence.from_cell, cell_from(now)),
+                Appointment.from_cell < absence.to_cell,
+                Appointment.status.in_(LIVE),
+            )
+            .order_by(Appointment.from_cell, Appointment.id)
+        )
+    )
+
+
+def _times(clinic: Clinic, visit: Appointment) -> tuple[FreeTime, ...]:
+    visit_type = clinic.visit_type_by_id[visit.visit_type_id].slug
+    person = clinic.practitioner_by_id[visit.practitioner_id].slug
+    return nearest(clinic, visit_type, person, visit.starts_at, visit.id)
+
+
+def _whole_days(clinic: Clinic, absence: Absence) -> bool:
+    first = clinic.times.local_date(instant_of(absence.from_cell))
+    last = clinic.times.local_date(instant_of(absence.to_cell - 1))
+    window = window_of(first, last, clinic.zone)
+    return (window.start, window.end) == (absence.from_cell, absence.to_cell)

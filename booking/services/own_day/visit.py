@@ -1,0 +1,181 @@
+"""A visit in full, for the practitioner: its facts, what happened to it, and when this patient comes next."""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from booking import clock
+from booking.errors import NotFound
+from booking.models import Actor, Appointment, BookableBy, HistoryEntry
+from booking.scheduling.status import Status
+from booking.scheduling.timeline import Window, cell_from, instant_of
+from booking.services.clinic import Clinic, VisitType, the_clinic
+from booking.services.own_day.day import OwnVisit, visits_between
+from booking.services.own_day.whose import practitioner_of
+from booking.services.search import FreeTime, alternatives
+from booking.services.staff import audit
+from booking.services.staff.ownership import appointment_for
+from booking.services.staff.who import Who
+from booking.services.transaction import reading
+
+NEXT_SHOWN = 12
+
+
+@dataclass(frozen=True)
+class Happened:
+    """An entry of the history. `name` is the person of staff who did it."""
+
+    at: datetime
+    what: str
+    actor: Actor
+    name: str
+    why: str
+    facts: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class OtherVisit:
+    """Another visit of the same patient, whoever gives it."""
+
+    reference: str
+    starts_at: datetime
+    visit_type: VisitType
+    practitioner: str
+    status: Status
+
+
+@dataclass(frozen=True)
+class FullVisit:
+    """A visit with its history. `own`: whoever asks gives it, and so may tap how it goes."""
+
+    clinic: Clinic
+    visit: OwnVisit
+    on: date
+    practitioner: str
+    own: bool
+    history: tuple[Happened, ...]
+    next_visits: tuple[OtherVisit, ...]
+
+
+def full_visit(who: Who, reference: str) -> FullVisit:
+    """The visit, if its patient is one of theirs; the look is written down. Raises NotFound."""
+    now = clock.now()
+    with reading() as session:
+        clinic = the_clinic(session)
+        own = practitioner_of(clinic, who)
+        appointment = appointment_for(session, who, reference)
+        found = FullVisit(
+            clinic=clinic,
+            visit=_shaped(session, clinic, appointment),
+            on=clinic.times.local_date(appointment.starts_at),
+            practitioner=clinic.practitioner_by_id[appointment.practitioner_id].name,
+            own=appointment.practitioner_id == own.id,
+            history=_history(session, appointment),
+            next_visits=_next_visits(session, clinic, appointment, now),
+        )
+        patient_id = appointment.patient_id
+    audit.saw(who, "opened visit", f"appointment/{reference}", [patient_id])
+    return found
+
+
+def brief(who: Who, reference: str) -> OwnVisit:
+    """The visit alone, for a page that has just shown it: nothing is written down. Raises NotFound."""
+    with reading() as session:
+        return _shaped(session, the_clinic(session), appointment_for(session, who, reference))
+
+
+def refuse_of_others(who: Who, reference: str) -> None:
+    """Raises NotFound for a visit that somebody else gives: how it goes is theirs, or the desk's, to say."""
+    with reading() as session:
+        appointment = appointment_for(session, who, reference)
+        if appointment.practitioner_id != who.practitioner_id:
+            raise NotFound
+
+
+def refuse_of_others_by_entry(who: Who, entry_id: int) -> None:
+    """The same for the visit that an entry of the history is about."""
+    with reading() as session:
+        found = session.scalar(
+            select(Appointment.reference)
+            .join(HistoryEntry, HistoryEntry.appointment_id == Appointment.id)
+            .where(HistoryEntry.id == entry_id)
+        )
+    if found is None:
+        raise NotFound
+    refuse_of_others(who, found)
+
+
+def other_times(who: Who, reference: str) -> tuple[FreeTime, ...]:
+    """The free times nearest to a visit's own, with the same practitioner first. Raises NotFound."""
+    with reading() as session:
+        clinic = the_clinic(session)
+        appointment = appointment_for(session, who, reference)
+        visit_type = clinic.visit_type_by_id[appointment.visit_type_id]
+        person = clinic.practitioner_by_id[appointment.practitioner_id]
+        starts_at, appointment_id = appointment.starts_at, appointment.id
+    return nearest(clinic, visit_type.slug, person.slug, starts_at, appointment_id)
+
+
+def nearest(
+    clinic: Clinic, visit_type: str, practitioner: str, starts_at: datetime, appointment_id: int
+) -> tuple[FreeTime, ...]:
+    """Free times near one at which a visit can't stay; none for what the clinic doesn't offer any more."""
+    if visit_type not in clinic.visit_types or practitioner not in clinic.practitioners:
+        return ()
+    found = alternatives(
+        visit_type,
+        practitioner,
+        max(starts_at, clock.now()),
+        BookableBy.STAFF,
+        ignoring_appointment=appointment_id,
+    )
+    return tuple(
+        FreeTime(datetime.fromisoformat(one["starts_at"]), clinic.practitioner(one["practitioner"]))
+        for one in found
+    )
+
+
+def _shaped(session: Session, clinic: Clinic, appointment: Appointment) -> OwnVisit:
+    person = clinic.practitioner_by_id[appointment.practitioner_id]
+    window = Window(appointment.from_cell, appointment.to_cell - appointment.from_cell)
+    visits, _ = visits_between(session, clinic, person, window)
+    return next(visit for visit in visits if visit.id == appointment.id)
+
+
+def _history(session: Session, appointment: Appointment) -> tuple[Happened, ...]:
+    entries = session.scalars(
+        select(HistoryEntry).where(HistoryEntry.appointment_id == appointment.id).order_by(HistoryEntry.id)
+    )
+    return tuple(
+        Happened(entry.at, entry.what, entry.actor, entry.actor_name, entry.why, entry.facts)
+        for entry in entries
+    )
+
+
+def _next_visits(
+    session: Session, clinic: Clinic, appointment: Appointment, now: datetime
+) -> tuple[OtherVisit, ...]:
+    ahead = (
+        select(Appointment)
+        .where(
+            Appointment.patient_id == appointment.patient_id,
+            Appointment.to_cell > cell_from(now),
+            Appointment.id != appointment.id,
+            Appointment.status != Status.CANCELLED,
+        )
+        .order_by(Appointment.to_cell)
+        .limit(NEXT_SHOWN)
+    )
+    return tuple(
+        OtherVisit(
+            one.reference,
+            instant_of(one.from_cell),
+            clinic.visit_type_by_id[one.visit_type_id],
+            clinic.practitioner_by_id[one.practitioner_id].name,
+            one.status,
+        )
+        for one in session.scalars(ahead)
+    )

@@ -1,0 +1,45 @@
+"""Time off of any practitioner, entered at the desk."""
+
+from flask import abort, redirect, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+
+from booking.services.own_day import time_off as use_cases
+from booking.web import access, time_off as shared
+from booking.web.desk import blueprint
+from booking.web.pages import the_clinic_of_this_request
+from booking.web.time_off import TimeOffForm
+
+
+@blueprint.get("/time-off")
+def time_off() -> ResponseReturnValue:
+    asked = {name: request.args.get(name, "")[:60] for name in ("practitioner", "first")}
+    return _page(shared.blank(**asked))
+
+
+@blueprint.post("/time-off")
+def enter_time_off() -> ResponseReturnValue:
+    form = TimeOffForm()
+    whom = form.practitioner.data or ""
+    if whom not in the_clinic_of_this_request().practitioners:
+        form.understood(the_clinic_of_this_request())
+        form.practitioner.errors = [_("Please choose who is away.")]
+        return _page(form, 422)
+    if not shared.entered(form, whom):
+        return _page(form, 422)
+    return redirect(url_for("desk.time_off"), 303)
+
+
+@blueprint.post("/time-off/<int:number>/take-back")
+def take_back_time_off(number: int) -> ResponseReturnValue:
+    key = shared.key_of_form() or abort(400)
+    if number >= 2**31:
+        abort(404)
+    use_cases.take_back(access.who(), number, key=key)
+    return redirect(url_for("desk.time_off"), 303)
+
+
+def _page(form: TimeOffForm, status: int = 200) -> ResponseReturnValue:
+    clinic, entries = use_cases.listed(access.who())
+    people = tuple(clinic.practitioners.values())
+    return shared.shown(form, status, clinic=clinic, entries=entries, people=people, desk=True)

@@ -1,0 +1,162 @@
+"""A visit of the practitioner's: seen in full, tapped on, moved to another time."""
+
+import secrets
+from collections.abc import Callable
+
+from flask import abort, redirect, request, session, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+
+from booking import clock
+from booking.errors import NotFound, Refusal
+from booking.services.desk import moving, statuses, undoing
+from booking.services.desk.moving import Changed, Place
+from booking.services.desk.statuses import Move
+from booking.services.own_day import visit as own_visits
+from booking.services.own_day.visit import FullVisit
+from booking.web import access
+from booking.web.free import instant
+from booking.web.practitioner import blueprint
+from booking.web.practitioner.today import refused
+from booking.web.practitioner.words import STATUSES, TAPS, by_whom, happened, tapped
+from booking.web.staff import staff_page
+from booking.web.words import advice_for, words_for
+
+_TAPS: dict[Move, Callable[..., Changed]] = {
+    Move.ARRIVE: statuses.arrive,
+    Move.START: statuses.start,
+    Move.FINISH: statuses.finish,
+    Move.NO_SHOW: statuses.no_show,
+    Move.NEEDLES_IN: statuses.needles_in,
+    Move.NEEDLES_OUT: statuses.needles_out,
+}
+
+
+@blueprint.get("/visits/<reference>")
+def visit(reference: str) -> ResponseReturnValue:
+    return _page(own_visits.full_visit(access.who(), reference))
+
+
+@blueprint.post("/visits/<reference>/status")
+def status(reference: str) -> ResponseReturnValue:
+    """One tap: how the visit goes. Who gives it taps; others see."""
+    who, key = access.who(), key_of_form()
+    own_visits.refuse_of_others(who, reference)
+    try:
+        move = Move(request.form.get("to", ""))
+        tap = _TAPS[move]
+    except (ValueError, KeyError):
+        abort(422)
+    try:
+        changed = tap(who, reference, version=_version(), key=key)
+    except NotFound:
+        raise
+    except Refusal as refusal:
+        return refused(refusal)
+    shown = own_visits.brief(who, reference)
+    session["done"] = [tapped(move, shown), changed.entry_id]
+    return redirect(_next(), 303)
+
+
+@blueprint.post("/undo/<int:entry>")
+def undo(entry: int) -> ResponseReturnValue:
+    """Takes back the last tap."""
+    who, key = access.who(), key_of_form()
+    if entry >= 2**31:
+        abort(404)
+    own_visits.refuse_of_others_by_entry(who, entry)
+    try:
+        undoing.undo(who, entry, key=key)
+    except NotFound:
+        raise
+    except Refusal as refusal:
+        return refused(refusal)
+    session["done"] = [_("Taken back."), None]
+    return redirect(_next(), 303)
+
+
+@blueprint.get("/visits/<reference>/move")
+def ask_move(reference: str) -> ResponseReturnValue:
+    """Other times for a visit that can't stay where it is."""
+    return _move_page(reference)
+
+
+@blueprint.post("/visits/<reference>/move")
+def move(reference: str) -> ResponseReturnValue:
+    who, key = access.who(), key_of_form()
+    own_visits.refuse_of_others(who, reference)
+    start, _between, whom = request.form.get("time", "").partition(" ")
+    starts_at = instant(start)
+    if starts_at is None:
+        return _move_page(reference, 422, _("Please choose one of the times."))
+    try:
+        moving.change(
+            who,
+            reference,
+            Place(starts_at=starts_at, practitioner=whom or None),
+            version=_version(),
+            tell="tell" in request.form,
+            key=f"{key} {start}"[:80],
+        )
+    except NotFound:
+        raise
+    except Refusal as refusal:
+        words = words_for(refusal)
+        found = own_visits.full_visit(who, reference)
+        return _move_page(reference, words.status, f"{words.title} {advice_for(refusal, found.clinic)}")
+    return redirect(url_for("practitioner.visit", reference=reference), 303)
+
+
+def key_of_form() -> str:
+    """The form's key. Answers 400 to a form without one: it didn't come from a page of ours."""
+    key = request.form.get("key", "")
+    if not 8 <= len(key) <= 80 or not key.isascii() or not key.isprintable():
+        abort(400)
+    return key
+
+
+def _move_page(reference: str, status: int = 200, trouble: str = "") -> ResponseReturnValue:
+    found = own_visits.full_visit(access.who(), reference)
+    if not found.own or not found.visit.waits:
+        return redirect(url_for("practitioner.visit", reference=reference), 303)
+    return staff_page(
+        "practitioner/move.html",
+        status,
+        clinic=found.clinic,
+        found=found,
+        free=own_visits.other_times(access.who(), reference),
+        key=secrets.token_urlsafe(12),
+        trouble=trouble,
+    )
+
+
+def _page(found: FullVisit) -> ResponseReturnValue:
+    now = clock.now()
+    done = session.pop("done", None)
+    return staff_page(
+        "practitioner/visit.html",
+        clinic=found.clinic,
+        found=found,
+        visit=found.visit,
+        now=now,
+        moves=found.visit.moves(now) if found.own else (),
+        movable=found.own and found.visit.waits and found.visit.ends_at > now,
+        history=[(entry, happened(found.clinic, entry), by_whom(entry)) for entry in found.history],
+        statuses=STATUSES,
+        taps=TAPS,
+        key=secrets.token_urlsafe(12),
+        done=done,
+    )
+
+
+def _next() -> str:
+    """Where the form wants to go on: a page of the practitioner's, else today."""
+    wanted = request.form.get("next", "")
+    if wanted.startswith("/mine/") and wanted.isascii() and wanted.isprintable() and "\\" not in wanted:
+        return wanted
+    return url_for("practitioner.today")
+
+
+def _version() -> int | None:
+    words = request.form.get("version", "")
+    return int(words) if words.isascii() and words.isdigit() and len(words) < 10 else None

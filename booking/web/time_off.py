@@ -1,0 +1,149 @@
+"""Time off, as practitioners enter it for themselves and the desk for anybody: one form, one page."""
+
+import secrets
+from datetime import date, time, timedelta
+from typing import Any
+
+from flask import request
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _, lazy_gettext as lazy
+from flask_wtf import FlaskForm
+from wtforms import HiddenField, StringField
+from wtforms.validators import InputRequired, Regexp
+
+from booking import clock
+from booking.services.clinic import Clinic, Practitioner
+from booking.services.own_day import time_off
+from booking.services.own_day.time_off import TimeOff, Wanted
+from booking.web import access, contacts
+from booking.web.pages import the_clinic_of_this_request, today
+from booking.web.staff import staff_page
+
+LONGEST_DAYS = 366
+LONGEST_DAYS_WITH_HOURS = 62
+LONGEST_REASON = 200
+
+
+class TimeOffForm(FlaskForm):
+    """From one day to another; with hours, these of each day. `wanted` has what was understood."""
+
+    key = HiddenField(validators=[InputRequired(), Regexp(r"[!-~]{8,80}\Z")])
+    practitioner = StringField(lazy("Who"))
+    first = StringField(lazy("First day"))
+    last = StringField(lazy("Last day"))
+    opens = StringField(lazy("From"))
+    closes = StringField(lazy("Until"))
+    reason = StringField(lazy("Why (only the clinic sees it)"))
+
+    def understood(self, clinic: Clinic) -> Wanted | None:
+        """What is wanted, or None with the errors beside the fields."""
+        if not self.validate():
+            return None
+        first = self._date(self.first, _("Please write the first day."))
+        last = self._date(self.last, "") if self.last.data and self.last.data.strip() else first
+        opens, closes = self._time(self.opens), self._time(self.closes)
+        reason = self._reason()
+        if any(field.errors for field in self) or first is None or last is None:
+            return None
+        wanted = Wanted(first, last, opens, closes, reason)
+        self._check(clinic, wanted)
+        return None if any(field.errors for field in self) else wanted
+
+    def _check(self, clinic: Clinic, wanted: Wanted) -> None:
+        days = (wanted.last - wanted.first).days + 1
+        with_hours = wanted.opens is not None or wanted.closes is not None
+        if days < 1:
+            self._say(self.last, _("The last day lies before the first."))
+        elif wanted.last < today(clinic):
+            self._say(self.last, _("These days are over."))
+        elif days > (LONGEST_DAYS_WITH_HOURS if with_hours else LONGEST_DAYS):
+            self._say(self.last, _("That is too long. Please enter it in parts."))
+        elif with_hours and wanted.closes is not None and wanted.closes != time(0):
+            if wanted.closes <= (wanted.opens or time(0)):
+                self._say(self.closes, _("It ends before it begins."))
+
+    def _date(self, field: Any, missing: str) -> date | None:
+        words = (field.data or "").strip()
+        if not words:
+            self._say(field, missing)
+            return None
+        try:
+            found = date.fromisoformat(words)
+        except ValueError:
+            found = None
+        latest = clock.now().date() + timedelta(days=3 * 366)
+        if found is None or not date(2001, 1, 1) <= found <= latest:
+            self._say(field, _("Please write a date like 2026-12-03."))
+            return None
+        return found
+
+    def _time(self, field: Any) -> time | None:
+        words = (field.data or "").strip()
+        if not words:
+            return None
+        try:
+            found = time.fromisoformat(words)
+        except ValueError:
+            found = None
+        if found is None or found.tzinfo or found.second or found.microsecond or len(words) > 8:
+            self._say(field, _("Please write a time like 13:00."))
+            return None
+        if found.minute % 5:
+            self._say(field, _("Times are in steps of five minutes."))
+            return None
+        return found
+
+    def _reason(self) -> str:
+        try:
+            words = " ".join(contacts.note(self.reason.data or "").split())
+        except contacts.Unreadable as fault:
+            self._say(self.reason, str(fault))
+            return ""
+        if len(words) > LONGEST_REASON:
+            self._say(self.reason, _("Please shorten it to %(number)d letters.", number=LONGEST_REASON))
+        return words
+
+    @staticmethod
+    def _say(field: Any, words: str) -> None:
+        field.errors = [*field.errors, words]
+
+
+def shown(
+    form: TimeOffForm,
+    status: int = 200,
+    *,
+    clinic: Clinic,
+    entries: tuple[TimeOff, ...],
+    people: tuple[Practitioner, ...] = (),
+    desk: bool,
+) -> ResponseReturnValue:
+    """The form, and time off that isn't over. `people`: for whom the desk may enter it."""
+    return staff_page(
+        "staff/time_off.html",
+        status,
+        clinic=clinic,
+        form=form,
+        entries=entries,
+        people=people,
+        desk=desk,
+        key=secrets.token_urlsafe(12),
+    )
+
+
+def blank(**given: str) -> TimeOffForm:
+    return TimeOffForm(formdata=None, key=secrets.token_urlsafe(16), **given)
+
+
+def entered(form: TimeOffForm, practitioner: str | None) -> bool:
+    """Enters what the form wants; False with the errors beside its fields. Raises NotFound, KeyReused."""
+    wanted = form.understood(the_clinic_of_this_request())
+    if wanted is None:
+        return False
+    time_off.enter(access.who(), practitioner, wanted, key=form.key.data)
+    return True
+
+
+def key_of_form() -> str | None:
+    """The key of a form that has nothing else."""
+    key = request.form.get("key", "")
+    return key if 8 <= len(key) <= 80 and key.isascii() and key.isprintable() else None

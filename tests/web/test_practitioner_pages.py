@@ -1,0 +1,374 @@
+"""The practitioner's pages: today with its taps, the week, time off, the calendar feed; and nothing that isn't theirs."""
+
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from sqlalchemy import event
+
+from booking.extensions import db
+from booking.models import Absence, Appointment, AuditEntry, Role
+from booking.services.booking import Booked
+from booking.services.own_day import feed as feeds
+from booking.services.staff.who import Who
+from tests.clinics import clinic, needled, practitioner, set_up, visit_type
+from tests.conftest import StandingClock
+from tests.services.making import NINE, booked, rows
+from tests.staffing import hired, signed_in
+from tests.web.conftest import fields
+
+# Early enough to book that day at nine.
+TUESDAY = NINE - timedelta(hours=3)
+
+
+@pytest.fixture
+def app(app: Flask, standing_clock: StandingClock) -> Flask:
+    with app.app_context():
+        set_up(
+            clinic(
+                visit_types=[visit_type(name="Follow-up"), needled(name="Needles")],
+                practitioners=[
+                    practitioner("ana", name="Ana Ruiz", offers=["follow-up", "needles"]),
+                    practitioner("ben", name="Ben Okoro"),
+                ],
+            )
+        )
+    standing_clock.at(TUESDAY)
+    return app
+
+
+@pytest.fixture
+def ana(app: Flask) -> Who:
+    with app.app_context():
+        return hired(Role.PRACTITIONER, practitioner="ana", name="Ana Ruiz", email="ana@clinic.example")
+
+
+@pytest.fixture
+def page(app: Flask, ana: Who) -> FlaskClient:
+    return signed_in(app, ana)
+
+
+def with_ana(app: Flask, **how: Any) -> Booked:
+    with app.app_context():
+        return booked(**({"practitioner": "ana"} | how))
+
+
+def with_ben(app: Flask, **how: Any) -> Booked:
+    patient = {"first_name": "Tom", "last_name": "Berg", "email": "tom@example.com"}
+    with app.app_context():
+        return booked(**({"practitioner": "ben"} | patient | how))
+
+
+def post(page: FlaskClient, path: str, data: dict[str, str]) -> Any:
+    """A form without its page, with the token that the browser has."""
+    token = re.search(r'name="csrf_token" value="([^"]+)"', page.get("/mine/feed").text)
+    assert token
+    return page.post(path, data={"csrf_token": token[1]} | data)
+
+
+def tap(page: FlaskClient, reference: str, to: str, **more: str) -> Any:
+    """Taps a button of today's page, as its form sends it."""
+    today = page.get("/mine/today").text
+    form = re.search(rf'<form[^>]*/visits/{reference}/status".*?value="{to}".*?</form>', today, re.DOTALL)
+    assert form, f"{to} isn't offered"
+    sent = fields(form[0].rpartition("<form")[2])
+    return page.post(f"/mine/visits/{reference}/status", data=sent | {"to": to} | more)
+
+
+@pytest.fixture
+def statements(app: Flask) -> Iterator[list[str]]:
+    said: list[str] = []
+
+    def heard(_c: Any, _k: Any, statement: str, *_: Any) -> None:
+        said.append(statement)
+
+    with app.app_context():
+        engine = db.engine
+    event.listen(engine, "before_cursor_execute", heard)
+    yield said
+    event.remove(engine, "before_cursor_execute", heard)
+
+
+def test_today_has_the_next_patient_on_top_and_the_day_as_a_list(
+    app: Flask, page: FlaskClient, standing_clock: StandingClock
+) -> None:
+    with_ana(app, note="My knee, again.")
+    with_ana(
+        app, starts_at=NINE + timedelta(hours=2), first_name="Noor", last_name="Aziz", email="n@example.com"
+    )
+    with_ben(app)
+    shown = page.get("/mine/today")
+    assert shown.status_code == 200
+    words = re.sub(r"<[^>]+>", " ", shown.text)
+    words = re.sub(r"\s+", " ", words)
+    assert "Next: 9:00 am Rosa Lima" in words and "My knee, again." in words and "Room 1" in words
+    assert "Noor Aziz" in words and "Free, 90 minutes" in words and "Break" in words
+    assert "Tom Berg" not in words
+    assert words.index("Next: 9:00 am") < words.index("The day")
+
+
+def test_a_day_without_visits_says_so(page: FlaskClient) -> None:
+    assert "No visits today." in page.get("/mine/today").text
+
+
+def test_a_poll_without_news_is_a_304_and_with_news_the_day_alone(
+    app: Flask, page: FlaskClient, standing_clock: StandingClock
+) -> None:
+    first = page.get("/mine/today")
+    polled = {"X-Poll": "1", "If-None-Match": f'"{first.headers["X-Etag"]}"'}
+    assert page.get("/mine/today", headers=polled).status_code == 304
+    standing_clock.on(minutes=1)
+    assert page.get("/mine/today", headers=polled).status_code == 304
+    with_ana(app)
+    news = page.get("/mine/today", headers=polled)
+    assert news.status_code == 200 and "Rosa Lima" in news.text and "<html" not in news.text
+
+
+def test_today_costs_few_statements(
+    app: Flask, page: FlaskClient, standing_clock: StandingClock, statements: list[str]
+) -> None:
+    for number in range(5):
+        with_ana(app, starts_at=NINE + timedelta(minutes=30 * number), email=f"r{number}@example.com")
+    page.get("/mine/today")
+    with_ana(app, starts_at=NINE + timedelta(hours=4), email="late@example.com")
+    statements.clear()
+    assert page.get("/mine/today").status_code == 200
+    said = [one for one in statements if not one.startswith(("BEGIN", "COMMIT", "ROLLBACK"))]
+    assert len(said) <= 6, "\n".join(said)
+
+
+def test_nothing_of_one_browser_is_in_the_page_of_another(app: Flask, ana: Who, page: FlaskClient) -> None:
+    other = signed_in(app, ana, app.test_client())
+    ours = set(re.findall(r'name="csrf_token" value="([^"]+)"', page.get("/mine/today").text))
+    theirs = set(re.findall(r'name="csrf_token" value="([^"]+)"', other.get("/mine/today").text))
+    assert ours and theirs and not ours & theirs
+    assert "\x02" not in page.get("/mine/today").text
+
+
+def test_the_audit_knows_who_looked(app: Flask, page: FlaskClient, standing_clock: StandingClock) -> None:
+    reference = with_ana(app).reference
+    page.get("/mine/today")
+    page.get("/mine/today")
+    page.get(f"/mine/visits/{reference}")
+    with app.app_context():
+        seen = [(row["what"], row["subject"]) for row in rows(AuditEntry) if row["kind"] == "read"]
+    assert seen == [("saw own day", "day/2026-09-15"), ("opened visit", f"appointment/{reference}")]
+
+
+def test_a_visit_of_ones_own_patient_is_shown_whoever_gives_it(app: Flask, page: FlaskClient) -> None:
+    mine = with_ana(app).reference
+    with app.app_context():
+        other = booked(NINE + timedelta(days=1), practitioner="ben").reference
+    shown = page.get(f"/mine/visits/{mine}")
+    assert shown.status_code == 200 and other in shown.text and "Booked" in shown.text
+    assert "Ben Okoro" in page.get(f"/mine/visits/{other}").text
+    # Theirs to see, not theirs to tap.
+    key = {"key": "12345678", "to": "arrived"}
+    assert post(page, f"/mine/visits/{other}/status", key).status_code == 404
+
+
+@pytest.mark.parametrize("what", ["", "/move"])
+def test_somebody_elses_patient_is_not_there(app: Flask, page: FlaskClient, what: str) -> None:
+    reference = with_ben(app).reference
+    theirs, nobodys = page.get(f"/mine/visits/{reference}{what}"), page.get(f"/mine/visits/NOTTHERE22{what}")
+    assert theirs.status_code == nobodys.status_code == 404
+    assert theirs.text == nobodys.text
+
+
+def test_the_week_and_the_month_show_visits(app: Flask, page: FlaskClient) -> None:
+    with_ana(app)
+    week = page.get("/mine/week/2026-09-15")
+    assert week.status_code == 200 and "Rosa Lima" in week.text and "Sun, Sep 13" in week.text
+    assert page.get("/mine/week").status_code == 200
+    assert page.get("/mine/week?day=2026-10-01").location == "/mine/week/2026-10-01"
+    month = page.get("/mine/month/2026-09")
+    assert "September 2026" in month.text and "Rosa" not in month.text and "own-count" in month.text
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["week/yesterday", "week/0001-01-01", "week/9999-12-31", "week/20260915", "week/2026-09-31", "month/2026-13",
+     "month/x", "month/99999-01", "colleagues/2026-02-30", "visits/%00", "visits/x%20y"],
+)  # fmt: skip
+def test_an_absurd_address_is_not_there(page: FlaskClient, path: str) -> None:
+    assert page.get(f"/mine/{path}").status_code == 404
+
+
+def test_colleagues_are_free_or_busy_without_names(app: Flask, page: FlaskClient) -> None:
+    with_ben(app)
+    shown = page.get("/mine/colleagues/2026-09-15").text
+    assert "Ben Okoro" in shown and "9:00 am – 9:30 am" in shown and "9:30 am – 12:00 pm" in shown
+    assert "Tom" not in shown and "Berg" not in shown and "Follow-up" not in shown
+
+
+def test_colleagues_are_not_shown_where_the_clinic_doesnt_want_it(app: Flask, page: FlaskClient) -> None:
+    with app.app_context():
+        set_up(clinic(rules={"colleagues": "nothing"}))
+    assert page.get("/mine/colleagues").status_code == 404
+    assert "Colleagues" not in page.get("/mine/week").text
+
+
+def send_time_off(page: FlaskClient, path: str = "/mine/time-off", **typed: str) -> Any:
+    return page.post(path, data=fields(page.get(path).text) | typed)
+
+
+def test_time_off_is_entered_and_taken_back(app: Flask, page: FlaskClient) -> None:
+    lunch = {"first": "2026-09-15", "opens": "11:00", "closes": "12:00", "reason": "Dentist"}
+    assert send_time_off(page, **lunch).status_code == 303
+    shown = page.get("/mine/time-off").text
+    assert "Tue, Sep 15, 11:00 am – 12:00 pm" in shown and "Dentist" in shown
+    (entered,) = absences(app)
+    assert entered["account_id"] is not None
+    sent = {"key": "abcdefgh"}
+    assert post(page, f"/mine/time-off/{entered['id']}/take-back", sent).status_code == 303
+    assert absences(app) == []
+
+
+def test_time_off_names_what_is_booked_with_a_free_time_for_each(app: Flask, page: FlaskClient) -> None:
+    reference = with_ana(app).reference
+    send_time_off(page, first="2026-09-15", last="2026-09-16")
+    shown = page.get("/mine/time-off").text
+    assert "1 visit stands in it:" in shown and f"/mine/visits/{reference}/move" in shown
+    assert re.search(r"free: (Mon|Thu), Sep 1[47], .*?, Ana Ruiz", shown)
+    with app.app_context():
+        assert [row["status"] for row in rows(Appointment)] == ["booked"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "word"),
+    [
+        ({}, "Please write the first day."),
+        ({"first": "soon"}, "Please write a date"),
+        ({"first": "2026-09-15\x00"}, "Please write a date"),
+        ({"first": "9" * 5000}, "Please write a date"),
+        ({"first": "2999-01-01"}, "Please write a date"),
+        ({"first": "2026-09-15", "last": "2026-09-14"}, "lies before the first"),
+        ({"first": "2026-09-01"}, "These days are over."),
+        ({"first": "2026-09-15", "last": "2027-12-31"}, "too long"),
+        ({"first": "2026-09-15", "opens": "noon"}, "Please write a time"),
+        ({"first": "2026-09-15", "opens": "12:03"}, "steps of five minutes"),
+        ({"first": "2026-09-15", "opens": "14:00", "closes": "13:00"}, "ends before it begins"),
+        ({"first": "2026-09-15", "reason": "x" * 201}, "Please shorten it"),
+    ],
+)  # fmt: skip
+def test_time_off_that_makes_no_sense_is_refused_with_a_word(
+    app: Flask, page: FlaskClient, typed: dict[str, str], word: str
+) -> None:
+    answer = send_time_off(page, **typed)
+    assert answer.status_code == 422 and word in answer.text
+    assert typed.get("reason", "") in answer.text
+    assert absences(app) == []
+
+
+def test_somebody_elses_time_off_is_not_there(app: Flask, page: FlaskClient) -> None:
+    with app.app_context():
+        desk = signed_in(app, hired(Role.DESK))
+    entered = send_time_off(desk, "/desk/time-off", practitioner="ben", first="2026-09-15")
+    assert entered.status_code == 303 and "Ben Okoro" in desk.get("/desk/time-off").text
+    assert "Sep 15" not in page.get("/mine/time-off").text
+    (theirs,) = absences(app)
+    for number in (theirs["id"], 999_999, 10**15):
+        answer = post(page, f"/mine/time-off/{number}/take-back", {"key": "abcdefgh"})
+        assert answer.status_code == 404
+    assert len(absences(app)) == 1
+
+
+@pytest.mark.parametrize("whom", ["", "nobody", "x" * 500, "a\x00"])
+def test_the_desk_says_who_is_away(app: Flask, whom: str) -> None:
+    with app.app_context():
+        desk = signed_in(app, hired(Role.DESK))
+    answer = send_time_off(desk, "/desk/time-off", practitioner=whom, first="2026-09-15", reason="A cold")
+    assert answer.status_code == 422 and "Please choose who is away." in answer.text
+    assert "A cold" in answer.text
+
+
+def absences(app: Flask) -> list[Any]:
+    with app.app_context():
+        return rows(Absence)
+
+
+def wish(page: FlaskClient, name: str) -> Any:
+    shown = page.get("/mine/feed").text
+    form = re.search(rf"<form[^>]*>(?:(?!</form>).)*?value=\"{name}\".*?</form>", shown, re.DOTALL)
+    assert form, f"{name} isn't offered"
+    return page.post("/mine/feed", data=fields(form[0]) | {"wish": name})
+
+
+def address_of(page: FlaskClient) -> str:
+    found = re.search(r"https?://[^/]+(/feed/[\w-]+\.ics)", page.get("/mine/feed").text)
+    assert found
+    return found[1]
+
+
+def test_a_feed_is_made_fetched_and_ended(app: Flask, page: FlaskClient) -> None:
+    with_ana(app)
+    assert "/feed/" not in page.get("/mine/feed").text.replace("/mine/feed", "")
+    assert wish(page, "make").status_code == 303
+    address = address_of(page)
+    anybody = app.test_client()
+    fetched = anybody.get(address)
+    assert fetched.status_code == 200 and fetched.mimetype == "text/calendar"
+    assert b"SUMMARY:R. L." in fetched.data
+    again = anybody.get(address, headers={"If-None-Match": fetched.headers["ETag"]})
+    assert again.status_code == 304 and again.data == b""
+    compressed = fetched.headers["ETag"].rstrip('"') + ':gzip"'
+    assert anybody.get(address, headers={"If-None-Match": compressed}).status_code == 304
+
+    wish(page, "names")
+    assert b"SUMMARY:Rosa Lima" in anybody.get(address, headers={"If-None-Match": compressed}).data
+    wish(page, "make")
+    assert anybody.get(address).status_code == 404
+    newer = address_of(page)
+    wish(page, "revoke")
+    assert anybody.get(newer).status_code == 404
+    wish(page, "make")
+    assert address_of(page) not in (address, newer)
+    assert anybody.get(newer).status_code == anybody.get(address).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "token", ["x", "1-", "0-aaaaaaaaaaaaaaaaaaaaaaaaaa", "1-aaaaaaaaaaaaaaaaaaaaaaaaaa", "é" * 40, "9" * 4000]
+)
+def test_a_wrong_feed_is_not_there(app: Flask, page: FlaskClient, token: str) -> None:
+    assert app.test_client().get(f"/feed/{token}.ics").status_code == 404
+
+
+def test_a_feed_ends_with_its_account(app: Flask, page: FlaskClient, ana: Who) -> None:
+    wish(page, "make")
+    address = address_of(page)
+    with app.app_context(), db.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE staff_accounts SET active = false")
+    assert app.test_client().get(address).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "data", [{}, {"wish": "make"}, {"key": "12345678"}, {"key": "12345678", "wish": "all\x00"}]
+)
+def test_a_wish_that_makes_no_sense_is_refused(page: FlaskClient, data: dict[str, str]) -> None:
+    assert post(page, "/mine/feed", data).status_code in (400, 422)
+
+
+def test_the_mail_of_the_evening_is_wished_and_stopped(app: Flask, page: FlaskClient) -> None:
+    wish(page, "mail")
+    assert "goes to ana@clinic.example" in page.get("/mine/feed").text
+    wish(page, "no-mail")
+    assert "Send me this mail" in page.get("/mine/feed").text
+
+
+def test_nobody_but_a_practitioner_has_a_day_of_their_own(app: Flask) -> None:
+    with app.app_context():
+        desk, lost = hired(Role.DESK), hired(Role.PRACTITIONER, name="Not joined")
+    for who in (desk, lost):
+        client = signed_in(app, who)
+        for path in ("today", "week", "month", "time-off", "feed", "colleagues"):
+            assert client.get(f"/mine/{path}").status_code == 404
+
+
+def test_a_link_of_the_feed_is_no_secret_of_a_row(app: Flask, ana: Who) -> None:
+    with app.app_context():
+        assert feeds.token(ana.account_id, 1) != feeds.token(ana.account_id, 2)
+        assert feeds.token(ana.account_id, 1) != feeds.token(ana.account_id + 1, 1)
