@@ -92,6 +92,12 @@ def open_timeline(
     return open_cells
 
 
+def instant_at(on: date, wall: time, zone: ZoneInfo) -> datetime | None:
+    """When the clock shows this time on this day, in UTC: the first of two such instants, None where it jumps over it."""
+    instant = datetime.combine(on, wall, zone).astimezone(UTC)
+    return instant if instant.astimezone(zone).replace(tzinfo=None) == datetime.combine(on, wall) else None
+
+
 def grid(open_cells: int, step: int) -> int:
     """The starts that patients are offered: every `step` cells from the beginning of each stretch of hours.
 

@@ -154,6 +154,15 @@ desk.take_back_time_off            POST       -        all    all      all   -
 desk.time_off                      GET        -        all    all      all   -
 desk.week                          GET        -        all    all      all   -
 desk.week_fragment                 GET        -        all    all      all   -
+desk.book_visit                    POST       -        all    all      all   -
+desk.choose_to_merge               GET        -        all    all      all   -
+desk.edit_patient                  GET        -        all    all      all   -
+desk.merge                         POST       -        all    all      all   -
+desk.new_visit                     GET        -        all    all      all   -
+desk.patient                       GET        -        all    all      all   own
+desk.patients                      GET        -        all    all      all   own
+desk.save_patient                  POST       -        all    all      all   -
+desk.take_merge_back               POST       -        all    all      all   -
 
 # practitioner: their own day and calendar
 practitioner.ask_move              GET        -        -      -        -     own

@@ -223,6 +223,7 @@ _BY_US = and_(
             Appointment.confirmed_at.is_(None),
         ),
         and_(HistoryEntry.what == "cancelled", Appointment.status == Status.CANCELLED),
+        HistoryEntry.what == "undone",
     ),
 )
 
@@ -230,6 +231,9 @@ _BY_US = and_(
 def _told(entry: HistoryEntry) -> bool:
     """Whether the patient was to be told: not where the desk has just spoken with them, or nothing of theirs changed."""
     facts = entry.facts
+    if entry.what == "undone":
+        # It is again as the patient knows it.
+        return False
     if entry.what == "moved" and (facts.get("from"), facts.get("from_practitioner")) == (
         facts.get("to"),
         facts.get("to_practitioner"),

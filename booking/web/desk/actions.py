@@ -1,0 +1,191 @@
+"""What is done to a visit from its panel and from the board: another place, a step of its day, a note, its messages."""
+
+from collections.abc import Callable
+from enum import StrEnum
+from typing import TypeVar
+
+from flask import abort, request, url_for
+from flask.typing import ResponseReturnValue
+
+from booking.errors import NotFound
+from booking.models import Channel
+from booking.scheduling.status import Status
+from booking.services.desk import moving, panel, resending, statuses, undoing
+from booking.services.desk.moving import Changed
+from booking.services.desk.statuses import Move
+from booking.services.staff.who import Who
+from booking.web import access, contacts
+from booking.web.desk import answers, blueprint, saying
+from booking.web.desk.saying import No
+from booking.web.desk.visits import PATH, cancel_page, change_page, visit_page, wish_of
+
+Kind = TypeVar("Kind", bound=StrEnum)
+
+_STEPS: dict[Move, Callable[..., Changed]] = {
+    Move.CONFIRM: statuses.confirm,
+    Move.ARRIVE: statuses.arrive,
+    Move.START: statuses.start,
+    Move.NEEDLES_IN: statuses.needles_in,
+    Move.NEEDLES_OUT: statuses.needles_out,
+    Move.FINISH: statuses.finish,
+    Move.NO_SHOW: statuses.no_show,
+}
+
+
+@blueprint.post(f"{PATH}/change")
+def change(reference: str) -> ResponseReturnValue:
+    """Gives the visit another place. Refused, the form comes back as it was typed, with what is in the way."""
+    who = access.who()
+    found = panel.brief(who, reference)
+    wish = wish_of(found, request.form)
+    if wish.unclear:
+        return _unclear() if answers.wants_json() else change_page(found, wish)
+    key, reason = answers.key(), answers.reason()
+
+    def action() -> ResponseReturnValue:
+        changed = moving.change(
+            who,
+            reference,
+            wish.place,
+            version=answers.version(),
+            reason=reason,
+            tell=request.form.get("tell") != "no",
+            key=key,
+        )
+        return _done(who, changed, reference)
+
+    return answers.attempt(action, lambda no: _refused_change(who, reference, no))
+
+
+def _refused_change(who: Who, reference: str, no: No) -> ResponseReturnValue:
+    """The form once more, against the visit as it is by now."""
+    found = panel.brief(who, reference)
+    wish = wish_of(found, request.form)
+    preview = (
+        moving.preview(who, reference, wish.place)
+        if no.code in ("needs_reason", "stale_edit", "clash")
+        else None
+    )
+    return change_page(found, wish, preview, no)
+
+
+def _done(who: Who, changed: Changed, reference: str) -> ResponseReturnValue:
+    """Says where the visit is now, and whether the patient hears of it."""
+    found = panel.brief(who, reference)
+    says = saying.now_is(found, changed)
+    return answers.done(
+        says,
+        answers.onward(url_for("desk.visit", reference=reference)),
+        entry=changed.entry_id,
+        version=changed.version,
+    )
+
+
+@blueprint.post(f"{PATH}/status")
+def status(reference: str) -> ResponseReturnValue:
+    """One step of the day, by `to`; or with `correct` another status than was said, and why."""
+    who, key, version = access.who(), answers.key(), answers.version()
+    wanted = request.form.get("correct")
+    if wanted:
+        to, reason = _one_of(Status, wanted), answers.reason()
+        says = saying.corrected(to)
+        act = lambda: statuses.correct(who, reference, to, reason=reason, version=version, key=key)  # noqa: E731
+    else:
+        move = _one_of(Move, request.form.get("to", ""))
+        step = _STEPS.get(move) or abort(422)
+        says = str(saying.MOVES[move][1])
+        act = lambda: step(who, reference, version=version, key=key)  # noqa: E731
+
+    def action() -> ResponseReturnValue:
+        changed = act()
+        onward = answers.onward(url_for("desk.visit", reference=reference))
+        return answers.done(says, onward, entry=changed.entry_id, version=changed.version)
+
+    return answers.attempt(action, lambda no: _on_visit(reference, no, answers.reason()))
+
+
+@blueprint.post(f"{PATH}/cancel")
+def cancel(reference: str) -> ResponseReturnValue:
+    who, key, reason = access.who(), answers.key(), answers.reason()
+
+    def action() -> ResponseReturnValue:
+        changed = statuses.cancel(
+            who,
+            reference,
+            reason=reason,
+            tell=request.form.get("tell") != "no",
+            version=answers.version(),
+            key=key,
+        )
+        return _done(who, changed, reference)
+
+    return answers.attempt(action, lambda no: cancel_page(reference, no, reason))
+
+
+@blueprint.post("/undo/<int:entry>")
+def undo(entry: int) -> ResponseReturnValue:
+    """Takes back what was done a moment ago."""
+    who, key = access.who(), answers.key()
+    if entry > 2**31:
+        raise NotFound
+
+    def action() -> ResponseReturnValue:
+        changed = undoing.undo(who, entry, key=key)
+        onward = answers.onward(url_for("desk.visit", reference=changed.reference))
+        return answers.done(saying.undone(), onward, version=changed.version)
+
+    return answers.attempt(action, answers.no_page)
+
+
+@blueprint.post(f"{PATH}/note")
+def note(reference: str) -> ResponseReturnValue:
+    """The desk's own note about the visit."""
+    who, key = access.who(), answers.key()
+    typed = request.form.get("note", "")
+    try:
+        words = contacts.note(typed)
+    except contacts.Unreadable as fault:
+        no = No("too_long", 422, str(fault), "")
+        return (no.as_json(), 422) if answers.wants_json() else _on_visit(reference, no, typed)
+
+    def action() -> ResponseReturnValue:
+        panel.note(who, reference, words, version=answers.version(), key=key)
+        return answers.done(saying.noted(), answers.onward(url_for("desk.visit", reference=reference)))
+
+    return answers.attempt(action, lambda no: _on_visit(reference, no, typed))
+
+
+@blueprint.post("/messages/<int:message>")
+def message(message: int) -> ResponseReturnValue:
+    """`do`: again, email, text, call (the same another way), take-back or settle."""
+    who, key, wanted = access.who(), answers.key(), request.form.get("do", "")
+    if message > 2**31:
+        raise NotFound
+    says = saying.MESSAGE_DONE.get(wanted) or abort(422)
+
+    def action() -> ResponseReturnValue:
+        if wanted == "take-back":
+            resending.take_back(who, message, key=key)
+        elif wanted == "settle":
+            resending.settle(who, message, key=key)
+        else:
+            resending.resend(who, message, None if wanted == "again" else Channel(wanted), key=key)
+        return answers.done(str(says), answers.onward(url_for("desk.messages")))
+
+    return answers.attempt(action, answers.no_page)
+
+
+def _on_visit(reference: str, no: No, typed: str = "") -> ResponseReturnValue:
+    return visit_page(panel.brief(access.who(), reference), no, typed)
+
+
+def _unclear() -> ResponseReturnValue:
+    return No("unclear", 422, saying.not_understood(), "").as_json(), 422
+
+
+def _one_of(kind: type[Kind], words: str) -> Kind:
+    """A word of ours, or 422."""
+    try:
+        return kind(words)
+    except ValueError:
+        abort(422)

@@ -1,0 +1,44 @@
+"""The list of calls: whom, at which number, what to say, and what came of it."""
+
+from flask import abort, request, url_for
+from flask.typing import ResponseReturnValue
+
+from booking.services.desk import calls as service
+from booking.services.desk.calls import Outcome
+from booking.services.staff import audit
+from booking.web import access
+from booking.web.desk import answers, blueprint, saying
+from booking.web.staff import staff_page
+
+
+@blueprint.get("/calls")
+def calls() -> ResponseReturnValue:
+    """Everybody to call, the soonest visit first."""
+    who = access.who()
+    audit.saw_this_hour(who, "saw calls", "calls")
+    return staff_page(
+        "desk/calls.html",
+        calls=service.call_list(who).calls,
+        saying=saying,
+        outcomes=tuple(Outcome),
+        key=answers.fresh_key(),
+        done=answers.what_was_done(),
+    )
+
+
+@blueprint.post("/calls/<reference>")
+def called(reference: str) -> ResponseReturnValue:
+    """`outcome`: reached, left-message or no-answer; or back, which puts a call back that was settled by mistake."""
+    who, key, wanted = access.who(), answers.key(), request.form.get("outcome", "")
+
+    def action() -> ResponseReturnValue:
+        if wanted == "back":
+            service.put_back(who, reference, key=key)
+            return answers.done(saying.back_on_the_list(), answers.onward(url_for("desk.calls")))
+        outcome = next((one for one in Outcome if one == wanted), None) or abort(422)
+        service.settle(who, reference, outcome, key=key)
+        back = None if outcome is Outcome.NO_ANSWER else url_for("desk.called", reference=reference)
+        says = str(saying.OUTCOMES[outcome][1])
+        return answers.done(says, answers.onward(url_for("desk.calls")), back=back)
+
+    return answers.attempt(action, answers.no_page)

@@ -1,0 +1,449 @@
+"""The words of the desk's pages: how a visit stands, what was done to it, what keeps it from a place, whom to call."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+from flask_babel import gettext as _, lazy_gettext as lazy
+
+from booking.errors import (
+    Clash,
+    IllegalStatus,
+    NeedsReason,
+    NotChangeable,
+    OldPlaceTaken,
+    PatientElsewhere,
+    Refusal,
+    StaleEdit,
+)
+from booking.models import Actor, Channel, MessageState, TaskKind
+from booking.scheduling.latitude import Breach, Taken
+from booking.scheduling.status import Status
+from booking.services.clinic import Clinic
+from booking.services.desk.calls import Call, Outcome, Why
+from booking.services.desk.moving import Changed
+from booking.services.desk.panel import Entry, Panel
+from booking.services.desk.statuses import Move
+from booking.web.words import advice_for, words_for
+
+
+@dataclass(frozen=True)
+class Standing:
+    """A status as people see it: symbol, word and the name of its colours."""
+
+    symbol: str
+    words: Any
+    tone: str
+
+
+STANDINGS: Mapping[Status, Standing] = {
+    Status.BOOKED: Standing("○", lazy("Booked"), "plain"),
+    Status.ARRIVED: Standing("◆", lazy("Here"), "blue"),
+    Status.CHECKED_IN: Standing("●", lazy("In the room"), "blue"),
+    Status.FULFILLED: Standing("✔", lazy("Done"), "green"),
+    Status.NOSHOW: Standing("✕", lazy("No-show"), "clay"),
+    Status.CANCELLED: Standing("✕", lazy("Cancelled"), "clay"),
+    Status.PROPOSED: Standing("?", lazy("Proposed"), "amber"),
+    Status.PENDING: Standing("?", lazy("Waiting"), "amber"),
+    Status.WAITLIST: Standing("?", lazy("On the waiting list"), "amber"),
+}
+
+# What a button says, and what is said once it is done.
+MOVES: Mapping[Move, tuple[Any, Any]] = {
+    Move.CONFIRM: (lazy("Confirmed"), lazy("Noted that they are coming.")),
+    Move.ARRIVE: (lazy("Here"), lazy("Here.")),
+    Move.START: (lazy("In the room"), lazy("In the room.")),
+    Move.NEEDLES_IN: (lazy("Needles in"), lazy("Needles are in.")),
+    Move.NEEDLES_OUT: (lazy("Needles out"), lazy("Needles are out.")),
+    Move.FINISH: (lazy("Done"), lazy("Done.")),
+    Move.NO_SHOW: (lazy("No-show"), lazy("Noted as no-show. Nobody was written to.")),
+    Move.CANCEL: (lazy("Cancel…"), lazy("Cancelled.")),
+}
+
+_BREACHES: Mapping[str, Any] = {
+    Breach.IN_THE_PAST: lazy("That time has passed."),
+    Breach.TOO_SOON: lazy("That is sooner than the clinic's notice."),
+    Breach.BEYOND_HORIZON: lazy("That is beyond the days that are open for booking."),
+    Breach.OUTSIDE_HOURS: lazy("That is outside working hours."),
+    Breach.PRACTITIONER_LIMIT: lazy("The practitioner has as many of these visits as planned."),
+    Breach.PATIENT_LIMIT: lazy("The patient has as many visits that day or week as planned."),
+    Breach.PAUSE: lazy("The practitioner's pause between visits is cut short."),
+    Breach.TURNOVER: lazy("The room's time to be made ready is cut short."),
+    Breach.TOO_MANY_AT_ONCE: lazy("The practitioner has as many patients at once as planned."),
+    Breach.SHORTENED: lazy("The visit is shorter than its type says."),
+    Breach.OTHER_ROOM_KIND: lazy("This kind of room isn't meant for the visit."),
+    "correction": lazy("A correction needs a reason."),
+}
+_TAKEN: Mapping[str, Any] = {
+    Taken.NOT_OFFERED: lazy("This person doesn't give that visit."),
+    Taken.AWAY: lazy("They are away."),
+    Taken.PRACTITIONER_TAKEN: lazy("The practitioner has another patient."),
+    Taken.ROOM_TAKEN: lazy("No room is free."),
+    Taken.DEVICE_TAKEN: lazy("What the visit needs is in use."),
+    Taken.PATIENT_ELSEWHERE: lazy("The patient has another visit then."),
+}
+
+CHANNELS: Mapping[Channel, Any] = {
+    Channel.EMAIL: lazy("by e-mail"),
+    Channel.TEXT: lazy("by text"),
+    Channel.CALL: lazy("by telephone"),
+}
+# How a message stands, and in which colours.
+MESSAGE_STATES: Mapping[MessageState, tuple[Any, str]] = {
+    MessageState.QUEUED: (lazy("waits"), "plain"),
+    MessageState.SENDING: (lazy("goes now"), "blue"),
+    MessageState.SENT: (lazy("sent"), "green"),
+    MessageState.SIMULATED: (lazy("written to a file"), "green"),
+    MessageState.DEMO: (lazy("of the demo, not sent"), "plain"),
+    MessageState.TO_CALL: (lazy("on the list of calls"), "amber"),
+    MessageState.DROPPED: (lazy("not sent"), "plain"),
+    MessageState.UNSURE: (lazy("may not have arrived"), "clay"),
+    MessageState.DEAD: (lazy("failed"), "clay"),
+}
+_KINDS: Mapping[str, Any] = {
+    "confirmation": lazy("Confirmation"),
+    "change": lazy("New time"),
+    "cancellation": lazy("Cancellation"),
+    "cannot-come": lazy("To us: can't come"),
+    "comes-after-all": lazy("To us: comes after all"),
+    "links": lazy("Links"),
+}
+OUTCOMES: Mapping[Outcome, tuple[Any, Any]] = {
+    Outcome.REACHED: (lazy("Reached"), lazy("Reached.")),
+    Outcome.LEFT_MESSAGE: (lazy("Left a message"), lazy("Left a message.")),
+    Outcome.NO_ANSWER: (lazy("No answer"), lazy("No answer. They stay on the list.")),
+}
+WHY_CALL: Mapping[Why, Any] = {
+    Why.WANTED: lazy("Wants to be called"),
+    Why.UNREACHABLE: lazy("Our messages don't arrive"),
+    Why.SOON: lazy("Changed by us on short notice"),
+}
+TASKS: Mapping[TaskKind, Any] = {
+    TaskKind.ESTIMATE: lazy("Good-faith estimate"),
+    TaskKind.COVERAGE: lazy("Check the coverage"),
+}
+
+
+def kind_of_message(kind: str) -> str:
+    """As in "Reminder, 3 days before"."""
+    name, _dash, rest = kind.partition("-")
+    if name == "reminder" and rest.endswith("d") and rest[:-1].isdigit():
+        days = int(rest[:-1])
+        return _("Reminder, %(days)d days before", days=days) if days != 1 else _("Reminder, the day before")
+    return str(_KINDS.get(kind, kind))
+
+
+def breaches(codes: Iterable[str]) -> list[str]:
+    """What is broken, a sentence each."""
+    return [str(_BREACHES.get(code, code)) for code in codes]
+
+
+def hindrance(clinic: Clinic, code: str, facts: Mapping[str, Any]) -> list[str]:
+    """What keeps a place, in sentences: with whom it clashes, if that is known."""
+    if code == Taken.PATIENT_ELSEWHERE and "starts_at" in facts:
+        return [elsewhere(clinic, facts)]
+    if facts.get("with_"):
+        return [in_the_way(clinic, one) for one in facts["with_"]]
+    return [str(_TAKEN.get(code) or _BREACHES.get(code, code))]
+
+
+def in_the_way(clinic: Clinic, one: Mapping[str, Any]) -> str:
+    """As in "Room 2: Rosa Lima, 9:00 am to 9:30 am."."""
+    stretch = _stretch(clinic, one)
+    if one["by"] == "visit":
+        # Whose it is isn't told to whoever doesn't see that patient.
+        return _(
+            "%(name)s: %(whose)s, %(when)s.",
+            name=one["name"],
+            whose=one["whose"] or _("another visit"),
+            when=stretch,
+        )
+    words = {
+        "hold": lazy("somebody is booking that time just now"),
+        "away": lazy("away"),
+        "closed": lazy("the clinic is closed"),
+        "out_of_use": lazy("out of use"),
+    }.get(one["by"], lazy("taken"))
+    return _("%(name)s: %(what)s, %(when)s.", name=one["name"], what=words, when=stretch)
+
+
+def _stretch(clinic: Clinic, one: Mapping[str, Any]) -> str:
+    """As in "9:00 am to 9:30 am"; with the day where it isn't one."""
+    times = clinic.times
+    starts_at, ends_at = (datetime.fromisoformat(one[name]) for name in ("from", "to"))
+    same_day = times.local_date(starts_at) == times.local_date(ends_at)
+    write = times.time if same_day else times.short_moment
+    return _("%(first)s to %(last)s", first=write(starts_at), last=write(ends_at))
+
+
+def elsewhere(clinic: Clinic, facts: Mapping[str, Any]) -> str:
+    """The patient's other visit at that time."""
+    return _(
+        "The patient's other visit: %(when)s, with %(name)s.",
+        when=clinic.times.short_moment(datetime.fromisoformat(facts["starts_at"])),
+        name=facts["practitioner_name"],
+    )
+
+
+def told(clinic: Clinic, channel: str, address: str, due_at: datetime | None) -> str:
+    """Whether and how the patient would be told, in a sentence."""
+    if not channel:
+        return _("Nobody is written to.")
+    if channel == Channel.CALL:
+        return _("They can't be written to; they go on the list of calls.")
+    way = CHANNELS[Channel(channel)]
+    if due_at is None:
+        return _("The patient is told %(way)s, at %(address)s.", way=way, address=address)
+    return _(
+        "The patient is told %(way)s, at %(address)s, at %(time)s; until then it can be taken back.",
+        way=way,
+        address=address,
+        time=clinic.times.time(due_at),
+    )
+
+
+def sentence(clinic: Clinic, call: Call) -> str:
+    """What to say on the telephone. It names no treatment: somebody else may pick up."""
+    when, name = clinic.times.moment(call.starts_at), call.practitioner.name
+    if call.kind == "cancellation":
+        return _("“The visit on %(when)s can't take place. May we find another time?”", when=when)
+    if call.kind == "change" and call.old_starts_at and call.old_starts_at != call.starts_at:
+        return _(
+            "“The visit of %(old)s is now on %(when)s, with %(name)s. Does that suit?”",
+            old=clinic.times.short_moment(call.old_starts_at),
+            when=when,
+            name=name,
+        )
+    if call.kind == "change":
+        return _("“The visit on %(when)s is now with %(name)s. Does that suit?”", when=when, name=name)
+    if call.kind == "confirmation":
+        return _(
+            "“You are booked for %(when)s, with %(name)s. How can we best write to you?”",
+            when=when,
+            name=name,
+        )
+    return _("“We expect you on %(when)s, with %(name)s. Are you coming?”", when=when, name=name)
+
+
+def happened(clinic: Clinic, entry: Entry) -> str:
+    """One entry of the history, in a sentence without its subject."""
+    facts, times = entry.facts, clinic.times
+    if entry.what in ("moved", "changed"):
+        return _changed(clinic, facts)
+    if entry.what == "booked" and "starts_at" in facts:
+        return _(
+            "Booked for %(when)s, with %(name)s",
+            when=times.short_moment(datetime.fromisoformat(facts["starts_at"])),
+            name=_person(clinic, facts.get("practitioner")),
+        )
+    if entry.what == "corrected":
+        return _(
+            "Corrected: %(before)s → %(after)s", before=_status(facts["from"]), after=_status(facts["to"])
+        )
+    if entry.what == "undone":
+        return _("Taken back: %(what)s", what=_WHAT.get(facts.get("undid", ""), facts.get("undid", "")))
+    return str(_WHAT.get(entry.what, entry.what))
+
+
+_WHAT: Mapping[str, Any] = {
+    "booked": lazy("Booked"),
+    "moved": lazy("Moved"),
+    "changed": lazy("Changed"),
+    "cancelled": lazy("Cancelled"),
+    "confirmed": lazy("Said that they are coming"),
+    "cannot_come": lazy("Said that they can't come"),
+    "contact_corrected": lazy("Contact corrected"),
+    "arrived": lazy("Here"),
+    "checked-in": lazy("In the room"),
+    "needles_in": lazy("Needles in"),
+    "needles_out": lazy("Needles out"),
+    "fulfilled": lazy("Done"),
+    "noshow": lazy("No-show"),
+    "noted": lazy("Note changed"),
+    "undone": lazy("Taken back"),
+    "corrected": lazy("Corrected"),
+    "merged": lazy("Record merged"),
+    "unmerged": lazy("Record taken apart again"),
+}
+
+
+def whom(clinic: Clinic, actor: Actor | str, name: str) -> str:
+    """Who did it: the patient, somebody by name, or the clinic's own programs."""
+    if actor == Actor.PATIENT:
+        return _("the patient")
+    return name or (_("staff") if actor == Actor.STAFF else _("automatically"))
+
+
+# What is said once something was done about a message, by the word of the form.
+MESSAGE_DONE: Mapping[str, Any] = {
+    "again": lazy("It goes again now."),
+    "email": lazy("It goes by e-mail now."),
+    "text": lazy("It goes by text now."),
+    "call": lazy("It stands on the list of calls."),
+    "take-back": lazy("Taken back. It is not sent."),
+    "settle": lazy("Off the list."),
+}
+
+
+def now_is(found: Panel, changed: Changed) -> str:
+    """Where a visit is after a change, and whether its patient hears of it."""
+    clinic = found.clinic
+    if found.status is Status.CANCELLED:
+        says = _("Cancelled.")
+    else:
+        says = _(
+            "Now %(when)s, with %(name)s.",
+            when=clinic.times.short_moment(found.starts_at),
+            name=found.practitioner.name,
+        )
+    if not changed.told:
+        return says + " " + _("Nobody is written to.")
+    if changed.due_at is None:
+        return says
+    at = clinic.times.time(datetime.fromisoformat(changed.due_at))
+    return says + " " + _("The patient is told at %(time)s.", time=at)
+
+
+def corrected(to: Status) -> str:
+    return _("Corrected to: %(status)s.", status=STANDINGS[to].words)
+
+
+def undone() -> str:
+    return _("Taken back.")
+
+
+def noted() -> str:
+    return _("The note is kept.")
+
+
+def off_the_list() -> str:
+    return _("Off the list.")
+
+
+def back_on_the_list() -> str:
+    return _("Back on the list.")
+
+
+def closed(number: int) -> str:
+    """How many visits closing the day has settled."""
+    if not number:
+        return _("Nothing was left to settle by itself.")
+    return _("One visit is done.") if number == 1 else _("%(number)d visits are done.", number=number)
+
+
+def not_understood() -> str:
+    return _("The time or the length isn't understood. Both go by five minutes.")
+
+
+def due(on: date, today: date, clinic: Clinic) -> str:
+    """As in "today", or "since Monday, September 14"."""
+    if on == today:
+        return _("today")
+    if on < today:
+        return _("since %(day)s", day=clinic.times.short_day(on))
+    return _("by %(day)s", day=clinic.times.short_day(on))
+
+
+@dataclass(frozen=True)
+class No:
+    """A refusal in words. `needs_reason`: what would be broken; `more`: what is in the way."""
+
+    code: str
+    status: int
+    title: str
+    advice: str
+    needs_reason: tuple[str, ...] = ()
+    more: tuple[str, ...] = ()
+    other: str | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "ok": False,
+            "code": self.code,
+            "title": self.title,
+            "advice": self.advice,
+            "needs_reason": list(self.needs_reason),
+            "alternatives": list(self.more),
+            "other": self.other,
+        }
+
+
+def no(refusal: Refusal, clinic: Clinic) -> No:
+    """Why something was refused, for staff, with what helps."""
+    words, facts = words_for(refusal), refusal.facts
+    title, advice = str(words.title), advice_for(refusal, clinic)
+    needs: list[str] = []
+    more: list[str] = []
+    other = None
+    if isinstance(refusal, NeedsReason):
+        needs = breaches(facts["breaches"])
+    elif isinstance(refusal, Clash):
+        more = [in_the_way(clinic, one) for one in facts["with_"]]
+    elif isinstance(refusal, OldPlaceTaken):
+        more = [in_the_way(clinic, one) for one in facts["by"]]
+    elif isinstance(refusal, PatientElsewhere):
+        more, other = [elsewhere(clinic, facts)], facts["reference"]
+    elif isinstance(refusal, StaleEdit) and facts.get("what"):
+        more = [_by_whom(clinic, facts)]
+    elif isinstance(refusal, IllegalStatus):
+        advice = _illegal(clinic, facts)
+    elif isinstance(refusal, NotChangeable):
+        advice = _("It stands as: %(status)s.", status=_status(facts["visit_status"]))
+    return No(refusal.code, words.status, title, advice, tuple(needs), tuple(more), other)
+
+
+def _by_whom(clinic: Clinic, facts: Mapping[str, Any]) -> str:
+    """Who changed a visit meanwhile, what, and when."""
+    return _(
+        "%(what)s by %(who)s, %(time)s.",
+        what=_WHAT.get(facts["what"], facts["what"]),
+        who=whom(clinic, facts.get("by_actor", ""), facts.get("by", "")),
+        time=clinic.times.time(datetime.fromisoformat(facts["at"])) if facts.get("at") else "",
+    )
+
+
+def _illegal(clinic: Clinic, facts: Mapping[str, Any]) -> str:
+    because = facts.get("because")
+    if because == "needles":
+        return _("The needles are still in. Press “Needles out” first.")
+    if because == "no_needles":
+        return _("No needles are in.")
+    if because == "too_early":
+        when = clinic.times.short_moment(datetime.fromisoformat(facts["not_before"]))
+        return _("That can be said from %(when)s on.", when=when)
+    return _(
+        "It stands as: %(status)s. To say otherwise, correct it with a reason.",
+        status=_status(facts["visit_status"]),
+    )
+
+
+def _changed(clinic: Clinic, facts: Mapping[str, Any]) -> str:
+    """What is other than before: time, person, room, length, type."""
+    times, parts = clinic.times, []
+    if facts.get("from") and facts["from"] != facts.get("to"):
+        old, new = (datetime.fromisoformat(facts[name]) for name in ("from", "to"))
+        parts.append(_("%(old)s → %(new)s", old=times.short_moment(old), new=times.short_moment(new)))
+    people = (facts.get("from_practitioner"), facts.get("to_practitioner"))
+    if people[0] != people[1]:
+        parts.append(_("%(old)s → %(new)s", old=_person(clinic, people[0]), new=_person(clinic, people[1])))
+    for name, words in (
+        ("room", lazy("%(old)s → %(new)s")),
+        ("type", lazy("%(old)s → %(new)s")),
+        ("minutes", lazy("%(old)s → %(new)s minutes")),
+    ):
+        old, new = facts.get(f"from_{name}"), facts.get(f"to_{name}")
+        if old != new:
+            parts.append(str(words) % {"old": old or "–", "new": new or "–"})
+    return "; ".join(parts) or _("Changed")
+
+
+def _person(clinic: Clinic, slug: str | None) -> str:
+    for person in clinic.practitioner_by_id.values():
+        if person.slug == slug:
+            return person.name
+    return slug or "–"
+
+
+def _status(value: str) -> str:
+    return str(STANDINGS[Status(value)].words)

@@ -1,0 +1,42 @@
+"""What the desk owes: estimates by their deadlines, and coverage to check."""
+
+from flask import request, url_for
+from flask.typing import ResponseReturnValue
+
+from booking.errors import NotFound
+from booking.services.desk import to_do as service
+from booking.services.staff import audit
+from booking.web import access
+from booking.web.desk import answers, blueprint, saying
+from booking.web.staff import staff_page
+
+
+@blueprint.get("/to-do")
+def to_do() -> ResponseReturnValue:
+    """What is to be done, the most urgent first."""
+    who = access.who()
+    audit.saw_this_hour(who, "saw tasks", "to-do")
+    return staff_page(
+        "desk/to_do.html",
+        found=service.to_do(who),
+        saying=saying,
+        key=answers.fresh_key(),
+        done=answers.what_was_done(),
+    )
+
+
+@blueprint.post("/to-do/<int:task>")
+def settle_task(task: int) -> ResponseReturnValue:
+    """Done; or with `do` = back, not done after all."""
+    who, key = access.who(), answers.key()
+    if task > 2**31:
+        raise NotFound
+    done = request.form.get("do") != "back"
+
+    def action() -> ResponseReturnValue:
+        service.settle(who, task, done=done, key=key)
+        says = saying.off_the_list() if done else saying.back_on_the_list()
+        back = url_for("desk.settle_task", task=task) if done else None
+        return answers.done(says, answers.onward(url_for("desk.to_do")), back=back)
+
+    return answers.attempt(action, answers.no_page)

@@ -1,0 +1,330 @@
+"""A visit in full, and giving it another place: the panel, the form, what is possible, and when it could be instead."""
+
+from dataclasses import dataclass
+from datetime import date, time, timedelta
+from typing import Any
+
+from flask import abort, current_app, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from booking import clock
+from booking.errors import Refusal
+from booking.models import BookableBy
+from booking.scheduling.hours import instant_at
+from booking.scheduling.timeline import CELL_MINUTES, CELL_SECONDS, cell_at, instant_of
+from booking.services.clinic import Clinic
+from booking.services.desk import asking, moving, panel, places, statuses
+from booking.services.desk.moving import Place, Preview
+from booking.services.desk.panel import Panel
+from booking.services.staff import audit
+from booking.web import access
+from booking.web.desk import answers, blueprint, saying
+from booking.web.desk.saying import No
+from booking.web.pages import the_clinic_of_this_request
+from booking.web.staff import staff_page
+
+PATH = "/visits/<reference>"
+_SHOWN_TIMES = 12
+_A_MONDAY = date(2026, 9, 14)
+_FURTHEST_CELL = 2**31 // CELL_SECONDS
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What the form of a change says: as it was typed, and the place that it means. `unclear`: what isn't understood."""
+
+    typed: dict[str, Any]
+    place: Place
+    unclear: tuple[str, ...] = ()
+
+    @property
+    def says_something(self) -> bool:
+        return self.place != Place()
+
+
+@blueprint.get(PATH)
+def visit(reference: str) -> ResponseReturnValue:
+    """The visit as a page; with `?panel=1` what the board shows beside it."""
+    return visit_page(panel.panel(access.who(), reference))
+
+
+def visit_page(found: Panel, no: No | None = None, typed: str = "") -> ResponseReturnValue:
+    """`no`: what was refused just now; `typed`: a note or a reason that isn't to be lost."""
+    values = _values(found) | {"no": no, "typed": typed}
+    if request.args.get("panel") == "1":
+        return render_template("desk/visit_panel.html", **values, level=2), 200
+    return staff_page(
+        "desk/visit.html", no.status if no else 200, **values, level=1, done=answers.what_was_done()
+    )
+
+
+def _values(found: Panel) -> dict[str, Any]:
+    clinic = found.clinic
+    return {
+        "clinic": clinic,
+        "times": clinic.times,
+        "visit": found,
+        "now": clock.now(),
+        "today": clinic.times.local_date(clock.now()),
+        "saying": saying,
+        "key": answers.fresh_key(),
+        "here": url_for("desk.visit", reference=found.reference),
+        "link_to_patient": _link_to(found.patient.reference),
+    }
+
+
+def _link_to(patient: str) -> str | None:
+    return (
+        url_for("desk.patient", reference=patient) if "desk.patient" in current_app.view_functions else None
+    )
+
+
+@blueprint.get(f"{PATH}/places", endpoint="places")
+def places_of(reference: str) -> ResponseReturnValue:
+    """Where the visit can begin that day, as stretches of cells for each practitioner."""
+    on = answers.day(request.args.get("day", ""))
+    try:
+        found = places.places(access.who(), reference, on)
+    except Refusal as refusal:
+        return _no(refusal)
+    return {
+        "cell0": found.from_cell,
+        "practitioners": {
+            slug: {"free": starts.free, "reason": starts.with_reason, "cells": found.cells[slug]}
+            for slug, starts in found.practitioners.items()
+        },
+    }
+
+
+@blueprint.get(f"{PATH}/why")
+def why(reference: str) -> ResponseReturnValue:
+    """What keeps a place, in words; nothing where all rules are kept."""
+    cell = answers.number(request.args.get("cell")) or 0
+    clinic = the_clinic_of_this_request()
+    if not 0 < cell < _FURTHEST_CELL:
+        abort(422)
+    on = clinic.times.local_date(instant_of(cell))
+    try:
+        found = places.places(access.who(), reference, answers.day(on.isoformat()))
+        kept = found.why(request.args.get("practitioner", ""), cell)
+    except Refusal as refusal:
+        return _no(refusal)
+    return {"words": [words for one in kept for words in saying.hindrance(clinic, one.code, one.facts)]}
+
+
+@blueprint.get(f"{PATH}/times")
+def times(reference: str) -> ResponseReturnValue:
+    """When the visit could be instead: the next times that keep all rules."""
+    who = access.who()
+    found = panel.brief(who, reference)
+    weekdays = tuple(sorted({int(day) for day in request.args.getlist("weekday") if day in list("0123456")}))
+    part = request.args.get("part", "")
+    part = part if part in ("morning", "afternoon") else ""
+    people = found.clinic.who_offers(found.visit_type, BookableBy.STAFF)
+    practitioner = request.args.get("practitioner", "")
+    practitioner = practitioner if practitioner in {person.slug for person in people} else ""
+    first = answers.day(request.args["from"]) if request.args.get("from") else None
+    free = places.find_times(
+        who,
+        reference,
+        first=first,
+        weekdays=weekdays or None,
+        part=part,
+        practitioner=practitioner or None,
+        limit=_SHOWN_TIMES,
+    )
+    audit.saw(who, "looked for times", f"appointment/{reference}")
+    return staff_page(
+        "desk/times.html",
+        **_values(found),
+        free=free,
+        cell_at=cell_at,
+        people=people,
+        weekdays=weekdays,
+        part=part,
+        practitioner=practitioner,
+        week=[(n, found.clinic.times.short_weekday(_A_MONDAY + timedelta(days=n))) for n in range(7)],
+        next=answers.onward(""),
+    )
+
+
+@blueprint.get(f"{PATH}/change")
+def ask_change(reference: str) -> ResponseReturnValue:
+    """The form of a change; once it says something, what it would mean, and whether to tell the patient."""
+    who = access.who()
+    found = panel.brief(who, reference)
+    wish = wish_of(found, request.args)
+    preview, no = None, None
+    if wish.says_something and not wish.unclear:
+        try:
+            preview = moving.preview(who, reference, wish.place)
+        except Refusal as refusal:
+            no = saying.no(refusal, found.clinic)
+    if answers.wants_json():
+        return _preview_as_json(found.clinic, preview, no)
+    return change_page(found, wish, preview, no)
+
+
+def change_page(
+    found: Panel, wish: Wish, preview: Preview | None = None, no: No | None = None
+) -> ResponseReturnValue:
+    """The form with what was typed; below it what the change would mean."""
+    status = 422 if wish.unclear else no.status if no else 200
+    clinic = found.clinic
+    return staff_page(
+        "desk/change.html",
+        status,
+        **_values(found),
+        typed=wish.typed,
+        unclear=wish.unclear,
+        preview=preview,
+        no=no,
+        broken=saying.breaches(preview.breaches) if preview else [],
+        in_the_way=[saying.in_the_way(clinic, one) for one in preview.clash] if preview else [],
+        other=preview.elsewhere if preview else None,
+        told=saying.told(clinic, preview.channel, preview.address, preview.due_at) if preview else "",
+        new_practitioner=next(
+            (
+                one
+                for one in clinic.practitioner_by_id.values()
+                if preview and one.slug == preview.practitioner
+            ),
+            None,
+        ),
+        new_room=next((room for room in clinic.rooms if preview and room.slug == preview.room), None),
+        people=clinic.practitioners.values(),
+        visit_types=clinic.visit_types.values(),
+        next=answers.onward(""),
+    )
+
+
+@blueprint.get(f"{PATH}/cancel")
+def ask_cancel(reference: str) -> ResponseReturnValue:
+    return cancel_page(reference)
+
+
+def cancel_page(reference: str, no: No | None = None, typed: str = "") -> ResponseReturnValue:
+    """Asks once: why, and whether to tell the patient, with the words."""
+    who = access.who()
+    found = panel.brief(who, reference)
+    words = statuses.preview_cancellation(who, reference)
+    return staff_page(
+        "desk/cancel.html",
+        no.status if no else 200,
+        **_values(found),
+        words=words,
+        told=saying.told(found.clinic, words.channel, words.address, words.due_at),
+        no=no,
+        typed=typed,
+        next=answers.onward(""),
+    )
+
+
+def wish_of(found: Panel, given: Any) -> Wish:
+    """What the fields of a change say. What is as it was isn't asked for; what isn't understood is said, not guessed."""
+    clinic, unclear = found.clinic, []
+    typed = _typed(found, given)
+    starts_at = None
+    if given.get("cell"):
+        cell = answers.number(given["cell"]) or 0
+        if not 0 < cell < _FURTHEST_CELL:
+            abort(422)
+        starts_at = instant_of(cell)
+    elif given.get("day") or given.get("time"):
+        starts_at = _instant(clinic, typed["day"], typed["time"])
+        if starts_at is None:
+            unclear.append("time")
+    practitioner = given.get("practitioner") or None
+    room, visit_type = given.get("room") or None, given.get("visit_type") or None
+    devices = tuple(slug for slug in given.getlist("device") if slug)
+    if room and room not in {one.slug for one in clinic.rooms}:
+        abort(404)
+    if set(devices) - {one.slug for one in clinic.devices} or (
+        visit_type and visit_type not in clinic.visit_types
+    ):
+        abort(404)
+    other_type = visit_type is not None and visit_type != found.visit_type.slug
+    minutes = _minutes(found, given, unclear) if not other_type else None
+    own_room = found.room.slug if found.room else None
+    place = Place(
+        starts_at=starts_at if starts_at != found.starts_at else None,
+        practitioner=practitioner if practitioner != found.practitioner.slug else None,
+        room=room if room != own_room else None,
+        devices=devices if devices and set(devices) != {one.slug for one in found.devices} else None,
+        visit_type=visit_type if other_type else None,
+        phase_minutes=minutes,
+    )
+    return Wish(typed, place, tuple(unclear))
+
+
+def _typed(found: Panel, given: Any) -> dict[str, Any]:
+    """The form's fields as they are to be shown again: what was typed, else what is so."""
+    local = found.clinic.times.local
+    starts_at = local(found.starts_at)
+    cell = given.get("cell", "")
+    if cell.isascii() and cell.isdigit() and 0 < int(cell[:12]) < _FURTHEST_CELL:
+        starts_at = local(instant_of(int(cell)))
+    return {
+        "day": given.get("day") or starts_at.date().isoformat(),
+        "time": given.get("time") or f"{starts_at:%H:%M}",
+        "practitioner": given.get("practitioner") or found.practitioner.slug,
+        "room": given.get("room") or (found.room.slug if found.room else ""),
+        "device": given.getlist("device") or [one.slug for one in found.devices],
+        "visit_type": given.get("visit_type") or found.visit_type.slug,
+        "minutes": given.getlist("minutes") or [str(minutes) for _name, minutes in found.phases],
+        "length": given.get("length", ""),
+        "reason": given.get("reason", "")[: answers.LONGEST_REASON],
+    }
+
+
+def _instant(clinic: Clinic, day: str, wall: str) -> Any:
+    """The instant of a day and a time on the wall, or None where they aren't understood, or between two cells."""
+    on = answers.day_or_none(day)
+    try:
+        at = time.fromisoformat(wall if len(wall) in (5, 8) else "")
+    except ValueError:
+        return None
+    if on is None or at.tzinfo is not None or at.second or at.minute % CELL_MINUTES:
+        return None
+    return instant_at(on, at, clinic.zone)
+
+
+def _minutes(found: Panel, given: Any, unclear: list[str]) -> tuple[int, ...] | None:
+    """Minutes of each phase, or of them all together, where they are other than now."""
+    now = tuple(minutes for _name, minutes in found.phases)
+    if given.get("length"):
+        spread = asking.spread(now, answers.number(given["length"]) or 0)
+        if spread is None or sum(spread) > 24 * 60:
+            unclear.append("length")
+        return spread if spread != now else None
+    said = [words for words in given.getlist("minutes") if words]
+    if not said:
+        return None
+    wanted = tuple(answers.number(words) or 0 for words in said)
+    if len(wanted) != len(now) or any(one % CELL_MINUTES or not 0 < one <= 480 for one in wanted):
+        unclear.append("minutes")
+        return None
+    return wanted if wanted != now else None
+
+
+def _preview_as_json(clinic: Clinic, preview: Preview | None, no: No | None) -> ResponseReturnValue:
+    if no:
+        return no.as_json(), no.status
+    if preview is None:
+        abort(422)
+    clash = [saying.in_the_way(clinic, one) for one in preview.clash]
+    if preview.elsewhere:
+        clash.append(saying.elsewhere(clinic, preview.elsewhere))
+    return {
+        "ok": True,
+        "tells": saying.told(clinic, preview.channel, preview.address, preview.due_at),
+        "subject": preview.subject,
+        "text": preview.text,
+        "needs_reason": saying.breaches(preview.breaches),
+        "clash": clash,
+    }
+
+
+def _no(refusal: Refusal) -> ResponseReturnValue:
+    no = saying.no(refusal, the_clinic_of_this_request())
+    return no.as_json(), no.status
