@@ -97,7 +97,7 @@ def asked(words: str, this_year: int) -> list[Asked]:
 def _dates_or_digits(written: str, this_year: int) -> Iterator[Asked]:
     digits: list[str] = []
     for piece in written.split():
-        date_words = _date(piece, this_year)
+        date_words = date_in(piece, this_year)
         if date_words:
             yield Asked(born=date_words)
         else:
@@ -109,7 +109,8 @@ def _dates_or_digits(written: str, this_year: int) -> Iterator[Asked]:
         yield Asked(digits=joined, born=year)
 
 
-def _date(piece: str, this_year: int) -> str:
+def date_in(piece: str, this_year: int) -> str:
+    """A date as people type it, as "1950-03-04"; without a year, as "-03-04"; "" for whatever else it is."""
     if found := _ISO.fullmatch(piece):
         return f"{found[1]}-{int(found[2]):02}-{int(found[3]):02}"
     if found := _AMERICAN.fullmatch(piece):

@@ -1,0 +1,107 @@
+// Finding a patient while one types, and times that follow what is chosen. Both forms work without this.
+
+const page = async (address, how) => {
+  const answer = await fetch(address, { headers: { Accept: "text/html" }, ...how });
+  const text = await answer.text();
+  if (answer.redirected || !text.includes("<main")) throw new Error(String(answer.status));
+  return new DOMParser().parseFromString(text, "text/html");
+};
+
+// Puts the same part of another page in place of ours.
+const swap = (id, other) => {
+  const ours = document.getElementById(id);
+  const theirs = other.getElementById(id);
+  if (!ours || !theirs) throw new Error(id);
+  ours.replaceChildren(...theirs.childNodes);
+};
+
+// Hits appear below the field; Enter opens the first, arrows go through them.
+const seek = (form) => {
+  const field = form.querySelector("input[type='text']");
+  const hits = document.getElementById(form.dataset.seek);
+  let waiting = 0;
+  let asked = 0;
+  let shown = field.value.trim();
+  let wanted = null;
+
+  const look = async () => {
+    const words = field.value.trim();
+    if (words === shown) return;
+    const number = ++asked;
+    try {
+      const address = new URL(form.action);
+      address.search = new URLSearchParams(new FormData(form));
+      const found = await page(address);
+      if (number !== asked) return;
+      swap(form.dataset.seek, found);
+      shown = words;
+      if (wanted === words) open();
+    } catch {
+      shown = null;
+    }
+  };
+  const links = () => [...hits.querySelectorAll("a.hit")];
+  const open = () => {
+    const [first] = links();
+    if (first) window.location.assign(first.href);
+    else wanted = null;
+  };
+  field.addEventListener("input", () => {
+    wanted = null;
+    clearTimeout(waiting);
+    waiting = setTimeout(look, 150);
+  });
+  form.addEventListener("submit", (event) => {
+    const words = field.value.trim();
+    if (!words) return;
+    if (words === shown && links().length) {
+      event.preventDefault();
+      open();
+    } else if (shown !== null && words !== shown) {
+      // What was typed last is still on its way: its first hit is what Enter means.
+      event.preventDefault();
+      wanted = words;
+      clearTimeout(waiting);
+      look().then(() => { if (shown === null) form.submit(); });
+    }
+  });
+  const step = (event) => {
+    if (event.key !== "ArrowDown" && event.key !== "ArrowUp") return;
+    const all = links();
+    const here = all.indexOf(document.activeElement);
+    const next = event.key === "ArrowDown" ? here + 1 : here - 1;
+    if (next >= all.length || (here < 0 && event.key === "ArrowUp")) return;
+    event.preventDefault();
+    if (next < 0) field.focus();
+    else all[next].focus();
+  };
+  form.addEventListener("keydown", step);
+  hits.addEventListener("keydown", step);
+};
+
+// Another visit, person or day: the times that are free for it, and nothing else changes.
+const follow = (form) => {
+  let asked = 0;
+  form.addEventListener("change", async (event) => {
+    if (!event.target.closest("[data-times]")) return;
+    const number = ++asked;
+    const said = new FormData(form);
+    said.delete("time");
+    said.set("show", "1");
+    try {
+      const found = await page(form.action, { method: "POST", body: said });
+      if (number === asked) swap("times", found);
+    } catch {
+      document.getElementById("show").click();
+    }
+  });
+  // A day or a time that is typed is the one that is meant.
+  form.addEventListener("input", (event) => {
+    if (!event.target.closest("[data-other]")) return;
+    const other = form.querySelector("input[name='time'][value='other']");
+    if (other) other.checked = true;
+  });
+};
+
+for (const form of document.querySelectorAll("[data-seek]")) seek(form);
+for (const form of document.querySelectorAll("[data-follow]")) follow(form);

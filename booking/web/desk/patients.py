@@ -1,0 +1,304 @@
+"""Patients at the desk: found, seen, edited, merged with another record and taken apart again."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from flask import redirect, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+
+from booking.errors import (
+    ContactCannotBeReached,
+    NotMergeable,
+    RecordMerged,
+    Refusal,
+    StaleRecord,
+    VisitsOverlap,
+)
+from booking.models import FLAGS
+from booking.services.desk import merging, people, records
+from booking.services.desk.people import Found, Search
+from booking.services.desk.records import FIELDS, Values
+from booking.web import access
+from booking.web.desk import answers, blueprint, saying
+from booking.web.desk.patient_forms import (
+    CHANGE_WORDS,
+    FIELD_WORDS,
+    FLAG_WORDS,
+    Typed,
+    as_typed,
+    in_words,
+    typed,
+    values_typed,
+)
+from booking.web.pages import the_clinic_of_this_request
+from booking.web.staff import staff_page
+
+PATH = "/patients/<reference>"
+LONGEST_QUESTION = 200
+_FURTHEST = 2**31 - 1
+
+
+@blueprint.get("/patients")
+def patients() -> ResponseReturnValue:
+    """Whom these words mean: as a page, or as JSON for forms that search while somebody types."""
+    words = request.args.get("q", "")
+    too_long = len(words) > LONGEST_QUESTION
+    found = Search(words, (), False) if too_long else people.search(access.who(), words)
+    status = 422 if too_long else 200
+    if answers.wants_json():
+        return {"patients": [_as_json(one) for one in found.found], "more": found.more}, status
+    return staff_page("desk/patients.html", status, search=found, too_long=too_long, **_words())
+
+
+@blueprint.get(PATH)
+def patient(reference: str) -> ResponseReturnValue:
+    """A patient's page; `?past=` and `?changes=` lead to older visits and changes."""
+    try:
+        found = records.record(
+            access.who(),
+            reference,
+            past_before=_place(request.args.get("past")),
+            changes_before=_place(request.args.get("changes")),
+        )
+    except RecordMerged as refusal:
+        return redirect(url_for("desk.patient", reference=refusal.facts["into"]), 303)
+    return staff_page(
+        "desk/patient.html",
+        record=found,
+        desk=access.who().sees_everybody,
+        done=answers.what_was_done(),
+        standings=saying.STANDINGS,
+        kind_of_message=saying.kind_of_message,
+        channels=saying.CHANNELS,
+        message_states=saying.MESSAGE_STATES,
+        key=answers.fresh_key(),
+        **_words(),
+    )
+
+
+@blueprint.get(f"{PATH}/edit")
+def edit_patient(reference: str) -> ResponseReturnValue:
+    """The record as a form."""
+    try:
+        values, version, ahead = records.to_edit(access.who(), reference)
+    except RecordMerged as refusal:
+        return redirect(url_for("desk.edit_patient", reference=refusal.facts["into"]), 303)
+    return _edit_page(reference, Typed(as_typed(values)), version, ahead)
+
+
+@blueprint.post(f"{PATH}/edit")
+def save_patient(reference: str) -> ResponseReturnValue:
+    """Keeps what was typed, or shows it again with what is in the way."""
+    key, version = answers.key(), answers.number(request.form.get("version")) or 0
+    form = typed(*FIELDS)
+    values = values_typed(form)
+    visits_too = "visits_too" in request.form
+    if values is None:
+        return _again(reference, form, version, 422)
+    who = access.who()
+    try:
+        changed = records.edit(who, reference, values, version=version, visits_too=visits_too, key=key)
+    except StaleRecord as refusal:
+        return _both(reference, form, values, version, refusal)
+    except ContactCannotBeReached as refusal:
+        form.refuse(refusal.facts["field"], _unreachable(refusal))
+        return _again(reference, form, version, 422)
+    except RecordMerged as refusal:
+        return _again(refusal.facts["into"], form, 0, 409, refused=refusal)
+    says = _("Saved.")
+    if changed:
+        says += " " + _("%(number)d upcoming visits have it too.", number=len(changed))
+    return answers.done(says, url_for("desk.patient", reference=reference))
+
+
+@blueprint.get(f"{PATH}/merge")
+def choose_to_merge(reference: str) -> ResponseReturnValue:
+    """Which record is of the same person: likely ones first, others by a search; then what a merge would do."""
+    goes = request.args.get("with", "")
+    try:
+        if goes:
+            return _merge_page(reference, goes)
+        return _choose_page(reference)
+    except RecordMerged as refusal:
+        return redirect(url_for("desk.patient", reference=refusal.facts["into"]), 303)
+    except NotMergeable as refusal:
+        return _choose_page(reference, refusal)
+
+
+@blueprint.post(f"{PATH}/merge")
+def merge(reference: str) -> ResponseReturnValue:
+    """Merges the other record into this one."""
+    goes = request.form.get("with", "")
+    numbers = [answers.number(request.form.get(name)) or 0 for name in ("version", "other_version")]
+    try:
+        merging.merge(
+            access.who(),
+            reference,
+            goes,
+            stays_version=numbers[0],
+            goes_version=numbers[1],
+            key=answers.key(),
+        )
+    except (VisitsOverlap, StaleRecord) as refusal:
+        return _merge_page(reference, goes, refusal)
+    except NotMergeable as refusal:
+        return _choose_page(reference, refusal)
+    except RecordMerged as refusal:
+        return redirect(url_for("desk.patient", reference=refusal.facts["into"]), 303)
+    return answers.done(
+        _("The two records are one now. You can take that back below."),
+        url_for("desk.patient", reference=reference),
+    )
+
+
+@blueprint.post(f"{PATH}/merge/<int:merge>/take-back")
+def take_merge_back(reference: str, merge: int) -> ResponseReturnValue:
+    """Two records again, as they were."""
+    there = url_for("desk.patient", reference=reference)
+    if merge > _FURTHEST:
+        merge = 0
+
+    def action() -> ResponseReturnValue:
+        back = merging.take_back(access.who(), reference, merge, key=answers.key())
+        says = _("Taken back. The other record is %(reference)s again.", reference=back)
+        return answers.done(says, there)
+
+    return answers.attempt(action, answers.no_page)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A field that a colleague changed while somebody typed: what it said, what it says, and what was typed."""
+
+    name: str
+    words: str
+    before: str
+    now: str
+    typed: str
+
+    @property
+    def clashes(self) -> bool:
+        return self.typed not in (self.before, self.now)
+
+
+def _both(
+    reference: str, form: Typed, values: Values, version: int, refusal: StaleRecord
+) -> ResponseReturnValue:
+    """Offers both: what only the colleague changed is taken over, what both changed stands as typed, with theirs beside."""
+    who = access.who()
+    now, latest, ahead = records.to_edit(who, reference)
+    mine, shown = values.plain(), as_typed(now)
+    differences = []
+    for name, (before, after) in refusal.facts["changes"].items():
+        if mine[name] == before:
+            form.values[name] = shown[name]
+        words = [in_words(name, value) for value in (before, after, mine[name])]
+        differences.append(Difference(name, str(FIELD_WORDS[name]), *words))
+    return _edit_page(reference, form, latest, ahead, 409, refused=refusal, differences=tuple(differences))
+
+
+def _again(
+    reference: str, form: Typed, version: int, status: int, *, refused: Refusal | None = None
+) -> ResponseReturnValue:
+    """The form once more, with what was typed."""
+    _values, latest, ahead = records.to_edit(access.who(), reference)
+    return _edit_page(reference, form, version or latest, ahead, status, refused=refused)
+
+
+def _edit_page(
+    reference: str,
+    form: Typed,
+    version: int,
+    ahead: int,
+    status: int = 200,
+    *,
+    refused: Refusal | None = None,
+    differences: tuple[Difference, ...] = (),
+) -> ResponseReturnValue:
+    return staff_page(
+        "desk/patient_edit.html",
+        status,
+        reference=reference,
+        form=form,
+        version=version,
+        ahead=ahead,
+        visits_too="visits_too" in request.form or request.method == "GET",
+        key=answers.fresh_key(),
+        no=saying.no(refused, the_clinic_of_this_request()) if refused else None,
+        refused=refused,
+        changed_at=_changed_at(refused),
+        differences=differences,
+        flags=FLAGS,
+        **_words(),
+    )
+
+
+def _choose_page(reference: str, refused: Refusal | None = None) -> ResponseReturnValue:
+    who = access.who()
+    words = request.args.get("q", "")[:LONGEST_QUESTION]
+    likely = merging.candidates(who, reference)
+    found = people.search(who, words) if words.strip() else Search(words, (), False)
+    no = saying.no(refused, the_clinic_of_this_request()) if refused else None
+    return staff_page(
+        "desk/patient_merge_choose.html",
+        no.status if no else 200,
+        reference=reference,
+        likely=likely,
+        search=Search(words, tuple(one for one in found.found if one.reference != reference), found.more),
+        no=no,
+        **_words(),
+    )
+
+
+def _merge_page(reference: str, goes: str, refused: Refusal | None = None) -> ResponseReturnValue:
+    no = saying.no(refused, the_clinic_of_this_request()) if refused else None
+    return staff_page(
+        "desk/patient_merge.html",
+        no.status if no else 200,
+        preview=merging.preview(access.who(), reference, goes),
+        fields=FIELDS,
+        no=no,
+        key=answers.fresh_key(),
+        **_words(),
+    )
+
+
+def _words() -> dict[str, Any]:
+    return {
+        "field_words": FIELD_WORDS,
+        "flag_words": FLAG_WORDS,
+        "change_words": CHANGE_WORDS,
+        "in_words": in_words,
+    }
+
+
+def _changed_at(refused: Refusal | None) -> str:
+    """When a colleague changed the record, if that is what was refused."""
+    at = refused.facts.get("at") if isinstance(refused, StaleRecord) else ""
+    return the_clinic_of_this_request().times.time(datetime.fromisoformat(at)) if at else ""
+
+
+def _unreachable(refusal: ContactCannotBeReached) -> str:
+    if refusal.facts["field"] == "email":
+        return _(
+            "An upcoming visit is reminded by e-mail. Please keep an address, or change the visit first."
+        )
+    return _("An upcoming visit is reminded by phone. Please keep a number, or change the visit first.")
+
+
+def _place(words: str | None) -> int | None:
+    number = answers.number(words)
+    return None if number is None else min(number, _FURTHEST)
+
+
+def _as_json(one: Found) -> dict[str, Any]:
+    return {
+        "reference": one.reference,
+        "name": one.name,
+        "phone": one.phone,
+        "email": one.email,
+        "born_on": one.born_on.isoformat() if one.born_on else None,
+        "flags": list(one.flags),
+    }

@@ -1,0 +1,221 @@
+"""Two records become one, and two again, with everything where it belongs."""
+
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import select
+
+from booking.errors import NotFound, NotMergeable, RecordMerged, StaleRecord, VisitsOverlap
+from booking.extensions import db
+from booking.models import Appointment, AuditEntry, Claim, Patient, Reminders, TextConsent
+from booking.services import visits
+from booking.services.desk import merging, people, records
+from booking.services.desk.records import Values
+from tests.clinics import clinic, practitioner, set_up
+from tests.conftest import StandingClock
+from tests.services.making import NINE, booked, rows
+from tests.staffing import hired
+
+PHONE = "+18185550199"
+
+
+@pytest.fixture(autouse=True)
+def a_clinic(context: Flask, standing_clock: StandingClock) -> None:
+    set_up(clinic(practitioners=[practitioner("ana"), practitioner("ben")]))
+
+
+def two_records(other_start: Any = NINE + timedelta(days=1)) -> tuple[str, str]:
+    """Rosa Lima by mail, and Rosa Lima-Costa by phone with her consent to texts."""
+    booked()
+    booked(
+        other_start,
+        last_name="Lima-Costa",
+        email=None,
+        phone=PHONE,
+        reminders=Reminders.TEXT,
+        text_consent=True,
+    )
+    one, other = (row["reference"] for row in rows(Patient))
+    return one, other
+
+
+def merge(
+    stays: str, goes: str, key: str = "merge-1", who: Any = None, versions: tuple[int, int] = (1, 1)
+) -> int:
+    return merging.merge(
+        who or hired(), stays, goes, stays_version=versions[0], goes_version=versions[1], key=key
+    )
+
+
+def state() -> dict[str, Any]:
+    """What belongs to whom, without what only grows."""
+    with db.engine.connect() as connection:
+        claims = connection.execute(
+            select(Claim.resource_id, Claim.from_cell, Claim.appointment_id).order_by(Claim.id)
+        ).all()
+    return {
+        "visits": [(one["reference"], one["patient_id"], one["version"]) for one in rows(Appointment)],
+        "consents": [(one["id"], one["patient_id"]) for one in rows(TextConsent)],
+        "claims": claims,
+        "patients": [
+            {name: one[name] for name in (*records.FIELDS, "merged_into_id", "name_key")}
+            for one in rows(Patient)
+        ],
+    }
+
+
+def test_likely_duplicates_come_first(context: Flask) -> None:
+    stays, goes = two_records()
+    assert [one.reference for one in merging.candidates(hired(), stays)] == [goes]
+
+
+def test_a_preview_says_what_goes_where_and_changes_nothing(context: Flask) -> None:
+    stays, goes = two_records()
+    before = state()
+    found = merging.preview(hired(), stays, goes)
+    assert (found.stays.visits, found.goes.visits, found.goes.consents) == (1, 1, 1)
+    assert (
+        found.filled == ("phone",)
+        and found.merged.phone == PHONE
+        and found.merged.email == "rosa@example.com"
+    )
+    assert found.overlapping == () and state() == before
+
+
+def test_everything_of_both_is_with_the_one_that_stays(context: Flask) -> None:
+    stays, goes = two_records()
+    who = hired()
+    merge(stays, goes, who=who)
+    one, other = rows(Patient)
+    assert {row["patient_id"] for row in rows(Appointment)} == {one["id"]}
+    assert {row["patient_id"] for row in rows(TextConsent)} == {one["id"]}
+    assert not [claim for claim in state()["claims"] if claim.resource_id == other["id"]]
+    assert (one["phone"], other["merged_into_id"], other["phone"]) == (PHONE, one["id"], PHONE)
+    page = records.record(who, stays)
+    assert len(page.upcoming) == 2 and page.consents and [line.reference for line in page.merges] == [goes]
+    with pytest.raises(RecordMerged) as refused:
+        records.record(who, goes)
+    assert refused.value.facts == {"into": stays}
+    assert [hit.reference for hit in people.search(who, "lima").found] == [stays]
+    written = [entry for entry in rows(AuditEntry) if entry["what"] == "merged"]
+    assert {entry["patient_id"] for entry in written} == {one["id"], other["id"]}
+
+
+def test_links_of_patients_open_their_visits_as_before(context: Flask) -> None:
+    booked_first = booked()
+    stays = rows(Patient)[0]["reference"]
+    other = booked(NINE + timedelta(days=1), last_name="Lima-Costa", email="other@example.com")
+    goes = rows(Patient)[1]["reference"]
+    merge(stays, goes)
+    for one in (booked_first, other):
+        assert visits.visit(one.reference, one.token).reference == one.reference
+    visits.confirm(other.reference, other.token, actor="link", key="confirm-1")
+
+
+def test_whoever_books_with_the_merged_name_joins_the_one_that_stayed(context: Flask) -> None:
+    stays, goes = two_records()
+    merge(stays, goes)
+    booked(
+        NINE + timedelta(days=2), last_name="Lima-Costa", email=None, phone=PHONE, reminders=Reminders.CALL
+    )
+    assert len(rows(Patient)) == 2
+    assert {row["patient_id"] for row in rows(Appointment)} == {rows(Patient)[0]["id"]}
+
+
+def test_taken_back_all_is_as_it_was(context: Flask) -> None:
+    stays, goes = two_records()
+    before = state()
+    who = hired()
+    number = merge(stays, goes, who=who)
+    assert state() != before
+    assert merging.take_back(who, stays, number, key="back-1") == goes
+    assert state() == before
+    assert merging.take_back(who, stays, number, key="back-1") == goes
+    with pytest.raises(NotMergeable):
+        merging.take_back(who, stays, number, key="back-2")
+    assert {one.reference for one in people.search(who, "lima").found} == {stays, goes}
+
+
+def test_what_happened_since_is_kept_when_it_is_taken_back(context: Flask) -> None:
+    stays, goes = two_records()
+    who = hired()
+    number = merge(stays, goes, who=who)
+    new_phone = "+18185550177"
+    records.edit(
+        who, stays, Values("Rosa", "Lima", new_phone, "rosa@example.com"), version=2, visits_too=True, key="e"
+    )
+    later = booked(NINE + timedelta(days=2), email="rosa@example.com")
+    merging.take_back(who, stays, number, key="back-1")
+    one, other = rows(Patient)
+    assert one["phone"] == new_phone and other["phone"] == PHONE
+    where = {row["reference"]: (row["patient_id"], row["phone"]) for row in rows(Appointment)}
+    assert where[later.reference][0] == one["id"]
+    assert (other["id"], new_phone) in where.values()
+
+
+def test_overlapping_visits_are_named_and_nothing_is_merged(context: Flask) -> None:
+    stays, goes = two_records(NINE)
+    before = state()
+    pairs = [[row["reference"] for row in rows(Appointment)]]
+    found = merging.preview(hired(), stays, goes)
+    assert [[one.reference, other.reference] for one, other in found.overlapping] == pairs
+    with pytest.raises(VisitsOverlap) as refused:
+        merge(stays, goes)
+    assert refused.value.facts == {"pairs": pairs} and state() == before
+
+
+def test_past_visits_that_overlapped_are_no_obstacle(context: Flask, standing_clock: StandingClock) -> None:
+    stays, goes = two_records(NINE)
+    before = state()
+    standing_clock.on(days=7)
+    number = merge(stays, goes)
+    assert {row["patient_id"] for row in rows(Appointment)} == {rows(Patient)[0]["id"]}
+    merging.take_back(hired(), stays, number, key="back-1")
+    assert state() == before
+
+
+def test_a_record_that_changed_since_it_was_looked_at_is_not_merged(context: Flask) -> None:
+    stays, goes = two_records()
+    records.edit(hired(), goes, Values("Rosa", "Costa", PHONE, None), version=1, visits_too=False, key="e")
+    with pytest.raises(StaleRecord):
+        merge(stays, goes)
+    merge(stays, goes, key="merge-2", versions=(1, 2))
+
+
+def test_merged_one_after_the_other_and_taken_back_in_turn(context: Flask) -> None:
+    stays, goes = two_records()
+    booked(NINE + timedelta(days=3), first_name="Rosie", email="rosie@example.com")
+    third = rows(Patient)[2]["reference"]
+    before = state()
+    who = hired()
+    first = merge(goes, third, who=who)
+    second = merge(stays, goes, key="merge-2", who=who, versions=(1, 2))
+    one, other, last = rows(Patient)
+    assert other["merged_into_id"] == last["merged_into_id"] == one["id"]
+    with pytest.raises(RecordMerged):
+        merging.take_back(who, goes, first, key="back-1")
+    merging.take_back(who, stays, second, key="back-2")
+    merging.take_back(who, goes, first, key="back-3")
+    assert state() == before
+
+
+def test_the_same_or_nobody_cannot_be_merged(context: Flask) -> None:
+    stays, _ = two_records()
+    with pytest.raises(NotMergeable):
+        merge(stays, stays)
+    with pytest.raises(NotFound):
+        merge(stays, "NOTHERE", key="merge-2")
+    with pytest.raises(NotFound):
+        merging.take_back(hired(), stays, 12345, key="back-1")
+
+
+def test_what_the_other_knows_fills_what_is_empty(context: Flask) -> None:
+    one = Values("Rosa", "Lima", None, "a@example.com", None, ("interpreter",), "", "Kind")
+    other = Values(
+        "R.", "Lima", PHONE, "b@example.com", date(1950, 3, 4), ("wheelchair",), "Mornings", "Pays late"
+    )
+    assert merging.together(one, other) == Values(
+        "Rosa", "Lima", PHONE, "a@example.com", date(1950, 3, 4), ("interpreter", "wheelchair"), "Mornings", "Kind\nPays late",
+    )  # fmt: skip

@@ -1,0 +1,234 @@
+"""A patient's record: what its page shows, what an edit changes, and what nobody loses by it."""
+
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import event, update
+
+from booking import clock
+from booking.errors import ContactCannotBeReached, NotFound, StaleRecord
+from booking.extensions import db
+from booking.models import Actor, Appointment, AuditEntry, Message, Patient, PatientChange, Reminders, Role
+from booking.scheduling.status import Status
+from booking.services import links, visits
+from booking.services.desk import records
+from booking.services.desk.records import Values
+from booking.services.transaction import run
+from tests.clinics import clinic, practitioner, set_up
+from tests.conftest import StandingClock
+from tests.services.making import NEXT_WEEK, NINE, booked, rows
+from tests.staffing import hired
+
+ROSA = Values("Rosa", "Lima", None, "rosa@example.com")
+
+
+@pytest.fixture(autouse=True)
+def a_clinic(context: Flask, standing_clock: StandingClock) -> None:
+    set_up(clinic(practitioners=[practitioner("ana"), practitioner("ben")]))
+
+
+def reference() -> str:
+    return str(rows(Patient)[0]["reference"])
+
+
+def edit(
+    values: Values, *, version: int = 1, visits_too: bool = True, key: str = "key-1", who: Any = None
+) -> list[str]:
+    return records.edit(who or hired(), reference(), values, version=version, visits_too=visits_too, key=key)
+
+
+def test_a_page_has_visits_messages_and_who_looked(context: Flask, standing_clock: StandingClock) -> None:
+    made = booked()
+    who = hired()
+    found = records.record(who, reference())
+    assert found.name == "Rosa Lima" and found.edit == 1
+    assert [one.reference for one in found.upcoming] == [made.reference] and found.past == ()
+    assert found.messages and {one.visit for one in found.messages} == {made.reference}
+    opened = [one for one in rows(AuditEntry) if one["what"] == "opened patient"]
+    assert [(one["patient_id"], one["account_id"]) for one in opened] == [(found.id, who.account_id)]
+    standing_clock.at(NINE + timedelta(days=1))
+    later = records.record(who, reference())
+    assert later.upcoming == () and [one.reference for one in later.past] == [made.reference]
+
+
+def test_no_shows_and_late_cancellations_are_counted_apart(
+    context: Flask, standing_clock: StandingClock
+) -> None:
+    made = [booked(NINE + timedelta(days=day)) for day in (0, 1, 2, 6)]
+    ends = [Status.NOSHOW, Status.CANCELLED, Status.CANCELLED, Status.FULFILLED]
+    late_by = [None, timedelta(hours=2), timedelta(days=3), None]
+    for one, status, before in zip(made, ends, late_by, strict=True):
+        starts_at = (
+            next(row for row in rows(Appointment) if row["reference"] == one.reference)["from_cell"] * 300
+        )
+        cancelled = None
+        if before is not None:
+            from datetime import UTC, datetime
+
+            cancelled = datetime.fromtimestamp(starts_at, UTC) - before
+        run(
+            lambda session, one=one, status=status, cancelled=cancelled: session.execute(
+                update(Appointment)
+                .where(Appointment.reference == one.reference)
+                .values(
+                    status=status, cancelled_at=cancelled, cancelled_by=Actor.STAFF if cancelled else None
+                )
+            )
+        )
+    standing_clock.on(days=30)
+    found = records.record(hired(), reference())
+    assert (found.no_shows, found.late_cancellations) == (1, 1)
+
+
+def test_long_lists_are_cut_and_lead_to_more(context: Flask, standing_clock: StandingClock) -> None:
+    for week in range(records.SHOWN + 3):
+        with clock.turned_to(NINE + timedelta(days=7 * week - 2)):
+            booked(NINE + timedelta(days=7 * week, hours=2))
+    standing_clock.on(days=200)
+    who = hired()
+    first = records.record(who, reference())
+    assert len(first.past) == records.SHOWN and first.more_past
+    rest = records.record(who, reference(), past_before=first.more_past)
+    assert len(rest.past) == 3 and rest.more_past is None
+    assert not {one.reference for one in first.past} & {one.reference for one in rest.past}
+
+
+def test_a_page_asks_the_same_statements_however_much_there_is(
+    context: Flask, standing_clock: StandingClock
+) -> None:
+    who = hired()
+    booked()
+
+    def asked() -> int:
+        said: list[str] = []
+
+        def note(*given: Any) -> None:
+            said.append(given[2])
+
+        event.listen(db.engine, "before_cursor_execute", note)
+        records.record(who, reference())
+        event.remove(db.engine, "before_cursor_execute", note)
+        return len(said)
+
+    few = asked()
+    for day in (1, 2, 6, 7, 8):
+        booked(NINE + timedelta(days=day))
+    edit(Values("Rosa", "Lima", "+18185550199", "rosa@example.com"))
+    assert asked() <= few + 1 <= 16
+
+
+def test_whom_a_practitioner_does_not_have_is_not_there(context: Flask) -> None:
+    booked(practitioner="ana")
+    ben = hired(Role.PRACTITIONER, practitioner="ben")
+    ana = hired(Role.PRACTITIONER, practitioner="ana")
+    assert records.record(ana, reference()).name == "Rosa Lima"
+    for nobody in (lambda: records.record(ben, reference()), lambda: records.record(hired(), "NOTHERE")):
+        with pytest.raises(NotFound):
+            nobody()
+
+
+def test_an_edit_is_kept_with_what_was_before(context: Flask) -> None:
+    booked()
+    who = hired()
+    values = Values(
+        "Rosa",
+        "Lima",
+        "+18185550199",
+        "rosa@example.com",
+        date(1950, 3, 4),
+        ("interpreter",),
+        "Mornings",
+        "Kind",
+    )
+    edit(values, who=who)
+    found = records.record(who, reference())
+    assert found.values == values and found.edit == 2
+    (change,) = found.changes
+    assert change.name == who.name and {
+        name: (before, after) for name, before, after in change.changes
+    } == {
+        "phone": (None, "+18185550199"),
+        "born_on": (None, "1950-03-04"),
+        "flags": ([], ["interpreter"]),
+        "preferences": ("", "Mornings"),
+        "desk_note": ("", "Kind"),
+    }
+    assert [one["what"] for one in rows(AuditEntry) if one["kind"] == "write"] == ["edited patient"]
+
+
+def test_the_same_edit_twice_is_one_and_no_change_is_none(context: Flask) -> None:
+    booked()
+    who = hired()
+    edit(Values("Rosa", "Lima", None, "new@example.com"), who=who)
+    edit(Values("Rosa", "Lima", None, "new@example.com"), who=who)
+    edit(Values("Rosa", "Lima", None, "new@example.com"), version=2, key="key-2", who=who)
+    assert len(rows(PatientChange)) == 1 and rows(Patient)[0]["edit"] == 2
+
+
+def test_a_stale_edit_says_who_changed_what_and_changes_nothing(context: Flask) -> None:
+    booked()
+    edit(Values("Rosa", "Lima", "+18185550199", "rosa@example.com"), who=hired(name="Carla"))
+    with pytest.raises(StaleRecord) as refused:
+        edit(Values("Rosa", "Pereira", None, "rosa@example.com"), key="key-2")
+    assert refused.value.facts["by"] == "Carla"
+    assert refused.value.facts["changes"] == {"phone": [None, "+18185550199"]}
+    assert rows(Patient)[0]["last_name"] == "Lima"
+    assert records.as_shown(hired(), reference(), 1) == ROSA
+
+
+def test_upcoming_visits_take_the_new_contact_and_are_told(context: Flask) -> None:
+    made = booked()
+    changed = edit(Values("Rosa", "Lima", None, "new@example.com"))
+    assert changed == [made.reference]
+    (visit,) = rows(Appointment)
+    assert (visit["email"], visit["version"], visit["link_number"]) == ("new@example.com", 2, 2)
+    queued = {(one["kind"], one["address"]) for one in rows(Message) if one["state"] == "queued"}
+    assert ("confirmation", "new@example.com") in queued
+    assert not any(address == "rosa@example.com" for _, address in queued)
+    with pytest.raises(NotFound):
+        visits.visit(made.reference, made.token)
+    assert visits.visit(made.reference, links.token(made.reference, 2)).email == "new@example.com"
+
+
+def test_visits_stay_as_they_are_if_not_asked_for(context: Flask) -> None:
+    made = booked()
+    assert edit(Values("Rosa", "Lima", None, "new@example.com"), visits_too=False) == []
+    assert visits.visit(made.reference, made.token).email == "rosa@example.com"
+
+
+def test_a_visit_with_a_contact_of_its_own_keeps_it(context: Flask) -> None:
+    booked()
+    run(lambda session: session.execute(update(Appointment).values(email="daughter@example.com")))
+    assert edit(Values("Rosa", "Lima", None, "new@example.com")) == []
+    assert rows(Appointment)[0]["email"] == "daughter@example.com"
+
+
+def test_a_new_name_goes_to_upcoming_visits_and_tells_nobody(context: Flask) -> None:
+    booked()
+    before = len(rows(Message))
+    edit(Values("Rosa", "Pereira", None, "rosa@example.com"))
+    (visit,) = rows(Appointment)
+    assert (visit["last_name"], visit["version"], visit["sequence"]) == ("Pereira", 2, 0)
+    assert len(rows(Message)) == before
+
+
+def test_reminders_that_would_reach_nobody_are_refused_with_the_visit(context: Flask) -> None:
+    made = booked()
+    with pytest.raises(ContactCannotBeReached) as refused:
+        edit(Values("Rosa", "Lima", "+18185550199", None))
+    assert refused.value.facts == {"field": "email", "visit": made.reference}
+    assert rows(Patient)[0]["email"] == "rosa@example.com" and rows(PatientChange) == []
+
+
+def test_a_visit_begins_as_the_last_one_was_booked(context: Flask) -> None:
+    booked(NEXT_WEEK, reminders=Reminders.CALL, phone="+18185550199", practitioner="ben")
+
+    def ask(session: Any) -> Any:
+        from booking.services.clinic import the_clinic
+
+        return records.habits(session, the_clinic(session), session.get(Patient, rows(Patient)[0]["id"]))
+
+    found = run(ask)
+    assert (found.visit_type, found.practitioner, found.reminders) == ("follow-up", "ben", Reminders.CALL)
