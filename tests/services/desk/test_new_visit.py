@@ -1,0 +1,272 @@
+"""The desk books: for whom it has chosen, beyond the rules with a reason, never over a clash, once."""
+
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy import update
+
+from booking.errors import (
+    Clash,
+    ContactCannotBeReached,
+    KeyReused,
+    LikelyKnown,
+    NeedsReason,
+    NotFound,
+    PatientElsewhere,
+    RecordMerged,
+)
+from booking.models import (
+    Appointment,
+    AuditEntry,
+    Claim,
+    HistoryEntry,
+    Message,
+    OptOut,
+    Patient,
+    Reminders,
+    TextConsent,
+)
+from booking.services import rows as new_rows
+from booking.services.desk import merging, new_visit
+from booking.services.desk.new_visit import DeskWish, NewPatient
+from booking.services.staff.who import Who
+from booking.services.transaction import run
+from tests.clinics import clinic, practitioner, set_up, visit_type
+from tests.conftest import StandingClock
+from tests.services.making import NINE, booked, rows
+from tests.staffing import hired
+
+PHONE = "+18185550199"
+MARIA = NewPatient("Maria", "Lopez", PHONE, None, date(1950, 3, 4))
+
+MARIA_TOO = NewPatient("Maria", "Lopez", "+18185550111", None)
+
+
+@pytest.fixture
+def who(context: Flask, standing_clock: StandingClock) -> Who:
+    set_up(
+        clinic(
+            visit_types=[visit_type(), visit_type("special", on_request=True)],
+            practitioners=[
+                practitioner("ana", offers=["follow-up", "special"]),
+                practitioner("ben"),
+            ],
+        )
+    )
+    return hired(name="Dana Desk")
+
+
+def rosa() -> str:
+    booked(practitioner="ana")
+    return str(rows(Patient)[0]["reference"])
+
+
+def wish(patient: Any, starts_at: Any = NINE + timedelta(hours=1), **how: Any) -> DeskWish:
+    return DeskWish(
+        patient, **({"visit_type": "follow-up", "practitioner": None, "starts_at": starts_at} | how)
+    )
+
+
+def book(who: Who, asked: DeskWish, key: str = "key-1") -> Any:
+    made = new_visit.book(who, asked, key=key)
+    return next(one for one in rows(Appointment) if one["reference"] == made.reference)
+
+
+def test_a_known_patient_is_booked_as_the_record_says(who: Who) -> None:
+    reference = rosa()
+    visit = book(who, wish(reference))
+    (patient,) = rows(Patient)
+    assert (visit["patient_id"], visit["first_name"], visit["email"], visit["reminders"], visit["booked_by"]) == (
+        patient["id"], "Rosa", "rosa@example.com", "email", "staff",
+    )  # fmt: skip
+    entry = rows(HistoryEntry)[-1]
+    assert (entry["what"], entry["actor_name"], entry["account_id"], entry["why"]) == (
+        "booked",
+        "Dana Desk",
+        who.account_id,
+        "",
+    )
+    assert [one["what"] for one in rows(AuditEntry)] == ["booked"]
+    assert {one["resource_id"] for one in rows(Claim) if one["appointment_id"] == visit["id"]} >= {
+        patient["id"]
+    }
+
+
+def test_told_in_three_minutes_or_not_and_reminded_in_any_case(who: Who) -> None:
+    reference = rosa()
+    later = NINE + timedelta(days=7)
+    told, quiet = (
+        book(who, wish(reference, later)),
+        book(who, wish(reference, later + timedelta(hours=2), tell=False), "key-2"),
+    )
+
+    def kinds(visit: Any) -> dict[str, float]:
+        return {
+            one["kind"]: (one["due_at"] - one["written_at"]).total_seconds()
+            for one in rows(Message)
+            if one["appointment_id"] == visit["id"]
+        }
+
+    assert kinds(told)["confirmation"] == 180
+    assert "confirmation" not in kinds(quiet)
+    assert {kind for kind in kinds(told) if kind.startswith("reminder")} == set(kinds(quiet)) != set()
+
+
+def test_starts_go_by_five_minutes(who: Who) -> None:
+    visit = book(who, wish(rosa(), NINE + timedelta(minutes=65)))
+    assert visit["from_cell"] * 300 == (NINE + timedelta(minutes=65)).timestamp()
+
+
+def test_the_same_wish_twice_is_one_visit_and_another_is_refused(who: Who) -> None:
+    reference = rosa()
+    assert book(who, wish(reference)) == book(who, wish(reference))
+    assert len(rows(Appointment)) == 2
+    with pytest.raises(KeyReused):
+        book(who, wish(reference, NINE + timedelta(hours=5)))
+
+
+@pytest.mark.parametrize(
+    ("starts_at", "breach"),
+    [
+        (NINE + timedelta(hours=9), "outside_hours"),
+        (NINE - timedelta(days=2), "in_the_past"),
+        (NINE + timedelta(days=370), "beyond_horizon"),
+        (NINE - timedelta(days=1) + timedelta(minutes=-30), "too_soon"),
+    ],
+)
+def test_beyond_the_rules_it_takes_a_reason(who: Who, starts_at: Any, breach: str) -> None:
+    reference = rosa()
+    with pytest.raises(NeedsReason) as refused:
+        book(who, wish(reference, starts_at))
+    assert breach in refused.value.facts["breaches"]
+    assert len(rows(Appointment)) == 1
+    visit = book(who, wish(reference, starts_at, reason="Flies tomorrow"), "key-2")
+    entry = rows(HistoryEntry)[-1]
+    assert entry["appointment_id"] == visit["id"] and entry["why"] == "Flies tomorrow"
+    assert breach in entry["facts"]["breaches"]
+
+
+def test_a_reason_that_nothing_needs_is_not_kept(who: Who) -> None:
+    book(who, wish(rosa(), reason="Just so"))
+    assert rows(HistoryEntry)[-1]["why"] == ""
+
+
+def test_what_patients_may_not_book_the_desk_books(who: Who) -> None:
+    book(who, wish(rosa(), visit_type="special"))
+
+
+def test_nobody_books_over_a_clash_and_it_is_said_with_whom(who: Who) -> None:
+    rosa()
+    with pytest.raises(Clash) as refused:
+        book(who, wish(MARIA, NINE, practitioner="ana", reason="Please"))
+    (in_the_way,) = refused.value.facts["with_"]
+    assert (in_the_way["what"], in_the_way["whose"]) == ("practitioner", "Rosa Lima")
+    assert len(rows(Patient)) == 1 and len(rows(Appointment)) == 1
+
+
+def test_with_anyone_somebody_else_gives_it(who: Who) -> None:
+    rosa()
+    visit = book(who, wish(MARIA, NINE))
+    assert visit["practitioner_id"] != rows(Appointment)[0]["practitioner_id"]
+
+
+def test_the_patients_second_visit_at_that_time_is_refused_with_the_other_one(who: Who) -> None:
+    reference = rosa()
+    with pytest.raises(PatientElsewhere) as refused:
+        book(who, wish(reference, NINE + timedelta(minutes=15), practitioner="ben"))
+    assert refused.value.facts["reference"] == rows(Appointment)[0]["reference"]
+
+
+def test_somebody_new_is_made_with_the_visit(who: Who) -> None:
+    visit = book(who, wish(MARIA))
+    (made,) = rows(Patient)
+    assert (made["first_name"], made["phone"], made["born_on"], visit["patient_id"]) == (
+        "Maria",
+        PHONE,
+        date(1950, 3, 4),
+        made["id"],
+    )
+    assert visit["reminders"] == "call"
+    assert [one["what"] for one in rows(AuditEntry) if one["kind"] == "write"] == ["made patient", "booked"]
+
+
+def test_likely_records_are_shown_before_a_new_one_is_made(who: Who) -> None:
+    reference = rosa()
+    new = NewPatient("Roza", "Lima", PHONE, None)
+    with pytest.raises(LikelyKnown) as refused:
+        book(who, wish(new))
+    assert refused.value.facts["patients"] == [reference] and len(rows(Patient)) == 1
+    book(who, wish(NewPatient("Roza", "Lima", PHONE, None, None, (reference,))))
+    assert len(rows(Patient)) == 2
+
+
+def test_somebody_new_sent_twice_is_one_record(who: Who) -> None:
+    assert book(who, wish(MARIA)) == book(who, wish(MARIA))
+    assert len(rows(Patient)) == len(rows(Appointment)) == 1
+
+
+def test_the_same_person_written_by_two_desks_at_once_is_shown_to_the_second(who: Who) -> None:
+    book(who, wish(MARIA))
+
+    def action(session: Any) -> None:
+        new_visit._refuse_made_meanwhile(session, MARIA)
+
+    with pytest.raises(LikelyKnown):
+        run(action)
+
+
+def test_texts_need_consent_that_stands(who: Who) -> None:
+    booked(email=None, phone=PHONE, reminders=Reminders.TEXT, text_consent=True)
+    reference = str(rows(Patient)[0]["reference"])
+    assert book(who, wish(reference))["reminders"] == "text"
+    assert len(rows(TextConsent)) == 1
+    with pytest.raises(ContactCannotBeReached):
+        book(who, wish(MARIA_TOO, NINE + timedelta(hours=4), reminders=Reminders.TEXT), "key-2")
+    stop = OptOut(phone=PHONE, at=rows(Appointment)[0]["booked_at"], words="STOP")
+    run(lambda session: new_rows.add(session, stop))
+    assert book(who, wish(reference, NINE + timedelta(hours=5)), "key-3")["reminders"] == "call"
+
+
+def test_who_was_merged_is_booked_under_the_record_that_stayed(who: Who) -> None:
+    stays = rosa()
+    booked(NINE + timedelta(days=1), last_name="Limas", email="other@example.com")
+    goes = str(rows(Patient)[1]["reference"])
+    merging.merge(who, stays, goes, stays_version=1, goes_version=1, key="merge-1")
+    with pytest.raises(RecordMerged) as refused:
+        book(who, wish(goes))
+    assert refused.value.facts == {"into": stays}
+
+
+def test_unknown_names_are_not_found(who: Who) -> None:
+    reference = rosa()
+    for number, asked in enumerate(
+        (wish("NOTHERE"), wish(reference, visit_type="nothing"), wish(reference, practitioner="nobody"))
+    ):
+        with pytest.raises(NotFound):
+            book(who, asked, f"key-{number + 10}")
+
+
+def test_the_next_times_are_some_of_each_day_and_never_where_the_patient_is(who: Who) -> None:
+    reference = rosa()
+    found = new_visit.next_times("follow-up", None, NINE.date(), besides=new_visit.known(who, reference))
+    assert len(found) == new_visit.TIMES_SHOWN
+    assert NINE not in [one.starts_at for one in found]
+    assert found[0].starts_at == NINE + timedelta(minutes=30)
+    by_day: dict[date, int] = {}
+    for one in found:
+        by_day[one.starts_at.date()] = by_day.get(one.starts_at.date(), 0) + 1
+    assert max(by_day.values()) == new_visit.TIMES_A_DAY
+
+
+def test_the_form_begins_as_the_last_visit_was_booked(who: Who) -> None:
+    reference = rosa()
+    run(lambda session: session.execute(update(Appointment).values(payment="self")))
+    found = new_visit.known(who, reference)
+    assert (found.habits.visit_type, found.habits.reminders, found.habits.payment) == (
+        "follow-up",
+        "email",
+        "self",
+    )
+    assert [one[0] for one in found.upcoming] == [rows(Appointment)[0]["reference"]]

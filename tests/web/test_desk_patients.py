@@ -1,0 +1,401 @@
+"""Patients at the desk and booking for them, through the client: words, statuses, and nothing typed lost."""
+
+import re
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from booking.models import Appointment, AuditEntry, Message, Patient, Role
+from booking.services.staff.who import Who
+from tests.conftest import StandingClock
+from tests.services.making import NINE, booked, rows
+from tests.staffing import hired, signed_in
+from tests.web.conftest import fields
+
+ABSURD = [
+    "",
+    "\x00",
+    "x" * 3000,
+    "💥",
+    "'; DROP TABLE patients; --",
+    "-1",
+    "99999999999999999999",
+    "../../etc",
+]
+
+
+@pytest.fixture
+def who(app: Flask) -> Who:
+    with app.app_context():
+        return hired()
+
+
+@pytest.fixture
+def desk(app: Flask, who: Who) -> FlaskClient:
+    return signed_in(app, who)
+
+
+@pytest.fixture
+def rosa(app: Flask) -> str:
+    """Her record's reference. She has a visit on Tuesday at nine, with Ana."""
+    with app.app_context():
+        booked(phone="+18185550199", practitioner="ana")
+        return str(rows(Patient)[0]["reference"])
+
+
+def of(app: Flask, kind: Any) -> list[Any]:
+    with app.app_context():
+        return rows(kind)
+
+
+def form_of(page: TestResponse) -> dict[str, str]:
+    return fields(page.text)
+
+
+def send(desk: FlaskClient, page: TestResponse, to: str, **typed: Any) -> TestResponse:
+    return desk.post(to, data=form_of(page) | typed)
+
+
+def test_a_search_shows_whom_it_finds_and_json_says_the_same(desk: FlaskClient, rosa: str) -> None:
+    page = desk.get("/desk/patients?q=lim+0199")
+    assert f"/desk/patients/{rosa}" in page.text and "(818) 555-0199" in page.text
+    found = desk.get("/desk/patients?q=lim", headers={"Accept": "application/json"}).json
+    assert found == {
+        "patients": [
+            {"reference": rosa, "name": "Rosa Lima", "phone": "+18185550199", "email": "rosa@example.com",
+             "born_on": None, "flags": []}
+        ],
+        "more": False,
+    }  # fmt: skip
+    assert "Nobody is found by" in desk.get("/desk/patients?q=nobody").text
+
+
+def test_a_page_of_a_patient_has_what_the_desk_asks_for(desk: FlaskClient, rosa: str, app: Flask) -> None:
+    page = desk.get(f"/desk/patients/{rosa}").text
+    for words in ("Rosa Lima", "(818) 555-0199", "Tue, Sep 15, 9:00 am", "Ana Ruiz", "Did not come", "Cancelled late",
+                  "Confirmation", "Has not agreed to texts", "Book a visit"):  # fmt: skip
+        assert words in page
+    assert "opened patient" in [one["what"] for one in of(app, AuditEntry)]
+
+
+def test_an_edit_is_saved_and_said(desk: FlaskClient, rosa: str, app: Flask) -> None:
+    page = desk.get(f"/desk/patients/{rosa}/edit")
+    answer = send(
+        desk, page, f"/desk/patients/{rosa}/edit", first_name="Rosa", last_name="Pereira", phone="(818) 555-0199",
+        email="rosa@example.com", born_on="3/4/1950", flags=["interpreter", "ground floor"], preferences="Mornings",
+        desk_note="", visits_too="1",
+    )  # fmt: skip
+    assert answer.status_code == 303
+    shown = desk.get(answer.location).text
+    for words in (
+        "Saved. 1 upcoming visits have it too.",
+        "Rosa Pereira",
+        "March 4, 1950",
+        "Ground floor",
+        "Interpreter",
+    ):
+        assert words in shown
+    assert of(app, Appointment)[0]["last_name"] == "Pereira"
+
+
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [
+        ({"first_name": ""}, "Please write the first name."),
+        ({"phone": "12"}, "Please write a phone number"),
+        ({"email": "no address"}, "Please write an e-mail address"),
+        ({"phone": "", "email": ""}, "One is enough."),
+        ({"born_on": "31/31/1950"}, "Please write the date of birth like 3/4/1950."),
+        ({"born_on": "3/4/1850"}, "Please look at the year"),
+        ({"born_on": "2/30/1950"}, "Please write the date of birth"),
+        ({"flags": "pilot"}, "Please choose from the list."),
+        ({"desk_note": "x" * 3000}, "Please shorten it"),
+        ({"email": ""}, "An upcoming visit is reminded by e-mail."),
+    ],
+)
+def test_what_does_not_fit_is_said_beside_it_and_nothing_is_lost(
+    desk: FlaskClient, rosa: str, typed: dict[str, str], words: str
+) -> None:
+    page = desk.get(f"/desk/patients/{rosa}/edit")
+    right = {"first_name": "Rosa", "last_name": "Kept-as-typed", "phone": "8185550199", "email": "rosa@example.com",
+             "born_on": "", "preferences": "", "desk_note": "", "visits_too": "1"}  # fmt: skip
+    answer = send(desk, page, f"/desk/patients/{rosa}/edit", **(right | typed))
+    assert answer.status_code == 422
+    assert words in answer.text and "Kept-as-typed" in answer.text
+    assert "Kept-as-typed" not in desk.get(f"/desk/patients/{rosa}").text
+
+
+def test_a_stale_edit_shows_who_changed_what_and_keeps_what_was_typed(
+    desk: FlaskClient, rosa: str, app: Flask
+) -> None:
+    mine = desk.get(f"/desk/patients/{rosa}/edit")
+    right = {"first_name": "Rosa", "last_name": "Lima", "phone": "8185550199", "email": "rosa@example.com"}
+    with app.app_context():
+        other = signed_in(app, hired(name="Carla Colleague"))
+    theirs = other.get(f"/desk/patients/{rosa}/edit")
+    changed = right | {"phone": "8185550177", "preferences": "Mornings"}
+    assert send(other, theirs, f"/desk/patients/{rosa}/edit", **changed).status_code == 303
+    answer = send(
+        desk, mine, f"/desk/patients/{rosa}/edit", **(right | {"phone": "8185550166", "last_name": "Costa"})
+    )
+    assert answer.status_code == 409
+    for words in (
+        "Carla Colleague changed it at 8:00 am",
+        "+18185550177",
+        "You typed: +18185550166",
+        "Costa",
+        "Mornings",
+    ):
+        assert words in answer.text
+    assert 'value="8185550166"' in answer.text
+    again = send(desk, answer, f"/desk/patients/{rosa}/edit",
+                 **(right | {"phone": "8185550166", "last_name": "Costa", "preferences": "Mornings"}))  # fmt: skip
+    assert again.status_code == 303
+    shown = desk.get(again.location).text
+    assert "(818) 555-0166" in shown and "Costa" in shown and "Mornings" in shown
+
+
+def test_two_records_are_merged_and_taken_apart_again(desk: FlaskClient, rosa: str, app: Flask) -> None:
+    with app.app_context():
+        from datetime import timedelta
+
+        booked(NINE + timedelta(days=1), last_name="Limas", email="other@example.com")
+        goes = str(rows(Patient)[1]["reference"])
+    choose = desk.get(f"/desk/patients/{rosa}/merge")
+    assert f"with={goes}" in choose.text
+    page = desk.get(f"/desk/patients/{rosa}/merge?with={goes}")
+    assert "Merge the two" in page.text and "This one goes into it" in page.text
+    merged = send(desk, page, f"/desk/patients/{rosa}/merge")
+    assert merged.status_code == 303
+    shown = desk.get(merged.location)
+    assert "The two records are one now." in shown.text and "Wed, Sep 16" in shown.text
+    led = desk.get(f"/desk/patients/{goes}")
+    assert (led.status_code, led.location) == (303, f"/desk/patients/{rosa}")
+    key = re.search(r'name="key" value="([^"]+)"', shown.text)
+    back = re.search(r'action="(/desk/patients/\w+/merge/\d+/take-back)"', shown.text)
+    assert key and back
+    token = form_of(shown)["csrf_token"]
+    answer = desk.post(back[1], data={"csrf_token": token, "key": key[1]})
+    assert answer.status_code == 303
+    assert "Taken back." in desk.get(answer.location).text
+    assert desk.get(f"/desk/patients/{goes}").status_code == 200
+
+
+def test_records_whose_visits_overlap_show_them_and_no_button(
+    desk: FlaskClient, rosa: str, app: Flask
+) -> None:
+    with app.app_context():
+        booked(last_name="Limas", email="other@example.com", practitioner="ben")
+        goes = str(rows(Patient)[1]["reference"])
+    page = desk.get(f"/desk/patients/{rosa}/merge?with={goes}").text
+    assert "These visits overlap" in page and "Merge the two" not in page
+
+
+def test_the_same_record_twice_is_said(desk: FlaskClient, rosa: str) -> None:
+    assert desk.get(f"/desk/patients/{rosa}/merge?with={rosa}").status_code == 409
+
+
+# Booking at the desk.
+
+
+def choices(page: TestResponse) -> list[str]:
+    return re.findall(r'name="time" value="(2026-[^"]+)"', page.text)
+
+
+def test_a_known_patient_is_booked_in_one_form(desk: FlaskClient, rosa: str, app: Flask) -> None:
+    assert f"/desk/book?patient={rosa}" in desk.get("/desk/book?q=lima").text
+    page = desk.get(f"/desk/book?patient={rosa}")
+    assert "Is booked already:" in page.text
+    times = choices(page)
+    assert times and "2026-09-15T16:00:00Z ana" not in times
+    answer = send(desk, page, "/desk/book", visit_type="follow-up", practitioner="", time=times[0], tell="1",
+                  reminders="email")  # fmt: skip
+    assert answer.status_code == 303, answer.text
+    visit = of(app, Appointment)[-1]
+    assert answer.location == f"/desk/day/2026-09-14?visit={visit['reference']}"
+    assert (visit["booked_by"], visit["email"], visit["phone"]) == (
+        "staff",
+        "rosa@example.com",
+        "+18185550199",
+    )
+    told = [
+        one
+        for one in of(app, Message)
+        if one["appointment_id"] == visit["id"] and one["kind"] == "confirmation"
+    ]
+    assert [(one["due_at"] - one["written_at"]).total_seconds() for one in told] == [180]
+
+
+def test_the_same_form_twice_books_once_and_shows_it(desk: FlaskClient, rosa: str, app: Flask) -> None:
+    page = desk.get(f"/desk/book?patient={rosa}")
+    form = {"visit_type": "follow-up", "practitioner": "", "time": choices(page)[0], "tell": "1"}
+    first, second = (send(desk, page, "/desk/book", **form) for _ in range(2))
+    assert first.location == second.location and len(of(app, Appointment)) == 2
+    other = send(desk, page, "/desk/book", **(form | {"time": choices(page)[1]}))
+    assert other.location == first.location and len(of(app, Appointment)) == 2
+
+
+def test_the_place_from_the_board_is_chosen(desk: FlaskClient, rosa: str, app: Flask) -> None:
+    cell = int((NINE.timestamp() + 3900) // 300)
+    page = desk.get(f"/desk/book?patient={rosa}&day=2026-09-15&cell={cell}&practitioner=ben")
+    assert "10:05 am" in page.text and "from the board" in page.text
+    answer = send(desk, page, "/desk/book", visit_type="follow-up", practitioner="ben", time=choices(page)[0])
+    assert answer.status_code == 303
+    assert of(app, Appointment)[-1]["from_cell"] == cell
+
+
+NEW = {"new": "1", "first_name": "Maria", "last_name": "Lopez", "phone": "(818) 555-0111", "email": "",
+       "born_on": "3/4/1950", "visit_type": "follow-up", "practitioner": "", "tell": "1"}  # fmt: skip
+
+
+def test_somebody_new_is_booked_in_the_same_form(desk: FlaskClient, app: Flask) -> None:
+    page = desk.get("/desk/book?new=1&q=maria+lopez")
+    assert 'value="Maria"' in page.text and 'value="Lopez"' in page.text
+    answer = send(desk, page, "/desk/book", **NEW, time=choices(page)[0])
+    assert answer.status_code == 303, answer.text
+    (made,) = of(app, Patient)
+    assert (made["phone"], made["born_on"].isoformat()) == ("+18185550111", "1950-03-04")
+    assert of(app, Appointment)[0]["reminders"] == "call"
+
+
+def test_likely_duplicates_are_shown_first_and_one_more_press_makes_a_new_record(
+    desk: FlaskClient, rosa: str, app: Flask
+) -> None:
+    page = desk.get("/desk/book?new=1")
+    form = NEW | {"first_name": "Roza", "last_name": "Lima", "time": choices(page)[0]}
+    answer = send(desk, page, "/desk/book", **form)
+    assert answer.status_code == 409
+    assert (
+        "Is it one of these?" in answer.text
+        and f"patient={rosa}" in answer.text
+        and 'value="Roza"' in answer.text
+    )
+    hidden = form_of(answer)
+    assert hidden["not"] == rosa
+    again = desk.post("/desk/book", data=hidden | form)
+    assert again.status_code == 303
+    assert len(of(app, Patient)) == 2
+
+
+def test_beyond_the_rules_asks_for_a_reason_and_keeps_it(desk: FlaskClient, rosa: str, app: Flask) -> None:
+    page = desk.get(f"/desk/book?patient={rosa}")
+    form = {"visit_type": "follow-up", "practitioner": "ana", "time": "other", "other_day": "2026-09-15",
+            "other_time": "18:00", "tell": "1"}  # fmt: skip
+    answer = send(desk, page, "/desk/book", **form)
+    assert (
+        answer.status_code in (409, 422)
+        and "outside working hours" in answer.text
+        and 'value="18:00"' in answer.text
+    )
+    answer = send(desk, answer, "/desk/book", **(form | {"reason": "Flies at noon"}))
+    assert answer.status_code == 303
+    from booking.models import HistoryEntry
+
+    entry = of(app, HistoryEntry)[-1]
+    assert (entry["why"], entry["facts"]["breaches"]) == ("Flies at noon", ["outside_hours"])
+
+
+def test_a_walk_in_begins_now_and_needs_no_more_words(
+    desk: FlaskClient, rosa: str, app: Flask, standing_clock: StandingClock
+) -> None:
+    standing_clock.on(hours=2, minutes=3)
+    page = desk.get(f"/desk/book?patient={rosa}")
+    answer = send(desk, page, "/desk/book", visit_type="follow-up", practitioner="", time="now", tell="1")
+    assert answer.status_code == 303, answer.text
+    assert of(app, Appointment)[-1]["from_cell"] * 300 == int(standing_clock.now.timestamp()) // 300 * 300
+
+
+def test_the_patients_other_visit_at_that_time_is_shown_with_a_way_to_move_it(
+    desk: FlaskClient, rosa: str
+) -> None:
+    page = desk.get(f"/desk/book?patient={rosa}")
+    answer = send(
+        desk, page, "/desk/book", visit_type="follow-up", practitioner="ben", time="2026-09-15T16:00:00Z ben"
+    )
+    assert answer.status_code == 409
+    assert "The patient&#39;s other visit" in answer.text and "Move that visit" in answer.text
+
+
+def test_what_is_taken_is_said_with_whom(desk: FlaskClient, rosa: str, app: Flask) -> None:
+    page = desk.get("/desk/book?new=1")
+    answer = send(desk, page, "/desk/book", **NEW, time="2026-09-15T16:00:00Z ana")
+    assert answer.status_code == 409
+    assert "Ana Ruiz: Rosa Lima" in answer.text and 'value="Maria"' in answer.text
+
+
+def test_another_visit_shows_its_times_and_keeps_what_was_typed(desk: FlaskClient) -> None:
+    page = desk.get("/desk/book?new=1")
+    shown = send(desk, page, "/desk/book", **(NEW | {"visit_type": "first"}), show="1")
+    assert shown.status_code == 200 and 'value="Maria"' in shown.text
+    assert all(one.endswith(" ana") for one in choices(shown))
+
+
+def test_nobody_chosen_is_said(desk: FlaskClient) -> None:
+    page = desk.get("/desk/book")
+    answer = desk.post(
+        "/desk/book", data=form_of(desk.get("/desk/book?new=1")) | {"new": "", "visit_type": "follow-up"}
+    )
+    assert page.status_code == 200 and answer.status_code == 422
+    assert "Please choose the patient" in answer.text
+
+
+@pytest.mark.parametrize("words", ABSURD)
+def test_absurd_words_never_break_a_page(desk: FlaskClient, rosa: str, words: str) -> None:
+    asked = dict.fromkeys(
+        (
+            "q",
+            "patient",
+            "new",
+            "visit_type",
+            "practitioner",
+            "from",
+            "day",
+            "cell",
+            "next",
+            "with",
+            "past",
+            "changes",
+        ),
+        words,
+    )
+    for path in ("/desk/patients", f"/desk/patients/{rosa}", f"/desk/patients/{rosa}/merge", "/desk/book"):
+        assert desk.get(path, query_string=asked).status_code < 500
+        for name, value in asked.items():
+            assert desk.get(path, query_string={name: value}).status_code < 500
+    book = form_of(desk.get("/desk/book?new=1"))
+    edit = form_of(desk.get(f"/desk/patients/{rosa}/edit"))
+    names = ["key", "version", "with", "other_version", *NEW, "time", "other_day", "other_time", "reminders", "payment",
+             "note", "reason", "not", "flags", "preferences", "desk_note", "patient", "cell", "next"]  # fmt: skip
+    for path, hidden in (
+        ("/desk/book", book),
+        (f"/desk/patients/{rosa}/edit", edit),
+        (f"/desk/patients/{rosa}/merge", edit),
+        (f"/desk/patients/{rosa}/merge/99999999999/take-back", edit),
+    ):
+        for name in names:
+            answer = desk.post(path, data=hidden | {name: words})
+            assert answer.status_code < 500, (path, name)
+        assert (
+            desk.post(
+                path, data={"csrf_token": hidden["csrf_token"]} | dict.fromkeys(names, words)
+            ).status_code
+            < 500
+        )
+
+
+def test_practitioners_see_their_own_patients_and_change_nobody(app: Flask, rosa: str) -> None:
+    with app.app_context():
+        ana = signed_in(app, hired(Role.PRACTITIONER, practitioner="ana"))
+        ben = signed_in(app, hired(Role.PRACTITIONER, practitioner="ben"))
+    page = ana.get(f"/desk/patients/{rosa}")
+    assert page.status_code == 200 and "Edit" not in page.text
+    assert ben.get(f"/desk/patients/{rosa}").status_code == 404
+    assert (
+        "Rosa" in ana.get("/desk/patients?q=lima").text
+        and "Rosa" not in ben.get("/desk/patients?q=lima").text
+    )
+    for path in (f"/desk/patients/{rosa}/edit", f"/desk/patients/{rosa}/merge", "/desk/book"):
+        assert ana.get(path).status_code == 404
