@@ -1,0 +1,227 @@
+"""A practitioner's day: what stands on it, what lies between, whose needles come out when, and what may be tapped."""
+
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from booking.errors import NotFound, Refusal
+from booking.extensions import db
+from booking.models import AbsenceKind, Role
+from booking.scheduling.status import Status
+from booking.scheduling.timeline import cell_at
+from booking.services import absences, visits
+from booking.services.desk import statuses, undoing
+from booking.services.desk.statuses import Move
+from booking.services.own_day import visit as own_visits
+from booking.services.own_day.day import Gap, OwnVisit, own_day
+from booking.services.own_day.week import colleagues_day, own_month, own_week
+from booking.services.staff.who import Who
+from booking.services.transaction import run
+from tests.clinics import clinic, every_day, needled, practitioner, rooms, set_up, visit_type
+from tests.conftest import StandingClock
+from tests.services.making import NINE, booked
+from tests.staffing import hired
+
+TUESDAY = date(2026, 9, 15)
+
+
+@pytest.fixture
+def ana(context: Flask, standing_clock: StandingClock) -> Who:
+    set_up(
+        clinic(
+            visit_types=[
+                visit_type(),
+                needled(),
+                visit_type("warm", phases=[{"name": "all", "minutes": 30, "needs": ["practitioner", "room", "lamp"]}]),
+            ],
+            rooms=rooms(3),
+            devices=[{"id": "lamp-1", "name": "Lamp 1", "kind": "lamp"}],
+            practitioners=[
+                practitioner("ana", name="Ana Ruiz", offers=["follow-up", "needles", "warm"]),
+                practitioner("ben", name="Ben Okoro"),
+            ],
+        )
+    )  # fmt: skip
+    return hired(Role.PRACTITIONER, practitioner="ana", name="Ana Ruiz")
+
+
+def told(entries: list[OwnVisit | Gap]) -> list[str]:
+    """The day in words, in Los Angeles, seven hours behind."""
+    return [
+        f"{one.starts_at - timedelta(hours=7):%H:%M}-{one.ends_at - timedelta(hours=7):%H:%M} "
+        + (one.initials if isinstance(one, OwnVisit) else f"{one.kind} {one.reason}".strip())
+        for one in entries
+    ]
+
+
+def away(person_id: int | None, from_hour: float, to_hour: float, reason: str = "") -> None:
+    kind = AbsenceKind.CLOSURE if person_id is None else AbsenceKind.TIME_OFF
+    first, last = (cell_at(NINE + timedelta(hours=hour - 9)) for hour in (from_hour, to_hour))
+    run(lambda session: absences.enter(session, kind, person_id, first, last, reason=reason))
+
+
+def test_a_day_is_told_with_its_breaks_and_free_stretches(ana: Who) -> None:
+    booked()
+    booked(NINE + timedelta(hours=1), first_name="Noor", last_name="Aziz", visit_type="warm")
+    away(ana.practitioner_id, 15, 18, "Dentist")
+    day = own_day(ana, TUESDAY)
+    assert told(day.entries) == [
+        "09:00-09:30 R. L.",
+        "09:30-10:00 free",
+        "10:00-10:30 N. A.",
+        "10:30-12:00 free",
+        "12:00-13:00 break",
+        "13:00-15:00 free",
+        "15:00-17:00 away Dentist",
+    ]
+    assert day.next is not None and day.next.name == "Rosa Lima"
+    warm = day.visits[1]
+    assert warm.devices == ("Lamp 1",) and warm.room == "Room 1"
+
+
+def test_a_day_off_shows_as_long_as_one_would_work_and_a_closure_says_so(ana: Who) -> None:
+    away(None, 0, 24, "Holiday")
+    assert told(own_day(ana, TUESDAY).entries) == ["09:00-12:00 closed Holiday", "13:00-17:00 closed Holiday"]
+
+
+def test_a_cancelled_visit_stays_on_the_day_as_such_and_its_time_is_free(ana: Who) -> None:
+    visit = booked()
+    visits.cancel(visit.reference, visit.token, "", actor="t", key="12345678")
+    day = own_day(ana, TUESDAY)
+    assert told(day.entries)[:2] == ["09:00-09:30 R. L.", "09:00-12:00 free"]
+    assert day.standing == () and day.next is None
+    assert [visit.status for visit in day.visits] == [Status.CANCELLED]
+
+
+def test_a_day_is_read_once_and_read_again_after_any_change(ana: Who, standing_clock: StandingClock) -> None:
+    visit = booked()
+    first = own_day(ana, TUESDAY)
+    assert own_day(ana, TUESDAY) is first
+    standing_clock.at(NINE)
+    statuses.arrive(ana, visit.reference, key="arrived-1")
+    second = own_day(ana, TUESDAY)
+    assert second is not first and second.visits[0].status is Status.ARRIVED
+    set_up(clinic(practitioners=[practitioner("ana", hours=every_day("9:00-10:00"))]))
+    assert told(own_day(ana, TUESDAY).entries)[-1] == "09:30-10:00 free"
+
+
+def test_somebody_elses_visits_are_on_nobody_elses_day(ana: Who) -> None:
+    booked(practitioner="ben")
+    assert own_day(ana, TUESDAY).visits == ()
+    with pytest.raises(NotFound):
+        own_day(Who(99, "Nobody", frozenset({Role.PRACTITIONER})))
+    with pytest.raises(NotFound):
+        own_day(Who(99, "A room", frozenset({Role.PRACTITIONER}), practitioner_id=10_000))
+
+
+def test_needles_are_due_counted_from_when_they_really_went_in(
+    ana: Who, standing_clock: StandingClock
+) -> None:
+    reference = booked(visit_type="needles").reference
+    standing_clock.at(NINE + timedelta(minutes=7))
+    statuses.start(ana, reference, key="started-1")
+    standing_clock.at(NINE + timedelta(minutes=20))
+    statuses.needles_in(ana, reference, key="needles-in")
+    (lying,) = own_day(ana, TUESDAY).in_room
+    assert lying.needles_due == NINE + timedelta(minutes=45)
+    assert not lying.overdue(NINE + timedelta(minutes=49)) and lying.overdue(NINE + timedelta(minutes=50))
+
+
+def test_a_visit_isnt_done_while_needles_are_in(ana: Who, standing_clock: StandingClock) -> None:
+    reference = booked(visit_type="needles").reference
+    standing_clock.at(NINE)
+    statuses.start(ana, reference, key="started-1")
+    statuses.needles_in(ana, reference, key="needles-in")
+    (lying,) = own_day(ana, TUESDAY).in_room
+    assert lying.moves(NINE) == (Move.NEEDLES_OUT,)
+    with pytest.raises(Refusal):
+        statuses.finish(ana, reference, key="finished-1")
+    out = statuses.needles_out(ana, reference, key="needles-out")
+    (rested,) = own_day(ana, TUESDAY).in_room
+    assert rested.moves(NINE) == (Move.FINISH,) and rested.needles_due is None
+    # Taken back, they are in again, and due when they were.
+    assert out.entry_id is not None
+    undoing.undo(ana, out.entry_id, key="undo-1234")
+    (again,) = own_day(ana, TUESDAY).in_room
+    assert again.needles_due == NINE + timedelta(minutes=25)
+
+
+def test_who_lies_longest_stands_first(ana: Who, standing_clock: StandingClock) -> None:
+    references = [
+        booked(NINE + timedelta(minutes=15 * n), visit_type="needles", email=f"{n}@example.com", first_name=name).reference
+        for n, name in enumerate(("Rosa", "Noor"))
+    ]  # fmt: skip
+    standing_clock.at(NINE + timedelta(minutes=15))
+    for number, reference in enumerate(reversed(references)):
+        statuses.start(ana, reference, key=f"started-{number}")
+        statuses.needles_in(ana, reference, key=f"needles-{number}")
+        standing_clock.on(minutes=3)
+    assert [visit.first_name for visit in own_day(ana, TUESDAY).in_room] == ["Noor", "Rosa"]
+
+
+def test_a_visit_with_a_length_of_its_own_has_a_rest_of_its_own(ana: Who) -> None:
+    booked(visit_type="needles")
+    with db.engine.begin() as connection:
+        connection.exec_driver_sql(
+            "UPDATE appointments SET phase_minutes = '[15, 35, 10]', version = version + 1"
+        )
+    assert own_day(ana, TUESDAY).visits[0].rest == timedelta(minutes=35)
+
+
+def test_a_week_and_a_month_are_the_same_days(ana: Who) -> None:
+    booked()
+    away(ana.practitioner_id, 15, 18, "Dentist")
+    week = own_week(ana, TUESDAY)
+    assert (week.first, week.last) == (date(2026, 9, 13), date(2026, 9, 19))
+    tuesday = week.days[2]
+    assert [visit.name for visit in tuesday.visits] == ["Rosa Lima"] and tuesday.away[0].reason == "Dentist"
+    assert not tuesday.away[0].all_day and not week.days[0].works
+    month = own_month(ana, TUESDAY)
+    found = {day.on: day for days in month.weeks for day in days}
+    assert found[TUESDAY].visits == 1 and found[TUESDAY].away and found[date(2026, 9, 16)].visits == 0
+    assert month.weeks[0][0].on == date(2026, 8, 30) and not month.weeks[0][0].inside
+
+
+def test_a_week_in_which_the_clock_moves_has_all_its_days(ana: Who) -> None:
+    week = own_week(ana, date(2026, 11, 1))
+    assert [day.on.day for day in week.days] == [1, 2, 3, 4, 5, 6, 7]
+    monday = week.days[1]
+    assert monday.opens_at is not None and monday.opens_at.hour == 17
+
+
+def test_colleagues_are_busy_when_they_are_taken_or_away(ana: Who) -> None:
+    booked(practitioner="ben")
+    (ben,) = colleagues_day(ana, TUESDAY).people
+    assert ben.name == "Ben Okoro"
+    assert [(one.starts_at, one.ends_at) for one in ben.busy] == [(NINE, NINE + timedelta(minutes=30))]
+    assert ben.free[0].starts_at == NINE + timedelta(minutes=30)
+
+
+def test_a_visit_in_full_has_its_history_and_what_comes_next(ana: Who, standing_clock: StandingClock) -> None:
+    reference = booked().reference
+    later = booked(NINE + timedelta(days=1), practitioner="ben").reference
+    standing_clock.at(NINE)
+    statuses.arrive(ana, reference, key="arrived-1")
+    found = own_visits.full_visit(ana, reference)
+    assert [(one.what, one.name) for one in found.history] == [("booked", ""), ("arrived", "Ana Ruiz")]
+    assert [one.reference for one in found.next_visits] == [later]
+    assert not own_visits.full_visit(ana, later).own
+
+
+def test_a_visit_of_somebody_elses_patient_is_not_there(ana: Who) -> None:
+    theirs = booked(practitioner="ben", first_name="Tom", email="tom@example.com").reference
+    asked: list[Any] = [
+        own_visits.full_visit,
+        own_visits.other_times,
+        own_visits.refuse_of_others,
+        own_visits.brief,
+    ]
+    for ask in asked:
+        with pytest.raises(NotFound):
+            ask(ana, theirs)
+    with pytest.raises(NotFound):
+        own_visits.refuse_of_others_by_entry(ana, 1)
+    with pytest.raises(NotFound):
+        own_visits.refuse_of_others_by_entry(ana, 999_999)

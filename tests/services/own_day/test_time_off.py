@@ -1,0 +1,140 @@
+"""Time off takes what is free and leaves what is booked, until that is moved."""
+
+from datetime import date, time, timedelta
+
+import pytest
+from flask import Flask
+
+from booking.errors import NotFound
+from booking.models import Absence, AuditEntry, BookableBy, Claim, Role
+from booking.services import visits
+from booking.services.own_day import time_off
+from booking.services.own_day.time_off import Wanted
+from booking.services.search import free_times
+from booking.services.staff.who import Who
+from tests.clinics import clinic, needled, practitioner, set_up, visit_type
+from tests.conftest import StandingClock
+from tests.services.making import NINE, booked, rows
+from tests.staffing import hired
+
+TUESDAY = date(2026, 9, 15)
+
+
+@pytest.fixture
+def ana(context: Flask, standing_clock: StandingClock) -> Who:
+    set_up(
+        clinic(
+            visit_types=[visit_type(), needled()],
+            practitioners=[
+                practitioner("ana", name="Ana Ruiz", offers=["follow-up", "needles"]),
+                practitioner(
+                    "ben",
+                    name="Ben Okoro",
+                    away=[{"first": "2026-10-05", "last": "2026-10-09", "reason": "Vacation"}],
+                ),
+            ],
+        )
+    )
+    return hired(Role.PRACTITIONER, practitioner="ana", name="Ana Ruiz")
+
+
+def free_on(day: date, practitioner: str = "ana") -> list[str]:
+    found = free_times("follow-up", practitioner, day, 1, audience=BookableBy.STAFF)
+    return [f"{one.starts_at - timedelta(hours=7):%H:%M}" for one in found.each()]
+
+
+def test_a_lunch_an_afternoon_and_a_week(ana: Who) -> None:
+    time_off.enter(ana, None, Wanted(TUESDAY, TUESDAY, time(11), time(12)), key="a-lunch-1")
+    morning = [start for start in free_on(TUESDAY) if start < "13:00"]
+    assert (morning[0], morning[-1]) == ("09:00", "10:30")
+    afternoon = date(2026, 9, 16)
+    time_off.enter(ana, None, Wanted(afternoon, afternoon, opens=time(13)), key="afternoon")
+    assert free_on(afternoon)[-1] == "11:30"
+    time_off.enter(ana, None, Wanted(date(2026, 9, 21), date(2026, 9, 25)), key="a-week-123")
+    assert free_on(date(2026, 9, 21)) == free_on(date(2026, 9, 25)) == []
+    assert free_on(date(2026, 9, 28)) != []
+    _, listed = time_off.listed(ana)
+    assert [(one.whole_days, one.many_days) for one in listed] == [
+        (False, False),
+        (False, False),
+        (True, True),
+    ]
+
+
+def test_the_same_hours_of_several_days_are_one_entry_each(ana: Who) -> None:
+    entered = time_off.enter(ana, None, Wanted(TUESDAY, date(2026, 9, 17), time(9), time(12)), key="mornings")
+    assert len(entered) == 3
+    assert free_on(date(2026, 9, 17))[0] == "13:00"
+
+
+def test_hours_on_the_day_the_clock_moves_are_those_of_the_wall(ana: Who) -> None:
+    sunday = date(2026, 11, 1)
+    (from_cell, to_cell), = Wanted(sunday, sunday, time(0), time(12)).stretches(clinic().zone)  # fmt: skip
+    assert (to_cell - from_cell) / 12 == 13
+
+
+def test_what_is_booked_stays_with_a_free_time_named_until_it_is_moved(ana: Who) -> None:
+    visit = booked(visit_type="needles")
+    # No lunch in a rest either: the visit counts from its first minute to its last.
+    rest = Wanted(TUESDAY, TUESDAY, time(9, 20), time(10))
+    time_off.enter(ana, None, rest, key="in-the-rest")
+    _, (entry,) = time_off.listed(ana)
+    (inside,) = entry.inside
+    assert inside.reference == visit.reference and inside.times[0].practitioner.slug == "ana"
+    assert all(free.starts_at >= NINE + timedelta(hours=1) for free in inside.times)
+    assert "09:50" not in free_on(TUESDAY)
+
+    visits.cancel(visit.reference, visit.token, "", actor="t", key="12345678")
+    _, (entry,) = time_off.listed(ana)
+    assert entry.inside == ()
+    cells = sorted((row["from_cell"], row["to_cell"]) for row in rows(Claim) if row["absence_id"] == entry.id)
+    # Its claims fill what the visit has left.
+    assert sum(last - first for first, last in cells) == 8
+
+
+def test_taken_back_it_can_be_booked_again(ana: Who) -> None:
+    before = free_on(TUESDAY)
+    (number,) = time_off.enter(ana, None, Wanted(TUESDAY, TUESDAY), key="day-off-1")
+    assert free_on(TUESDAY) == []
+    time_off.take_back(ana, number, key="take-back")
+    time_off.take_back(ana, number, key="take-back")
+    assert free_on(TUESDAY) == before and time_off.listed(ana)[1] == ()
+    assert [row["what"] for row in rows(AuditEntry)] == ["entered time off", "took back time off"]
+
+
+def test_the_same_form_twice_is_one_time_off(ana: Who) -> None:
+    wanted = Wanted(TUESDAY, TUESDAY)
+    assert time_off.enter(ana, None, wanted, key="day-off-1") == time_off.enter(
+        ana, None, wanted, key="day-off-1"
+    )
+    assert len([row for row in rows(Absence) if row["file_key"] is None]) == 1
+
+
+def test_the_desk_enters_it_for_anybody_and_a_practitioner_for_nobody_else(ana: Who) -> None:
+    desk = hired(Role.DESK)
+    wanted = Wanted(TUESDAY, TUESDAY)
+    (number,) = time_off.enter(desk, "ben", wanted, key="day-off-1")
+    assert free_on(TUESDAY, "ben") == []
+    assert [one.practitioner.slug for one in time_off.listed(desk)[1]] == ["ben", "ben"]
+    with pytest.raises(NotFound):
+        time_off.enter(ana, "ben", wanted, key="day-off-2")
+    with pytest.raises(NotFound):
+        time_off.listed(ana, "ben")
+    with pytest.raises(NotFound):
+        time_off.take_back(ana, number, key="take-back")
+    with pytest.raises(NotFound):
+        time_off.enter(desk, "nobody", wanted, key="day-off-3")
+
+
+def test_what_the_clinics_file_says_only_the_file_takes_back(ana: Who) -> None:
+    desk = hired(Role.DESK)
+    _, (vacation,) = time_off.listed(desk, "ben")
+    assert vacation.in_file and vacation.reason == "Vacation"
+    with pytest.raises(NotFound):
+        time_off.take_back(desk, vacation.id, key="take-back")
+
+
+def test_what_is_over_is_listed_no_more(ana: Who, standing_clock: StandingClock) -> None:
+    time_off.enter(ana, None, Wanted(TUESDAY, TUESDAY), key="day-off-1")
+    standing_clock.on(days=2)
+    assert time_off.listed(ana)[1] == ()
