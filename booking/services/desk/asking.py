@@ -175,7 +175,8 @@ def wanted(
     person = clinic.practitioner(place.practitioner) if place.practitioner else now
     people: tuple[Practitioner, ...] = (person,)
     if anyone:
-        people = tuple(dict.fromkeys((*clinic.who_offers(visit_type, BookableBy.STAFF), now)))
+        people = clinic.who_offers(visit_type, BookableBy.STAFF)
+        people = people if any(one.id == now.id for one in people) else (*people, now)
     current = shape_of(clinic, appointment, uses)
     shapes = {}
     for one in people:

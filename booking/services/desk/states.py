@@ -130,7 +130,7 @@ def keep(
         entry_id=entry_id,
         version=appointment.version,
         told=told is not None,
-        due_at=_iso(told),
+        due_at=None if told is None else iso_utc(told),
         undo_until=iso_utc(now + UNDO_WITHIN),
     )
 

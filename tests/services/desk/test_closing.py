@@ -1,0 +1,70 @@
+"""Closing a day: what is listed, what becomes done, and what stays as it is."""
+
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+
+from booking.errors import BeyondHorizon
+from booking.models import Appointment, HistoryEntry, Role
+from booking.services.desk import statuses
+from booking.services.desk.closing import close_day, unsettled
+from booking.services.desk.undoing import undo
+from tests.clinics import clinic, needled, practitioner, rooms, set_up, visit_type
+from tests.services.making import NINE, booked, rows
+from tests.staffing import hired
+
+TUESDAY = date(2026, 9, 15)
+
+pytestmark = pytest.mark.usefixtures("standing_clock", "context")
+
+
+def test_a_day_is_closed(standing_clock: Any) -> None:
+    offers = ["follow-up", "needles"]
+    people = [practitioner("ana", offers=offers), practitioner("ben", offers=offers)]
+    set_up(clinic(visit_types=[visit_type(), needled()], practitioners=people, rooms=rooms(4)))
+    dana = hired()
+    names = ("Arrived", "Started", "Booked", "Needles", "Missed")
+    made = {
+        name: booked(
+            NINE + timedelta(minutes=60 * (number // 2)),
+            practitioner=("ana", "ben")[number % 2],
+            visit_type="needles" if name == "Needles" else "follow-up",
+            email=f"{name}@example.com".lower(),
+            first_name=name,
+        )
+        for number, name in enumerate(names)
+    }
+    later = booked(
+        NINE + timedelta(hours=7), practitioner="ana", email="later@example.com", first_name="Later"
+    )
+    standing_clock.at(NINE + timedelta(hours=3))
+    statuses.arrive(dana, made["Arrived"].reference, key="step-0001")
+    statuses.start(dana, made["Started"].reference, key="step-0002")
+    statuses.needles_in(dana, made["Needles"].reference, key="step-0003")
+    statuses.no_show(dana, made["Missed"].reference, key="step-0004")
+    statuses.arrive(dana, later.reference, key="step-0005")
+
+    found = unsettled(dana, TUESDAY)
+    assert [(one.name, one.closes, one.needles_in) for one in found] == [
+        ("Arrived Lima", True, False),
+        ("Started Lima", True, False),
+        ("Booked Lima", False, False),
+        ("Needles Lima", False, True),
+    ]
+    assert close_day(dana, TUESDAY, key="close-0001") == 2
+    assert close_day(dana, TUESDAY, key="close-0001") == 2
+    assert close_day(dana, TUESDAY, key="close-0002") == 0
+    status = {row["first_name"]: row["status"] for row in rows(Appointment)}
+    assert status == {
+        "Arrived": "fulfilled", "Started": "fulfilled", "Booked": "booked",
+        "Needles": "checked-in", "Missed": "noshow", "Later": "arrived",
+    }  # fmt: skip
+    assert [one.name for one in unsettled(dana, TUESDAY)] == ["Booked Lima", "Needles Lima"]
+    undo(dana, rows(HistoryEntry)[-1]["id"], key="undo-0001")
+    assert len(unsettled(dana, TUESDAY)) == 3
+
+    ben = hired(Role.PRACTITIONER, practitioner="ben")
+    assert {one.practitioner for one in unsettled(ben, TUESDAY)} == {"Ben"}
+    with pytest.raises(BeyondHorizon):
+        unsettled(dana, date(9999, 12, 31))

@@ -1,0 +1,156 @@
+"""Where a visit can go, as the board lights it up; and the next times that suit. What is shown is what is accepted."""
+
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+
+from booking.errors import BeyondHorizon, NeedsReason, NotChangeable, NotFound, Refusal
+from booking.models import AbsenceKind
+from booking.scheduling.timeline import cell_at, instant_of
+from booking.services import absences
+from booking.services.clinic import present
+from booking.services.desk import statuses
+from booking.services.desk.moving import Place, change
+from booking.services.desk.places import find_times, places
+from booking.services.transaction import run
+from tests.clinics import clinic, practitioner, rooms, set_up, visit_type
+from tests.conftest import MONDAY
+from tests.services.making import NINE, booked
+from tests.staffing import hired
+
+HOUR = timedelta(hours=1)
+TUESDAY = date(2026, 9, 15)
+
+pytestmark = pytest.mark.usefixtures("standing_clock", "context", "the_clinic")
+
+
+@pytest.fixture
+def the_clinic(context: Any, standing_clock: Any) -> None:
+    set_up(
+        clinic(
+            visit_types=[visit_type(pause_after_minutes=10), visit_type("other")],
+            practitioners=[
+                practitioner("ana"),
+                practitioner("ben"),
+                practitioner("cleo", offers=["other"]),
+            ],
+            rooms=rooms(2),
+        )
+    )
+
+
+def starts(stretches: Any) -> set[int]:
+    return {cell for first, last in stretches for cell in range(first, last)}
+
+
+def test_what_is_free_what_needs_a_reason_and_why_not() -> None:
+    visit = booked(practitioner="ana")
+    booked(NINE + HOUR, practitioner="ana", email="x@example.com", first_name="Xenia")
+    found = places(hired(), visit.reference, TUESDAY)
+    assert set(found.practitioners) == {"ana", "ben"} and found.cells == {"ana": 6, "ben": 6}
+    ana = found.practitioners["ana"]
+    at = cell_at(NINE)
+    # Where it stands; with the pause before Xenia; in the pause; on her; after her pause.
+    assert at in starts(ana.free) and at + 4 in starts(ana.free)
+    assert at + 5 in starts(ana.with_reason)
+    assert at + 7 not in starts(ana.free) | starts(ana.with_reason)
+    assert at + 20 in starts(ana.free) and at + 18 in starts(ana.with_reason)
+    assert found.why("ana", at) == [] and found.why("ana", at + 4) == []
+    (pause,) = found.why("ana", at + 5)
+    assert (pause.code, pause.hard) == ("pause", False)
+    taken = found.why("ana", at + 7)[0]
+    assert (taken.code, taken.hard) == ("practitioner_taken", True)
+    assert taken.facts["with_"][0]["whose"] == "Xenia Lima"
+    early = found.why("ben", found.from_cell)
+    assert [one.code for one in early] == ["too_soon", "outside_hours"] or early[-1].code == "outside_hours"
+    for nobody in ("cleo", "zoe"):
+        assert [one.code for one in found.why(nobody, at)] == ["not_offered"]
+    assert [one.code for one in found.why("ana", at + 10_000)] == ["not_offered"]
+
+
+def test_time_off_is_nowhere_to_go() -> None:
+    visit = booked(practitioner="ana")
+    ben = present().practitioners["ben"].id
+    run(
+        lambda session: (
+            absences.enter(session, AbsenceKind.TIME_OFF, ben, cell_at(NINE), cell_at(NINE + HOUR)).id
+        )
+    )
+    found = places(hired(), visit.reference, TUESDAY)
+    (away, *_) = found.why("ben", cell_at(NINE))
+    assert away.code == "away" and away.facts["with_"][0]["by"] == "away"
+
+
+def test_what_is_shown_is_what_is_accepted() -> None:
+    """Each place of a morning, tried: free goes, with a reason goes with a reason, the rest doesn't go."""
+    visit = booked(practitioner="ana")
+    booked(NINE + HOUR, practitioner="ana", email="x@example.com")
+    booked(NINE + 2 * HOUR, practitioner="ben", email="y@example.com")
+    dana = hired()
+    found = places(dana, visit.reference, TUESDAY)
+    for slug, offered in found.practitioners.items():
+        for cell in range(cell_at(NINE) - 1, cell_at(NINE) + 40, 7):
+            wanted = Place(starts_at=instant_of(cell), practitioner=slug)
+            key = f"{slug}-{cell}-xx"
+            if cell in starts(offered.free):
+                change(dana, visit.reference, wanted, version=None, key=key)
+            elif cell in starts(offered.with_reason):
+                with pytest.raises(NeedsReason):
+                    change(dana, visit.reference, wanted, version=None, key=key)
+                change(dana, visit.reference, wanted, version=None, reason="x", key=f"{key}-r")
+            else:
+                with pytest.raises(Refusal):
+                    change(dana, visit.reference, wanted, version=None, reason="x", key=key)
+            change(
+                dana,
+                visit.reference,
+                Place(starts_at=NINE, practitioner="ana"),
+                version=None,
+                reason="x",
+                key=f"{key}-b",
+            )
+
+
+def test_the_next_times_are_the_soonest_over_everybody() -> None:
+    visit = booked(practitioner="ana")
+    found = find_times(hired(), visit.reference, limit=5)
+    assert found[0].starts_at == MONDAY + 2 * HOUR
+    assert [one.practitioner.slug for one in found[:2]] == ["ana", "ben"]
+    assert len(found) == 5 and all(one.ends_at - one.starts_at == HOUR / 2 for one in found)
+
+
+def test_the_next_times_by_weekday_part_of_the_day_and_person() -> None:
+    visit = booked(practitioner="ana")
+    dana = hired()
+    found = find_times(dana, visit.reference, weekdays=(3,), part="afternoon", practitioner="ben", limit=50)
+    zone = present().zone
+    local = [one.starts_at.astimezone(zone) for one in found]
+    assert {one.weekday() for one in local} == {3} and {one.practitioner.slug for one in found} == {"ben"}
+    assert min(one.hour for one in local) == 13
+    morning = find_times(dana, visit.reference, first=TUESDAY, days=1, part="morning", limit=99)
+    assert max(one.starts_at.astimezone(zone).hour for one in morning) < 12
+    assert find_times(dana, visit.reference, practitioner="cleo") == []
+    with pytest.raises(NotFound):
+        find_times(dana, visit.reference, practitioner="zoe")
+
+
+def test_a_patient_is_not_offered_two_places_at_once() -> None:
+    visit = booked(practitioner="ana")
+    other = booked(NINE + 5 * HOUR, practitioner="ben")
+    at = cell_at(NINE + 5 * HOUR)
+    found = places(hired(), visit.reference, TUESDAY)
+    (elsewhere,) = found.why("ana", at)
+    assert elsewhere.code == "patient_elsewhere" and elsewhere.facts["reference"] == other.reference
+
+
+def test_what_is_over_goes_nowhere_and_absurd_days_are_refused() -> None:
+    visit, dana = booked(practitioner="ana"), hired()
+    for absurd in (date(1, 1, 1), date(9999, 12, 31)):
+        with pytest.raises(BeyondHorizon):
+            places(dana, visit.reference, absurd)
+    with pytest.raises(BeyondHorizon):
+        find_times(dana, visit.reference, first=date(9999, 12, 31))
+    statuses.cancel(dana, visit.reference, key="cancel-01")
+    with pytest.raises(NotChangeable):
+        places(dana, visit.reference, TUESDAY)

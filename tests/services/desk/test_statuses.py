@@ -1,0 +1,275 @@
+"""How a visit goes: each tap, what isn't legal, what is kept, and what nobody is told."""
+
+from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from booking.errors import IllegalStatus, NeedsReason, NotFound, OldPlaceTaken, StaleEdit
+from booking.models import Appointment, AuditEntry, Claim, HistoryEntry, Message, Role
+from booking.scheduling.status import Status, cancelled_late, counts_as_attended, not_closed
+from booking.scheduling.timeline import cell_at
+from booking.services import visits
+from booking.services.desk import statuses
+from booking.services.desk.moving import Place, change
+from booking.services.desk.statuses import Move, possible
+from tests.clinics import clinic, needled, practitioner, set_up, visit_type
+from tests.conftest import MONDAY
+from tests.services.making import NINE, booked, rows
+from tests.staffing import hired
+
+HOUR = timedelta(hours=1)
+MINUTE = timedelta(minutes=1)
+
+pytestmark = pytest.mark.usefixtures("standing_clock", "context", "the_clinic")
+
+
+@pytest.fixture
+def the_clinic(context: Any, standing_clock: Any) -> None:
+    offers = ["follow-up", "needles"]
+    set_up(
+        clinic(
+            visit_types=[visit_type(), needled()],
+            practitioners=[practitioner("ana", offers=offers), practitioner("ben", offers=offers)],
+        )
+    )
+
+
+def one() -> Any:
+    return rows(Appointment)[0]
+
+
+def last() -> Any:
+    return rows(HistoryEntry)[-1]
+
+
+def test_a_visit_with_needles_from_the_door_to_the_end(standing_clock: Any) -> None:
+    visit, dana = booked(visit_type="needles"), hired()
+    before = rows(Message)
+    standing_clock.at(NINE - 5 * MINUTE)
+    arrived = statuses.arrive(dana, visit.reference, version=1, key="arrive-01")
+    assert (one()["status"], one()["arrived_at"], one()["version"]) == ("arrived", NINE - 5 * MINUTE, 2)
+    assert arrived.entry_id == last()["id"] and last()["what"] == "arrived"
+    standing_clock.at(NINE + 3 * MINUTE)
+    statuses.start(dana, visit.reference, version=2, key="start-01")
+    assert (one()["status"], one()["started_at"]) == ("checked-in", NINE + 3 * MINUTE)
+    standing_clock.at(NINE + 15 * MINUTE)
+    statuses.needles_in(dana, visit.reference, version=3, key="in-000001")
+    with pytest.raises(IllegalStatus) as refused:
+        statuses.finish(dana, visit.reference, version=4, key="finish-01")
+    assert refused.value.facts["because"] == "needles"
+    assert (one()["status"], one()["version"]) == ("checked-in", 4)
+    standing_clock.at(NINE + 41 * MINUTE)
+    statuses.needles_out(dana, visit.reference, version=4, key="out-00001")
+    statuses.finish(dana, visit.reference, version=5, key="finish-02")
+    assert (one()["needles_in_at"], one()["needles_out_at"]) == (NINE + 15 * MINUTE, NINE + 41 * MINUTE)
+    assert (one()["status"], one()["ended_at"], one()["version"]) == ("fulfilled", NINE + 41 * MINUTE, 6)
+    assert [row["what"] for row in rows(HistoryEntry)] == [
+        "booked", "arrived", "checked-in", "needles_in", "needles_out", "fulfilled",
+    ]  # fmt: skip
+    assert [row["what"] for row in rows(AuditEntry)][-1] == "fulfilled"
+    # Nobody is told of any of this, and the calendar entry stays.
+    assert rows(Message) == before and one()["sequence"] == 0
+
+
+def test_a_button_pressed_twice_succeeds_quietly(standing_clock: Any) -> None:
+    visit, dana = booked(visit_type="needles"), hired()
+    standing_clock.at(NINE)
+    for step, again in ((statuses.arrive, "a"), (statuses.start, "b"), (statuses.needles_in, "c"),
+                        (statuses.needles_out, "d"), (statuses.finish, "e")):  # fmt: skip
+        first = step(dana, visit.reference, key=f"key-{again}-0001")
+        assert step(dana, visit.reference, key=f"key-{again}-0001") == first
+        assert step(dana, visit.reference, version=1, key=f"key-{again}-0002").entry_id is None
+    assert one()["version"] == 6
+
+
+def test_needles_bring_the_patient_into_the_room_and_only_where_there_are_needles(
+    standing_clock: Any,
+) -> None:
+    plain = booked(practitioner="ben", email="ben@example.com")
+    visit, dana = booked(visit_type="needles", practitioner="ana"), hired()
+    standing_clock.at(NINE)
+    statuses.needles_in(dana, visit.reference, key="in-000001")
+    row = next(row for row in rows(Appointment) if row["reference"] == visit.reference)
+    assert row["status"] == "checked-in" and row["arrived_at"] == row["started_at"] == NINE
+    for step in (statuses.needles_in, statuses.needles_out):
+        with pytest.raises(IllegalStatus) as refused:
+            step(dana, plain.reference, key=f"none-{step.__name__}")
+        assert refused.value.facts["because"] == "no_needles"
+
+
+def test_nobody_arrives_the_day_before() -> None:
+    visit, dana = booked(), hired()
+    for step in (statuses.arrive, statuses.start, statuses.finish):
+        with pytest.raises(IllegalStatus) as refused:
+            step(dana, visit.reference, key=f"early-{step.__name__}")
+        assert refused.value.facts["not_before"] == "2026-09-15T04:00:00Z"
+    assert one()["version"] == 1 and len(rows(HistoryEntry)) == 1
+
+
+def test_a_no_show_is_said_a_quarter_of_an_hour_later_and_gives_the_rest_back(standing_clock: Any) -> None:
+    visit, dana = booked(), hired()
+    messages = rows(Message)
+    standing_clock.at(NINE + 14 * MINUTE)
+    with pytest.raises(IllegalStatus) as refused:
+        statuses.no_show(dana, visit.reference, key="noshow-01")
+    assert refused.value.facts["not_before"] == "2026-09-15T16:15:00Z"
+    standing_clock.at(NINE + 16 * MINUTE)
+    statuses.no_show(dana, visit.reference, key="noshow-02")
+    assert one()["status"] == "noshow" and one()["to_cell"] == cell_at(NINE) + 6
+    assert {row["to_cell"] for row in rows(Claim)} == {cell_at(NINE) + 4}
+    # Nobody is written to about it.
+    assert rows(Message) == messages
+    # The rest is free: for another who waits, with the same practitioner.
+    other = booked(NINE + 4 * HOUR, practitioner="ana", email="x@example.com")
+    change(
+        dana,
+        other.reference,
+        Place(starts_at=NINE + 20 * MINUTE),
+        version=None,
+        reason="Waits.",
+        key="gap-00001",
+    )
+
+
+def test_a_no_show_that_comes_after_all_gets_the_rest_back_if_it_is_free(standing_clock: Any) -> None:
+    visit, dana = booked(practitioner="ana"), hired()
+    before = [(row["resource_id"], row["from_cell"], row["to_cell"]) for row in rows(Claim)]
+    standing_clock.at(NINE + 16 * MINUTE)
+    statuses.no_show(dana, visit.reference, key="noshow-01")
+    with pytest.raises(NeedsReason):
+        statuses.correct(dana, visit.reference, Status.ARRIVED, reason=" ", key="correct-01")
+    statuses.correct(dana, visit.reference, Status.ARRIVED, reason="Stuck in traffic.", key="correct-02")
+    assert one()["status"] == "arrived" and one()["arrived_at"] == NINE + 16 * MINUTE
+    after = [(row["resource_id"], row["from_cell"], row["to_cell"]) for row in rows(Claim)]
+    assert sorted(after) == sorted(before)
+    assert (last()["what"], last()["why"]) == ("corrected", "Stuck in traffic.")
+    assert (last()["facts"]["from"], last()["facts"]["to"]) == ("noshow", "arrived")
+
+
+def test_a_no_show_whose_rest_is_taken_says_by_whom(standing_clock: Any) -> None:
+    visit, dana = booked(practitioner="ana"), hired()
+    other = booked(NINE + 4 * HOUR, practitioner="ana", email="x@example.com", first_name="Xenia")
+    standing_clock.at(NINE + 16 * MINUTE)
+    statuses.no_show(dana, visit.reference, key="noshow-01")
+    change(
+        dana,
+        other.reference,
+        Place(starts_at=NINE + 20 * MINUTE),
+        version=None,
+        reason="Waits.",
+        key="gap-00001",
+    )
+    with pytest.raises(OldPlaceTaken) as refused:
+        statuses.correct(dana, visit.reference, Status.ARRIVED, reason="There.", key="correct-02")
+    assert {by["whose"] for by in refused.value.facts["by"]} == {"Xenia Lima"}
+    assert one()["status"] == "noshow" and one()["version"] == 2
+
+
+def test_done_can_be_corrected_to_no_show_and_a_cancelled_visit_to_nothing(standing_clock: Any) -> None:
+    visit, dana = booked(), hired()
+    standing_clock.at(NINE + 5 * MINUTE)
+    statuses.start(dana, visit.reference, key="start-0001")
+    statuses.finish(dana, visit.reference, key="finish-001")
+    statuses.correct(dana, visit.reference, Status.NOSHOW, reason="Wrong patient.", key="correct-01")
+    assert (one()["status"], one()["arrived_at"], one()["ended_at"]) == ("noshow", None, None)
+    statuses.correct(dana, visit.reference, Status.CANCELLED, reason="They had called.", key="correct-02")
+    assert one()["status"] == "cancelled" and one()["cancelled_by"] == "staff" and rows(Claim) == []
+    with pytest.raises(IllegalStatus):
+        statuses.correct(dana, visit.reference, Status.BOOKED, reason="x", key="correct-03")
+
+
+def test_staff_cancel_free_the_time_and_tell_in_three_minutes() -> None:
+    visit, dana = booked(), hired()
+    changed = statuses.cancel(dana, visit.reference, reason="Ana is ill.", version=1, key="cancel-01")
+    assert (one()["status"], one()["cancelled_by"], one()["cancel_reason"]) == (
+        "cancelled",
+        "staff",
+        "Ana is ill.",
+    )
+    assert rows(Claim) == [] and one()["sequence"] == 1
+    (message,) = [row for row in rows(Message) if row["state"] == "queued"]
+    assert message["kind"] == "cancellation" and message["due_at"] == MONDAY + 3 * MINUTE
+    assert changed.told and last()["why"] == "Ana is ill."
+    assert statuses.cancel(dana, visit.reference, key="cancel-02").entry_id is None
+
+
+def test_staff_cancel_without_a_word() -> None:
+    visit = booked()
+    assert not statuses.cancel(hired(), visit.reference, tell=False, key="cancel-01").told
+    assert [row["state"] for row in rows(Message) if row["state"] == "queued"] == []
+
+
+def test_the_words_of_a_cancellation_can_be_seen_before() -> None:
+    visit = booked()
+    words = statuses.preview_cancellation(hired(), visit.reference)
+    assert words.channel == "email" and "cancelled" in words.text and one()["status"] == "booked"
+
+
+def test_the_desk_confirms_what_the_patient_said_by_telephone() -> None:
+    visit = booked()
+    statuses.confirm(hired(), visit.reference, key="confirm-1")
+    assert one()["confirmed_at"] == MONDAY and last()["what"] == "confirmed"
+    statuses.cancel(hired(), visit.reference, key="cancel-01")
+    with pytest.raises(IllegalStatus):
+        statuses.confirm(hired(), booked_and_cancelled(), key="confirm-2")
+
+
+def booked_and_cancelled() -> str:
+    visit = booked(email="c@example.com")
+    statuses.cancel(hired(), visit.reference, key="cancel-02")
+    return visit.reference
+
+
+def test_a_patients_yes_makes_no_tap_stale_but_another_desks_move_does(standing_clock: Any) -> None:
+    visit, dana = booked(), hired()
+    visits.confirm(visit.reference, visit.token, actor="t", key="yes")
+    standing_clock.at(NINE)
+    statuses.arrive(dana, visit.reference, version=1, key="arrive-01")
+    change(dana, visit.reference, Place(practitioner="ben"), version=3, reason="x", key="move-0001")
+    with pytest.raises(StaleEdit) as stale:
+        statuses.start(dana, visit.reference, version=3, key="start-001")
+    assert stale.value.facts["by"] == "Dana Desk" and stale.value.facts["shown"]["practitioner"] == "ana"
+
+
+def test_a_practitioner_taps_for_their_own_patients_only(standing_clock: Any) -> None:
+    visit = booked(practitioner="ana")
+    ana, ben = (hired(Role.PRACTITIONER, practitioner=slug) for slug in ("ana", "ben"))
+    standing_clock.at(NINE)
+    with pytest.raises(NotFound):
+        statuses.arrive(ben, visit.reference, key="arrive-01")
+    statuses.arrive(ana, visit.reference, key="arrive-02")
+    assert one()["status"] == "arrived"
+
+
+def offered(status: Status, minutes: int, **how: Any) -> set[Move]:
+    values = {"confirmed_at": None, "needles_in_at": None, "needles_out_at": None, "has_needles": True}
+    visit: Any = SimpleNamespace(status=status, starts_at=NINE, **(values | how))
+    return set(possible(visit, NINE + minutes * MINUTE))
+
+
+def test_only_what_is_legal_is_offered() -> None:
+    cancel, finish = Move.CANCEL, Move.FINISH
+    assert offered(Status.BOOKED, -24 * 60) == {Move.CONFIRM, cancel}
+    assert offered(Status.BOOKED, -10) == {Move.CONFIRM, Move.ARRIVE, Move.START, cancel}
+    assert offered(Status.BOOKED, 14) == {Move.ARRIVE, Move.START, finish, cancel}
+    assert offered(Status.BOOKED, 15) == {Move.ARRIVE, Move.START, finish, Move.NO_SHOW, cancel}
+    assert offered(Status.ARRIVED, 0) == {Move.START, Move.NEEDLES_IN, finish, cancel}
+    assert offered(Status.CHECKED_IN, 0) == {Move.NEEDLES_IN, finish}
+    assert offered(Status.CHECKED_IN, 0, has_needles=False) == {finish}
+    assert offered(Status.CHECKED_IN, 20, needles_in_at=NINE) == {Move.NEEDLES_OUT}
+    assert offered(Status.CHECKED_IN, 30, needles_in_at=NINE, needles_out_at=NINE) == {finish}
+    for over in (Status.FULFILLED, Status.CANCELLED, Status.NOSHOW):
+        assert offered(over, 30) == set()
+
+
+def test_late_cancellations_and_no_shows_are_counted_apart() -> None:
+    day = timedelta(days=1)
+    assert not cancelled_late(Status.CANCELLED, NINE, day, NINE - day)
+    assert cancelled_late(Status.CANCELLED, NINE, day, NINE - day + MINUTE)
+    assert not cancelled_late(Status.NOSHOW, NINE, day, None)
+    assert counts_as_attended(Status.FULFILLED, NINE, NINE - HOUR)
+    assert counts_as_attended(Status.BOOKED, NINE, NINE) and not_closed(Status.BOOKED, NINE, NINE)
+    assert not counts_as_attended(Status.NOSHOW, NINE, NINE + HOUR)
+    assert not counts_as_attended(Status.BOOKED, NINE, NINE - MINUTE)

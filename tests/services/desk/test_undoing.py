@@ -1,0 +1,221 @@
+"""Undo: what comes back, what the patient hears, and when it is too late."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import update
+
+from booking.errors import NotChangeable, NotFound, OldPlaceTaken, StaleEdit, TooLateToUndo
+from booking.models import AbsenceKind, Appointment, Claim, HistoryEntry, Message, Role
+from booking.scheduling.timeline import cell_at
+from booking.services import absences, visits
+from booking.services.clinic import present
+from booking.services.desk import statuses
+from booking.services.desk.moving import Changed, Place, change
+from booking.services.desk.undoing import undo
+from booking.services.transaction import run
+from tests.clinics import clinic, needled, practitioner, set_up, visit_type
+from tests.services.making import NINE, booked, rows
+from tests.staffing import hired
+
+HOUR = timedelta(hours=1)
+MINUTE = timedelta(minutes=1)
+
+pytestmark = pytest.mark.usefixtures("standing_clock", "context", "the_clinic")
+
+
+@pytest.fixture
+def the_clinic(context: Any, standing_clock: Any) -> None:
+    offers = ["follow-up", "needles"]
+    set_up(
+        clinic(
+            visit_types=[visit_type(), needled()],
+            practitioners=[practitioner("ana", offers=offers), practitioner("ben", offers=offers)],
+        )
+    )
+
+
+def known_to_the_patient() -> None:
+    """What has waited so far is sent."""
+    run(
+        lambda session: session.execute(
+            update(Message.__table__)
+            .where(Message.__table__.c.kind.in_(("confirmation", "change", "cancellation")))
+            .where(Message.__table__.c.state == "queued")
+            .values(state="sent")
+        )
+    )
+
+
+def moved(reference: str, key: str = "move-0001", **how: Any) -> Changed:
+    return change(hired(), reference, Place(**how), version=None, key=key)
+
+
+def state() -> Any:
+    """Everything about the visits but for what counts changes."""
+    visits_ = [
+        {name: value for name, value in row.items() if name not in ("version", "sequence", "changed_at")}
+        for row in rows(Appointment)
+    ]
+    claims = [tuple(value for name, value in row.items() if name != "id") for row in rows(Claim)]
+    return visits_, sorted(claims, key=str)
+
+
+def waiting() -> list[Any]:
+    return [
+        row for row in rows(Message) if row["state"] == "queued" and not row["kind"].startswith("reminder")
+    ]
+
+
+def test_a_move_comes_back_and_nobody_hears_of_either() -> None:
+    visit = booked(practitioner="ana")
+    known_to_the_patient()
+    before = state()
+    changed = moved(visit.reference, starts_at=NINE + HOUR, practitioner="ben")
+    back = undo(hired(), changed.entry_id or 0, key="undo-0001")
+    assert state() == before and waiting() == []
+    (row,) = rows(Appointment)
+    assert (row["version"], row["sequence"], back.version) == (3, 2, 3)
+    reminders = [one for one in rows(Message) if one["state"] == "queued"]
+    assert {one["sequence"] for one in reminders} == {2}
+    entry = rows(HistoryEntry)[-1]
+    assert (entry["what"], entry["facts"]["entry"]) == ("undone", changed.entry_id)
+
+
+def test_what_was_sent_meanwhile_is_followed_by_another_message() -> None:
+    visit = booked(practitioner="ana")
+    known_to_the_patient()
+    changed = moved(visit.reference, starts_at=NINE + HOUR)
+    known_to_the_patient()
+    assert undo(hired(), changed.entry_id or 0, key="undo-0001").told
+    (message,) = waiting()
+    assert message["kind"] == "change" and message["facts"]["old_starts_at"] == "2026-09-15T17:00:00Z"
+
+
+def test_a_confirmation_that_waited_is_sent_after_all() -> None:
+    visit = booked(practitioner="ana")
+    changed = moved(visit.reference, starts_at=NINE + HOUR)
+    undo(hired(), changed.entry_id or 0, key="undo-0001")
+    (message,) = waiting()
+    assert (message["kind"], message["sequence"]) == ("confirmation", 2)
+
+
+def test_undone_twice_is_a_quiet_success_and_the_undoing_can_be_undone() -> None:
+    visit = booked(practitioner="ana")
+    changed = moved(visit.reference, starts_at=NINE + HOUR)
+    there = state()
+    dana = hired()
+    back = undo(dana, changed.entry_id or 0, key="undo-0001")
+    assert undo(dana, changed.entry_id or 0, key="undo-0001") == back
+    assert undo(dana, changed.entry_id or 0, key="undo-0002").entry_id is None
+    undo(dana, back.entry_id or 0, key="undo-0003")
+    assert state() == there
+
+
+def test_an_old_place_that_is_taken_says_by_whom_and_nothing_changes() -> None:
+    visit = booked(practitioner="ana")
+    changed = moved(visit.reference, starts_at=NINE + HOUR)
+    booked(practitioner="ana", email="x@example.com", first_name="Xenia")
+    before = (state(), rows(Message), rows(HistoryEntry))
+    with pytest.raises(OldPlaceTaken) as refused:
+        undo(hired(), changed.entry_id or 0, key="undo-0001")
+    assert {(by["what"], by["whose"]) for by in refused.value.facts["by"]} >= {("practitioner", "Xenia Lima")}
+    assert (state(), rows(Message), rows(HistoryEntry)) == before
+
+
+def test_changed_since_says_who() -> None:
+    visit = booked(practitioner="ana")
+    changed = moved(visit.reference, starts_at=NINE + HOUR)
+    visits.confirm(visit.reference, visit.token, actor="t", key="yes")
+    with pytest.raises(StaleEdit) as stale:
+        undo(hired(), changed.entry_id or 0, key="undo-0001")
+    assert (stale.value.facts["by_actor"], stale.value.facts["what"]) == ("patient", "confirmed")
+
+
+def test_ten_minutes_are_enough(standing_clock: Any) -> None:
+    visit = booked(practitioner="ana")
+    changed = moved(visit.reference, starts_at=NINE + HOUR)
+    standing_clock.on(minutes=10, seconds=1)
+    with pytest.raises(TooLateToUndo):
+        undo(hired(), changed.entry_id or 0, key="undo-0001")
+
+
+def test_what_isnt_there_isnt_ones_own_or_isnt_the_staffs_cannot_be_undone() -> None:
+    visit = booked(practitioner="ana")
+    changed = moved(visit.reference, starts_at=NINE + HOUR)
+    with pytest.raises(NotFound):
+        undo(hired(), 9999, key="undo-0001")
+    with pytest.raises(NotFound):
+        undo(hired(Role.PRACTITIONER, practitioner="ben"), changed.entry_id or 0, key="undo-0002")
+    with pytest.raises(NotChangeable):
+        undo(hired(), rows(HistoryEntry)[0]["id"], key="undo-0003")
+
+
+def test_a_cancellation_taken_back_books_the_time_again() -> None:
+    visit = booked(practitioner="ana")
+    known_to_the_patient()
+    before = state()
+    cancelled = statuses.cancel(hired(), visit.reference, key="cancel-01")
+    undo(hired(), cancelled.entry_id or 0, key="undo-0001")
+    assert state() == before and waiting() == []
+    again = statuses.cancel(hired(), visit.reference, key="cancel-02")
+    known_to_the_patient()
+    undo(hired(), again.entry_id or 0, key="undo-0002")
+    (message,) = waiting()
+    assert message["kind"] == "confirmation"
+
+
+def test_each_tap_can_be_taken_back(standing_clock: Any) -> None:
+    visit, dana = booked(visit_type="needles", practitioner="ana"), hired()
+    standing_clock.at(NINE + 20 * MINUTE)
+    for number, step in enumerate(
+        (statuses.confirm, statuses.arrive, statuses.start, statuses.needles_in, statuses.needles_out,
+         statuses.finish)
+    ):  # fmt: skip
+        before = state()
+        changed = step(dana, visit.reference, key=f"tap-000{number}")
+        undo(dana, changed.entry_id or 0, key=f"undo-000{number}")
+        assert state() == before
+        step(dana, visit.reference, key=f"tap-100{number}")
+
+
+def test_a_no_show_taken_back_has_its_time_again(standing_clock: Any) -> None:
+    visit, dana = booked(practitioner="ana"), hired()
+    before = state()
+    standing_clock.at(NINE + 20 * MINUTE)
+    changed = statuses.no_show(dana, visit.reference, key="noshow-01")
+    assert state() != before
+    undo(dana, changed.entry_id or 0, key="undo-0001")
+    assert state() == before
+
+
+def test_out_of_time_off_and_back_into_it() -> None:
+    """The time off was there before the move, so it didn't take the place meanwhile: it waits again."""
+    visit = booked(practitioner="ana")
+    ana = present().practitioners["ana"].id
+    off = (cell_at(NINE), cell_at(NINE + 2 * HOUR))
+    run(lambda session: absences.enter(session, AbsenceKind.TIME_OFF, ana, *off).id)
+    before = state()
+    changed = moved(visit.reference, starts_at=NINE + 5 * HOUR)
+    undo(hired(), changed.entry_id or 0, key="undo-0001")
+    assert state() == before
+    again = moved(visit.reference, "move-0002", starts_at=NINE + 5 * HOUR)
+    late = (cell_at(NINE), cell_at(NINE + HOUR))
+    run(lambda session: _later(session, ana, late))
+    with pytest.raises(OldPlaceTaken):
+        undo(hired(), again.entry_id or 0, key="undo-0002")
+
+
+def _later(session: Any, ana: int, cells: tuple[int, int]) -> None:
+    """The old time off ends, and another one is entered after the move."""
+    from booking.models import Absence
+
+    for old in session.query(Absence).all():
+        absences.take_back(session, old)
+    new = absences.enter(session, AbsenceKind.TIME_OFF, ana, *cells)
+    session.execute(
+        update(Absence.__table__)
+        .where(Absence.__table__.c.id == new.id)
+        .values(made_at=new.made_at + timedelta(minutes=1))
+    )
