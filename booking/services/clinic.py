@@ -251,10 +251,15 @@ def present() -> Clinic:
         return the_clinic(session)
 
 
+def kept() -> Clinic | None:
+    """The clinic as this process saw it last, if it did, for whoever asks for its version together with something else."""
+    found: Clinic | None = current_app.extensions.get("booking_clinic")
+    return found
+
+
 def last_seen(session: Session) -> Clinic:
-    """The clinic as this process saw it last, for whoever asks for its version together with something else."""
-    kept: Clinic | None = current_app.extensions.get("booking_clinic")
-    return kept or the_clinic(session)
+    """The same, or as it is now."""
+    return kept() or the_clinic(session)
 
 
 def missing_pages() -> list[str]:

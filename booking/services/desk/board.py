@@ -32,7 +32,8 @@ from booking.scheduling.hours import day_at, open_timeline, week_start
 from booking.scheduling.needles import overdue
 from booking.scheduling.status import Status
 from booking.scheduling.timeline import CELL_SECONDS, Window, cell_from, instant_of, stretches
-from booking.services.clinic import Clinic, Practitioner, at_version, last_seen, the_clinic
+from booking.services.clinic import Clinic, Practitioner, at_version, kept as clinic_kept, present
+from booking.services.lookup import Lookup
 from booking.services.staff.who import Who
 from booking.services.transaction import reading
 
@@ -213,15 +214,17 @@ _OF_THE_DAYS = (
     # Follows from the line above, and lets the index end where the days end.
     Appointment.to_cell < bindparam("end") + LONGEST_VISIT,
 )
-_STAMP = select(
-    ClinicRow.version,
-    select(func.sum(Resource.version))
-    .where(Resource.kind != ResourceKind.PATIENT)
-    .correlate(None)
-    .scalar_subquery(),
-    select(func.max(PatientChange.id)).correlate(None).scalar_subquery(),
-    select(func.count()).select_from(Appointment).where(*_OF_THE_DAYS).correlate(None).scalar_subquery(),
-    select(func.sum(Appointment.version)).where(*_OF_THE_DAYS).correlate(None).scalar_subquery(),
+_STAMP = Lookup(
+    select(
+        ClinicRow.version,
+        select(func.sum(Resource.version))
+        .where(Resource.kind != ResourceKind.PATIENT)
+        .correlate(None)
+        .scalar_subquery(),
+        select(func.max(PatientChange.id)).correlate(None).scalar_subquery(),
+        select(func.count()).select_from(Appointment).where(*_OF_THE_DAYS).correlate(None).scalar_subquery(),
+        select(func.sum(Appointment.version)).where(*_OF_THE_DAYS).correlate(None).scalar_subquery(),
+    )
 )
 _VISITS = (
     select(
@@ -303,25 +306,22 @@ def week(who: Who, person: str, on: date) -> BoardDay:
 def the_clinic_of(who: Who) -> Clinic:
     """The clinic, for the way to its board. Raises NotFound for whoever may not see that."""
     _see_all(who)
-    with reading() as session:
-        return the_clinic(session)
+    return present()
 
 
 def stamp(who: Who, asked: Asked) -> Stamp:
     """What this board depends on now: one statement, whatever there is."""
     _see_all(who)
-    now = clock.now()
-    with reading() as session:
-        return _stamp(session, last_seen(session), asked, now)
+    return _stamp(_clinic_seen(), asked, clock.now())
 
 
 def board(who: Who, asked: Asked) -> tuple[Stamp, BoardDay]:
     """A board, and what it depends on. Raises NotFound."""
     _see_all(who)
     now = clock.now()
+    # Before the rows: what changes in between makes the next stamp another one.
+    seen = _stamp(_clinic_seen(), asked, now)
     with reading() as session:
-        # Before the rows: what changes in between makes the next stamp another one.
-        seen = _stamp(session, last_seen(session), asked, now)
         clinic = at_version(session, seen.clinic_version)
         if asked.person:
             clinic.practitioner(asked.person)
@@ -334,9 +334,14 @@ def _see_all(who: Who) -> None:
         raise NotFound
 
 
-def _stamp(session: Session, clinic: Clinic, asked: Asked, now: datetime) -> Stamp:
+def _clinic_seen() -> Clinic:
+    """The clinic as this process saw it last: a board of another version is thrown away by its stamp."""
+    return clinic_kept() or present()
+
+
+def _stamp(clinic: Clinic, asked: Asked, now: datetime) -> Stamp:
     window = _window(clinic, asked)
-    row = session.connection().execute(_STAMP, {"start": window.start, "end": window.end}).one_or_none()
+    row = _STAMP(start=window.start, end=window.end)
     if row is None:
         raise ClinicNotReady
     version, resources, records, visits, versions = row

@@ -16,6 +16,7 @@ from booking import clock
 from booking.errors import NotFound, WrongPin
 from booking.models import Role, SignIn, StaffAccount
 from booking.services import rows
+from booking.services.lookup import Lookup
 from booking.services.staff import audit, library
 from booking.services.staff.who import Who
 from booking.services.transaction import reading, run
@@ -60,7 +61,8 @@ class Listed:
     this_one: bool
 
 
-_FIND = (
+# Asked by each request of staff.
+_FIND = Lookup(
     select(
         SignIn.id,
         SignIn.active_at,
@@ -109,8 +111,7 @@ def begin(account_id: int, *, address: str, browser: str, phone: bool) -> str:
 def find(secret: str, *, address: str) -> Signed | None:
     """The sign-in of this secret, or None if it has ended, was revoked or never was."""
     now = clock.now()
-    with reading() as session:
-        row = session.connection().execute(_FIND, {"mark": _mark(secret)}).one_or_none()
+    row = _FIND(mark=_mark(secret))
     if row is None or now >= row.ends_at:
         return None
     locks_after = LOCKS_AFTER_ON_A_PHONE if row.phone else LOCKS_AFTER
@@ -136,8 +137,7 @@ def find(secret: str, *, address: str) -> Signed | None:
 
 def whose_shift_is_over(secret: str) -> int | None:
     """The account of a sign-in that ended by itself, at the end of a shift: what is typed there is kept for them."""
-    with reading() as session:
-        row = session.connection().execute(_FIND, {"mark": _mark(secret)}).one_or_none()
+    row = _FIND(mark=_mark(secret))
     return None if row is None or clock.now() < row.ends_at else int(row.account_id)
 
 

@@ -164,7 +164,10 @@ def _words(found: BoardDay) -> dict[str, Any]:
     def short(cell: int) -> str:
         return at(cell).removesuffix(" am").removesuffix(" pm")
 
-    return {"at": at, "short": short}
+    def hour(cell: int) -> str:
+        return at(cell).replace(":00", "")
+
+    return {"at": at, "short": short, "hour": hour}
 
 
 def _link(asked: Asked, on: date, *, fragment: bool = False) -> str:

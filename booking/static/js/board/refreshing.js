@@ -83,7 +83,7 @@ function put(found, poll) {
     }
   }
   const counts = found.querySelector("[data-fresh-counts]");
-  if (counts) root.querySelector("[data-counts]").replaceChildren(...counts.content.childNodes);
+  if (counts) document.querySelector("[data-counts]").replaceChildren(...counts.content.childNodes);
   rove();
   chosenVisit()?.classList.add("chosen");
   if (holder && !document.getElementById(holder)?.contains(document.activeElement)) {

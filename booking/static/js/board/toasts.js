@@ -5,7 +5,7 @@ const TOASTS_AT_MOST = 2;
 
 function toast(text, { entry = null, bad = false } = {}) {
   const line = document.createElement("div");
-  line.className = bad ? "toast bad" : "toast";
+  line.className = bad ? "board-toast bad" : "board-toast";
   const said = document.createElement("p");
   said.textContent = text;
   line.append(said);
@@ -15,7 +15,7 @@ function toast(text, { entry = null, bad = false } = {}) {
     line.dataset.entry = entry;
     remember(entry);
   }
-  while (toasts.querySelectorAll(".toast").length >= TOASTS_AT_MOST) toasts.querySelector(".toast").remove();
+  while (toasts.querySelectorAll(".board-toast").length >= TOASTS_AT_MOST) toasts.querySelector(".board-toast").remove();
   toasts.append(line);
 }
 
