@@ -83,7 +83,7 @@ class Asked:
 def new_visit_form() -> ResponseReturnValue:
     """The form, with what the address says: patient, visit type, practitioner, and day and cell from the board."""
     form = Typed({name: request.args.get(name, "") for name in _FIELDS})
-    form.values["tell"] = "1"
+    form.values |= {"tell": "1", "not": []}
     if form.values["new"] and not form.values["first_name"] + form.values["last_name"]:
         _prefill(form)
     try:
