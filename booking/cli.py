@@ -11,7 +11,7 @@ import tomli_w
 from flask import Flask, current_app
 from flask.cli import AppGroup, FlaskGroup, with_appcontext
 
-from booking import doctor, serving
+from booking import doctor, serving, staff_commands
 from booking.demo import making
 from booking.models import Message, MessageState
 from booking.reminders.worker import Worker
@@ -23,7 +23,7 @@ clinic = AppGroup("clinic", help="The clinic's definition: apply a file, or show
 
 def init_app(app: Flask) -> None:
     """Registers our commands."""
-    for command in (clinic, messages, demo, worker, doctor_command, serving.serve):
+    for command in (clinic, messages, demo, worker, doctor_command, serving.serve, staff_commands.staff):
         app.cli.add_command(command)
 
 

@@ -18,6 +18,7 @@ from booking.services import health
 from booking.services.clinic import Clinic, missing_pages, present
 from booking.services.clinic_file import TELLTALE
 from booking.services.search import free_times
+from booking.services.staff import accounts as staff, passwords
 from booking.services.transaction import reading
 
 _CLOCK_MAY_DIFFER = timedelta(seconds=30)
@@ -54,6 +55,7 @@ def _findings() -> Iterator[Finding]:
     yield from _mail()
     yield from _worker()
     yield from _clinic()
+    yield from _staff()
 
 
 def _reach() -> str:
@@ -170,6 +172,24 @@ def _clinic() -> Iterator[Finding]:
                 "Give the clinic a message_name, and practitioners names, without treatments and titles of care.",
             )
     yield from _something_to_offer(clinic)
+
+
+def _staff() -> Iterator[Finding]:
+    """Whether somebody can sign in who may do everything, and nobody with what stands in our README."""
+    there = staff.owners()
+    yield Finding(
+        there > 0,
+        f"{there} owners can sign in." if there else "No owner can sign in.",
+        "" if there else "Run: flask staff invite ADDRESS --role owner",
+    )
+    config: Config = current_app.config["BOOKING"]
+    known = passwords.demo_passwords() if config.production else []
+    if known:
+        yield Finding(
+            False,
+            f"These accounts have the demo's password, which everybody can read: {', '.join(known)}.",
+            "Nobody gets in with it here. End them: flask staff deactivate ADDRESS",
+        )
 
 
 def _something_to_offer(clinic: Clinic) -> Iterator[Finding]:

@@ -14,6 +14,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from booking import clock
+from booking.demo import staff
 from booking.demo.people import Person, patients
 from booking.errors import Refusal
 from booking.formatting import iso_utc
@@ -77,6 +78,7 @@ def make() -> Made:
     now = clock.now()
     definition = clinic_file.parse(FILE.read_text(encoding="utf-8"))
     clinic_rows.apply(_around(definition, now.astimezone(definition.zone).date()))
+    run(staff.hire)
     clinic, dice = present(), Random(20)
     people = patients(140)
     today = clinic.times.local_date(now)

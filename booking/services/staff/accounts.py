@@ -211,6 +211,15 @@ def drop_second_factor(who: Who, number: int) -> None:
     run(action)
 
 
+def owners() -> int:
+    """How many owners can sign in."""
+    with reading() as session:
+        found = session.scalars(
+            select(StaffAccount.role_names).where(StaffAccount.active, StaffAccount.password.is_not(None))
+        )
+        return sum(str(Role.OWNER) in names for names in found)
+
+
 def by_address(email: str) -> int:
     """The number of the account with this address. Raises NotFound."""
     with reading() as session:

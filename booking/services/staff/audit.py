@@ -19,7 +19,6 @@ from booking.services import rows
 from booking.services.staff.who import Who
 from booking.services.transaction import reading, run
 
-
 # A page of the list, and what one export holds at the most.
 A_PAGE = 200
 AN_EXPORT = 10_000

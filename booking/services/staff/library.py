@@ -151,6 +151,12 @@ def new_code_secret() -> str:
     return str(_security().totp_factory.generate_totp_secret())
 
 
+def code_secret_of(key: str) -> str:
+    """The secret of a key that is known, as of the demo's."""
+    secret: str = _security().totp_factory._totp(key=key).to_json(encrypt=True)
+    return secret
+
+
 def is_code_secret(words: str) -> bool:
     """Whether this is a secret that `new_code_secret` made: encrypted by us, and whole."""
     try:

@@ -1,0 +1,122 @@
+"""`flask staff …`: the first owner, and what an operator may have to do at a terminal."""
+
+import sys
+from datetime import UTC, datetime
+
+import click
+from flask.cli import AppGroup
+from sqlalchemy import select
+
+from booking.errors import AddressTaken, LastOwner, NotFound
+from booking.models import Patient, Role
+from booking.services.staff import accounts, audit
+from booking.services.staff.accounts import OPERATOR
+from booking.services.transaction import reading, run
+
+staff = AppGroup("staff", help="Accounts of the staff, and who saw which patient's record.")
+
+
+@staff.command("invite")
+@click.argument("address")
+@click.option(
+    "--role",
+    "roles",
+    required=True,
+    multiple=True,
+    type=click.Choice([role.value for role in Role]),
+    help="What they are; may be given more than once.",
+)
+@click.option("--name", default="", help="Their name; they can correct it.")
+@click.option("--practitioner", default="", help="Which practitioner they are, by the id in the clinic's file.")
+def invite(address: str, roles: tuple[str, ...], name: str, practitioner: str) -> None:
+    """Make an account for ADDRESS, and write to it. Prints the link as well."""
+    if "@" not in address:
+        raise click.ClickException(f"{address} is no e-mail address.")
+    if "practitioner" in roles and not practitioner:
+        raise click.ClickException("Say which one: --practitioner ID, as in the clinic's file.")
+    try:
+        invited = accounts.invite(
+            OPERATOR, address, [Role(role) for role in roles], name=name, practitioner=practitioner or None
+        )
+    except AddressTaken:
+        raise click.ClickException(f"There is an account of {address} already.") from None
+    except NotFound:
+        raise click.ClickException(f"There is no practitioner {practitioner!r} in this clinic.") from None
+    click.echo(f"Invited {address}. The link works once, for seven days:")
+    click.echo(f"  {invited.link}")
+
+
+@staff.command("list")
+def list_accounts() -> None:
+    """Show all accounts."""
+    for one in accounts.listed(OPERATOR):
+        state = "ended" if not one.active else "invited" if one.invited else "open"
+        roles = ", ".join(role.value for role in one.roles)
+        codes = ", with codes" if one.second_factor else ""
+        click.echo(f"{state:<8}{one.email}  {one.name}  ({roles}{codes})")
+
+
+@staff.command("deactivate")
+@click.argument("address")
+def deactivate(address: str) -> None:
+    """End the account of ADDRESS, and all its sign-ins."""
+    try:
+        accounts.deactivate(OPERATOR, _number(address))
+    except LastOwner:
+        raise click.ClickException("This is the last owner; invite another one first.") from None
+    click.echo(f"The account of {address} is ended, and so are its sign-ins.")
+
+
+@staff.command("end-sign-ins")
+@click.argument("address")
+def end_sign_ins(address: str) -> None:
+    """Sign ADDRESS out everywhere."""
+    accounts.end_sign_ins(OPERATOR, _number(address))
+    click.echo(f"{address} is signed out everywhere.")
+
+
+@staff.command("drop-codes")
+@click.argument("address")
+def drop_codes(address: str) -> None:
+    """Switch off the one-time codes of ADDRESS, for somebody who lost phone and recovery codes."""
+    accounts.drop_second_factor(OPERATOR, _number(address))
+    click.echo(f"The codes of {address} are off, and it is signed out everywhere.")
+
+
+@staff.command("who-saw")
+@click.argument("reference")
+@click.option("--since", required=True, help="An instant or a day (UTC), as in 2026-12-01 or 2026-12-01T17:00:00Z.")
+@click.option("--until", required=True, help="The same; both are included.")
+def who_saw(reference: str, since: str, until: str) -> None:
+    """Say who saw or changed the record of the patient REFERENCE between two instants."""
+    first, last = _instant(since), _instant(until, end_of_day=True)
+    with reading() as session:
+        patient_id = session.scalar(select(Patient.id).where(Patient.reference == reference))
+    if patient_id is None:
+        raise click.ClickException(f"There is no patient {reference}.")
+    entries = audit.who_saw(patient_id, first, last)
+    run(lambda session: audit.did(session, OPERATOR, "asked who saw", "audit", patient_id))
+    for entry in entries:
+        click.echo(
+            f"{entry.at:%Y-%m-%dT%H:%M:%SZ}  {entry.kind:<5}  {entry.name}  {entry.what}  {entry.subject}  {entry.address}"
+        )
+    if not entries:
+        click.echo("Nobody, in that time.", err=True)
+        sys.exit(0)
+
+
+def _number(address: str) -> int:
+    try:
+        return accounts.by_address(address)
+    except NotFound:
+        raise click.ClickException(f"There is no account of {address}.") from None
+
+
+def _instant(words: str, *, end_of_day: bool = False) -> datetime:
+    try:
+        instant = datetime.fromisoformat(words)
+    except ValueError:
+        raise click.ClickException(f"{words} is no instant; write it as in 2026-12-01T17:00:00Z.") from None
+    if end_of_day and len(words) == len("2026-12-01"):
+        instant = instant.replace(hour=23, minute=59, second=59, microsecond=999_999)
+    return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)

@@ -1,0 +1,315 @@
+"""What the matrix of access needs to know about routes: how to build their addresses and forms.
+
+For each name in an address, `VALUES` says which value leads to a record of one's own, to somebody else's, and to
+nothing. A name that means different things on different routes is written as "endpoint/name". A plain value, such as a
+day, is the same for everybody. `FORMS` has what a route must be sent to come as far as asking whose record it is;
+without an entry, the token and a key alone are sent.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from secrets import token_hex
+from typing import Any
+
+from flask import Flask
+from sqlalchemy import select
+
+from booking import clock
+from booking.models import (
+    Absence,
+    AbsenceKind,
+    Appointment,
+    HistoryEntry,
+    InboundText,
+    Merge,
+    Message,
+    Patient,
+    Practitioner,
+    Role,
+    SignIn,
+    StaffAccount,
+    Task,
+    TaskKind,
+)
+from booking.services import rows
+from booking.services.own_day import feed
+from booking.services.staff import accounts, drafts, letters, library, sign_ins
+from booking.services.staff.who import Who
+from booking.services.transaction import reading, run
+from tests.clinics import clinic, practitioner, set_up, visit_type
+from tests.services.making import NINE, booked
+from tests.staffing import hired
+
+OWN, OTHER, NOTHING = "own", "other", "nothing"
+WHOSE = (OWN, OTHER, NOTHING)
+
+DAY = "2026-09-15"
+
+
+@dataclass
+class World:
+    """A clinic with two practitioners, a visit of each, and one person of each role. Ana is the practitioner."""
+
+    app: Flask
+    people: dict[Role, Who] = field(default_factory=dict)
+    # By whose they are, seen from Ana.
+    visits: dict[str, str] = field(default_factory=dict)
+    tokens: dict[str, str] = field(default_factory=dict)
+    patients: dict[str, str] = field(default_factory=dict)
+    # Somebody who may be looked after by managers, an owner who may not, and somebody who was only invited.
+    clerk: int = 0
+    leaver: int = 0
+    other_owner: int = 0
+    invited: int = 0
+    invited_owner: int = 0
+
+
+def made(app: Flask) -> World:
+    world = World(app)
+    with app.app_context():
+        set_up(
+            clinic(
+                visit_types=[visit_type()],
+                practitioners=[practitioner("ana", name="Ana Ruiz"), practitioner("ben", name="Ben Okoro")],
+            )
+        )
+        for role in Role:
+            slug = "ana" if role is Role.PRACTITIONER else None
+            world.people[role] = hired(role, practitioner=slug, name=f"One {role.value}")
+        for whose, slug, first_name in ((OWN, "ana", "Rosa"), (OTHER, "ben", "Sam")):
+            visit = booked(
+                NINE, practitioner=slug, first_name=first_name, email=f"{first_name}@example.com".lower()
+            )
+            world.visits[whose], world.tokens[whose] = visit.reference, visit.token
+            with reading() as session:
+                wanted = select(Patient.reference).join(Appointment, Appointment.patient_id == Patient.id)
+                world.patients[whose] = session.scalars(
+                    wanted.where(Appointment.reference == visit.reference)
+                ).one()
+        world.visits[NOTHING] = world.patients[NOTHING] = "ZZZZZZZZZZ"
+        world.clerk = hired(Role.DESK, name="A clerk").account_id
+        world.leaver = hired(Role.DESK, name="Somebody who leaves").account_id
+        world.other_owner = hired(Role.OWNER, name="Another owner").account_id
+        world.invited = accounts.invite(accounts.OPERATOR, "new@clinic.example", [Role.DESK]).number
+        owner = accounts.invite(accounts.OPERATOR, "new-owner@clinic.example", [Role.OWNER])
+        world.invited_owner = owner.number
+        hashed = library.hashed("a kettle on the stove")
+
+        def with_passwords(session: Any) -> None:
+            for account in session.scalars(select(StaffAccount).where(StaffAccount.invitation.is_(None))):
+                account.password = hashed
+
+        run(with_passwords)
+    return world
+
+
+Value = Callable[[World, Role, str], Any]
+
+
+def plain(value: Any) -> Value:
+    """The same for everybody: it names no record."""
+    return lambda _world, _role, _whose: value
+
+
+def _visit(world: World, _role: Role, whose: str) -> str:
+    return world.visits[whose]
+
+
+def _patient(world: World, _role: Role, whose: str) -> str:
+    return world.patients[whose]
+
+
+def _account(world: World, _role: Role, whose: str) -> int:
+    return {OWN: world.clerk, OTHER: world.other_owner, NOTHING: 9999}[whose]
+
+
+def _leaver(world: World, _role: Role, whose: str) -> int:
+    return {OWN: world.leaver, OTHER: world.other_owner, NOTHING: 9999}[whose]
+
+
+def _invited(world: World, _role: Role, whose: str) -> int:
+    return {OWN: world.invited, OTHER: world.invited_owner, NOTHING: 9999}[whose]
+
+
+def _draft(world: World, role: Role, whose: str) -> int:
+    if whose == NOTHING:
+        return 9999
+    with world.app.app_context():
+        owner = world.people[role].account_id if whose == OWN else world.clerk
+        drafts.keep(owner, "/desk/somewhere", [("note", "half a sentence")])
+        return drafts.of(owner)[0].number
+
+
+def _sign_in(world: World, role: Role, whose: str) -> int:
+    if whose == NOTHING:
+        return 9999
+    with world.app.app_context():
+        owner = world.people[role].account_id if whose == OWN else world.other_owner
+        sign_ins.begin(owner, address="127.0.0.1", browser="another", phone=False)
+        with reading() as session:
+            wanted = select(SignIn.id).where(SignIn.account_id == owner).order_by(SignIn.id.desc())
+            return session.scalars(wanted).first() or 0
+
+
+def _entry(world: World, _role: Role, whose: str) -> int:
+    """An entry of a visit's history."""
+    if whose == NOTHING:
+        return 999_999
+    with world.app.app_context(), reading() as session:
+        wanted = select(HistoryEntry.id).join(Appointment, Appointment.id == HistoryEntry.appointment_id)
+        return session.scalars(wanted.where(Appointment.reference == world.visits[whose])).first() or 0
+
+
+def _absence(world: World, role: Role, whose: str) -> int:
+    """Time off of Ana's, or of Ben's."""
+    if whose == NOTHING:
+        return 9999
+    slug = "ana" if whose == OWN else "ben"
+    with world.app.app_context(), reading() as session:
+        resource = session.scalars(select(Practitioner.id).where(Practitioner.slug == slug)).one()
+    row = Absence(
+        kind=AbsenceKind.TIME_OFF,
+        resource_id=resource,
+        from_cell=6_100_000,
+        to_cell=6_100_010,
+        made_at=clock.now(),
+    )
+    return _added(world, row)
+
+
+def _message(world: World, _role: Role, whose: str) -> int:
+    if whose == NOTHING:
+        return 9999
+    with world.app.app_context(), reading() as session:
+        wanted = select(Message.id).where(Message.subject == f"appointment/{world.visits[whose]}")
+        return session.scalars(wanted).first() or 0
+
+
+def _task(world: World, _role: Role, whose: str) -> int:
+    if whose == NOTHING:
+        return 9999
+    with world.app.app_context(), reading() as session:
+        visit = session.scalars(
+            select(Appointment.id).where(Appointment.reference == world.visits[whose])
+        ).one()
+    now = clock.now()
+    return _added(world, Task(kind=TaskKind.COVERAGE, appointment_id=visit, due_on=now.date(), made_at=now))
+
+
+def _reply(world: World, _role: Role, whose: str) -> int:
+    if whose == NOTHING:
+        return 9999
+    mark = token_hex(8)
+    row = InboundText(
+        provider_id=mark, phone="+18185550123", words="Late", taken_for="message", received_at=clock.now()
+    )
+    return _added(world, row)
+
+
+def _merge(world: World, _role: Role, whose: str) -> int:
+    """A merge that was taken back: as little of a merge as there can be."""
+    if whose == NOTHING:
+        return 9999
+    with world.app.app_context(), reading() as session:
+        kept = session.scalars(select(Patient.id).where(Patient.reference == world.patients[whose])).one()
+    now = clock.now()
+    return _added(world, Merge(kept_id=kept, gone_id=kept, at=now, name="somebody", facts={}, undone_at=now))
+
+
+def _added(world: World, row: Any) -> int:
+    with world.app.app_context():
+        run(lambda session: rows.add(session, row))
+    return int(row.id)
+
+
+# Names in addresses, for staff.
+VALUES: dict[str, Value] = {
+    "reference": _visit,
+    "desk.patient/reference": _patient,
+    **{
+        f"desk.{page}/reference": _patient
+        for page in ("choose_to_merge", "edit_patient", "merge", "save_patient", "take_merge_back")
+    },
+    "day": plain(DAY),
+    "month": plain("2026-09"),
+    "person": plain("ana"),
+    "practitioner": plain("ana"),
+    "entry": _entry,
+    "merge": _merge,
+    "message": _message,
+    "task": _task,
+    "text": _reply,
+    "desk.take_back_time_off/number": _absence,
+    "practitioner.take_back_time_off/number": _absence,
+    # sign_in
+    "number": _account,
+    "sign_in.invite_again/number": _invited,
+    "sign_in.deactivate/number": _leaver,
+    "sign_in.forget_draft/number": _draft,
+    "sign_in.end_sign_in/number": _sign_in,
+}
+
+# What a route must be sent, besides its token and a key.
+FORMS: dict[str, dict[str, str]] = {
+    "desk.called": {"outcome": "back"},
+    "desk.message": {"do": "settle"},
+    "desk.change": {"room": "", "version": "1"},
+    "desk.status": {"to": "confirmed"},
+    "patient.move": {"time": "2026-09-22T16:00:00Z ana"},
+    "practitioner.status": {"to": "confirmed"},
+    "desk.cancel": {"reason": "ill", "version": "1"},
+}
+
+# Records that a role declared with `own`, `self` or `staff` doesn't reach; where an address names none, there are none.
+RECORDS = ("reference", "entry", "number", "token", "merge", "message", "task", "text")
+
+
+def value(endpoint: str, name: str) -> Value:
+    """Raises KeyError for a name of which nobody has said what it leads to."""
+    return VALUES.get(f"{endpoint}/{name}") or VALUES[name]
+
+
+# Links: what opens them, and the same spoilt.
+
+
+def _patients_link(world: World) -> dict[str, Any]:
+    return {"reference": world.visits[OWN], "token": world.tokens[OWN]}
+
+
+def _invitation(world: World) -> dict[str, Any]:
+    with world.app.app_context(), reading() as session:
+        return {"token": letters.invitation_mark(session.get_one(StaffAccount, world.invited))}
+
+
+def _reset(world: World) -> dict[str, Any]:
+    with world.app.app_context(), reading() as session:
+        return {"token": library.reset_mark(session.get_one(StaffAccount, world.clerk))}
+
+
+def _feed(world: World) -> dict[str, Any]:
+    with world.app.app_context():
+        who = world.people[Role.PRACTITIONER]
+        feed.make(who, key=token_hex(8))
+        return {"token": str(feed.settings(who).address).rpartition("/")[2].removesuffix(".ics")}
+
+
+LINKS: dict[str, Callable[[World], dict[str, Any]]] = {
+    "patient": _patients_link,
+    "api": _patients_link,
+    "feed.calendar": _feed,
+    "sign_in.invitation": _invitation,
+    "sign_in.accept": _invitation,
+    "sign_in.new_password": _reset,
+    "sign_in.set_password": _reset,
+}
+
+# Addresses of pages that are open to everybody.
+OPEN: dict[str, dict[str, Any]] = {
+    "static": {"path": "nothing.css"},
+    "patient.times": {"visit_type": "follow-up"},
+    "patient.hold": {"visit_type": "follow-up"},
+    "patient.details": {"visit_type": "follow-up"},
+    "patient.book": {"visit_type": "follow-up"},
+    "patient.choose_in": {"modality": "care"},
+    "patient.choose_with": {"practitioner": "ana"},
+}
