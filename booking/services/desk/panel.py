@@ -30,7 +30,7 @@ from booking.scheduling.timeline import cell_from
 from booking.services import history
 from booking.services.clinic import Clinic, Practitioner, Thing, VisitType, the_clinic
 from booking.services.desk import asking, resending, states
-from booking.services.desk.statuses import Move, Standing, possible
+from booking.services.desk.statuses import Move, possible
 from booking.services.idempotency import Answer, Key, once
 from booking.services.staff import audit
 from booking.services.staff.ownership import appointment_for
@@ -94,6 +94,18 @@ class OtherVisit:
     visit_type: VisitType
     practitioner: Practitioner
     status: Status
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How a visit stands, as far as what may be done now depends on it."""
+
+    status: Status
+    starts_at: datetime
+    confirmed_at: datetime | None
+    needles_in_at: datetime | None
+    needles_out_at: datetime | None
+    has_needles: bool
 
 
 @dataclass(frozen=True)

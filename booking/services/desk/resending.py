@@ -29,6 +29,7 @@ from booking.services.staff.who import Who
 # What a patient is told about a visit, and what may be told again.
 KINDS = ("confirmation", "change", "cancellation")
 _SEEN = "seen to"
+_WANT_EYES = (MessageState.DEAD, MessageState.UNSURE, MessageState.TO_CALL)
 
 
 def resend(who: Who, message_id: int, channel: Channel | None = None, *, key: str) -> None:
@@ -78,7 +79,7 @@ def settle(who: Who, message_id: int, *, key: str) -> None:
 
     def action(session: Session) -> Answer:
         message, appointment = _of_visit(session, who, message_id)
-        if message.settled_at is None:
+        if message.state in _WANT_EYES and message.settled_at is None:
             message.settled_at, message.settled_as, message.settled_by = clock.now(), _SEEN, who.name
             _note(session, who, "settled message", message, appointment)
         return {}

@@ -5,7 +5,6 @@ import hashlib
 from flask import Response, render_template, request
 from flask.typing import ResponseReturnValue
 
-from booking import clock
 from booking.services.desk import glance as service
 from booking.services.staff import audit
 from booking.web import access
@@ -20,12 +19,10 @@ def glance() -> ResponseReturnValue:
     found = service.glance(who)
     words = {
         "clinic": found.clinic,
-        "times": found.clinic.times,
         "found": found,
         "saying": saying,
-        "minutes_past": lambda instant: int((clock.now() - instant).total_seconds()) // 60,
     }
-    lists = render_template("desk/glance_lists.html", **words)
+    lists = render_template("desk/glance_lists.html", times=found.clinic.times, **words)
     tag = hashlib.sha256(lists.encode()).hexdigest()[:16]
     if request.headers.get("X-Poll") or request.args.get("fragment"):
         if tag in request.headers.get("If-None-Match", ""):

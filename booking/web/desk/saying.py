@@ -408,7 +408,8 @@ def _illegal(clinic: Clinic, facts: Mapping[str, Any]) -> str:
     if because == "needles":
         return _("The needles are still in. Press “Needles out” first.")
     if because == "no_needles":
-        return _("No needles are in.")
+        out = facts.get("to") == Move.NEEDLES_OUT
+        return _("No needles are in.") if out else _("This kind of visit has no rest with needles.")
     if because == "too_early":
         when = clinic.times.short_moment(datetime.fromisoformat(facts["not_before"]))
         return _("That can be said from %(when)s on.", when=when)

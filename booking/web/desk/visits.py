@@ -16,6 +16,7 @@ from booking.services.clinic import Clinic
 from booking.services.desk import asking, moving, panel, places, statuses
 from booking.services.desk.moving import Place, Preview
 from booking.services.desk.panel import Panel
+from booking.services.desk.places import FreeTime
 from booking.services.staff import audit
 from booking.web import access
 from booking.web.desk import answers, blueprint, saying
@@ -52,7 +53,7 @@ def visit_page(found: Panel, no: No | None = None, typed: str = "") -> ResponseR
     """`no`: what was refused just now; `typed`: a note or a reason that isn't to be lost."""
     values = _values(found) | {"no": no, "typed": typed}
     if request.args.get("panel") == "1":
-        return render_template("desk/visit_panel.html", **values, level=2), 200
+        return render_template("desk/visit_panel.html", times=found.clinic.times, **values, level=2), 200
     return staff_page(
         "desk/visit.html", no.status if no else 200, **values, level=1, done=answers.what_was_done()
     )
@@ -62,7 +63,6 @@ def _values(found: Panel) -> dict[str, Any]:
     clinic = found.clinic
     return {
         "clinic": clinic,
-        "times": clinic.times,
         "visit": found,
         "now": clock.now(),
         "today": clinic.times.local_date(clock.now()),
@@ -144,8 +144,19 @@ def times(reference: str) -> ResponseReturnValue:
         part=part,
         practitioner=practitioner,
         week=[(n, found.clinic.times.short_weekday(_A_MONDAY + timedelta(days=n))) for n in range(7)],
+        later=_later(reference, found.clinic, free),
         next=answers.onward(""),
     )
+
+
+def _later(reference: str, clinic: Clinic, free: list[FreeTime]) -> str:
+    """The same filters, from the last day shown on; from the next one, where that day alone filled the page."""
+    if not free:
+        return ""
+    first, last = (clinic.times.local_date(one.starts_at) for one in (free[0], free[-1]))
+    onward = last + timedelta(days=1) if first == last else last
+    kept = {name: request.args.getlist(name) for name in ("part", "practitioner", "weekday", "next")}
+    return url_for("desk.times", reference=reference, **kept, **{"from": onward.isoformat()})
 
 
 @blueprint.get(f"{PATH}/change")
