@@ -185,37 +185,44 @@ def _remainders(word: str) -> list[str]:
 
 @dataclass
 class Sounds:
-    """Words by what they sound like, and by that with one letter left out.
+    """Words by what they sound like, by the beginning of that, and by that with one letter left out.
 
     A remainder is kept as a number made of its hash and of its word's place: one sorted array instead of a dictionary.
     """
 
     words: list[str]
+    heard: list[str]
+    places: array[int]
     remainders: array[int]
 
     @classmethod
     def of(cls, words: list[str]) -> Sounds:
+        sounds = [sound(word) for word in words]
+        order = sorted(range(len(words)), key=sounds.__getitem__)
         kept = {
             _hash(remainder) << 24 | place
-            for place, word in enumerate(words)
-            if len(word) >= _SHORTEST_TO_FORGIVE - 1
-            for remainder in _remainders(sound(word))
+            for place, heard in enumerate(sounds)
+            if len(heard) >= _SHORTEST_TO_FORGIVE - 1
+            for remainder in _remainders(heard)
         }
-        return cls(words, array("Q", sorted(kept)))
+        return cls(words, [sounds[place] for place in order], array("i", order), array("Q", sorted(kept)))
 
     def like(self, name: str) -> list[int]:
-        """The places of the words that sound like this one, or are one error away from that."""
+        """The places of the words that sound like this one, begin as it sounds, or are one error away from that."""
         heard = sound(name)
         if len(name) < _SHORTEST_TO_FORGIVE:
             return []
-        found: dict[int, None] = {}
+        first, last = bisect_left(self.heard, heard), bisect_right(self.heard, heard + "\U0010ffff")
+        found = dict.fromkeys(self.places[first:last])
         for remainder in _remainders(heard):
             mark = _hash(remainder)
-            first = bisect_left(self.remainders, mark << 24)
-            while first < len(self.remainders) and self.remainders[first] >> 24 == mark:
-                found[self.remainders[first] & 0xFFFFFF] = None
-                first += 1
-        return [place for place in found if one_error_apart(heard, sound(self.words[place]))]
+            place = bisect_left(self.remainders, mark << 24)
+            while place < len(self.remainders) and self.remainders[place] >> 24 == mark:
+                word = self.remainders[place] & 0xFFFFFF
+                if word not in found and one_error_apart(heard, sound(self.words[word])):
+                    found[word] = None
+                place += 1
+        return list(found)
 
 
 def _hash(word: str) -> int:

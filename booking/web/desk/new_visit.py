@@ -268,7 +268,9 @@ def _page(form: Typed, *, refused: Refusal | None = None, status: int = 200) -> 
         status = no.status
     likely = _likely(who, form) if isinstance(refused, LikelyKnown) else ()
     choices = _choices(clinic, form, asked, free=known is not None or bool(values["new"]))
-    if not values["time"] and choices:
+    offered = {NOW, OTHER, *(choice.value for choice in choices)}
+    # After a refusal nothing is chosen instead of what was: Enter shall not book another time than was meant.
+    if choices and not refused and not form.errors and values["time"] not in offered:
         values["time"] = choices[0].value
     reminders = values["reminders"] or (known.habits.reminders.value if known else "")
     return staff_page(

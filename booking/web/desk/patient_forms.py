@@ -9,6 +9,7 @@ from flask import request
 from flask_babel import gettext as _, lazy_gettext as lazy
 
 from booking import clock
+from booking.formatting import phone
 from booking.models import FLAGS
 from booking.services.desk.directory import date_in
 from booking.services.desk.records import Values, known_flags
@@ -141,4 +142,6 @@ def in_words(name: str, value: Any) -> str:
         return ", ".join(str(FLAG_WORDS.get(flag, flag)) for flag in value)
     if name == "born_on":
         return american(date.fromisoformat(value))
+    if name == "phone":
+        return phone(value)
     return str(value)

@@ -1,0 +1,246 @@
+"""Patients at the desk in a browser: booked by keyboard alone, somebody new who may be known, two records merged."""
+
+import os
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import DESKTOP, PHONE
+from tests.clinics import clinic, practitioner, set_up, visit_type
+from tests.services.making import NINE, booked, rows
+from tests.staffing import hired, signed_in
+
+Enter = Callable[..., Page]
+
+
+@pytest.fixture
+def app(app: Flask, standing_clock: Any) -> Flask:
+    with app.app_context():
+        set_up(
+            clinic(
+                visit_types=[
+                    visit_type("follow-up", name="Follow-up"),
+                    visit_type("first", kind="first", name="First visit"),
+                ],
+                practitioners=[
+                    practitioner("ana", name="Ana Ruiz", offers=["follow-up", "first"]),
+                    practitioner("ben", name="Ben Okoro"),
+                ],
+            )
+        )
+        booked(first_name="Rosalía", last_name="González", phone="+18185550199", practitioner="ana")
+        booked(
+            NINE + timedelta(days=1),
+            first_name="Rosalia",
+            last_name="Gonzalez-Ruiz",
+            email="ruiz@example.com",
+        )
+        booked(NINE + timedelta(hours=2), first_name="Wei", last_name="Li", email="wei@example.com")
+    return app
+
+
+@pytest.fixture
+def enter(app: Flask, live: str, new_page: Callable[..., Page]) -> Enter:
+    """A page of a browser in which a desk clerk is signed in."""
+
+    def signed_page(*how: Any, **more: Any) -> Page:
+        with app.app_context():
+            client = signed_in(app, hired())
+        page = new_page(*how, **more)
+        kept = client.get_cookie(app.config["SESSION_COOKIE_NAME"])
+        assert kept is not None
+        page.context.add_cookies([{"name": kept.key, "value": kept.value, "url": live}])
+        return page
+
+    return signed_page
+
+
+def of(app: Flask, kind: Any) -> list[Any]:
+    with app.app_context():
+        return rows(kind)
+
+
+def picture(page: Page, name: str) -> None:
+    """For eyes: kept only where a folder for pictures is named."""
+    folder = os.environ.get("DESK_PICTURES")
+    if folder:
+        page.screenshot(path=str(Path(folder) / f"{name}-{page.viewport_size['width']}.png"), full_page=True)
+
+
+class Keys:
+    """A keyboard that counts."""
+
+    def __init__(self, page: Page) -> None:
+        self.page, self.pressed = page, 0
+
+    def press(self, *names: str) -> None:
+        for name in names:
+            self.page.keyboard.press(name)
+            self.pressed += 1
+
+    def type(self, words: str) -> None:
+        self.page.keyboard.type(words)
+        self.pressed += len(words)
+
+
+def test_a_known_patient_is_booked_by_keyboard_alone(enter: Enter, app: Flask, axe: Any) -> None:
+    from booking.models import Appointment
+
+    page = enter(DESKTOP)
+    page.goto("/desk/book")
+    keys = Keys(page)
+    expect(page.get_by_label("Who is it?")).to_be_focused()
+    keys.type("gons 0199")
+    expect(page.locator("#hits a.hit")).to_have_count(1)
+    axe(page)
+    picture(page, "book-seek")
+    keys.press("Enter")
+    expect(page.get_by_role("heading", name="New visit: Rosalía González")).to_be_visible()
+    expect(page.locator("input[name=time]:focus")).to_be_checked()
+    axe(page)
+    picture(page, "book-known")
+    keys.press("ArrowDown", "Enter")
+    page.wait_for_url("**/desk/day/**")
+    visit = of(app, Appointment)[-1]
+    assert (visit["last_name"], visit["booked_by"]) == ("González", "staff")
+    # Whom, and when: two fields; the visit and all else are as last time.
+    assert keys.pressed <= 15
+
+
+def test_the_place_of_the_board_is_booked_with_three_keys_after_the_name(enter: Enter, app: Flask) -> None:
+    from booking.models import Appointment
+
+    page = enter(DESKTOP)
+    cell = int((NINE + timedelta(hours=5)).timestamp()) // 300
+    page.goto(f"/desk/book?day=2026-09-15&cell={cell}&practitioner=ben")
+    expect(page.get_by_text("Tue, Sep 15, 2:00 pm, with Ben Okoro")).to_be_visible()
+    page.keyboard.type("wei")
+    # Pressed before anything is found: it waits for what was typed.
+    page.keyboard.press("Enter")
+    expect(page.locator("input[name=time]:focus")).to_be_checked()
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/desk/day/2026-09-15**")
+    assert of(app, Appointment)[-1]["from_cell"] == cell
+
+
+def test_somebody_new_who_may_be_known(enter: Enter, app: Flask, axe: Any) -> None:
+    from booking.models import Patient
+
+    page = enter(DESKTOP)
+    page.goto("/desk/book")
+    page.keyboard.type("roza gonzales")
+    expect(page.locator("#hits a.hit")).to_have_count(2)
+    page.get_by_role("link", name="Somebody new").click()
+    expect(page.get_by_label("First name")).to_have_value("Roza")
+    page.get_by_label("Phone").fill("(818) 555-0111")
+    page.get_by_label("With").select_option("ana")
+    expect(page.locator("#times")).not_to_contain_text("Ben Okoro")
+    axe(page)
+    picture(page, "book-new")
+    page.get_by_role("button", name="Book", exact=True).click()
+    expect(page.get_by_role("heading", name="Is it one of these?")).to_be_visible()
+    expect(page.get_by_label("Phone")).to_have_value("(818) 555-0111")
+    axe(page)
+    picture(page, "book-likely")
+    page.get_by_role("button", name="Book", exact=True).click()
+    page.wait_for_url("**/desk/day/**")
+    assert [one["first_name"] for one in of(app, Patient)][-1] == "Roza"
+
+
+def test_two_records_are_merged_by_keyboard_and_taken_apart_again(enter: Enter, app: Flask, axe: Any) -> None:
+    from booking.models import Appointment
+
+    before = [one["patient_id"] for one in of(app, Appointment)]
+    page = enter(DESKTOP)
+    page.goto("/desk/patients")
+    page.keyboard.type("0199")
+    expect(page.locator("#hits a.hit")).to_have_count(1)
+    axe(page)
+    picture(page, "patients")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Rosalía González")).to_be_visible()
+    axe(page)
+    picture(page, "patient")
+    page.get_by_role("link", name="Merge with another record").press("Enter")
+    likely = page.get_by_role("link", name="Rosalia Gonzalez-Ruiz")
+    axe(page)
+    picture(page, "merge-choose")
+    likely.press("Enter")
+    expect(page.get_by_role("heading", name="Merge two records")).to_be_visible()
+    axe(page)
+    picture(page, "merge")
+    page.get_by_role("button", name="Merge the two").press("Enter")
+    expect(page.get_by_text("The two records are one now.")).to_be_visible()
+    assert len({one["patient_id"] for one in of(app, Appointment)}) == 2
+    axe(page)
+    picture(page, "merged")
+    page.get_by_role("button", name="Take the merge back").press("Enter")
+    expect(page.get_by_text("Taken back.")).to_be_visible()
+    assert [one["patient_id"] for one in of(app, Appointment)] == before
+
+
+def test_a_stale_edit_shows_both_and_loses_nothing(enter: Enter, axe: Any) -> None:
+    page, other = enter(DESKTOP), enter(DESKTOP)
+    page.goto("/desk/patients?q=0199")
+    page.locator("a.hit").click()
+    address = page.url
+    for one in (page, other):
+        one.goto(f"{address}/edit")
+    axe(page)
+    picture(page, "edit")
+    other.get_by_label("Phone").fill("(818) 555-0177")
+    other.get_by_role("button", name="Save").click()
+    expect(other.get_by_text("Saved.")).to_be_visible()
+    page.get_by_label("Phone").fill("(818) 555-0166")
+    page.get_by_label("Last name").fill("Pereira")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_text("Dana Desk changed it at")).to_be_visible()
+    axe(page)
+    picture(page, "edit-stale")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("heading", name="Pereira")).to_be_visible()
+    expect(page.get_by_text("(818) 555-0166").first).to_be_visible()
+
+
+@pytest.mark.parametrize("javascript", [True, False])
+def test_on_a_phone_and_without_javascript_all_of_it_works(
+    enter: Enter, app: Flask, javascript: bool
+) -> None:
+    from booking.models import Appointment
+
+    page = enter(PHONE, javascript=javascript)
+    page.goto("/desk/book")
+    page.get_by_label("Who is it?").fill("wei")
+    page.get_by_role("button", name="Find").click()
+    if not javascript:
+        page.locator("a.hit").click()
+    expect(page.get_by_role("heading", name="New visit: Wei Li")).to_be_visible()
+    page.get_by_label("With").select_option("ben")
+    page.get_by_role("button", name="Show the times").click()
+    expect(page.locator("#times")).not_to_contain_text("Ana Ruiz")
+    wide = page.evaluate("document.documentElement.scrollWidth > window.innerWidth") if javascript else False
+    assert not wide
+    if javascript:
+        picture(page, "book-known")
+    page.get_by_role("button", name="Book", exact=True).click()
+    page.wait_for_url("**/desk/day/**")
+    assert of(app, Appointment)[-1]["booked_by"] == "staff"
+    if javascript:
+        for name, address in (
+            ("patients", "/desk/patients?q=gonz"),
+            ("patient", None),
+            ("edit", "edit"),
+            ("merge-choose", "merge"),
+        ):
+            if address is None:
+                page.locator("a.hit").first.click()
+                here = page.url
+            else:
+                page.goto(address if address.startswith("/") else f"{here}/{address}")
+            assert not page.evaluate("document.documentElement.scrollWidth > window.innerWidth"), address
+            picture(page, name)
