@@ -39,6 +39,7 @@ def test_every_kind_of_mail_has_three_files_and_each_text_one() -> None:
         "cannot-come",
         "comes-after-all",
         "links",
+        "tomorrow",
         "staff-invitation",
         "staff-reset",
         "staff-password",
@@ -48,7 +49,7 @@ def test_every_kind_of_mail_has_three_files_and_each_text_one() -> None:
             TEMPLATES / "mail" / f"{kind}.html"
         ).exists()
     texts = {path.stem for path in (TEMPLATES / "text").glob("*.txt")}
-    to_us = {"cannot-come", "comes-after-all"} | {kind for kind in kinds if kind.startswith("staff-")}
+    to_us = {"cannot-come", "comes-after-all", "tomorrow"} | {kind for kind in kinds if kind.startswith("staff-")}
     assert texts == (kinds - to_us) | {"text-help", "text-message"}
 
 
