@@ -295,7 +295,9 @@ def _shaped(
         history=_history(session, appointment),
         messages=_messages(session, appointment, now),
         replies=_replies(session, phone),
-        tasks=_tasks(session, appointment),
+        tasks=_tasks(session, appointment)
+        if appointment.status in LIVE and appointment.ends_at > now
+        else (),
         next_visits=_next_visits(session, clinic, appointment, now),
     )
 

@@ -191,7 +191,7 @@ def told(clinic: Clinic, channel: str, address: str, due_at: datetime | None) ->
     if not channel:
         return _("Nobody is written to.")
     if channel == Channel.CALL:
-        return _("They can't be written to; they go on the list of calls.")
+        return _("The patient is told by telephone: they go on the list of calls.")
     way = CHANNELS[Channel(channel)]
     if due_at is None:
         return _("The patient is told %(way)s, at %(address)s.", way=way, address=address)

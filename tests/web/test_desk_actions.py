@@ -1,0 +1,253 @@
+"""What the desk does to a visit, by forms and by the board's scripts: each answer, each refusal, nothing typed lost."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from booking.models import Appointment, Message, MessageState, Role
+from booking.scheduling.status import Status
+from booking.scheduling.timeline import cell_at
+from booking.services.staff.who import Who
+from tests.conftest import StandingClock
+from tests.services.making import NEXT_WEEK, NINE, booked, rows
+from tests.staffing import hired, signed_in
+from tests.web.conftest import fields
+
+JSON = {"Accept": "application/json"}
+Post = Callable[..., TestResponse]
+
+
+@pytest.fixture
+def dana(app: Flask) -> Who:
+    with app.app_context():
+        return hired(Role.DESK, name="Dana Desk")
+
+
+@pytest.fixture
+def desk(app: Flask, dana: Who) -> FlaskClient:
+    return signed_in(app, dana)
+
+
+@pytest.fixture
+def reference(app: Flask) -> str:
+    with app.app_context():
+        return booked(NINE, practitioner="ana").reference
+
+
+@pytest.fixture
+def post(desk: FlaskClient) -> Post:
+    """Sends a form with a token and a key of its own: as a script would, or with `plain` as a page does."""
+    token = fields(desk.get("/desk/calls").text)["csrf_token"]
+    sent = iter(range(1000))
+
+    def send(path: str, *, plain: bool = False, **typed: Any) -> TestResponse:
+        form = {"csrf_token": token, "key": f"test-key-{next(sent)}"} | typed
+        return desk.post(path, data=form, headers={} if plain else JSON)
+
+    return send
+
+
+def stands(app: Flask, reference: str) -> Any:
+    with app.app_context():
+        return next(row for row in rows(Appointment) if row["reference"] == reference)
+
+
+def test_a_move_is_said_and_taken_back(app: Flask, post: Post, reference: str) -> None:
+    later = NINE + timedelta(hours=1)
+    moved = post(f"/desk/visits/{reference}/change", cell=cell_at(later), version=1, tell="yes").json
+    assert (moved["ok"], moved["version"]) == (True, 2)
+    assert "10:00 am" in moved["says"]
+    assert "told at" in moved["says"]
+    undone = post(f"/desk/undo/{moved['entry']}").json
+    assert undone["ok"]
+    assert stands(app, reference)["from_cell"] == cell_at(NINE)
+
+
+def test_by_a_form_it_leads_on_with_a_way_back(desk: FlaskClient, post: Post, reference: str) -> None:
+    answer = post(
+        f"/desk/visits/{reference}/change", plain=True, day="2026-09-15", time="10:00", version=1,
+        next="/desk/to-do",
+    )  # fmt: skip
+    assert (answer.status_code, answer.headers["Location"]) == (303, "/desk/to-do")
+    page = desk.get("/desk/to-do").text
+    assert "Now Tue, Sep 15, 10:00 am" in page
+    assert "/desk/undo/" in page
+    assert "/desk/undo/" not in desk.get("/desk/to-do").text
+
+
+def test_nobody_is_led_to_another_site(post: Post, reference: str) -> None:
+    for elsewhere in ("//evil.example", "https://evil.example", "/\\evil.example"):
+        answer = post(f"/desk/visits/{reference}/note", plain=True, note="x", next=elsewhere)
+        assert answer.headers["Location"] == f"/desk/visits/{reference}"
+
+
+def test_beyond_the_rules_asks_why_and_then_does_it(app: Flask, post: Post, reference: str) -> None:
+    early = cell_at(NINE - timedelta(hours=2))
+    refused = post(f"/desk/visits/{reference}/change", cell=early, version=1)
+    assert (refused.status_code, refused.json["code"]) == (409, "needs_reason")
+    assert refused.json["needs_reason"] == ["That is outside working hours."]
+    done = post(f"/desk/visits/{reference}/change", cell=early, version=1, reason="They fly at noon.")
+    assert done.status_code == 200
+    assert stands(app, reference)["from_cell"] == early
+
+
+def test_a_clash_names_with_whom(app: Flask, post: Post, reference: str) -> None:
+    with app.app_context():
+        booked(NINE + timedelta(hours=1), practitioner="ana", first_name="Zoe")
+    clash = cell_at(NINE + timedelta(hours=1))
+    refused = post(f"/desk/visits/{reference}/change", cell=clash, version=1, reason="Now.")
+    assert (refused.status_code, refused.json["code"]) == (409, "clash")
+    assert any("Zoe Lima" in words for words in refused.json["alternatives"])
+
+
+def test_a_stale_edit_says_who_changed_what_and_offers_both(
+    app: Flask, desk: FlaskClient, post: Post, reference: str
+) -> None:
+    with app.app_context():
+        eve = hired(Role.DESK, name="Eve Early")
+    theirs = signed_in(app, eve)
+    token = fields(theirs.get("/desk/calls").text)["csrf_token"]
+    form = {
+        "csrf_token": token,
+        "key": "eves-key-1",
+        "cell": cell_at(NINE + timedelta(hours=1)),
+        "version": 1,
+    }
+    assert theirs.post(f"/desk/visits/{reference}/change", data=form, headers=JSON).status_code == 200
+    page = post(f"/desk/visits/{reference}/change", plain=True, day="2026-09-15", time="11:00", version=1)
+    assert page.status_code == 409
+    for words in (
+        "Moved by Eve Early",
+        "You saw: Tuesday, September 15, 2026, 9:00 am",
+        "11:00 am",
+        'value="11:00"',
+    ):
+        assert words in page.text
+    again = fields(page.text[page.text.index("What it would be") :])
+    assert again["version"] == "2"
+
+
+def test_the_steps_of_a_visit(app: Flask, post: Post, reference: str, standing_clock: StandingClock) -> None:
+    standing_clock.at(NINE)
+    for to, then in (
+        ("arrived", Status.ARRIVED),
+        ("checked-in", Status.CHECKED_IN),
+        ("fulfilled", Status.FULFILLED),
+    ):
+        answer = post(f"/desk/visits/{reference}/status", to=to)
+        assert answer.json["ok"], answer.json
+        assert stands(app, reference)["status"] is then
+
+
+def test_what_does_not_follow_is_refused_in_words(post: Post, reference: str) -> None:
+    refused = post(f"/desk/visits/{reference}/status", to="noshow")
+    assert (refused.status_code, refused.json["code"]) == (409, "illegal_status")
+    assert "9:15 am" in refused.json["advice"]
+
+
+def test_a_correction_needs_its_reason(
+    app: Flask, post: Post, reference: str, standing_clock: StandingClock
+) -> None:
+    standing_clock.at(NINE + timedelta(minutes=20))
+    post(f"/desk/visits/{reference}/status", to="noshow")
+    page = post(f"/desk/visits/{reference}/status", plain=True, correct="arrived", reason="")
+    assert page.status_code == 409
+    assert "A correction needs a reason." in page.text
+    assert post(f"/desk/visits/{reference}/status", correct="arrived", reason="Was in the hall.").json["ok"]
+    assert stands(app, reference)["status"] is Status.ARRIVED
+
+
+def test_cancelling_asks_once_and_tells_only_if_wished(
+    app: Flask, desk: FlaskClient, post: Post, reference: str
+) -> None:
+    asked = desk.get(f"/desk/visits/{reference}/cancel").text
+    assert "Cancel it, tell nobody" in asked or "Cancel it" in asked
+    post(f"/desk/visits/{reference}/cancel", tell="no", reason="Called us", version=1)
+    assert stands(app, reference)["status"] is Status.CANCELLED
+    with app.app_context():
+        assert [row for row in rows(Message) if row["kind"] == "cancellation"] == []
+
+
+def test_a_note_is_kept_and_one_that_is_too_long_is_not_lost(
+    app: Flask, desk: FlaskClient, post: Post, reference: str
+) -> None:
+    post(f"/desk/visits/{reference}/note", note="Comes with her son.")
+    assert "Comes with her son." in desk.get(f"/desk/visits/{reference}").text
+    page = post(f"/desk/visits/{reference}/note", plain=True, note="x" * 2001)
+    assert page.status_code == 422
+    assert "x" * 2001 in page.text
+    assert stands(app, reference)["desk_note"] == "Comes with her son."
+
+
+def test_a_note_written_meanwhile_by_somebody_else_is_not_overwritten(
+    app: Flask, post: Post, reference: str
+) -> None:
+    post(f"/desk/visits/{reference}/note", note="Theirs.", version=1)
+    page = post(f"/desk/visits/{reference}/note", plain=True, note="Mine.", version=1)
+    assert page.status_code == 409
+    assert "Mine." in page.text
+    assert stands(app, reference)["desk_note"] == "Theirs."
+
+
+def test_one_reminder_is_taken_back_from_the_panel(app: Flask, post: Post) -> None:
+    with app.app_context():
+        booked(NEXT_WEEK)
+        reminder = next(row for row in rows(Message) if row["kind"] == "reminder-3d")
+    assert post(f"/desk/messages/{reminder['id']}", do="take-back").json["ok"]
+    with app.app_context():
+        states = {row["kind"]: row["state"] for row in rows(Message)}
+    assert states["reminder-3d"] is MessageState.DROPPED
+    assert states["reminder-1d"] is MessageState.QUEUED
+    assert post(f"/desk/messages/{reminder['id']}", do="text").status_code == 409
+
+
+_ODD = ("", "absurd", "\x00", "x" * 5000, "-1", "💉")
+
+
+@pytest.mark.parametrize(
+    "field", ["to", "correct", "version", "cell", "day", "time", "practitioner", "room", "length"]
+)
+def test_absurd_forms_get_a_clear_no(post: Post, reference: str, field: str) -> None:
+    for path in ("change", "status"):
+        for odd in _ODD:
+            for plain in (True, False):
+                answer = post(f"/desk/visits/{reference}/{path}", plain=plain, **{field: odd})
+                assert answer.status_code < 500, (path, field, odd)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/desk/visits/{}/change", "/desk/visits/{}/status", "/desk/visits/{}/cancel", "/desk/visits/{}/note",
+        "/desk/messages/1", "/desk/replies/1", "/desk/calls/{}", "/desk/to-do/1", "/desk/undo/1",
+        "/desk/close/2026-09-14",
+    ],
+)  # fmt: skip
+def test_a_form_without_a_proper_key_is_none_of_ours(post: Post, reference: str, path: str) -> None:
+    for key in ("", "short", "with space", "x" * 81, "\x00" * 10):
+        assert post(path.format(reference), key=key).status_code == 422
+
+
+@pytest.mark.parametrize(
+    ("path", "typed"),
+    [
+        ("/desk/visits/NOTTHERE/status", {"to": "arrived"}),
+        ("/desk/visits/NOTTHERE/cancel", {}),
+        ("/desk/visits/NOTTHERE/change", {"cell": "5964960"}),
+        ("/desk/visits/NOTTHERE/note", {"note": "x"}),
+        ("/desk/calls/NOTTHERE", {"outcome": "reached"}),
+        ("/desk/messages/4711", {"do": "again"}),
+        ("/desk/messages/99999999999999999999", {"do": "again"}),
+        ("/desk/to-do/99999999999999999999", {}),
+        ("/desk/replies/99999999999999999999", {}),
+        ("/desk/undo/99999999999999999999", {}),
+    ],
+)
+def test_what_is_not_there_is_not_found(post: Post, path: str, typed: dict[str, str]) -> None:
+    assert post(path, **typed).status_code == 404
+    assert post(path, plain=True, **typed).status_code == 404
