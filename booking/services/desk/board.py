@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import bindparam, func, or_, select
+from sqlalchemy import ColumnElement, bindparam, func, literal_column, or_, select
 from sqlalchemy.orm import Session
 
 from booking import clock
@@ -187,7 +187,6 @@ class Stamp:
     resources: int
     records: int
     visits: int
-    versions: int
 
 
 class Asked(NamedTuple):
@@ -214,6 +213,8 @@ _OF_THE_DAYS = (
     # Follows from the line above, and lets the index end where the days end.
     Appointment.to_cell < bindparam("end") + LONGEST_VISIT,
 )
+# More than all versions of a day will ever add up to.
+_EACH: ColumnElement[int] = literal_column("1099511627776")
 _STAMP = Lookup(
     select(
         ClinicRow.version,
@@ -222,8 +223,8 @@ _STAMP = Lookup(
         .correlate(None)
         .scalar_subquery(),
         select(func.max(PatientChange.id)).correlate(None).scalar_subquery(),
-        select(func.count()).select_from(Appointment).where(*_OF_THE_DAYS).correlate(None).scalar_subquery(),
-        select(func.sum(Appointment.version)).where(*_OF_THE_DAYS).correlate(None).scalar_subquery(),
+        # How many there are, and their versions, in one number.
+        select(func.sum(Appointment.version + _EACH)).where(*_OF_THE_DAYS).correlate(None).scalar_subquery(),
     )
 )
 _VISITS = (
@@ -344,9 +345,9 @@ def _stamp(clinic: Clinic, asked: Asked, now: datetime) -> Stamp:
     row = _STAMP(start=window.start, end=window.end)
     if row is None:
         raise ClinicNotReady
-    version, resources, records, visits, versions = row
+    version, resources, records, visits = row
     # Only what lies around now changes with the minutes; a hold lapses on any day.
-    return Stamp(int(now.timestamp()) // 60, version, resources or 0, records or 0, visits, versions or 0)
+    return Stamp(int(now.timestamp()) // 60, version, int(resources or 0), records or 0, int(visits or 0))
 
 
 def _window(clinic: Clinic, asked: Asked) -> Window:

@@ -167,7 +167,13 @@ def _words(found: BoardDay) -> dict[str, Any]:
     def hour(cell: int) -> str:
         return at(cell).replace(":00", "")
 
-    return {"at": at, "short": short, "hour": hour}
+    # Put together once a board, not once a visit.
+    visits = url_for("desk.visit", reference="-").removesuffix("-")
+
+    def visit_link(visit: board.Visit) -> str:
+        return visits + visit.reference
+
+    return {"at": at, "short": short, "hour": hour, "visit_link": visit_link}
 
 
 def _link(asked: Asked, on: date, *, fragment: bool = False) -> str:

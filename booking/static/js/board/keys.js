@@ -134,13 +134,19 @@ function toCell(cell) {
   showPlace();
 }
 
+// To the next column in which the visit can be at all, at the same time of day.
 function toColumn(way) {
-  const { columns, column } = placing;
-  const next = columns[columns.indexOf(column) + way];
-  if (!next) return;
-  placing.at = next.cell0 + (placing.at - column.cell0);
-  placing.column = next;
-  showPlace();
+  afterPlaces(() => {
+    const { columns, column } = placing;
+    for (let at = columns.indexOf(column) + way; columns[at]; at += way) {
+      const places = placesIn(columns[at]);
+      if (placing.places.size && !(places && places.free.length + places.reason.length)) continue;
+      placing.at = columns[at].cell0 + (placing.at - column.cell0);
+      placing.column = columns[at];
+      break;
+    }
+    showPlace();
+  });
 }
 
 // The visit's ghost in its new place, as long as keys move it.
