@@ -34,7 +34,8 @@ class StaffAccount(Base, UserMixin):
     """Somebody who signs in. Never removed: the audit speaks of them. `active` ends it.
 
     `password`, `tf_…` and `mf_…` have the names that the accounts library looks for. `pin` opens a locked screen and is
-    hashed like a password. A `feed_number` of 0 means that there is no calendar feed; raising it revokes the old one.
+    hashed like a password. There is a calendar feed while `feed_number` is above 0. Its
+    amount only grows, so that an address which was revoked never opens again; below 0 the feed is switched off.
     """
 
     __tablename__ = "staff_accounts"
@@ -68,7 +69,7 @@ class StaffAccount(Base, UserMixin):
     feed_names: Mapped[bool] = mapped_column(default=False)
 
     @property
-    def roles(self) -> list[NamedRole]:
+    def roles(self) -> list[NamedRole]:  # type: ignore[override]
         return [NamedRole(name) for name in self.role_names]
 
 

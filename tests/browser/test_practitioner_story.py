@@ -1,0 +1,325 @@
+"""A practitioner's day on a phone: who is next, needles in and forgotten, news from the desk, time off, the calendar.
+
+With and without JavaScript, by keyboard alone, and light enough for a cellar with one bar of reception.
+"""
+
+import gzip
+import re
+import sys
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from flask import Flask
+from playwright.sync_api import Page, expect
+from sqlalchemy import update
+
+from booking.extensions import db
+from booking.models import Role, SignIn as SignInRow
+from booking.services.desk import statuses
+from booking.services.staff import sign_ins
+from booking.services.staff.who import Who
+from tests.browser.conftest import DESKTOP, PHONE, NewPage
+from tests.clinics import clinic, needled, practitioner, rooms, set_up, visit_type
+from tests.conftest import StandingClock
+from tests.services.making import NINE, booked
+from tests.staffing import hired
+
+Axe = Callable[[Page], None]
+EARLY = NINE - timedelta(hours=3)
+
+
+@pytest.fixture
+def app(app: Flask, standing_clock: StandingClock) -> Flask:
+    with app.app_context():
+        set_up(
+            clinic(
+                visit_types=[visit_type(name="Follow-up"), needled(name="With needles")],
+                rooms=rooms(3),
+                practitioners=[
+                    practitioner("ana", name="Ana Ruiz", offers=["follow-up", "needles"]),
+                    practitioner("ben", name="Ben Okoro"),
+                ],
+            )
+        )
+        standing_clock.at(EARLY)
+        for minutes, first, last, kind in (
+            (0, "Rosa", "Lima", "needles"),
+            (60, "Noor", "Aziz", "needles"),
+            (120, "Tom", "Berg", "follow-up"),
+            (300, "Ida", "Sørensen", "follow-up"),
+        ):
+            booked(
+                NINE + timedelta(minutes=minutes),
+                practitioner="ana",
+                visit_type=kind,
+                first_name=first,
+                last_name=last,
+                email=f"{first.lower()}@example.com",
+                note="My left knee hurts on stairs." if first == "Rosa" else "",
+            )
+    return app
+
+
+@pytest.fixture
+def ana(app: Flask) -> Who:
+    with app.app_context():
+        return hired(Role.PRACTITIONER, practitioner="ana", name="Ana Ruiz")
+
+
+SignIn = Callable[[Page], Page]
+At = Callable[[datetime], None]
+
+
+@pytest.fixture
+def at(app: Flask, standing_clock: StandingClock) -> At:
+    """Turns the clock. Somebody used the phone meanwhile: left alone for five minutes, it would lock."""
+
+    def turned_to(instant: datetime) -> None:
+        standing_clock.at(instant)
+        with app.app_context(), db.engine.begin() as connection:
+            connection.execute(update(SignInRow).values(active_at=instant))
+
+    return turned_to
+
+
+@pytest.fixture
+def sign_in(app: Flask, ana: Who, live: str) -> SignIn:
+    """Lets a page in as Ana. How one signs in has stories of its own."""
+
+    def let_in(page: Page) -> Page:
+        with app.app_context():
+            secret = sign_ins.begin(ana.account_id, address="127.0.0.1", browser="test", phone=True)
+        cookie = app.session_interface.get_signing_serializer(app).dumps({"sign_in": secret})  # type: ignore[attr-defined]
+        page.context.add_cookies([{"name": app.config["SESSION_COOKIE_NAME"], "value": cookie, "url": live}])
+        return page
+
+    return let_in
+
+
+def tap(page: Page, words: str) -> None:
+    """Taps and waits for the page that says what was done."""
+    before = page.locator("#own-day").get_attribute("data-etag")
+    page.get_by_role("button", name=re.compile(f"^{words} ?: ")).first.click()
+    expect(page.locator("#own-day")).not_to_have_attribute("data-etag", before or "")
+
+
+@pytest.mark.parametrize("javascript", [True, False], ids=["javascript", "plain"])
+def test_a_patient_arrives_rests_with_needles_and_is_done(
+    new_page: NewPage, sign_in: SignIn, at: At, axe: Axe, javascript: bool
+) -> None:
+    page = sign_in(new_page(PHONE, javascript=javascript))
+    at(NINE - timedelta(minutes=4))
+    page.goto("/mine/today")
+    expect(page.locator(".own-card").first).to_contain_text("Next: 9:00 am Rosa Lima")
+    expect(page.locator(".own-card").first).to_contain_text("My left knee hurts on stairs.")
+    tap(page, "Arrived")
+    expect(page.locator(".toast")).to_contain_text("Rosa Lima has arrived.")
+    # The wrong one: taken back, and tapped again.
+    page.get_by_role("button", name="Undo").click()
+    expect(page.locator(".toast")).to_contain_text("Taken back.")
+    expect(page.locator(".own-card").first).to_contain_text("booked")
+    tap(page, "Arrived")
+
+    at(NINE + timedelta(minutes=3))
+    tap(page, "Start")
+    at(NINE + timedelta(minutes=18))
+    tap(page, "Needles in")
+    first = page.locator(".own-card").first
+    expect(first).to_contain_text("Room 1, needles out at 9:43 am")
+    expect(first.get_by_role("button")).to_have_count(1)
+    expect(page.get_by_role("button", name=re.compile("^Done ?: Rosa"))).to_have_count(0)
+    if javascript:
+        axe(page)
+
+    # Forgotten: five minutes over, it turns clay, by itself or with the next look.
+    at(NINE + timedelta(minutes=48))
+    if javascript:
+        page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    else:
+        page.reload()
+    expect(page.locator(".own-card.needles.over")).to_contain_text("Over time by 5 minutes")
+    if javascript:
+        expect(page.locator("[data-say]")).to_have_text("Needles are over time.")
+        axe(page)
+    tap(page, "Needles out")
+    expect(page.locator(".own-card.needles")).to_have_count(0)
+    tap(page, "Done")
+    expect(page.locator(".own-card").first).to_contain_text("Next: 10:00 am Noor Aziz")
+
+
+def test_a_no_show_is_offered_after_a_quarter_of_an_hour(phone: Page, sign_in: SignIn, at: At) -> None:
+    sign_in(phone)
+    at(NINE + timedelta(minutes=14))
+    phone.goto("/mine/today")
+    no_show = phone.get_by_role("button", name=re.compile("^No-show ?: Rosa"))
+    expect(no_show).to_have_count(0)
+    expect(phone.locator(".own-card").first).to_contain_text("late")
+    at(NINE + timedelta(minutes=15))
+    phone.reload()
+    tap(phone, "No-show")
+    expect(phone.locator(".toast")).to_contain_text("Rosa Lima did not come.")
+    expect(phone.locator(".own-card").first).to_contain_text("Next: 10:00 am Noor Aziz")
+
+
+def test_news_from_the_desk_comes_by_itself_and_is_marked_until_seen(
+    app: Flask, phone: Page, sign_in: SignIn, at: At, axe: Axe
+) -> None:
+    sign_in(phone)
+    at(NINE - timedelta(minutes=4))
+    phone.goto("/mine/today")
+    phone.get_by_role("button", name=re.compile("^Start ?: Rosa")).focus()
+    with app.app_context():
+        reference = phone.locator("[data-visit]").nth(1).get_attribute("data-visit")
+        assert reference
+        desk = hired(Role.DESK)
+        statuses.arrive(desk, reference, key="arrived-1")
+    # The page looks by itself every eight seconds.
+    expect(phone.locator(".own-news")).to_contain_text(
+        "One visit has changed since you last looked.", timeout=10_000
+    )
+    expect(phone.locator(".own-visit.changed")).to_have_count(1)
+    expect(phone.locator(".own-visit.changed")).to_contain_text("Noor Aziz changed")
+    expect(phone.get_by_role("button", name=re.compile("^Start ?: Rosa"))).to_be_focused()
+    axe(phone)
+    # It stays marked until it is seen, over the pages.
+    phone.reload()
+    expect(phone.locator(".own-visit.changed")).to_have_count(1)
+    phone.get_by_role("button", name="Seen").click()
+    expect(phone.locator(".own-visit.changed")).to_have_count(0)
+    phone.reload()
+    expect(phone.locator(".own-news")).to_be_hidden()
+    # One's own tap is no news.
+    tap(phone, "Start")
+    expect(phone.locator(".own-news")).to_be_hidden()
+
+
+def test_two_who_tap_the_same_get_one_success_and_one_word(
+    app: Flask, phone: Page, sign_in: SignIn, at: At
+) -> None:
+    sign_in(phone)
+    at(NINE)
+    phone.goto("/mine/today")
+    with app.app_context():
+        reference = phone.locator("[data-visit]").first.get_attribute("data-visit")
+        assert reference
+        statuses.start(hired(Role.DESK), reference, key="started-1")
+    phone.get_by_role("button", name=re.compile("^Arrived ?: Rosa")).click()
+    expect(phone.get_by_role("alert")).to_be_visible()
+    expect(phone.locator(".own-card").first).to_contain_text("In the room: Rosa Lima")
+
+
+def test_a_day_by_keyboard_alone(new_page: NewPage, sign_in: SignIn, at: At) -> None:
+    page = sign_in(new_page(DESKTOP))
+    at(NINE)
+    page.goto("/mine/today")
+
+    def go_to(name: str) -> None:
+        for _ in range(60):
+            page.keyboard.press("Tab")
+            focused = page.evaluate("document.activeElement.textContent.trim()")
+            if re.match(name, focused):
+                return
+        raise AssertionError(f"{name} isn't reached by Tab.")
+
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    for words in ("Start: Rosa", "Needles in: Rosa", "Needles out: Rosa", "Done: Rosa"):
+        before = page.locator("#own-day").get_attribute("data-etag") or ""
+        go_to(words)
+        page.keyboard.press("Enter")
+        expect(page.locator("#own-day")).not_to_have_attribute("data-etag", before)
+    go_to("Undo")
+    page.keyboard.press("Enter")
+    expect(page.locator(".toast")).to_contain_text("Taken back.")
+    expect(page.locator(".own-card").first).to_contain_text("In the room: Rosa Lima")
+
+
+def test_today_is_light(app: Flask, phone: Page, sign_in: SignIn, at: At) -> None:
+    """Cold, with everything that it needs: at most 30 kB on the wire, and nothing from elsewhere."""
+    sizes: dict[str, int] = {}
+
+    def came(response: Any) -> None:
+        sent = response.request.sizes()
+        sizes[re.sub(r"/static/\w+/", "", response.url.partition("//")[2].partition("/")[2])] = (
+            sent["responseBodySize"] + sent["responseHeadersSize"]
+        )
+
+    sign_in(phone)
+    at(NINE)
+    phone.on("response", came)
+    phone.goto("/mine/today", wait_until="networkidle")
+    sys.stdout.write(f"\nToday, cold: {sizes}, {sum(sizes.values())} bytes\n")
+    assert sum(sizes.values()) <= 30_000, sizes
+    assert not any("htmx" in name for name in sizes)
+    assert len(gzip.compress(phone.content().encode())) < 10_000
+
+
+@pytest.mark.parametrize("viewport", [PHONE, DESKTOP], ids=["phone", "desktop"])
+def test_every_page_is_accessible_and_fits_its_window(
+    app: Flask, new_page: NewPage, sign_in: SignIn, viewport: Any, at: At, axe: Axe
+) -> None:
+    page = sign_in(new_page(viewport))
+    at(NINE)
+    page.goto("/mine/today")
+    reference = page.locator("[data-visit]").nth(3).get_attribute("data-visit")
+    for path, heading in (
+        ("today", "Today, Tuesday, September 15"),
+        ("week", "Sun, Sep 13 – Sat, Sep 19"),
+        ("month", "September 2026"),
+        ("colleagues", "Colleagues, Tuesday, September 15"),
+        ("time-off", "Time off"),
+        ("feed", "Calendar and mail"),
+        (f"visits/{reference}", "Ida Sørensen"),
+        (f"visits/{reference}/move", "Move Ida Sørensen"),
+    ):
+        page.goto(f"/mine/{path}")
+        expect(page.get_by_role("heading", level=1)).to_have_text(heading)
+        axe(page)
+        wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        assert wide <= 0, f"{path} is {wide} px too wide"
+
+
+@pytest.mark.parametrize("javascript", [True, False], ids=["javascript", "plain"])
+def test_an_afternoon_off_shows_who_is_booked_and_moves_them(
+    new_page: NewPage, sign_in: SignIn, at: At, axe: Axe, javascript: bool
+) -> None:
+    page = sign_in(new_page(PHONE, javascript=javascript))
+    at(NINE)
+    page.goto("/mine/time-off")
+    page.get_by_role("button", name="Enter time off").click()
+    expect(page.get_by_role("link", name="Please write the first day.")).to_be_visible()
+    if javascript:
+        axe(page)
+    page.get_by_label("First day").fill("2026-09-15")
+    page.get_by_label("From", exact=True).fill("13:00")
+    page.get_by_label("Why").fill("Dentist")
+    page.get_by_role("button", name="Enter time off").click()
+    off = page.locator(".own-card")
+    expect(off).to_contain_text("Tue, Sep 15, 1:00 pm")
+    expect(off).to_contain_text("1 visit stands in it")
+    expect(off).to_contain_text("free: Tue, Sep 15")
+    if javascript:
+        axe(page)
+    page.get_by_role("link", name=re.compile("^Move ?: Ida")).click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Move Ida Sørensen")
+    page.get_by_role("button").filter(has_text="Ana Ruiz").first.click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Ida Sørensen")
+    page.goto("/mine/time-off")
+    expect(page.locator(".own-card")).not_to_contain_text("stands in it")
+    page.get_by_role("button", name=re.compile("Take back")).click()
+    expect(page.get_by_text("None is entered.")).to_be_visible()
+
+
+def test_the_calendar_is_made_and_switched_off(phone: Page, sign_in: SignIn, axe: Axe) -> None:
+    sign_in(phone)
+    phone.goto("/mine/feed")
+    phone.get_by_role("button", name="Make the address").click()
+    subscribe = phone.get_by_role("link", name="Add to this device's calendar")
+    assert re.match(r"webcal://127\.0\.0\.1:\d+/feed/", subscribe.get_attribute("href") or "")
+    phone.get_by_text("Show a code").click()
+    expect(phone.get_by_role("img", name=re.compile("code for a camera"))).to_be_visible()
+    axe(phone)
+    phone.get_by_role("button", name="Switch it off").click()
+    expect(phone.get_by_role("button", name="Make the address")).to_be_visible()
