@@ -31,10 +31,12 @@ from sqlalchemy import text
 from bench.clinic import SETTINGS, contended_starts, fresh, make_app
 from booking.errors import Busy, Refusal
 from booking.extensions import db
-from booking.models import Reminders
+from booking.models import Reminders, Role
 from booking.services import booking, visits
+from booking.services.desk import moving, statuses, undoing
 from booking.services.rescheduling import reschedule
 from booking.services.search import free_times
+from booking.services.staff.who import Who
 from tests import databases
 from tests.databases import free_port
 
@@ -138,6 +140,113 @@ def through_use_cases(kind: str, attempts: int, processes: int = PROCESSES) -> d
             "outcomes": dict(outcomes),
             "overlaps": count(app, OVERLAPS),
             "half_bookings": count(app, HALF_BOOKINGS),
+        }
+
+
+# Through the desk
+
+# A visit that has a place has its claims; one that is cancelled has none. What a missed one keeps depends on when.
+HALF_MOVES = """
+    SELECT count(*) FROM appointments a WHERE
+    (a.status = 'cancelled' AND EXISTS (SELECT 1 FROM claims c WHERE c.appointment_id = a.id))
+    OR (a.status IN ('booked', 'arrived', 'checked-in') AND NOT (
+        EXISTS (SELECT 1 FROM claims c WHERE c.appointment_id = a.id AND c.resource_id = a.practitioner_id
+                AND c.from_cell = a.from_cell)
+        AND EXISTS (SELECT 1 FROM claims c WHERE c.appointment_id = a.id AND c.resource_id = a.room_id)
+        AND EXISTS (SELECT 1 FROM claims c WHERE c.appointment_id = a.id AND c.resource_id = a.patient_id
+                    AND c.from_cell = a.from_cell AND c.to_cell = a.to_cell)))
+    OR a.version <> (SELECT count(*) FROM history h WHERE h.appointment_id = a.id)
+"""
+
+
+def _desk(
+    url: str,
+    seed: int,
+    attempts: int,
+    references: list[str],
+    starts: list[datetime],
+    barrier: Any,
+    results: Any,
+) -> None:
+    """One process: a desk that moves, changes, taps, cancels and takes back at random, and meets the others."""
+    dice, outcomes, done = random.Random(seed), Counter[str](), list[int]()
+    with tempfile.TemporaryDirectory() as instance:
+        app = make_app(url, instance)
+        with app.app_context():
+            who = Who(0, f"Desk {seed}", frozenset({Role.DESK}))
+            barrier.wait(60)
+            for number in range(attempts):
+                together = number % 50 == 0
+                if together:
+                    with suppress(threading.BrokenBarrierError):
+                        barrier.wait(5)
+                start = starts[number // 50 % len(starts)] if together else dice.choice(starts)
+                outcomes[_at_the_desk(dice, who, references, start, done, f"{seed}-{number}")] += 1
+            db.engine.dispose()
+    results.put(outcomes)
+
+
+def _at_the_desk(
+    dice: random.Random, who: Who, references: list[str], start: datetime, done: list[int], key: str
+) -> str:
+    reference, choice = dice.choice(references), dice.random()
+    person = f"person-{dice.randrange(6)}"
+    try:
+        if done and choice < 0.2:
+            undoing.undo(who, done.pop(), key=key)
+            return "undone"
+        if choice < 0.3:
+            changed = statuses.cancel(who, reference, tell=dice.random() < 0.5, key=key)
+        elif choice < 0.4:
+            step = dice.choice([statuses.confirm, statuses.arrive, statuses.start, statuses.no_show])
+            changed = step(who, reference, key=key)
+        elif choice < 0.5:
+            minutes = dice.choice([(30,), (45,), (20,)])
+            place = moving.Place(phase_minutes=minutes, room=f"room-{dice.randrange(6)}")
+            changed = moving.change(who, reference, place, version=None, reason="Storm.", key=key)
+        else:
+            place = moving.Place(starts_at=start, practitioner=dice.choice([None, person]))
+            changed = moving.change(who, reference, place, version=None, reason="Storm.", key=key)
+    except Busy:
+        return "busy (503)"
+    except Refusal as refusal:
+        return refusal.code
+    if changed.entry_id is None:
+        return "nothing to do"
+    done.append(changed.entry_id)
+    return "changed"
+
+
+def through_the_desk(kind: str, attempts: int, processes: int = PROCESSES) -> dict[str, Any]:
+    """So many moves, changes, taps and undos over several desks. What came of them, with overlaps and half-done moves."""
+    with tempfile.TemporaryDirectory() as instance, fresh(kind, instance) as (url, app):
+        starts, references = [start.astimezone(UTC) for start in contended_starts(app)], list[str]()
+        with app.app_context():
+            for number, start in enumerate(starts):
+                for person in range(2):
+                    wish = _wish(start, f"person-{(number + person) % 6}", f"{number}-{person}")
+                    wish = booking.Wish(**{**wish.__dict__, "visit_type": "plain"})
+                    with suppress(Refusal):
+                        made = booking.book(wish, actor="storm", key=f"made-{number}-{person}")
+                        references.append(made.reference)
+        spawn = multiprocessing.get_context("spawn")
+        barrier, results = spawn.Barrier(processes), spawn.Queue()
+        began, each = time.perf_counter(), attempts // processes
+        crowd = [
+            spawn.Process(target=_desk, args=(url, seed, each, references, starts, barrier, results))
+            for seed in range(processes)
+        ]
+        for process in crowd:
+            process.start()
+        outcomes = sum((results.get(timeout=7200) for _ in crowd), Counter[str]())
+        for process in crowd:
+            process.join()
+        return {
+            "attempts": sum(outcomes.values()),
+            "seconds": round(time.perf_counter() - began, 1),
+            "outcomes": dict(outcomes),
+            "overlaps": count(app, OVERLAPS),
+            "half_bookings": count(app, HALF_MOVES),
         }
 
 
@@ -311,6 +420,7 @@ def main() -> int:
     databases.on_disk()
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--use-cases", type=int, default=100_000, help="attempts through the use cases")
+    parser.add_argument("--desk", type=int, default=20_000, help="moves, changes, taps and undos at the desk")
     parser.add_argument("--http", type=int, default=20_000, help="attempts through HTTP")
     parser.add_argument("--databases", nargs="+", default=["sqlite", "postgresql"])
     given = parser.parse_args()
@@ -324,6 +434,7 @@ def main() -> int:
         fine &= overlaps >= 100
         for name, storm, attempts in (
             ("use cases", through_use_cases, given.use_cases),
+            ("desk", through_the_desk, given.desk),
             ("HTTP", through_http, given.http),
         ):
             found = storm(kind, attempts)

@@ -43,6 +43,8 @@ class Taken(StrEnum):
     ROOM_TAKEN = "room_taken"
     DEVICE_TAKEN = "device_taken"
     PATIENT_ELSEWHERE = "patient_elsewhere"
+    # Who lies in the room has begun when they began.
+    UNDER_WAY = "under_way"
 
 
 # What depends on the start alone: a visit that keeps its start keeps these.

@@ -89,7 +89,8 @@ def changed_by_clinic(
     for one in dropped:
         owed = owed or not one["facts"].get("by_clinic")
         if one["kind"] == "confirmation":
-            kind = "confirmation"
+            # Never heard of, or taken back from a cancellation: somebody who isn't told would stay away.
+            kind, owed = "confirmation", True
         facts |= {name: one["facts"][name] for name in known if name in one["facts"]}
     rows = reminders(clinic, appointment, now)
     news = kind == "confirmation" or facts != known_of(appointment, clinic)

@@ -27,6 +27,14 @@ def test_a_storm_through_the_use_cases(kind: str) -> None:
 
 
 @BOTH
+def test_a_storm_at_the_desk(kind: str) -> None:
+    found = storm.through_the_desk(kind, attempts=400, processes=2)
+    fine(found)
+    for something in ("changed", "undone", "clash"):
+        assert found["outcomes"][something] > 5, found
+
+
+@BOTH
 def test_a_storm_through_http(kind: str) -> None:
     found = storm.through_http(kind, attempts=400)
     fine(found)

@@ -11,6 +11,7 @@ from booking.errors import NotOffered
 from booking.models import Appointment
 from booking.scheduling.hours import days_between
 from booking.scheduling.latitude import Taken
+from booking.scheduling.status import Status
 from booking.scheduling.timeline import Window, instant_of, places as places_in, stretches
 from booking.services.clinic import Clinic, Practitioner, the_clinic
 from booking.services.desk.asking import (
@@ -86,6 +87,8 @@ class Places:
             return [Hindrance(Taken.NOT_OFFERED.value, True, {})]
         if _stands(self._appointment, person, cell):
             return []
+        if _under_way(self._appointment) and cell != self._appointment.from_cell:
+            return [Hindrance(Taken.UNDER_WAY.value, True, {})]
         taken = latitude.taken_at(cell)
         found = []
         if taken:
@@ -175,6 +178,8 @@ def find_times(
         wish = Place(practitioner=practitioner) if practitioner else None
         if practitioner:
             clinic.practitioner(practitioner)
+        if _under_way(appointment):
+            return []
         try:
             answer = _answer(session, clinic, appointment, open_window(clinic, now), now, wish)
         except NotOffered:
@@ -210,6 +215,8 @@ def _starts(
 ) -> Starts:
     latitude, window = answer.by_practitioner[practitioner_id], answer.situation.window
     shown = window.stretch(from_cell, to_cell)
+    if _under_way(appointment):
+        shown &= window.bit(appointment.from_cell)
     # Where it stands it may stay, whatever the rules say by now.
     stands = window.bit(appointment.from_cell) if practitioner_id == appointment.practitioner_id else 0
     return Starts(
@@ -224,6 +231,11 @@ def _in_cells(window: Window, timeline: int) -> tuple[Stretch, ...]:
 
 def _stands(appointment: Appointment, person: Practitioner, cell: int) -> bool:
     return cell == appointment.from_cell and person.id == appointment.practitioner_id
+
+
+def _under_way(appointment: Appointment) -> bool:
+    """Whether its start can't be changed any more."""
+    return appointment.status is Status.CHECKED_IN
 
 
 def _on(

@@ -82,6 +82,7 @@ _TAKEN: Mapping[str, Any] = {
     Taken.ROOM_TAKEN: lazy("No room is free."),
     Taken.DEVICE_TAKEN: lazy("What the visit needs is in use."),
     Taken.PATIENT_ELSEWHERE: lazy("The patient has another visit then."),
+    Taken.UNDER_WAY: lazy("The visit has begun; its time stays."),
 }
 
 CHANNELS: Mapping[Channel, Any] = {

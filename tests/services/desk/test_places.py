@@ -144,6 +144,19 @@ def test_a_patient_is_not_offered_two_places_at_once() -> None:
     assert elsewhere.code == "patient_elsewhere" and elsewhere.facts["reference"] == other.reference
 
 
+def test_who_is_in_the_room_may_get_another_practitioner_but_no_other_time(standing_clock: Any) -> None:
+    visit, dana, at = booked(practitioner="ana"), hired(), cell_at(NINE)
+    standing_clock.at(NINE)
+    statuses.start(dana, visit.reference, key="start-001")
+    found = places(dana, visit.reference, TUESDAY)
+    assert starts(found.practitioners["ana"].free) == {at}
+    offered = found.practitioners["ben"]
+    assert starts(offered.free) | starts(offered.with_reason) == {at}
+    assert [one.code for one in found.why("ben", at + 24)] == ["under_way"]
+    assert find_times(dana, visit.reference) == []
+    change(dana, visit.reference, Place(practitioner="ben"), version=None, reason="x", key="ben-00001")
+
+
 def test_what_is_over_goes_nowhere_and_absurd_days_are_refused() -> None:
     visit, dana = booked(practitioner="ana"), hired()
     for absurd in (date(1, 1, 1), date(9999, 12, 31)):
