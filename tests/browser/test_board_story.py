@@ -1,0 +1,308 @@
+"""The desk's board: moved by mouse and by keys, on two screens at once, in words, and without JavaScript."""
+
+import re
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from flask import Flask
+from playwright.sync_api import Locator, Page, expect
+
+from booking.models import Message, Role
+from booking.services.desk import moving
+from booking.services.desk.moving import Place
+from booking.services.staff.who import Who
+from tests import clinics
+from tests.browser.conftest import PHONE, NewPage
+from tests.clinics import clinic, needled, practitioner, set_up, visit_type
+from tests.services.making import NINE, booked, rows
+from tests.staffing import hired, signed_in
+
+DAY = "/desk/day/2026-09-15"
+WINDOW: Any = {"width": 1280, "height": 720}
+
+
+@pytest.fixture
+def app(app: Flask, standing_clock: Any) -> Flask:
+    with app.app_context():
+        set_up(
+            clinic(
+                visit_types=[visit_type(name="Follow-up"), needled(name="Acupuncture")],
+                practitioners=[
+                    practitioner("ana", name="Ana Ruiz", offers=["follow-up", "needles"]),
+                    practitioner("ben", name="Ben Okoro"),
+                    practitioner("cleo", name="Cleo Park"),
+                ],
+                rooms=clinics.rooms(4),
+            )
+        )
+    return app
+
+
+def sign_in(page: Page, app: Flask, live: str, name: str = "Dana Desk") -> Who:
+    """Signs the page's visitor in, as the sign-in page would."""
+    with app.app_context():
+        who = hired(Role.DESK, name=name)
+    client = signed_in(app, who)
+    cookie = client.get_cookie("visit") or next(iter(client._cookies.values()))
+    page.context.add_cookies([{"name": cookie.key, "value": cookie.value, "url": live}])
+    return who
+
+
+@pytest.fixture
+def board(new_page: NewPage, app: Flask, live: str) -> Page:
+    page = new_page(WINDOW)
+    sign_in(page, app, live)
+    return page
+
+
+def in_app(app: Flask, **how: Any) -> Any:
+    with app.app_context():
+        return booked(**how)
+
+
+def visit_in(page: Page, column: str, name: str) -> Locator:
+    return page.locator(f"[data-column={column}] .v[data-ref]", has_text=name)
+
+
+def row_of(page: Page, column: str, row: int) -> tuple[float, float]:
+    """The middle of a column at a row, on the screen."""
+    box = page.locator(f"[data-column={column}] .ground").bounding_box()
+    rows = int(page.locator("[data-rows]").first.get_attribute("data-rows") or 1)
+    assert box
+    return box["x"] + box["width"] / 2, box["y"] + box["height"] * row / rows
+
+
+def drag(page: Page, visit: Locator, column: str, row: int) -> None:
+    """By the visit's upper edge, so that it is put where the pointer is."""
+    box = visit.bounding_box()
+    assert box
+    page.mouse.move(box["x"] + 30, box["y"] + 3)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 34, box["y"] + 12, steps=3)
+    expect(page.locator(".lit").first).to_be_attached()
+    x, y = row_of(page, column, row)
+    page.mouse.move(x, y + 4, steps=8)
+    page.wait_for_timeout(100)
+    page.mouse.up()
+
+
+def test_a_visit_is_dragged_to_somebody_else_and_taken_back(board: Page, app: Flask) -> None:
+    visit = in_app(app, practitioner="ana")
+    board.goto(DAY)
+    drag(board, visit_in(board, "ana", "Rosa Lima"), "ben", 24)
+    question = board.get_by_role("dialog")
+    expect(question).to_contain_text("Move Rosa Lima to 10:00 am with Ben Okoro?")
+    expect(question).to_contain_text("Moved: your visit is now Tue, Sep 15, 10:00 am")
+    question.get_by_role("button", name="Move and tell the patient").click()
+    expect(visit_in(board, "ben", "Rosa Lima")).to_contain_text("10:00")
+    expect(visit_in(board, "ana", "Rosa Lima")).to_have_count(0)
+    toast = board.get_by_role("status").filter(has_text="Undo")
+    expect(toast).to_contain_text("Ben Okoro")
+    toast.get_by_role("button", name="Undo").click()
+    expect(visit_in(board, "ana", "Rosa Lima")).to_contain_text("9:00")
+    expect(board.get_by_role("status").filter(has_text="Taken back")).to_be_visible()
+    with app.app_context():
+        told = [row for row in rows(Message) if row["kind"] == "change"]
+    assert visit.reference and all(row["state"] == "dropped" for row in told)
+
+
+def test_where_a_visit_cannot_be_the_reason_is_said_in_words(board: Page, app: Flask) -> None:
+    in_app(app, practitioner="ana")
+    in_app(app, practitioner="ben", first_name="Otto")
+    board.goto(DAY)
+    drag(board, visit_in(board, "ana", "Rosa Lima"), "ben", 12)
+    expect(board.locator("[data-doing]")).to_contain_text("9:00 am with Ben Okoro")
+    expect(board.locator("[data-doing]")).to_contain_text("Otto")
+    expect(board.locator("[data-doing]")).to_contain_text("Left where it was.")
+    expect(visit_in(board, "ana", "Rosa Lima")).to_be_visible()
+
+
+def test_beyond_the_rules_takes_a_reason(board: Page, app: Flask) -> None:
+    in_app(app, practitioner="ana")
+    board.goto(DAY)
+    drag(board, visit_in(board, "ana", "Rosa Lima"), "ana", 3)
+    question = board.get_by_role("dialog")
+    expect(question).to_contain_text("outside working hours")
+    reason = question.get_by_label("The reason")
+    expect(reason).to_be_focused()
+    question.get_by_role("button", name="Move, tell nobody").click()
+    expect(question).to_be_visible()
+    reason.fill("She comes early")
+    question.get_by_role("button", name="Move, tell nobody").click()
+    expect(visit_in(board, "ana", "Rosa Lima")).to_contain_text("8:15")
+
+
+class Keys:
+    """A keyboard that counts."""
+
+    def __init__(self, page: Page) -> None:
+        self._page, self.pressed = page, 0
+
+    def __call__(self, *keys: str) -> None:
+        for key in keys:
+            self._page.keyboard.press(key)
+            self.pressed += 1
+
+
+def test_by_keyboard_alone_a_move_takes_few_keys_and_u_takes_it_back(board: Page, app: Flask) -> None:
+    in_app(app, practitioner="ana")
+    board.goto(DAY)
+    choosing = Keys(board)
+    choosing("ArrowDown")
+    expect(visit_in(board, "ana", "Rosa Lima")).to_be_focused()
+    keys = Keys(board)
+    keys("m", "ArrowDown", "ArrowRight", "Enter")
+    expect(board.get_by_role("dialog")).to_contain_text("Move Rosa Lima to 9:15 am with Ben Okoro?")
+    keys("Enter")
+    expect(visit_in(board, "ben", "Rosa Lima")).to_contain_text("9:15")
+    expect(visit_in(board, "ben", "Rosa Lima")).to_be_focused()
+    assert keys.pressed <= 6
+    Keys(board)("u")
+    expect(visit_in(board, "ana", "Rosa Lima")).to_contain_text("9:00")
+
+
+def test_escape_leaves_a_move_and_letters_say_how_a_visit_goes(board: Page, app: Flask) -> None:
+    in_app(app, practitioner="ana")
+    board.goto(DAY)
+    keys = Keys(board)
+    keys("ArrowDown", "m", "ArrowDown", "Escape")
+    expect(visit_in(board, "ana", "Rosa Lima")).to_contain_text("9:00")
+    keys("c")
+    expect(visit_in(board, "ana", "Rosa Lima")).to_contain_text("Confirmed")
+    keys("a")
+    expect(visit_in(board, "ana", "Rosa Lima")).to_contain_text("Here")
+    keys("Enter")
+    panel = board.get_by_role("complementary", name="The visit")
+    expect(panel.get_by_role("heading", name="Rosa Lima")).to_be_focused()
+    assert "visit=" in board.url
+    keys("Escape")
+    expect(panel).to_be_hidden()
+    expect(visit_in(board, "ana", "Rosa Lima")).to_be_focused()
+    keys("/")
+    expect(board.get_by_role("searchbox", name="Find a patient")).to_be_focused()
+
+
+def test_another_desk_sees_a_change_within_ten_seconds_and_loses_neither_focus_nor_place(
+    board: Page, new_page: NewPage, app: Flask, live: str
+) -> None:
+    visit = in_app(app, practitioner="ana")
+    in_app(app, practitioner="cleo", first_name="Eva", starts_at=NINE + timedelta(hours=6))
+    other = new_page(WINDOW)
+    who = sign_in(other, app, live, "Kim Colleague")
+    board.goto(DAY)
+    eva = visit_in(board, "cleo", "Eva Lima")
+    eva.focus()
+    scroll = board.locator("[data-scroll]")
+    before = scroll.evaluate("one => one.scrollTop")
+    with app.app_context():
+        moving.change(
+            who,
+            visit.reference,
+            Place(practitioner="ben"),
+            version=None,
+            key="a-colleague",
+        )
+    began = time.monotonic()
+    expect(visit_in(board, "ben", "Rosa Lima")).to_be_visible(timeout=10_000)
+    assert time.monotonic() - began < 10
+    expect(visit_in(board, "ben", "Rosa Lima")).to_have_class(re.compile("changed"))
+    expect(eva).to_be_focused()
+    assert scroll.evaluate("one => one.scrollTop") == before
+
+
+def test_two_desks_race_for_one_gap_and_one_is_told_politely(
+    board: Page, new_page: NewPage, app: Flask, live: str
+) -> None:
+    in_app(app, practitioner="ana")
+    in_app(app, practitioner="cleo", first_name="Eva")
+    other = new_page(WINDOW)
+    sign_in(other, app, live, "Kim Colleague")
+    for page, column, name in ((board, "ana", "Rosa Lima"), (other, "cleo", "Eva Lima")):
+        page.goto(DAY)
+        drag(page, visit_in(page, column, name), "ben", 24)
+        expect(page.get_by_role("dialog")).to_be_visible()
+    for page in (board, other):
+        page.get_by_role("button", name="Move and tell the patient").click()
+    expect(visit_in(board, "ben", "Rosa Lima")).to_be_visible()
+    no = other.get_by_role("dialog")
+    expect(no).to_contain_text("taken")
+    no.get_by_role("button", name="Close").click()
+    expect(visit_in(other, "cleo", "Eva Lima")).to_be_visible()
+    expect(visit_in(other, "ben", "Rosa Lima")).to_be_visible()
+
+
+def test_board_list_panel_help_and_dialogs_are_accessible(
+    board: Page, app: Flask, axe: Callable[[Page], None]
+) -> None:
+    in_app(app, visit_type="needles", practitioner="ana")
+    in_app(app, practitioner="ben", first_name="Otto", note="May be late.")
+    for path in (DAY, f"{DAY}?view=rooms", f"{DAY}?view=list", "/desk/week/ana/2026-09-15", f"{DAY}/sheet"):
+        board.goto(path)
+        axe(board)
+    board.goto(DAY)
+    board.keyboard.press("?")
+    expect(board.get_by_role("dialog")).to_contain_text("Keys on the board")
+    axe(board)
+    board.keyboard.press("Escape")
+    visit_in(board, "ana", "Rosa Lima").click()
+    expect(board.get_by_role("complementary", name="The visit")).to_be_visible()
+    axe(board)
+    drag(board, visit_in(board, "ben", "Otto Lima"), "cleo", 36)
+    expect(board.get_by_role("dialog")).to_contain_text("Cleo Park")
+    axe(board)
+
+
+def test_without_javascript_the_board_is_read_and_each_visit_leads_to_its_page(
+    new_page: NewPage, app: Flask, live: str
+) -> None:
+    in_app(app, practitioner="ana")
+    page = new_page(WINDOW, javascript=False)
+    sign_in(page, app, live)
+    page.goto(DAY)
+    visit_in(page, "ana", "Rosa Lima").click()
+    expect(page.get_by_role("heading", level=1)).to_contain_text("Rosa Lima")
+
+
+def test_on_a_phone_the_list_needs_no_sideways_scrolling(new_page: NewPage, app: Flask, live: str) -> None:
+    in_app(app, practitioner="ana")
+    page = new_page(PHONE)
+    sign_in(page, app, live)
+    page.goto(f"{DAY}?view=list")
+    expect(page.get_by_role("link", name="9:00 am Rosa Lima")).to_be_visible()
+    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+
+def test_while_dragging_no_frame_is_long_on_a_slow_processor(board: Page, app: Flask) -> None:
+    for number in range(24):
+        half_hours = number // 3 + (2 if number // 3 >= 6 else 0)
+        in_app(
+            app,
+            practitioner=("ana", "ben", "cleo")[number % 3],
+            first_name=f"N{number}",
+            email=f"n{number}@example.com",
+            starts_at=NINE + timedelta(minutes=30 * half_hours),
+        )
+    board.goto(DAY)
+    board.context.new_cdp_session(board).send("Emulation.setCPUThrottlingRate", {"rate": 4})
+    box = visit_in(board, "ana", "N0").bounding_box()
+    assert box
+    board.mouse.move(box["x"] + 30, box["y"] + 3)
+    board.mouse.down()
+    board.mouse.move(box["x"] + 34, box["y"] + 14, steps=2)
+    expect(board.locator(".lit").first).to_be_attached()
+    board.evaluate(
+        """() => { window.tasks = []; window.observer = new PerformanceObserver((list) =>
+          window.tasks.push(...list.getEntries().map((one) => one.duration)));
+          window.observer.observe({ type: "longtask" }); }"""
+    )
+    x, y = row_of(board, "cleo", 60)
+    for turn in range(4):
+        board.mouse.move(x, y, steps=25)
+        board.mouse.move(box["x"] + 34 + turn, box["y"] + 14, steps=25)
+    long_tasks = board.evaluate("window.tasks")
+    board.keyboard.press("Escape")
+    board.mouse.up()
+    assert sorted(long_tasks, reverse=True)[:1] == [], f"tasks over 50 ms while dragging: {long_tasks}"
