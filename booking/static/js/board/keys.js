@@ -81,9 +81,8 @@ function placingKey(event) {
       tell(word("left"));
       return true;
     case "Enter": {
-      const { column, at, loaded } = placing;
-      const mine = placing;
-      loaded.then(() => { if (placing === mine && !dialogIsOpen()) drop(column, at); });
+      // Where it is by then: arrows that were pressed before may still wait for the answer.
+      afterPlaces(() => { if (!dialogIsOpen()) drop(placing.column, placing.at); });
       return true;
     }
     case "ArrowUp":
