@@ -17,6 +17,7 @@ from booking.services.staff.who import Who
 from tests import clinics
 from tests.browser.conftest import PHONE, NewPage
 from tests.clinics import clinic, needled, practitioner, set_up, visit_type
+from tests.conftest import StandingClock
 from tests.services.making import NINE, booked, rows
 from tests.staffing import hired, signed_in
 
@@ -164,8 +165,13 @@ def test_by_keyboard_alone_a_move_takes_few_keys_and_u_takes_it_back(board: Page
     expect(visit_in(board, "ana", "Rosa Lima")).to_contain_text("9:00")
 
 
-def test_escape_leaves_a_move_and_letters_say_how_a_visit_goes(board: Page, app: Flask) -> None:
+def test_escape_leaves_a_move_and_letters_say_how_a_visit_goes(
+    new_page: NewPage, app: Flask, live: str, standing_clock: StandingClock
+) -> None:
     in_app(app, practitioner="ana")
+    standing_clock.at(NINE - timedelta(minutes=10))
+    board = new_page(WINDOW)
+    sign_in(board, app, live)
     board.goto(DAY)
     keys = Keys(board)
     keys("ArrowDown", "m", "ArrowDown", "Escape")
@@ -275,7 +281,10 @@ def test_on_a_phone_the_list_needs_no_sideways_scrolling(new_page: NewPage, app:
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
 
 
-def test_while_dragging_no_frame_is_long_on_a_slow_processor(board: Page, app: Flask) -> None:
+def test_while_dragging_nothing_is_laid_out_and_a_frame_costs_little(board: Page, app: Flask) -> None:
+    """In processor time, so that what else the machine does doesn't count: a frame of 50 ms on a processor four times as
+    slow is one of 12.5 ms here.
+    """
     for number in range(24):
         half_hours = number // 3 + (2 if number // 3 >= 6 else 0)
         in_app(
@@ -286,23 +295,31 @@ def test_while_dragging_no_frame_is_long_on_a_slow_processor(board: Page, app: F
             starts_at=NINE + timedelta(minutes=30 * half_hours),
         )
     board.goto(DAY)
-    board.context.new_cdp_session(board).send("Emulation.setCPUThrottlingRate", {"rate": 4})
     box = visit_in(board, "ana", "N0").bounding_box()
     assert box
     board.mouse.move(box["x"] + 30, box["y"] + 3)
     board.mouse.down()
     board.mouse.move(box["x"] + 34, box["y"] + 14, steps=2)
     expect(board.locator(".lit").first).to_be_attached()
-    board.evaluate(
-        """() => { window.tasks = []; window.observer = new PerformanceObserver((list) =>
-          window.tasks.push(...list.getEntries().map((one) => one.duration)));
-          window.observer.observe({ type: "longtask" }); }"""
-    )
     x, y = row_of(board, "cleo", 60)
+    board.mouse.move(x, y, steps=5)
+    chromium = board.context.new_cdp_session(board)
+    chromium.send("Performance.enable", {"timeDomain": "threadTicks"})
+
+    def metrics() -> dict[str, float]:
+        return {one["name"]: one["value"] for one in chromium.send("Performance.getMetrics")["metrics"]}
+
+    before = metrics()
+    moves = 0
     for turn in range(4):
         board.mouse.move(x, y, steps=25)
         board.mouse.move(box["x"] + 34 + turn, box["y"] + 14, steps=25)
-    long_tasks = board.evaluate("window.tasks")
+        moves += 50
+    after = metrics()
     board.keyboard.press("Escape")
     board.mouse.up()
-    assert sorted(long_tasks, reverse=True)[:1] == [], f"tasks over 50 ms while dragging: {long_tasks}"
+    spent = {name: after[name] - before[name] for name in after}
+    each = spent["TaskDuration"] / moves * 1000
+    assert each < 12.5, f"a move of the pointer costs {each:.2f} ms"
+    # The ghost's own label, and the bar below: far from one layout a move of all that is shown.
+    assert spent["LayoutDuration"] / moves * 1000 < 3
