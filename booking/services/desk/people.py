@@ -58,6 +58,9 @@ _SHOWN = select(
     _table.flags,
 ).where(_table.merged_into_id.is_(None))
 
+# Put together once: every search asks it.
+_SHOWN_OF_ALL = _SHOWN.where(_table.id.in_(bindparam("ids", expanding=True)))
+
 
 @dataclass(frozen=True)
 class Found:
@@ -175,8 +178,9 @@ def _fetched(session: Session, who: Who, ids: Iterable[int], wanted: int) -> lis
     found: list[Found] = []
     rest = iter(ids)
     batch = wanted if who.sees_everybody else _BATCH
+    statement = _theirs(_SHOWN_OF_ALL, who)
     while len(found) < wanted and (some := list(islice(rest, batch))):
-        rows = session.connection().execute(_theirs(_SHOWN, who).where(_table.id.in_(some)))
+        rows = session.connection().execute(statement, {"ids": some})
         by_id = {row.id: Found(*row) for row in rows}
         found += [by_id[one] for one in some if one in by_id]
     return found[:wanted]
