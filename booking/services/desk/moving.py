@@ -130,7 +130,7 @@ def preview(who: Who, reference: str, place: Place) -> Preview:
     now = clock.now()
     with reading() as session:
         appointment = appointment_for(session, who, reference)
-        found = _ask(session, who, appointment, place, now, lock=False)
+        found = _ask(session, the_clinic(session), appointment, place, now, lock=False)
         return _preview(session, who, appointment, found, now)
 
 
@@ -147,7 +147,7 @@ def _change(
     appointment = appointment_for(session, who, reference, for_update=True)
     clinic = the_clinic(session)
     states.refuse_stale(session, clinic, appointment, version)
-    found = _ask(session, who, appointment, place, now, lock=True)
+    found = _ask(session, clinic, appointment, place, now, lock=True)
     _refuse_clash(session, who, appointment, found, now)
     breaches = _breaches(found, appointment)
     if breaches and not reason:
@@ -199,10 +199,9 @@ def _change(
 
 
 def _ask(
-    session: Session, who: Who, appointment: Appointment, place: Place, now: datetime, *, lock: bool
+    session: Session, clinic: Clinic, appointment: Appointment, place: Place, now: datetime, *, lock: bool
 ) -> _Asked:
     """The wish in the clinic's words, and what the engine says to it. Raises NotChangeable and what `wanted` raises."""
-    clinic = the_clinic(session)
     refuse_settled(appointment)
     start = start_of(clinic, appointment, place, now)
     uses = uses_of(session, appointment)

@@ -30,8 +30,9 @@ from booking.scheduling import needles
 from booking.scheduling.hours import Day, day_at, open_timeline
 from booking.scheduling.status import Status
 from booking.scheduling.timeline import Window, cell_from, instant_of, stretches
-from booking.services.clinic import Clinic, Practitioner, VisitType, at_version, last_seen
+from booking.services.clinic import Clinic, Practitioner, VisitType, at_version, present
 from booking.services.desk.statuses import Move, possible
+from booking.services.lookup import Lookup
 from booking.services.own_day.whose import initials, practitioner_of
 from booking.services.staff.who import Who
 from booking.services.transaction import reading
@@ -176,34 +177,27 @@ class OwnDay:
 
 def own_day(who: Who, on: date | None = None) -> OwnDay:
     """The day of whoever asks, today if no date is given. Raises NotFound for somebody who gives no visits."""
-    now = clock.now()
-    with reading() as session:
-        return day_of_practitioner(session, who.practitioner_id or 0, on, now, who)
-
-
-def day_of_practitioner(
-    session: Session, practitioner_id: int, on: date | None, now: datetime, who: Who
-) -> OwnDay:
-    """The same in a session that is open already."""
-    kept = _kept()
-    # The zone is the clinic's, and the clinic is known by the mark only: ask with the day of the snapshot at hand.
-    clinic = last_seen(session)
+    now, practitioner_id = clock.now(), who.practitioner_id or 0
+    days: dict[tuple[int, date], OwnDay] = current_app.extensions.setdefault("booking_own_days", {})
+    clinic: Clinic = current_app.extensions.get("booking_clinic") or present()
     while True:
         day = day_at(on or clinic.times.local_date(now), clinic.zone)
-        mark = _mark(session, practitioner_id, day)
-        found = at_version(session, mark[0])
-        if found.zone == clinic.zone:
-            break
+        # Read before what it stands for: whatever changes in between is read, and read once more.
+        mark = _mark(practitioner_id, day)
+        kept = days.get((practitioner_id, day.on))
+        if kept is not None and kept.mark == mark:
+            return kept
+        with reading() as session:
+            found = at_version(session, mark[0])
+            if found.zone == clinic.zone:
+                person = practitioner_of(found, who)
+                visits, absences = _read(session, found, person, day)
+                break
         clinic = found
-    person = practitioner_of(found, who)
-    before = kept.get((person.id, day.on))
-    if before is not None and before.mark == mark and before.clinic is found:
-        return before
-    visits, absences = _read(session, found, person, day)
     fresh = OwnDay(found, person, day.on, mark, visits, _gaps(found, person, day, visits, absences))
-    if len(kept) >= DAYS_KEPT:
-        kept.clear()
-    kept[person.id, day.on] = fresh
+    if len(days) >= DAYS_KEPT:
+        days.clear()
+    days[practitioner_id, day.on] = fresh
     return fresh
 
 
@@ -212,11 +206,6 @@ def visits_between(
 ) -> tuple[tuple[OwnVisit, ...], tuple["Away", ...]]:
     """Visits, and what keeps somebody away, that lie in a window or reach into it."""
     return _read(session, clinic, person, Day(date.min, window.start, window.end))
-
-
-def _kept() -> dict[tuple[int, date], OwnDay]:
-    kept: dict[tuple[int, date], OwnDay] = current_app.extensions.setdefault("booking_own_days", {})
-    return kept
 
 
 # Patients and practitioners are resources too; here only what is said of them as such counts.
@@ -232,7 +221,7 @@ _OWN = and_(
 )
 
 # Everything that the day depends on. A status or a note raises a visit's version, a move its practitioner's as well.
-_MARK = (
+_MARK = Lookup(
     select(
         ClinicRow.version,
         _resources.c.version,
@@ -248,9 +237,8 @@ _MARK = (
 )
 
 
-def _mark(session: Session, practitioner_id: int, day: Day) -> Mark:
-    asked = {"practitioner_id": practitioner_id, "start": day.from_cell, "end": day.to_cell}
-    row = session.connection().execute(_MARK, asked).one_or_none()
+def _mark(practitioner_id: int, day: Day) -> Mark:
+    row = _MARK(practitioner_id=practitioner_id, start=day.from_cell, end=day.to_cell)
     if row is None:
         raise ClinicNotReady
     return tuple(row)

@@ -7,9 +7,9 @@ token, its keys, what was just done) is put into it. It asks for itself again, a
 import hashlib
 import secrets
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 
-from flask import Response, current_app, make_response, render_template, request, session
+from flask import Response, current_app, make_response, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import generate_csrf
 
@@ -17,6 +17,7 @@ from booking import clock
 from booking.errors import Refusal
 from booking.services.own_day.day import OwnDay, own_day
 from booking.services.staff import audit
+from booking.services.staff.who import Who
 from booking.web import access
 from booking.web.practitioner import blueprint
 from booking.web.practitioner.words import STATUSES, TAPS
@@ -46,10 +47,19 @@ def today() -> ResponseReturnValue:
     polled = "X-Poll" in request.headers
     if polled and request.if_none_match.contains(kept.etag):
         return _answer("", kept.etag, 304)
-    audit.saw_this_hour(who, "saw own day", f"day/{kept.day.on.isoformat()}")
+    _note_look(who, kept.day)
     if polled:
         return _answer(_filled(kept.fragment), kept.etag)
     return _answer(_filled(kept.page, toasts=_toasts()), kept.etag)
+
+
+def _note_look(who: Who, day: OwnDay) -> None:
+    """Writes the look into the audit, once an hour. A process that has written it doesn't ask whether it has."""
+    noted: dict[int, tuple[date, datetime]] = current_app.extensions.setdefault("booking_own_looks", {})
+    look = (day.on, clock.now().replace(minute=0, second=0, microsecond=0))
+    if noted.get(who.account_id) != look:
+        audit.saw_this_hour(who, "saw own day", f"day/{day.on.isoformat()}")
+        noted[who.account_id] = look
 
 
 def refused(refusal: Refusal) -> ResponseReturnValue:
@@ -60,6 +70,11 @@ def refused(refusal: Refusal) -> ResponseReturnValue:
         "practitioner/refused.html", title=words.title, advice=advice_for(refusal, kept.day.clinic)
     )
     return _answer(_filled(kept.page, notice=notice), kept.etag, words.status)
+
+
+def visits_path() -> str:
+    """What stands before a visit's reference in its address."""
+    return url_for("practitioner.visit", reference="-").removesuffix("-")
 
 
 def _written(day: OwnDay) -> Kept:
@@ -77,6 +92,8 @@ def _written(day: OwnDay) -> Kept:
         times=day.clinic.times,
         statuses=STATUSES,
         taps=TAPS,
+        # Asked for once: a day links to its visits a hundred times.
+        visits_path=visits_path(),
         token=TOKEN,
         key=KEY,
     )

@@ -17,7 +17,7 @@ from booking.services.own_day.visit import FullVisit
 from booking.web import access
 from booking.web.free import instant
 from booking.web.practitioner import blueprint
-from booking.web.practitioner.today import refused
+from booking.web.practitioner.today import refused, visits_path
 from booking.web.practitioner.words import STATUSES, TAPS, by_whom, happened, tapped
 from booking.web.staff import staff_page
 from booking.web.words import advice_for, words_for
@@ -144,6 +144,7 @@ def _page(found: FullVisit) -> ResponseReturnValue:
         history=[(entry, happened(found.clinic, entry), by_whom(entry)) for entry in found.history],
         statuses=STATUSES,
         taps=TAPS,
+        visits_path=visits_path(),
         key=secrets.token_urlsafe(12),
         done=done,
     )

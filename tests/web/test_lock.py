@@ -1,0 +1,195 @@
+"""The lock: what counts as being there, what a locked screen answers, and what was typed comes back to the same person."""
+
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from booking.models import Role, StaffAccount
+from booking.services.staff import drafts, library
+from booking.services.staff.who import Who
+from booking.services.transaction import run
+from tests.conftest import StandingClock
+from tests.staffing import hired, signed_in
+from tests.web.conftest import fields
+
+PIN = "271828"
+
+
+@pytest.fixture
+def clerk(app: Flask) -> Who:
+    return with_pin(app, Role.OWNER)
+
+
+def with_pin(app: Flask, *roles: Role) -> Who:
+    with app.app_context():
+        who, hashed = hired(*roles), library.hashed(PIN)
+        run(lambda session: setattr(session.get_one(StaffAccount, who.account_id), "pin", hashed))
+    return who
+
+
+def token(client: FlaskClient) -> str:
+    return fields(client.get("/staff/me").text)["csrf_token"]
+
+
+def open_again(client: FlaskClient, pin: str = PIN, **more: Any) -> TestResponse:
+    return client.post("/staff/unlock", data=fields(client.get("/staff/locked").text) | {"pin": pin} | more)
+
+
+def test_a_quarter_of_an_hour_without_a_key_locks(
+    app: Flask, clerk: Who, standing_clock: StandingClock
+) -> None:
+    client = signed_in(app, clerk)
+    standing_clock.on(minutes=14, seconds=59)
+    assert client.get("/staff/accounts", headers={"X-Poll": "1"}).status_code == 200
+    standing_clock.on(seconds=1)
+    answer = client.get("/staff/accounts?page=2")
+    assert (answer.status_code, answer.location) == (303, "/staff/locked?next=/staff/accounts?page%3D2")
+
+
+def test_pages_forms_keys_and_taps_keep_it_open_and_polls_dont(
+    app: Flask, clerk: Who, standing_clock: StandingClock
+) -> None:
+    client = signed_in(app, clerk)
+    proof = token(client)
+    for _ in range(3):
+        standing_clock.on(minutes=10)
+        assert client.post("/staff/active", data={"csrf_token": proof}).status_code == 204
+    standing_clock.on(minutes=10)
+    assert client.get("/staff/me").status_code == 200
+    for _ in range(2):
+        standing_clock.on(minutes=7, seconds=30)
+        answer = client.get("/staff/me", headers={"X-Poll": "1"})
+    assert (answer.status_code, answer.json["code"]) == (423, "locked")
+
+
+def test_a_phone_locks_after_five_minutes(app: Flask, standing_clock: StandingClock) -> None:
+    from tests.web.test_sign_in import joined, sign_in
+
+    joined(app)
+    client = app.test_client()
+    client.environ_base["HTTP_USER_AGENT"] = "Mozilla/5.0 (iPhone) Mobile/15E148"
+    sign_in(client)
+    standing_clock.on(minutes=5)
+    assert client.get("/staff/me").location.startswith("/staff/locked")
+
+
+def test_the_pin_opens_the_page_that_was_left(app: Flask, clerk: Who, standing_clock: StandingClock) -> None:
+    client = signed_in(app, clerk)
+    standing_clock.on(minutes=15)
+    locked = client.get(client.get("/staff/accounts").location)
+    assert locked.status_code == 200 and "Dana Desk" in locked.text
+    answer = client.post("/staff/unlock", data=fields(locked.text) | {"pin": PIN})
+    assert (answer.status_code, answer.location) == (303, "/staff/accounts")
+    assert client.get("/staff/accounts").status_code == 200
+
+
+def test_five_wrong_pins_ask_for_the_password(app: Flask, clerk: Who, standing_clock: StandingClock) -> None:
+    client = signed_in(app, clerk)
+    standing_clock.on(minutes=15)
+    for left in (4, 3, 2, 1):
+        answer = open_again(client, "000001")
+        assert answer.status_code == 422
+        assert (f"{left} more tries" if left > 1 else "One more try") in answer.text
+    assert open_again(client, "000001").location == "/staff/sign-in"
+    assert client.get("/staff/me").location.startswith("/staff/sign-in")
+
+
+@pytest.mark.parametrize("pin", ["", "\x00", "x" * 5000, "１２３４５６"])
+def test_a_pin_that_is_none_is_answered_in_words(
+    app: Flask, clerk: Who, standing_clock: StandingClock, pin: str
+) -> None:
+    client = signed_in(app, clerk)
+    standing_clock.on(minutes=15)
+    assert open_again(client, pin).status_code == 422
+
+
+def test_a_form_that_came_too_late_is_kept_and_given_back(
+    app: Flask, clerk: Who, standing_clock: StandingClock
+) -> None:
+    client = signed_in(app, clerk)
+    form = fields(client.get("/staff/accounts").text)
+    standing_clock.on(minutes=15)
+    typed = {"email": "new@clinic.example", "name": "Half typed", "roles": ["desk", "manager"]}
+    answer = client.post("/staff/accounts", data=form | typed)
+    assert answer.location == "/staff/locked?next=/staff/drafts"
+    back = open_again(client, next="/staff/drafts")
+    assert back.location == "/staff/drafts"
+    page = client.get("/staff/drafts").text
+    assert 'action="/staff/accounts"' in page and page.count("Half typed") == 2
+    kept = fields(page)
+    sent = client.post("/staff/accounts", data=[(name, value) for name, value in (kept | typed).items()])
+    assert sent.status_code == 303 and sent.location.startswith("/staff/accounts/")
+    assert "nothing left" in client.get("/staff/drafts").text
+
+
+def test_nobody_else_sees_what_was_typed(app: Flask, clerk: Who, standing_clock: StandingClock) -> None:
+    other = with_pin(app, Role.OWNER)
+    with app.app_context():
+        drafts.keep(clerk.account_id, "/staff/accounts", [("name", "Half typed")])
+        (kept,) = drafts.of(clerk.account_id)
+    client = signed_in(app, other)
+    assert "Half typed" not in client.get("/staff/drafts").text
+    answer = client.post(f"/staff/drafts/{kept.number}/forget", data={"csrf_token": token(client)})
+    assert answer.status_code == 404
+    assert client.get("/staff/drafts", headers={"Accept": "application/json"}).json == []
+
+
+def test_secrets_are_no_drafts_and_neither_is_the_absurd(context: Flask, standing_clock: Any) -> None:
+    who = hired()
+    drafts.keep(who.account_id, "/x", [("password", "hunter2"), ("new_pin", "1"), ("note", "a")])
+    assert [one.fields for one in drafts.of(who.account_id)] == [[["note", "a"]]]
+    drafts.keep(who.account_id, "/y", [("note", "x" * 30_000)])
+    drafts.keep(who.account_id, "/z", [(str(number), "") for number in range(300)])
+    drafts.keep(who.account_id, "/" + "a" * 400, [("note", "a")])
+    drafts.keep(who.account_id, "https://evil.example/", [("note", "a")])
+    assert [one.path for one in drafts.of(who.account_id)] == ["/x"]
+    for number in range(30):
+        drafts.keep(who.account_id, f"/n/{number}", [("note", "a")])
+    assert len(drafts.of(who.account_id)) == drafts.MOST_DRAFTS
+    standing_clock.on(hours=13)
+    assert drafts.of(who.account_id) == []
+
+
+def test_a_page_keeps_its_forms_and_locks_even_a_moment_after_the_server(
+    app: Flask, clerk: Who, standing_clock: StandingClock
+) -> None:
+    client = signed_in(app, clerk)
+    proof = token(client)
+    standing_clock.on(minutes=16)
+    sent = [{"path": "/staff/accounts", "fields": [["name", "Half"], ["csrf_token", "x"]]}]
+    assert client.post("/staff/drafts", json=sent, headers={"X-CSRFToken": proof}).status_code == 204
+    with app.app_context():
+        assert [one.fields for one in drafts.of(clerk.account_id)] == [[["name", "Half"]]]
+    assert open_again(client, next="/staff/accounts").location == "/staff/accounts#kept"
+
+
+@pytest.mark.parametrize(
+    "sent", [None, 1, "x", {}, [1], [{}], [{"path": 1, "fields": []}], [{"path": "//evil", "fields": [["a", "b"]]}],
+             [{"path": "/x", "fields": [1, ["a"], ["a", 2], ["\x00", "b"], ["a", "\x00"]]}], [[]] * 500],
+)  # fmt: skip
+def test_whatever_a_script_sends_as_drafts_it_locks(app: Flask, clerk: Who, sent: Any) -> None:
+    client = signed_in(app, clerk)
+    assert client.post("/staff/drafts", json=sent, headers={"X-CSRFToken": token(client)}).status_code == 204
+    assert client.get("/staff/me").location.startswith("/staff/locked")
+
+
+def test_what_was_typed_when_the_shift_ended_is_kept_as_well(
+    app: Flask, clerk: Who, standing_clock: StandingClock
+) -> None:
+    client = signed_in(app, clerk)
+    form = fields(client.get("/staff/accounts").text)
+    standing_clock.on(hours=12)
+    answer = client.post("/staff/accounts", data=form | {"name": "Half typed"})
+    assert answer.location == "/staff/sign-in?next=/staff/drafts"
+    with app.app_context():
+        assert [one.path for one in drafts.of(clerk.account_id)] == ["/staff/accounts"]
+
+
+def test_the_button_locks_at_once(app: Flask, clerk: Who) -> None:
+    client = signed_in(app, clerk)
+    answer = client.post("/staff/lock", data={"csrf_token": token(client), "next": "/staff/accounts"})
+    assert answer.location == "/staff/locked?next=/staff/accounts"
+    assert client.get("/staff/accounts").status_code == 303
