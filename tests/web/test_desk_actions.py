@@ -132,8 +132,11 @@ def test_a_stale_edit_says_who_changed_what_and_offers_both(
     assert again["version"] == "2"
 
 
-def test_the_steps_of_a_visit(app: Flask, post: Post, reference: str, standing_clock: StandingClock) -> None:
+def test_the_steps_of_a_visit(
+    app: Flask, dana: Who, desk: FlaskClient, post: Post, reference: str, standing_clock: StandingClock
+) -> None:
     standing_clock.at(NINE)
+    signed_in(app, dana, desk)
     for to, then in (
         ("arrived", Status.ARRIVED),
         ("checked-in", Status.CHECKED_IN),
@@ -151,9 +154,10 @@ def test_what_does_not_follow_is_refused_in_words(post: Post, reference: str) ->
 
 
 def test_a_correction_needs_its_reason(
-    app: Flask, post: Post, reference: str, standing_clock: StandingClock
+    app: Flask, dana: Who, desk: FlaskClient, post: Post, reference: str, standing_clock: StandingClock
 ) -> None:
     standing_clock.at(NINE + timedelta(minutes=20))
+    signed_in(app, dana, desk)
     post(f"/desk/visits/{reference}/status", to="noshow")
     page = post(f"/desk/visits/{reference}/status", plain=True, correct="arrived", reason="")
     assert page.status_code == 409

@@ -1,0 +1,241 @@
+"""The desk's morning, by keyboard: ten patients checked in, two moved, one no-show, one walk-in, needles forgotten, the
+day closed.
+"""
+
+import os
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from playwright.sync_api import Page, expect
+
+from booking.models import Appointment
+from booking.scheduling.status import Status
+from tests.browser.conftest import DESKTOP, PHONE
+from tests.clinics import clinic, needled, practitioner, set_up, visit_type
+from tests.conftest import StandingClock
+from tests.services.making import NINE, booked, rows
+from tests.staffing import hired, signed_in
+
+Enter = Callable[..., Page]
+NAMES = ("Ada", "Bea", "Cleo", "Dora", "Ella", "Fay", "Gwen", "Hana", "Iris", "Jill")
+HALF = timedelta(minutes=30)
+
+
+@pytest.fixture
+def app(app: Flask, standing_clock: StandingClock) -> Flask:
+    """Five patients with each of two, from half past nine on; Noel at nine with Ben, who won't come."""
+    with app.app_context():
+        set_up(
+            clinic(
+                visit_types=[visit_type("follow-up", name="Follow-up"), needled("needles", name="Needles")],
+                practitioners=[
+                    practitioner("ana", name="Ana Ruiz", offers=["follow-up", "needles"]),
+                    practitioner("ben", name="Ben Okoro", offers=["follow-up"]),
+                ],
+                rooms=[{"id": f"room-{n}", "name": f"Room {n}", "kind": "room"} for n in range(1, 5)],
+            )
+        )
+        booked(NINE, practitioner="ben", first_name="Noel", email="noel@example.com")
+        for number, name in enumerate(NAMES):
+            begins = NINE + HALF * (1 + number % 5)
+            who, kind = ("ana", "follow-up") if number < 5 else ("ben", "follow-up")
+            booked(
+                begins,
+                practitioner=who,
+                visit_type=kind,
+                first_name=name,
+                email=f"{name}@example.com".lower(),
+            )
+        booked(NINE + timedelta(hours=5), practitioner="ana", visit_type="needles", first_name="Nina")
+    standing_clock.at(NINE + timedelta(minutes=20))
+    return app
+
+
+@pytest.fixture
+def enter(app: Flask, live: str, new_page: Callable[..., Page]) -> Enter:
+    """A page of a browser in which a desk clerk is signed in."""
+
+    def signed_page(*how: Any, **more: Any) -> Page:
+        with app.app_context():
+            client = signed_in(app, hired())
+        page = new_page(*how, **more)
+        kept = client.get_cookie(app.config["SESSION_COOKIE_NAME"])
+        assert kept is not None
+        page.context.add_cookies([{"name": kept.key, "value": kept.value, "url": live}])
+        return page
+
+    return signed_page
+
+
+def of(app: Flask, name: str) -> Any:
+    with app.app_context():
+        return next(row for row in rows(Appointment) if row["first_name"] == name)
+
+
+def picture(page: Page, name: str) -> None:
+    """For eyes: kept only where a folder for pictures is named."""
+    folder = os.environ.get("DESK_PICTURES")
+    if folder:
+        page.screenshot(path=str(Path(folder) / f"{name}-{page.viewport_size['width']}.png"), full_page=True)
+
+
+def chosen(page: Page) -> str:
+    return page.evaluate("document.querySelector('.v.chosen')?.dataset.ref ?? ''")
+
+
+def go_to(page: Page, reference: str) -> None:
+    """Chooses a visit by arrows alone."""
+    for key in (
+        ("ArrowUp",) * 8 + ("ArrowLeft",) + (("ArrowDown",) * 8 + ("ArrowUp",) * 8 + ("ArrowRight",)) * 2
+    ):
+        if chosen(page) == reference:
+            return
+        page.keyboard.press(key)
+    assert chosen(page) == reference
+
+
+def test_the_desks_morning_by_keyboard_alone(
+    app: Flask, enter: Enter, axe: Any, standing_clock: StandingClock
+) -> None:
+    page = enter(DESKTOP)
+    page.goto("/desk/day/2026-09-15")
+    for name in NAMES:
+        reference = of(app, name)["reference"]
+        go_to(page, reference)
+        page.keyboard.press("a")
+        expect(page.locator(f"#v-{reference}")).to_contain_text("Here")
+    axe(page)
+    picture(page, "morning-here")
+
+    for name in ("Dora", "Ella"):
+        visit = of(app, name)
+        go_to(page, visit["reference"])
+        # Past the others, to the first place in the afternoon that keeps all rules.
+        page.keyboard.press("m")
+        page.keyboard.press("ArrowDown")
+        page.keyboard.press("Enter")
+        expect(page.locator('[data-dialog="move"]')).to_be_visible()
+        page.keyboard.press("Enter")
+        expect(page.locator('[data-dialog="move"]')).to_be_hidden()
+        expect(page.locator(".toasts")).to_contain_text(f"{name} Lima: Now")
+        assert of(app, name)["from_cell"] > visit["from_cell"]
+
+    noel = of(app, "Noel")["reference"]
+    go_to(page, noel)
+    page.keyboard.press("Enter")
+    panel = page.locator("[data-panel]")
+    expect(panel.get_by_role("heading", name="Noel Lima")).to_be_focused()
+    axe(page)
+    picture(page, "morning-panel")
+    panel.get_by_role("button", name="No-show").focus()
+    page.keyboard.press("Enter")
+    expect(page.locator(".toasts")).to_contain_text("no-show")
+    assert of(app, "Noel")["status"] is Status.NOSHOW
+    page.keyboard.press("Escape")
+
+    # Somebody walks in who was here before.
+    page.keyboard.press("n")
+    expect(page.get_by_label("Who is it?")).to_be_focused()
+    page.keyboard.type("noel")
+    page.keyboard.press("Enter")
+    expect(page.locator("input[name=time]:focus")).to_be_checked()
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/desk/day/**")
+    with app.app_context():
+        walked_in = rows(Appointment)[-1]
+    assert (walked_in["first_name"], walked_in["booked_by"]) == ("Noel", "staff")
+
+
+def test_needles_that_were_forgotten_stand_in_the_glance_and_come_out(
+    app: Flask, enter: Enter, axe: Any, standing_clock: StandingClock
+) -> None:
+    nina = of(app, "Nina")["reference"]
+    standing_clock.at(NINE + timedelta(hours=5))
+    page = enter(DESKTOP)
+    page.goto(f"/desk/visits/{nina}")
+    page.get_by_role("button", name="In the room").press("Enter")
+    expect(page.locator(".done")).to_contain_text("In the room.")
+    page.get_by_role("button", name="Needles in").press("Enter")
+    expect(page.locator(".needles-line")).to_contain_text("Needles out at 2:25 pm")
+    axe(page)
+    page.get_by_role("button", name="Done", exact=True).wait_for(state="detached")
+    standing_clock.on(minutes=31)
+    page = enter(DESKTOP)
+    page.goto("/desk/glance")
+    expect(page.locator(".glance-list.clay")).to_contain_text("out since 2:25 pm")
+    axe(page)
+    picture(page, "glance-needles")
+    page.get_by_role("link", name="Nina Lima").first.press("Enter")
+    expect(page.locator(".needles-line.over")).to_be_visible()
+    picture(page, "visit-needles")
+    page.get_by_role("button", name="Needles out").press("Enter")
+    expect(page.locator(".needles-line")).to_have_count(0)
+    page.locator(".done").get_by_role("button", name="Undo").press("Enter")
+    expect(page.locator(".needles-line.over")).to_be_visible()
+
+
+def test_the_day_is_closed_by_one_key(
+    app: Flask, enter: Enter, axe: Any, standing_clock: StandingClock
+) -> None:
+    for_phone = enter(PHONE)
+    for_phone.goto(f"/desk/visits/{of(app, 'Ada')['reference']}")
+    for_phone.get_by_role("button", name="Here").tap()
+    expect(for_phone.locator(".done")).to_contain_text("Here.")
+    axe(for_phone)
+    standing_clock.at(NINE + timedelta(hours=10))
+    page = enter(DESKTOP)
+    page.goto("/desk/close/2026-09-15")
+    axe(page)
+    picture(page, "close")
+    expect(page.get_by_role("button", name="Settle the one who came")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator(".done")).to_contain_text("One visit is done.")
+    assert of(app, "Ada")["status"] is Status.FULFILLED
+    assert of(app, "Bea")["status"] is Status.BOOKED
+
+
+@pytest.mark.parametrize("viewport", [PHONE, DESKTOP], ids=["phone", "desktop"])
+def test_a_time_is_found_and_taken_in_two_clicks_from_the_visit(
+    app: Flask, enter: Enter, axe: Any, viewport: Any
+) -> None:
+    reference = of(app, "Jill")["reference"]
+    page = enter(viewport)
+    page.goto(f"/desk/visits/{reference}")
+    page.get_by_role("link", name="Find a time").click()
+    axe(page)
+    picture(page, "times")
+    page.locator(".free-times a").nth(2).click()
+    expect(page.get_by_role("heading", name="What it would be")).to_be_visible()
+    axe(page)
+    picture(page, "preview")
+    page.get_by_role("button", name="Change it and tell the patient").click()
+    expect(page.locator(".done")).to_contain_text("The patient is told at")
+    assert of(app, "Jill")["version"] == 2
+
+
+@pytest.mark.parametrize("path", ["calls", "to-do", "messages", "glance", "close/2026-09-15"])
+def test_the_lists_are_accessible_and_fit_a_phone(app: Flask, enter: Enter, axe: Any, path: str) -> None:
+    page = enter(PHONE)
+    page.goto(f"/desk/{path}")
+    axe(page)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    picture(page, path.partition("/")[0])
+
+
+def test_everything_goes_without_javascript(app: Flask, enter: Enter) -> None:
+    reference = of(app, "Jill")["reference"]
+    page = enter(DESKTOP, javascript=False)
+    page.goto(f"/desk/visits/{reference}/change")
+    page.get_by_label("Time", exact=True).fill("15:30")
+    page.get_by_role("button", name="See what it means").click()
+    page.get_by_role("button", name="Change it, tell nobody").click()
+    expect(page.locator(".done")).to_contain_text("Now Tue, Sep 15, 3:30 pm")
+    page.locator(".done").get_by_role("button", name="Undo").click()
+    expect(page.locator(".done")).to_contain_text("Taken back.")
+    page.get_by_label("Note of the desk").fill("Rings before.")
+    page.get_by_role("button", name="Keep the note").click()
+    expect(page.get_by_label("Note of the desk")).to_have_value("Rings before.")
