@@ -255,6 +255,7 @@ _WHAT: Mapping[str, Any] = {
     "confirmed": lazy("Said that they are coming"),
     "cannot_come": lazy("Said that they can't come"),
     "contact_corrected": lazy("Contact corrected"),
+    "name_corrected": lazy("Name corrected"),
     "arrived": lazy("Here"),
     "checked-in": lazy("In the room"),
     "needles_in": lazy("Needles in"),

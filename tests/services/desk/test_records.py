@@ -146,9 +146,7 @@ def test_an_edit_is_kept_with_what_was_before(context: Flask) -> None:
     found = records.record(who, reference())
     assert found.values == values and found.edit == 2
     (change,) = found.changes
-    assert change.name == who.name and {
-        name: (before, after) for name, before, after in change.changes
-    } == {
+    assert change.name == who.name and {name: (before, after) for name, before, after in change.changes} == {
         "phone": (None, "+18185550199"),
         "born_on": (None, "1950-03-04"),
         "flags": ([], ["interpreter"]),
