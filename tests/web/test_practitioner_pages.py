@@ -372,3 +372,97 @@ def test_a_link_of_the_feed_is_no_secret_of_a_row(app: Flask, ana: Who) -> None:
     with app.app_context():
         assert feeds.token(ana.account_id, 1) != feeds.token(ana.account_id, 2)
         assert feeds.token(ana.account_id, 1) != feeds.token(ana.account_id + 1, 1)
+
+
+def test_taps_follow_a_visit_with_needles_and_are_taken_back(
+    app: Flask, ana: Who, standing_clock: StandingClock
+) -> None:
+    reference = with_ana(app, visit_type="needles").reference
+    standing_clock.at(NINE)
+    page = signed_in(app, ana)
+    assert tap(page, reference, "arrived").status_code == 303
+    assert "Rosa Lima has arrived." in page.get("/mine/today").text
+    for to in ("checked-in", "needles-in"):
+        assert tap(page, reference, to).status_code == 303
+    lying = page.get("/mine/today").text
+    assert "Room 1, needles out at 9:25 am" in lying
+    assert f'id="tap-{reference}-fulfilled"' not in lying
+    for to in ("needles-out", "fulfilled"):
+        assert tap(page, reference, to).status_code == 303
+    undo = re.search(r'action="(/mine/undo/\d+)"', page.get("/mine/today").text)
+    assert undo
+    assert post(page, undo[1], {"key": "undo-1234"}).status_code == 303
+    assert "Taken back." in page.get("/mine/today").text
+    assert f'id="tap-{reference}-fulfilled"' in page.get("/mine/today").text
+
+
+def test_a_tap_on_what_a_colleague_changed_says_so(
+    app: Flask, ana: Who, standing_clock: StandingClock
+) -> None:
+    reference = with_ana(app).reference
+    standing_clock.at(NINE)
+    page = signed_in(app, ana)
+    old = tap(page, reference, "checked-in")
+    assert old.status_code == 303
+    stale = post(
+        page, f"/mine/visits/{reference}/status", {"to": "noshow", "version": "1", "key": "a-no-show"}
+    )
+    assert stale.status_code == 409 and 'role="alert"' in stale.text and "In the room" in stale.text
+
+
+@pytest.mark.parametrize(
+    ("data", "status"),
+    [
+        ({}, 400),
+        ({"to": "arrived"}, 400),
+        ({"to": "arrived", "key": "short"}, 400),
+        ({"to": "arrived", "key": "\x00" * 10}, 400),
+        ({"key": "12345678"}, 422),
+        ({"to": "cancelled", "key": "12345678"}, 422),
+        ({"to": "x" * 5000, "key": "12345678"}, 422),
+        ({"to": "ar\x00rived", "key": "12345678"}, 422),
+    ],
+)
+def test_a_tap_that_makes_no_sense_is_refused(
+    app: Flask, page: FlaskClient, data: dict[str, str], status: int
+) -> None:
+    reference = with_ana(app).reference
+    assert post(page, f"/mine/visits/{reference}/status", data).status_code == status
+
+
+@pytest.mark.parametrize(
+    "wanted", ["https://evil.example/", "//evil.example", "/mine/../\\evil", "/desk", "/mine/\r\nx"]
+)
+def test_a_tap_leads_to_pages_of_ones_own_only(
+    app: Flask, ana: Who, standing_clock: StandingClock, wanted: str
+) -> None:
+    reference = with_ana(app).reference
+    standing_clock.at(NINE)
+    assert tap(signed_in(app, ana), reference, "arrived", next=wanted).location == "/mine/today"
+
+
+def test_undo_of_what_isnt_ones_own_is_not_there(app: Flask, page: FlaskClient) -> None:
+    with_ben(app)
+    for entry in (1, 999_999, 10**12):
+        assert post(page, f"/mine/undo/{entry}", {"key": "12345678"}).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "time", ["", "soon", "2026-09-15T17:01:00Z", "9" * 4000, "2026-09-17T17:00:00Z\x00 ana"]
+)
+def test_a_move_to_no_time_is_refused_with_a_word(app: Flask, page: FlaskClient, time: str) -> None:
+    reference = with_ana(app).reference
+    answer = post(page, f"/mine/visits/{reference}/move", {"time": time, "key": "12345678"})
+    assert answer.status_code == 422 and "Please choose one of the times." in answer.text
+
+
+def test_a_move_to_a_free_time_and_to_one_that_is_taken(app: Flask, page: FlaskClient) -> None:
+    reference = with_ana(app).reference
+    with_ana(app, starts_at=NINE + timedelta(hours=1), first_name="Noor", email="n@example.com")
+    path = f"/mine/visits/{reference}/move"
+    assert "The nearest free times" in page.get(path).text
+    taken = post(page, path, {"time": "2026-09-15T17:00:00Z ana", "key": "12345678", "tell": "1"})
+    assert taken.status_code == 409 and 'role="alert"' in taken.text
+    moved = post(page, path, {"time": "2026-09-15T18:00:00Z ana", "key": "12345678", "tell": "1"})
+    assert moved.status_code == 303
+    assert "11:00 am" in page.get(f"/mine/visits/{reference}").text
