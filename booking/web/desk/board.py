@@ -5,7 +5,6 @@ tag made of its content: a page that asks again and has it already gets a 304.
 """
 
 import hashlib
-import secrets
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any
@@ -38,6 +37,8 @@ class Written:
     board: BoardDay
     html: str
     tag: str
+    # What stands around it and is the same for everybody: the same rules hold for keeping it.
+    around: dict[str, Markup]
 
 
 @blueprint.get("/")
@@ -89,8 +90,6 @@ def _page(asked: Asked) -> ResponseReturnValue:
     written = _written(asked)
     _note(asked)
     found = written.board
-    week_of = Asked(asked.on, View.PEOPLE, asked.person) if asked.person else None
-    step = 7 if week_of else 1
     return staff_page(
         "desk/board.html",
         clinic=found.clinic,
@@ -98,15 +97,22 @@ def _page(asked: Asked) -> ResponseReturnValue:
         asked=asked,
         fragment=Markup(written.html),  # noqa: S704 - written by our own template, which escapes
         tag=written.tag,
-        fragment_link=_link(asked, asked.on, fragment=True),
-        this_link=_link(asked, asked.on),
-        earlier=_link(asked, asked.on - timedelta(days=step)),
-        later=_link(asked, asked.on + timedelta(days=step)),
-        today_link=_link(asked, today(found.clinic)),
-        today=today(found.clinic),
         View=View,
-        key=secrets.token_urlsafe(16),
+        **written.around,
+        **_ways(asked, found),
     )
+
+
+def _ways(asked: Asked, found: BoardDay) -> dict[str, Any]:
+    """Where the board's links lead."""
+    step = 7 if asked.person else 1
+    return {
+        "fragment_link": _link(asked, asked.on, fragment=True),
+        "this_link": _link(asked, asked.on),
+        "earlier": _link(asked, asked.on - timedelta(days=step)),
+        "later": _link(asked, asked.on + timedelta(days=step)),
+        "today_link": _link(asked, today(found.clinic)),
+    }
 
 
 def _fragment(asked: Asked) -> ResponseReturnValue:
@@ -128,11 +134,22 @@ def _written(asked: Asked) -> Written:
     if found is not None and board.stamp(who, asked) == found.stamp:
         return found
     stamp, fresh = board.board(who, asked)
+    values = {"board": fresh, "asked": asked, "clinic": fresh.clinic, "times": fresh.clinic.times}
     template = "desk/board_list.html" if asked.view is View.LIST else "desk/board_grid.html"
-    html = render_template(
-        template, board=fresh, asked=asked, clinic=fresh.clinic, times=fresh.clinic.times, **_words(fresh)
-    )
-    found = Written(stamp, fresh, html, hashlib.sha256(html.encode()).hexdigest()[:16])
+    html = render_template(template, **values, **_words(fresh))
+    around = {
+        name: Markup(  # noqa: S704 - as above
+            render_template(
+                f"desk/board_{name}.html",
+                **values,
+                **_ways(asked, fresh),
+                today=today(fresh.clinic),
+                View=View,
+            )
+        )
+        for name in ("tools", "dialogs", "counts")
+    }
+    found = Written(stamp, fresh, html, hashlib.sha256(html.encode()).hexdigest()[:16], around)
     if len(kept) >= _KEPT_AT_MOST:
         # Other threads come here as well; what is thrown away is written again when somebody asks.
         kept.clear()
