@@ -12,8 +12,9 @@ from booking.errors import NotFound
 from booking.models import Actor, Appointment, Channel, Message, MessageState, Reminders, Role
 from booking.reminders.delivery import deliver_due
 from booking.services import history, visits
-from booking.services.desk import calls
+from booking.services.desk import calls, moving, statuses, undoing
 from booking.services.desk.calls import Outcome, Why
+from booking.services.desk.moving import Place
 from booking.services.transaction import run
 from tests.clinics import set_up
 from tests.conftest import StandingClock
@@ -157,3 +158,20 @@ def test_a_practitioner_has_no_list_of_calls(context: Flask) -> None:
     ended(MessageState.DEAD)
     assert calls.call_list(hired(Role.PRACTITIONER, practitioner="ana")).calls == ()
     assert clock.now()
+
+
+def test_a_real_move_on_short_notice_is_called_and_its_undoing_is_not(context: Flask) -> None:
+    visit, who = booked(NINE - timedelta(hours=18)), hired()
+    later = Place(starts_at=NINE - timedelta(hours=17))
+    moved = moving.change(who, visit.reference, later, version=1, key="move-0001")
+    assert listed() == [("change", Why.SOON, 0)]
+    undoing.undo(who, moved.entry_id or 0, key="undo-0001")
+    assert listed() == []
+    moving.change(who, visit.reference, later, version=3, tell=False, key="move-0002")
+    assert listed() == []
+
+
+def test_a_visit_that_we_cancel_on_short_notice_is_called(context: Flask) -> None:
+    visit, who = booked(NINE - timedelta(hours=18)), hired()
+    statuses.cancel(who, visit.reference, reason="Ana is ill", version=1, key="cancel-01")
+    assert listed() == [("cancellation", Why.SOON, 0)]
