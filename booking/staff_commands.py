@@ -27,7 +27,9 @@ staff = AppGroup("staff", help="Accounts of the staff, and who saw which patient
     help="What they are; may be given more than once.",
 )
 @click.option("--name", default="", help="Their name; they can correct it.")
-@click.option("--practitioner", default="", help="Which practitioner they are, by the id in the clinic's file.")
+@click.option(
+    "--practitioner", default="", help="Which practitioner they are, by the id in the clinic's file."
+)
 def invite(address: str, roles: tuple[str, ...], name: str, practitioner: str) -> None:
     """Make an account for ADDRESS, and write to it. Prints the link as well."""
     if "@" not in address:
@@ -85,7 +87,9 @@ def drop_codes(address: str) -> None:
 
 @staff.command("who-saw")
 @click.argument("reference")
-@click.option("--since", required=True, help="An instant or a day (UTC), as in 2026-12-01 or 2026-12-01T17:00:00Z.")
+@click.option(
+    "--since", required=True, help="An instant or a day (UTC), as in 2026-12-01 or 2026-12-01T17:00:00Z."
+)
 @click.option("--until", required=True, help="The same; both are included.")
 def who_saw(reference: str, since: str, until: str) -> None:
     """Say who saw or changed the record of the patient REFERENCE between two instants."""

@@ -47,5 +47,3 @@ def hire(session: Session) -> None:
             library.turn_on_codes(account, library.code_secret_of(CODE_KEY))
     for person in session.scalars(select(Practitioner).order_by(Practitioner.id)):
         add(person.slug, person.name, Role.PRACTITIONER, person.id)
-
-

@@ -1,0 +1,169 @@
+"""Staff sign in with a code, and a screen that locked in mid-form opens again with what was typed: by mouse and by keyboard."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from flask import Flask
+from playwright.sync_api import Page, expect
+
+from booking.models import Role
+from booking.services.staff import accounts, library, second_factor
+from booking.services.staff.accounts import OPERATOR
+from booking.services.staff.who import Who
+from tests.browser.conftest import DESKTOP, PHONE, NewPage
+from tests.clinics import set_up
+from tests.conftest import StandingClock
+
+Axe = Callable[[Page], None]
+EMAIL, PASSWORD, PIN = "olga@clinic.example", "a kettle on the stove", "271828"
+
+
+@pytest.fixture
+def app(app: Flask, standing_clock: Any) -> Flask:
+    with app.app_context():
+        set_up()
+        mark = accounts.invite(OPERATOR, EMAIL, [Role.OWNER]).link.rpartition("/")[2]
+        accounts.accept(mark, name="Olga Stone", password=PASSWORD, pin=PIN)
+    return app
+
+
+def code_of(app: Flask, secret: str) -> str:
+    with app.app_context():
+        return str(library._security().totp_factory.generate_totp_password(secret))
+
+
+def with_codes(app: Flask) -> tuple[str, list[str]]:
+    """Switches the codes on, with one of half a minute ago, so that the present one still counts."""
+    with app.app_context():
+        who = Who(accounts.by_address(EMAIL), "Olga", frozenset({Role.OWNER}))
+        begun = second_factor.prepare(who)
+        factory = library._security().totp_factory
+        earlier = factory._totp.from_source(begun.secret).generate(time.time() - 30).token
+        return begun.secret, second_factor.turn_on(who, begun.secret, earlier)
+
+
+def sign_in(page: Page, to: str = "/staff/accounts") -> None:
+    page.goto(to)
+    page.get_by_label("E-mail").fill(EMAIL)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+
+
+def idle(page: Page, standing_clock: StandingClock, minutes: int) -> None:
+    """Lets time pass, for the server and for the page."""
+    standing_clock.on(minutes=minutes)
+    page.clock.fast_forward(minutes * 60_000)
+
+
+@pytest.mark.parametrize("size", [PHONE, DESKTOP])
+def test_signing_in_asks_for_the_password_and_then_the_code(
+    app: Flask, new_page: NewPage, axe: Axe, size: Any
+) -> None:
+    secret, _ = with_codes(app)
+    page = new_page(size)
+    page.goto("/staff/accounts")
+    axe(page)
+    sign_in(page)
+    expect(page.get_by_role("heading", name="Your code")).to_be_visible()
+    axe(page)
+    page.get_by_label("Code").fill("000000")
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("alert")).to_be_visible()
+    axe(page)
+    page.get_by_label("Code").fill(code_of(app, secret))
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("heading", name="Accounts")).to_be_visible()
+    for path in ("/staff/accounts", "/staff/me", "/staff/audit", "/staff/sign-ins", "/staff/drafts"):
+        page.goto(path)
+        axe(page)
+
+
+def test_by_keyboard_alone_a_recovery_code_opens_the_account(app: Flask, new_page: NewPage) -> None:
+    _, recovery = with_codes(app)
+    page = new_page(DESKTOP)
+    page.goto("/staff/sign-in?next=/staff/me")
+    tab_to(page, "email")
+    page.keyboard.type(EMAIL)
+    page.keyboard.press("Tab")
+    page.keyboard.type(PASSWORD)
+    page.keyboard.press("Enter")
+    expect(page.get_by_label("Code")).to_be_focused()
+    page.keyboard.type(recovery[0])
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="My account")).to_be_visible()
+
+
+def test_the_codes_are_set_up_and_switched_on(app: Flask, new_page: NewPage, axe: Axe) -> None:
+    page = new_page(PHONE)
+    sign_in(page, "/staff/me/codes")
+    expect(page.get_by_role("img", name="The key as a picture")).to_be_visible()
+    axe(page)
+    secret = page.locator("input[name='secret']").input_value()
+    page.get_by_label("Code").fill(code_of(app, secret))
+    page.get_by_role("button", name="Switch the codes on").click()
+    expect(page.locator(".codes li")).to_have_count(8)
+    axe(page)
+
+
+@pytest.mark.parametrize("by_keyboard", [False, True])
+def test_a_screen_that_locks_in_mid_form_opens_with_what_was_typed(
+    new_page: NewPage, axe: Axe, standing_clock: StandingClock, by_keyboard: bool
+) -> None:
+    page = new_page(DESKTOP)
+    page.clock.install()
+    sign_in(page)
+    if by_keyboard:
+        tab_to(page, "email")
+        page.keyboard.type("new@clinic.example")
+        page.keyboard.press("Tab")
+        page.keyboard.type("Nora Nové")
+        tab_to(page, "roles")
+        page.keyboard.press("Space")
+    else:
+        page.get_by_label("E-mail").fill("new@clinic.example")
+        page.get_by_label("Name").fill("Nora Nové")
+        page.get_by_label("Owner", exact=True).check()
+    page.clock.run_for(1000)
+    idle(page, standing_clock, 15)
+    expect(page.get_by_role("heading", name="Locked")).to_be_visible()
+    expect(page.get_by_text("Nora")).to_have_count(0)
+    expect(page.get_by_label("PIN")).to_be_focused()
+    axe(page)
+    page.keyboard.type(PIN)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Accounts")).to_be_visible()
+    expect(page.get_by_label("E-mail")).to_have_value("new@clinic.example")
+    expect(page.get_by_label("Name")).to_have_value("Nora Nové")
+    expect(page.get_by_label("Owner", exact=True)).to_be_checked()
+    expect(page.get_by_label("E-mail")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.get_by_text("The invitation is on its way.")).to_be_visible()
+    page.goto("/staff/drafts")
+    expect(page.get_by_text("nothing left")).to_be_visible()
+
+
+def test_without_javascript_what_was_sent_too_late_can_be_sent_again(
+    new_page: NewPage, standing_clock: StandingClock
+) -> None:
+    page = new_page(DESKTOP, javascript=False)
+    sign_in(page)
+    page.get_by_label("E-mail").fill("new@clinic.example")
+    page.get_by_label("Name").fill("Nora Nové")
+    page.get_by_label("Owner", exact=True).check()
+    standing_clock.on(minutes=15)
+    page.get_by_role("button", name="Invite").click()
+    page.get_by_label("PIN").fill(PIN)
+    page.get_by_role("button", name="Open").click()
+    page.get_by_role("button", name="Send what I typed").click()
+    expect(page.get_by_text("The invitation is on its way.")).to_be_visible()
+
+
+def tab_to(page: Page, name: str) -> None:
+    """Tab until a field of this name has the focus."""
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.name") == name:
+            return
+    raise AssertionError(f"{name} can't be reached by Tab")
