@@ -379,7 +379,10 @@ class _Drawing:
     def __init__(self, clinic: Clinic, asked: Asked, rows: _Rows, now: datetime) -> None:
         self._clinic, self._asked, self._now = clinic, asked, now
         self._visits = {row.id: row for row in rows.visits if row.status is not Status.CANCELLED}
-        self._cancelled = sum(row.status is Status.CANCELLED for row in rows.visits)
+        person = clinic.practitioner(asked.person).id if asked.person else None
+        self._cancelled = sum(
+            row.status is Status.CANCELLED and person in (None, row.practitioner_id) for row in rows.visits
+        )
         self._claimed, self._absences = rows.claimed, rows.absences
         self._parts: dict[tuple[int, int], list[_Claimed]] = {}
         for resource_id, found in rows.claimed.items():
@@ -406,7 +409,11 @@ class _Drawing:
             columns = [self._of_person(person, asked.on) for person in self._people()]
         cell0 = self._cell0(asked.on)
         today = clinic.times.local_date(self._now)
-        visits = self._visits.values()
+        visits = [
+            row
+            for row in self._visits.values()
+            if not asked.person or row.practitioner_id == clinic.practitioner(asked.person).id
+        ]
         return BoardDay(
             clinic=clinic,
             on=asked.on,

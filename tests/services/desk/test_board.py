@@ -145,6 +145,7 @@ def test_a_week_has_the_days_of_one_person_side_by_side(house: Flask) -> None:
     assert [one.works for one in found.columns] == [False, True, True, True, True, True, False]
     assert [one.reference for one in found.visits] == [visit.reference]
     assert found.columns[2].visits[0].from_row == 12
+    assert found.counts.visits == 1
 
 
 @pytest.mark.parametrize("day", ["2026-03-08", "2026-11-01"])
