@@ -210,7 +210,7 @@ class Sounds:
     def like(self, name: str) -> list[int]:
         """The places of the words that sound like this one, begin as it sounds, or are one error away from that."""
         heard = sound(name)
-        if len(name) < _SHORTEST_TO_FORGIVE:
+        if len(name) < _SHORTEST_TO_FORGIVE or len(heard) < _SHORTEST_TO_FORGIVE - 1:
             return []
         first, last = bisect_left(self.heard, heard), bisect_right(self.heard, heard + "\U0010ffff")
         found = dict.fromkeys(self.places[first:last])
