@@ -120,7 +120,7 @@ def test_a_form_that_came_too_late_is_kept_and_given_back(
     page = client.get("/staff/drafts").text
     assert 'action="/staff/accounts"' in page and page.count("Half typed") == 2
     kept = fields(page)
-    sent = client.post("/staff/accounts", data=[(name, value) for name, value in (kept | typed).items()])
+    sent = client.post("/staff/accounts", data=kept | typed)
     assert sent.status_code == 303 and sent.location.startswith("/staff/accounts/")
     assert "nothing left" in client.get("/staff/drafts").text
 

@@ -116,7 +116,7 @@ def test_a_code_is_asked_for_where_there_is_a_second_factor(app: Flask, client: 
         with app.app_context():
             code = library._security().totp_factory.generate_totp_password(begun.secret)
         answer = posted(client, "/staff/code", code=code)
-    assert answer.status_code == 303 and client.get("/staff/me").status_code == 200
+        assert answer.status_code == 303 and client.get("/staff/me").status_code == 200
 
 
 def test_a_short_password_leads_to_the_codes_until_they_are_on(app: Flask, client: FlaskClient) -> None:
@@ -264,7 +264,7 @@ def test_the_audit_is_filtered_and_taken_along_and_that_is_in_it_as_well(app: Fl
         "person=x",
         "before=-1",
         "patient=%00",
-        "until=\ud83d",
+        "until=%F0%9F",
     ):
         assert client.get(f"/staff/audit?{strange}").status_code in (200, 422)
     file = client.get("/staff/audit.csv")

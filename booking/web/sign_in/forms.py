@@ -13,7 +13,7 @@ from wtforms import (
     SelectMultipleField,
     StringField,
 )
-from wtforms.validators import InputRequired, Length, Optional, ValidationError
+from wtforms.validators import InputRequired, Length, ValidationError
 from wtforms.widgets import CheckboxInput, ListWidget
 
 from booking.models import Role
@@ -124,7 +124,7 @@ class AccountForm(_Reading):
         widget=ListWidget(prefix_label=False),
         option_widget=CheckboxInput(),
     )
-    practitioner = SelectField(_("Practitioner"), validators=[Optional()])
+    practitioner = SelectField(_("Practitioner"), default="")
 
     def __init__(self, *given: Any, roles: list[Role], people: list[tuple[str, str]], **named: Any) -> None:
         super().__init__(*given, **named)
