@@ -257,11 +257,6 @@ def kept() -> Clinic | None:
     return found
 
 
-def last_seen(session: Session) -> Clinic:
-    """The same, or as it is now."""
-    return kept() or the_clinic(session)
-
-
 def missing_pages() -> list[str]:
     """Which pages that a provider must show are missing, in words; nothing when all are there."""
     try:

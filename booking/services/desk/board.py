@@ -89,10 +89,8 @@ class Visit:
 
     reference: str
     patient: str
-    patient_reference: str
     phone: str | None
     visit_type: str
-    symbol: str
     status: Status
     confirmed: bool
     cannot_come: bool
@@ -109,7 +107,6 @@ class Visit:
     practitioner: str
     practitioner_slug: str
     room: str
-    room_slug: str
     devices: tuple[str, ...]
     lane: int = 0
     lanes: int = 1
@@ -117,10 +114,6 @@ class Visit:
     @property
     def rows(self) -> int:
         return self.to_row - self.from_row
-
-    @property
-    def minutes(self) -> int:
-        return (self.to_cell - self.from_cell) * CELL_SECONDS // 60
 
     @property
     def movable(self) -> bool:
@@ -246,7 +239,6 @@ _VISITS = (
         func.coalesce(Appointment.phone, Patient.phone).label("phone"),
         Patient.first_name,
         Patient.last_name,
-        Patient.reference.label("patient_reference"),
     )
     .join(Patient, Patient.id == Appointment.patient_id)
     .where(*_OF_THE_DAYS)
@@ -557,10 +549,8 @@ class _Drawing:
         return Visit(
             reference=row.reference,
             patient=f"{row.first_name} {row.last_name}",
-            patient_reference=row.patient_reference,
             phone=row.phone,
             visit_type=visit_type.name,
-            symbol=visit_type.modality.symbol,
             status=row.status,
             confirmed=row.confirmed_at is not None,
             cannot_come=row.cannot_come_at is not None,
@@ -577,7 +567,6 @@ class _Drawing:
             practitioner=person.name,
             practitioner_slug=person.slug,
             room=room.name if room else "",
-            room_slug=room.slug if room else "",
             devices=tuple(name for one, name in self._devices.items() if (one, row.id) in self._parts),
         )
 
