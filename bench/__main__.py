@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from contextlib import ExitStack
 from datetime import UTC, datetime
 
-from bench import history, inside, pages, yardsticks
+from bench import history, inside, pages, staff, yardsticks
 from bench.measuring import Figure
 from tests import databases
 
@@ -41,14 +41,17 @@ def main() -> int:
             yardsticks.fill(url)
             show(inside.figures(app, repeats))
             show(pages.figures(app, url, instance, repeats=repeats, requests=requests, after=after))
+            show(staff.figures(app, url, instance, repeats=repeats, requests=requests))
             show(inside.worker(app, url, instance, repeats))
             if not given.quick:
                 url, long = stack.enter_context(history.clinic_with(kind, LONG))
                 print(f"\n{kind}, {12_000 * LONG:,} past visits", flush=True)
                 show(inside.growth(app, long, repeats))
+                show(staff.growth(app, long, repeats))
                 yardsticks.fill(url)
                 show(inside.figures(long, repeats))
                 show(pages.figures(long, url, instance, repeats=repeats, requests=requests, after=after))
+                show(staff.figures(long, url, instance, repeats=repeats, requests=requests))
     print(f"\n{len(missed)} figures not reached." if missed else "\nAll figures reached.")
     return 0
 
