@@ -31,13 +31,14 @@ from booking.models import (
     Task,
     TaskKind,
 )
+from booking.scheduling.timeline import cell_at
 from booking.services import rows
 from booking.services.own_day import feed
 from booking.services.staff import accounts, drafts, letters, library, sign_ins
 from booking.services.staff.who import Who
 from booking.services.transaction import reading, run
 from tests.clinics import clinic, practitioner, set_up, visit_type
-from tests.services.making import NINE, booked
+from tests.services.making import NEXT_WEEK, NINE, booked
 from tests.staffing import hired
 
 OWN, OTHER, NOTHING = "own", "other", "nothing"
@@ -77,9 +78,10 @@ def made(app: Flask) -> World:
             slug = "ana" if role is Role.PRACTITIONER else None
             world.people[role] = hired(role, practitioner=slug, name=f"One {role.value}")
         for whose, slug, first_name in ((OWN, "ana", "Rosa"), (OTHER, "ben", "Sam")):
-            visit = booked(
-                NINE, practitioner=slug, first_name=first_name, email=f"{first_name}@example.com".lower()
-            )
+            patient = {"first_name": first_name, "email": f"{first_name}@example.com".lower()}
+            visit = booked(NINE, practitioner=slug, **patient)
+            # One that stands whatever a test does to the first.
+            booked(NEXT_WEEK, practitioner=slug, **patient)
             world.visits[whose], world.tokens[whose] = visit.reference, visit.token
             with reading() as session:
                 wanted = select(Patient.reference).join(Appointment, Appointment.patient_id == Patient.id)
@@ -251,7 +253,7 @@ VALUES: dict[str, Value] = {
 
 # What a route must be sent, besides its token and a key.
 FORMS: dict[str, dict[str, str]] = {
-    "desk.called": {"outcome": "back"},
+    "desk.called": {"outcome": "reached"},
     "desk.message": {"do": "settle"},
     "desk.change": {"room": "", "version": "1"},
     "desk.status": {"to": "confirmed"},
@@ -259,6 +261,19 @@ FORMS: dict[str, dict[str, str]] = {
     "practitioner.status": {"to": "confirmed"},
     "desk.cancel": {"reason": "ill", "version": "1"},
 }
+
+# What a route asks for behind the question mark.
+QUERIES: dict[str, dict[str, str]] = {
+    "desk.places": {"day": DAY},
+    "desk.why": {"cell": str(cell_at(NINE)), "practitioner": "ana"},
+}
+
+
+def form(world: World, endpoint: str) -> dict[str, str]:
+    if endpoint == "desk.merge":
+        return {"with": world.patients[OTHER]}
+    return FORMS.get(endpoint, {})
+
 
 # Records that a role declared with `own`, `self` or `staff` doesn't reach; where an address names none, there are none.
 RECORDS = ("reference", "entry", "number", "token", "merge", "message", "task", "text")

@@ -82,16 +82,16 @@ def address(app: Flask, endpoint: str, method: str, values: dict[str, Any]) -> s
     return built[1]
 
 
-def ask(client: FlaskClient, endpoint: str, method: str, path: str, **how: Any) -> TestResponse:
+def ask(world: World, client: FlaskClient, endpoint: str, method: str, path: str, **how: Any) -> TestResponse:
     """The request as a page of ours would send it: forms with their token and a key."""
     if method == "GET":
-        return client.get(path, **how)
+        return client.get(path, query_string=matrix.QUERIES.get(endpoint), **how)
     with client.session_transaction() as session:
         session["csrf_token"] = "a token of this test"
     with client.application.app_context():
         signer = URLSafeTimedSerializer(client.application.config["SECRET_KEY"], salt="wtf-csrf-token")
         token = signer.dumps("a token of this test")
-    form = {"csrf_token": token, "key": f"key-{next(NUMBERS):08}", **matrix.FORMS.get(endpoint, {})}
+    form = {"csrf_token": token, "key": f"key-{next(NUMBERS):08}", **matrix.form(world, endpoint)}
     return client.open(path, method=method, data=form, **how)
 
 
@@ -153,7 +153,7 @@ def test_staff_reach_what_the_table_says_and_nothing_else(
         values = {name: matrix.value(endpoint, name)(world, role, whose) for name in names}
         client = signed_in(world.app, world.people[role])
         path = address(world.app, endpoint, method, values)
-        answers[whose] = ask(client, endpoint, method, path)
+        answers[whose] = ask(world, client, endpoint, method, path)
     if word is None:
         assert {answer.status_code for answer in answers.values()} == {404}
         return
@@ -175,7 +175,7 @@ def test_a_visitor_of_a_staff_page_is_asked_to_sign_in(world: World, endpoint: s
     for whose in (OWN, NOTHING):
         values = {name: matrix.value(endpoint, name)(world, Role.OWNER, whose) for name in names}
         path = address(world.app, endpoint, method, values)
-        answers.append(ask(world.app.test_client(), endpoint, method, path))
+        answers.append(ask(world, world.app.test_client(), endpoint, method, path))
     for answer in answers:
         assert answer.status_code == 303 and answer.location.startswith("/staff/sign-in")
     assert let_in(answers[0]) is False
@@ -189,7 +189,7 @@ def test_a_locked_screen_shows_and_does_nothing(world: World, endpoint: str, met
     path = address(world.app, endpoint, method, values)
     client = signed_in(world.app, world.people[role])
     with clock.turned_to(MONDAY + timedelta(minutes=16)):
-        answer = ask(client, endpoint, method, path)
+        answer = ask(world, client, endpoint, method, path)
     if endpoint in ("sign_in.locked", "sign_in.unlock", "sign_in.sign_out", "sign_in.keep_drafts"):
         assert answer.status_code < 500 and "Rosa" not in answer.text
         return
@@ -232,7 +232,9 @@ def test_a_link_opens_its_own_and_a_spoilt_one_nothing(
                 client.open(path, method=method, json=API_BODIES.get(endpoint, {}), headers=headers)
             )
         else:
-            answers.append(ask(client, endpoint, method, path, headers=headers, follow_redirects=spoilt))
+            answers.append(
+                ask(world, client, endpoint, method, path, headers=headers, follow_redirects=spoilt)
+            )
     assert let_in(answers[0]), f"{answers[0].status_code}: {answers[0].text[:400]}"
     assert answers[1].status_code in (404, 410)
 
@@ -255,7 +257,7 @@ def test_what_is_open_is_open_to_everybody(
     if endpoint.startswith("api."):
         answers = [client.open(path, method=method, headers=headers) for client in (visitor, clerk)]
     else:
-        answers = [ask(client, endpoint, method, path) for client in (visitor, clerk)]
+        answers = [ask(world, client, endpoint, method, path) for client in (visitor, clerk)]
     assert {answer.status_code for answer in answers} & {401, 403, 404, 405, 423} == set()
     assert len({answer.status_code for answer in answers}) == 1
 
@@ -285,7 +287,7 @@ def test_the_demos_mailbox_is_not_there_in_production(make_app: MakeApp, tmp_pat
 def test_a_code_is_asked_only_of_whoever_gave_the_password(world: World) -> None:
     client = world.app.test_client()
     assert client.get("/staff/code").location == "/staff/sign-in"
-    answer = ask(client, "sign_in.check_code", "POST", "/staff/code")
+    answer = ask(world, client, "sign_in.check_code", "POST", "/staff/code")
     assert answer.location == "/staff/sign-in"
 
 
@@ -298,7 +300,7 @@ def test_what_nobody_declared_is_closed_to_everybody(tmp_path: Path) -> None:
         owner = signed_in(app, matrix.made(app).people[Role.OWNER])
         for client in (app.test_client(), owner):
             assert client.get("/undeclared").status_code == 404
-            assert ask(client, "", "DELETE", "/staff/accounts").status_code == 404
+            assert ask(made, client, "", "DELETE", "/staff/accounts").status_code == 404
         with app.app_context():
             db.engine.dispose()
 
