@@ -297,7 +297,8 @@ def test_what_nobody_declared_is_closed_to_everybody(tmp_path: Path) -> None:
         app.add_url_rule("/undeclared", "undeclared", lambda: "open")
         view = app.view_functions["sign_in.accounts"]
         app.add_url_rule("/staff/accounts", "sign_in.accounts", view, methods=["DELETE"])
-        owner = signed_in(app, matrix.made(app).people[Role.OWNER])
+        made = matrix.made(app)
+        owner = signed_in(app, made.people[Role.OWNER])
         for client in (app.test_client(), owner):
             assert client.get("/undeclared").status_code == 404
             assert ask(made, client, "", "DELETE", "/staff/accounts").status_code == 404
