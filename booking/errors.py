@@ -156,8 +156,8 @@ class TooLateToUndo(Refusal):
 
 class NothingToSend(Refusal):
     """This message can't go again. Facts: `because`: "untrue" (the visit was changed since), "late" (it is of no use
-    any more), "contact" (there is no address or number for it), "stop" (the number wants no texts) or "consent"
-    (nobody agreed to texts at it).
+    any more), "contact" (there is no address or number for it), "stop" (the number wants no texts), "consent" (nobody
+    agreed to texts at it) or "waits" (the same goes already).
     """
 
     code = "nothing_to_send"

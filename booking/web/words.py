@@ -255,5 +255,6 @@ def advice_for(refusal: Refusal, clinic: Clinic) -> str:
             "contact": _("There is no such address or number for this visit."),
             "stop": _("This number has said STOP. Please call or write a mail instead."),
             "consent": _("Nobody has agreed to texts at this number. Please call or write a mail instead."),
+            "waits": _("The same message is on its way already."),
         }[facts["because"]]
     return str(words_for(refusal).advice)

@@ -21,7 +21,7 @@ from booking.scheduling.status import Status
 from booking.scheduling.timeline import CELL_MINUTES, instant_of
 from booking.services import claims, notices, wording
 from booking.services.clinic import Clinic, Practitioner, the_clinic
-from booking.services.desk import states, to_do
+from booking.services.desk import states, statuses, to_do
 from booking.services.desk.asking import (
     Answer,
     Place,
@@ -169,6 +169,8 @@ def _change(
     appointment.practitioner_id, appointment.room_id = visit.practitioner_id, visit.room
     appointment.from_cell, appointment.to_cell = visit.from_cell, visit.to_cell
     _take_type(appointment, place, found)
+    if _goes_home(appointment, found.start, now):
+        appointment.status, appointment.arrived_at = Status.BOOKED, None
     if states.snapshot(appointment, uses) == before:
         return states.unchanged(appointment)
 
@@ -215,6 +217,11 @@ def _ask(
     ask = asked_under_lock if lock else asked
     answer = ask(session, clinic, appointment, uses, wish, window_for(clinic, on, on), now)
     return _Asked(clinic, uses, wish, person, start, answer, stays)
+
+
+def _goes_home(appointment: Appointment, start: int, now: datetime) -> bool:
+    """Whether the patient, who is here, comes again: the visit is one that is booked, and they are told and reminded."""
+    return appointment.status is Status.ARRIVED and not statuses.soon(instant_of(start), now)
 
 
 def refuse_settled(appointment: Appointment) -> None:
@@ -304,7 +311,7 @@ def _moved(clinic: Clinic, before: states.Snapshot, appointment: Appointment, te
         "to_minutes": (appointment.to_cell - appointment.from_cell) * CELL_MINUTES,
         "from_type": types[before["visit_type_id"]].name,
         "to_type": types[appointment.visit_type_id].name,
-        "tell": tell and before["status"] == Status.BOOKED.value,
+        "tell": tell and appointment.status is Status.BOOKED,
     }
 
 
@@ -359,7 +366,8 @@ def _told(
     same = found.stays and ends_at == appointment.ends_at
     way = notices.channel_of_clinic(appointment)
     due = now + notices.TAKEN_BACK_WITHIN
-    if same or way is None or appointment.status is not Status.BOOKED or due > starts_at:
+    booked = appointment.status is Status.BOOKED or _goes_home(appointment, found.start, now)
+    if same or way is None or not booked or due > starts_at:
         return wording.NOTHING
     visit = replace(
         shaped(clinic, appointment), starts_at=starts_at, ends_at=ends_at, practitioner=found.person

@@ -29,6 +29,7 @@ from booking.services.staff.who import Who
 # What a patient is told about a visit, and what may be told again.
 KINDS = ("confirmation", "change", "cancellation")
 _SEEN = "seen to"
+_ON_THEIR_WAY = (MessageState.QUEUED, MessageState.SENDING, MessageState.TO_CALL)
 _WANT_EYES = (MessageState.DEAD, MessageState.UNSURE, MessageState.TO_CALL)
 
 
@@ -137,7 +138,16 @@ def _why_not(
         consent = select(TextConsent.id).where(TextConsent.phone == appointment.phone)
         if session.scalar(consent.limit(1)) is None:
             return "consent"
-    return ""
+    same = select(Message.id).where(
+        Message.appointment_id == appointment.id,
+        Message.kind == message.kind,
+        Message.sequence == message.sequence,
+        Message.channel == way,
+        Message.state.in_(_ON_THEIR_WAY),
+        Message.settled_at.is_(None),
+    )
+    # Somebody at another desk has just sent it: the patient is told once.
+    return "" if session.scalar(same.limit(1)) is None else "waits"
 
 
 def _untrue(message: Message, appointment: Appointment) -> bool:

@@ -68,8 +68,8 @@ def possible(visit: Standing, now: datetime) -> tuple[Move, ...]:
     """The moves to offer, in the order in which a day goes. Illegal ones aren't among them."""
     offered = {
         Move.CONFIRM: visit.status is Status.BOOKED and visit.confirmed_at is None and now < visit.starts_at,
-        Move.ARRIVE: visit.status is Status.BOOKED and _soon(visit.starts_at, now),
-        Move.START: visit.status in (Status.BOOKED, Status.ARRIVED) and _soon(visit.starts_at, now),
+        Move.ARRIVE: visit.status is Status.BOOKED and soon(visit.starts_at, now),
+        Move.START: visit.status in (Status.BOOKED, Status.ARRIVED) and soon(visit.starts_at, now),
         Move.NEEDLES_IN: visit.has_needles
         and visit.needles_in_at is None
         and visit.status in (Status.ARRIVED, Status.CHECKED_IN),
@@ -259,7 +259,7 @@ def correct(
         if not reason:
             raise NeedsReason(breaches=["correction"], facts={})
         before = states.snapshot(visit, uses_of(session, visit))
-        if visit.status is Status.NOSHOW and to in LIVE:
+        if visit.status not in LIVE and to in LIVE:
             _take_back_the_rest(session, clinic, who, visit, now)
         visit.status = to
         _moments(visit, to, now)
@@ -324,7 +324,7 @@ def _move(visit: Appointment, to: Status) -> None:
 
 
 def _refuse_early(visit: Appointment, to: Status, now: datetime) -> None:
-    if not _soon(visit.starts_at, now):
+    if not soon(visit.starts_at, now):
         raise IllegalStatus(
             visit_status=visit.status.value,
             to=to.value,
@@ -333,7 +333,8 @@ def _refuse_early(visit: Appointment, to: Status, now: datetime) -> None:
         )
 
 
-def _soon(starts_at: datetime, now: datetime) -> bool:
+def soon(starts_at: datetime, now: datetime) -> bool:
+    """Whether the patient of a visit that begins then may be here already."""
     return now >= starts_at - ARRIVES_WITHIN
 
 
@@ -373,16 +374,17 @@ def _give_back_the_rest(session: Session, visit: Appointment, now: datetime) -> 
 def _take_back_the_rest(
     session: Session, clinic: Clinic, who: Who, visit: Appointment, now: datetime
 ) -> None:
-    """What a no-show gave back, if it is still free. Raises OldPlaceTaken."""
-    given = session.scalar(
-        select(HistoryEntry)
-        .where(HistoryEntry.appointment_id == visit.id, HistoryEntry.what.in_(("noshow", "corrected")))
-        .order_by(HistoryEntry.id.desc())
-        .limit(1)
+    """What the visit had taken when it last was to be given, if that is still free: a no-show gave the rest back.
+
+    Raises OldPlaceTaken.
+    """
+    entries = session.scalars(
+        select(HistoryEntry).where(HistoryEntry.appointment_id == visit.id).order_by(HistoryEntry.id.desc())
     )
-    if given is None or "before" not in given.facts:
-        return
-    take_again(session, clinic, who, visit, states.uses_in(given.facts["before"]), given.at, now)
+    given = next((one for one in entries if one.facts.get("before", {}).get("status") in LIVE), None)
+    if given is not None:
+        uses = states.uses_in(session, visit, given.facts["before"])
+        take_again(session, clinic, who, visit, uses, given.at, now)
 
 
 def take_again(

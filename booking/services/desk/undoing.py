@@ -56,7 +56,7 @@ def _undo(session: Session, who: Who, entry_id: int) -> Changed:
     then, known = entry.facts["before"], notices.known_of(visit, clinic)
     was_cancelled = visit.status is Status.CANCELLED
     before = states.snapshot(visit, uses_of(session, visit))
-    uses = states.uses_in(then)
+    uses = states.uses_in(session, visit, then)
     take_again(session, clinic, who, visit, uses, entry.at, now)
     states.restore(visit, then)
     session.flush()

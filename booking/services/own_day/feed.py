@@ -163,12 +163,17 @@ def feed(given: str, *, address: str) -> Feed:
 
 
 def _mark(session: Session, clinic: Clinic, who: Who, now: datetime) -> tuple[Any, ...]:
-    """What the feed depends on: the visits in it, by number and versions, the clinic, and the day."""
+    """What the feed depends on: the visits in it, the clinic, and the day. Whatever is changed in it or comes into it has
+    the latest change; whatever goes makes it fewer.
+    """
     today = clinic.times.local_date(now)
     found = session.execute(
-        select(func.count(Appointment.id), func.sum(Appointment.version), func.max(Appointment.id)).where(
-            *_shown(clinic, who, today)
-        )
+        select(
+            func.count(Appointment.id),
+            func.sum(Appointment.version),
+            func.max(Appointment.id),
+            func.max(Appointment.changed_at),
+        ).where(*_shown(clinic, who, today))
     ).one()
     return (clinic.version, today, *found)
 

@@ -10,9 +10,12 @@ from sqlalchemy import select
 from booking.errors import NotFound, NotMergeable, RecordMerged, StaleRecord, VisitsOverlap
 from booking.extensions import db
 from booking.models import Appointment, AuditEntry, Claim, Patient, Reminders, TextConsent
+from booking.scheduling.status import Status
 from booking.services import visits
-from booking.services.desk import merging, people, records
+from booking.services.desk import merging, people, records, statuses
+from booking.services.desk.moving import Place, change
 from booking.services.desk.records import Values
+from booking.services.desk.undoing import undo
 from tests.clinics import clinic, practitioner, set_up
 from tests.conftest import StandingClock
 from tests.services.making import NINE, booked, rows
@@ -219,3 +222,42 @@ def test_what_the_other_knows_fills_what_is_empty(context: Flask) -> None:
     assert merging.together(one, other) == Values(
         "Rosa", "Lima", PHONE, "a@example.com", date(1950, 3, 4), ("interpreter", "wheelchair"), "Mornings", "Kind\nPays late",
     )  # fmt: skip
+
+
+def times_claimed_of(reference: str) -> list[int]:
+    """The starts of what a visit has claimed of its own patient's time."""
+    with db.engine.connect() as connection:
+        wanted = (
+            select(Claim.from_cell)
+            .join(Appointment, Appointment.id == Claim.appointment_id)
+            .where(Appointment.reference == reference, Claim.resource_id == Appointment.patient_id)
+        )
+        return list(connection.scalars(wanted))
+
+
+def test_a_move_undone_after_a_merge_takes_the_time_of_the_record_that_stayed(context: Flask) -> None:
+    stays, goes = two_records()
+    visit, who = rows(Appointment)[1], hired()
+    moved = change(
+        who,
+        visit["reference"],
+        Place(starts_at=NINE + timedelta(days=1, hours=1)),
+        version=1,
+        key="move-0001",
+    )
+    assert moved.entry_id
+    merge(stays, goes)
+    undo(who, moved.entry_id, key="undo-0001")
+    assert times_claimed_of(visit["reference"]) == [visit["from_cell"]]
+
+
+def test_a_no_show_corrected_after_a_merge_takes_the_time_of_the_record_that_stayed(
+    context: Flask, standing_clock: StandingClock
+) -> None:
+    goes, stays = two_records()
+    visit, who = rows(Appointment)[0], hired()
+    standing_clock.at(NINE + timedelta(minutes=16))
+    statuses.no_show(who, visit["reference"], key="noshow-01")
+    merge(stays, goes)
+    statuses.correct(who, visit["reference"], Status.ARRIVED, reason="Here", key="correct-1")
+    assert times_claimed_of(visit["reference"]) == [visit["from_cell"]]

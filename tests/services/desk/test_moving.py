@@ -32,6 +32,7 @@ from booking.services.clinic import present
 from booking.services.desk import statuses
 from booking.services.desk.moving import Changed, Place, change, preview
 from booking.services.desk.places import find_times, places
+from booking.services.desk.undoing import undo
 from booking.services.transaction import run
 from tests.clinics import clinic, needled, practitioner, rooms, set_up, visit_type
 from tests.conftest import MONDAY
@@ -417,3 +418,27 @@ def test_by_telephone_the_preview_is_a_sentence_to_say() -> None:
     visit = booked(practitioner="ana", email=None, phone="+18185550123", reminders=Reminders.CALL)
     found = preview(hired(), visit.reference, Place(starts_at=NINE + HOUR))
     assert found.channel == "call" and found.text.startswith("Your visit is now on")
+
+
+def test_somebody_who_has_arrived_and_comes_on_another_day_is_booked_again_and_told(
+    standing_clock: Any,
+) -> None:
+    visit, dana = booked(), hired()
+    standing_clock.at(NINE - timedelta(minutes=5))
+    statuses.arrive(dana, visit.reference, key="arrive-01")
+    place = Place(starts_at=NEXT_WEEK)
+    assert preview(dana, visit.reference, place).channel == "email"
+    moved = change(dana, visit.reference, place, version=None, key="move-0001")
+    assert moved.told
+    row = rows(Appointment)[0]
+    assert (row["status"], row["arrived_at"]) == ("booked", None)
+    # The confirmation hadn't gone yet, and tells of the new time.
+    assert {row["kind"] for row in rows(Message) if row["state"] == "queued"} == {
+        "confirmation",
+        "reminder-3d",
+        "reminder-1d",
+    }
+    assert moved.entry_id
+    undo(dana, moved.entry_id, key="undo-0001")
+    row = rows(Appointment)[0]
+    assert (row["status"], row["arrived_at"]) == ("arrived", NINE - timedelta(minutes=5))

@@ -39,10 +39,11 @@ def test_a_message_goes_once_more_under_the_next_number(context: Flask) -> None:
     booked(NEXT_WEEK)
     deliver_due()
     resending.resend(hired(), message("confirmation")["id"], key="again-001")
+    sent()
     resending.resend(hired(), message("confirmation")["id"], key="again-002")
     assert ways("confirmation") == [
         (Channel.EMAIL, MessageState.SENT, 0),
-        (Channel.EMAIL, MessageState.QUEUED, 1),
+        (Channel.EMAIL, MessageState.SENT, 1),
         (Channel.EMAIL, MessageState.QUEUED, 2),
     ]
     assert [row["what"] for row in rows(AuditEntry)] == ["sent again", "sent again"]
@@ -54,6 +55,17 @@ def test_pressed_twice_it_goes_once(context: Flask) -> None:
     sent()
     for _ in range(2):
         resending.resend(who, message("confirmation")["id"], key="again-001")
+    assert len(ways("confirmation")) == 2
+
+
+def test_two_desks_send_it_again_at_once_and_it_goes_once(context: Flask) -> None:
+    booked(NEXT_WEEK)
+    sent()
+    number = message("confirmation")["id"]
+    resending.resend(hired(), number, key="again-001")
+    with pytest.raises(NothingToSend) as refused:
+        resending.resend(hired(name="Theo"), number, key="again-002")
+    assert refused.value.facts == {"because": "waits"}
     assert len(ways("confirmation")) == 2
 
 

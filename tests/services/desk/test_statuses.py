@@ -273,3 +273,33 @@ def test_late_cancellations_and_no_shows_are_counted_apart() -> None:
     assert counts_as_attended(Status.BOOKED, NINE, NINE) and not_closed(Status.BOOKED, NINE, NINE)
     assert not counts_as_attended(Status.NOSHOW, NINE, NINE + HOUR)
     assert not counts_as_attended(Status.BOOKED, NINE, NINE - MINUTE)
+
+
+def test_a_no_show_that_was_done_and_is_in_the_room_after_all_has_its_whole_time(standing_clock: Any) -> None:
+    visit, dana = booked(), hired()
+    taken = [(row["resource_id"], row["from_cell"], row["to_cell"]) for row in rows(Claim)]
+    standing_clock.at(NINE + 16 * MINUTE)
+    statuses.no_show(dana, visit.reference, key="noshow-01")
+    statuses.correct(dana, visit.reference, Status.FULFILLED, reason="Came", key="correct-1")
+    statuses.correct(dana, visit.reference, Status.CHECKED_IN, reason="Still here", key="correct-2")
+    assert sorted(taken) == sorted(
+        (row["resource_id"], row["from_cell"], row["to_cell"]) for row in rows(Claim)
+    )
+
+
+def test_a_no_show_that_was_done_does_not_come_back_over_somebody_else(standing_clock: Any) -> None:
+    visit, dana = booked(practitioner="ana"), hired()
+    other = booked(NINE + HOUR, practitioner="ana", email="sam@example.com")
+    standing_clock.at(NINE + 16 * MINUTE)
+    statuses.no_show(dana, visit.reference, key="noshow-01")
+    change(
+        dana,
+        other.reference,
+        Place(starts_at=NINE + 20 * MINUTE),
+        version=None,
+        reason="Gap",
+        key="gap-00001",
+    )
+    statuses.correct(dana, visit.reference, Status.FULFILLED, reason="Came", key="correct-1")
+    with pytest.raises(OldPlaceTaken):
+        statuses.correct(dana, visit.reference, Status.CHECKED_IN, reason="Still here", key="correct-2")

@@ -13,6 +13,7 @@ from booking.errors import NotFound
 from booking.models import Role
 from booking.services import visits
 from booking.services.desk import statuses
+from booking.services.desk.moving import Place, change
 from booking.services.own_day import feed as feeds
 from booking.services.own_day.zone import timezone
 from booking.services.staff.who import Who
@@ -222,3 +223,19 @@ def test_a_clinic_in_another_zone_has_that_zone(context: Flask, standing_clock: 
     who = hired(Role.PRACTITIONER, practitioner="ana")
     feeds.make(who, key="make-a-feed")
     assert b"TZID:Europe/Berlin" in fetched(who)
+
+
+def test_two_visits_that_change_their_practitioners_change_the_feed(
+    ana: Who, standing_clock: StandingClock
+) -> None:
+    desk = hired()
+    hers, bens = booked(practitioner="ana"), booked(practitioner="ben", email="sam@example.com")
+    booked(NINE + timedelta(days=7), practitioner="ana", email="zoe@example.com")
+    # As many versions go as come.
+    statuses.confirm(desk, hers.reference, key="confirm-1")
+    before = feeds.feed(token(ana), address="").etag
+    standing_clock.on(minutes=1)
+    later = Place(practitioner="ben", starts_at=NINE + timedelta(hours=1))
+    change(desk, hers.reference, later, version=None, key="move-0001")
+    change(desk, bens.reference, Place(practitioner="ana"), version=None, key="move-0002")
+    assert feeds.feed(token(ana), address="").etag != before
