@@ -193,3 +193,17 @@ def test_the_button_locks_at_once(app: Flask, clerk: Who) -> None:
     answer = client.post("/staff/lock", data={"csrf_token": token(client), "next": "/staff/accounts"})
     assert answer.location == "/staff/locked?next=/staff/accounts"
     assert client.get("/staff/accounts").status_code == 303
+
+
+@pytest.mark.parametrize(
+    "sent", ["[" * 20_000, '[{"path": "/desk/x", "fields": [["note", "half \\ud800"], ["\\ud800", "x"]]}]']
+)
+def test_rubbish_as_drafts_locks_and_leaves_a_page_of_drafts_that_opens(
+    app: Flask, clerk: Who, sent: str
+) -> None:
+    client = signed_in(app, clerk)
+    headers = {"X-CSRFToken": token(client), "Content-Type": "application/json"}
+    assert client.post("/staff/drafts", data=sent, headers=headers).status_code == 204
+    assert client.get("/staff/me").location == "/staff/locked?next=/staff/me"
+    open_again(client)
+    assert client.get("/staff/drafts").status_code == 200

@@ -68,7 +68,11 @@ def draft_list() -> ResponseReturnValue:
 @blueprint.post("/drafts")
 def keep_drafts() -> ResponseReturnValue:
     """Keeps what stands in the forms of a page, and locks the screen: [{"path": …, "fields": [[name, value], …]}, …]."""
-    sent = request.get_json(silent=True)
+    try:
+        sent = request.get_json(silent=True)
+    except RecursionError:
+        # Lists in lists without an end: nothing is kept, and the screen is locked all the same.
+        sent = None
     forms = sent if isinstance(sent, list) else []
     who = access.who()
     for form in forms[: drafts.MOST_DRAFTS]:
@@ -94,11 +98,16 @@ def _read(form: object) -> tuple[str, list[tuple[str, str]]]:
         return "", []
     pairs = [tuple(pair) for pair in fields if isinstance(pair, list) and len(pair) == 2]
     whole = [
-        (name, value.replace("\x00", ""))
+        (name, _writable(value))
         for name, value in pairs
-        if isinstance(name, str) and isinstance(value, str) and "\x00" not in name
+        if isinstance(name, str) and isinstance(value, str) and name == _writable(name)
     ]
     return path, whole
+
+
+def _writable(words: str) -> str:
+    """Without what no database keeps, and no page can show: half of a letter, as JSON can write it."""
+    return words.replace("\x00", "").encode("utf-8", "replace").decode()
 
 
 def _locked_page(form: PinForm, status: int = 200) -> ResponseReturnValue:
