@@ -207,3 +207,21 @@ def test_rubbish_as_drafts_locks_and_leaves_a_page_of_drafts_that_opens(
     assert client.get("/staff/me").location == "/staff/locked?next=/staff/me"
     open_again(client)
     assert client.get("/staff/drafts").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "path", ["/staff/me/password", "/staff/me/pin", "/staff/me/codes/off", "/staff/me/codes/recovery"]
+)
+def test_a_password_that_is_sent_to_a_locked_screen_is_kept_nowhere(
+    app: Flask, clerk: Who, standing_clock: StandingClock, path: str
+) -> None:
+    client = signed_in(app, clerk)
+    typed = fields(client.get("/staff/me").text) | {
+        "old": "a quiet river",
+        "password": "a loud river",
+        "pin": "1",
+    }
+    standing_clock.on(minutes=16)
+    assert client.post(path, data=typed).status_code == 303
+    with app.app_context():
+        assert not [one for one in drafts.of(clerk.account_id) if "river" in str(one.fields)]

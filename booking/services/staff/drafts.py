@@ -17,8 +17,8 @@ from booking.services.transaction import lock_names, reading, run
 MOST_FIELDS = 200
 MOST_LETTERS = 20_000
 MOST_DRAFTS = 20
-# Whatever a form calls a secret, and what belongs to one sending only.
-_NEVER_KEPT = ("password", "pin", "code", "secret", "csrf_token", "draft")
+# Whatever a form calls a secret, such as the old password, and what belongs to one sending only.
+_NEVER_KEPT = ("password", "pin", "code", "secret", "old", "csrf_token", "draft")
 
 Fields = list[list[str]]
 
