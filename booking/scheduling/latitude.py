@@ -90,6 +90,12 @@ class Latitude:
     def with_reason(self) -> int:
         return self.possible & ~self.free
 
+    @cached_property
+    def but_for_notice(self) -> int:
+        """Where nothing but the clinic's notice asks for the reason."""
+        others = (permitted for code, permitted in self.soft.items() if code is not Breach.TOO_SOON)
+        return reduce(and_, others, self.possible) & ~self.free
+
     def taken_at(self, cell: int) -> tuple[Taken, ...]:
         """What is in the way of this start."""
         bit = self.window.bit(cell)

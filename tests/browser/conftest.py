@@ -4,35 +4,20 @@ The browser reaches nothing but that port, stands in another time zone than the 
 or asks anybody else for anything fails its test.
 """
 
-import os
-import shutil
-import socket
-import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from flask import Flask
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, ViewportSize, sync_playwright
-from werkzeug.serving import WSGIRequestHandler, make_server
-from werkzeug.test import run_wsgi_app
 
-from booking import clock
 from tests import databases
 from tests.browser.accessibility import assert_accessible
+from tests.browser.serving import chromium_flags, chromium_program, free_address, serving
 from tests.conftest import MakeApp, StandingClock
 
 PHONE: ViewportSize = {"width": 390, "height": 844}
 DESKTOP: ViewportSize = {"width": 1280, "height": 800}
-
-_FLAGS = [
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-quic",
-    "--disable-sync",
-    "--no-first-run",
-    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
-]
 
 
 @pytest.fixture
@@ -45,8 +30,7 @@ def database_url() -> Iterator[str]:
 @pytest.fixture
 def address() -> str:
     """Where this test's application answers; its messages link to it."""
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        return f"http://127.0.0.1:{taken.getsockname()[1]}"
+    return free_address()
 
 
 @pytest.fixture
@@ -54,40 +38,21 @@ def app(database_url: str, make_app: MakeApp, address: str) -> Flask:
     return make_app(database_url, BOOKING_BASE_URL=address)
 
 
-class _Quiet(WSGIRequestHandler):
-    def log(self, *_: Any) -> None:
-        """Says nothing between the tests' dots."""
-
-
 @pytest.fixture
 def live(app: Flask, address: str, standing_clock: StandingClock) -> Iterator[str]:
     """The application, serving at the address that this returns, at the time of the standing clock."""
 
-    def at_the_clocks_time(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        with clock.turned_to(standing_clock.now):
-            body, status, headers = run_wsgi_app(app, environ, buffered=True)
-        start_response(status, headers.to_wsgi_list())
-        return body
-
-    port = int(address.rpartition(":")[2])
-    server = make_server("127.0.0.1", port, at_the_clocks_time, threaded=True, request_handler=_Quiet)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    yield address
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving(app, address, lambda: standing_clock.now):
+        yield address
 
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
-    names = ("chromium", "chromium-browser", "google-chrome")
-    program = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
+    program = chromium_program()
     if program is None:
         raise RuntimeError("Chromium is missing; run `make test`, which installs it or says how.")
-    as_root = ["--no-sandbox"] if os.getuid() == 0 else []
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=[*_FLAGS, *as_root])
+        browser = playwright.chromium.launch(executable_path=program, args=chromium_flags())
         yield browser
         browser.close()
 

@@ -50,10 +50,13 @@ class Hindrance:
 
 @dataclass(frozen=True)
 class Starts:
-    """Starts of one practitioner, as half-open stretches of five-minute cells, in order."""
+    """Starts of one practitioner, as half-open stretches of five-minute cells, in order. `soon`: those of
+    `with_reason` that are only sooner than the clinic's notice.
+    """
 
     free: tuple[Stretch, ...]
     with_reason: tuple[Stretch, ...]
+    soon: tuple[Stretch, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -222,6 +225,7 @@ def _starts(
     return Starts(
         free=_in_cells(window, (latitude.free | stands) & shown),
         with_reason=_in_cells(window, latitude.with_reason & ~stands & shown),
+        soon=_in_cells(window, latitude.but_for_notice & ~stands & shown),
     )
 
 

@@ -15,7 +15,7 @@ const swap = (id, other) => {
   ours.replaceChildren(...theirs.childNodes);
 };
 
-// Hits appear below the field; Enter opens the first, arrows go through them.
+// Hits appear below the field; Enter opens the first (or the form for somebody new, where nobody is found), arrows go through them.
 const seek = (form) => {
   const field = form.querySelector("input[type='text']");
   const hits = document.getElementById(form.dataset.seek);
@@ -41,9 +41,11 @@ const seek = (form) => {
     }
   };
   const links = () => [...hits.querySelectorAll("a.hit")];
+  // Nobody is found: then it is somebody new, where somebody new may be.
+  const meant = () => links()[0] ?? hits.querySelector("a[data-somebody-new]");
   const open = () => {
-    const [first] = links();
-    if (first) window.location.assign(first.href);
+    const link = meant();
+    if (link) window.location.assign(link.href);
     else wanted = null;
   };
   field.addEventListener("input", () => {
@@ -54,7 +56,7 @@ const seek = (form) => {
   form.addEventListener("submit", (event) => {
     const words = field.value.trim();
     if (!words) return;
-    if (words === shown && links().length) {
+    if (words === shown && meant()) {
       event.preventDefault();
       open();
     } else if (shown !== null && words !== shown) {

@@ -90,7 +90,12 @@ def places_of(reference: str) -> ResponseReturnValue:
     return {
         "cell0": found.from_cell,
         "practitioners": {
-            slug: {"free": starts.free, "reason": starts.with_reason, "cells": found.cells[slug]}
+            slug: {
+                "free": starts.free,
+                "reason": starts.with_reason,
+                "soon": starts.soon,
+                "cells": found.cells[slug],
+            }
             for slug, starts in found.practitioners.items()
         },
     }

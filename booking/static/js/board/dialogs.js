@@ -34,6 +34,20 @@ async function refused(answer) {
   await ask(element);
 }
 
+// Reasons that are given often stand ready: a click writes one, ↓ and ↑ in the field go through them.
+function offerReasons(element) {
+  const field = element.querySelector("input[name=reason]");
+  const ready = [...element.querySelectorAll("[data-ready]")];
+  const write = (one) => { field.value = one.textContent; field.focus(); };
+  for (const one of ready) one.addEventListener("click", () => write(one));
+  field.addEventListener("keydown", (event) => {
+    if (event.key !== "ArrowDown" && event.key !== "ArrowUp") return;
+    event.preventDefault();
+    const here = ready.findIndex((one) => one.textContent === field.value);
+    write(ready.at((here + (event.key === "ArrowDown" ? 1 : -1)) % ready.length));
+  });
+}
+
 // Whether to move, whether to tell the patient, and why, where a rule is passed. Returns null, or {tell, reason}.
 async function askMove(title, { needsReason = false, breaches = [], address = null } = {}) {
   const element = dialog("move");

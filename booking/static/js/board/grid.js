@@ -10,7 +10,7 @@ function chosenVisit() {
   return chosen ? visitOf(chosen) : null;
 }
 
-function choose(visit, { focus = true } = {}) {
+function choose(visit, { focus = true, scrolls = true } = {}) {
   for (const other of scroll.querySelectorAll(".chosen")) other.classList.remove("chosen");
   chosen = visit?.dataset.ref ?? null;
   rove();
@@ -18,7 +18,7 @@ function choose(visit, { focus = true } = {}) {
   visit.classList.add("chosen");
   visit.closest(".changed")?.classList.remove("changed");
   if (focus) visit.focus();
-  visit.scrollIntoView({ block: "nearest", inline: "nearest" });
+  if (scrolls) visit.scrollIntoView({ block: "nearest", inline: "nearest" });
 }
 
 // Tab stops at one visit of the board; arrows lead to the others. In the list Tab goes through all.

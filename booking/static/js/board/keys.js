@@ -27,7 +27,7 @@ function boardKey(event) {
   if (ARROWS.includes(event.key)) return arrow(event.key, event.target.closest("[data-ref]") ?? visit);
   if (event.key === "Escape") {
     if (shown) closePanel();
-    else choose(null);
+    else letGo();
     return true;
   }
   if (!letters) return false;
@@ -35,6 +35,8 @@ function boardKey(event) {
     case "m": if (visit) beginByKeys(visit); return Boolean(visit);
     case "a": if (visit) setStatus(visit, "arrived"); return Boolean(visit);
     case "c": if (visit) setStatus(visit, "confirmed"); return Boolean(visit);
+    case "f": if (visit) window.location.assign(`/desk/visits/${visit.dataset.ref}/times?${wayBack()}`); return Boolean(visit);
+    case "w": if (visit) weekOf(visit); return Boolean(visit);
     case "n": window.location.assign(root.querySelector("[data-new]").href); return true;
     case "/": root.querySelector("#find").select(); return true;
     case "t": window.location.assign(root.dataset.today); return true;
@@ -42,6 +44,12 @@ function boardKey(event) {
     case "?": ask(dialog("help")); return true;
     default: return false;
   }
+}
+
+// Nothing is chosen any more, and nothing has the focus: arrows turn to other days.
+function letGo() {
+  choose(null);
+  scroll.focus({ preventScroll: true });
 }
 
 function arrow(key, visit) {
@@ -57,6 +65,12 @@ function arrow(key, visit) {
   const first = firstVisit();
   if (first) choose(first);
   return Boolean(first);
+}
+
+// The week of who gives the visit, with the visit chosen: from there it moves to another day.
+function weekOf(visit) {
+  const day = visit.closest("[data-column]")?.dataset.day ?? root.dataset.day;
+  window.location.assign(`/desk/week/${visit.dataset.person}/${day}#v-${visit.dataset.ref}`);
 }
 
 function beginByKeys(visit) {
@@ -116,12 +130,13 @@ function afterPlaces(action) {
   mine.loaded.then(() => { if (placing === mine) action(); });
 }
 
-// The next start at which all rules are kept, on the clinic's grid; else the next that takes a reason; else where it is.
+// The next start on the clinic's grid at which all rules are kept, or all but the notice: who telephones is asking for
+// soon. Else the next that takes a reason; else where it is.
 function nextPlace(way, step) {
   const { column } = placing;
   for (const wanted of ["free", "reason"]) {
     for (let cell = placing.at + way; cell >= column.cell0 && cell < column.cell0 + column.rows; cell += way) {
-      if ((cell - column.cell0) % step === 0 && cell !== placing.cell && judge(column, cell) === wanted) return cell;
+      if ((cell - column.cell0) % step === 0 && cell !== placing.cell && (judge(column, cell) === wanted || isSoon(column, cell))) return cell;
     }
   }
   return placing.at;

@@ -21,6 +21,8 @@ async function openPanel(reference, { focus = true } = {}) {
   close.classList.add("panel-close");
   close.setAttribute("aria-label", word("close"));
   panel.replaceChildren(close, ...found.body.childNodes);
+  // What is done on a page of its own leads back to this board.
+  for (const link of panel.querySelectorAll("a[data-comes-back]")) link.href += `?${wayBack(reference)}`;
   panel.hidden = false;
   shown = { reference, version: visit?.dataset.version };
   if (visit) choose(visit, { focus: false });
@@ -38,6 +40,13 @@ function closePanel() {
   shown = null;
   sayWhere();
   chosenVisit()?.focus();
+}
+
+// For forms on pages of their own: where to go on when they are done.
+function wayBack(reference = chosen) {
+  const address = new URL(root.dataset.here, window.location.href);
+  address.searchParams.set("visit", reference);
+  return new URLSearchParams({ next: address.pathname + address.search });
 }
 
 // The address says what one sees, so that it can be kept and shared.

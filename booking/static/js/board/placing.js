@@ -50,6 +50,11 @@ function judge(column, cell, mine = placing) {
   return within(places.free) ? "free" : within(places.reason) ? "reason" : "taken";
 }
 
+// Whether nothing but the clinic's notice speaks against it.
+function isSoon(column, cell) {
+  return (placesIn(column)?.soon ?? []).some(([from, to]) => from <= cell && cell < to);
+}
+
 // Lights up where the visit can begin and lie.
 function light() {
   for (const column of placing.columns) {

@@ -5,7 +5,8 @@ rove();
 
 scroll.addEventListener("focusin", (event) => {
   const visit = event.target.closest("[data-ref]");
-  if (visit && visit.dataset.ref !== chosen && !placing) choose(visit, { focus: false });
+  // Under a pointer that is pressed nothing may move away: the click would go elsewhere.
+  if (visit && visit.dataset.ref !== chosen && !placing) choose(visit, { focus: false, scrolls: !pressed });
 });
 
 scroll.addEventListener("click", (event) => {
@@ -28,6 +29,8 @@ scroll.addEventListener("click", (event) => {
   }
 });
 
+offerReasons(dialog("move"));
+
 const help = root.querySelector("[data-help]");
 help.hidden = false;
 help.addEventListener("click", () => ask(dialog("help")));
@@ -42,6 +45,10 @@ if (wanted && /^[\w-]+$/.test(wanted)) {
   if (visit) choose(visit, { focus: false });
   openPanel(wanted, { focus: false });
 }
+
+// A board that was opened for a visit has it chosen.
+const named = /^#v-([\w-]+)$/.exec(window.location.hash);
+if (named && visitOf(named[1])) choose(visitOf(named[1]));
 
 setInterval(() => refresh({ poll: true }), EVERY_MILLISECONDS);
 document.addEventListener("visibilitychange", () => { if (!document.hidden) refresh({ poll: true }); });

@@ -1,0 +1,69 @@
+"""An application that answers a browser, at the time that somebody else's clock says; and where Chromium is."""
+
+import os
+import shutil
+import socket
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+from flask import Flask
+from werkzeug.serving import WSGIRequestHandler, make_server
+from werkzeug.test import run_wsgi_app
+
+from booking import clock
+
+_FLAGS = [
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-quic",
+    "--disable-sync",
+    "--no-first-run",
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1",
+]
+
+
+def free_address() -> str:
+    """An address on which nobody answers at this moment."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        return f"http://127.0.0.1:{taken.getsockname()[1]}"
+
+
+class _Quiet(WSGIRequestHandler):
+    def log(self, *_: Any) -> None:
+        """Says nothing between the tests' dots."""
+
+
+@contextmanager
+def serving(app: Flask, address: str, now: Callable[[], datetime]) -> Iterator[str]:
+    """The application at this address, each of whose requests happens at `now()`."""
+
+    def at_the_clocks_time(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        with clock.turned_to(now()):
+            body, status, headers = run_wsgi_app(app, environ, buffered=True)
+        start_response(status, headers.to_wsgi_list())
+        return body
+
+    port = int(address.rpartition(":")[2])
+    server = make_server("127.0.0.1", port, at_the_clocks_time, threaded=True, request_handler=_Quiet)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield address
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def chromium_program() -> str | None:
+    """Where Chromium is, or None."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    return os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
+
+
+def chromium_flags() -> list[str]:
+    """It reaches nothing but this machine."""
+    return [*_FLAGS, *(["--no-sandbox"] if os.getuid() == 0 else [])]

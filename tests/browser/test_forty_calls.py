@@ -1,0 +1,32 @@
+"""An hour of a busy day at the desk, as `tests.browser.calls` plays it: how fast it goes, and that nothing is lost."""
+
+import pytest
+from flask import Flask
+
+from tests.browser import calls
+from tests.browser.calls import Book, Find, Move, New
+from tests.browser.conftest import NewPage
+from tests.conftest import StandingClock
+from tests.services.making import NINE
+
+WINDOW = {"width": 1280, "height": 720}
+
+
+@pytest.fixture
+def app(app: Flask) -> Flask:
+    calls.fill(app, NINE)
+    return app
+
+
+def test_forty_calls_in_an_hour_lose_nothing_double_nothing_and_tell_everybody_once(
+    app: Flask, live: str, new_page: NewPage, standing_clock: StandingClock
+) -> None:
+    hour = calls.play(app, live, lambda: new_page(WINDOW), standing_clock.at, NINE)
+    assert len(hour.took) == 40
+    assert (hour.lost, hour.double, hour.untold) == ([], [], [])
+    assert hour.median("strokes", Move, by="keys", and_back=False) <= 6
+    assert hour.median("seconds", Move, by="mouse", and_back=False) <= 3
+    assert hour.median("seconds", Book) <= 15
+    assert max(one.fields for one in hour.of(Book)) <= 5
+    assert sum(one.recovered for one in hour.took) == 3
+    assert len(hour.of(Move, and_back=False)) == 14 and len(hour.of(Find)) == 2 and len(hour.of(New)) == 3
