@@ -388,6 +388,14 @@ def test_absurd_words_never_break_a_page(desk: FlaskClient, rosa: str, words: st
         )
 
 
+def test_a_reference_that_no_database_takes_is_nobodys(desk: FlaskClient, rosa: str) -> None:
+    book = form_of(desk.get("/desk/book?new=1"))
+    for name, path in (("patient", "/desk/book"), ("with", f"/desk/patients/{rosa}/merge")):
+        for words in ("\x00", f"{rosa}\x00"):
+            assert desk.get(path, query_string={name: words}).status_code == 404
+            assert desk.post(path, data=book | {name: words, "time": "now"}).status_code == 404
+
+
 def test_practitioners_see_their_own_patients_and_change_nobody(app: Flask, rosa: str) -> None:
     with app.app_context():
         ana = signed_in(app, hired(Role.PRACTITIONER, practitioner="ana"))

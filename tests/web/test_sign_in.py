@@ -297,3 +297,13 @@ def test_an_operator_invites_lists_and_ends(app: Flask) -> None:
         == 1
     )
     assert run(args=["staff", "who-saw", "X", "--since", "soon", "--until", "late"]).exit_code == 1
+
+
+def test_what_was_said_for_another_page_breaks_none(app: Flask, client: FlaskClient) -> None:
+    with app.app_context():
+        owner, other = hired(Role.OWNER), hired(Role.DESK)
+    signed_in(app, owner, client)
+    page = f"/staff/accounts/{other.account_id}"
+    for to, next_page in ((f"{page}/end-sign-ins", "/staff/me"), ("/staff/me/preferences", page)):
+        assert posted(client, "/staff/me", to).status_code == 303
+        assert client.get(next_page).status_code == 200

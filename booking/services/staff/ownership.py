@@ -24,6 +24,7 @@ def appointment_for(session: Session, who: Who, reference: str, *, for_update: b
 
     Raises NotFound.
     """
+    _refuse_rubbish(reference)
     if for_update:
         session.execute(select(Appointment.id).where(Appointment.reference == reference).with_for_update())
     appointment = session.scalar(
@@ -39,11 +40,18 @@ def patient_for(session: Session, who: Who, reference: str, *, for_update: bool 
 
     Raises NotFound.
     """
+    _refuse_rubbish(reference)
     wanted = select(Patient).where(Patient.reference == reference, theirs(who, Patient.id))
     patient = session.scalar(wanted.with_for_update(of=Patient) if for_update else wanted)
     if patient is None:
         raise NotFound
     return patient
+
+
+def _refuse_rubbish(reference: str) -> None:
+    """What PostgreSQL can't even be asked for isn't there: a reference comes from a form as well as from a path."""
+    if "\x00" in reference:
+        raise NotFound
 
 
 def theirs(who: Who, patient_id: InstrumentedAttribute[int]) -> ColumnElement[bool]:
