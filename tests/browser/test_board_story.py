@@ -10,7 +10,7 @@ import pytest
 from flask import Flask
 from playwright.sync_api import Locator, Page, expect
 
-from booking.models import Message, Role
+from booking.models import HistoryEntry, Message, Role
 from booking.services.desk import moving
 from booking.services.desk.moving import Place
 from booking.services.staff.who import Who
@@ -134,6 +134,67 @@ def test_beyond_the_rules_takes_a_reason(board: Page, app: Flask) -> None:
     reason.fill("She comes early")
     question.get_by_role("button", name="Move, tell nobody").click()
     expect(visit_in(board, "ana", "Rosa Lima")).to_contain_text("8:15")
+
+
+def test_a_reason_that_stands_ready_is_written_by_one_key(
+    board: Page, app: Flask, axe: Callable[[Page], None]
+) -> None:
+    in_app(app, practitioner="ana")
+    board.goto(DAY)
+    drag(board, visit_in(board, "ana", "Rosa Lima"), "ana", 3)
+    question = board.get_by_role("dialog")
+    reason = question.get_by_label("The reason")
+    expect(reason).to_be_focused()
+    axe(board)
+    board.keyboard.press("ArrowDown")
+    expect(reason).to_have_value("The patient asked")
+    board.keyboard.press("ArrowUp")
+    expect(reason).to_have_value("The clinic had to")
+    question.get_by_role("button", name="The practitioner asked").click()
+    expect(reason).to_be_focused()
+    board.keyboard.press("Enter")
+    expect(visit_in(board, "ana", "Rosa Lima")).to_contain_text("8:15")
+    with app.app_context():
+        assert rows(HistoryEntry)[-1]["why"] == "The practitioner asked"
+
+
+def test_a_visit_that_is_half_out_of_sight_opens_by_a_click(board: Page, app: Flask) -> None:
+    in_app(app, practitioner="ana", starts_at=NINE + timedelta(hours=6))
+    board.goto(DAY)
+    visit, scroll = visit_in(board, "ana", "Rosa Lima"), board.locator("[data-scroll]")
+    # Ten pixels of it are in sight at the lower edge.
+    scroll.evaluate("one => { one.scrollTop = 0; }")
+    box, view = visit.bounding_box(), scroll.bounding_box()
+    assert box and view
+    scroll.evaluate("(one, by) => { one.scrollTop += by; }", box["y"] + 10 - view["y"] - view["height"])
+    box = visit.bounding_box()
+    assert box
+    board.mouse.click(box["x"] + 40, box["y"] + 5)
+    expect(board.get_by_role("complementary", name="The visit")).to_be_visible()
+
+
+def test_from_a_visit_to_the_week_or_to_free_times_and_back_by_a_letter_each(board: Page, app: Flask) -> None:
+    in_app(app, practitioner="ana")
+    board.goto(DAY)
+    board.keyboard.press("ArrowDown")
+    board.keyboard.press("w")
+    board.wait_for_url("**/desk/week/ana/2026-09-15**")
+    expect(board.locator(".v.chosen")).to_be_focused()
+    board.keyboard.press("f")
+    expect(board.locator(".free-times a").first).to_be_focused()
+    board.keyboard.press("Enter")
+    expect(board.get_by_role("button", name="Change it and tell the patient")).to_be_focused()
+    board.keyboard.press("Enter")
+    board.wait_for_url("**/desk/week/ana/2026-09-15?visit=**")
+    expect(board.locator(".toasts")).to_contain_text("The patient is told at")
+
+
+def test_esc_lets_go_of_a_visit_and_arrows_turn_to_other_days(board: Page, app: Flask) -> None:
+    in_app(app, practitioner="ana")
+    board.goto(DAY)
+    for key in ("ArrowDown", "Escape", "ArrowRight"):
+        board.keyboard.press(key)
+    board.wait_for_url("**/desk/day/2026-09-16")
 
 
 class Keys:

@@ -44,6 +44,17 @@ def starts(stretches: Any) -> set[int]:
     return {cell for first, last in stretches for cell in range(first, last)}
 
 
+def test_what_only_the_notice_speaks_against_is_told_apart(standing_clock: Any) -> None:
+    visit = booked(NINE + 5 * HOUR, practitioner="ana")
+    booked(NINE + HOUR, practitioner="ana", email="x@example.com", first_name="Xenia")
+    standing_clock.at(NINE)
+    ana = places(hired(), visit.reference, TUESDAY).practitioners["ana"]
+    at = cell_at(NINE)
+    assert {at, at + 4, at + 20} <= starts(ana.soon) <= starts(ana.with_reason)
+    # In the past; in a pause; on Xenia; late enough.
+    assert not {at - 1, at + 5, at + 12, at + 24} & starts(ana.soon)
+
+
 def test_what_is_free_what_needs_a_reason_and_why_not() -> None:
     visit = booked(practitioner="ana")
     booked(NINE + HOUR, practitioner="ana", email="x@example.com", first_name="Xenia")

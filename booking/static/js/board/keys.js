@@ -36,7 +36,7 @@ function boardKey(event) {
     case "a": if (visit) setStatus(visit, "arrived"); return Boolean(visit);
     case "c": if (visit) setStatus(visit, "confirmed"); return Boolean(visit);
     case "f": if (visit) window.location.assign(`/desk/visits/${visit.dataset.ref}/times?${wayBack()}`); return Boolean(visit);
-    case "w": if (visit) weekOf(visit); return Boolean(visit);
+    case "w": if (visit?.dataset.person) weekOf(visit); return Boolean(visit);
     case "n": window.location.assign(root.querySelector("[data-new]").href); return true;
     case "/": root.querySelector("#find").select(); return true;
     case "t": window.location.assign(root.dataset.today); return true;
