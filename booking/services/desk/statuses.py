@@ -132,14 +132,8 @@ def no_show(who: Who, reference: str, *, version: int | None = None, key: str) -
     """
 
     def step(session: Session, clinic: Clinic, visit: Appointment, now: datetime) -> None:
-        not_before = visit.starts_at + NO_SHOW_AFTER
-        if visit.status is Status.BOOKED and now < not_before:
-            raise IllegalStatus(
-                visit_status=visit.status.value,
-                to=Status.NOSHOW.value,
-                because="too_early",
-                not_before=iso_utc(not_before),
-            )
+        if visit.status is Status.BOOKED:
+            _refuse_early_no_show(visit, now)
         _move(visit, Status.NOSHOW)
         _give_back_the_rest(session, visit, now)
 
@@ -256,6 +250,8 @@ def correct(
         states.refuse_stale(session, clinic, visit, version, same_will_do=True)
         if to not in CORRECTIONS.get(visit.status, ()):
             raise IllegalStatus(visit_status=visit.status.value, to=to.value, because="")
+        if to is Status.NOSHOW:
+            _refuse_early_no_show(visit, now)
         if not reason:
             raise NeedsReason(breaches=["correction"], facts={})
         before = states.snapshot(visit, uses_of(session, visit))
@@ -330,6 +326,17 @@ def _refuse_early(visit: Appointment, to: Status, now: datetime) -> None:
             to=to.value,
             because="too_early",
             not_before=iso_utc(visit.starts_at - ARRIVES_WITHIN),
+        )
+
+
+def _refuse_early_no_show(visit: Appointment, now: datetime) -> None:
+    not_before = visit.starts_at + NO_SHOW_AFTER
+    if now < not_before:
+        raise IllegalStatus(
+            visit_status=visit.status.value,
+            to=Status.NOSHOW.value,
+            because="too_early",
+            not_before=iso_utc(not_before),
         )
 
 

@@ -172,6 +172,7 @@ def test_done_can_be_corrected_to_no_show_and_a_cancelled_visit_to_nothing(stand
     standing_clock.at(NINE + 5 * MINUTE)
     statuses.start(dana, visit.reference, key="start-0001")
     statuses.finish(dana, visit.reference, key="finish-001")
+    standing_clock.at(NINE + 15 * MINUTE)
     statuses.correct(dana, visit.reference, Status.NOSHOW, reason="Wrong patient.", key="correct-01")
     assert (one()["status"], one()["arrived_at"], one()["ended_at"]) == ("noshow", None, None)
     statuses.correct(dana, visit.reference, Status.CANCELLED, reason="They had called.", key="correct-02")
@@ -303,3 +304,15 @@ def test_a_no_show_that_was_done_does_not_come_back_over_somebody_else(standing_
     statuses.correct(dana, visit.reference, Status.FULFILLED, reason="Came", key="correct-1")
     with pytest.raises(OldPlaceTaken):
         statuses.correct(dana, visit.reference, Status.CHECKED_IN, reason="Still here", key="correct-2")
+
+
+def test_nobody_who_has_arrived_is_missed_before_a_quarter_past(standing_clock: Any) -> None:
+    visit, dana = booked(), hired()
+    standing_clock.at(NINE - HOUR)
+    statuses.arrive(dana, visit.reference, key="arrive-01")
+    with pytest.raises(IllegalStatus) as refused:
+        statuses.correct(dana, visit.reference, Status.NOSHOW, reason="Not here", key="correct-1")
+    assert refused.value.facts["because"] == "too_early"
+    standing_clock.at(NINE + 15 * MINUTE)
+    statuses.correct(dana, visit.reference, Status.NOSHOW, reason="Not here", key="correct-2")
+    assert one()["status"] == "noshow"
