@@ -49,7 +49,7 @@ def _undo(session: Session, who: Who, entry_id: int) -> Changed:
     visit = appointment_for(session, who, reference, for_update=True)
     entry = session.get_one(HistoryEntry, entry_id)
     clinic = the_clinic(session)
-    if _undone_already(session, entry):
+    if _undone_already(session, visit, entry):
         return states.unchanged(visit)
     _refuse(session, clinic, visit, entry, now)
 
@@ -100,8 +100,8 @@ def _refuse(session: Session, clinic: Clinic, visit: Appointment, entry: History
         raise TooLateToUndo(until=iso_utc(entry.at + UNDO_WITHIN))
 
 
-def _undone_already(session: Session, entry: HistoryEntry) -> bool:
-    """Whether what came next was the undoing of this."""
+def _undone_already(session: Session, visit: Appointment, entry: HistoryEntry) -> bool:
+    """Whether the last that was done to the visit was the undoing of this: done once more since, it isn't undone."""
     later = session.scalars(
         select(HistoryEntry).where(
             HistoryEntry.appointment_id == entry.appointment_id,
@@ -109,4 +109,6 @@ def _undone_already(session: Session, entry: HistoryEntry) -> bool:
             HistoryEntry.what == "undone",
         )
     )
-    return any(one.facts.get("entry") == entry.id for one in later)
+    return any(
+        one.facts.get("entry") == entry.id and one.facts.get("version") == visit.version for one in later
+    )

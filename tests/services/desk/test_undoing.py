@@ -219,3 +219,15 @@ def _later(session: Any, ana: int, cells: tuple[int, int]) -> None:
         .where(Absence.__table__.c.id == new.id)
         .values(made_at=new.made_at + timedelta(minutes=1))
     )
+
+
+def test_what_was_done_once_more_is_not_said_to_be_undone() -> None:
+    visit, dana = booked(), hired()
+    first = moved(visit.reference, starts_at=NINE + HOUR)
+    assert first.entry_id
+    back = undo(dana, first.entry_id, key="undo-0001")
+    assert back.entry_id
+    undo(dana, back.entry_id, key="undo-0002")
+    with pytest.raises(StaleEdit):
+        undo(dana, first.entry_id, key="undo-0003")
+    assert rows(Appointment)[0]["from_cell"] == cell_at(NINE + HOUR)
