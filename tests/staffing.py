@@ -14,8 +14,14 @@ from booking.services.staff.who import Who
 from booking.services.transaction import run
 
 
-def hired(*roles: Role, practitioner: str | None = None, name: str = "Dana Desk", email: str = "") -> Who:
-    """An account with these roles (the desk's, if none is said), in an application context."""
+def hired(
+    *roles: Role,
+    practitioner: str | None = None,
+    name: str = "Dana Desk",
+    email: str = "",
+    password: str | None = None,
+) -> Who:
+    """An account with these roles (the desk's, if none is said), in an application context. `password` as it is kept."""
 
     def action(session) -> Who:  # type: ignore[no-untyped-def]
         wanted = select(Practitioner.id).where(Practitioner.slug == practitioner)
@@ -25,6 +31,7 @@ def hired(*roles: Role, practitioner: str | None = None, name: str = "Dana Desk"
             role_names=[str(role) for role in roles or (Role.DESK,)],
             practitioner_id=session.scalar(wanted) if practitioner else None,
             fs_uniquifier=secrets.token_hex(16),
+            password=password,
             created_at=clock.now(),
         )
         rows.add(session, account)

@@ -237,13 +237,21 @@ def advice_for(refusal: Refusal, clinic: Clinic) -> str:
         minutes = -(-int(facts["retry_after"]) // 60)
         return _("Please try again in %(minutes)d minutes, or call us.", minutes=minutes)
     if refusal.code == "wrong_pin":
-        return ngettext("One more try before we ask for your password.", "%(num)d more tries before we ask for your password.", facts["left"])
+        return ngettext(
+            "One more try before we ask for your password.",
+            "%(num)d more tries before we ask for your password.",
+            facts["left"],
+        )
     if refusal.code == "password_too_weak":
         return {
-            "short": _("Please choose 15 letters or more: a few words do. With codes from an authenticator, 8 are enough."),
+            "short": _(
+                "Please choose 15 letters or more: a few words do. With codes from an authenticator, 8 are enough."
+            ),
             "long": _("Please choose a shorter one: 1,000 letters at the most."),
             "name": _("Please choose one without your name, your address or the clinic's name."),
-        }.get(facts["why"], _("It is one of those that are tried first. Please choose another: a few words do."))
+        }.get(
+            facts["why"], _("It is one of those that are tried first. Please choose another: a few words do.")
+        )
     if refusal.code == "limit_reached":
         return _("Please choose another day, or call us at %(phone)s.", phone=phone(facts["phone"]))
     if refusal.code == "stale_edit" and facts.get("shown"):

@@ -12,12 +12,13 @@ from sqlalchemy import text, update
 from booking import clock, doctor
 from booking.extensions import db
 from booking.migrations import guards
-from booking.models import Message
+from booking.models import Message, Role
 from booking.reminders.worker import Worker
 from tests.clinics import clinic, set_up
 from tests.conftest import MakeApp
 from tests.databases import free_port
 from tests.services.making import booked
+from tests.staffing import hired
 
 Told = dict[str, str]
 
@@ -33,6 +34,7 @@ def now() -> Iterator[datetime]:
 def healthy(app: Flask) -> Flask:
     with app.app_context():
         set_up()
+        hired(Role.OWNER, password="of somebody who can sign in")
     Worker(app, "first").tick()
     return app
 

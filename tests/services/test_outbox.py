@@ -21,6 +21,7 @@ from booking.models import (
     Message,
     MessageState,
     Reminders,
+    Role,
 )
 from booking.services import outbox, visits
 from booking.services.rescheduling import reschedule
@@ -28,6 +29,7 @@ from booking.services.transaction import run
 from tests.clinics import clinic, practitioner, rooms, set_up, visit_type
 from tests.conftest import MONDAY, MakeApp
 from tests.services.making import NEXT_WEEK, NINE, booked, rows
+from tests.staffing import hired
 
 pytestmark = pytest.mark.usefixtures("standing_clock", "context")
 
@@ -186,6 +188,7 @@ def a_worker_that_ticks(**how: Any) -> None:
 def healthy(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
     """An installation without a fault. PostgreSQL's clock is real; ours stands."""
     set_up()
+    hired(Role.OWNER, password="of somebody who can sign in")
     a_worker_that_ticks()
     if db.engine.dialect.name == "postgresql":
         monkeypatch.setattr("booking.doctor._CLOCK_MAY_DIFFER", timedelta(days=36500))
