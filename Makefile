@@ -43,7 +43,7 @@ check: environment
 	$(BIN)/djlint booking/templates --lint --quiet
 	$(BIN)/lint-imports
 	$(BIN)/deptry . --requirements-files requirements/runtime.in --requirements-files-dev requirements/dev.in
-	$(BIN)/vulture
+	$(BIN)/python -m tools.unused
 	$(BIN)/python -m tools.migration_drift
 
 bench: environment

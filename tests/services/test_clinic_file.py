@@ -436,7 +436,7 @@ def test_messages_are_listed_without_addresses(context: Flask) -> None:
 def test_what_practitioners_see_of_colleagues_is_the_clinics_to_say() -> None:
     set_up(clinic(rules={"colleagues": "nothing"}))
     assert clinic_reading_of_now().rules.colleagues == "nothing"
-    with pytest.raises(FileFault, match="rules.colleagues"):
+    with pytest.raises(FileFault, match=r"rules\.colleagues"):
         clinic_file.parse(DEMO.replace("[rules]", '[rules]\ncolleagues = "names"'))
 
 

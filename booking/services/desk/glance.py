@@ -54,7 +54,6 @@ class Refused:
     phone: str | None
     starts_at: datetime
     practitioner: Practitioner
-    said_at: datetime
 
 
 @dataclass(frozen=True)
@@ -242,7 +241,6 @@ def _cannot_come(session: Session, clinic: Clinic, now: datetime) -> tuple[Refus
             phone=one.phone,
             starts_at=one.starts_at,
             practitioner=clinic.practitioner_by_id[one.practitioner_id],
-            said_at=one.cannot_come_at,
         )
         for one in visits
         if one.cannot_come_at is not None

@@ -30,8 +30,8 @@ from booking.models import (
     Reminders,
     TextConsent,
 )
-from booking.scheduling.status import Status, cancelled_late
-from booking.scheduling.timeline import cell_from
+from booking.scheduling.status import Status, cancelled_late, counts_as_attended, not_closed
+from booking.scheduling.timeline import cell_from, instant_of
 from booking.services import history, notices, rows
 from booking.services.clinic import Clinic, Practitioner, VisitType, the_clinic
 from booking.services.idempotency import Answer, Key, once
@@ -103,6 +103,8 @@ class VisitLine:
     visit_type: VisitType
     practitioner: Practitioner
     status: Status
+    # Over, and nobody has said how it went: it counts as attended.
+    not_closed: bool
     late: bool
     confirmed: bool
     note: str
@@ -164,6 +166,7 @@ class Record:
     past: tuple[VisitLine, ...]
     # The page with those before these begins before this cell.
     more_past: int | None
+    attended: int
     no_shows: int
     late_cancellations: int
     messages: tuple[MessageLine, ...]
@@ -215,13 +218,6 @@ def to_edit(who: Who, reference: str) -> tuple[Values, int, int]:
         found = Values.of(patient), patient.edit, ahead
     audit.saw(who, "opened patient", f"patient/{reference}", [patient.id])
     return found
-
-
-def as_shown(who: Who, reference: str, edit: int) -> Values | None:
-    """What the record said at that edit, as far as its changes tell; None for one that never was. Raises NotFound."""
-    with reading() as session:
-        patient = standing(session, who, reference)
-        return _as_of(session, patient, edit)
 
 
 def edit(who: Who, reference: str, values: Values, *, version: int, visits_too: bool, key: str) -> list[str]:
@@ -456,7 +452,7 @@ def _read(
     past = session.scalars(
         of_patient.where(Appointment.to_cell <= until).order_by(Appointment.to_cell.desc()).limit(SHOWN + 1)
     ).all()
-    no_shows, late = _counted(session, clinic, patient.id, now)
+    attended, no_shows, late = _counted(session, clinic, patient.id, now)
     merged = _merges(session, patient.id)
     changes = _changes(session, [patient.id, *(gone for gone, _line in merged)], changes_before)
     consents = _consents(session, patient.id)
@@ -472,6 +468,7 @@ def _read(
         more_upcoming=len(upcoming) > SHOWN,
         past=tuple(visit_line(clinic, one) for one in past[:SHOWN]),
         more_past=past[SHOWN - 1].to_cell - 1 if len(past) > SHOWN else None,
+        attended=attended,
         no_shows=no_shows,
         late_cancellations=late,
         messages=_messages(session, shown),
@@ -492,6 +489,7 @@ def visit_line(clinic: Clinic, one: Appointment) -> VisitLine:
         visit_type=visit_type,
         practitioner=clinic.practitioner_by_id[one.practitioner_id],
         status=one.status,
+        not_closed=not_closed(one.status, one.ends_at, clock.now()),
         late=_late(visit_type, one),
         confirmed=one.confirmed_at is not None,
         note=one.note,
@@ -503,8 +501,16 @@ def _late(visit_type: VisitType, one: Appointment) -> bool:
     return cancelled_late(one.status, one.starts_at, visit_type.cut_off, one.cancelled_at)
 
 
-def _counted(session: Session, clinic: Clinic, patient_id: int, now: datetime) -> tuple[int, int]:
-    """No-shows, and visits that the patient cancelled after the cut-off, of two years."""
+def _counted(session: Session, clinic: Clinic, patient_id: int, now: datetime) -> tuple[int, int, int]:
+    """Visits that count as attended, no-shows, and visits that the patient cancelled after the cut-off, of two years."""
+    given = session.execute(
+        select(Appointment.status, Appointment.to_cell).where(
+            Appointment.patient_id == patient_id,
+            Appointment.to_cell > cell_from(now - COUNTED_OVER),
+            Appointment.status.not_in((Status.NOSHOW, Status.CANCELLED)),
+        )
+    )
+    attended = sum(counts_as_attended(status, instant_of(to_cell), now) for status, to_cell in given)
     missed = session.scalars(
         select(Appointment).where(
             Appointment.patient_id == patient_id,
@@ -513,7 +519,7 @@ def _counted(session: Session, clinic: Clinic, patient_id: int, now: datetime) -
         )
     ).all()
     no_shows = sum(one.status is Status.NOSHOW for one in missed)
-    return no_shows, sum(_late(clinic.visit_type_by_id[one.visit_type_id], one) for one in missed)
+    return attended, no_shows, sum(_late(clinic.visit_type_by_id[one.visit_type_id], one) for one in missed)
 
 
 def _messages(session: Session, visits: Sequence[Appointment]) -> tuple[MessageLine, ...]:

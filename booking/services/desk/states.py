@@ -47,7 +47,7 @@ _PLAIN = (
 class Changed:
     """A visit after a change. `entry_id` is the history entry, by which it is undone; None if nothing was to change.
 
-    `told`: a message to the patient is queued. `due_at`: when it goes, ISO in UTC, or None. `undo_until`: ISO, or None.
+    `told`: a message to the patient is queued. `due_at`: when it goes, ISO in UTC, or None.
     """
 
     reference: str
@@ -55,7 +55,6 @@ class Changed:
     version: int
     told: bool = False
     due_at: str | None = None
-    undo_until: str | None = None
 
 
 def snapshot(appointment: Appointment, uses: Sequence[Use]) -> Snapshot:
@@ -145,7 +144,6 @@ def keep(
         version=appointment.version,
         told=told is not None,
         due_at=None if told is None else iso_utc(told),
-        undo_until=iso_utc(now + UNDO_WITHIN),
     )
 
 

@@ -15,8 +15,6 @@ from booking.services.desk.directory import date_in
 from booking.services.desk.records import Values, known_flags
 from booking.web import contacts
 
-LONGEST_FIELD = 300
-
 FLAG_WORDS = {
     "ground floor": lazy("Ground floor"),
     "interpreter": lazy("Interpreter"),
