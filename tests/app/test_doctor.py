@@ -114,6 +114,7 @@ def test_a_database_that_is_down(make_app: MakeApp, address: str) -> None:
 def test_no_worker_and_one_that_fell_silent(app: Flask, now: datetime) -> None:
     with app.app_context():
         set_up()
+        hired(Role.OWNER, password="of somebody who can sign in")
     silent = "No worker has ticked in the last two minutes; no message is sent."
     assert wrong(app) == {silent: "Start one: flask worker"}
     Worker(app, "first").tick()
@@ -154,6 +155,8 @@ def _a_monday_at_ten(now: datetime) -> datetime:
 
 
 def test_no_clinic(app: Flask) -> None:
+    with app.app_context():
+        hired(Role.OWNER, password="of somebody who can sign in")
     Worker(app, "first").tick()
     what, to_do = only(wrong(app))
     assert what == "No clinic has been set up."
