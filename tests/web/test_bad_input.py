@@ -230,7 +230,8 @@ def names(app: Flask) -> dict[str, Any]:
         visit = booked(NEXT_WEEK)
         return {
             "reference": visit.reference, "token": visit.token, "visit_type": "follow-up", "modality": "care",
-            "practitioner": "ana", "name": "nothing.eml", "path": "nothing/patient.css",
+            "practitioner": "ana", "name": "nothing.eml", "path": "nothing/patient.css", "day": "2026-09-15", "month": "2026-09",
+            "person": "ana", "number": 1, "entry": 1, "merge": 1, "message": 1, "task": 1, "text": 1,
         }  # fmt: skip
 
 
