@@ -5,14 +5,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any
 
 from flask import Flask, current_app
-from sqlalchemy import event, insert, select, text
+from sqlalchemy import insert, select, text
 from sqlalchemy.orm import Session
 
 from bench.clinic import make_app
-from bench.measuring import Figure, interleaved
+from bench.measuring import Figure, interleaved, statements
 from bench.pages import Bookings
 from booking import clock
 from booking.extensions import db
@@ -79,25 +78,9 @@ def figures(app: Flask, repeats: int) -> Iterator[Figure]:
         yield Figure("30 days against one", took["anyone"] / took["one day"], at_most=2.5)
         yield Figure("90 days against 30", took["ninety"] / took["anyone"], at_most=3.3)
         for days in (1, 30, 90):
-            cold = _statements(lambda days=days: free_times("follow-up", None, days=days))  # type: ignore[misc]
+            _forget()
+            cold = statements(db.engine, lambda days=days: free_times("follow-up", None, days=days))  # type: ignore[misc]
             yield Figure(f"SQL statements for offers of {days} days, nothing kept", cold, "", at_most=3)
-
-
-def _statements(action: Callable[[], object]) -> int:
-    """How many an action says that finds nothing kept in the process."""
-    said: list[str] = []
-
-    def heard(connection: Any, cursor: Any, statement: str, *_: Any) -> None:
-        if not statement.startswith(("BEGIN", "COMMIT", "ROLLBACK")):
-            said.append(statement)
-
-    _forget()
-    event.listen(db.engine, "before_cursor_execute", heard)
-    try:
-        action()
-    finally:
-        event.remove(db.engine, "before_cursor_execute", heard)
-    return len(said)
 
 
 def _forget() -> None:

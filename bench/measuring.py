@@ -8,6 +8,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+from unittest import mock
+
+from sqlalchemy import Engine, event
+
+from booking.services.lookup import Lookup
 
 Ask = Callable[[http.client.HTTPConnection], None]
 
@@ -124,6 +130,29 @@ def rate(port: int, ask: Ask, clients: int, seconds: float = 1.5) -> tuple[float
     if met:
         raise met[0]
     return sum(done) / (time.perf_counter() - began), max(slowest)
+
+
+def statements(engine: Engine, action: Callable[[], object]) -> int:
+    """How many statements an action says, also those that go to the driver directly and that no listener hears."""
+    said: list[str] = []
+
+    def heard(connection: Any, cursor: Any, statement: str, *_: Any) -> None:
+        if not statement.startswith(("BEGIN", "COMMIT", "ROLLBACK")):
+            said.append(statement)
+
+    ask = Lookup.__call__
+
+    def asked(lookup: Lookup, **values: Any) -> Any:
+        said.append("a lookup")
+        return ask(lookup, **values)
+
+    event.listen(engine, "before_cursor_execute", heard)
+    try:
+        with mock.patch.object(Lookup, "__call__", asked):
+            action()
+    finally:
+        event.remove(engine, "before_cursor_execute", heard)
+    return len(said)
 
 
 def interleaved(

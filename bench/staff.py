@@ -20,9 +20,9 @@ import brotli
 from flask import Flask
 from flask.testing import FlaskClient
 from flask_wtf.csrf import generate_csrf
-from sqlalchemy import event, text
+from sqlalchemy import text
 
-from bench.measuring import Ask, Figure, cost, get, post, rate, unique_memory
+from bench.measuring import Ask, Figure, cost, get, interleaved, post, rate, statements, unique_memory
 from bench.pages import yardstick_server
 from bench.storm import server
 from booking import clock
@@ -275,22 +275,9 @@ def growth(short: Flask, long: Flask, repeats: int) -> Iterator[Figure]:
         ("patient search", actions["search"], 8),
         ("a patient's page", actions["patient"], 5),
     ):
-        took = _in_turns(both, repeats * 4, times)
+        took = interleaved(both, repeats * 4, times, time.perf_counter)
         name = f"{what} ({took['short'] * 1000:.2f} ms), with the long history"
         yield Figure(name, took["long"] / took["short"], at_most=1.15)
-
-
-def _in_turns(both: dict[str, Callable[[], object]], repeats: int, times: int) -> dict[str, float]:
-    found: dict[str, list[float]] = {name: [] for name in both}
-    for action in both.values():
-        action()
-    for _ in range(repeats):
-        for name, action in both.items():
-            began = time.perf_counter()
-            for _ in range(times):
-                action()
-            found[name].append((time.perf_counter() - began) / times)
-    return {name: statistics.median(values) for name, values in found.items()}
 
 
 def _with_history(app: Flask) -> str:
@@ -314,23 +301,12 @@ def _client(app: Flask, signed: Signed) -> FlaskClient:
 
 def _statements(app: Flask, signed: Signed, path: str) -> int:
     """How many a page says that finds nothing kept in the process."""
-    said: list[str] = []
-
-    def heard(connection: Any, cursor: Any, statement: str, *_: Any) -> None:
-        if not statement.startswith(("BEGIN", "COMMIT", "ROLLBACK")):
-            said.append(statement)
-
     client = _client(app, signed)
     client.get(path)  # What is written down once an hour is written by now.
     _forget(app)
     with app.app_context():
         engine = db.engine
-    event.listen(engine, "before_cursor_execute", heard)
-    try:
-        _fine(client.get(path))
-    finally:
-        event.remove(engine, "before_cursor_execute", heard)
-    return len(said)
+    return statements(engine, lambda: _fine(client.get(path)))
 
 
 def _forget(app: Flask) -> None:

@@ -18,7 +18,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -117,23 +117,27 @@ def _wish(start: datetime, whom: str | None, key: str) -> booking.Wish:
     )
 
 
+def _crowd(one: Callable[..., None], processes: int, url: str, attempts: int, *more: Any) -> Counter[str]:
+    """So many processes at once, each with its share of the attempts; what came of all of them."""
+    spawn = multiprocessing.get_context("spawn")
+    barrier, results = spawn.Barrier(processes), spawn.Queue()
+    crowd = [
+        spawn.Process(target=one, args=(url, seed, attempts // processes, *more, barrier, results))
+        for seed in range(processes)
+    ]
+    for process in crowd:
+        process.start()
+    outcomes = sum((results.get(timeout=7200) for _ in crowd), Counter[str]())
+    for process in crowd:
+        process.join()
+    return outcomes
+
+
 def through_use_cases(kind: str, attempts: int, processes: int = PROCESSES) -> dict[str, Any]:
     """So many attempts over several processes. What came of them, with overlaps and half-bookings."""
     with tempfile.TemporaryDirectory() as instance, fresh(kind, instance) as (url, app):
-        spawn = multiprocessing.get_context("spawn")
-        barrier, results = spawn.Barrier(processes), spawn.Queue()
-        starts = contended_starts(app)
-        began = time.perf_counter()
-        each = attempts // processes
-        crowd = [
-            spawn.Process(target=_hammer, args=(url, seed, each, starts, barrier, results))
-            for seed in range(processes)
-        ]
-        for process in crowd:
-            process.start()
-        outcomes = sum((results.get(timeout=7200) for _ in crowd), Counter[str]())
-        for process in crowd:
-            process.join()
+        starts, began = contended_starts(app), time.perf_counter()
+        outcomes = _crowd(_hammer, processes, url, attempts, starts)
         return {
             "attempts": sum(outcomes.values()),
             "seconds": round(time.perf_counter() - began, 1),
@@ -229,18 +233,8 @@ def through_the_desk(kind: str, attempts: int, processes: int = PROCESSES) -> di
                     with suppress(Refusal):
                         made = booking.book(wish, actor="storm", key=f"made-{number}-{person}")
                         references.append(made.reference)
-        spawn = multiprocessing.get_context("spawn")
-        barrier, results = spawn.Barrier(processes), spawn.Queue()
-        began, each = time.perf_counter(), attempts // processes
-        crowd = [
-            spawn.Process(target=_desk, args=(url, seed, each, references, starts, barrier, results))
-            for seed in range(processes)
-        ]
-        for process in crowd:
-            process.start()
-        outcomes = sum((results.get(timeout=7200) for _ in crowd), Counter[str]())
-        for process in crowd:
-            process.join()
+        began = time.perf_counter()
+        outcomes = _crowd(_desk, processes, url, attempts, references, starts)
         return {
             "attempts": sum(outcomes.values()),
             "seconds": round(time.perf_counter() - began, 1),

@@ -17,6 +17,7 @@ from booking.scheduling.situation import Circumstances, Practitioner, Situation,
 from booking.scheduling.timeline import Window
 from booking.scheduling.visit import Shape
 from booking.services import claims
+from booking.services.clinic import Clinic
 from booking.services.occupancies import NOTHING_IGNORED, Ignoring, Kept, Stretch, hours_of, known, window_for
 from booking.services.question import Question
 from booking.services.transaction import Contention
@@ -39,11 +40,28 @@ def locked(
     wanted = question.resource_ids
     if patient_id is not None:
         wanted.append(patient_id)
-    versions = claims.lock(session, {*wanted, *also})
     on = question.clinic.times.local_date(starts_at)
     window = window_for(question.clinic, on, on)
-    taken = known(session, question.clinic, wanted, window, now, versions, keep=False)
-    if any(entry.clinic_version != question.clinic.version for entry in taken.values()):
+    taken = taken_under_lock(session, question.clinic, wanted, window, now, also=also)
+    return engine.find(situation(question, window, now, taken, ignoring, patient_id))
+
+
+def taken_under_lock(
+    session: Session,
+    clinic: Clinic,
+    wanted: list[int],
+    window: Window,
+    now: datetime,
+    *,
+    also: Iterable[int],
+) -> dict[int, Kept]:
+    """Locks the resources that are wanted, and `also` others, and returns what is taken of the wanted ones.
+
+    Frees what lapsed holds keep of them in the window.
+    """
+    versions = claims.lock(session, {*wanted, *also})
+    taken = known(session, clinic, wanted, window, now, versions, keep=False)
+    if any(entry.clinic_version != clinic.version for entry in taken.values()):
         # The clinic was changed between the question and the lock: begin anew, with its rules of now.
         raise Contention(retry_after=2)
     lapsed = {
@@ -53,7 +71,7 @@ def locked(
         if claim.hold_id is not None and claim.meets(window)
     }
     claims.free_lapsed(session, lapsed, taken)
-    return engine.find(situation(question, window, now, taken, ignoring, patient_id))
+    return taken
 
 
 def refusal_at(found: engine.Offers, cell: int, phone: str) -> Refusal:

@@ -1,5 +1,7 @@
 """Who did what to an appointment, when and why: appended with every change, and read back."""
 
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select
@@ -11,6 +13,19 @@ from booking.scheduling.status import Status
 from booking.services import rows
 
 State = dict[str, str]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One thing that was done to an appointment. `name` is the person of staff who did it; `facts` are as `note` took them."""
+
+    id: int
+    at: datetime
+    actor: Actor
+    name: str
+    what: str
+    why: str
+    facts: dict[str, Any]
 
 
 def note(
@@ -37,6 +52,16 @@ def note(
     )
     rows.add(session, entry)
     return entry.id
+
+
+def entries_of(session: Session, appointment: Appointment) -> tuple[Entry, ...]:
+    """Everything that was done to an appointment, oldest first."""
+    entries = session.scalars(
+        select(HistoryEntry).where(HistoryEntry.appointment_id == appointment.id).order_by(HistoryEntry.id)
+    )
+    return tuple(
+        Entry(one.id, one.at, one.actor, one.actor_name, one.what, one.why, one.facts) for one in entries
+    )
 
 
 def state_at(session: Session, appointment: Appointment, version: int) -> State | None:

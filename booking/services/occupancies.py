@@ -12,7 +12,7 @@ from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
 from flask import current_app
-from sqlalchemy import bindparam, func, literal, null, or_, select, union_all
+from sqlalchemy import ColumnElement, and_, bindparam, func, literal, null, or_, select, union_all
 from sqlalchemy.orm import Session
 
 from booking.models import (
@@ -157,6 +157,25 @@ def window_for(clinic: Clinic, first: date, last: date) -> Window:
     return Window(days.start - _MARGIN, days.length + 2 * _MARGIN)
 
 
+def within(kind: type[Claim] | type[Appointment]) -> ColumnElement[bool]:
+    """Which claims of visits and holds, or which visits, meet the window of a statement's `start` and `end`."""
+    return and_(
+        kind.to_cell > bindparam("start"),
+        kind.from_cell < bindparam("end"),
+        # Follows from the line above, as none is longer, and lets the index end where the window ends.
+        kind.to_cell < bindparam("end") + LONGEST_VISIT,
+    )
+
+
+# The claims of visits and holds of the resources in a statement's `ids`, and the absences that meet its window.
+CLAIMED_WITHIN = and_(
+    Claim.resource_id.in_(bindparam("ids", expanding=True)),
+    within(Claim),
+    # Of the three owners, not the absence. Said as "absence_id IS NULL" it would tempt SQLite to its index on that.
+    or_(Claim.appointment_id.is_not(None), Claim.hold_id.is_not(None)),
+)
+ABSENT_WITHIN = and_(Absence.to_cell > bindparam("start"), Absence.from_cell < bindparam("end"))
+
 # Claims of visits and holds; absences, which have nothing but their resource and their cells; and the clinic's version,
 # which has no end.
 _TAKEN = union_all(
@@ -176,18 +195,10 @@ _TAKEN = union_all(
     )
     .outerjoin(Appointment, Appointment.id == Claim.appointment_id)
     .outerjoin(Hold, Hold.id == Claim.hold_id)
-    .where(
-        Claim.resource_id.in_(bindparam("ids", expanding=True)),
-        Claim.to_cell > bindparam("start"),
-        Claim.from_cell < bindparam("end"),
-        # Follows from the line above, and lets the index end where the window ends.
-        Claim.to_cell < bindparam("end") + LONGEST_VISIT,
-        # Of the three owners, not the absence. Said as "absence_id IS NULL" it would tempt SQLite to its index on that.
-        or_(Claim.appointment_id.is_not(None), Claim.hold_id.is_not(None)),
-    ),
+    .where(CLAIMED_WITHIN),
     select(
         Absence.resource_id, Absence.from_cell, Absence.to_cell, *(null() for _ in Claimed._fields[2:])
-    ).where(Absence.to_cell > bindparam("start"), Absence.from_cell < bindparam("end")),
+    ).where(ABSENT_WITHIN),
     select(null(), ClinicRow.version, *(null() for _ in Claimed._fields[1:])),
 )
 

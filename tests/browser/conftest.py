@@ -4,7 +4,9 @@ The browser reaches nothing but that port, stands in another time zone than the 
 or asks anybody else for anything fails its test.
 """
 
+import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ from tests import databases
 from tests.browser.accessibility import assert_accessible
 from tests.browser.serving import chromium_flags, chromium_program, free_address, serving
 from tests.conftest import MakeApp, StandingClock
+from tests.staffing import hired, signed_in
 
 PHONE: ViewportSize = {"width": 390, "height": 844}
 DESKTOP: ViewportSize = {"width": 1280, "height": 800}
@@ -113,3 +116,29 @@ def phone_without_javascript(new_page: NewPage) -> Page:
 def axe() -> Callable[[Page], None]:
     """`axe(page)` fails with every fault of accessibility that is found on the page."""
     return assert_accessible
+
+
+Enter = Callable[..., Page]
+
+
+@pytest.fixture
+def enter(app: Flask, live: str, new_page: Callable[..., Page]) -> Enter:
+    """A page of a browser in which a desk clerk is signed in."""
+
+    def signed_page(*how: Any, **more: Any) -> Page:
+        with app.app_context():
+            client = signed_in(app, hired())
+        page = new_page(*how, **more)
+        kept = client.get_cookie(app.config["SESSION_COOKIE_NAME"])
+        assert kept is not None
+        page.context.add_cookies([{"name": kept.key, "value": kept.value, "url": live}])
+        return page
+
+    return signed_page
+
+
+def picture(page: Page, name: str) -> None:
+    """For eyes: kept only where a folder for pictures is named."""
+    folder = os.environ.get("DESK_PICTURES")
+    if folder:
+        page.screenshot(path=str(Path(folder) / f"{name}-{page.viewport_size['width']}.png"), full_page=True)

@@ -1,21 +1,15 @@
 """Patients at the desk in a browser: booked by keyboard alone, somebody new who may be known, two records merged."""
 
-import os
-from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 from flask import Flask
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import DESKTOP, PHONE
+from tests.browser.conftest import DESKTOP, PHONE, Enter, picture
 from tests.clinics import clinic, practitioner, set_up, visit_type
 from tests.services.making import NINE, booked, rows
-from tests.staffing import hired, signed_in
-
-Enter = Callable[..., Page]
 
 
 @pytest.fixture
@@ -44,32 +38,9 @@ def app(app: Flask, standing_clock: Any) -> Flask:
     return app
 
 
-@pytest.fixture
-def enter(app: Flask, live: str, new_page: Callable[..., Page]) -> Enter:
-    """A page of a browser in which a desk clerk is signed in."""
-
-    def signed_page(*how: Any, **more: Any) -> Page:
-        with app.app_context():
-            client = signed_in(app, hired())
-        page = new_page(*how, **more)
-        kept = client.get_cookie(app.config["SESSION_COOKIE_NAME"])
-        assert kept is not None
-        page.context.add_cookies([{"name": kept.key, "value": kept.value, "url": live}])
-        return page
-
-    return signed_page
-
-
 def of(app: Flask, kind: Any) -> list[Any]:
     with app.app_context():
         return rows(kind)
-
-
-def picture(page: Page, name: str) -> None:
-    """For eyes: kept only where a folder for pictures is named."""
-    folder = os.environ.get("DESK_PICTURES")
-    if folder:
-        page.screenshot(path=str(Path(folder) / f"{name}-{page.viewport_size['width']}.png"), full_page=True)
 
 
 class Keys:

@@ -2,10 +2,7 @@
 day closed.
 """
 
-import os
-from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,13 +11,11 @@ from playwright.sync_api import Page, expect
 
 from booking.models import Appointment
 from booking.scheduling.status import Status
-from tests.browser.conftest import DESKTOP, PHONE
+from tests.browser.conftest import DESKTOP, PHONE, Enter, picture
 from tests.clinics import clinic, needled, practitioner, set_up, visit_type
 from tests.conftest import StandingClock
 from tests.services.making import NINE, booked, rows
-from tests.staffing import hired, signed_in
 
-Enter = Callable[..., Page]
 NAMES = ("Ada", "Bea", "Cleo", "Dora", "Ella", "Fay", "Gwen", "Hana", "Iris", "Jill")
 HALF = timedelta(minutes=30)
 
@@ -55,32 +50,9 @@ def app(app: Flask, standing_clock: StandingClock) -> Flask:
     return app
 
 
-@pytest.fixture
-def enter(app: Flask, live: str, new_page: Callable[..., Page]) -> Enter:
-    """A page of a browser in which a desk clerk is signed in."""
-
-    def signed_page(*how: Any, **more: Any) -> Page:
-        with app.app_context():
-            client = signed_in(app, hired())
-        page = new_page(*how, **more)
-        kept = client.get_cookie(app.config["SESSION_COOKIE_NAME"])
-        assert kept is not None
-        page.context.add_cookies([{"name": kept.key, "value": kept.value, "url": live}])
-        return page
-
-    return signed_page
-
-
 def of(app: Flask, name: str) -> Any:
     with app.app_context():
         return next(row for row in rows(Appointment) if row["first_name"] == name)
-
-
-def picture(page: Page, name: str) -> None:
-    """For eyes: kept only where a folder for pictures is named."""
-    folder = os.environ.get("DESK_PICTURES")
-    if folder:
-        page.screenshot(path=str(Path(folder) / f"{name}-{page.viewport_size['width']}.png"), full_page=True)
 
 
 def chosen(page: Page) -> str:

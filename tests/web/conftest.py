@@ -9,7 +9,10 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from booking.models import Role
+from booking.services.staff.who import Who
 from tests.clinics import clinic, practitioner, set_up, visit_type
+from tests.staffing import hired, signed_in
 
 
 @pytest.fixture
@@ -49,3 +52,16 @@ def send(client: FlaskClient) -> Send:
         return client.post(to, data=fields(page.text) | typed)
 
     return sent
+
+
+@pytest.fixture
+def dana(app: Flask) -> Who:
+    """A clerk of the desk."""
+    with app.app_context():
+        return hired(Role.DESK, name="Dana Desk")
+
+
+@pytest.fixture
+def desk(app: Flask, dana: Who) -> FlaskClient:
+    """Her browser, signed in."""
+    return signed_in(app, dana)

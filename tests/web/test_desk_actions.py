@@ -23,17 +23,6 @@ Post = Callable[..., TestResponse]
 
 
 @pytest.fixture
-def dana(app: Flask) -> Who:
-    with app.app_context():
-        return hired(Role.DESK, name="Dana Desk")
-
-
-@pytest.fixture
-def desk(app: Flask, dana: Who) -> FlaskClient:
-    return signed_in(app, dana)
-
-
-@pytest.fixture
 def reference(app: Flask) -> str:
     with app.app_context():
         return booked(NINE, practitioner="ana").reference

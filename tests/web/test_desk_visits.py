@@ -7,27 +7,16 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from booking.models import AuditEntry, Role
+from booking.models import AuditEntry
 from booking.reminders.delivery import deliver_due
 from booking.scheduling.timeline import cell_at
 from booking.services.staff.who import Who
 from tests.conftest import StandingClock
 from tests.services.making import NEXT_WEEK, NINE, booked, rows
-from tests.staffing import hired, signed_in
+from tests.staffing import signed_in
 from tests.web.conftest import fields
 
 JSON = {"Accept": "application/json"}
-
-
-@pytest.fixture
-def dana(app: Flask) -> Who:
-    with app.app_context():
-        return hired(Role.DESK, name="Dana Desk")
-
-
-@pytest.fixture
-def desk(app: Flask, dana: Who) -> FlaskClient:
-    return signed_in(app, dana)
 
 
 @pytest.fixture

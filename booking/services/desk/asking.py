@@ -28,13 +28,11 @@ from booking.scheduling.offers import Use
 from booking.scheduling.situation import Situation
 from booking.scheduling.timeline import CELL_MINUTES, Window, cell_at, instant_of
 from booking.scheduling.visit import Part, Shape
-from booking.services import claims
-from booking.services.availability import situation
+from booking.services.availability import situation, taken_under_lock
 from booking.services.clinic import Clinic, Practitioner, Thing, VisitType
 from booking.services.occupancies import Ignoring, Kept, known, shared_versions
 from booking.services.question import Question
 from booking.services.staff.who import Who
-from booking.services.transaction import Contention
 
 # Nobody plans further, and dates have an end.
 _YEARS = timedelta(days=3 * 366)
@@ -309,18 +307,8 @@ def asked_under_lock(
 ) -> Answer:
     """The answer, with everything locked that the visit leaves or may take."""
     ids = list({*question.resource_ids, appointment.patient_id})
-    versions = claims.lock(session, {*ids, *(use.resource_id for use in uses)})
-    taken = known(session, clinic, ids, window, now, versions, keep=False)
-    if any(entry.clinic_version != clinic.version for entry in taken.values()):
-        # The clinic was changed between the question and the lock: begin anew, with its rules of now.
-        raise Contention(retry_after=2)
-    lapsed = {
-        claim.hold_id
-        for entry in taken.values()
-        for claim in entry.lapsed
-        if claim.hold_id is not None and claim.meets(window)
-    }
-    claims.free_lapsed(session, lapsed, taken)
+    leaves = [use.resource_id for use in uses]
+    taken = taken_under_lock(session, clinic, ids, window, now, also=leaves)
     return _answer(clinic, appointment, uses, question, window, now, taken)
 
 

@@ -11,13 +11,12 @@ from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, bindparam, func, literal_column, or_, select
+from sqlalchemy import ColumnElement, func, literal_column, select
 from sqlalchemy.orm import Session
 
 from booking import clock
 from booking.errors import ClinicNotReady, NotFound
 from booking.models import (
-    LONGEST_VISIT,
     Absence,
     Appointment,
     Claim,
@@ -34,6 +33,7 @@ from booking.scheduling.status import Status
 from booking.scheduling.timeline import CELL_SECONDS, Window, cell_from, instant_of, stretches
 from booking.services.clinic import Clinic, Practitioner, at_version, kept as clinic_kept, present
 from booking.services.lookup import Lookup
+from booking.services.occupancies import ABSENT_WITHIN, CLAIMED_WITHIN, within
 from booking.services.staff.who import Who
 from booking.services.transaction import reading
 
@@ -200,12 +200,7 @@ class Asked(NamedTuple):
 
 # Every version of the clinic's people and things, and every version of the visits of these days: a sum grows with each
 # of them, and is seen when its transaction is, which the greatest number of a row need not be.
-_OF_THE_DAYS = (
-    Appointment.to_cell > bindparam("start"),
-    Appointment.from_cell < bindparam("end"),
-    # Follows from the line above, and lets the index end where the days end.
-    Appointment.to_cell < bindparam("end") + LONGEST_VISIT,
-)
+_OF_THE_DAYS = within(Appointment)
 # More than all versions of a day will ever add up to.
 _EACH: ColumnElement[int] = literal_column("1099511627776")
 _STAMP = Lookup(
@@ -217,7 +212,7 @@ _STAMP = Lookup(
         .scalar_subquery(),
         select(func.max(PatientChange.id)).correlate(None).scalar_subquery(),
         # How many there are, and their versions, in one number.
-        select(func.sum(Appointment.version + _EACH)).where(*_OF_THE_DAYS).correlate(None).scalar_subquery(),
+        select(func.sum(Appointment.version + _EACH)).where(_OF_THE_DAYS).correlate(None).scalar_subquery(),
     )
 )
 _VISITS = (
@@ -241,7 +236,7 @@ _VISITS = (
         Patient.last_name,
     )
     .join(Patient, Patient.id == Appointment.patient_id)
-    .where(*_OF_THE_DAYS)
+    .where(_OF_THE_DAYS)
 )
 _CLAIMS = (
     select(
@@ -255,17 +250,9 @@ _CLAIMS = (
         Hold.lapses_at,
     )
     .outerjoin(Hold, Hold.id == Claim.hold_id)
-    .where(
-        Claim.resource_id.in_(bindparam("ids", expanding=True)),
-        Claim.to_cell > bindparam("start"),
-        Claim.from_cell < bindparam("end"),
-        Claim.to_cell < bindparam("end") + LONGEST_VISIT,
-        or_(Claim.appointment_id.is_not(None), Claim.hold_id.is_not(None)),
-    )
+    .where(CLAIMED_WITHIN)
 )
-_ABSENCES = select(Absence.resource_id, Absence.from_cell, Absence.to_cell, Absence.kind).where(
-    Absence.to_cell > bindparam("start"), Absence.from_cell < bindparam("end")
-)
+_ABSENCES = select(Absence.resource_id, Absence.from_cell, Absence.to_cell, Absence.kind).where(ABSENT_WITHIN)
 
 
 class _Claimed(NamedTuple):

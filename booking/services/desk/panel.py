@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -31,6 +30,7 @@ from booking.services import history
 from booking.services.clinic import Clinic, Practitioner, Thing, VisitType, the_clinic
 from booking.services.desk import asking, resending, states
 from booking.services.desk.statuses import Move, possible
+from booking.services.history import Entry, entries_of
 from booking.services.idempotency import Answer, Key, once
 from booking.services.staff import audit
 from booking.services.staff.ownership import appointment_for
@@ -39,19 +39,6 @@ from booking.services.transaction import reading
 
 _NEXT_VISITS = 5
 _REPLIES = 5
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One thing that was done to the visit. `facts` are the history's."""
-
-    id: int
-    at: datetime
-    actor: Actor
-    name: str
-    what: str
-    why: str
-    facts: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -292,7 +279,8 @@ def _shaped(
         # In the order of a day, not of a set.
         corrections=tuple(status for status in Status if status in corrections),
         patient=_patient(session, patient, phone),
-        history=_history(session, appointment),
+        # The latest first.
+        history=entries_of(session, appointment)[::-1],
         messages=_messages(session, appointment, now),
         replies=_replies(session, phone),
         tasks=_tasks(session, appointment)
@@ -313,18 +301,6 @@ def _patient(session: Session, patient: Patient, phone: str | None) -> PatientSe
         preferences=patient.preferences,
         desk_note=patient.desk_note,
         wants_no_texts=phone is not None and session.get(OptOut, phone) is not None,
-    )
-
-
-def _history(session: Session, appointment: Appointment) -> tuple[Entry, ...]:
-    """The latest first."""
-    entries = session.scalars(
-        select(HistoryEntry)
-        .where(HistoryEntry.appointment_id == appointment.id)
-        .order_by(HistoryEntry.id.desc())
-    )
-    return tuple(
-        Entry(one.id, one.at, one.actor, one.actor_name, one.what, one.why, one.facts) for one in entries
     )
 
 

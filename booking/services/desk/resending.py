@@ -23,7 +23,7 @@ from booking.scheduling.status import Status
 from booking.services import notices
 from booking.services.idempotency import Answer, Key, once
 from booking.services.staff import audit
-from booking.services.staff.ownership import appointment_for
+from booking.services.staff.ownership import appointment_of
 from booking.services.staff.who import Who
 
 # What a patient is told about a visit, and what may be told again.
@@ -111,14 +111,7 @@ def may_go_again(message: Message, appointment: Appointment, now: datetime) -> b
 
 def _of_visit(session: Session, who: Who, message_id: int) -> tuple[Message, Appointment]:
     """A message to a patient and its visit, both locked, if `who` may see it. Raises NotFound."""
-    reference = session.scalar(
-        select(Appointment.reference)
-        .join(Message, Message.appointment_id == Appointment.id)
-        .where(Message.id == message_id)
-    )
-    if reference is None:
-        raise NotFound
-    appointment = appointment_for(session, who, reference, for_update=True)
+    appointment = appointment_of(session, who, Message, message_id, for_update=True)
     message = session.scalars(select(Message).where(Message.id == message_id).with_for_update()).one()
     return message, appointment
 

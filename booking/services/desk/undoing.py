@@ -7,7 +7,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from booking import clock
-from booking.errors import NotChangeable, NotFound, StaleEdit, TooLateToUndo
+from booking.errors import NotChangeable, StaleEdit, TooLateToUndo
 from booking.formatting import iso_utc
 from booking.models import Appointment, HistoryEntry
 from booking.scheduling.status import Status
@@ -18,7 +18,7 @@ from booking.services.desk.asking import uses_of
 from booking.services.desk.states import UNDO_WITHIN, Changed
 from booking.services.desk.statuses import take_again
 from booking.services.idempotency import Key, once
-from booking.services.staff.ownership import appointment_for
+from booking.services.staff.ownership import appointment_of
 from booking.services.staff.who import Who
 
 __all__ = ["UNDO_WITHIN", "undo"]
@@ -39,14 +39,7 @@ def undo(who: Who, entry_id: int, *, key: str) -> Changed:
 
 def _undo(session: Session, who: Who, entry_id: int) -> Changed:
     now = clock.now()
-    reference = session.scalar(
-        select(Appointment.reference)
-        .join(HistoryEntry, HistoryEntry.appointment_id == Appointment.id)
-        .where(HistoryEntry.id == entry_id)
-    )
-    if reference is None:
-        raise NotFound
-    visit = appointment_for(session, who, reference, for_update=True)
+    visit = appointment_of(session, who, HistoryEntry, entry_id, for_update=True)
     entry = session.get_one(HistoryEntry, entry_id)
     clinic = the_clinic(session)
     if _undone_already(session, visit, entry):

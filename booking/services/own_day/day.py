@@ -17,7 +17,6 @@ from sqlalchemy.orm import Session
 from booking import clock
 from booking.errors import ClinicNotReady
 from booking.models import (
-    LONGEST_VISIT,
     Absence,
     AbsenceKind,
     Appointment,
@@ -33,6 +32,7 @@ from booking.scheduling.timeline import Window, cell_from, instant_of, stretches
 from booking.services.clinic import Clinic, Practitioner, VisitType, at_version, present
 from booking.services.desk.statuses import Move, possible
 from booking.services.lookup import Lookup
+from booking.services.occupancies import ABSENT_WITHIN, within
 from booking.services.own_day.whose import initials, practitioner_of
 from booking.services.staff.who import Who
 from booking.services.transaction import reading
@@ -212,13 +212,7 @@ def visits_between(
 _patients: Any = Patient.__table__
 _resources: Any = Resource.__table__
 
-_OWN = and_(
-    Appointment.practitioner_id == bindparam("practitioner_id"),
-    Appointment.to_cell > bindparam("start"),
-    Appointment.from_cell < bindparam("end"),
-    # Follows from the line above, and lets the index end where the window ends.
-    Appointment.to_cell < bindparam("end") + LONGEST_VISIT,
-)
+_OWN = and_(Appointment.practitioner_id == bindparam("practitioner_id"), within(Appointment))
 
 # Everything that the day depends on. A status or a note raises a visit's version, a move its practitioner's as well.
 _MARK = Lookup(
@@ -298,8 +292,7 @@ _DAY = union_all(
         Absence.kind.label("kind"),
     ).where(
         or_(Absence.resource_id == bindparam("practitioner_id"), Absence.resource_id.is_(None)),
-        Absence.to_cell > bindparam("start"),
-        Absence.from_cell < bindparam("end"),
+        ABSENT_WITHIN,
     ),
 )
 

@@ -2,38 +2,26 @@
 
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from booking import clock
 from booking.errors import NotFound
-from booking.models import Actor, Appointment, BookableBy, HistoryEntry
+from booking.models import Appointment, BookableBy, HistoryEntry
 from booking.scheduling.status import Status
 from booking.scheduling.timeline import Window, cell_from, instant_of
 from booking.services.clinic import Clinic, VisitType, the_clinic
+from booking.services.history import Entry, entries_of
 from booking.services.own_day.day import OwnVisit, visits_between
 from booking.services.own_day.whose import practitioner_of
 from booking.services.search import FreeTime, alternatives
 from booking.services.staff import audit
-from booking.services.staff.ownership import appointment_for
+from booking.services.staff.ownership import appointment_for, appointment_of
 from booking.services.staff.who import Who
 from booking.services.transaction import reading
 
 NEXT_SHOWN = 12
-
-
-@dataclass(frozen=True)
-class Happened:
-    """An entry of the history. `name` is the person of staff who did it."""
-
-    at: datetime
-    what: str
-    actor: Actor
-    name: str
-    why: str
-    facts: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -56,7 +44,7 @@ class FullVisit:
     on: date
     practitioner: str
     own: bool
-    history: tuple[Happened, ...]
+    history: tuple[Entry, ...]
     next_visits: tuple[OtherVisit, ...]
 
 
@@ -73,7 +61,7 @@ def full_visit(who: Who, reference: str) -> FullVisit:
             on=clinic.times.local_date(appointment.starts_at),
             practitioner=clinic.practitioner_by_id[appointment.practitioner_id].name,
             own=appointment.practitioner_id == own.id,
-            history=_history(session, appointment),
+            history=entries_of(session, appointment),
             next_visits=_next_visits(session, clinic, appointment, now),
         )
         patient_id = appointment.patient_id
@@ -90,22 +78,18 @@ def brief(who: Who, reference: str) -> OwnVisit:
 def refuse_of_others(who: Who, reference: str) -> None:
     """Raises NotFound for a visit that somebody else gives: how it goes is theirs, or the desk's, to say."""
     with reading() as session:
-        appointment = appointment_for(session, who, reference)
-        if appointment.practitioner_id != who.practitioner_id:
-            raise NotFound
+        _refuse_of_others(who, appointment_for(session, who, reference))
 
 
 def refuse_of_others_by_entry(who: Who, entry_id: int) -> None:
     """The same for the visit that an entry of the history is about."""
     with reading() as session:
-        found = session.scalar(
-            select(Appointment.reference)
-            .join(HistoryEntry, HistoryEntry.appointment_id == Appointment.id)
-            .where(HistoryEntry.id == entry_id)
-        )
-    if found is None:
+        _refuse_of_others(who, appointment_of(session, who, HistoryEntry, entry_id))
+
+
+def _refuse_of_others(who: Who, appointment: Appointment) -> None:
+    if appointment.practitioner_id != who.practitioner_id:
         raise NotFound
-    refuse_of_others(who, found)
 
 
 def other_times(who: Who, reference: str) -> tuple[FreeTime, ...]:
@@ -143,16 +127,6 @@ def _shaped(session: Session, clinic: Clinic, appointment: Appointment) -> OwnVi
     window = Window(appointment.from_cell, appointment.to_cell - appointment.from_cell)
     visits, _ = visits_between(session, clinic, person, window)
     return next(visit for visit in visits if visit.id == appointment.id)
-
-
-def _history(session: Session, appointment: Appointment) -> tuple[Happened, ...]:
-    entries = session.scalars(
-        select(HistoryEntry).where(HistoryEntry.appointment_id == appointment.id).order_by(HistoryEntry.id)
-    )
-    return tuple(
-        Happened(entry.at, entry.what, entry.actor, entry.actor_name, entry.why, entry.facts)
-        for entry in entries
-    )
 
 
 def _next_visits(

@@ -82,14 +82,14 @@ class _Codes(Totp):
 def init_app(app: Flask) -> None:
     config: Config = app.config["BOOKING"]
     app.config.update(_settings(config))
-    before = list(app.template_context_processors[None])
+    hooks = (app.before_request_funcs, app.after_request_funcs, app.template_context_processors)
+    before = [list(each[None]) for each in hooks]
     security = Security(mail_util_cls=_NoMail, totp_cls=_Codes)
     security.init_app(app, _Accounts(), register_blueprint=False)
     # It would ask at every request and page, also a patient's, who is signed in to it, and leave a mark in the session, so
     # that no browser could go back to a form as it was left. Nobody ever is: our guard knows.
-    app.template_context_processors[None][:] = before
-    app.before_request_funcs[None].remove(security.principal._on_before_request)
-    app.after_request_funcs[None].remove(security.login_manager._update_remember_cookie)
+    for each, was in zip(hooks, before, strict=True):
+        each[None][:] = was  # type: ignore[index]
 
 
 def _settings(config: Config) -> dict[str, Any]:

@@ -11,10 +11,11 @@ from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 
 from booking import clock
 from booking.errors import NotFound
-from booking.models import Appointment, Patient
+from booking.models import Appointment, HistoryEntry, Message, Patient, StaffAccount
 from booking.scheduling.status import Status
 from booking.scheduling.timeline import cell_from
 from booking.services.staff.who import Who
+from booking.services.transaction import reading
 
 HAD_WITHIN = timedelta(days=365)
 
@@ -35,6 +36,25 @@ def appointment_for(session: Session, who: Who, reference: str, *, for_update: b
     return appointment
 
 
+def appointment_of(
+    session: Session,
+    who: Who,
+    kind: type[HistoryEntry] | type[Message],
+    number: int,
+    *,
+    for_update: bool = False,
+) -> Appointment:
+    """The same for the appointment that an entry of the history, or a message, is about. Raises NotFound."""
+    reference = session.scalar(
+        select(Appointment.reference)
+        .join(kind, kind.appointment_id == Appointment.id)
+        .where(kind.id == number)
+    )
+    if reference is None:
+        raise NotFound
+    return appointment_for(session, who, reference, for_update=for_update)
+
+
 def patient_for(session: Session, who: Who, reference: str, *, for_update: bool = False) -> Patient:
     """The patient of this reference, if it is one whom `who` may see; locked if the record is about to change.
 
@@ -46,6 +66,15 @@ def patient_for(session: Session, who: Who, reference: str, *, for_update: bool 
     if patient is None:
         raise NotFound
     return patient
+
+
+def own_account(who: Who) -> StaffAccount:
+    """Their own account, as it is now. Raises NotFound."""
+    with reading() as session:
+        account = session.get(StaffAccount, who.account_id)
+    if account is None:
+        raise NotFound
+    return account
 
 
 def _refuse_rubbish(reference: str) -> None:

@@ -12,9 +12,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from booking.config import Config
-from booking.errors import LinkEnded, NotFound, PasswordTooWeak, PinTooWeak, WrongSignIn
+from booking.errors import LinkEnded, PasswordTooWeak, PinTooWeak, WrongSignIn
 from booking.models import StaffAccount
 from booking.services.staff import audit, letters, library, sign_ins
+from booking.services.staff.ownership import own_account
 from booking.services.staff.who import Who
 from booking.services.transaction import reading, run
 
@@ -105,7 +106,7 @@ def change_password(who: Who, old: str, new: str) -> None:
 
     Raises WrongSignIn for a wrong old one, PasswordTooWeak.
     """
-    account = _own(who)
+    account = own_account(who)
     if not library.matches(old, account.password):
         raise WrongSignIn
     check_password(new, account, second_factor=account.tf_totp_secret is not None)
@@ -125,7 +126,7 @@ def change_password(who: Who, old: str, new: str) -> None:
 
 def change_pin(who: Who, password: str, pin: str) -> None:
     """A new PIN. Raises WrongSignIn for a wrong password, PinTooWeak."""
-    account = _own(who)
+    account = own_account(who)
     if not library.matches(password, account.password):
         raise WrongSignIn
     check_pin(pin)
@@ -194,14 +195,6 @@ def _set(account: StaffAccount, hashed: str, short: bool) -> None:
     account.needs_second_factor = short
     # Marks in links that were made before count no more.
     account.fs_uniquifier = secrets.token_hex(16)
-
-
-def _own(who: Who) -> StaffAccount:
-    with reading() as session:
-        account = session.get(StaffAccount, who.account_id)
-    if account is None:
-        raise NotFound
-    return account
 
 
 def _twice_a_common_one(words: str) -> bool:

@@ -7,8 +7,9 @@ from sqlalchemy.orm import Session
 from booking.errors import NotFound, SecondFactorNeeded, WrongCode, WrongSignIn
 from booking.models import StaffAccount
 from booking.services.staff import audit, library
+from booking.services.staff.ownership import own_account
 from booking.services.staff.who import Who
-from booking.services.transaction import reading, run
+from booking.services.transaction import run
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class State:
 
 
 def state(who: Who) -> State:
-    account = _own(who)
+    account = own_account(who)
     return State(
         on=account.tf_totp_secret is not None,
         needed=account.needs_second_factor,
@@ -39,7 +40,7 @@ def state(who: Who) -> State:
 def prepare(who: Who, secret: str | None = None) -> SetUp:
     """A new secret, or the one that was begun with (encrypted, so it may lie in a form). Nothing is kept yet."""
     secret = secret or library.new_code_secret()
-    picture, key = library.how_to_set_up(_own(who), secret)
+    picture, key = library.how_to_set_up(own_account(who), secret)
     return SetUp(secret, picture, key)
 
 
@@ -71,7 +72,7 @@ def turn_on(who: Who, secret: str, code: str) -> list[str]:
 
 def turn_off(who: Who, password: str) -> None:
     """Raises WrongSignIn for a wrong password, SecondFactorNeeded while the password is a short one."""
-    account = _own(who)
+    account = own_account(who)
     if not library.matches(password, account.password):
         raise WrongSignIn
 
@@ -87,7 +88,7 @@ def turn_off(who: Who, password: str) -> None:
 
 def new_recovery_codes(who: Who, password: str) -> list[str]:
     """New ones instead of those before. Raises WrongSignIn for a wrong password, NotFound without a second factor."""
-    if not library.matches(password, _own(who).password):
+    if not library.matches(password, own_account(who).password):
         raise WrongSignIn
 
     def action(session: Session) -> list[str]:
@@ -98,11 +99,3 @@ def new_recovery_codes(who: Who, password: str) -> list[str]:
         return library.new_recovery_codes(account)
 
     return run(action)
-
-
-def _own(who: Who) -> StaffAccount:
-    with reading() as session:
-        account = session.get(StaffAccount, who.account_id)
-    if account is None:
-        raise NotFound
-    return account

@@ -23,8 +23,9 @@ from booking.scheduling.status import Status
 from booking.services.clinic import Clinic
 from booking.services.desk.calls import Call, Outcome, Why
 from booking.services.desk.moving import Changed
-from booking.services.desk.panel import Entry, Panel
+from booking.services.desk.panel import Panel
 from booking.services.desk.statuses import Move
+from booking.services.history import Entry
 from booking.web.words import advice_for, words_for
 
 

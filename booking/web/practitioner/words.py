@@ -8,8 +8,8 @@ from booking.models import Actor
 from booking.scheduling.status import Status
 from booking.services.clinic import Clinic
 from booking.services.desk.statuses import Move
+from booking.services.history import Entry
 from booking.services.own_day.day import OwnVisit
-from booking.services.own_day.visit import Happened
 from booking.web.free import instant
 
 # A symbol, a word, and the colour's name: never colour alone.
@@ -74,7 +74,7 @@ def tapped(move: Move, visit: OwnVisit) -> str:
     return words % {"name": visit.name}
 
 
-def happened(clinic: Clinic, entry: Happened) -> str:
+def happened(clinic: Clinic, entry: Entry) -> str:
     """An entry of the history: what, and of a move from when to when."""
     words = str(_HAPPENED.get(entry.what) or entry.what.replace("_", " ").replace("-", " ").capitalize())
     old, new = instant(str(entry.facts.get("from", ""))), instant(str(entry.facts.get("to", "")))
@@ -89,5 +89,5 @@ def happened(clinic: Clinic, entry: Happened) -> str:
     return words
 
 
-def by_whom(entry: Happened) -> str:
+def by_whom(entry: Entry) -> str:
     return entry.name or str(_ACTORS[entry.actor])

@@ -14,7 +14,6 @@ from booking.services import visits
 from booking.services.desk import statuses
 from booking.services.desk.moving import Place, change
 from booking.services.desk.statuses import Move, possible
-from tests.clinics import clinic, needled, practitioner, set_up, visit_type
 from tests.conftest import MONDAY
 from tests.services.making import NINE, booked, rows
 from tests.staffing import hired
@@ -23,17 +22,6 @@ HOUR = timedelta(hours=1)
 MINUTE = timedelta(minutes=1)
 
 pytestmark = pytest.mark.usefixtures("standing_clock", "context", "the_clinic")
-
-
-@pytest.fixture
-def the_clinic(context: Any, standing_clock: Any) -> None:
-    offers = ["follow-up", "needles"]
-    set_up(
-        clinic(
-            visit_types=[visit_type(), needled()],
-            practitioners=[practitioner("ana", offers=offers), practitioner("ben", offers=offers)],
-        )
-    )
 
 
 def one() -> Any:

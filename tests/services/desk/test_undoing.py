@@ -15,7 +15,6 @@ from booking.services.desk import statuses
 from booking.services.desk.moving import Changed, Place, change
 from booking.services.desk.undoing import undo
 from booking.services.transaction import run
-from tests.clinics import clinic, needled, practitioner, set_up, visit_type
 from tests.services.making import NINE, booked, rows
 from tests.staffing import hired
 
@@ -23,17 +22,6 @@ HOUR = timedelta(hours=1)
 MINUTE = timedelta(minutes=1)
 
 pytestmark = pytest.mark.usefixtures("standing_clock", "context", "the_clinic")
-
-
-@pytest.fixture
-def the_clinic(context: Any, standing_clock: Any) -> None:
-    offers = ["follow-up", "needles"]
-    set_up(
-        clinic(
-            visit_types=[visit_type(), needled()],
-            practitioners=[practitioner("ana", offers=offers), practitioner("ben", offers=offers)],
-        )
-    )
 
 
 def known_to_the_patient() -> None:
