@@ -319,7 +319,7 @@ def _forget(app: Flask) -> None:
 _STAYS = (
     "booking_clinic",
     "booking_directory",
-    "booking_boards_noted",
+    "booking_noted_this_hour",
     "booking_limits_memory",
     "booking_limits_database",
 )

@@ -4,16 +4,20 @@ Every name in lower case is one of gunicorn's own settings. What belongs to one 
 proxy in front) is given on the command line or in GUNICORN_CMD_ARGS, which win over this file.
 """
 
+import ctypes
 import gc
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from flask import Flask
 
 from booking.config import ConfigurationError
+from booking.errors import Busy
 from booking.extensions import db
 from booking.services.clinic import missing_pages
+from booking.services.desk import people
 
 # Two processes, so that one may be busy or dying; threads enough that slow senders don't fill even one of them, for
 # nothing spreads connections evenly: of 25 half-sent requests one process may get all.
@@ -42,12 +46,24 @@ errorlog = "-"
 loglevel = "warning"
 
 
+# The C library gives nearly each thread a heap of its own, most of which stays empty. Python runs one thread at a time,
+# so two are enough; where there is another C library, there is no such call. (M_ARENA_MAX of mallopt(3) is -8.)
+with suppress(AttributeError, OSError):
+    ctypes.CDLL(None).mallopt(-8, 2)
+
+
 def when_ready(server: Any) -> None:
-    """The last look before patients come, and then: what the program holds now stays.
+    """The last look before patients come, and then: what the program holds now stays, and the workers share it.
 
     Collecting it in the workers would copy its memory into each of them.
     """
-    refuse_unfit(server.app.wsgi())
+    application = server.app.wsgi()
+    refuse_unfit(application)
+    with application.app_context():
+        # A database that can't be reached now, or isn't migrated yet, is asked again by whoever searches.
+        with suppress(Busy):
+            people.prepare()
+        db.engine.dispose()
     gc.collect()
     gc.freeze()
 
@@ -56,7 +72,6 @@ def refuse_unfit(application: Flask) -> None:
     """Production doesn't start without the pages that a provider must show."""
     with application.app_context():
         faults = missing_pages() if application.config["BOOKING"].production else []
-        db.engine.dispose()
     if faults:
         raise ConfigurationError(faults)
 

@@ -129,17 +129,21 @@ def _fill(
     clinic: Clinic, dice: Random, people: list[Person], days: list[date], wanted: int, now: datetime
 ) -> int:
     """Books so many visits on these days, those who come often first."""
-    made = 0
+    made, today = 0, clinic.times.local_date(now)
     for person, visit_type, day in _plan(dice, people, days, wanted):
         made += _book(clinic, dice, person, visit_type, day, now)
     for attempt in range(wanted * 3):
         if made >= wanted:
             break
-        person = dice.choice(people[4:])
-        made += _book(
-            clinic, dice, person, dice.choice(_USUAL), dice.choice(days), now, first=attempt % 9 == 0
-        )
+        person, visit_type = dice.choice(people[4:]), dice.choice(_USUAL)
+        (day,) = dice.choices(days, weights=[_busy(abs((day - today).days)) for day in days])
+        made += _book(clinic, dice, person, visit_type, day, now, first=attempt % 9 == 0)
     return made
+
+
+def _busy(days_away: int) -> float:
+    """How many visits a day has, beside others: today is as busy as a day is, and further away there is less to see."""
+    return 1 + 12 / (1 + days_away)
 
 
 def _plan(

@@ -6,7 +6,6 @@ written into their elements, since mail programs read no style sheets.
 """
 
 import re
-from datetime import datetime
 from typing import Any
 
 from flask import current_app, render_template
@@ -16,12 +15,11 @@ from booking import clock
 from booking.formatting import phone
 from booking.models import Appointment, Channel, Message
 from booking.reminders.channels import Composed
-from booking.services import calendar, links, links_again
+from booking.services import calendar, links, links_again, wording
 from booking.services.clinic import Clinic
 from booking.services.own_day import tomorrow
 from booking.services.staff import letters
 from booking.services.visits import Visit, shaped
-from booking.services.wording import in_one_text, without_tokens
 
 # Which kinds bring a calendar entry, and what it asks the calendar to do.
 _CALENDAR: dict[str, calendar.Method] = {
@@ -76,7 +74,6 @@ def _facts(session: Session, clinic: Clinic, message: Message) -> dict[str, Any]
     own_list = tomorrow.the_list(session, clinic, message) if message.kind == tomorrow.KIND else None
     if own_list is None and message.kind == tomorrow.KIND:
         raise NothingToSay
-    old = message.facts.get("old_starts_at")
     return {
         "clinic": clinic,
         "times": clinic.times,
@@ -90,7 +87,7 @@ def _facts(session: Session, clinic: Clinic, message: Message) -> dict[str, Any]
             (one, _short_link(one) if message.channel is Channel.TEXT else _link(one)) for one in upcoming
         ],
         "own_list": own_list,
-        "old_start": datetime.fromisoformat(old) if old else None,
+        "news": wording.news(clinic, visit, message.facts) if visit and message.kind == "change" else None,
     }
 
 
@@ -111,7 +108,7 @@ def _mail(clinic: Clinic, message: Message, kind: str, facts: dict[str, Any]) ->
         to=message.address,
         subject=" ".join(render_template(f"mail/{kind}.subject.txt", **facts).split()),
         text=text,
-        kept=without_tokens(text),
+        kept=wording.without_tokens(text),
         html=render_template(f"mail/{kind}.html", **facts),
         mail_id=message.mail_id,
         calendar=calendar.entry(visit, method=method, attendee=message.address) if visit and method else b"",
@@ -125,11 +122,11 @@ def _text(clinic: Clinic, message: Message, kind: str, facts: dict[str, Any]) ->
     """One text of 160 letters: with the link, or where that is too long with the phone number. Links that somebody
     asked for come in as many as it takes.
     """
-    words = in_one_text(kind, facts, any_length=kind == "links")
+    words = wording.in_one_text(kind, facts, any_length=kind == "links")
     return Composed(
         to=message.address,
         subject=clinic.message_name,
         text=words,
-        kept=without_tokens(words),
+        kept=wording.without_tokens(words),
         mail_id=message.mail_id,
     )

@@ -10,6 +10,7 @@ from enum import StrEnum
 from functools import cached_property, reduce
 from itertools import pairwise
 from operator import and_, or_
+from typing import NamedTuple
 
 from booking.scheduling.offers import Assignment, Use, hands_free, patient_free
 from booking.scheduling.rules import HORIZON, NOTICE, PATIENT_LIMITS, PRACTITIONER_LIMITS
@@ -104,7 +105,7 @@ class Latitude:
     def breaches_at(self, cell: int) -> tuple[Breach, ...]:
         """Which rules this start breaks."""
         bit = self.window.bit(cell)
-        return tuple(code for code, permitted in self.soft.items() if not permitted & bit)
+        return tuple(code for code in Breach if not self.soft[code] & bit)
 
 
 def latitudes(situation: Situation, own: Own = NOTHING, *, shortened: bool = False) -> dict[int, Latitude]:
@@ -112,12 +113,16 @@ def latitudes(situation: Situation, own: Own = NOTHING, *, shortened: bool = Fal
 
     The situation's rooms and devices are those that may be taken; where one is wished for, it alone.
     """
+    # Of rooms, devices and the patient it is the same for all who take the same.
+    shared = {
+        shape: _shared(situation, shape, own) for shape in {one.shape for one in situation.practitioners}
+    }
     return {
         person.id: Latitude(
             person,
             situation.window,
-            hard=_clashes(situation, person, own),
-            soft=_rules(situation, person, own, shortened),
+            hard=_clashes(situation, person, own) | shared[person.shape].hard,
+            soft=_rules(situation, person, own, shortened) | shared[person.shape].soft,
         )
         for person in situation.practitioners
     }
@@ -204,17 +209,33 @@ def _clashes(situation: Situation, person: Practitioner, own: Own) -> dict[Taken
     return {
         Taken.AWAY: _hands(window.full & ~absent, shape),
         Taken.PRACTITIONER_TAKEN: _hands(window.full & ~person.occupancy.taken, shape),
-        Taken.ROOM_TAKEN: _any(situation, _rooms(situation, shape), shape.room, own, _unclaimed),
-        Taken.DEVICE_TAKEN: reduce(
-            and_,
-            (
-                _any(situation, [one for one in situation.devices if one.kind == kind], part, own, _unclaimed)
-                for kind, part in shape.devices.items()
-            ),
-            window.full,
-        ),
-        Taken.PATIENT_ELSEWHERE: patient_free(situation, shape),
     }
+
+
+class _Shared(NamedTuple):
+    hard: dict[Taken, int]
+    soft: dict[Breach, int]
+
+
+def _shared(situation: Situation, shape: Shape, own: Own) -> _Shared:
+    """What doesn't depend on who gives a visit of this shape."""
+    full, rooms = situation.window.full, _rooms(situation, shape)
+    kinds = not shape.room or any(room.kind in shape.room_kinds for room in situation.rooms)
+    devices = (
+        _any(situation, [one for one in situation.devices if one.kind == kind], part, own, _unclaimed)
+        for kind, part in shape.devices.items()
+    )
+    return _Shared(
+        hard={
+            Taken.ROOM_TAKEN: _any(situation, rooms, shape.room, own, _unclaimed),
+            Taken.DEVICE_TAKEN: reduce(and_, devices, full),
+            Taken.PATIENT_ELSEWHERE: patient_free(situation, shape),
+        },
+        soft={
+            Breach.TURNOVER: _any(situation, rooms, shape.room, own, _with_buffers),
+            Breach.OTHER_ROOM_KIND: full if kinds else 0,
+        },
+    )
 
 
 def _rules(situation: Situation, person: Practitioner, own: Own, shortened: bool) -> dict[Breach, int]:
@@ -226,7 +247,6 @@ def _rules(situation: Situation, person: Practitioner, own: Own, shortened: bool
         (person.occupancy.absent | situation.closed) & ~_hull(own.uses, person.id, window)
     )
     crowded = person.occupancy.crowded(person.at_once)
-    kinds = not shape.room or any(room.kind in shape.room_kinds for room in situation.rooms)
     return {
         Breach.IN_THE_PAST: present,
         Breach.TOO_SOON: NOTICE.permitted(situation, person) | full & ~present,
@@ -235,10 +255,8 @@ def _rules(situation: Situation, person: Practitioner, own: Own, shortened: bool
         Breach.PRACTITIONER_LIMIT: PRACTITIONER_LIMITS.permitted(situation, person),
         Breach.PATIENT_LIMIT: PATIENT_LIMITS.permitted(situation, person),
         Breach.PAUSE: hands_free(person),
-        Breach.TURNOVER: _any(situation, _rooms(situation, shape), shape.room, own, _with_buffers),
         Breach.TOO_MANY_AT_ONCE: fits(full ^ crowded, shape.length) if crowded else full,
         Breach.SHORTENED: 0 if shortened else full,
-        Breach.OTHER_ROOM_KIND: full if kinds else 0,
     }
 
 

@@ -89,6 +89,44 @@ class Occupancy:
             ),
         )
 
+    def replaced(self, part: "Occupancy") -> "Occupancy":
+        """The same, with what lies in the window of `part` as that has it."""
+        hull = part.window
+        later, room = hull.start - self.window.start, self.window.stretch(hull.start, hull.end)
+
+        def instead(here: int, there: int) -> int:
+            return here & ~room | (there << later & room if later >= 0 else there >> -later & room)
+
+        levels = max(len(self.crowds), len(part.crowds))
+        crowds = (
+            instead(here, there)
+            for here, there in zip(
+                (*self.crowds, *(0,) * (levels - len(self.crowds))),
+                (*part.crowds, *(0,) * (levels - len(part.crowds))),
+                strict=True,
+            )
+        )
+
+        def meets(visit: Visit) -> bool:
+            return visit.from_cell < hull.end and hull.start < visit.to_cell
+
+        visits = (
+            *(one for one in self.visits if not meets(one)),
+            *(
+                one
+                for one in part.visits
+                if meets(one) and one.to_cell > self.window.start and one.from_cell < self.window.end
+            ),
+        )
+        return Occupancy(
+            self.window,
+            instead(self.taken, part.taken),
+            instead(self.padded, part.padded),
+            instead(self.absent, part.absent),
+            tuple(crowds),
+            visits,
+        )
+
     def visits_on(self, from_cell: int, to_cell: int) -> int:
         """How many visits begin in these cells."""
         return bisect_left(self._starts, to_cell) - bisect_left(self._starts, from_cell)

@@ -39,6 +39,10 @@ class Window:
     start: int
     length: int
 
+    @classmethod
+    def of(cls, from_cell: int, to_cell: int) -> "Window":
+        return cls(from_cell, to_cell - from_cell)
+
     @property
     def end(self) -> int:
         return self.start + self.length

@@ -26,12 +26,27 @@ _LOCK = (
     .with_for_update(of=Resource, key_share=True)
 )
 _BUMP = update(Resource).where(_WANTED).values(version=Resource.version + 1)
+_MINE = Claim.appointment_id == bindparam("id")
+_OF_APPOINTMENT = select(Claim.resource_id, Claim.from_cell, Claim.to_cell).where(_MINE)
+_GIVEN_UP = delete(Claim).where(_MINE)
+_MEETING = select(Absence.id, Absence.resource_id, Absence.from_cell, Absence.to_cell).where(
+    Absence.to_cell > bindparam("start"), Absence.from_cell < bindparam("end")
+)
 
 
 class Stretch(NamedTuple):
     """Some cells of one resource."""
 
     resource_id: int
+    from_cell: int
+    to_cell: int
+
+
+class Waiting(NamedTuple):
+    """An absence that takes what comes free in its cells: of one resource, or of all practitioners (None)."""
+
+    id: int
+    resource_id: int | None
     from_cell: int
     to_cell: int
 
@@ -99,12 +114,9 @@ def exchange(
     `absences_before`: absences made before this instant give up what is wanted, for a visit that stood inside one and
     comes back. The resources, old and new, are locked. The database refuses an overlap (SlotTaken).
     """
-    mine = Claim.appointment_id == appointment_id
-    given_up = [
-        Stretch(*row)
-        for row in session.execute(select(Claim.resource_id, Claim.from_cell, Claim.to_cell).where(mine))
-    ]
-    session.execute(delete(Claim).where(mine).execution_options(synchronize_session=False))
+    mine = {"id": appointment_id}
+    given_up = [Stretch(*row) for row in session.connection().execute(_OF_APPOINTMENT, mine)]
+    session.connection().execute(_GIVEN_UP, mine)
     if absences_before is not None:
         given_up += _out_of_absences(session, uses, absences_before)
     take(session, uses, appointment_id=appointment_id)
@@ -196,12 +208,12 @@ def fill_absences(session: Session, freed: Sequence[Stretch]) -> None:
     """Lets the absences of these resources claim whatever is free in the stretches and lies inside them."""
     if not freed:
         return
-    meeting = select(Absence).where(
-        Absence.to_cell > min(stretch.from_cell for stretch in freed),
-        Absence.from_cell < max(stretch.to_cell for stretch in freed),
-    )
+    hull = {
+        "start": min(stretch.from_cell for stretch in freed),
+        "end": max(stretch.to_cell for stretch in freed),
+    }
     # Sorted here: asked for in the order of ids, SQLite would read them all.
-    absences = sorted(session.scalars(meeting), key=lambda absence: absence.id)
+    absences = sorted(Waiting(*row) for row in session.connection().execute(_MEETING, hull))
     if not absences:
         return
     kinds = {
@@ -219,7 +231,7 @@ def fill_absences(session: Session, freed: Sequence[Stretch]) -> None:
                 _fill(session, absence, stretch)
 
 
-def _fill(session: Session, absence: Absence, stretch: Stretch) -> None:
+def _fill(session: Session, absence: Waiting, stretch: Stretch) -> None:
     from_cell, to_cell = max(stretch.from_cell, absence.from_cell), min(stretch.to_cell, absence.to_cell)
     if from_cell >= to_cell:
         return

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from flask import current_app
-from sqlalchemy import func, select, update
+from sqlalchemy import bindparam, func, select, update
 from sqlalchemy.orm import Session
 
 from booking.formatting import iso_utc
@@ -47,14 +47,11 @@ def booked(session: Session, clinic: Clinic, appointment: Appointment, now: date
     )
 
 
-def moved(
-    session: Session, clinic: Clinic, appointment: Appointment, old_start: datetime, now: datetime
-) -> None:
-    """Tells of the new time, and reminds of it instead of the old one."""
+def moved(session: Session, clinic: Clinic, appointment: Appointment, known: Row, now: datetime) -> None:
+    """Tells of the new time, and reminds of it instead of the old one. `known`: what the patient knew (`known_of`)."""
     drop_queued(session, appointment, "The visit was moved.")
-    facts = {"old_starts_at": iso_utc(old_start)}
     add_all(
-        session, Message, [*_answer(appointment, "change", now, facts), *reminders(clinic, appointment, now)]
+        session, Message, [*_answer(appointment, "change", now, known), *reminders(clinic, appointment, now)]
     )
 
 
@@ -309,32 +306,35 @@ def drop_queued(session: Session, appointment: Appointment, why: str) -> None:
     """Drops what is queued about an appointment, and the calls that nobody has made yet. What a worker holds at this
     moment it checks again before sending.
     """
-    session.execute(
-        update(Message)
-        .where(
-            Message.appointment_id == appointment.id,
-            Message.state.in_((MessageState.QUEUED, MessageState.TO_CALL)),
-            Message.settled_at.is_(None),
-        )
-        .values(state=MessageState.DROPPED, last_error=why)
-        .execution_options(synchronize_session=False)
-    )
+    session.connection().execute(_DROP, {"visit": appointment.id, "why": why})
 
 
 _ANSWERS = ("confirmation", "change", "cancellation")
 
+# Every change says these, so they are put together once.
+_DROP = (
+    update(Message)
+    .where(
+        Message.appointment_id == bindparam("visit"),
+        Message.state.in_((MessageState.QUEUED, MessageState.TO_CALL)),
+        Message.settled_at.is_(None),
+    )
+    .values(state=MessageState.DROPPED, last_error=bindparam("why"))
+)
+_WAITING = (
+    select(Message.kind, Message.facts)
+    .where(
+        Message.appointment_id == bindparam("visit"),
+        Message.state == MessageState.QUEUED,
+        Message.kind.in_(_ANSWERS),
+    )
+    .order_by(Message.id)
+)
+
 
 def _drop_answers(session: Session, appointment: Appointment, why: str) -> list[Row]:
     """Drops all that waits, and returns what it would have told: {"kind", "facts"}, each kind once."""
-    waiting = session.execute(
-        select(Message.kind, Message.facts)
-        .where(
-            Message.appointment_id == appointment.id,
-            Message.state == MessageState.QUEUED,
-            Message.kind.in_(_ANSWERS),
-        )
-        .order_by(Message.id)
-    )
+    waiting = session.connection().execute(_WAITING, {"visit": appointment.id})
     dropped = {kind: {"kind": kind, "facts": dict(facts)} for kind, facts in waiting}
     drop_queued(session, appointment, why)
     return list(dropped.values())

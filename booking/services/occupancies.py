@@ -6,9 +6,10 @@ that is bumped and rolled back comes again); the version is read before the clai
 earliest hold lapses.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from functools import cached_property
 from typing import NamedTuple
 
 from flask import current_app
@@ -44,11 +45,6 @@ class Ignoring:
     def __bool__(self) -> bool:
         return self != NOTHING_IGNORED
 
-    def hides(self, claimed: "Claimed") -> bool:
-        if claimed.hold_id is not None:
-            return claimed.visitor == self.visitor
-        return claimed.appointment_id == self.appointment_id
-
 
 NOTHING_IGNORED = Ignoring()
 
@@ -67,6 +63,15 @@ class Claimed(NamedTuple):
     visit_from: int
     visit_to: int
     visit_type_id: int
+
+    @property
+    def counts_from(self) -> int:
+        """The first cell that would be another's without it, the presence of its patient and its buffers included."""
+        return min(self.visit_from, self.from_cell - self.before)
+
+    @property
+    def counts_to(self) -> int:
+        return max(self.visit_to, self.to_cell + self.after)
 
     def meets(self, window: Window) -> bool:
         return self.from_cell < window.end and window.start < self.to_cell
@@ -102,9 +107,39 @@ class Kept:
         )
 
     def within(self, window: Window, ignoring: Ignoring, names: Mapping[int, str]) -> Occupancy:
-        if ignoring and any(ignoring.hides(claimed) for claimed in self.claimed):
-            seen = [claimed for claimed in self.claimed if not ignoring.hides(claimed)]
-            return _occupancy(window, seen, self.absences, names)
+        found = self._slice(window)
+        hidden = self._hidden(ignoring) if ignoring else ()
+        if hidden:
+            # Only the cells in which what is hidden counts are looked at once more.
+            hull = Window.of(min(one.counts_from for one in hidden), max(one.counts_to for one in hidden))
+            first, last = hull.start, hull.end
+            near = [
+                one
+                for one in self.claimed
+                if (one.visit_from < last and one.visit_to > first)
+                or (one.from_cell - one.before < last and one.to_cell + one.after > first)
+            ]
+            near = [one for one in near if one not in hidden]
+            found = found.replaced(_occupancy(hull, near, self.absences, names))
+        return found
+
+    def _hidden(self, ignoring: Ignoring) -> Sequence[Claimed]:
+        of_visit, of_visitor = self._owners
+        return [*of_visit.get(ignoring.appointment_id, ()), *of_visitor.get(ignoring.visitor, ())]
+
+    @cached_property
+    def _owners(self) -> tuple[dict[int | None, list[Claimed]], dict[str | None, list[Claimed]]]:
+        """Claims by the visit, and by the visitor who holds them."""
+        of_visit: dict[int | None, list[Claimed]] = {}
+        of_visitor: dict[str | None, list[Claimed]] = {}
+        for one in self.claimed:
+            if one.hold_id is None:
+                of_visit.setdefault(one.appointment_id, []).append(one)
+            else:
+                of_visitor.setdefault(one.visitor, []).append(one)
+        return of_visit, of_visitor
+
+    def _slice(self, window: Window) -> Occupancy:
         found = self.slices.get(window)
         if found is None:
             # Several threads may come here at once; each goes on with what it has found itself.

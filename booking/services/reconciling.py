@@ -1,7 +1,7 @@
 """Finds visits whose reminders aren't as they should be, and puts them right.
 
-The worker runs this now and then, and a change of the clinic's reminder times runs it at once. It is the net under
-the outbox: a reminder that somehow was never written is written, one that is no longer wanted is dropped, and one
+The worker runs this now and then; a change of the clinic's reminder times, or of a visit's type, runs it at once. It is
+the net under the outbox: a reminder that somehow was never written is written, one that is no longer wanted is dropped, and one
 that is queued for another time gets its new time.
 """
 
@@ -29,10 +29,10 @@ def anything_wrong() -> bool:
         return bool(_looked_at(session))
 
 
-def write_missing(session: Session) -> int:
-    """Puts the queued reminders of all future visits right. Returns how many were missing."""
+def write_missing(session: Session, only: Appointment | None = None) -> int:
+    """Puts the queued reminders of all future visits right, or those of one. Returns how many were missing."""
     missing: list[Row] = []
-    for message, row in _looked_at(session):
+    for message, row in _looked_at(session, only):
         if message is None:
             missing.append(row)
         elif row:
@@ -44,15 +44,16 @@ def write_missing(session: Session) -> int:
     return len(missing)
 
 
-def _looked_at(session: Session) -> list[tuple[Message | None, Row]]:
+def _looked_at(session: Session, only: Appointment | None = None) -> list[tuple[Message | None, Row]]:
     """What is to be changed: a reminder that is missing (None) or has another time, and the row as it should be; an
     empty row for one that isn't wanted.
     """
     now = clock.now()
     clinic = the_clinic(session)
-    visits = session.scalars(
-        select(Appointment).where(Appointment.to_cell > cell_from(now), Appointment.status == Status.BOOKED)
-    ).all()
+    ahead = select(Appointment).where(
+        Appointment.to_cell > cell_from(now), Appointment.status == Status.BOOKED
+    )
+    visits = session.scalars(ahead if only is None else ahead.where(Appointment.id == only.id)).all()
     written: dict[int | None, list[Message]] = {}
     for message in session.scalars(
         select(Message).where(

@@ -6,7 +6,6 @@ time, and is never without one.
 """
 
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -19,7 +18,7 @@ from booking.scheduling.offers import assign
 from booking.scheduling.timeline import cell_at
 from booking.services import claims, history, holds, notices
 from booking.services.availability import locked, refusal_at
-from booking.services.clinic import Clinic, the_clinic
+from booking.services.clinic import the_clinic
 from booking.services.desk import to_do
 from booking.services.idempotency import Answer, Key, once
 from booking.services.occupancies import Ignoring
@@ -101,7 +100,7 @@ def _reschedule(
     if offer is None:
         raise refusal_at(offers, start, clinic.phone)
 
-    old_start, old_practitioner = appointment.starts_at, appointment.practitioner_id
+    known = notices.known_of(appointment, clinic)
     visit = assign(offers.situation, offer.practitioner_id, start)
     claims.give_back(session, appointment_id=appointment.id)
     claims.drop_holds(session, held)
@@ -117,14 +116,14 @@ def _reschedule(
     appointment.confirmed_at = appointment.cannot_come_at = None
     appointment.changed_at = now
     session.flush()
-    history.note(
-        session,
-        appointment,
-        "moved",
-        Actor.PATIENT,
-        **_facts(clinic, appointment, old_start, old_practitioner),
-    )
-    notices.moved(session, clinic, appointment, old_start, now)
+    facts = {
+        "from": known["old_starts_at"],
+        "to": iso_utc(appointment.starts_at),
+        "from_practitioner": known["old_practitioner"],
+        "to_practitioner": clinic.practitioner_by_id[appointment.practitioner_id].slug,
+    }
+    history.note(session, appointment, "moved", Actor.PATIENT, **facts)
+    notices.moved(session, clinic, appointment, known, now)
     to_do.moved(session, clinic, appointment, now)
     return {"reference": reference}
 
@@ -133,15 +132,3 @@ def _claimed_resources(session: Session, appointment: Appointment) -> list[int]:
     return list(
         session.scalars(select(Claim.resource_id).where(Claim.appointment_id == appointment.id).distinct())
     )
-
-
-def _facts(
-    clinic: Clinic, appointment: Appointment, old_start: datetime, old_practitioner: int
-) -> dict[str, Any]:
-    people = clinic.practitioner_by_id
-    return {
-        "from": iso_utc(old_start),
-        "to": iso_utc(appointment.starts_at),
-        "from_practitioner": people[old_practitioner].slug if old_practitioner in people else None,
-        "to_practitioner": people[appointment.practitioner_id].slug,
-    }

@@ -5,6 +5,7 @@
 
 import re
 import unicodedata
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -40,16 +41,45 @@ class Words:
 NOTHING = Words("", "", "", "", None)
 
 
+@dataclass(frozen=True)
+class News:
+    """What a change tells of: whether the visit is at another time, and in sentences all that is another."""
+
+    moved: bool
+    said: str
+
+
+def news(clinic: Clinic, visit: Visit, known: Mapping[str, Any]) -> News:
+    """What differs from what the patient knew, which is written as `notices.known_of` writes it."""
+    starts_at, ends_at = (
+        datetime.fromisoformat(known[name]) if name in known else None
+        for name in ("old_starts_at", "old_ends_at")
+    )
+    times, said = clinic.times, []
+    moved = starts_at != visit.starts_at
+    if moved:
+        said.append(_("Your visit is moved to this time."))
+    if moved and starts_at:
+        said.append(_("It was %(when)s.", when=times.moment(starts_at)))
+    if starts_at and ends_at and ends_at - starts_at != visit.ends_at - visit.starts_at:
+        said.append(_("It now takes until %(time)s.", time=times.time(visit.ends_at)))
+    before = known.get("old_practitioner", visit.practitioner.slug)
+    if before != visit.practitioner.slug:
+        old = next((one.name for one in clinic.practitioner_by_id.values() if one.slug == before), before)
+        said.append(_("It is with %(name)s now, not with %(old)s.", name=visit.practitioner.name, old=old))
+    return News(moved, " ".join(said))
+
+
 def of_change(
-    clinic: Clinic, visit: Visit, old_start: datetime, way: tuple[Channel, str], due_at: datetime
+    clinic: Clinic, visit: Visit, known: Mapping[str, Any], way: tuple[Channel, str], due_at: datetime
 ) -> Words:
-    """What a patient is told of a visit that the clinic changed. `visit` is as it would be."""
-    return _of("change", clinic, visit, way, due_at, old_start=old_start)
+    """What a patient is told of a visit that the clinic changed. `visit` is as it would be, `known` as in `news`."""
+    return _of("change", clinic, visit, way, due_at, news(clinic, visit, known))
 
 
 def of_cancellation(clinic: Clinic, visit: Visit, way: tuple[Channel, str], due_at: datetime) -> Words:
     """What a patient is told of a visit that the clinic cancels."""
-    return _of("cancellation", clinic, visit, way, due_at, old_start=None)
+    return _of("cancellation", clinic, visit, way, due_at, None)
 
 
 def in_one_text(kind: str, facts: dict[str, Any], *, any_length: bool = False) -> str:
@@ -71,7 +101,7 @@ def _of(
     visit: Visit,
     way: tuple[Channel, str],
     due_at: datetime,
-    old_start: datetime | None,
+    told: News | None,
 ) -> Words:
     channel, address = way
     if channel is Channel.CALL:
@@ -84,7 +114,7 @@ def _of(
         "link": links.address(visit.reference, visit.link_number),
         "short_link": links.short_address(visit.reference, visit.link_number),
         "may_change": visit.may_change(due_at),
-        "old_start": old_start,
+        "news": told,
         "start": current_app.config["BOOKING"].base_url,
     }
     if channel is Channel.TEXT:

@@ -78,11 +78,13 @@ def new_page(chromium: Browser, live: str) -> Iterator[NewPage]:
         if not request.url.startswith((f"{live}/", "data:", "blob:", "about:")):
             faults.append(f"asked for {request.url}")
 
-    def make(viewport: ViewportSize = PHONE, javascript: bool = True, **how: Any) -> Page:
-        touch = viewport["width"] < 600
+    def make(
+        viewport: ViewportSize = PHONE, javascript: bool = True, touch: bool = False, **how: Any
+    ) -> Page:
+        phone = viewport["width"] < 600
         visitor = chromium.new_context(
-            viewport=viewport, java_script_enabled=javascript, base_url=live, has_touch=touch, is_mobile=touch,
-            locale="en-US", timezone_id="Europe/Berlin", **how,
+            viewport=viewport, java_script_enabled=javascript, base_url=live, has_touch=phone or touch,
+            is_mobile=phone, locale="en-US", timezone_id="Europe/Berlin", **how,
         )  # fmt: skip
         visitor.set_default_timeout(10_000)
         visitor.on("console", heard)

@@ -10,7 +10,8 @@ import pytest
 from flask import Flask
 from playwright.sync_api import Locator, Page, expect
 
-from booking.models import HistoryEntry, Message, Role
+from booking.models import Appointment, HistoryEntry, Message, Role
+from booking.scheduling.timeline import cell_at
 from booking.services.desk import moving
 from booking.services.desk.moving import Place
 from booking.services.staff.who import Who
@@ -65,12 +66,12 @@ def in_app(app: Flask, **how: Any) -> Any:
 
 
 def visit_in(page: Page, column: str, name: str) -> Locator:
-    return page.locator(f"[data-column={column}] .v[data-ref]", has_text=name)
+    return page.locator(f"[data-column='{column}'] .v[data-ref]", has_text=name)
 
 
 def row_of(page: Page, column: str, row: int) -> tuple[float, float]:
     """The middle of a column at a row, on the screen."""
-    box = page.locator(f"[data-column={column}] .ground").bounding_box()
+    box = page.locator(f"[data-column='{column}'] .ground").bounding_box()
     rows = int(page.locator("[data-rows]").first.get_attribute("data-rows") or 1)
     assert box
     return box["x"] + box["width"] / 2, box["y"] + box["height"] * row / rows
@@ -305,6 +306,108 @@ def test_two_desks_race_for_one_gap_and_one_is_told_politely(
     no.get_by_role("button", name="Close").click()
     expect(visit_in(other, "cleo", "Eva Lima")).to_be_visible()
     expect(visit_in(other, "ben", "Rosa Lima")).to_be_visible()
+
+
+def test_the_lower_edge_makes_a_visit_longer(board: Page, app: Flask) -> None:
+    in_app(app, practitioner="ana")
+    board.goto(DAY)
+    box = visit_in(board, "ana", "Rosa Lima").bounding_box()
+    assert box
+    x, y = box["x"] + 40, box["y"] + box["height"] - 3
+    board.mouse.move(x, y)
+    board.mouse.down()
+    board.mouse.move(x, y + 8, steps=2)
+    expect(board.locator(".lit").first).to_be_attached()
+    board.mouse.move(x, y + box["height"] / 2, steps=5)
+    board.wait_for_timeout(100)
+    board.mouse.up()
+    question = board.get_by_role("dialog")
+    expect(question).to_contain_text("45 minutes")
+    question.get_by_role("button", name="tell nobody").click()
+    expect(visit_in(board, "ana", "Rosa Lima")).to_have_attribute("data-rows", "9")
+    with app.app_context():
+        (row,) = rows(Appointment)
+    assert row["to_cell"] - row["from_cell"] == 9
+
+
+def test_in_the_week_a_visit_is_dragged_to_another_day(board: Page, app: Flask) -> None:
+    in_app(app, practitioner="ana")
+    board.goto("/desk/week/ana/2026-09-15")
+    tuesday, thursday = "2026-09-15", "2026-09-17"
+    drag(board, visit_in(board, tuesday, "Rosa Lima"), thursday, 24)
+    question = board.get_by_role("dialog")
+    expect(question).to_contain_text("10:00 am")
+    question.get_by_role("button", name="tell nobody").click()
+    expect(visit_in(board, thursday, "Rosa Lima")).to_contain_text("10:00")
+    with app.app_context():
+        assert rows(Appointment)[0]["from_cell"] == cell_at(NINE + timedelta(days=2, hours=1))
+
+
+def test_by_rooms_a_visit_is_dragged_to_another_room_and_nobody_is_told(board: Page, app: Flask) -> None:
+    in_app(app, practitioner="ana")
+    board.goto(f"{DAY}?view=rooms")
+    drag(board, visit_in(board, "room-1", "Rosa Lima"), "room-3", 12)
+    expect(visit_in(board, "room-3", "Rosa Lima")).to_contain_text("9:00")
+    with app.app_context():
+        assert [row["sequence"] for row in rows(Appointment)] == [0]
+        assert not [row for row in rows(Message) if row["kind"] == "change"]
+
+
+def test_on_a_tablet_a_finger_that_rests_on_a_visit_drags_it_and_one_that_wipes_scrolls(
+    new_page: NewPage, app: Flask, live: str
+) -> None:
+    in_app(app, practitioner="ana")
+    page = new_page({"width": 1024, "height": 768}, touch=True)
+    sign_in(page, app, live)
+    page.goto(DAY)
+    finger = page.context.new_cdp_session(page)
+
+    def touch(kind: str, *at: tuple[float, float]) -> None:
+        points = [{"x": x, "y": y} for x, y in at]
+        finger.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+
+    box = visit_in(page, "ana", "Rosa Lima").bounding_box()
+    assert box
+    start = (box["x"] + 30, box["y"] + 20)
+    touch("touchStart", start)
+    expect(page.locator(".lit").first).to_be_attached()
+    x, y = row_of(page, "ben", 24)
+    for part in (0.3, 0.6, 1):
+        touch("touchMove", (start[0] + (x - start[0]) * part, start[1] + (y + 20 - start[1]) * part))
+        page.wait_for_timeout(50)
+    touch("touchEnd")
+    question = page.get_by_role("dialog")
+    expect(question).to_contain_text("with Ben Okoro?")
+    question.get_by_role("button", name="Move and tell the patient").click()
+    expect(visit_in(page, "ben", "Rosa Lima")).to_be_visible()
+
+    box = visit_in(page, "ben", "Rosa Lima").bounding_box()
+    assert box
+    scroll = page.locator("[data-scroll]")
+    before = scroll.evaluate("one => one.scrollTop")
+    touch("touchStart", (box["x"] + 30, box["y"] + 20))
+    for far in (20, 40, 60):
+        touch("touchMove", (box["x"] + 30, box["y"] + 20 - far))
+    touch("touchEnd")
+    page.wait_for_timeout(600)
+    assert scroll.evaluate("one => one.scrollTop") > before
+    expect(page.locator(".lit")).to_have_count(0)
+
+
+def test_everything_about_a_visit_is_changed_by_keys(board: Page, app: Flask) -> None:
+    in_app(app, practitioner="ana")
+    board.goto(DAY)
+    keys = Keys(board)
+    keys("ArrowDown", "e")
+    board.wait_for_url("**/change?next=**")
+    board.get_by_label("Room").focus()
+    keys("ArrowDown", "Enter")
+    board.get_by_role("button", name="See what it means").focus()
+    keys("Enter")
+    board.get_by_role("button", name="Change it").focus()
+    keys("Enter")
+    board.wait_for_url("**/desk/day/2026-09-15?visit=**")
+    expect(visit_in(board, "ana", "Rosa Lima")).to_contain_text("Room 2")
 
 
 def test_board_list_panel_help_and_dialogs_are_accessible(

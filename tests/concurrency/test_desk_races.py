@@ -9,9 +9,9 @@ from sqlalchemy import select, text
 
 from booking.errors import Clash, OldPlaceTaken, SlotTaken, StaleEdit
 from booking.extensions import db
-from booking.models import Appointment, Claim, HistoryEntry, Message
+from booking.models import Appointment, Claim, HistoryEntry, Merge, Message, Patient
 from booking.services.clinic import the_clinic
-from booking.services.desk import moving, statuses
+from booking.services.desk import merging, moving, statuses
 from booking.services.desk.asking import asked, uses_of, wanted
 from booking.services.desk.moving import Changed, Place, change
 from booking.services.desk.undoing import undo
@@ -25,6 +25,7 @@ from tests.services.making import NEXT_WEEK, booked, rows
 from tests.staffing import hired
 
 ELSEWHERE = timedelta(days=1)
+HALF_AN_HOUR = timedelta(minutes=30)
 
 
 @pytest.fixture
@@ -187,3 +188,41 @@ def test_the_guard_of_the_database_holds_alone(app: Flask, monkeypatch: pytest.M
         assert sum(isinstance(answer, SlotTaken) for answer in answers) == AT_ONCE - 1
         assert overlaps() == 0
         assert len({claim["appointment_id"] for claim in rows(Claim)}) == AT_ONCE
+
+
+def test_records_merged_while_their_visits_are_booked_and_moved(app: Flask) -> None:
+    """Two desks merge the two records of one patient, each into the other, while others book for them and move their
+    visits. Whoever was late hears of it; nobody is in two places at once, and each visit's time is its patient's.
+    """
+    who = desks(app)
+    with app.app_context():
+        one = booked(NEXT_WEEK, practitioner="ana")
+        other = booked(NEXT_WEEK + ELSEWHERE, practitioner="ben", last_name="Lima-Costa")
+        first, second = (row["reference"] for row in rows(Patient))
+
+    def attempt(number: int) -> Any:
+        key = f"race-{number:04}"
+        if number in (0, 1):
+            stays, goes = (first, second) if number else (second, first)
+            return merging.merge(who[number], stays, goes, stays_version=1, goes_version=1, key=key)
+        if number in (2, 3):
+            return booked(
+                NEXT_WEEK + ELSEWHERE * (number - 2) + HALF_AN_HOUR,
+                practitioner="ana",
+                last_name=("Lima", "Lima-Costa")[number % 2],
+                key=key,
+            )
+        visit, to = ((one, other)[number % 2], NEXT_WEEK + ELSEWHERE * (1 + number % 2) + HALF_AN_HOUR)
+        return change(who[number], visit.reference, Place(starts_at=to), version=None, key=key)
+
+    answers = storm(app, attempt)
+    with app.app_context():
+        assert all(answer is not None for answer in answers)
+        merged = [answer for answer in answers[:2] if isinstance(answer, int)]
+        assert len(merged) == len(rows(Merge)) <= 1
+        assert overlaps() == 0
+        visits = {row["id"]: row["patient_id"] for row in rows(Appointment)}
+        patients = {row["id"]: row["merged_into_id"] for row in rows(Patient)}
+        assert all(patients[owner] is None for owner in visits.values())
+        taken = [row for row in rows(Claim) if row["resource_id"] in patients]
+        assert {row["appointment_id"]: row["resource_id"] for row in taken} == visits

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, or_, select
+from sqlalchemy import and_, bindparam, or_, select
 from sqlalchemy.orm import Session
 
 from booking.errors import BeyondHorizon, NotFound, NotOffered
@@ -81,12 +81,14 @@ class Answer:
 
 def uses_of(session: Session, appointment: Appointment) -> tuple[Use, ...]:
     """What a visit has taken, in order; the patient's own claim is among it."""
-    mine = (
-        select(Claim.resource_id, Claim.from_cell, Claim.to_cell, Claim.before, Claim.after)
-        .where(Claim.appointment_id == appointment.id)
-        .order_by(Claim.resource_id, Claim.from_cell)
-    )
-    return tuple(Use(*row) for row in session.execute(mine))
+    return tuple(Use(*row) for row in session.connection().execute(_USES, {"id": appointment.id}))
+
+
+_USES = (
+    select(Claim.resource_id, Claim.from_cell, Claim.to_cell, Claim.before, Claim.after)
+    .where(Claim.appointment_id == bindparam("id"))
+    .order_by(Claim.resource_id, Claim.from_cell)
+)
 
 
 def shape_of(clinic: Clinic, appointment: Appointment, uses: Sequence[Use] = ()) -> Shape:

@@ -68,6 +68,7 @@ class Call:
     phone: str | None
     email: str | None
     starts_at: datetime
+    ends_at: datetime
     old_starts_at: datetime | None
     practitioner: Practitioner
     flags: tuple[str, ...] = ()
@@ -319,6 +320,7 @@ def _call(
         phone=appointment.phone or patient.phone,
         email=appointment.email,
         starts_at=appointment.starts_at,
+        ends_at=appointment.ends_at,
         old_starts_at=datetime.fromisoformat(old) if old else None,
         practitioner=clinic.practitioner_by_id[appointment.practitioner_id],
         flags=tuple(patient.flags),

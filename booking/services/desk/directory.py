@@ -11,7 +11,7 @@ import re
 import unicodedata
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from typing import NamedTuple
@@ -314,23 +314,31 @@ class Index:
 
 @dataclass
 class Directory:
-    """An index, and the entries that changed since it was made. A few of those; then a new index is made."""
+    """An index, and the entries that changed since it was made. A few of those; then a new index is made.
+
+    `lately`: entries of the index that had just changed when it was made, and are reported once more.
+    """
 
     index: Index
+    lately: Mapping[int, Entry] = field(default_factory=dict)
     changed: dict[int, Entry] = field(default_factory=dict)
     late: Index | None = None
 
     @classmethod
-    def of(cls, entries: Iterable[Entry]) -> Directory:
-        return cls(Index.of(entries))
+    def of(cls, entries: Iterable[Entry], lately: Mapping[int, Entry] | None = None) -> Directory:
+        return cls(Index.of(entries), lately or {})
 
     def with_changed(self, entries: Iterable[Entry]) -> Directory:
         """The same with these as they are now; itself if they are known."""
-        news = {entry.id: entry for entry in entries if self.changed.get(entry.id) != entry}
+        news = {
+            entry.id: entry
+            for entry in entries
+            if (self.changed.get(entry.id) or self.lately.get(entry.id)) != entry
+        }
         if not news:
             return self
         changed = self.changed | news
-        return Directory(self.index, changed, Index.of(changed.values()))
+        return Directory(self.index, self.lately, changed, Index.of(changed.values()))
 
     def find(self, parts: list[Asked]) -> Iterator[int]:
         """The ids of whom all parts mean, surest first, then by name. Each once."""

@@ -172,7 +172,7 @@ def _change(
     if _goes_home(appointment, found.start, now):
         appointment.status, appointment.arrived_at = Status.BOOKED, None
     if states.snapshot(appointment, uses) == before:
-        return states.unchanged(appointment)
+        return states.unchanged(clinic, appointment)
 
     claims.exchange(session, uses, appointment_id=appointment.id)
     told = notices.Told(None, [])
@@ -180,9 +180,10 @@ def _change(
         appointment.sequence += 1
         if not found.stays:
             appointment.confirmed_at = appointment.cannot_come_at = None
-        session.flush()
         told = notices.changed_by_clinic(session, clinic, appointment, known, now, tell=tell)
         to_do.moved(session, clinic, appointment, now)
+    else:
+        states.remind_as_the_type_wants(session, appointment, before)
     return states.keep(
         session,
         who,
@@ -372,4 +373,4 @@ def _told(
     visit = replace(
         shaped(clinic, appointment), starts_at=starts_at, ends_at=ends_at, practitioner=found.person
     )
-    return wording.of_change(clinic, visit, appointment.starts_at, way, due)
+    return wording.of_change(clinic, visit, notices.known_of(appointment, clinic), way, due)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -24,6 +25,7 @@ from booking.models import (
     TaskKind,
 )
 from booking.scheduling.needles import has_needles, needles_due, overdue
+from booking.scheduling.offers import Use
 from booking.scheduling.status import CORRECTIONS, LIVE, Status
 from booking.scheduling.timeline import cell_from
 from booking.services import history
@@ -111,11 +113,10 @@ class PatientSeen:
 
 
 @dataclass(frozen=True)
-class Panel:
-    """Everything about one visit. `moves` are those that are legal now; `corrections` need a reason."""
+class Head:
+    """A visit as a form about it shows it. `phases`: each with its minutes."""
 
     clinic: Clinic
-    id: int
     reference: str
     version: int
     status: Status
@@ -126,8 +127,26 @@ class Panel:
     room: Thing | None
     devices: tuple[Thing, ...]
     phases: tuple[tuple[str, int], ...]
-    first_name: str
-    last_name: str
+    name: str
+    confirmed_at: datetime | None
+    cannot_come_at: datetime | None
+    patient_id: int
+
+    @property
+    def minutes(self) -> int:
+        return int((self.ends_at - self.starts_at).total_seconds()) // 60
+
+    @property
+    def changeable(self) -> bool:
+        """Whether it can be given another place."""
+        return self.status in (Status.BOOKED, Status.ARRIVED)
+
+
+@dataclass(frozen=True)
+class Panel(Head):
+    """Everything about one visit. `moves` are those that are legal now; `corrections` need a reason."""
+
+    id: int
     email: str | None
     phone: str | None
     reminders: Reminders
@@ -135,8 +154,6 @@ class Panel:
     note: str
     desk_note: str
     booked_at: datetime
-    confirmed_at: datetime | None
-    cannot_come_at: datetime | None
     cancelled_by: Actor | None
     cancel_reason: str
     needles_in_at: datetime | None
@@ -151,19 +168,6 @@ class Panel:
     replies: tuple[tuple[datetime, str], ...]
     tasks: tuple[tuple[int, TaskKind, date], ...]
     next_visits: tuple[OtherVisit, ...]
-
-    @property
-    def name(self) -> str:
-        return f"{self.first_name} {self.last_name}"
-
-    @property
-    def minutes(self) -> int:
-        return int((self.ends_at - self.starts_at).total_seconds()) // 60
-
-    @property
-    def changeable(self) -> bool:
-        """Whether it can be given another place."""
-        return self.status in (Status.BOOKED, Status.ARRIVED)
 
 
 def panel(who: Who, reference: str) -> Panel:
@@ -185,6 +189,19 @@ def brief(who: Who, reference: str) -> Panel:
         appointment = appointment_for(session, who, reference)
         patient = session.get_one(Patient, appointment.patient_id)
         return _shaped(session, the_clinic(session), appointment, patient, clock.now())
+
+
+def head(who: Who, reference: str) -> Head:
+    """What a form about the visit says of it. Raises NotFound."""
+    with reading() as session:
+        appointment = appointment_for(session, who, reference)
+        clinic = the_clinic(session)
+        return head_of(clinic, appointment, asking.uses_of(session, appointment))
+
+
+def head_of(clinic: Clinic, appointment: Appointment, uses: Sequence[Use]) -> Head:
+    """The same, for who has read the visit and what it has taken."""
+    return Head(**_head(clinic, appointment, uses))
 
 
 def note(who: Who, reference: str, words: str, *, version: int | None = None, key: str) -> None:
@@ -228,10 +245,7 @@ def _shaped(
     session: Session, clinic: Clinic, appointment: Appointment, patient: Patient, now: datetime
 ) -> Panel:
     uses = asking.uses_of(session, appointment)
-    taken = {use.resource_id for use in uses}
-    visit_type = clinic.visit_type_by_id[appointment.visit_type_id]
     shape = asking.shape_of(clinic, appointment, uses)
-    minutes = asking.phase_minutes_of(clinic, appointment)
     due = None
     if appointment.needles_out_at is None and appointment.status is Status.CHECKED_IN:
         due = needles_due(appointment.needles_in_at, shape)
@@ -246,20 +260,8 @@ def _shaped(
     phone = appointment.phone or patient.phone
     corrections = CORRECTIONS.get(appointment.status, frozenset())
     return Panel(
-        clinic=clinic,
+        **_head(clinic, appointment, uses),
         id=appointment.id,
-        reference=appointment.reference,
-        version=appointment.version,
-        status=appointment.status,
-        starts_at=appointment.starts_at,
-        ends_at=appointment.ends_at,
-        visit_type=visit_type,
-        practitioner=clinic.practitioner_by_id[appointment.practitioner_id],
-        room=next((room for room in clinic.rooms if room.id == appointment.room_id), None),
-        devices=tuple(device for device in clinic.devices if device.id in taken),
-        phases=tuple(zip((phase.name for phase in visit_type.phases), minutes, strict=False)),
-        first_name=appointment.first_name,
-        last_name=appointment.last_name,
         email=appointment.email,
         phone=phone,
         reminders=appointment.reminders,
@@ -267,8 +269,6 @@ def _shaped(
         note=appointment.note,
         desk_note=appointment.desk_note,
         booked_at=appointment.booked_at,
-        confirmed_at=appointment.confirmed_at,
-        cannot_come_at=appointment.cannot_come_at,
         cancelled_by=appointment.cancelled_by,
         cancel_reason=appointment.cancel_reason,
         needles_in_at=appointment.needles_in_at,
@@ -288,6 +288,29 @@ def _shaped(
         else (),
         next_visits=_next_visits(session, clinic, appointment, now),
     )
+
+
+def _head(clinic: Clinic, appointment: Appointment, uses: Sequence[Use]) -> dict[str, Any]:
+    taken = {use.resource_id for use in uses}
+    visit_type = clinic.visit_type_by_id[appointment.visit_type_id]
+    minutes = asking.phase_minutes_of(clinic, appointment)
+    return {
+        "clinic": clinic,
+        "reference": appointment.reference,
+        "version": appointment.version,
+        "status": appointment.status,
+        "starts_at": appointment.starts_at,
+        "ends_at": appointment.ends_at,
+        "visit_type": visit_type,
+        "practitioner": clinic.practitioner_by_id[appointment.practitioner_id],
+        "room": next((room for room in clinic.rooms if room.id == appointment.room_id), None),
+        "devices": tuple(device for device in clinic.devices if device.id in taken),
+        "phases": tuple(zip((phase.name for phase in visit_type.phases), minutes, strict=False)),
+        "name": f"{appointment.first_name} {appointment.last_name}",
+        "confirmed_at": appointment.confirmed_at,
+        "cannot_come_at": appointment.cannot_come_at,
+        "patient_id": appointment.patient_id,
+    }
 
 
 def _patient(session: Session, patient: Patient, phone: str | None) -> PatientSeen:

@@ -4,6 +4,7 @@ The process keeps a directory of them (`booking.services.desk.directory`) and as
 records that changed since. What is shown is fetched anew, for whoever may see it, and the hits are written down.
 """
 
+import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -46,7 +47,9 @@ _ENTRIES = select(
     _table.born_on,
     _table.merged_into_id.is_not(None),
 )
-_CHANGED = _ENTRIES.where(_table.changed_at >= bindparam("since"))
+_LATE = _table.changed_at >= bindparam("since")
+_CHANGED = _ENTRIES.where(_LATE)
+_ALL = _ENTRIES.add_columns(_LATE)
 _SHOWN = select(
     _table.id,
     _table.reference,
@@ -115,6 +118,12 @@ def search(who: Who, words: str, *, shown: int = SHOWN) -> Search:
     return Search(words, hits, len(found) > shown)
 
 
+def prepare() -> None:
+    """Makes the directory before anybody searches. Raises Busy."""
+    with reading() as session:
+        _directory(session, clock.now())
+
+
 def alike(
     who: Who,
     first_name: str,
@@ -161,16 +170,38 @@ def _sounds(one: str, other: str) -> bool:
 
 def _directory(session: Session, now: datetime) -> Directory:
     """The directory as of now: one statement, that reads what has changed lately."""
-    kept: _Kept | None = current_app.extensions.get("booking_directory")
-    if kept is not None and len(kept.directory.changed) <= _CHANGED_AT_MOST:
-        since = min(kept.asked_at, now) - _OVERLAP
-        rows = session.connection().execute(_CHANGED, {"since": since})
-        directory = kept.directory.with_changed(Entry(*row) for row in rows)
-    else:
-        directory = Directory.of(Entry(*row) for row in session.connection().execute(_ENTRIES))
+    kept = _kept()
+    if kept is None or len(kept.directory.changed) > _CHANGED_AT_MOST:
+        # One thread makes it anew, which takes a while; the others wait for it.
+        with _MAKING:
+            again = _kept()
+            if again is kept:
+                again = current_app.extensions["booking_directory"] = _Kept(_made(session, now), now)
+            kept = again
+    assert kept is not None
+    since = min(kept.asked_at, now) - _OVERLAP
+    rows = session.connection().execute(_CHANGED, {"since": since})
+    directory = kept.directory.with_changed(Entry(*row) for row in rows)
     # Several threads may come here at once; each keeps what is true, the last one stays.
     current_app.extensions["booking_directory"] = _Kept(directory, now)
     return directory
+
+
+def _made(session: Session, now: datetime) -> Directory:
+    entries, lately = [], {}
+    for *row, late in session.connection().execute(_ALL, {"since": now - _OVERLAP}):
+        entries.append(Entry(*row))
+        if late:
+            lately[entries[-1].id] = entries[-1]
+    return Directory.of(entries, lately)
+
+
+def _kept() -> _Kept | None:
+    found: _Kept | None = current_app.extensions.get("booking_directory")
+    return found
+
+
+_MAKING = threading.Lock()
 
 
 def _fetched(session: Session, who: Who, ids: Iterable[int], wanted: int) -> list[Found]:

@@ -11,6 +11,7 @@ from booking.errors import NotOffered
 from booking.models import Appointment
 from booking.scheduling.hours import days_between
 from booking.scheduling.latitude import Taken
+from booking.scheduling.offers import Use
 from booking.scheduling.status import Status
 from booking.scheduling.timeline import Window, instant_of, places as places_in, stretches
 from booking.services.clinic import Clinic, Practitioner, the_clinic
@@ -25,6 +26,7 @@ from booking.services.desk.asking import (
     wanted,
 )
 from booking.services.desk.moving import facts_of, refuse_settled
+from booking.services.desk.panel import Head, head_of
 from booking.services.occupancies import open_window, window_for
 from booking.services.staff.ownership import appointment_for
 from booking.services.staff.who import Who
@@ -134,7 +136,8 @@ def places(who: Who, reference: str, first: date, days: int = 1, *, place: Place
         refuse_absurd(clinic, first, now)
         appointment = appointment_for(session, who, reference)
         last = first + timedelta(days=min(max(days, 1), LONGEST_LOOK) - 1)
-        answer = _answer(session, clinic, appointment, window_for(clinic, first, last), now, place)
+        uses = uses_of(session, appointment)
+        answer = _answer(session, clinic, appointment, uses, window_for(clinic, first, last), now, place)
         shown = days_between(first, last, clinic.zone)
         from_cell, to_cell = shown[0].from_cell, shown[-1].to_cell
         return Places(
@@ -164,9 +167,9 @@ def find_times(
     part: str = "",
     practitioner: str | None = None,
     limit: int = 12,
-) -> list[FreeTime]:
-    """The next times at which this visit keeps all rules, on the clinic's grid, soonest first; where several people are
-    free, the visit's own first, then by name.
+) -> tuple[Head, list[FreeTime]]:
+    """The visit, and the next times at which it keeps all rules, on the clinic's grid, soonest first; where several
+    people are free, the visit's own first, then by name.
 
     `first` is today if left out. `weekdays`: Monday is 0. `part`: "", "morning" (before noon) or "afternoon".
     Raises NotFound, also for an unknown practitioner, NotChangeable, BeyondHorizon.
@@ -181,12 +184,14 @@ def find_times(
         wish = Place(practitioner=practitioner) if practitioner else None
         if practitioner:
             clinic.practitioner(practitioner)
+        uses = uses_of(session, appointment)
+        head = head_of(clinic, appointment, uses)
         if _under_way(appointment):
-            return []
+            return head, []
         try:
-            answer = _answer(session, clinic, appointment, open_window(clinic, now), now, wish)
+            answer = _answer(session, clinic, appointment, uses, open_window(clinic, now), now, wish)
         except NotOffered:
-            return []
+            return head, []
     shown = days_between(first, first + timedelta(days=min(max(days, 1), 366) - 1), clinic.zone)
     found: list[FreeTime] = []
     for day in shown:
@@ -195,19 +200,19 @@ def find_times(
         found += _on(clinic, appointment, answer, day.from_cell, day.to_cell, part)
         if len(found) >= limit:
             break
-    return found[: max(limit, 0)]
+    return head, found[: max(limit, 0)]
 
 
 def _answer(
     session: Session,
     clinic: Clinic,
     appointment: Appointment,
+    uses: tuple[Use, ...],
     window: Window,
     now: datetime,
     place: Place | None,
 ) -> Answer:
     refuse_settled(appointment)
-    uses = uses_of(session, appointment)
     anyone = place is None or place.practitioner is None
     wish = wanted(clinic, appointment, uses, place or Place(), anyone=anyone)
     return asked(session, clinic, appointment, uses, wish, window, now)

@@ -73,13 +73,16 @@ def take_back(who: Who, message_id: int, *, key: str) -> None:
 
 
 def settle(who: Who, message_id: int, *, key: str) -> None:
-    """Takes a message that failed off the lists: somebody has seen to it. Twice is a quiet success.
+    """Takes a message that failed off the lists: somebody has seen to it. Twice is a quiet success. One that is about
+    no visit, such as an invitation, is for whoever looks after all patients.
 
     Raises NotFound, KeyReused.
     """
 
     def action(session: Session) -> Answer:
-        message, appointment = _of_visit(session, who, message_id)
+        message, appointment = session.get(Message, message_id), None
+        if message is None or message.appointment_id is not None or not who.sees_everybody:
+            message, appointment = _of_visit(session, who, message_id)
         if message.state in _WANT_EYES and message.settled_at is None:
             message.settled_at, message.settled_as, message.settled_by = clock.now(), _SEEN, who.name
             _note(session, who, "settled message", message, appointment)
@@ -152,6 +155,7 @@ def _untrue(message: Message, appointment: Appointment) -> bool:
 
 
 def _note(
-    session: Session, who: Who, what: str, message: Message, appointment: Appointment, **facts: object
+    session: Session, who: Who, what: str, message: Message, appointment: Appointment | None, **facts: object
 ) -> None:
-    audit.did(session, who, what, f"message/{message.id}", appointment.patient_id, kind=message.kind, **facts)
+    patient_id = appointment.patient_id if appointment else None
+    audit.did(session, who, what, f"message/{message.id}", patient_id, kind=message.kind, **facts)

@@ -13,7 +13,7 @@ from booking.formatting import iso_utc
 from booking.models import Actor, Appointment, HistoryEntry, Resource, ResourceKind
 from booking.scheduling.offers import Use
 from booking.scheduling.status import Status
-from booking.services import history
+from booking.services import history, reconciling
 from booking.services.clinic import Clinic
 from booking.services.staff import audit
 from booking.services.staff.who import Who
@@ -47,12 +47,14 @@ _PLAIN = (
 class Changed:
     """A visit after a change. `entry_id` is the history entry, by which it is undone; None if nothing was to change.
 
-    `told`: a message to the patient is queued. `due_at`: when it goes, ISO in UTC, or None.
+    `state`: how it stands now, as in `state_of`. `told`: a message to the patient is queued. `due_at`: when it goes, ISO
+    in UTC, or None.
     """
 
     reference: str
     entry_id: int | None
     version: int
+    state: dict[str, str]
     told: bool = False
     due_at: str | None = None
 
@@ -104,6 +106,13 @@ def same_entry(before: Snapshot, after: Snapshot) -> bool:
     )
 
 
+def remind_as_the_type_wants(session: Session, appointment: Appointment, before: Snapshot) -> None:
+    """Puts the reminders right of a visit that has another type in the same calendar entry."""
+    if appointment.visit_type_id != before["visit_type_id"]:
+        session.flush()
+        reconciling.write_missing(session, appointment)
+
+
 def keep(
     session: Session,
     who: Who,
@@ -122,6 +131,7 @@ def keep(
     appointment.version += 1
     appointment.changed_at = now
     session.flush()
+    state = state_of(clinic, appointment)
     entry_id = history.note(
         session,
         appointment,
@@ -134,7 +144,7 @@ def keep(
         after=snapshot(appointment, uses),
         version=appointment.version,
         sequence=appointment.sequence,
-        state=state_of(clinic, appointment),
+        state=state,
         **facts,
     )
     audit.did(session, who, what, f"appointment/{appointment.reference}", appointment.patient_id)
@@ -142,14 +152,15 @@ def keep(
         reference=appointment.reference,
         entry_id=entry_id,
         version=appointment.version,
+        state=state,
         told=told is not None,
         due_at=None if told is None else iso_utc(told),
     )
 
 
-def unchanged(appointment: Appointment) -> Changed:
+def unchanged(clinic: Clinic, appointment: Appointment) -> Changed:
     """A quiet success."""
-    return Changed(appointment.reference, None, appointment.version)
+    return Changed(appointment.reference, None, appointment.version, state_of(clinic, appointment))
 
 
 def refuse_stale(

@@ -200,7 +200,7 @@ def cancel(
     def action(session: Session) -> dict[str, Any]:
         now, clinic, visit = _opened(session, who, reference)
         if visit.status is Status.CANCELLED:
-            return vars(states.unchanged(visit))
+            return vars(states.unchanged(clinic, visit))
         states.refuse_stale(session, clinic, visit, version)
         uses = uses_of(session, visit)
         before = states.snapshot(visit, uses)
@@ -246,7 +246,7 @@ def correct(
     def action(session: Session) -> dict[str, Any]:
         now, clinic, visit = _opened(session, who, reference)
         if visit.status is to:
-            return vars(states.unchanged(visit))
+            return vars(states.unchanged(clinic, visit))
         states.refuse_stale(session, clinic, visit, version, same_will_do=True)
         if to not in CORRECTIONS.get(visit.status, ()):
             raise IllegalStatus(visit_status=visit.status.value, to=to.value, because="")
@@ -296,7 +296,7 @@ def _step(
     def action(session: Session) -> dict[str, Any]:
         now, clinic, visit = _opened(session, who, reference)
         if already(visit) if already else visit.status.value == to.value:
-            return vars(states.unchanged(visit))
+            return vars(states.unchanged(clinic, visit))
         states.refuse_stale(session, clinic, visit, version, same_will_do=True)
         before = states.snapshot(visit, uses_of(session, visit))
         step(session, clinic, visit, now)

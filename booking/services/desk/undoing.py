@@ -43,7 +43,7 @@ def _undo(session: Session, who: Who, entry_id: int) -> Changed:
     entry = session.get_one(HistoryEntry, entry_id)
     clinic = the_clinic(session)
     if _undone_already(session, visit, entry):
-        return states.unchanged(visit)
+        return states.unchanged(clinic, visit)
     _refuse(session, clinic, visit, entry, now)
 
     then, known = entry.facts["before"], notices.known_of(visit, clinic)
@@ -67,6 +67,8 @@ def _undo(session: Session, who: Who, entry_id: int) -> Changed:
             now,
         )
         to_do.moved(session, clinic, visit, now)
+    else:
+        states.remind_as_the_type_wants(session, visit, before)
     return states.keep(
         session,
         who,

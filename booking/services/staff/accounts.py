@@ -200,10 +200,15 @@ def end_sign_ins(who: Who, number: int) -> None:
 
 
 def drop_second_factor(who: Who, number: int) -> None:
-    """For somebody who lost both phone and recovery codes. Ends their sign-ins. Raises NotFound."""
+    """For somebody who lost both phone and recovery codes. Ends their sign-ins.
+
+    Raises NotFound, for one's own codes as well: those `second_factor.turn_off` switches off, for the password.
+    """
 
     def action(session: Session) -> None:
         account = _locked(session, who, number)
+        if number == who.account_id:
+            raise NotFound
         library.turn_off_codes(account)
         sign_ins.end_all(session, account.id)
         audit.did(session, who, "dropped second factor", f"account/{number}")

@@ -5,10 +5,12 @@ person, day shown and hour.
 """
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from flask import current_app
 from sqlalchemy import Select, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
@@ -22,6 +24,7 @@ from booking.services.transaction import reading, run
 # A page of the list, and what one export holds at the most.
 A_PAGE = 200
 AN_EXPORT = 10_000
+_NOTED_AT_MOST = 4096
 
 
 @dataclass(frozen=True)
@@ -59,18 +62,23 @@ def saw(
     run(lambda session: rows.add_all(session, AuditEntry, entries))
 
 
-def saw_this_hour(who: Who, what: str, subject: str) -> None:
+def saw_this_hour(who: Who, what: str, subject: str, patient_id: int | None = None) -> None:
     """Writes down a read once an hour, however often it comes, as of a board that lies open."""
     once = f"{what} {subject} {who.account_id} {clock.now():%Y%m%d%H}"[:120]
-    with reading() as session:
-        if session.scalar(select(AuditEntry.id).where(AuditEntry.once == once)) is not None:
-            return
-    entry = _row(who, "read", what, subject, None, {}) | {"once": once}
-    try:
-        run(lambda session: rows.add_all(session, AuditEntry, [entry]))
-    except IntegrityError:
-        # Another window of the same person wrote it at this moment.
+    # What this process has written or found written needn't be asked for again.
+    noted: set[str] = current_app.extensions.setdefault("booking_noted_this_hour", set())
+    if once in noted:
         return
+    with reading() as session:
+        there = session.scalar(select(AuditEntry.id).where(AuditEntry.once == once)) is not None
+    if not there:
+        entry = _row(who, "read", what, subject, patient_id, {}) | {"once": once}
+        # Another window of the same person may write it at this moment.
+        with suppress(IntegrityError):
+            run(lambda session: rows.add_all(session, AuditEntry, [entry]))
+    if len(noted) > _NOTED_AT_MOST:
+        noted.clear()
+    noted.add(once)
 
 
 def did(

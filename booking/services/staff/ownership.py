@@ -6,7 +6,7 @@ whom they have, had within twelve months or will have, and all visits of those, 
 
 from datetime import timedelta
 
-from sqlalchemy import ColumnElement, exists, select
+from sqlalchemy import ColumnElement, bindparam, exists, select
 from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 
 from booking import clock
@@ -19,6 +19,11 @@ from booking.services.transaction import reading
 
 HAD_WITHIN = timedelta(days=365)
 
+# Nearly everything that staff do begins with this one, so it is put together once.
+_OF_REFERENCE = select(Appointment).where(Appointment.reference == bindparam("reference"))
+# As it is by the time that nobody else changes it.
+_LOCKED = _OF_REFERENCE.with_for_update(of=Appointment).execution_options(populate_existing=True)
+
 
 def appointment_for(session: Session, who: Who, reference: str, *, for_update: bool = False) -> Appointment:
     """The appointment of this reference, if it is one that `who` may see; locked if it is about to change.
@@ -26,11 +31,10 @@ def appointment_for(session: Session, who: Who, reference: str, *, for_update: b
     Raises NotFound.
     """
     _refuse_rubbish(reference)
-    if for_update:
-        session.execute(select(Appointment.id).where(Appointment.reference == reference).with_for_update())
-    appointment = session.scalar(
-        select(Appointment).where(Appointment.reference == reference, theirs(who, Appointment.patient_id))
-    )
+    wanted = _LOCKED if for_update else _OF_REFERENCE
+    if not who.sees_everybody:
+        wanted = wanted.where(theirs(who, Appointment.patient_id))
+    appointment = session.scalar(wanted, {"reference": reference})
     if appointment is None:
         raise NotFound
     return appointment

@@ -10,6 +10,7 @@ from flask.typing import ResponseReturnValue
 from booking.errors import NotFound
 from booking.models import Channel
 from booking.scheduling.status import Status
+from booking.services.clinic import Clinic
 from booking.services.desk import moving, panel, resending, statuses, undoing
 from booking.services.desk.moving import Changed
 from booking.services.desk.statuses import Move
@@ -18,6 +19,7 @@ from booking.web import access, contacts
 from booking.web.desk import answers, blueprint, saying
 from booking.web.desk.saying import No
 from booking.web.desk.visits import PATH, cancel_page, change_page, visit_page, wish_of
+from booking.web.pages import the_clinic_of_this_request
 
 Kind = TypeVar("Kind", bound=StrEnum)
 
@@ -36,7 +38,7 @@ _STEPS: dict[Move, Callable[..., Changed]] = {
 def change(reference: str) -> ResponseReturnValue:
     """Gives the visit another place. Refused, the form comes back as it was typed, with what is in the way."""
     who = access.who()
-    found = panel.brief(who, reference)
+    found = panel.head(who, reference)
     wish = wish_of(found, request.form)
     if wish.unclear:
         return _unclear() if answers.wants_json() else change_page(found, wish)
@@ -52,14 +54,14 @@ def change(reference: str) -> ResponseReturnValue:
             tell=request.form.get("tell") != "no",
             key=key,
         )
-        return _done(who, changed, reference)
+        return _done(found.clinic, changed)
 
     return answers.attempt(action, lambda no: _refused_change(who, reference, no))
 
 
 def _refused_change(who: Who, reference: str, no: No) -> ResponseReturnValue:
     """The form once more, against the visit as it is by now."""
-    found = panel.brief(who, reference)
+    found = panel.head(who, reference)
     wish = wish_of(found, request.form)
     preview = (
         moving.preview(who, reference, wish.place)
@@ -69,13 +71,11 @@ def _refused_change(who: Who, reference: str, no: No) -> ResponseReturnValue:
     return change_page(found, wish, preview, no)
 
 
-def _done(who: Who, changed: Changed, reference: str) -> ResponseReturnValue:
+def _done(clinic: Clinic, changed: Changed) -> ResponseReturnValue:
     """Says where the visit is now, and whether the patient hears of it."""
-    found = panel.brief(who, reference)
-    says = saying.now_is(found, changed)
     return answers.done(
-        says,
-        answers.onward(url_for("desk.visit", reference=reference)),
+        saying.now_is(clinic, changed),
+        answers.onward(url_for("desk.visit", reference=changed.reference)),
         entry=changed.entry_id,
         version=changed.version,
     )
@@ -117,7 +117,7 @@ def cancel(reference: str) -> ResponseReturnValue:
             version=answers.version(),
             key=key,
         )
-        return _done(who, changed, reference)
+        return _done(the_clinic_of_this_request(), changed)
 
     return answers.attempt(action, lambda no: cancel_page(reference, no, reason))
 

@@ -158,17 +158,9 @@ def _written(asked: Asked) -> Written:
 
 
 def _note(asked: Asked) -> None:
-    """Writes down that a day was seen, once an hour; what was written is remembered, so that it isn't even asked for."""
-    who = access.who()
+    """Writes down that a day was seen, once an hour."""
     subject = f"board/{asked.person}/{asked.first}" if asked.person else f"board/{asked.on}"
-    once = (who.account_id, subject, int(clock.now().timestamp()) // 3600)
-    noted: set[Any] = current_app.extensions.setdefault("booking_boards_noted", set())
-    if once in noted:
-        return
-    audit.saw_this_hour(who, "saw board", subject)
-    if len(noted) > 4096:
-        noted.clear()
-    noted.add(once)
+    audit.saw_this_hour(access.who(), "saw board", subject)
 
 
 def _words(found: BoardDay) -> dict[str, Any]:

@@ -23,7 +23,6 @@ from booking.scheduling.status import Status
 from booking.services.clinic import Clinic
 from booking.services.desk.calls import Call, Outcome, Why
 from booking.services.desk.moving import Changed
-from booking.services.desk.panel import Panel
 from booking.services.desk.statuses import Move
 from booking.services.history import Entry
 from booking.web.words import advice_for, words_for
@@ -218,7 +217,13 @@ def sentence(clinic: Clinic, call: Call) -> str:
             name=name,
         )
     if call.kind == "change":
-        return _("“The visit on %(when)s is now with %(name)s. Does that suit?”", when=when, name=name)
+        until = clinic.times.time(call.ends_at)
+        return _(
+            "“The visit on %(when)s is now with %(name)s, until %(until)s. Does that suit?”",
+            when=when,
+            name=name,
+            until=until,
+        )
     if call.kind == "confirmation":
         return _(
             "“You are booked for %(when)s, with %(name)s. How can we best write to you?”",
@@ -289,16 +294,15 @@ MESSAGE_DONE: Mapping[str, Any] = {
 }
 
 
-def now_is(found: Panel, changed: Changed) -> str:
+def now_is(clinic: Clinic, changed: Changed) -> str:
     """Where a visit is after a change, and whether its patient hears of it."""
-    clinic = found.clinic
-    if found.status is Status.CANCELLED:
+    if changed.state["status"] == Status.CANCELLED:
         says = _("Cancelled.")
     else:
         says = _(
             "Now %(when)s, with %(name)s.",
-            when=clinic.times.short_moment(found.starts_at),
-            name=found.practitioner.name,
+            when=clinic.times.short_moment(datetime.fromisoformat(changed.state["starts_at"])),
+            name=_person(clinic, changed.state["practitioner"]),
         )
     if not changed.told:
         return says + " " + _("Nobody is written to.")

@@ -6,6 +6,7 @@ from typing import Any
 
 from flask import abort, current_app, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from werkzeug.datastructures import MultiDict
 
 from booking import clock
 from booking.errors import Refusal
@@ -15,7 +16,7 @@ from booking.scheduling.timeline import CELL_MINUTES, CELL_SECONDS, cell_at, ins
 from booking.services.clinic import Clinic
 from booking.services.desk import asking, moving, panel, places, statuses
 from booking.services.desk.moving import Place, Preview
-from booking.services.desk.panel import Panel
+from booking.services.desk.panel import Head, Panel
 from booking.services.desk.places import FreeTime
 from booking.services.staff import audit
 from booking.web import access
@@ -51,7 +52,11 @@ def visit(reference: str) -> ResponseReturnValue:
 
 def visit_page(found: Panel, no: No | None = None, typed: str = "") -> ResponseReturnValue:
     """`no`: what was refused just now; `typed`: a note or a reason that isn't to be lost."""
-    values = _values(found) | {"no": no, "typed": typed}
+    values = _values(found) | {
+        "no": no,
+        "typed": typed,
+        "link_to_patient": _link_to(found.patient.reference),
+    }
     if request.args.get("panel") == "1":
         return render_template("desk/visit_panel.html", times=found.clinic.times, **values, level=2), 200
     return staff_page(
@@ -59,7 +64,7 @@ def visit_page(found: Panel, no: No | None = None, typed: str = "") -> ResponseR
     )
 
 
-def _values(found: Panel) -> dict[str, Any]:
+def _values(found: Head) -> dict[str, Any]:
     clinic = found.clinic
     return {
         "clinic": clinic,
@@ -69,7 +74,6 @@ def _values(found: Panel) -> dict[str, Any]:
         "saying": saying,
         "key": answers.fresh_key(),
         "here": url_for("desk.visit", reference=found.reference),
-        "link_to_patient": _link_to(found.patient.reference),
     }
 
 
@@ -121,15 +125,12 @@ def why(reference: str) -> ResponseReturnValue:
 def times(reference: str) -> ResponseReturnValue:
     """When the visit could be instead: the next times that keep all rules."""
     who = access.who()
-    found = panel.brief(who, reference)
     weekdays = tuple(sorted({int(day) for day in request.args.getlist("weekday") if day in list("0123456")}))
     part = request.args.get("part", "")
     part = part if part in ("morning", "afternoon") else ""
-    people = found.clinic.who_offers(found.visit_type, BookableBy.STAFF)
     practitioner = request.args.get("practitioner", "")
-    practitioner = practitioner if practitioner in {person.slug for person in people} else ""
     first = answers.day(request.args["from"]) if request.args.get("from") else None
-    free = places.find_times(
+    found, free = places.find_times(
         who,
         reference,
         first=first,
@@ -138,13 +139,13 @@ def times(reference: str) -> ResponseReturnValue:
         practitioner=practitioner or None,
         limit=_SHOWN_TIMES,
     )
-    audit.saw(who, "looked for times", f"appointment/{reference}")
+    audit.saw_this_hour(who, "looked for times", f"appointment/{reference}", found.patient_id)
     return staff_page(
         "desk/times.html",
         **_values(found),
         free=free,
         cell_at=cell_at,
-        people=people,
+        people=found.clinic.who_offers(found.visit_type, BookableBy.STAFF),
         weekdays=weekdays,
         part=part,
         practitioner=practitioner,
@@ -168,7 +169,7 @@ def _later(reference: str, clinic: Clinic, free: list[FreeTime]) -> str:
 def ask_change(reference: str) -> ResponseReturnValue:
     """The form of a change; once it says something, what it would mean, and whether to tell the patient."""
     who = access.who()
-    found = panel.brief(who, reference)
+    found = panel.head(who, reference)
     wish = wish_of(found, request.args)
     preview, no = None, None
     if wish.says_something and not wish.unclear:
@@ -182,7 +183,7 @@ def ask_change(reference: str) -> ResponseReturnValue:
 
 
 def change_page(
-    found: Panel, wish: Wish, preview: Preview | None = None, no: No | None = None
+    found: Head, wish: Wish, preview: Preview | None = None, no: No | None = None
 ) -> ResponseReturnValue:
     """The form with what was typed; below it what the change would mean."""
     status = 422 if wish.unclear else no.status if no else 200
@@ -222,7 +223,7 @@ def ask_cancel(reference: str) -> ResponseReturnValue:
 def cancel_page(reference: str, no: No | None = None, typed: str = "") -> ResponseReturnValue:
     """Asks once: why, and whether to tell the patient, with the words."""
     who = access.who()
-    found = panel.brief(who, reference)
+    found = panel.head(who, reference)
     words = statuses.preview_cancellation(who, reference)
     return staff_page(
         "desk/cancel.html",
@@ -236,17 +237,18 @@ def cancel_page(reference: str, no: No | None = None, typed: str = "") -> Respon
     )
 
 
-def wish_of(found: Panel, given: Any) -> Wish:
+def wish_of(found: Head, given: Any) -> Wish:
     """What the fields of a change say. What is as it was isn't asked for; what isn't understood is said, not guessed."""
     clinic, unclear = found.clinic, []
-    typed = _typed(found, given)
+    typed, now = _typed(found, given), _typed(found, MultiDict())
     starts_at = None
     if given.get("cell"):
         cell = answers.number(given["cell"]) or 0
         if not 0 < cell < _FURTHEST_CELL:
             abort(422)
         starts_at = instant_of(cell)
-    elif given.get("day") or given.get("time"):
+    elif (typed["day"], typed["time"]) != (now["day"], now["time"]):
+        # The time that stands in the form isn't a wish: in the hour that comes twice it would be the other one.
         starts_at = _instant(clinic, typed["day"], typed["time"])
         if starts_at is None:
             unclear.append("time")
@@ -273,7 +275,7 @@ def wish_of(found: Panel, given: Any) -> Wish:
     return Wish(typed, place, tuple(unclear))
 
 
-def _typed(found: Panel, given: Any) -> dict[str, Any]:
+def _typed(found: Head, given: Any) -> dict[str, Any]:
     """The form's fields as they are to be shown again: what was typed, else what is so."""
     local = found.clinic.times.local
     starts_at = local(found.starts_at)
@@ -305,7 +307,7 @@ def _instant(clinic: Clinic, day: str, wall: str) -> Any:
     return instant_at(on, at, clinic.zone)
 
 
-def _minutes(found: Panel, given: Any, unclear: list[str]) -> tuple[int, ...] | None:
+def _minutes(found: Head, given: Any, unclear: list[str]) -> tuple[int, ...] | None:
     """Minutes of each phase, or of them all together, where they are other than now."""
     now = tuple(minutes for _name, minutes in found.phases)
     if given.get("length"):

@@ -53,9 +53,10 @@ def the_clinic_of_two(context: Any, standing_clock: Any) -> None:
                 visit_type(pause_after_minutes=10),
                 needled(),
                 visit_type("long", phases=[{"name": "treatment", "minutes": 60}]),
+                visit_type("talk", reminder_days=[2]),
             ],
             practitioners=[
-                practitioner("ana", offers=["follow-up", "needles", "long"]),
+                practitioner("ana", offers=["follow-up", "needles", "long", "talk"]),
                 practitioner("ben", offers=["follow-up", "long"]),
             ],
             rooms=[*rooms(2), *rooms(1, "gym")],
@@ -237,6 +238,22 @@ def test_another_visit_type_brings_its_own_length() -> None:
     row = the_visit(visit.reference)
     assert row["to_cell"] - row["from_cell"] == 10
     assert present().visit_type_by_id[row["visit_type_id"]].slug == "needles"
+
+
+def test_another_type_at_the_same_time_is_reminded_of_as_that_type_is_and_tells_nobody() -> None:
+    visit = booked(NEXT_WEEK, practitioner="ana")
+    sent_everything()
+
+    def reminded() -> set[str]:
+        return {row["kind"] for row in rows(Message) if row["state"] == "queued"}
+
+    usual = reminded()
+    assert usual == {"reminder-3d", "reminder-1d"}
+    changed = moved(visit.reference, visit_type="talk")
+    assert the_visit(visit.reference)["sequence"] == 0 and not changed.told
+    assert reminded() == {"reminder-2d"}
+    undo(hired(), changed.entry_id or 0, key="undo-0001")
+    assert reminded() == usual
 
 
 def test_what_somebody_does_not_give_is_refused() -> None:

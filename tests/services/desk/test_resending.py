@@ -10,7 +10,8 @@ from booking.errors import AlreadyGone, NotFound, NothingToSend
 from booking.models import AuditEntry, Channel, InboundText, Message, MessageState, Reminders, Role
 from booking.reminders.delivery import deliver_due
 from booking.services import inbound_texts, visits
-from booking.services.desk import resending
+from booking.services.desk import outgoing, resending
+from booking.services.staff import accounts
 from booking.services.transaction import run
 from tests.clinics import set_up
 from tests.conftest import StandingClock
@@ -149,6 +150,19 @@ def test_a_message_of_somebody_elses_patient_is_not_found(context: Flask) -> Non
             action(stranger, message("confirmation")["id"], key=f"{action.__name__}-1")
         with pytest.raises(NotFound):
             action(stranger, 4711, key=f"{action.__name__}-2")
+
+
+def test_a_failed_letter_of_the_staff_is_seen_to_by_whoever_looks_after_all(context: Flask) -> None:
+    who, practitioner = hired(Role.OWNER), hired(Role.PRACTITIONER)
+    accounts.invite(who, "new@clinic.example", [Role.DESK])
+    run(lambda session: session.execute(update(Message).values(state=MessageState.DEAD)))
+    letter = message("staff-invitation")["id"]
+    with pytest.raises(NotFound):
+        resending.settle(practitioner, letter, key="settle-0001")
+    assert [one.id for one in outgoing.messages(who).failed] == [letter]
+    resending.settle(who, letter, key="settle-0002")
+    assert message("staff-invitation")["settled_by"] == who.name
+    assert not outgoing.messages(who).failed
 
 
 def test_a_reply_that_was_read_is_off_the_list(context: Flask) -> None:

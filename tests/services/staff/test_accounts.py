@@ -242,6 +242,15 @@ def test_a_manager_neither_touches_nor_makes_an_owner(context: Flask) -> None:
     accounts.invite(manager, "new@clinic.example", [Role.MANAGER])
 
 
+def test_ones_own_codes_go_only_for_the_password(context: Flask) -> None:
+    """Whoever finds a manager's screen open could else take away what a stolen password fails at."""
+    owner, manager = joined(Role.OWNER, email="olga@clinic.example"), joined(Role.MANAGER)
+    for who in (owner, manager):
+        with pytest.raises(NotFound):
+            accounts.drop_second_factor(who, who.account_id)
+    accounts.drop_second_factor(owner, manager.account_id)
+
+
 def test_what_is_done_to_accounts_is_in_the_audit(context: Flask) -> None:
     who = joined(Role.MANAGER)
     accounts.change(OPERATOR, who.account_id, name="Dana", roles=[Role.DESK], practitioner=None)

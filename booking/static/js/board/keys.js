@@ -35,6 +35,7 @@ function boardKey(event) {
     case "m": if (visit) beginByKeys(visit); return Boolean(visit);
     case "a": if (visit) setStatus(visit, "arrived"); return Boolean(visit);
     case "c": if (visit) setStatus(visit, "confirmed"); return Boolean(visit);
+    case "e": if (visit) window.location.assign(changeForm(visit)); return Boolean(visit);
     case "f": if (visit) window.location.assign(`/desk/visits/${visit.dataset.ref}/times?${wayBack()}`); return Boolean(visit);
     case "w": if (visit?.dataset.person) weekOf(visit); return Boolean(visit);
     case "n": window.location.assign(root.querySelector("[data-new]").href); return true;
@@ -73,10 +74,14 @@ function weekOf(visit) {
   window.location.assign(`/desk/week/${visit.dataset.person}/${day}#v-${visit.dataset.ref}`);
 }
 
+function changeForm(visit) {
+  return `/desk/visits/${visit.dataset.ref}/change?${wayBack()}`;
+}
+
 function beginByKeys(visit) {
   if (!visit.matches(".v")) {
     // In the list a visit is moved by its form.
-    window.location.assign(`/desk/visits/${visit.dataset.ref}/change`);
+    window.location.assign(changeForm(visit));
     return;
   }
   if (!("movable" in visit.dataset)) {

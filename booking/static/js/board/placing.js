@@ -98,8 +98,7 @@ function whereWords(column, cell, mine = placing) {
 let saying = 0;
 function sayPlace(column, cell, mine = placing) {
   const verdict = judge(column, cell, mine);
-  const length = mine.longer ? `, ${word("longer", { minutes: (mine.rows + mine.longer) * 5 })}` : "";
-  const said = `${whereWords(column, cell, mine)}${length}`;
+  const said = placeWords(column, cell, mine);
   const note = { free: word("free"), reason: word("needs"), taken: word("taken"), unknown: "" }[verdict];
   tell(note ? `${said} – ${note}` : said);
   clearTimeout(saying);
@@ -110,6 +109,12 @@ function sayPlace(column, cell, mine = placing) {
     }, 120);
   }
   return verdict;
+}
+
+// The place, and the length where that is to be another.
+function placeWords(column, cell, mine) {
+  const length = mine.longer ? `, ${word("longer", { minutes: (mine.rows + mine.longer) * 5 })}` : "";
+  return `${whereWords(column, cell, mine)}${length}`;
 }
 
 // What would be sent: only what is to be another than it is.
@@ -144,7 +149,7 @@ async function drop(column, cell) {
     tell(word("left"));
     return;
   }
-  const where = whereWords(column, cell, mine);
+  const where = placeWords(column, cell, mine);
   const verdict = judge(column, cell, mine);
   let answer = { tell: false, reason: "" };
   if (fields.cell !== undefined || fields.practitioner !== undefined || fields.length !== undefined) {
