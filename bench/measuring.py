@@ -140,15 +140,15 @@ def statements(engine: Engine, action: Callable[[], object]) -> int:
         if not statement.startswith(("BEGIN", "COMMIT", "ROLLBACK")):
             said.append(statement)
 
-    ask = Lookup.__call__
+    ask = Lookup.all
 
-    def asked(lookup: Lookup, **values: Any) -> Any:
+    def asked(lookup: Lookup, **values: Any) -> list[Any]:
         said.append("a lookup")
         return ask(lookup, **values)
 
     event.listen(engine, "before_cursor_execute", heard)
     try:
-        with mock.patch.object(Lookup, "__call__", asked):
+        with mock.patch.object(Lookup, "all", asked):
             action()
     finally:
         event.remove(engine, "before_cursor_execute", heard)

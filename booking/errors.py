@@ -154,6 +154,12 @@ class TooLateToUndo(Refusal):
     code = "too_late_to_undo"
 
 
+class TooMuchForAFile(Refusal):
+    """An export would be longer than a file of ours, and a part of it would pass for the whole. Facts: `limit`."""
+
+    code = "too_much_for_a_file"
+
+
 class NothingToSend(Refusal):
     """This message can't go again. Facts: `because`: "untrue" (the visit was changed since), "late" (it is of no use
     any more), "contact" (there is no address or number for it), "stop" (the number wants no texts), "consent" (nobody

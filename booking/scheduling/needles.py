@@ -1,27 +1,24 @@
 """When needles come out: the rest is counted from when they really went in, not from the plan."""
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from booking.scheduling.timeline import CELL_MINUTES
-from booking.scheduling.visit import Shape
 
 OVERDUE_AFTER = timedelta(minutes=5)
 
 
-def rest(shape: Shape) -> timedelta:
-    """How long the patient rests alone: the phases without the practitioner. Zero for a visit without needles."""
-    cells = sum(phase.cells for phase in shape.phases if not phase.practitioner)
-    return timedelta(minutes=cells * CELL_MINUTES)
+def rest(from_cell: int, to_cell: int, hands: Collection[tuple[int, int]]) -> timedelta:
+    """How long the patient of a visit rests alone: the cells of the visit that aren't among those of the practitioner's
+    `hands`, as the visit has taken them. Zero for a visit without needles, and for one that takes nobody's time any more.
+    """
+    alone = to_cell - from_cell - sum(last - first for first, last in hands) if hands else 0
+    return timedelta(minutes=alone * CELL_MINUTES)
 
 
-def has_needles(shape: Shape) -> bool:
-    """Whether a visit of this shape has a rest, so that needles go in and come out."""
-    return bool(rest(shape))
-
-
-def needles_due(needles_in_at: datetime | None, shape: Shape) -> datetime | None:
+def needles_due(needles_in_at: datetime | None, rest: timedelta) -> datetime | None:
     """When the needles are to come out; None before they are in, and for a visit without a rest."""
-    return needles_in_at + rest(shape) if needles_in_at and has_needles(shape) else None
+    return needles_in_at + rest if needles_in_at and rest else None
 
 
 def overdue(due: datetime | None, now: datetime) -> bool:

@@ -1,6 +1,7 @@
 """The statuses of an appointment, after HL7 FHIR, and the moves between them.
 
-Whether a patient has confirmed is a fact of its own, not a status. Buttons ask `can`, use cases ask `move`.
+Whether a patient has confirmed is a fact of its own, not a status. `MOVES` are the steps of a day, `CORRECTIONS` what staff
+may say with a reason.
 """
 
 import enum
@@ -50,21 +51,19 @@ CORRECTIONS: dict[Status, frozenset[Status]] = {
 LIVE = frozenset({Status.PROPOSED, Status.PENDING, Status.BOOKED, Status.ARRIVED, Status.CHECKED_IN})
 
 
-def can(now: Status, then: Status, *, correcting: bool = False) -> bool:
+def can(now: Status, then: Status) -> bool:
     """Whether `then` follows on `now`. The same again is always possible: a button pressed twice succeeds quietly."""
-    if now is then or then in MOVES[now]:
-        return True
-    return correcting and then in CORRECTIONS.get(now, frozenset())
+    return now is then or then in MOVES[now]
 
 
-def move(now: Status, then: Status, *, correcting: bool = False) -> Status:
+def move(now: Status, then: Status) -> Status:
     """`then`. Raises IllegalMove where it doesn't follow on `now`."""
-    if not can(now, then, correcting=correcting):
+    if not can(now, then):
         raise IllegalMove(f"{then} doesn't follow on {now}.")
     return then
 
 
-# Visits that a late cancellation or a no-show can be counted of, and how long after the start a no-show may be said.
+# How long after the start a no-show may be said.
 NO_SHOW_AFTER = timedelta(minutes=15)
 
 

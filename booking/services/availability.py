@@ -105,7 +105,7 @@ def situation(
     """
     clinic = question.clinic
     people, rooms, devices = question.practitioners, question.rooms, question.devices
-    names = clinic.visit_type_names
+    names = clinic.visit_type_slugs
     occupancies = {resource_id: entry.within(window, ignoring, names) for resource_id, entry in taken.items()}
     hours = hours_of(clinic, window, now)
     # Somebody whom the clinic has no more has no hours.

@@ -26,9 +26,7 @@ _LOCK = (
     .with_for_update(of=Resource, key_share=True)
 )
 _BUMP = update(Resource).where(_WANTED).values(version=Resource.version + 1)
-_MINE = Claim.appointment_id == bindparam("id")
-_OF_APPOINTMENT = select(Claim.resource_id, Claim.from_cell, Claim.to_cell).where(_MINE)
-_GIVEN_UP = delete(Claim).where(_MINE)
+_GIVEN_UP = delete(Claim).where(Claim.appointment_id == bindparam("id"))
 _MEETING = select(Absence.id, Absence.resource_id, Absence.from_cell, Absence.to_cell).where(
     Absence.to_cell > bindparam("start"), Absence.from_cell < bindparam("end")
 )
@@ -106,17 +104,21 @@ def give_back(session: Session, *, appointment_id: int) -> None:
 
 
 def exchange(
-    session: Session, uses: Sequence[Use], *, appointment_id: int, absences_before: datetime | None = None
+    session: Session,
+    has: Sequence[Use],
+    uses: Sequence[Use],
+    *,
+    appointment_id: int,
+    absences_before: datetime | None = None,
 ) -> None:
-    """Gives an appointment these claims instead of those it has. What it keeps stays its own, whatever absence waits
-    for it; the rest goes to absences that wanted it.
+    """Gives an appointment the claims `uses` instead of those it `has`. What it keeps stays its own, whatever absence
+    waits for it; the rest goes to absences that wanted it.
 
     `absences_before`: absences made before this instant give up what is wanted, for a visit that stood inside one and
     comes back. The resources, old and new, are locked. The database refuses an overlap (SlotTaken).
     """
-    mine = {"id": appointment_id}
-    given_up = [Stretch(*row) for row in session.connection().execute(_OF_APPOINTMENT, mine)]
-    session.connection().execute(_GIVEN_UP, mine)
+    given_up = [Stretch(use.resource_id, use.from_cell, use.to_cell) for use in has]
+    session.connection().execute(_GIVEN_UP, {"id": appointment_id})
     if absences_before is not None:
         given_up += _out_of_absences(session, uses, absences_before)
     take(session, uses, appointment_id=appointment_id)

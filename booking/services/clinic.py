@@ -196,7 +196,7 @@ class Clinic:
         return Times(self.zone, self.locale)
 
     @cached_property
-    def visit_type_names(self) -> Mapping[int, str]:
+    def visit_type_slugs(self) -> Mapping[int, str]:
         """Slugs of visit types by their ids."""
         return {visit_type.id: visit_type.slug for visit_type in self.visit_types.values()}
 

@@ -1,4 +1,4 @@
-"""What every request of a page that lies open asks: one statement, answered by the driver itself.
+"""What every request of a page asks: one statement, answered by the driver itself.
 
 A session, a connection object and a transaction cost several times what such a statement costs. Here it is put into
 words once for a database, goes to the driver as it is, and the connection goes back to the pool, which ends what the
@@ -9,7 +9,7 @@ from collections import namedtuple
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy import Engine, Select
+from sqlalchemy import CompoundSelect, Engine, Select
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from booking.errors import Busy
@@ -19,16 +19,20 @@ _Convert = Callable[[Any], Any]
 
 
 class Lookup:
-    """A statement with parameters that finds one row at the most: `lookup(mark="…")` answers it as a named tuple, or None.
+    """A statement with parameters. `lookup(mark="…")` answers one row as a named tuple, or None; `lookup.all()` all rows.
 
     Columns come out as their types say. Raises Busy when the database can't be reached.
     """
 
-    def __init__(self, statement: Select[Any]) -> None:
+    def __init__(self, statement: Select[Any] | CompoundSelect[Any]) -> None:
         self._statement = statement
         self._prepared: dict[str, _Prepared] = {}
 
     def __call__(self, **values: Any) -> Any:
+        found = self.all(**values)
+        return found[0] if found else None
+
+    def all(self, **values: Any) -> list[Any]:
         engine = db.engine
         prepared = self._prepared.get(engine.dialect.name)
         if prepared is None:
@@ -38,7 +42,7 @@ class Lookup:
             try:
                 cursor = connection.cursor()
                 cursor.execute(prepared.words, prepared.given(values))
-                row = cursor.fetchone()
+                rows = cursor.fetchall()
                 cursor.close()
             except prepared.fault as fault:
                 # Whatever it is, this connection answers nobody any more.
@@ -48,20 +52,13 @@ class Lookup:
                 connection.close()
         except (prepared.fault, PoolTimeout) as fault:
             raise Busy(retry_after=5) from fault
-        if row is None:
-            return None
-        return prepared.found._make(
-            [
-                value if convert is None else convert(value)
-                for value, convert in zip(row, prepared.reading, strict=True)
-            ]
-        )
+        return [prepared.read(row) for row in rows]
 
 
 class _Prepared:
     """A statement in the words of one kind of database."""
 
-    def __init__(self, statement: Select[Any], engine: Engine) -> None:
+    def __init__(self, statement: Select[Any] | CompoundSelect[Any], engine: Engine) -> None:
         dialect = engine.dialect
         compiled = statement.compile(dialect=dialect)
         self.words = str(compiled)
@@ -75,11 +72,19 @@ class _Prepared:
         self._order = compiled.positiontup
         # Named as the statement names its columns.
         names = [column.key or "" for column in statement.selected_columns]
-        self.found: Any = _row_of(names)
-        self.reading: list[_Convert | None] = [
+        self._found: Any = _row_of(names)
+        self._reading: list[_Convert | None] = [
             column.type.dialect_impl(dialect).result_processor(dialect, None)
             for column in statement.selected_columns
         ]
+
+    def read(self, row: Any) -> Any:
+        return self._found._make(
+            [
+                value if convert is None else convert(value)
+                for value, convert in zip(row, self._reading, strict=True)
+            ]
+        )
 
     def given(self, values: dict[str, Any]) -> Any:
         known = self._constants | values

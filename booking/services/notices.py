@@ -12,7 +12,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from flask import current_app
-from sqlalchemy import bindparam, func, select, update
+from sqlalchemy import bindparam, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from booking.formatting import iso_utc
@@ -56,10 +56,13 @@ def moved(session: Session, clinic: Clinic, appointment: Appointment, known: Row
 
 
 class Told(NamedTuple):
-    """What a change by the clinic told: when it goes, and which answers that still waited it took the place of."""
+    """What a change by the clinic told: when it goes, and what still waited that it took the place of. `corrects`: the
+    patient had heard otherwise.
+    """
 
     due_at: datetime | None
     dropped: list[Row]
+    corrects: bool = False
 
 
 def known_of(appointment: Appointment, clinic: Clinic) -> Row:
@@ -79,23 +82,42 @@ def changed_by_clinic(
     `known`: what the patient knows so far (`known_of`). What still waits to be told is told as it is now, without
     `tell` as well if it answers the patient. Twice moved is told once, and moved back not at all.
     """
-    dropped = _drop_answers(session, appointment, "The visit was changed.")
+    dropped = _drop_waiting(session, appointment, "The visit was changed.", now)
     if appointment.status is not Status.BOOKED:
         return Told(None, dropped)
+    news = news_of(known, dropped, known_of(appointment, clinic))
+    rows = reminders(clinic, appointment, now)
+    told = []
+    if news and (tell or news.owed):
+        told = _by_clinic(clinic, appointment, news.kind, now, appointment.starts_at, news.facts)
+    else:
+        rows += _remind_now(appointment, dropped, rows, now)
+    add_all(session, Message, [*told, *rows])
+    return Told(_first_due(told), dropped)
+
+
+class News(NamedTuple):
+    """What a change by the clinic has to tell: `facts` are what the patient knows so far. `owed`: whatever staff choose."""
+
+    kind: str
+    facts: Row
+    owed: bool
+
+
+def news_of(known: Row, waiting: list[Row], now_known: Row) -> News | None:
+    """What is to be told of a visit that was `known` so and is `now_known` otherwise, when what is `waiting` goes no more.
+    None where the patient knows it as it is.
+    """
     kind, facts, owed = "change", dict(known), False
-    for one in dropped:
+    for one in waiting:
+        if one["kind"] not in _ANSWERS:
+            continue
         owed = owed or not one["facts"].get("by_clinic")
         if one["kind"] == "confirmation":
             # Never heard of, or taken back from a cancellation: somebody who isn't told would stay away.
             kind, owed = "confirmation", True
         facts |= {name: one["facts"][name] for name in known if name in one["facts"]}
-    rows = reminders(clinic, appointment, now)
-    news = kind == "confirmation" or facts != known_of(appointment, clinic)
-    told = []
-    if (tell or owed) and news:
-        told = _by_clinic(clinic, appointment, kind, now, appointment.starts_at, facts)
-    add_all(session, Message, [*told, *rows])
-    return Told(_first_due(told), dropped)
+    return News(kind, facts, owed) if kind == "confirmation" or facts != now_known else None
 
 
 def booked_by_clinic(
@@ -117,7 +139,7 @@ def cancelled_by_clinic(
     session: Session, clinic: Clinic, appointment: Appointment, now: datetime, *, tell: bool
 ) -> Told:
     """Tells in three minutes that the clinic has cancelled, if `tell`; nothing else about the visit goes any more."""
-    dropped = _drop_answers(session, appointment, "The visit was cancelled.")
+    dropped = _drop_waiting(session, appointment, "The visit was cancelled.", now)
     told = []
     if tell:
         told = _by_clinic(clinic, appointment, "cancellation", now, appointment.ends_at, {})
@@ -136,11 +158,11 @@ def taken_back(
 ) -> Told:
     """What follows on a change that was taken back: its message is dropped; if it went already, another one goes.
 
-    `sequence` was the visit's after that change, `dropped` are the answers that it took the place of, and `known` is
-    what it told: None for a cancellation.
+    `sequence` was the visit's after that change, `dropped` is what it took the place of, and `known` is what it told: None
+    for a cancellation.
     """
     went = _went(session, appointment, sequence)
-    waited = _drop_answers(session, appointment, "The change was taken back.")
+    waited = _drop_waiting(session, appointment, "The change was taken back.", now)
     cancelled = appointment.status is Status.CANCELLED
     rows = reminders(clinic, appointment, now) if appointment.status is Status.BOOKED else []
     told: list[Row] = []
@@ -151,16 +173,18 @@ def taken_back(
     elif went:
         told = _by_clinic(clinic, appointment, "change", now, appointment.starts_at, known or {})
     elif not cancelled:
-        for one in dropped:
+        for one in (row for row in dropped if row["kind"] in _ANSWERS):
             facts = one["facts"]
             told += (
                 _by_clinic(clinic, appointment, one["kind"], now, appointment.starts_at, facts)
                 if facts.get("by_clinic")
                 else _answer(appointment, one["kind"], now, facts)
             )
+    if appointment.status is Status.BOOKED and not told:
+        rows += _remind_now(appointment, [*dropped, *waited], rows, now)
     add_all(session, Message, told)
     add_all(session, Message, rows)
-    return Told(_first_due(told), waited)
+    return Told(_first_due(told), waited, went)
 
 
 def channel_of_clinic(appointment: Appointment) -> tuple[Channel, str] | None:
@@ -175,23 +199,10 @@ def channel_of_clinic(appointment: Appointment) -> tuple[Channel, str] | None:
 
 def contact_corrected(session: Session, clinic: Clinic, appointment: Appointment, now: datetime) -> None:
     """The confirmation and the reminders once more, to the contact as it is now, as a numbered resend."""
-    waiting = session.scalars(
-        select(Message).where(
-            Message.appointment_id == appointment.id,
-            Message.sequence == appointment.sequence,
-            Message.kind.startswith("reminder-"),
-            Message.state.in_((MessageState.QUEUED, MessageState.SENDING, MessageState.TO_CALL)),
-            Message.settled_at.is_(None),
-        )
-    ).all()
-    drop_queued(session, appointment, "The contact was corrected.")
+    dropped = _drop_waiting(session, appointment, "The contact was corrected.", now)
     rows = [*_answer(appointment, "confirmation", now), *reminders(clinic, appointment, now)]
-    # Reminders whose time has come, put off or in a worker's hand at this moment: they go to the new contact now.
-    written = {(row["kind"], row["channel"]) for row in rows}
-    for kind, channel, last_use in {(one.kind, one.channel, one.not_after) for one in waiting}:
-        address = _address(appointment, channel)
-        if address and (kind, channel) not in written:
-            rows.append(_row(appointment, kind, channel, address, now, now, last_use))
+    # Put off, or in a worker's hand at this moment: they go to the new contact now.
+    rows += _remind_now(appointment, dropped, rows, now)
     _add_resend(session, appointment, rows)
 
 
@@ -289,11 +300,12 @@ def sent_again(
     _add_resend(session, appointment, [row])
 
 
-def call_made(session: Session, appointment: Appointment, kind: str, now: datetime) -> Message:
-    """A call that the desk makes on its own account, on the list of calls like one that the outbox asked for."""
-    row = _row(
-        appointment, kind, Channel.CALL, appointment.phone or "", now, now, not_after(appointment.starts_at)
-    )
+def call_made(session: Session, appointment: Appointment, kind: str, now: datetime, *, why: str) -> Message:
+    """A call that the desk makes on its own account, on the list of calls like one that the outbox asked for. `why` it
+    does is kept with it.
+    """
+    last_use, facts = not_after(appointment.starts_at), {"why": why}
+    row = _row(appointment, kind, Channel.CALL, appointment.phone or "", now, now, last_use, facts)
     message = Message(
         **row | {"state": MessageState.TO_CALL, "resend": _next_resend(session, appointment, [kind])}
     )
@@ -322,22 +334,63 @@ _DROP = (
     .values(state=MessageState.DROPPED, last_error=bindparam("why"))
 )
 _WAITING = (
-    select(Message.kind, Message.facts)
+    select(
+        Message.kind,
+        Message.channel,
+        Message.facts,
+        Message.state,
+        # What a worker has tried, or put off for a reason, was due as well.
+        (or_(Message.due_at <= bindparam("now"), Message.attempts > 0, Message.last_error != "")).label(
+            "due"
+        ),
+    )
     .where(
         Message.appointment_id == bindparam("visit"),
-        Message.state == MessageState.QUEUED,
-        Message.kind.in_(_ANSWERS),
+        Message.state.in_((MessageState.QUEUED, MessageState.SENDING, MessageState.TO_CALL)),
+        Message.settled_at.is_(None),
     )
     .order_by(Message.id)
 )
 
 
-def _drop_answers(session: Session, appointment: Appointment, why: str) -> list[Row]:
-    """Drops all that waits, and returns what it would have told: {"kind", "facts"}, each kind once."""
-    waiting = session.connection().execute(_WAITING, {"visit": appointment.id})
-    dropped = {kind: {"kind": kind, "facts": dict(facts)} for kind, facts in waiting}
+def _drop_waiting(session: Session, appointment: Appointment, why: str, now: datetime) -> list[Row]:
+    """Drops all that waits, and returns what of it counts: see `waiting`."""
+    found = waiting(session, appointment, now)
     drop_queued(session, appointment, why)
-    return list(dropped.values())
+    return found
+
+
+def waiting(session: Session, appointment: Appointment, now: datetime) -> list[Row]:
+    """What waits to be told, as {"kind", "channel", "facts"}: answers that are queued, each kind once; and reminders whose
+    time has come, such as a call that nobody has made yet. Those of another time are written anew by `reminders`.
+    """
+    answers: dict[str, Row] = {}
+    reminding: list[Row] = []
+    wanted = {"visit": appointment.id, "now": now}
+    for kind, channel, facts, state, due in session.connection().execute(_WAITING, wanted):
+        row = {"kind": kind, "channel": channel.value, "facts": dict(facts)}
+        if kind in _ANSWERS and state is MessageState.QUEUED:
+            answers[kind] = row
+        elif kind.startswith("reminder-") and due:
+            reminding.append(row)
+    return [*answers.values(), *reminding]
+
+
+def _remind_now(
+    appointment: Appointment, dropped: list[Row], written: list[Row], now: datetime
+) -> Iterator[Row]:
+    """Reminders that were dropped when their time had come: once more, now, to the contact as it is, unless they are
+    `written` for a later time.
+    """
+    there, last_use = {(row["kind"], row["channel"]) for row in written}, not_after(appointment.starts_at)
+    for one in dropped:
+        if one["kind"] in _ANSWERS or now >= last_use:
+            continue
+        kind, channel = one["kind"], Channel(one["channel"])
+        address = _address(appointment, channel)
+        if address and (kind, channel) not in there:
+            there.add((kind, channel))
+            yield _row(appointment, kind, channel, address, now, now, last_use, one["facts"])
 
 
 def _by_clinic(

@@ -29,7 +29,8 @@ from booking.models import (
 from booking.scheduling.hours import grid, open_timeline, week_start, window_of
 from booking.scheduling.occupancy import Occupancy, Taken, Visit
 from booking.scheduling.timeline import Window
-from booking.services.clinic import Clinic, at_version
+from booking.services.clinic import Clinic, at_version, kept as kept_clinic
+from booking.services.lookup import Lookup
 
 # Cells around a day that a visit on it may touch: visits and their buffers near midnight.
 _MARGIN = 36
@@ -170,10 +171,22 @@ _VERSIONS = union_all(
 )
 
 
+_VERSIONS_NOW = Lookup(_VERSIONS)
+
+
 def shared_versions(session: Session) -> tuple[Clinic, dict[int, int]]:
     """The clinic, and the versions of all practitioners, rooms and devices: one statement."""
     versions: dict[int, int] = dict(session.connection().execute(_VERSIONS).tuples().all())
     return at_version(session, versions.pop(0, None)), versions
+
+
+def versions_now() -> tuple[Clinic | None, dict[int, int]]:
+    """The same outside a transaction, for whoever may find that nothing has changed. The clinic is None where this
+    process doesn't have it as it is now.
+    """
+    versions = dict(_VERSIONS_NOW.all())
+    version, known = versions.pop(0, None), kept_clinic()
+    return known if known is not None and known.version == version else None, versions
 
 
 def open_window(clinic: Clinic, now: datetime) -> Window:
@@ -328,7 +341,7 @@ def _read(
             absences=tuple(absences.get(one, ())),
             closures=tuple(absences.get(None, ())),
             lapses_at=min((claim.lapses_at for claim in claimed[one] if claim.lapses_at), default=None),
-            occupancy=_occupancy(window, claimed[one], absences.get(one, ()), clinic.visit_type_names),
+            occupancy=_occupancy(window, claimed[one], absences.get(one, ()), clinic.visit_type_slugs),
         )
         for one in ids
     }

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from functools import cached_property
+from typing import NamedTuple
 
 from flask import current_app
 from sqlalchemy.orm import Session
@@ -22,7 +23,15 @@ from booking.scheduling.reasons import Reason, explain
 from booking.scheduling.timeline import Window, cell_from, instant_of
 from booking.services.availability import situation
 from booking.services.clinic import Clinic, Practitioner
-from booking.services.occupancies import Ignoring, Kept, known, open_window, shared_versions, window_for
+from booking.services.occupancies import (
+    Ignoring,
+    Kept,
+    known,
+    open_window,
+    shared_versions,
+    versions_now,
+    window_for,
+)
 from booking.services.question import Question
 from booking.services.transaction import reading
 
@@ -95,15 +104,17 @@ def free_times(
     Raises NotFound for unknown names, NotOffered where this audience can't book it.
     """
     now = clock.now()
-    with reading() as session:
-        clinic, versions = shared_versions(session)
-        today = clinic.times.local_date(now)
-        first = max(first or today, today)
-        asked = (visit_type, practitioner, first, days, audience)
-        kept = None if ignoring_appointment else _answers().get(asked)
-        if kept is not None and kept.stands(clinic, versions, now, visitor):
+    known_clinic, versions = versions_now()
+    if known_clinic is not None and not ignoring_appointment:
+        asked = _asked(known_clinic, visit_type, practitioner, first, days, audience, now)
+        kept = _answers().get(asked)
+        if kept is not None and kept.stands(known_clinic, versions, now, visitor):
             return kept.found
 
+    with reading() as session:
+        clinic, versions = shared_versions(session)
+        asked = _asked(clinic, visit_type, practitioner, first, days, audience, now)
+        first = asked.first
         question = Question.of(clinic, visit_type, practitioner, audience)
         ignoring = Ignoring(ignoring_appointment, visitor)
         last = first + timedelta(days=days - 1)
@@ -233,7 +244,15 @@ def _free_time(clinic: Clinic, offer: engine.Offer) -> FreeTime:
 
 # Answers that are kept. Those without a free time are not: they are few, and depend on more.
 
-Asked = tuple[str, str | None, date, int, BookableBy]
+
+class Asked(NamedTuple):
+    """A question, as answers are kept by it."""
+
+    visit_type: str
+    practitioner: str | None
+    first: date
+    days: int
+    audience: BookableBy
 
 
 @dataclass(frozen=True)
@@ -272,6 +291,19 @@ class _Answer:
             and (self.lapses_at is None or now < self.lapses_at)
             and visitor not in self.holders
         )
+
+
+def _asked(
+    clinic: Clinic,
+    visit_type: str,
+    practitioner: str | None,
+    first: date | None,
+    days: int,
+    audience: BookableBy,
+    now: datetime,
+) -> Asked:
+    today = clinic.times.local_date(now)
+    return Asked(visit_type, practitioner, max(first or today, today), days, audience)
 
 
 def _answers() -> dict[Asked, _Answer]:

@@ -77,6 +77,11 @@ def of_change(
     return _of("change", clinic, visit, way, due_at, news(clinic, visit, known))
 
 
+def of_confirmation(clinic: Clinic, visit: Visit, way: tuple[Channel, str], due_at: datetime) -> Words:
+    """What a patient is told who hasn't heard of the visit yet. `visit` is as it would be."""
+    return _of("confirmation", clinic, visit, way, due_at, None)
+
+
 def of_cancellation(clinic: Clinic, visit: Visit, way: tuple[Channel, str], due_at: datetime) -> Words:
     """What a patient is told of a visit that the clinic cancels."""
     return _of("cancellation", clinic, visit, way, due_at, None)

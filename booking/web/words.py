@@ -89,6 +89,11 @@ WORDS: dict[str, Words] = {
     "too_late_to_undo": Words(
         409, lazy("That was too long ago to undo it here."), lazy("Please change the visit instead.")
     ),
+    "too_much_for_a_file": Words(
+        422,
+        lazy("That is more than one file holds."),
+        lazy("Please choose a shorter time, and take several files."),
+    ),
     "nothing_to_send": Words(
         409, lazy("This message can't go again."), lazy("Please call the patient instead.")
     ),

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
+from unittest import mock
 
 import pytest
 from flask import Flask
@@ -37,6 +38,7 @@ from booking.models import (
 from booking.reminders import delivery
 from booking.services import holds, visits
 from booking.services.clinic import present
+from booking.services.lookup import Lookup
 from booking.services.occupancies import _TAKEN, open_window
 from booking.services.rescheduling import reschedule
 from booking.services.search import free_times
@@ -135,8 +137,13 @@ def _execute(statement: Any, values: dict[str, Any]) -> None:
 
 
 def taken_down(action: Callable[[], Any]) -> list[tuple[str, Any]]:
-    """The statements that an action says, with their values."""
+    """The statements that an action says, with their values; also those that no listener hears."""
     said: list[tuple[str, Any]] = []
+    ask = Lookup.all
+
+    def asked(lookup: Lookup, **values: Any) -> list[Any]:
+        said.append(("a lookup", values))
+        return ask(lookup, **values)
 
     def heard(connection: Any, cursor: Any, statement: str, values: Any, *_: Any) -> None:
         if not statement.startswith(("BEGIN", "COMMIT", "ROLLBACK")):
@@ -144,7 +151,8 @@ def taken_down(action: Callable[[], Any]) -> list[tuple[str, Any]]:
 
     event.listen(db.engine, "before_cursor_execute", heard)
     try:
-        action()
+        with mock.patch.object(Lookup, "all", asked):
+            action()
     finally:
         event.remove(db.engine, "before_cursor_execute", heard)
     return said

@@ -11,8 +11,9 @@ from flask import Flask
 from playwright.sync_api import Locator, Page, expect
 
 from booking.models import Appointment, HistoryEntry, Message, Role
+from booking.reminders.delivery import deliver_due
 from booking.scheduling.timeline import cell_at
-from booking.services.desk import moving
+from booking.services.desk import moving, panel as panel_of
 from booking.services.desk.moving import Place
 from booking.services.staff.who import Who
 from tests import clinics
@@ -93,6 +94,8 @@ def drag(page: Page, visit: Locator, column: str, row: int) -> None:
 
 def test_a_visit_is_dragged_to_somebody_else_and_taken_back(board: Page, app: Flask) -> None:
     visit = in_app(app, practitioner="ana")
+    with app.app_context():
+        deliver_due()
     board.goto(DAY)
     drag(board, visit_in(board, "ana", "Rosa Lima"), "ben", 24)
     question = board.get_by_role("dialog")
@@ -120,6 +123,45 @@ def test_where_a_visit_cannot_be_the_reason_is_said_in_words(board: Page, app: F
     expect(board.locator("[data-doing]")).to_contain_text("Otto")
     expect(board.locator("[data-doing]")).to_contain_text("Left where it was.")
     expect(visit_in(board, "ana", "Rosa Lima")).to_be_visible()
+
+
+def test_a_move_that_the_server_says_cannot_be_is_not_offered(
+    board: Page, app: Flask, axe: Callable[[Page], None]
+) -> None:
+    in_app(app, practitioner="ana")
+    in_app(app, practitioner="ana", first_name="Otto", starts_at=NINE + timedelta(minutes=30))
+    board.goto(DAY)
+    keys = Keys(board)
+    # Among them one that is pressed before it is known where the visit can be.
+    keys("ArrowDown", "m", *["Shift+ArrowDown"] * 6, "Enter")
+    question = board.get_by_role("dialog")
+    expect(question).to_contain_text("Move Rosa Lima to 9:30 am with Ana Ruiz?")
+    expect(question.get_by_role("alert")).to_contain_text("It can't be there. Ana Ruiz: Otto Lima, 9:30 am")
+    expect(question.get_by_role("button")).to_have_text(["Leave it"])
+    expect(question.get_by_role("button")).to_be_focused()
+    axe(board)
+    keys("Enter", "m", "ArrowDown", "Enter")
+    expect(question.get_by_role("button", name="Move and tell the patient")).to_be_focused()
+    expect(question.get_by_role("alert")).to_be_hidden()
+
+
+def test_a_longer_visit_goes_where_it_fits(board: Page, app: Flask) -> None:
+    in_app(app, practitioner="ana")
+    in_app(app, practitioner="ana", first_name="Otto", starts_at=NINE + timedelta(hours=1))
+    board.goto(DAY)
+    asked: list[str] = []
+    board.on("request", lambda request: asked.append(request.url) if "/places?" in request.url else None)
+    keys = Keys(board)
+    keys("ArrowDown", "m", *["+"] * 6)
+    lit = board.locator("[data-column='ana'] .lit")
+    expect(lit.first).to_be_attached()
+    # At a quarter past nine half an hour would be free.
+    keys("ArrowDown")
+    expect(board.locator("[data-doing]")).to_contain_text("10:30 am with Ana Ruiz, 60 minutes – free")
+    starts = [one.split()[1] for one in lit.evaluate_all("all => all.map((one) => one.className)")]
+    assert "t30" in starts and "t15" not in starts
+    # Once for each length that it rests at, and for no other.
+    assert [url.partition("length=")[2] for url in asked] == ["", "60"]
 
 
 def test_beyond_the_rules_takes_a_reason(board: Page, app: Flask) -> None:
@@ -287,6 +329,104 @@ def test_another_desk_sees_a_change_within_ten_seconds_and_loses_neither_focus_n
     assert scroll.evaluate("one => one.scrollTop") == before
 
 
+def test_after_a_refusal_a_colleagues_change_of_that_visit_is_still_marked(
+    board: Page, new_page: NewPage, app: Flask, live: str
+) -> None:
+    visit = in_app(app, practitioner="ana")
+    other = new_page(WINDOW)
+    who = sign_in(other, app, live, "Kim Colleague")
+    board.goto(DAY)
+    keys = Keys(board)
+    keys("ArrowDown", "a")
+    expect(board.get_by_role("dialog")).to_contain_text("That can be said from")
+    keys("Enter")
+    with app.app_context():
+        moving.change(who, visit.reference, Place(practitioner="ben"), version=None, key="a-colleague")
+    expect(visit_in(board, "ben", "Rosa Lima")).to_have_class(re.compile("changed"), timeout=10_000)
+    expect(board.locator("[data-doing]")).to_contain_text("Somebody changed Rosa Lima")
+
+
+def test_whoever_signs_in_next_takes_back_nothing_of_the_one_before(
+    board: Page, app: Flask, live: str
+) -> None:
+    in_app(app, practitioner="ana")
+    board.goto(DAY)
+    keys = Keys(board)
+    keys("ArrowDown", "c")
+    expect(visit_in(board, "ana", "Rosa Lima")).to_contain_text("Confirmed")
+    sign_in(board, app, live, "Theo Desk")
+    board.goto(DAY)
+    keys("u")
+    expect(board.locator(".toasts")).to_contain_text("There is nothing of yours to take back.")
+    expect(visit_in(board, "ana", "Rosa Lima")).to_contain_text("Confirmed")
+
+
+def test_in_the_panel_the_same_message_is_tried_another_way_after_a_refusal(board: Page, app: Flask) -> None:
+    visit = in_app(app, practitioner="ana", phone="+18185550123")
+    with app.app_context():
+        deliver_due()
+    board.goto(f"{DAY}?visit={visit.reference}")
+    panel, no = board.get_by_role("complementary", name="The visit"), board.get_by_role("dialog")
+    for _ in range(2):
+        panel.get_by_role("button", name="Send by text").click()
+        expect(no).to_contain_text("Nobody has agreed to texts at this number.")
+        no.get_by_role("button", name="Close").click()
+    panel.get_by_role("button", name="To the calls").click()
+    expect(board.locator(".toasts")).to_contain_text("It stands on the list of calls.")
+    expect(panel).to_contain_text("by telephone")
+
+
+def test_in_the_panel_what_a_colleague_came_before_is_pressed_again_knowingly(
+    board: Page, new_page: NewPage, app: Flask, live: str
+) -> None:
+    visit = in_app(app, practitioner="ana")
+    other = new_page(WINDOW)
+    who = sign_in(other, app, live, "Kim Colleague")
+    board.goto(f"{DAY}?visit={visit.reference}")
+    panel, no = board.get_by_role("complementary", name="The visit"), board.get_by_role("dialog")
+    mine = panel.get_by_label("Note of the desk")
+    mine.fill("Rings twice.")
+    with app.app_context():
+        moving.change(who, visit.reference, Place(practitioner="ben"), version=None, key="a-colleague")
+    confirmed = panel.get_by_role("button", name="Confirmed")
+    confirmed.click()
+    expect(no).to_contain_text("Moved by Kim Colleague")
+    no.get_by_role("button", name="Close").click()
+    expect(mine).to_have_value("Rings twice.")
+    confirmed.click()
+    expect(board.locator(".toasts")).to_contain_text("Noted that they are coming.")
+
+
+def test_in_the_panel_a_colleagues_note_stands_beside_ones_own(
+    board: Page, new_page: NewPage, app: Flask, live: str, axe: Callable[[Page], None]
+) -> None:
+    visit = in_app(app, practitioner="ana")
+    other = new_page(WINDOW)
+    who = sign_in(other, app, live, "Kim Colleague")
+    board.goto(f"{DAY}?visit={visit.reference}")
+    panel = board.get_by_role("complementary", name="The visit")
+    mine = panel.get_by_label("Note of the desk")
+    mine.fill("Rings twice.")
+    with app.app_context():
+        panel_of.note(who, visit.reference, "Comes with her son.", key="a-colleague")
+    keep = panel.get_by_role("button", name="Keep the note")
+    keep.click()
+    expect(panel.get_by_role("alert")).to_be_focused()
+    expect(panel.get_by_role("alert")).to_contain_text("Note changed by Kim Colleague")
+    expect(panel).to_contain_text("Now it says: Comes with her son.")
+    expect(mine).to_have_value("Rings twice.")
+    axe(board)
+    # What the next refresh brings leaves it as it is.
+    board.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    board.wait_for_timeout(300)
+    mine.fill("Comes with her son. Rings twice.")
+    keep.click()
+    expect(board.locator(".toasts")).to_contain_text("The note is kept.")
+    expect(panel.get_by_role("alert")).to_have_count(0)
+    with app.app_context():
+        assert rows(Appointment)[0]["desk_note"] == "Comes with her son. Rings twice."
+
+
 def test_two_desks_race_for_one_gap_and_one_is_told_politely(
     board: Page, new_page: NewPage, app: Flask, live: str
 ) -> None:
@@ -351,6 +491,49 @@ def test_by_rooms_a_visit_is_dragged_to_another_room_and_nobody_is_told(board: P
     with app.app_context():
         assert [row["sequence"] for row in rows(Appointment)] == [0]
         assert not [row for row in rows(Message) if row["kind"] == "change"]
+
+
+def test_by_rooms_a_room_that_is_taken_is_not_free(board: Page, app: Flask) -> None:
+    in_app(app, practitioner="ana")
+    in_app(app, practitioner="ben", first_name="Otto")
+    board.goto(f"{DAY}?view=rooms")
+    asked: list[str] = []
+    board.on("request", lambda request: asked.append(request.url) if "/places?" in request.url else None)
+    # Half an hour from nine on, Otto lies in Room 2.
+    drag(board, visit_in(board, "room-1", "Rosa Lima"), "room-2", 15)
+    expect(board.locator("[data-doing]")).to_contain_text("9:15 am in Room 2 – Room 2: Otto Lima")
+    expect(board.locator("[data-doing]")).to_contain_text("Left where it was.")
+    assert sorted(url.partition("room=")[2] for url in asked) == ["room-1", "room-2", "room-3", "room-4"]
+
+
+def test_at_its_own_time_another_room_or_length_is_judged_as_the_change_would_be(
+    board: Page, app: Flask
+) -> None:
+    in_app(app, practitioner="ana")
+    in_app(app, practitioner="ben", first_name="Otto")
+    in_app(app, practitioner="ana", first_name="Zoe", starts_at=NINE + timedelta(minutes=45))
+    board.goto(f"{DAY}?view=rooms")
+    doing = board.locator("[data-doing]")
+    drag(board, visit_in(board, "room-1", "Rosa Lima"), "room-2", 12)
+    expect(doing).to_contain_text("9:00 am in Room 2 – Room 2: Otto Lima")
+    expect(doing).to_contain_text("Left where it was.")
+    board.goto(DAY)
+    Keys(board)("ArrowDown", "m", "+", "+", "+")
+    expect(doing).to_contain_text("45 minutes – free")
+    Keys(board)("+")
+    expect(doing).to_contain_text("50 minutes – Ana Ruiz: Zoe Lima, 9:45 am")
+
+
+def test_by_rooms_enter_pressed_twice_moves_once(board: Page, app: Flask) -> None:
+    in_app(app, practitioner="ana")
+    board.goto(f"{DAY}?view=rooms")
+    sent: list[str] = []
+    board.on("request", lambda request: sent.append(request.url) if request.method == "POST" else None)
+    Keys(board)("ArrowDown", "m", "ArrowRight", "Enter", "Enter")
+    expect(visit_in(board, "room-2", "Rosa Lima")).to_be_visible()
+    board.wait_for_timeout(300)
+    expect(board.get_by_role("dialog")).to_have_count(0)
+    assert len([url for url in sent if url.endswith("/change")]) == 1
 
 
 def test_on_a_tablet_a_finger_that_rests_on_a_visit_drags_it_and_one_that_wipes_scrolls(

@@ -137,6 +137,11 @@ def test_needles_that_were_forgotten_stand_in_the_glance_and_come_out(
     page.get_by_role("button", name="Done", exact=True).wait_for(state="detached")
     standing_clock.on(minutes=31)
     page = enter(DESKTOP)
+    page.goto("/desk/day/2026-09-22")
+    # What only ears are told is named after a space.
+    expect(page.get_by_role("link", name="needles out since 2:25 pm , Nina Lima")).to_be_in_viewport()
+    axe(page)
+    picture(page, "board-needles")
     page.goto("/desk/glance")
     expect(page.locator(".glance-list.clay")).to_contain_text("out since 2:25 pm")
     axe(page)

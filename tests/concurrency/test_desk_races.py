@@ -226,3 +226,25 @@ def test_records_merged_while_their_visits_are_booked_and_moved(app: Flask) -> N
         assert all(patients[owner] is None for owner in visits.values())
         taken = [row for row in rows(Claim) if row["resource_id"] in patients]
         assert {row["appointment_id"]: row["resource_id"] for row in taken} == visits
+
+
+def test_whoever_books_by_a_record_merged_long_ago_is_with_the_one_that_stayed(app: Flask) -> None:
+    """E went into G long ago. While somebody books with E's address, G goes into K: no visit stays with G."""
+    who = desks(app)
+    with app.app_context():
+        for number, name in enumerate(("E", "G", "K")):
+            booked(NEXT_WEEK + ELSEWHERE * number, last_name=name, email=f"{name.lower()}@example.com")
+        e, g, k = (row["reference"] for row in rows(Patient))
+        merging.merge(who[0], g, e, stays_version=1, goes_version=1, key="merge-0001")
+
+    def attempt(number: int) -> Any:
+        if number == 0:
+            return merging.merge(who[0], k, g, stays_version=1, goes_version=2, key="merge-0002")
+        start = NEXT_WEEK + ELSEWHERE * 3 + HALF_AN_HOUR * number
+        return booked(start, last_name="E", email="e@example.com", key=f"race-{number:04}")
+
+    storm(app, attempt)
+    with app.app_context():
+        owners = {row["patient_id"] for row in rows(Appointment)}
+        patients = {row["id"]: row["merged_into_id"] for row in rows(Patient)}
+        assert all(patients[owner] is None for owner in owners) and overlaps() == 0

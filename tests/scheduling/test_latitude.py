@@ -9,7 +9,7 @@ from hypothesis import given, settings, strategies as st
 
 from booking.scheduling import hours
 from booking.scheduling.latitude import Breach, Latitude, Own, Taken, assign, latitudes, shape_of_uses
-from booking.scheduling.needles import has_needles, needles_due, overdue
+from booking.scheduling.needles import needles_due, overdue, rest
 from booking.scheduling.offers import Use
 from booking.scheduling.timeline import cell_at, instant_of
 from booking.scheduling.visit import Pad, Phase, Shape
@@ -207,12 +207,26 @@ def test_a_shape_is_found_again_in_what_it_took() -> None:
     assert shape_of_uses(0, 10, hands, room, {}, like=NEEDLED) == NEEDLED
 
 
+@pytest.mark.parametrize(
+    ("hands", "minutes"),
+    [
+        ([(100, 110)], 0),
+        ([(100, 103)], 35),
+        ([(100, 102), (104, 106), (109, 110)], 25),
+        ([], 0),
+    ],
+)
+def test_a_patient_rests_while_nobodys_hands_are_needed(hands: list[tuple[int, int]], minutes: int) -> None:
+    """Also twice, and also at the end; and not in a visit that has given its time back."""
+    assert rest(100, 110, hands) == timedelta(minutes=minutes)
+
+
 def test_needles_are_due_by_when_they_went_in() -> None:
     went_in = datetime(2026, 9, 15, 16, 17, 30, tzinfo=UTC)
-    assert has_needles(NEEDLED) and not has_needles(Shape((Phase(3),)))
-    due = needles_due(went_in, NEEDLED)
+    resting = rest(100, 110, [(100, 103), (108, 110)])
+    due = needles_due(went_in, resting)
     assert due == went_in + timedelta(minutes=25)
-    assert needles_due(None, NEEDLED) is None and needles_due(went_in, Shape((Phase(3),))) is None
+    assert needles_due(None, resting) is None and needles_due(went_in, timedelta()) is None
     assert not overdue(due, due + timedelta(minutes=4, seconds=59))
     assert overdue(due, due + timedelta(minutes=5))
     assert not overdue(None, went_in)

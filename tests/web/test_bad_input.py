@@ -9,12 +9,14 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.datastructures import MultiDict
+from werkzeug.routing import IntegerConverter
 
-from booking.models import Appointment, Hold
+from booking.models import Appointment, Hold, Role
 from booking.scheduling.timeline import instant_of
 from tests.clinics import clinic, practitioner, set_up
 from tests.conftest import MakeApp
 from tests.services.making import NEXT_WEEK, booked, rows
+from tests.staffing import hired, signed_in
 from tests.web.conftest import fields
 
 NINE = "2026-09-15T16:00:00Z"
@@ -258,6 +260,31 @@ def test_every_route_answers_every_method(client: FlaskClient, app: Flask, names
                     assert answer.headers["Allow"], f"{method} {path}"
                 seen.add((rule.endpoint, answer.status_code))
     assert {endpoint for endpoint, _ in seen} == set(app.view_functions)
+
+
+@pytest.mark.parametrize("number", [2**31 - 1, 2**31, 10**20])
+def test_a_row_of_any_number_is_asked_for_and_is_not_there(
+    app: Flask, names: dict[str, Any], number: int
+) -> None:
+    with app.app_context():
+        staff = signed_in(app, hired(*Role, practitioner="ana"))
+    form = {
+        "csrf_token": fields(staff.get("/desk/calls").text)["csrf_token"],
+        "key": "a-key-of-this-form",
+        "do": "again",
+    }
+    with app.test_request_context():
+        asked = [
+            (method, rule.build({one: names[one] for one in rule.arguments} | {name: number})[1])  # type: ignore[index]
+            for rule in app.url_map.iter_rules()
+            for name, converter in rule._converters.items()
+            if isinstance(converter, IntegerConverter)
+            for method in sorted((rule.methods or set()) & {"GET", "POST"})
+        ]
+    assert len(asked) > 10
+    for method, path in asked:
+        answer = staff.open(path, method=method, data=form if method == "POST" else None)
+        assert answer.status_code == 404, f"{method} {path}: {answer.status_code}"
 
 
 def test_a_cookie_of_rubbish_is_as_good_as_none(app: Flask) -> None:

@@ -28,17 +28,29 @@ def reference(app: Flask) -> str:
         return booked(NINE, practitioner="ana").reference
 
 
-@pytest.fixture
-def post(desk: FlaskClient) -> Post:
+def poster(client: FlaskClient) -> Post:
     """Sends a form with a token and a key of its own: as a script would, or with `plain` as a page does."""
-    token = fields(desk.get("/desk/calls").text)["csrf_token"]
+    token = fields(client.get("/desk/calls").text)["csrf_token"]
     sent = iter(range(1000))
 
     def send(path: str, *, plain: bool = False, **typed: Any) -> TestResponse:
         form = {"csrf_token": token, "key": f"test-key-{next(sent)}"} | typed
-        return desk.post(path, data=form, headers={} if plain else JSON)
+        return client.post(path, data=form, headers={} if plain else JSON)
 
     return send
+
+
+@pytest.fixture
+def post(desk: FlaskClient) -> Post:
+    return poster(desk)
+
+
+@pytest.fixture
+def colleague(app: Flask) -> Post:
+    """The same for Eve, who works at the desk as well."""
+    with app.app_context():
+        eve = hired(Role.DESK, name="Eve Early")
+    return poster(signed_in(app, eve))
 
 
 def stands(app: Flask, reference: str) -> Any:
@@ -95,19 +107,10 @@ def test_a_clash_names_with_whom(app: Flask, post: Post, reference: str) -> None
 
 
 def test_a_stale_edit_says_who_changed_what_and_offers_both(
-    app: Flask, desk: FlaskClient, post: Post, reference: str
+    post: Post, colleague: Post, reference: str
 ) -> None:
-    with app.app_context():
-        eve = hired(Role.DESK, name="Eve Early")
-    theirs = signed_in(app, eve)
-    token = fields(theirs.get("/desk/calls").text)["csrf_token"]
-    form = {
-        "csrf_token": token,
-        "key": "eves-key-1",
-        "cell": cell_at(NINE + timedelta(hours=1)),
-        "version": 1,
-    }
-    assert theirs.post(f"/desk/visits/{reference}/change", data=form, headers=JSON).status_code == 200
+    later = cell_at(NINE + timedelta(hours=1))
+    assert colleague(f"/desk/visits/{reference}/change", cell=later, version=1).status_code == 200
     page = post(f"/desk/visits/{reference}/change", plain=True, day="2026-09-15", time="11:00", version=1)
     assert page.status_code == 409
     for words in (
@@ -119,6 +122,17 @@ def test_a_stale_edit_says_who_changed_what_and_offers_both(
         assert words in page.text
     again = fields(page.text[page.text.index("What it would be") :])
     assert again["version"] == "2"
+
+
+def test_the_form_of_a_visit_that_was_cancelled_meanwhile_says_so_and_keeps_what_was_typed(
+    post: Post, colleague: Post, reference: str
+) -> None:
+    assert colleague(f"/desk/visits/{reference}/cancel", reason="Called", version=1).json["ok"]
+    page = post(f"/desk/visits/{reference}/change", plain=True, day="2026-09-15", time="11:00", version=1)
+    assert page.status_code == 409
+    for words in ("Cancelled by Eve Early", "Change the visit of Rosa Lima", 'value="11:00"'):
+        assert words in page.text
+    assert "What it would be" not in page.text
 
 
 def test_the_steps_of_a_visit(
@@ -155,6 +169,28 @@ def test_a_correction_needs_its_reason(
     assert stands(app, reference)["status"] is Status.ARRIVED
 
 
+def test_a_correction_that_is_refused_keeps_its_reason_and_leaves_the_note_alone(
+    app: Flask, dana: Who, desk: FlaskClient, post: Post, reference: str, standing_clock: StandingClock
+) -> None:
+    standing_clock.at(NINE)
+    signed_in(app, dana, desk)
+    post(f"/desk/visits/{reference}/note", note="Comes with her son.")
+    for to in ("arrived", "checked-in"):
+        assert post(f"/desk/visits/{reference}/status", to=to).json["ok"]
+    for path in ("status", "status?panel=1"):
+        page = post(
+            f"/desk/visits/{reference}/{path}",
+            plain=True,
+            correct="arrived",
+            reason="Wrong patient.",
+            version=3,
+        )
+        assert page.status_code == 409
+        assert 'required value="Wrong patient."' in page.text
+        assert '<option value="arrived" selected>' in page.text
+        assert ">Comes with her son.</textarea>" in page.text
+
+
 def test_cancelling_asks_once_and_tells_only_if_wished(
     app: Flask, desk: FlaskClient, post: Post, reference: str
 ) -> None:
@@ -178,13 +214,16 @@ def test_a_note_is_kept_and_one_that_is_too_long_is_not_lost(
 
 
 def test_a_note_written_meanwhile_by_somebody_else_is_not_overwritten(
-    app: Flask, post: Post, reference: str
+    app: Flask, post: Post, colleague: Post, reference: str
 ) -> None:
-    post(f"/desk/visits/{reference}/note", note="Theirs.", version=1)
-    page = post(f"/desk/visits/{reference}/note", plain=True, note="Mine.", version=1)
-    assert page.status_code == 409
-    assert "Mine." in page.text
-    assert stands(app, reference)["desk_note"] == "Theirs."
+    colleague(f"/desk/visits/{reference}/note", note="Theirs.", version=1)
+    for mine in ("Mine.", ""):
+        page = post(f"/desk/visits/{reference}/note", plain=True, note=mine, version=1)
+        assert page.status_code == 409
+        # Both are in sight, so that one press may keep both.
+        assert '<span class="soft">Now it says:</span> Theirs.' in page.text
+        assert f">{mine}</textarea>" in page.text
+        assert stands(app, reference)["desk_note"] == "Theirs."
 
 
 def test_one_reminder_is_taken_back_from_the_panel(app: Flask, post: Post) -> None:
@@ -239,6 +278,11 @@ def test_a_form_without_a_proper_key_is_none_of_ours(post: Post, reference: str,
         ("/desk/to-do/99999999999999999999", {}),
         ("/desk/replies/99999999999999999999", {}),
         ("/desk/undo/99999999999999999999", {}),
+        # One more than any row's number.
+        ("/desk/messages/2147483648", {"do": "again"}),
+        ("/desk/to-do/2147483648", {}),
+        ("/desk/replies/2147483648", {}),
+        ("/desk/undo/2147483648", {}),
     ],
 )
 def test_what_is_not_there_is_not_found(post: Post, path: str, typed: dict[str, str]) -> None:

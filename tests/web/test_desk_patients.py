@@ -1,6 +1,7 @@
 """Patients at the desk and booking for them, through the client: words, statuses, and nothing typed lost."""
 
 import re
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -161,8 +162,6 @@ def test_a_stale_edit_shows_who_changed_what_and_keeps_what_was_typed(
 
 def test_two_records_are_merged_and_taken_apart_again(desk: FlaskClient, rosa: str, app: Flask) -> None:
     with app.app_context():
-        from datetime import timedelta
-
         booked(NINE + timedelta(days=1), last_name="Limas", email="other@example.com")
         goes = str(rows(Patient)[1]["reference"])
     choose = desk.get(f"/desk/patients/{rosa}/merge")
@@ -183,6 +182,42 @@ def test_two_records_are_merged_and_taken_apart_again(desk: FlaskClient, rosa: s
     assert answer.status_code == 303
     assert "Taken back." in desk.get(answer.location).text
     assert desk.get(f"/desk/patients/{goes}").status_code == 200
+
+
+@pytest.fixture
+def merged_meanwhile(desk: FlaskClient, rosa: str, app: Flask) -> TestResponse:
+    """The form of a record that a colleague merges into Rosa's while somebody types."""
+    with app.app_context():
+        booked(NINE + timedelta(days=1), last_name="Limas", email="other@example.com")
+        goes = str(rows(Patient)[1]["reference"])
+    form = desk.get(f"/desk/patients/{goes}/edit")
+    page = desk.get(f"/desk/patients/{rosa}/merge?with={goes}")
+    assert send(desk, page, f"/desk/patients/{rosa}/merge").status_code == 303
+    return form
+
+
+@pytest.mark.parametrize("phone", ["8185550166", "816"])
+def test_what_was_typed_into_a_record_that_was_merged_stands_beside_the_one_that_stayed(
+    desk: FlaskClient, rosa: str, app: Flask, merged_meanwhile: TestResponse, phone: str
+) -> None:
+    goes = of(app, Patient)[1]["reference"]
+    mine = {"first_name": "Rosa", "last_name": "Limas", "phone": phone, "email": "other@example.com",
+            "flags": ["interpreter"], "desk_note": "Rings twice."}  # fmt: skip
+    answer = send(desk, merged_meanwhile, f"/desk/patients/{goes}/edit", **mine)
+    assert answer.status_code == 409
+    words = re.sub(r"<[^>]+>", "", answer.text)
+    for said in (
+        "This record was merged into another one.",
+        "Phone: (818) 555-0199. You typed: ",
+        "Note of the desk: nothing. You typed: Rings twice.",
+        "To look after: nothing. You typed: Interpreter.",
+    ):
+        assert said in words
+    assert "First name: " not in words
+    # What is saved now is the record that stayed, as it stands.
+    assert f'action="/desk/patients/{rosa}/edit"' in answer.text
+    assert 'value="+18185550199"' in answer.text and f'value="{phone}"' not in answer.text
+    assert 'value="interpreter" checked' not in answer.text and ">Rings twice.<" not in answer.text
 
 
 def test_records_whose_visits_overlap_show_them_and_no_button(

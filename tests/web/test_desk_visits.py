@@ -103,6 +103,59 @@ def test_why_not_is_told_in_words(app: Flask, desk: FlaskClient, reference: str)
     assert "working hours" in desk.get(f"/desk/visits/{reference}/why?practitioner=ana&cell={early}").text
 
 
+@pytest.mark.parametrize(
+    ("asked", "with_whom", "minutes"), [("room=room-1", "ben", 60), ("length=45", "ana", 30)]
+)
+def test_a_room_and_a_length_are_asked_about_like_the_change_that_names_them(
+    app: Flask, desk: FlaskClient, reference: str, asked: str, with_whom: str, minutes: int
+) -> None:
+    with app.app_context():
+        booked(NINE + timedelta(hours=1), practitioner=with_whom, first_name="Zoe")
+    cell = cell_at(NINE + timedelta(minutes=minutes))
+
+    def free(query: str) -> bool:
+        path = f"/desk/visits/{reference}/places?day=2026-09-15{query}"
+        return any(
+            first <= cell < last for first, last in desk.get(path).json["practitioners"]["ana"]["free"]
+        )
+
+    assert free("")
+    assert not free(f"&{asked}")
+    why = f"/desk/visits/{reference}/why?practitioner=ana&cell={cell}"
+    assert desk.get(why).json["words"] == []
+    assert any("Zoe Lima" in words for words in desk.get(f"{why}&{asked}").json["words"])
+
+
+def test_its_own_start_is_free_only_in_a_room_that_is_and_as_long_as_nobody_else_comes(
+    app: Flask, desk: FlaskClient, reference: str, standing_clock: StandingClock
+) -> None:
+    with app.app_context():
+        booked(NINE, practitioner="ben", first_name="Otto", email="otto@example.com")
+        booked(NINE + timedelta(minutes=45), practitioner="ana", first_name="Zoe", email="zoe@example.com")
+    cell = cell_at(NINE)
+
+    def words(query: str) -> str:
+        return " ".join(
+            desk.get(f"/desk/visits/{reference}/why?practitioner=ana&cell={cell}{query}").json["words"]
+        )
+
+    def stands(query: str) -> str:
+        found = desk.get(f"/desk/visits/{reference}/places?day=2026-09-15{query}").json["practitioners"][
+            "ana"
+        ]
+        held = [kind for kind in ("free", "reason") if any(a <= cell < b for a, b in found[kind])]
+        return held[0] if held else "taken"
+
+    assert (stands(""), stands("&room=room-1"), stands("&length=45")) == ("free", "free", "free")
+    assert (stands("&room=room-2"), stands("&length=60"), stands("&length=15")) == (
+        "taken",
+        "taken",
+        "reason",
+    )
+    assert "Otto Lima" in words("&room=room-2") and "Zoe Lima" in words("&length=60")
+    assert "shorter" in words("&length=15") and words("&length=45") == ""
+
+
 def test_times_are_found_and_lead_to_the_step_that_asks(desk: FlaskClient, reference: str) -> None:
     page = desk.get(f"/desk/visits/{reference}/times?weekday=2&part=morning&practitioner=ben")
     assert "Wed, Sep 16" in page.text
@@ -170,7 +223,10 @@ def test_names_that_the_clinic_does_not_have_are_not_found(
     "path",
     [
         "places", "places?day=x", "places?day=9999-01-01", "why?cell=x", "why", "why?cell=99999999&practitioner=%00",
-        "times?from=x", "why?practitioner=ana&cell=5000000",
+        "times?from=x", "why?practitioner=ana&cell=5000000", "places?day=2026-09-15&room=none",
+        "places?day=2026-09-15&length=3", "places?day=2026-09-15&length=x", "places?day=2026-09-15&length=99999",
+        "why?practitioner=ana&cell=5964960&room=none", "why?practitioner=ana&cell=5964960&length=7",
+        "places?day=2026-09-15&room=%00",
     ],
 )  # fmt: skip
 def test_absurd_questions_get_a_clear_no(desk: FlaskClient, reference: str, path: str) -> None:

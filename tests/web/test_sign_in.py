@@ -272,6 +272,16 @@ def test_the_audit_is_filtered_and_taken_along_and_that_is_in_it_as_well(app: Fl
     assert "exported audit" in client.get("/staff/audit").text
 
 
+def test_a_part_of_the_audit_is_not_taken_for_the_whole(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
+    with app.app_context():
+        owner = hired(Role.OWNER)
+        for number in range(4):
+            audit.saw(owner, "opened patient", f"patient/{number}")
+    monkeypatch.setattr(audit, "AN_EXPORT", 3)
+    answer = signed_in(app, owner).get("/staff/audit.csv")
+    assert answer.status_code == 422 and "choose a shorter time" in answer.text
+
+
 @pytest.mark.parametrize("words", ["=1+1", "+1", "-1", "@x", "\t=1", "\r=1"])
 def test_no_cell_is_a_formula(words: str) -> None:
     assert harmless(words) == f"'{words}"

@@ -24,6 +24,7 @@ from booking.models import (
     Hold,
 )
 from booking.scheduling.latitude import Latitude, Own, Taken, latitudes, shape_of_uses
+from booking.scheduling.needles import rest
 from booking.scheduling.offers import Use
 from booking.scheduling.situation import Situation
 from booking.scheduling.timeline import CELL_MINUTES, Window, cell_at, instant_of
@@ -115,6 +116,12 @@ def shape_of(clinic: Clinic, appointment: Appointment, uses: Sequence[Use] = ())
         {kinds[use.resource_id]: use for use in uses if use.resource_id in kinds},
         like=shape,
     )
+
+
+def rest_of(appointment: Appointment, uses: Iterable[Use]) -> timedelta:
+    """How long the visit's patient rests with the needles, by what the visit has taken."""
+    hands = [(use.from_cell, use.to_cell) for use in uses if use.resource_id == appointment.practitioner_id]
+    return rest(appointment.from_cell, appointment.to_cell, hands)
 
 
 def phase_minutes_of(clinic: Clinic, appointment: Appointment) -> tuple[int, ...]:
@@ -463,7 +470,7 @@ _BY = {
 
 
 def elsewhere(
-    session: Session, clinic: Clinic, who: Who, appointment: Appointment, from_cell: int, to_cell: int
+    session: Session, clinic: Clinic, appointment: Appointment, from_cell: int, to_cell: int
 ) -> dict[str, Any] | None:
     """The patient's other visit at that time, as facts of PatientElsewhere."""
     other = session.scalar(

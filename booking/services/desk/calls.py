@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import and_, or_, select
+from sqlalchemy import and_, select
 from sqlalchemy.orm import Session
 
 from booking import clock
@@ -18,9 +18,10 @@ from booking.errors import NotFound
 from booking.formatting import iso_utc
 from booking.models import Actor, Appointment, Channel, HistoryEntry, Message, MessageState, Patient
 from booking.scheduling.status import Status
-from booking.scheduling.timeline import cell_from
+from booking.scheduling.timeline import cell_from, instant_of
 from booking.services import notices
 from booking.services.clinic import Clinic, Practitioner, the_clinic
+from booking.services.desk import states
 from booking.services.idempotency import Answer, Key, once
 from booking.services.staff import audit
 from booking.services.staff.ownership import appointment_for
@@ -110,7 +111,7 @@ def settle(who: Who, reference: str, outcome: Outcome, *, key: str) -> None:
                 # Somebody else has just called; that call counts.
                 return {}
             kind = "cancellation" if appointment.status is Status.CANCELLED else "change"
-            messages = [notices.call_made(session, appointment, kind, now)]
+            messages = [notices.call_made(session, appointment, kind, now, why=Why.SOON.value)]
         for message in messages:
             if outcome is Outcome.NO_ANSWER:
                 tries = message.facts.get("tries", 0) + 1
@@ -169,7 +170,9 @@ def _by_message(session: Session, clinic: Clinic, now: datetime) -> list[Call]:
     for message, appointment, patient in rows:
         told = (appointment.id, message.kind, message.sequence) in on_its_way
         if _is_true(message, appointment) and not (message.state in _FAILED and told):
-            why = Why.WANTED if _wanted(message, appointment) else Why.UNREACHABLE
+            # One that the desk has tried already keeps the reason for which it did.
+            known = message.facts.get("why")
+            why = Why(known) if known else Why.WANTED if _wanted(message, appointment) else Why.UNREACHABLE
             calls.append(_call(clinic, appointment, patient, message.kind, why, message))
     return calls
 
@@ -187,61 +190,84 @@ def _told_otherwise(session: Session, appointment_ids: Iterable[int]) -> set[tup
 
 def _changed_soon(session: Session, clinic: Clinic, now: datetime) -> list[Call]:
     """Visits that the clinic moved or cancelled within a day of their beginning, and of which nobody said "I know"."""
-    rows = session.execute(
+    changes: dict[int, list[HistoryEntry]] = {}
+    whose: dict[int, tuple[Appointment, Patient]] = {}
+    for appointment, patient, entry in session.execute(
         select(Appointment, Patient, HistoryEntry)
         .join(Patient, Patient.id == Appointment.patient_id)
         .join(HistoryEntry, HistoryEntry.appointment_id == Appointment.id)
         .where(
             Appointment.from_cell > cell_from(now),
-            Appointment.from_cell <= cell_from(now + SOON),
             # The same with the column that the index has.
             Appointment.to_cell > cell_from(now),
             HistoryEntry.at > now - SOON,
             _BY_US,
         )
         .order_by(HistoryEntry.id)
-    ).all()
-    latest = {appointment.id: (appointment, patient, entry) for appointment, patient, entry in rows}
-    settled = _settled_calls(session, latest)
+    ):
+        changes.setdefault(appointment.id, []).append(entry)
+        whose[appointment.id] = appointment, patient
+    settled = _settled_calls(session, changes)
     calls = []
-    for appointment, patient, entry in latest.values():
-        if (appointment.id, appointment.sequence) in settled or not _told(entry):
+    for one, entries in changes.items():
+        appointment, patient = whose[one]
+        entry = _to_be_told(appointment, entries, now)
+        if entry is None or (appointment.id, appointment.sequence) in settled:
             continue
         kind = "cancellation" if appointment.status is Status.CANCELLED else "change"
         call = _call(clinic, appointment, patient, kind, Why.SOON)
-        old = entry.facts.get("from") if kind == "change" else None
-        calls.append(replace(call, old_starts_at=datetime.fromisoformat(old) if old else None))
+        calls.append(replace(call, old_starts_at=_old_start(entry) if kind == "change" else None))
     return calls
 
 
-# What staff did to a visit that its patient has to know, where the patient hasn't said since that they know.
-_BY_US = and_(
-    HistoryEntry.actor == Actor.STAFF,
-    or_(
-        and_(
-            HistoryEntry.what == "moved",
-            Appointment.status == Status.BOOKED,
-            Appointment.confirmed_at.is_(None),
-        ),
-        and_(HistoryEntry.what == "cancelled", Appointment.status == Status.CANCELLED),
-        HistoryEntry.what == "undone",
-    ),
-)
+# What staff did to the place of a visit, or to whether it stands.
+_BY_US = and_(HistoryEntry.actor == Actor.STAFF, HistoryEntry.what.in_(("moved", "cancelled", "undone")))
+
+
+def _to_be_told(
+    appointment: Appointment, entries: Iterable[HistoryEntry], now: datetime
+) -> HistoryEntry | None:
+    """The last of these changes, oldest first, if the patient has to hear of it by telephone: on short notice, still
+    ahead, and not answered by "I'm coming". None also where the desk has spoken with them.
+    """
+    last = None
+    for entry in entries:
+        # A tap that was taken back touches no place: the change before it stands.
+        if entry.what != "undone" or not states.same_entry(entry.facts["before"], entry.facts["after"]):
+            last = entry
+    if last is None or not _told(last) or not _on_short_notice(appointment, last, now):
+        return None
+    cancelled = appointment.status is Status.CANCELLED
+    if not cancelled and (appointment.status is not Status.BOOKED or appointment.confirmed_at is not None):
+        return None
+    return last
 
 
 def _told(entry: HistoryEntry) -> bool:
-    """Whether the patient was to be told: not where the desk has just spoken with them, or nothing of theirs changed."""
+    """Whether the patient was to be told: not where the desk has just spoken with them, or nothing of theirs changed. Of
+    what was taken back only if that had to be told as well: else it is again as the patient knows it.
+    """
     facts = entry.facts
-    if entry.what == "undone":
-        # It is again as the patient knows it.
-        return False
     if entry.what == "moved" and (facts.get("from"), facts.get("from_practitioner")) == (
         facts.get("to"),
         facts.get("to_practitioner"),
     ):
         return False
-    told: bool = facts.get("told", facts.get("tell", True))
+    told: bool = facts.get("tell", entry.what != "undone")
     return told
+
+
+def _on_short_notice(appointment: Appointment, entry: HistoryEntry, now: datetime) -> bool:
+    """Whether the visit began less than a day after the change, as it is or as it was, and that time is still ahead."""
+    starts = [appointment.starts_at, *([old] if (old := _old_start(entry)) else [])]
+    return any(now < start <= entry.at + SOON for start in starts)
+
+
+def _old_start(entry: HistoryEntry) -> datetime | None:
+    """When the visit began before the change."""
+    if "from" in entry.facts:
+        return datetime.fromisoformat(entry.facts["from"])
+    return instant_of(entry.facts["before"]["from_cell"]) if "before" in entry.facts else None
 
 
 def _settled_calls(session: Session, appointment_ids: Iterable[int]) -> set[tuple[int | None, int]]:
@@ -259,18 +285,15 @@ def _settled_calls(session: Session, appointment_ids: Iterable[int]) -> set[tupl
 
 def _changed_by_us(session: Session, appointment: Appointment, now: datetime) -> bool:
     """Whether this visit stands on the list although there is no message about it."""
-    if appointment.starts_at <= now or appointment.starts_at > now + SOON:
+    if appointment.starts_at <= now:
         return False
-    statement = (
+    entries = session.scalars(
         select(HistoryEntry)
-        .join(Appointment, Appointment.id == HistoryEntry.appointment_id)
-        .where(Appointment.id == appointment.id, HistoryEntry.at > now - SOON, _BY_US)
-        .order_by(HistoryEntry.id.desc())
-        .limit(1)
+        .where(HistoryEntry.appointment_id == appointment.id, HistoryEntry.at > now - SOON, _BY_US)
+        .order_by(HistoryEntry.id)
     )
-    entry = session.scalar(statement)
     settled = (appointment.id, appointment.sequence) in _settled_calls(session, [appointment.id])
-    return entry is not None and _told(entry) and not settled
+    return _to_be_told(appointment, entries, now) is not None and not settled
 
 
 def _open(session: Session, appointment: Appointment) -> list[Message]:
@@ -294,7 +317,10 @@ def _is_true(message: Message, appointment: Appointment) -> bool:
         return False
     if message.kind.startswith("reminder-"):
         return appointment.cannot_come_at is None
-    return message.kind in ("confirmation", "change")
+    if message.kind == "change":
+        # Whoever says that they come knows when.
+        return appointment.confirmed_at is None
+    return message.kind == "confirmation"
 
 
 def _wanted(message: Message, appointment: Appointment) -> bool:

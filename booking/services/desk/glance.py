@@ -243,7 +243,6 @@ def _cannot_come(session: Session, clinic: Clinic, now: datetime) -> tuple[Refus
             practitioner=clinic.practitioner_by_id[one.practitioner_id],
         )
         for one in visits
-        if one.cannot_come_at is not None
     )
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select, update
+from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session, aliased
 
 from booking import clock
@@ -37,7 +37,7 @@ from booking.services.desk.records import (
 from booking.services.idempotency import Answer, Key, once
 from booking.services.staff import audit
 from booking.services.staff.who import Who
-from booking.services.transaction import reading
+from booking.services.transaction import Contention, reading
 
 
 @dataclass(frozen=True)
@@ -116,10 +116,10 @@ def merge(who: Who, stays: str, goes: str, *, stays_version: int, goes_version: 
         refuse_stale_record(session, gone, goes_version)
         now = clock.now()
         _lock_visits(session, kept.id, gone.id)
+        claims.lock(session, [kept.id, gone.id])
         overlapping = _overlapping(session, kept.id, gone.id)
         if overlapping:
             raise VisitsOverlap(pairs=[[one.reference, other.reference] for one, other in overlapping])
-        claims.lock(session, [kept.id, gone.id])
         visits = list(session.scalars(select(Appointment.id).where(Appointment.patient_id == gone.id)))
         consents = list(session.scalars(select(TextConsent.id).where(TextConsent.patient_id == gone.id)))
         earlier = list(
@@ -161,9 +161,7 @@ def take_back(who: Who, stays: str, merge_id: int, *, key: str) -> str:
         kept = standing(session, who, stays)
         if found is None or found.kept_id != kept.id:
             raise NotFound
-        gone_reference = session.scalar(select(Patient.reference).where(Patient.id == found.gone_id)) or ""
-        gone = session.get_one(Patient, found.gone_id)
-        lock_record(session, stays, kept.email, kept.phone, gone.email, gone.phone, other=gone_reference)
+        _lock_both(session, kept, session.get_one(Patient, found.gone_id))
         kept = standing(session, who, stays, for_update=True)
         found, gone = session.get_one(Merge, merge_id), session.get_one(Patient, found.gone_id)
         if found.undone_at is not None:
@@ -225,10 +223,28 @@ def _both(session: Session, who: Who, stays: str, goes: str) -> tuple[Patient, P
 
 def _locked(session: Session, who: Who, stays: str, goes: str) -> tuple[Patient, Patient]:
     """Both records, with nobody booking for them, editing or merging them until the transaction ends."""
-    kept, gone = _both(session, who, stays, goes)
-    lock_record(session, stays, kept.email, kept.phone, gone.email, gone.phone, other=goes)
-    session.expire_all()
+    _lock_both(session, *_both(session, who, stays, goes))
     return _both(session, who, stays, goes)
+
+
+def _lock_both(session: Session, kept: Patient, gone: Patient) -> None:
+    """Locks both by their references, and all contacts by which somebody joins them: those of records that were merged
+    into them before as well. Raises Contention where another merge came in between.
+    """
+    contacts = _contacts(session, kept.id, gone.id)
+    lock_record(session, kept.reference, *contacts, other=gone.reference)
+    session.expire_all()
+    if not _contacts(session, kept.id, gone.id) <= contacts:
+        raise Contention(retry_after=2)
+
+
+def _contacts(session: Session, *patient_ids: int) -> set[str | None]:
+    found = session.execute(
+        select(Patient.email, Patient.phone).where(
+            or_(Patient.id.in_(patient_ids), Patient.merged_into_id.in_(patient_ids))
+        )
+    )
+    return {contact for row in found for contact in row}
 
 
 def _lock_visits(session: Session, *patient_ids: int) -> None:

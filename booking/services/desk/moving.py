@@ -52,6 +52,7 @@ _HAS_A_PLACE = (Status.BOOKED, Status.ARRIVED, Status.CHECKED_IN)
 class Preview:
     """What a change would mean. `channel`: "email", "text", "call", or "" where nobody would be told.
 
+    `owed`: they are told whatever staff choose, for they haven't heard of the visit, or asked for an answer.
     `breaches`: codes that need a reason, with their facts in `facts`. `clash`: what is in the way, as in the refusal
     Clash. `elsewhere`: the patient's other visit, as in the refusal PatientElsewhere, or None. With one of the two, it
     can't be. `text`: the words, without the link.
@@ -68,6 +69,7 @@ class Preview:
     subject: str
     text: str
     due_at: datetime | None
+    owed: bool
     breaches: tuple[str, ...]
     clash: tuple[dict[str, Any], ...]
     elsewhere: dict[str, Any] | None
@@ -134,6 +136,14 @@ def preview(who: Who, reference: str, place: Place) -> Preview:
         return _preview(session, who, appointment, found, now)
 
 
+def where_it_begins(
+    session: Session, clinic: Clinic, appointment: Appointment, place: Place, now: datetime
+) -> tuple[tuple[Taken, ...], tuple[Breach, ...]]:
+    """What keeps the visit from this place at its own start, with its own practitioner: as `change` would find it."""
+    found = _ask(session, clinic, appointment, place, now, lock=False)
+    return found.taken, _breaches(found, appointment)
+
+
 def _change(
     session: Session,
     who: Who,
@@ -174,7 +184,7 @@ def _change(
     if states.snapshot(appointment, uses) == before:
         return states.unchanged(clinic, appointment)
 
-    claims.exchange(session, uses, appointment_id=appointment.id)
+    claims.exchange(session, found.uses, uses, appointment_id=appointment.id)
     told = notices.Told(None, [])
     if not states.same_entry(before, states.snapshot(appointment, uses)):
         appointment.sequence += 1
@@ -236,7 +246,7 @@ def _refuse_clash(session: Session, who: Who, appointment: Appointment, found: _
     if not taken:
         return
     if Taken.PATIENT_ELSEWHERE in taken:
-        other = elsewhere(session, found.clinic, who, appointment, found.start, found.end)
+        other = elsewhere(session, found.clinic, appointment, found.start, found.end)
         if other is not None:
             raise PatientElsewhere(**other)
     raise Clash(
@@ -320,7 +330,7 @@ def _preview(session: Session, who: Who, appointment: Appointment, found: _Asked
     clinic, taken = found.clinic, found.taken
     other = None
     if Taken.PATIENT_ELSEWHERE in taken:
-        other = elsewhere(session, clinic, who, appointment, found.start, found.end)
+        other = elsewhere(session, clinic, appointment, found.start, found.end)
     clash = in_the_way_at(
         session, clinic, who, appointment, found.answer, found.person.id, found.start, taken, now
     )
@@ -335,7 +345,7 @@ def _preview(session: Session, who: Who, appointment: Appointment, found: _Asked
         ).room
     breaches = _breaches(found, appointment)
     starts_at, ends_at = instant_of(found.start), instant_of(found.end)
-    told = _told(clinic, appointment, found, starts_at, ends_at, now)
+    told, owed = _told(session, clinic, appointment, found, starts_at, ends_at, now)
     return Preview(
         reference=appointment.reference,
         version=appointment.version,
@@ -348,6 +358,7 @@ def _preview(session: Session, who: Who, appointment: Appointment, found: _Asked
         subject=told.subject,
         text=told.text,
         due_at=told.due_at,
+        owed=owed,
         breaches=tuple(breaches),
         clash=tuple(clash),
         elsewhere=other,
@@ -356,21 +367,33 @@ def _preview(session: Session, who: Who, appointment: Appointment, found: _Asked
 
 
 def _told(
+    session: Session,
     clinic: Clinic,
     appointment: Appointment,
     found: _Asked,
     starts_at: datetime,
     ends_at: datetime,
     now: datetime,
-) -> wording.Words:
-    """The words that would go, if any would."""
+) -> tuple[wording.Words, bool]:
+    """The words that would go, if any would, and whether they go whatever staff choose."""
     same = found.stays and ends_at == appointment.ends_at
     way = notices.channel_of_clinic(appointment)
     due = now + notices.TAKEN_BACK_WITHIN
     booked = appointment.status is Status.BOOKED or _goes_home(appointment, found.start, now)
     if same or way is None or not booked or due > starts_at:
-        return wording.NOTHING
+        return wording.NOTHING, False
+    known = notices.known_of(appointment, clinic)
+    to_be = {
+        "old_starts_at": iso_utc(starts_at),
+        "old_ends_at": iso_utc(ends_at),
+        "old_practitioner": found.person.slug,
+    }
+    news = notices.news_of(known, notices.waiting(session, appointment, now), to_be)
+    if news is None:
+        return wording.NOTHING, False
     visit = replace(
         shaped(clinic, appointment), starts_at=starts_at, ends_at=ends_at, practitioner=found.person
     )
-    return wording.of_change(clinic, visit, notices.known_of(appointment, clinic), way, due)
+    if news.kind == "confirmation":
+        return wording.of_confirmation(clinic, visit, way, due), news.owed
+    return wording.of_change(clinic, visit, news.facts, way, due), news.owed

@@ -116,7 +116,6 @@ def known(who: Who, reference: str) -> Known:
                 Appointment.status.in_(LIVE),
             )
             .order_by(Appointment.to_cell)
-            .limit(5)
         )
         found = Known(
             reference=patient.reference,
@@ -337,7 +336,7 @@ def _clash(
     """What is in the way, with the person for whom it is least."""
     to_be = Appointment(id=0, patient_id=patient_id)
     if Taken.PATIENT_ELSEWHERE in taken:
-        other = elsewhere(session, clinic, who, to_be, start, start + best.person.shape.length)
+        other = elsewhere(session, clinic, to_be, start, start + best.person.shape.length)
         if other is not None:
             return PatientElsewhere(**other)
     asked = Asked(offers.situation, NOTHING, found)

@@ -24,13 +24,13 @@ from booking.models import (
     Task,
     TaskKind,
 )
-from booking.scheduling.needles import has_needles, needles_due, overdue
+from booking.scheduling.needles import needles_due, overdue
 from booking.scheduling.offers import Use
 from booking.scheduling.status import CORRECTIONS, LIVE, Status
 from booking.scheduling.timeline import cell_from
 from booking.services import history
 from booking.services.clinic import Clinic, Practitioner, Thing, VisitType, the_clinic
-from booking.services.desk import asking, resending, states
+from booking.services.desk import asking, resending, states, to_do
 from booking.services.desk.statuses import Move, possible
 from booking.services.history import Entry, entries_of
 from booking.services.idempotency import Answer, Key, once
@@ -245,17 +245,16 @@ def _shaped(
     session: Session, clinic: Clinic, appointment: Appointment, patient: Patient, now: datetime
 ) -> Panel:
     uses = asking.uses_of(session, appointment)
-    shape = asking.shape_of(clinic, appointment, uses)
-    due = None
+    rest, due = asking.rest_of(appointment, uses), None
     if appointment.needles_out_at is None and appointment.status is Status.CHECKED_IN:
-        due = needles_due(appointment.needles_in_at, shape)
+        due = needles_due(appointment.needles_in_at, rest)
     standing = Standing(
         appointment.status,
         appointment.starts_at,
         appointment.confirmed_at,
         appointment.needles_in_at,
         appointment.needles_out_at,
-        has_needles(shape),
+        bool(rest),
     )
     phone = appointment.phone or patient.phone
     corrections = CORRECTIONS.get(appointment.status, frozenset())
@@ -283,7 +282,7 @@ def _shaped(
         history=entries_of(session, appointment)[::-1],
         messages=_messages(session, appointment, now),
         replies=_replies(session, phone),
-        tasks=_tasks(session, appointment)
+        tasks=_tasks(session, clinic, appointment)
         if appointment.status in LIVE and appointment.ends_at > now
         else (),
         next_visits=_next_visits(session, clinic, appointment, now),
@@ -384,13 +383,15 @@ def _replies(session: Session, phone: str | None) -> tuple[tuple[datetime, str],
     return tuple((text.received_at, text.words) for text in texts)
 
 
-def _tasks(session: Session, appointment: Appointment) -> tuple[tuple[int, TaskKind, date], ...]:
+def _tasks(
+    session: Session, clinic: Clinic, appointment: Appointment
+) -> tuple[tuple[int, TaskKind, date], ...]:
     tasks = session.scalars(
-        select(Task)
-        .where(Task.appointment_id == appointment.id, Task.settled_at.is_(None))
-        .order_by(Task.due_on)
+        select(Task).where(Task.appointment_id == appointment.id, Task.settled_at.is_(None)).order_by(Task.id)
     )
-    return tuple((task.id, task.kind, task.due_on) for task in tasks)
+    visit_on = clinic.times.local_date(appointment.starts_at)
+    found = [(task.id, task.kind, to_do.due_of(task, visit_on)) for task in tasks]
+    return tuple(sorted(found, key=lambda task: task[2]))
 
 
 def _next_visits(

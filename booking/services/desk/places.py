@@ -10,7 +10,7 @@ from booking import clock
 from booking.errors import NotOffered
 from booking.models import Appointment
 from booking.scheduling.hours import days_between
-from booking.scheduling.latitude import Taken
+from booking.scheduling.latitude import Breach, Taken
 from booking.scheduling.offers import Use
 from booking.scheduling.status import Status
 from booking.scheduling.timeline import Window, instant_of, places as places_in, stretches
@@ -25,7 +25,7 @@ from booking.services.desk.asking import (
     uses_of,
     wanted,
 )
-from booking.services.desk.moving import facts_of, refuse_settled
+from booking.services.desk.moving import facts_of, refuse_settled, where_it_begins
 from booking.services.desk.panel import Head, head_of
 from booking.services.occupancies import open_window, window_for
 from booking.services.staff.ownership import appointment_for
@@ -33,6 +33,7 @@ from booking.services.staff.who import Who
 from booking.services.transaction import reading
 
 Stretch = tuple[int, int]
+Kept = tuple[tuple[Taken, ...], tuple[Breach, ...]]
 
 LONGEST_LOOK = 62  # Days that are shown at once.
 NOON = time(12)
@@ -78,9 +79,11 @@ class Places:
     _appointment: Appointment = field(repr=False)
     _answer: Answer = field(repr=False)
     _now: datetime = field(repr=False)
+    # What keeps it from its own start.
+    _own_start: Kept = field(repr=False)
 
     def why(self, slug: str, cell: int) -> list[Hindrance]:
-        """What keeps this start with this practitioner; empty where all rules are kept, or where the visit stands.
+        """What keeps this start with this practitioner; empty where all rules are kept, or where the visit stands as it is.
 
         A practitioner who doesn't give such visits, or isn't there, is hindrance enough; so is a cell of other days.
         """
@@ -90,16 +93,14 @@ class Places:
         latitude = self._answer.by_practitioner.get(person.id) if person else None
         if latitude is None or person is None or not self.from_cell <= cell < self.to_cell:
             return [Hindrance(Taken.NOT_OFFERED.value, True, {})]
-        if _stands(self._appointment, person, cell):
-            return []
         if _under_way(self._appointment) and cell != self._appointment.from_cell:
             return [Hindrance(Taken.UNDER_WAY.value, True, {})]
-        taken = latitude.taken_at(cell)
+        stands = _stands(self._appointment, person, cell)
+        taken, breaches = self._own_start if stands else (latitude.taken_at(cell), latitude.breaches_at(cell))
         found = []
         if taken:
             with reading() as session:
                 found = [self._hindrance(session, person, cell, code) for code in taken]
-        breaches = latitude.breaches_at(cell)
         facts = facts_of(self._answer, breaches)
         return [*found, *(Hindrance(code.value, False, facts.get(code.value, {})) for code in breaches)]
 
@@ -107,7 +108,7 @@ class Places:
         visit = self._appointment
         if code is Taken.PATIENT_ELSEWHERE:
             length = self._answer.situation.by_id[person.id].shape.length
-            other = elsewhere(session, self._clinic, self._who, visit, cell, cell + length)
+            other = elsewhere(session, self._clinic, visit, cell, cell + length)
             return Hindrance(code.value, True, other or {})
         with_ = in_the_way_at(
             session, self._clinic, self._who, visit, self._answer, person.id, cell, [code], self._now
@@ -140,12 +141,14 @@ def places(who: Who, reference: str, first: date, days: int = 1, *, place: Place
         answer = _answer(session, clinic, appointment, uses, window_for(clinic, first, last), now, place)
         shown = days_between(first, last, clinic.zone)
         from_cell, to_cell = shown[0].from_cell, shown[-1].to_cell
+        # Where it stands it may stay, whatever the rules say by now.
+        own_start: Kept = where_it_begins(session, clinic, appointment, place, now) if place else ((), ())
         return Places(
             reference=appointment.reference,
             from_cell=from_cell,
             to_cell=to_cell,
             practitioners={
-                one.person.slug: _starts(appointment, answer, one.person.id, from_cell, to_cell)
+                one.person.slug: _starts(appointment, answer, one.person.id, from_cell, to_cell, own_start)
                 for one in answer.by_practitioner.values()
             },
             cells={one.person.slug: one.person.shape.length for one in answer.by_practitioner.values()},
@@ -154,6 +157,7 @@ def places(who: Who, reference: str, first: date, days: int = 1, *, place: Place
             _appointment=appointment,
             _answer=answer,
             _now=now,
+            _own_start=own_start,
         )
 
 
@@ -219,17 +223,24 @@ def _answer(
 
 
 def _starts(
-    appointment: Appointment, answer: Answer, practitioner_id: int, from_cell: int, to_cell: int
+    appointment: Appointment,
+    answer: Answer,
+    practitioner_id: int,
+    from_cell: int,
+    to_cell: int,
+    own_start: Kept,
 ) -> Starts:
     latitude, window = answer.by_practitioner[practitioner_id], answer.situation.window
     shown = window.stretch(from_cell, to_cell)
     if _under_way(appointment):
         shown &= window.bit(appointment.from_cell)
-    # Where it stands it may stay, whatever the rules say by now.
+    taken, breaches = own_start
     stands = window.bit(appointment.from_cell) if practitioner_id == appointment.practitioner_id else 0
+    free = 0 if taken or breaches else stands
+    with_reason = stands if breaches and not taken else 0
     return Starts(
-        free=_in_cells(window, (latitude.free | stands) & shown),
-        with_reason=_in_cells(window, latitude.with_reason & ~stands & shown),
+        free=_in_cells(window, (latitude.free & ~stands | free) & shown),
+        with_reason=_in_cells(window, (latitude.with_reason & ~stands | with_reason) & shown),
         soon=_in_cells(window, latitude.but_for_notice & ~stands & shown),
     )
 

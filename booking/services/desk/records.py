@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import select, tuple_
 from sqlalchemy.orm import Session
 
 from booking import clock
@@ -448,9 +448,13 @@ def _read(
     upcoming = session.scalars(
         of_patient.where(Appointment.to_cell > here).order_by(Appointment.to_cell).limit(SHOWN + 1)
     ).all()
-    until = min(here, past_before) if past_before is not None else here
+    over = of_patient.where(Appointment.to_cell <= here)
+    if past_before is not None and (last := session.get(Appointment, past_before)) is not None:
+        # Two visits may end together, such as one that was cancelled and the one that came instead.
+        place = tuple_(Appointment.to_cell, Appointment.id)
+        over = over.where(place < (last.to_cell, last.id))
     past = session.scalars(
-        of_patient.where(Appointment.to_cell <= until).order_by(Appointment.to_cell.desc()).limit(SHOWN + 1)
+        over.order_by(Appointment.to_cell.desc(), Appointment.id.desc()).limit(SHOWN + 1)
     ).all()
     attended, no_shows, late = _counted(session, clinic, patient.id, now)
     merged = _merges(session, patient.id)
@@ -467,7 +471,7 @@ def _read(
         upcoming=tuple(visit_line(clinic, one) for one in upcoming[:SHOWN]),
         more_upcoming=len(upcoming) > SHOWN,
         past=tuple(visit_line(clinic, one) for one in past[:SHOWN]),
-        more_past=past[SHOWN - 1].to_cell - 1 if len(past) > SHOWN else None,
+        more_past=past[SHOWN - 1].id if len(past) > SHOWN else None,
         attended=attended,
         no_shows=no_shows,
         late_cancellations=late,

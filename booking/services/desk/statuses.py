@@ -15,14 +15,13 @@ from booking import clock
 from booking.errors import IllegalStatus, NeedsReason, OldPlaceTaken
 from booking.formatting import iso_utc
 from booking.models import Actor, Appointment, HistoryEntry
-from booking.scheduling.needles import has_needles
 from booking.scheduling.offers import Use
 from booking.scheduling.status import CORRECTIONS, LIVE, NO_SHOW_AFTER, Status, can
 from booking.scheduling.timeline import cell_from
 from booking.services import claims, notices, wording
 from booking.services.clinic import Clinic, the_clinic
 from booking.services.desk import states
-from booking.services.desk.asking import in_the_way, shape_of, uses_of
+from booking.services.desk.asking import in_the_way, rest_of, uses_of
 from booking.services.desk.states import Changed
 from booking.services.idempotency import Key, once
 from booking.services.staff.ownership import appointment_for
@@ -159,7 +158,7 @@ def needles_in(who: Who, reference: str, *, version: int | None = None, key: str
 
     def step(session: Session, clinic: Clinic, visit: Appointment, now: datetime) -> None:
         to = Move.NEEDLES_IN.value
-        if not has_needles(shape_of(clinic, visit)):
+        if not rest_of(visit, uses_of(session, visit)):
             raise IllegalStatus(visit_status=visit.status.value, to=to, because="no_needles")
         _refuse_early(visit, Status.CHECKED_IN, now)
         if not can(visit.status, Status.CHECKED_IN):
@@ -375,7 +374,7 @@ def _give_back_the_rest(session: Session, visit: Appointment, now: datetime) -> 
     kept = [use._replace(after=0) if use.to_cell == cut else use for use in kept]
     if kept != list(uses):
         claims.lock(session, {use.resource_id for use in uses})
-        claims.exchange(session, kept, appointment_id=visit.id)
+        claims.exchange(session, uses, kept, appointment_id=visit.id)
 
 
 def _take_back_the_rest(
@@ -415,4 +414,4 @@ def take_again(
     if taken:
         raise OldPlaceTaken(by=taken)
     claims.free_lapsed_in(session, uses, now)
-    claims.exchange(session, uses, appointment_id=visit.id, absences_before=since)
+    claims.exchange(session, has, uses, appointment_id=visit.id, absences_before=since)

@@ -151,6 +151,11 @@ def moved(session: Session, clinic: Clinic, appointment: Appointment, now: datet
         owe(session, clinic, appointment, now)
 
 
+def due_of(task: Task, visit_on: date) -> date:
+    """The last day for a task about a visit on that day: coverage goes with the visit, an estimate keeps its deadline."""
+    return coverage_due(visit_on) if task.kind is TaskKind.COVERAGE else task.due_on
+
+
 def _reference_of(session: Session, task: Task) -> str:
     return session.scalars(select(Appointment.reference).where(Appointment.id == task.appointment_id)).one()
 
@@ -160,7 +165,7 @@ def _shaped(clinic: Clinic, task: Task, appointment: Appointment, patient_refere
     return ToDo(
         id=task.id,
         kind=task.kind,
-        due_on=coverage_due(visit_on) if task.kind is TaskKind.COVERAGE else task.due_on,
+        due_on=due_of(task, visit_on),
         reference=appointment.reference,
         patient_name=f"{appointment.first_name} {appointment.last_name}",
         patient_reference=patient_reference,

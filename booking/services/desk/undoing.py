@@ -81,6 +81,7 @@ def _undo(session: Session, who: Who, entry_id: int) -> Changed:
         told=told.due_at,
         entry=entry.id,
         undid=entry.what,
+        tell=told.corrects,
         dropped=told.dropped,
     )
 

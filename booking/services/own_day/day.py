@@ -97,14 +97,15 @@ class OwnVisit:
     @property
     def needles_due(self) -> datetime | None:
         """When the needles come out, counted from when they really went in; None while none are in."""
-        return self.needles_in_at + self.rest if self.needles_in_at and self.needles_are_in else None
+        return needles.needles_due(self.needles_in_at, self.rest) if self.needles_are_in else None
 
     def overdue(self, now: datetime) -> bool:
         """Whether somebody lies with needles for five minutes longer than meant, or more."""
         return needles.overdue(self.needles_due, now)
 
     def is_late(self, now: datetime) -> bool:
-        return self.status is Status.BOOKED and now >= self.starts_at + LATE_AFTER
+        """Late enough for a word, and still to be expected."""
+        return self.status is Status.BOOKED and self.starts_at + LATE_AFTER <= now < self.ends_at
 
     @property
     def waits(self) -> bool:
@@ -222,6 +223,8 @@ _MARK = Lookup(
         func.count(Appointment.id),
         func.sum(Appointment.version),
         func.sum(_patients.c.edit),
+        # A merge gives a visit to another record and touches nothing else of it.
+        func.sum(Appointment.patient_id),
     )
     .select_from(ClinicRow)
     .outerjoin(_resources, _resources.c.id == bindparam("practitioner_id"))
@@ -267,11 +270,12 @@ _VISIT = (
     Appointment.needles_in_at,
     Appointment.needles_out_at,
     Appointment.cancel_reason,
-    Appointment.phase_minutes,
     _patients.c.flags,
-    Claim.resource_id.label("device_id"),
+    Claim.resource_id.label("taken_id"),
+    Claim.from_cell.label("taken_from"),
+    Claim.to_cell.label("taken_to"),
 )
-# Visits, with a row for each device that they take, and what keeps the practitioner away.
+# Visits, with a row for each use of a device or of the practitioner's hands, and what keeps the practitioner away.
 _DAY = union_all(
     select(*_VISIT, null().label("kind"))
     .join(_patients, _patients.c.id == Appointment.patient_id)
@@ -279,7 +283,7 @@ _DAY = union_all(
         Claim,
         and_(
             Claim.appointment_id == Appointment.id,
-            Claim.resource_id.in_(bindparam("device_ids", expanding=True)),
+            Claim.resource_id.in_(bindparam("taken_ids", expanding=True)),
         ),
     )
     .where(_OWN),
@@ -303,22 +307,24 @@ def _read(
     rooms = {room.id: room.name for room in clinic.rooms}
     devices = {device.id: device.name for device in clinic.devices}
     rows: dict[int, Any] = {}
-    taken: dict[int, list[str]] = {}
+    taken: dict[int, set[str]] = {}
+    hands: dict[int, set[tuple[int, int]]] = {}
     away: list[Away] = []
     asked = {
         "practitioner_id": person.id,
         "start": day.from_cell,
         "end": day.to_cell,
-        "device_ids": list(devices),
+        "taken_ids": [person.id, *devices],
     }
     for row in session.connection().execute(_DAY, asked):
         if row.id is None:
             away.append(Away(AbsenceKind(row.kind), row.from_cell, row.to_cell, row.reference))
             continue
         rows[row.id] = row
-        if row.device_id is not None:
-            names = taken.setdefault(row.id, [])
-            names += [devices[row.device_id]] if devices[row.device_id] not in names else []
+        if row.taken_id == person.id:
+            hands.setdefault(row.id, set()).add((row.taken_from, row.taken_to))
+        elif row.taken_id is not None:
+            taken.setdefault(row.id, set()).add(devices[row.taken_id])
     visits = tuple(
         OwnVisit(
             id=row.id,
@@ -341,23 +347,12 @@ def _read(
             started_at=row.started_at,
             needles_in_at=row.needles_in_at,
             needles_out_at=row.needles_out_at,
-            rest=rest_of(clinic.visit_type_by_id[row.visit_type_id], person, row.phase_minutes),
+            rest=needles.rest(row.from_cell, row.to_cell, hands.get(row.id, ())),
             cancel_reason=row.cancel_reason,
         )
         for row in sorted(rows.values(), key=lambda row: (row.from_cell, row.to_cell, row.id))
     )
     return visits, tuple(away)
-
-
-def rest_of(visit_type: VisitType, person: Practitioner, own_minutes: list[int] | None) -> timedelta:
-    """How long a patient of this practitioner rests with the needles; zero for a visit without such a rest.
-
-    `own_minutes`: a visit's own minutes a phase, where staff gave it another length.
-    """
-    offering = person.offerings.get(visit_type.slug)
-    if own_minutes and len(own_minutes) == len(visit_type.phases):
-        return needles.rest(visit_type.shape(tuple(own_minutes)))
-    return needles.rest(offering.shape if offering else visit_type.shape())
 
 
 def _gaps(

@@ -16,6 +16,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from booking import clock
+from booking.errors import TooMuchForAFile
 from booking.models import AuditEntry, Patient
 from booking.services import rows
 from booking.services.staff.who import Who
@@ -127,8 +128,10 @@ def look(asked: Asked, limit: int = A_PAGE) -> list[Entry]:
 
 
 def export(who: Who, asked: Asked) -> list[Entry]:
-    """The same for a file, which is written down itself: who took what along."""
-    entries = look(asked, AN_EXPORT)
+    """The same for a file, which is written down itself: who took what along. Raises TooMuchForAFile."""
+    entries = look(asked, AN_EXPORT + 1)
+    if len(entries) > AN_EXPORT:
+        raise TooMuchForAFile(limit=AN_EXPORT)
     about = sorted({entry.patient for entry in entries if entry.patient})
     patient_id = _patient_id(asked.patient)
     saw(who, "exported audit", "audit", (patient_id,), entries=len(entries), patients=len(about))

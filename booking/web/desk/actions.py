@@ -1,13 +1,14 @@
 """What is done to a visit from its panel and from the board: another place, a step of its day, a note, its messages."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from enum import StrEnum
 from typing import TypeVar
 
 from flask import abort, request, url_for
 from flask.typing import ResponseReturnValue
 
-from booking.errors import NotFound
+from booking.errors import Refusal
 from booking.models import Channel
 from booking.scheduling.status import Status
 from booking.services.clinic import Clinic
@@ -63,11 +64,11 @@ def _refused_change(who: Who, reference: str, no: No) -> ResponseReturnValue:
     """The form once more, against the visit as it is by now."""
     found = panel.head(who, reference)
     wish = wish_of(found, request.form)
-    preview = (
-        moving.preview(who, reference, wish.place)
-        if no.code in ("needs_reason", "stale_edit", "clash")
-        else None
-    )
+    preview = None
+    if no.code in ("needs_reason", "stale_edit", "clash"):
+        # A visit that was cancelled meanwhile can't be anywhere.
+        with suppress(Refusal):
+            preview = moving.preview(who, reference, wish.place)
     return change_page(found, wish, preview, no)
 
 
@@ -84,10 +85,10 @@ def _done(clinic: Clinic, changed: Changed) -> ResponseReturnValue:
 @blueprint.post(f"{PATH}/status")
 def status(reference: str) -> ResponseReturnValue:
     """One step of the day, by `to`; or with `correct` another status than was said, and why."""
-    who, key, version = access.who(), answers.key(), answers.version()
-    wanted = request.form.get("correct")
+    who, key, version, reason = access.who(), answers.key(), answers.version(), answers.reason()
+    wanted = request.form.get("correct", "")
     if wanted:
-        to, reason = _one_of(Status, wanted), answers.reason()
+        to = _one_of(Status, wanted)
         says = saying.corrected(to)
         act = lambda: statuses.correct(who, reference, to, reason=reason, version=version, key=key)  # noqa: E731
     else:
@@ -101,7 +102,9 @@ def status(reference: str) -> ResponseReturnValue:
         onward = answers.onward(url_for("desk.visit", reference=reference))
         return answers.done(says, onward, entry=changed.entry_id, version=changed.version)
 
-    return answers.attempt(action, lambda no: _on_visit(reference, no, answers.reason()))
+    return answers.attempt(
+        action, lambda no: _on_visit(reference, no, typed_correction=wanted, typed_reason=reason)
+    )
 
 
 @blueprint.post(f"{PATH}/cancel")
@@ -126,8 +129,6 @@ def cancel(reference: str) -> ResponseReturnValue:
 def undo(entry: int) -> ResponseReturnValue:
     """Takes back what was done a moment ago."""
     who, key = access.who(), answers.key()
-    if entry > 2**31:
-        raise NotFound
 
     def action() -> ResponseReturnValue:
         changed = undoing.undo(who, entry, key=key)
@@ -146,21 +147,19 @@ def note(reference: str) -> ResponseReturnValue:
         words = contacts.note(typed)
     except contacts.Unreadable as fault:
         no = No("too_long", 422, str(fault), "")
-        return (no.as_json(), 422) if answers.wants_json() else _on_visit(reference, no, typed)
+        return (no.as_json(), 422) if answers.wants_json() else _on_visit(reference, no, typed_note=typed)
 
     def action() -> ResponseReturnValue:
         panel.note(who, reference, words, version=answers.version(), key=key)
         return answers.done(saying.noted(), answers.onward(url_for("desk.visit", reference=reference)))
 
-    return answers.attempt(action, lambda no: _on_visit(reference, no, typed))
+    return answers.attempt(action, lambda no: _on_visit(reference, no, typed_note=typed))
 
 
 @blueprint.post("/messages/<int:message>")
 def message(message: int) -> ResponseReturnValue:
     """`do`: again, email, text, call (the same another way), take-back or settle."""
     who, key, wanted = access.who(), answers.key(), request.form.get("do", "")
-    if message > 2**31:
-        raise NotFound
     says = saying.MESSAGE_DONE.get(wanted) or abort(422)
 
     def action() -> ResponseReturnValue:
@@ -175,8 +174,8 @@ def message(message: int) -> ResponseReturnValue:
     return answers.attempt(action, answers.no_page)
 
 
-def _on_visit(reference: str, no: No, typed: str = "") -> ResponseReturnValue:
-    return visit_page(panel.brief(access.who(), reference), no, typed)
+def _on_visit(reference: str, no: No, **typed: str) -> ResponseReturnValue:
+    return visit_page(panel.brief(access.who(), reference), no, **typed)
 
 
 def _unclear() -> ResponseReturnValue:

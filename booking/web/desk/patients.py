@@ -37,7 +37,6 @@ from booking.web.staff import staff_page
 
 PATH = "/patients/<reference>"
 LONGEST_QUESTION = 200
-_FURTHEST = 2**31 - 1
 
 
 @blueprint.get("/patients")
@@ -59,8 +58,8 @@ def patient(reference: str) -> ResponseReturnValue:
         found = records.record(
             access.who(),
             reference,
-            past_before=_place(request.args.get("past")),
-            changes_before=_place(request.args.get("changes")),
+            past_before=answers.number(request.args.get("past")),
+            changes_before=answers.number(request.args.get("changes")),
         )
     except RecordMerged as refusal:
         return redirect(url_for("desk.patient", reference=refusal.facts["into"]), 303)
@@ -91,9 +90,17 @@ def edit_patient(reference: str) -> ResponseReturnValue:
 @blueprint.post(f"{PATH}/edit")
 def save_patient(reference: str) -> ResponseReturnValue:
     """Keeps what was typed, or shows it again with what is in the way."""
-    key, version = answers.key(), answers.number(request.form.get("version")) or 0
     form = typed(*FIELDS)
     values = values_typed(form)
+    try:
+        return _saved(reference, form, values)
+    except RecordMerged as refusal:
+        return _merged_meanwhile(form, values, refusal)
+
+
+def _saved(reference: str, form: Typed, values: Values | None) -> ResponseReturnValue:
+    """What saving it leads to. Raises RecordMerged."""
+    key, version = answers.key(), answers.number(request.form.get("version")) or 0
     visits_too = "visits_too" in request.form
     if values is None:
         return _again(reference, form, version, 422)
@@ -105,8 +112,6 @@ def save_patient(reference: str) -> ResponseReturnValue:
     except ContactCannotBeReached as refusal:
         form.refuse(refusal.facts["field"], _unreachable(refusal))
         return _again(reference, form, version, 422)
-    except RecordMerged as refusal:
-        return _again(refusal.facts["into"], form, 0, 409, refused=refusal)
     says = _("Saved.")
     if changed:
         says += " " + _("%(number)d upcoming visits have it too.", number=len(changed))
@@ -157,8 +162,6 @@ def merge(reference: str) -> ResponseReturnValue:
 def take_merge_back(reference: str, merge: int) -> ResponseReturnValue:
     """Two records again, as they were."""
     there = url_for("desk.patient", reference=reference)
-    if merge > _FURTHEST:
-        merge = 0
 
     def action() -> ResponseReturnValue:
         back = merging.take_back(access.who(), reference, merge, key=answers.key())
@@ -170,7 +173,7 @@ def take_merge_back(reference: str, merge: int) -> ResponseReturnValue:
 
 @dataclass(frozen=True)
 class Difference:
-    """A field that a colleague changed while somebody typed: what it said, what it says, and what was typed."""
+    """A field that says something else than a form: what it said when the form was shown, what it says, what was typed."""
 
     name: str
     words: str
@@ -199,12 +202,30 @@ def _both(
     return _edit_page(reference, form, latest, ahead, 409, refused=refusal, differences=tuple(differences))
 
 
-def _again(
-    reference: str, form: Typed, version: int, status: int, *, refused: Refusal | None = None
-) -> ResponseReturnValue:
+def _merged_meanwhile(form: Typed, values: Values | None, refusal: RecordMerged) -> ResponseReturnValue:
+    """Leads to the record that stayed. What was typed was meant for the other one, so it stands beside, to choose from."""
+    into = refusal.facts["into"]
+    stays, version, ahead = records.to_edit(access.who(), into)
+    differences = []
+    for name, value in stays.plain().items():
+        now, mine = in_words(name, value), _as_sent(name, form, values)
+        if form.values[name] and mine != now:
+            differences.append(Difference(name, str(FIELD_WORDS[name]), now, now, mine))
+    shown = Typed(as_typed(stays))
+    return _edit_page(into, shown, version, ahead, 409, refused=refusal, differences=tuple(differences))
+
+
+def _as_sent(name: str, form: Typed, values: Values | None) -> str:
+    """A field of the form in words: letter by letter, where the form isn't understood."""
+    if values is None and name != "flags":
+        return str(form.values[name])
+    return in_words(name, values.plain()[name] if values else form.values[name])
+
+
+def _again(reference: str, form: Typed, version: int, status: int) -> ResponseReturnValue:
     """The form once more, with what was typed."""
     _values, latest, ahead = records.to_edit(access.who(), reference)
-    return _edit_page(reference, form, version or latest, ahead, status, refused=refused)
+    return _edit_page(reference, form, version or latest, ahead, status)
 
 
 def _edit_page(
@@ -286,11 +307,6 @@ def _unreachable(refusal: ContactCannotBeReached) -> str:
             "An upcoming visit is reminded by e-mail. Please keep an address, or change the visit first."
         )
     return _("An upcoming visit is reminded by phone. Please keep a number, or change the visit first.")
-
-
-def _place(words: str | None) -> int | None:
-    number = answers.number(words)
-    return None if number is None else min(number, _FURTHEST)
 
 
 def _as_json(one: Found) -> dict[str, Any]:

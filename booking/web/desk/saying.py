@@ -204,6 +204,11 @@ def told(clinic: Clinic, channel: str, address: str, due_at: datetime | None) ->
     )
 
 
+def told_anyway() -> str:
+    """Where staff may say "tell nobody", and somebody is told all the same."""
+    return _("Whichever you choose, they are told: what they are waiting to hear hasn't gone out yet.")
+
+
 def sentence(clinic: Clinic, call: Call) -> str:
     """What to say on the telephone. It names no treatment: somebody else may pick up."""
     when, name = clinic.times.moment(call.starts_at), call.practitioner.name

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import date, time, timedelta
 from typing import Any
 
-from flask import abort, current_app, render_template, request, url_for
+from flask import abort, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from werkzeug.datastructures import MultiDict
 
@@ -19,6 +19,7 @@ from booking.services.desk.moving import Place, Preview
 from booking.services.desk.panel import Head, Panel
 from booking.services.desk.places import FreeTime
 from booking.services.staff import audit
+from booking.services.staff.who import Who
 from booking.web import access
 from booking.web.desk import answers, blueprint, saying
 from booking.web.desk.saying import No
@@ -50,18 +51,25 @@ def visit(reference: str) -> ResponseReturnValue:
     return visit_page(panel.panel(access.who(), reference))
 
 
-def visit_page(found: Panel, no: No | None = None, typed: str = "") -> ResponseReturnValue:
-    """`no`: what was refused just now; `typed`: a note or a reason that isn't to be lost."""
+def visit_page(
+    found: Panel,
+    no: No | None = None,
+    *,
+    typed_note: str | None = None,
+    typed_correction: str = "",
+    typed_reason: str = "",
+) -> ResponseReturnValue:
+    """`no`: what was refused just now; with what was typed into that form, which isn't to be lost."""
+    status = no.status if no else 200
     values = _values(found) | {
         "no": no,
-        "typed": typed,
-        "link_to_patient": _link_to(found.patient.reference),
+        "typed_note": typed_note,
+        "typed_correction": typed_correction,
+        "typed_reason": typed_reason,
     }
     if request.args.get("panel") == "1":
-        return render_template("desk/visit_panel.html", times=found.clinic.times, **values, level=2), 200
-    return staff_page(
-        "desk/visit.html", no.status if no else 200, **values, level=1, done=answers.what_was_done()
-    )
+        return render_template("desk/visit_panel.html", times=found.clinic.times, **values, level=2), status
+    return staff_page("desk/visit.html", status, **values, level=1, done=answers.what_was_done())
 
 
 def _values(found: Head) -> dict[str, Any]:
@@ -77,18 +85,14 @@ def _values(found: Head) -> dict[str, Any]:
     }
 
 
-def _link_to(patient: str) -> str | None:
-    return (
-        url_for("desk.patient", reference=patient) if "desk.patient" in current_app.view_functions else None
-    )
-
-
 @blueprint.get(f"{PATH}/places", endpoint="places")
 def places_of(reference: str) -> ResponseReturnValue:
-    """Where the visit can begin that day, as stretches of cells for each practitioner."""
-    on = answers.day(request.args.get("day", ""))
+    """Where the visit can begin that day, as stretches of cells for each practitioner; with `room` and `length` in that
+    room, or as long.
+    """
+    who, on = access.who(), answers.day(request.args.get("day", ""))
     try:
-        found = places.places(access.who(), reference, on)
+        found = places.places(who, reference, on, place=_room_and_length(who, reference))
     except Refusal as refusal:
         return _no(refusal)
     return {
@@ -107,18 +111,34 @@ def places_of(reference: str) -> ResponseReturnValue:
 
 @blueprint.get(f"{PATH}/why")
 def why(reference: str) -> ResponseReturnValue:
-    """What keeps a place, in words; nothing where all rules are kept."""
+    """What keeps a place, in words; nothing where all rules are kept. `room` and `length` as for the places."""
+    who = access.who()
     cell = answers.number(request.args.get("cell")) or 0
     clinic = the_clinic_of_this_request()
     if not 0 < cell < _FURTHEST_CELL:
         abort(422)
     on = clinic.times.local_date(instant_of(cell))
     try:
-        found = places.places(access.who(), reference, answers.day(on.isoformat()))
+        place = _room_and_length(who, reference)
+        found = places.places(who, reference, answers.day(on.isoformat()), place=place)
         kept = found.why(request.args.get("practitioner", ""), cell)
     except Refusal as refusal:
         return _no(refusal)
     return {"words": [words for one in kept for words in saying.hindrance(clinic, one.code, one.facts)]}
+
+
+def _room_and_length(who: Who, reference: str) -> Place | None:
+    """What the board's questions change besides time and person, or None. A room that is named is asked about also where
+    the visit has it already: elsewhere in time it may be taken. Raises NotFound.
+    """
+    given, minutes = request.args, None
+    if given.get("length"):
+        unclear: list[str] = []
+        minutes = _minutes(panel.head(who, reference), given, unclear)
+        if unclear:
+            abort(422)
+    place = Place(room=given.get("room") or None, phase_minutes=minutes)
+    return place if place != Place() else None
 
 
 @blueprint.get(f"{PATH}/times")
@@ -129,6 +149,7 @@ def times(reference: str) -> ResponseReturnValue:
     part = request.args.get("part", "")
     part = part if part in ("morning", "afternoon") else ""
     practitioner = request.args.get("practitioner", "")
+    practitioner = practitioner if practitioner in the_clinic_of_this_request().practitioners else ""
     first = answers.day(request.args["from"]) if request.args.get("from") else None
     found, free = places.find_times(
         who,
@@ -199,7 +220,7 @@ def change_page(
         broken=saying.breaches(preview.breaches) if preview else [],
         in_the_way=[saying.in_the_way(clinic, one) for one in preview.clash] if preview else [],
         other=preview.elsewhere if preview else None,
-        told=saying.told(clinic, preview.channel, preview.address, preview.due_at) if preview else "",
+        told=_told(clinic, preview) if preview else "",
         new_practitioner=next(
             (
                 one
@@ -335,12 +356,18 @@ def _preview_as_json(clinic: Clinic, preview: Preview | None, no: No | None) -> 
         clash.append(saying.elsewhere(clinic, preview.elsewhere))
     return {
         "ok": True,
-        "tells": saying.told(clinic, preview.channel, preview.address, preview.due_at),
+        "tells": _told(clinic, preview),
         "subject": preview.subject,
         "text": preview.text,
         "needs_reason": saying.breaches(preview.breaches),
         "clash": clash,
     }
+
+
+def _told(clinic: Clinic, preview: Preview) -> str:
+    """Whom a change would tell how and when, and whether it is told whatever staff choose."""
+    told = saying.told(clinic, preview.channel, preview.address, preview.due_at)
+    return f"{told} {saying.told_anyway()}" if preview.owed else told
 
 
 def _no(refusal: Refusal) -> ResponseReturnValue:

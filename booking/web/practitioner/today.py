@@ -7,7 +7,7 @@ token, its keys, what was just done) is put into it. It asks for itself again, a
 import hashlib
 import secrets
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 
 from flask import Response, current_app, make_response, render_template, request, session, url_for
 from flask.typing import ResponseReturnValue
@@ -17,7 +17,6 @@ from booking import clock
 from booking.errors import Refusal
 from booking.services.own_day.day import OwnDay, own_day
 from booking.services.staff import audit
-from booking.services.staff.who import Who
 from booking.web import access
 from booking.web.practitioner import blueprint
 from booking.web.practitioner.words import STATUSES, TAPS
@@ -47,19 +46,10 @@ def today() -> ResponseReturnValue:
     polled = "X-Poll" in request.headers
     if polled and request.if_none_match.contains(kept.etag):
         return _answer("", kept.etag, 304)
-    _note_look(who, kept.day)
+    audit.saw_this_hour(who, "saw own day", f"day/{kept.day.on.isoformat()}")
     if polled:
         return _answer(_filled(kept.fragment), kept.etag)
     return _answer(_filled(kept.page, toasts=_toasts()), kept.etag)
-
-
-def _note_look(who: Who, day: OwnDay) -> None:
-    """Writes the look into the audit, once an hour. A process that has written it doesn't ask whether it has."""
-    noted: dict[int, tuple[date, datetime]] = current_app.extensions.setdefault("booking_own_looks", {})
-    look = (day.on, clock.now().replace(minute=0, second=0, microsecond=0))
-    if noted.get(who.account_id) != look:
-        audit.saw_this_hour(who, "saw own day", f"day/{day.on.isoformat()}")
-        noted[who.account_id] = look
 
 
 def refused(refusal: Refusal) -> ResponseReturnValue:
@@ -80,9 +70,10 @@ def visits_path() -> str:
 def _written(day: OwnDay) -> Kept:
     """The day in HTML: kept while it is the same and the minute lasts."""
     now = clock.now().replace(second=0, microsecond=0)
+    # By the sign-in: a phone locks sooner than a desk's screen, and its page says so.
     pages: dict[int, Kept] = current_app.extensions.setdefault("booking_own_pages", {})
-    account_id = access.who().account_id
-    before = pages.get(account_id)
+    sign_in_id = access.who().sign_in_id
+    before = pages.get(sign_in_id)
     if before is not None and before.day is day and before.until == now:
         return before
     fragment = render_template(
@@ -112,7 +103,7 @@ def _written(day: OwnDay) -> Kept:
     kept = Kept(day, now, etag, fragment, page)
     if len(pages) >= PAGES_KEPT:
         pages.clear()
-    pages[account_id] = kept
+    pages[sign_in_id] = kept
     return kept
 
 

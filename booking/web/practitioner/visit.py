@@ -62,8 +62,6 @@ def status(reference: str) -> ResponseReturnValue:
 def undo(entry: int) -> ResponseReturnValue:
     """Takes back the last tap."""
     who, key = access.who(), key_of_form()
-    if entry >= 2**31:
-        abort(404)
     own_visits.refuse_of_others_by_entry(who, entry)
     try:
         undoing.undo(who, entry, key=key)

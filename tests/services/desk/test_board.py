@@ -11,9 +11,9 @@ from booking.errors import NotFound
 from booking.extensions import db
 from booking.models import AbsenceKind, Appointment, Practitioner, Role
 from booking.scheduling.status import Status
-from booking.scheduling.timeline import cell_at
+from booking.scheduling.timeline import cell_at, instant_of
 from booking.services import absences
-from booking.services.desk import board
+from booking.services.desk import board, statuses
 from booking.services.desk.board import Asked, BoardDay, Needles, View
 from booking.services.staff.who import Who
 from booking.services.transaction import run
@@ -118,6 +118,25 @@ def test_lateness_begins_after_ten_minutes_and_ends_with_the_visit(
     assert seen == [0, 10, 25, 0]
 
 
+def test_needles_that_are_in_stand_on_every_board_until_they_are_out(
+    house: Flask, standing_clock: StandingClock
+) -> None:
+    visit, who = booked(visit_type="needles", practitioner="ana"), hired()
+    next_week = Asked(TUESDAY + timedelta(days=7))
+    before = board.stamp(who, next_week)
+    standing_clock.at(NINE + timedelta(minutes=15))
+    statuses.needles_in(who, visit.reference, key="needles-1")
+    stamp, found = board.board(who, next_week)
+    (one,) = found.needles
+    assert (one.patient, one.room, one.practitioner) == ("Rosa Lima", "Room 1", "Ana Ruiz")
+    assert (one.out_at, one.standing) == (NINE + timedelta(minutes=40), Needles.IN)
+    assert stamp.needles != before.needles
+    standing_clock.at(NINE + timedelta(minutes=46))
+    assert board.board(who, next_week)[1].needles[0].standing is Needles.OVER
+    statuses.needles_out(who, visit.reference, key="needles-2")
+    assert board.board(who, next_week)[1].needles == ()
+
+
 def test_needles_are_due_by_their_real_start_and_over_after_five_minutes(
     house: Flask, standing_clock: StandingClock
 ) -> None:
@@ -151,7 +170,7 @@ def test_a_week_has_the_days_of_one_person_side_by_side(house: Flask) -> None:
 @pytest.mark.parametrize("day", ["2026-03-08", "2026-11-01"])
 def test_in_the_week_in_which_the_clock_moves_nine_is_in_the_same_row(house: Flask, day: str) -> None:
     found = board.week(DESK, "ana", date.fromisoformat(day))
-    times = {found.clinic.times.local(board.instant_of(one.cell0)).time().hour for one in found.columns}
+    times = {found.clinic.times.local(instant_of(one.cell0)).time().hour for one in found.columns}
     assert times == {8}
     assert {one.closed[0].to_row for one in found.columns[1:6]} == {12}
 

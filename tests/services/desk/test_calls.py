@@ -149,7 +149,7 @@ def test_whoever_has_confirmed_the_new_time_needs_no_call(context: Flask) -> Non
 
 def test_whom_we_moved_far_ahead_or_spoke_with_needs_no_call(context: Flask) -> None:
     moved_by_staff(booked(NEXT_WEEK).reference, timedelta(hours=1))
-    moved_by_staff(booked(NINE - timedelta(hours=18)).reference, timedelta(hours=1), told=False)
+    moved_by_staff(booked(NINE - timedelta(hours=18)).reference, timedelta(hours=1), tell=False)
     assert listed() == []
 
 
@@ -175,3 +175,70 @@ def test_a_visit_that_we_cancel_on_short_notice_is_called(context: Flask) -> Non
     visit, who = booked(NINE - timedelta(hours=18)), hired()
     statuses.cancel(who, visit.reference, reason="Ana is ill", version=1, key="cancel-01")
     assert listed() == [("cancellation", Why.SOON, 0)]
+
+
+def test_a_tap_taken_back_leaves_the_call_about_the_move(context: Flask) -> None:
+    visit, who = booked(NINE - timedelta(hours=18)), hired()
+    moving.change(
+        who, visit.reference, Place(starts_at=NINE - timedelta(hours=17)), version=1, key="move-0001"
+    )
+    tap = statuses.confirm(who, visit.reference, key="confirm-1")
+    assert listed() == []
+    undoing.undo(who, tap.entry_id or 0, key="undo-0001")
+    assert listed() == [("change", Why.SOON, 0)]
+
+
+def test_short_notice_is_counted_from_the_change(context: Flask, standing_clock: StandingClock) -> None:
+    """Moved two days ahead isn't on short notice a day later; moved away from this afternoon is."""
+    far, near, who = (
+        booked(NINE + timedelta(days=1)),
+        booked(NINE - timedelta(hours=18), first_name="Ada"),
+        hired(),
+    )
+    moving.change(
+        who, far.reference, Place(starts_at=NINE + timedelta(days=1, hours=1)), version=1, key="move-0001"
+    )
+    moving.change(who, near.reference, Place(starts_at=NEXT_WEEK), version=1, key="move-0002")
+    assert [call.patient_name for call in calls.call_list(who).calls] == ["Ada Lima"]
+    standing_clock.on(hours=23)
+    assert listed() == []
+
+
+def test_no_answer_keeps_why_we_call_and_a_confirmation_ends_it(context: Flask) -> None:
+    visit, who = booked(NINE - timedelta(hours=18)), hired()
+    moving.change(
+        who, visit.reference, Place(starts_at=NINE - timedelta(hours=17)), version=1, key="move-0001"
+    )
+    calls.settle(who, visit.reference, Outcome.NO_ANSWER, key="call-0001")
+    assert listed() == [("change", Why.SOON, 1)]
+    visits.confirm(visit.reference, visit.token, actor="t", key="confirm-1")
+    assert listed() == []
+
+
+def test_a_call_that_was_due_survives_a_move_without_telling_and_an_undoing(
+    context: Flask, standing_clock: StandingClock
+) -> None:
+    visit, who = wants_calls(), hired()
+    standing_clock.at(NEXT_WEEK - timedelta(hours=23))
+    deliver_due()
+    assert [call.kind for call in calls.call_list(who).calls] == ["reminder"]
+    later = Place(starts_at=NEXT_WEEK + timedelta(hours=1))
+    moved = moving.change(who, visit.reference, later, version=1, tell=False, key="move-0001")
+    deliver_due()
+    assert [call.kind for call in calls.call_list(who).calls] == ["reminder"]
+    undoing.undo(who, moved.entry_id or 0, key="undo-0001")
+    deliver_due()
+    assert [call.kind for call in calls.call_list(who).calls] == ["reminder"]
+
+
+def test_a_cancellation_taken_back_is_called_about_as_before(
+    context: Flask, standing_clock: StandingClock
+) -> None:
+    visit, who = wants_calls(), hired()
+    standing_clock.at(NEXT_WEEK - timedelta(hours=23))
+    deliver_due()
+    cancelled = statuses.cancel(who, visit.reference, tell=False, version=1, key="cancel-01")
+    assert calls.call_list(who).calls == ()
+    undoing.undo(who, cancelled.entry_id or 0, key="undo-0001")
+    deliver_due()
+    assert [call.kind for call in calls.call_list(who).calls] == ["reminder"]

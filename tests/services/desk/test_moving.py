@@ -459,3 +459,16 @@ def test_somebody_who_has_arrived_and_comes_on_another_day_is_booked_again_and_t
     undo(dana, moved.entry_id, key="undo-0001")
     row = rows(Appointment)[0]
     assert (row["status"], row["arrived_at"]) == ("arrived", NINE - timedelta(minutes=5))
+
+
+def test_a_preview_speaks_of_what_the_patient_knows() -> None:
+    """Whoever hasn't heard of the visit is told of it, whatever staff choose; moved back, nobody is told anything."""
+    visit = booked(practitioner="ana")
+    first = preview(hired(), visit.reference, Place(starts_at=NINE + HOUR))
+    assert first.owed and first.subject.startswith("Your visit on")
+    sent_everything()
+    moved(visit.reference, "move-0001", starts_at=NINE + HOUR)
+    back = preview(hired(), visit.reference, Place(starts_at=NINE))
+    assert (back.channel, back.text, back.owed) == ("", "", False)
+    further = preview(hired(), visit.reference, Place(starts_at=NINE + 2 * HOUR))
+    assert "It was Tuesday, September 15, 2026, 9:00 am." in further.text and not further.owed

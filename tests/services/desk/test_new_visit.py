@@ -20,6 +20,7 @@ from booking.errors import (
 from booking.models import (
     Appointment,
     AuditEntry,
+    BookableBy,
     Claim,
     HistoryEntry,
     Message,
@@ -258,6 +259,18 @@ def test_the_next_times_are_some_of_each_day_and_never_where_the_patient_is(who:
     for one in found:
         by_day[one.starts_at.date()] = by_day.get(one.starts_at.date(), 0) + 1
     assert max(by_day.values()) == new_visit.TIMES_A_DAY
+
+
+def test_of_many_visits_ahead_each_counts_as_time_in_which_the_patient_is_elsewhere(who: Who) -> None:
+    for day in range(8):
+        booked(
+            NINE + timedelta(days=day + (2 if day > 3 else 0)), practitioner="ana", audience=BookableBy.STAFF
+        )
+    patient = new_visit.known(who, rows(Patient)[0]["reference"])
+    last = patient.upcoming[-1][1]
+    on = (last - timedelta(hours=7)).date()
+    free = new_visit.next_times("follow-up", None, on, besides=patient)
+    assert free and last not in [one.starts_at for one in free]
 
 
 def test_the_form_begins_as_the_last_visit_was_booked(who: Who) -> None:

@@ -95,6 +95,25 @@ def test_long_lists_are_cut_and_lead_to_more(context: Flask, standing_clock: Sta
     assert not {one.reference for one in first.past} & {one.reference for one in rest.past}
 
 
+def test_visits_that_end_together_are_all_listed(context: Flask, standing_clock: StandingClock) -> None:
+    """As after a cancellation, when the patient books the same time again: also where a page ends between the two."""
+    for week in range(records.SHOWN):
+        start = NINE + timedelta(days=7 * week, hours=2)
+        with clock.turned_to(start - timedelta(days=2)):
+            first = booked(start, key=f"first-{week}")
+            visits.cancel(first.reference, first.token, "", actor="t", key=f"cancel-{week}")
+            booked(start, key=f"again-{week}")
+    standing_clock.on(days=400)
+    who, before, found = hired(), None, []
+    while True:
+        page = records.record(who, reference(), past_before=before)
+        found += [one.reference for one in page.past]
+        before = page.more_past
+        if before is None:
+            break
+    assert len(found) == len(set(found)) == 2 * records.SHOWN
+
+
 def test_a_page_asks_the_same_statements_however_much_there_is(
     context: Flask, standing_clock: StandingClock
 ) -> None:

@@ -10,6 +10,7 @@ from booking.errors import NotFound
 from booking.models import Payment, Task, TaskKind
 from booking.services import visits
 from booking.services.desk import to_do
+from booking.services.desk.panel import panel
 from booking.services.rescheduling import reschedule
 from tests.clinics import set_up
 from tests.conftest import StandingClock
@@ -58,6 +59,13 @@ def test_a_moved_visit_takes_its_tasks_along(context: Flask) -> None:
     visit = booked(NEXT_WEEK, payment=Payment.INSURANCE)
     reschedule(visit.reference, visit.token, NEXT_WEEK + timedelta(days=1), None, actor="t", key="move")
     assert listed() == [(TaskKind.COVERAGE, date(2026, 9, 21))]
+
+
+def test_the_visit_itself_says_the_same_date(context: Flask) -> None:
+    visit = booked(NEXT_WEEK, payment=Payment.INSURANCE)
+    reschedule(visit.reference, visit.token, NEXT_WEEK + timedelta(days=1), None, actor="t", key="move")
+    (task,) = panel(hired(), visit.reference).tasks
+    assert [(task[1], task[2])] == listed()
 
 
 def test_a_visit_that_is_moved_far_ahead_owes_an_estimate_from_then_on(

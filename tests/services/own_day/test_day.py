@@ -1,18 +1,22 @@
 """A practitioner's day: what stands on it, what lies between, whose needles come out when, and what may be tapped."""
 
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
 import pytest
 from flask import Flask
 
+from booking import clock
 from booking.errors import NotFound, Refusal
 from booking.extensions import db
-from booking.models import AbsenceKind, Role
+from booking.models import AbsenceKind, Patient, Role
 from booking.scheduling.status import Status
 from booking.scheduling.timeline import cell_at
 from booking.services import absences, visits
-from booking.services.desk import statuses, undoing
+from booking.services.desk import board, merging, records, statuses, undoing
+from booking.services.desk.moving import Place, change
+from booking.services.desk.panel import panel
 from booking.services.desk.statuses import Move
 from booking.services.own_day import visit as own_visits
 from booking.services.own_day.day import Gap, OwnVisit, own_day
@@ -21,7 +25,7 @@ from booking.services.staff.who import Who
 from booking.services.transaction import run
 from tests.clinics import clinic, every_day, needled, practitioner, rooms, set_up, visit_type
 from tests.conftest import StandingClock
-from tests.services.making import NINE, booked
+from tests.services.making import NINE, booked, rows
 from tests.staffing import hired
 
 TUESDAY = date(2026, 9, 15)
@@ -162,12 +166,39 @@ def test_who_lies_longest_stands_first(ana: Who, standing_clock: StandingClock) 
 
 
 def test_a_visit_with_a_length_of_its_own_has_a_rest_of_its_own(ana: Who) -> None:
-    booked(visit_type="needles")
-    with db.engine.begin() as connection:
-        connection.exec_driver_sql(
-            "UPDATE appointments SET phase_minutes = '[15, 35, 10]', version = version + 1"
-        )
+    visit = booked(visit_type="needles")
+    change(hired(), visit.reference, Place(phase_minutes=(15, 35, 10)), version=1, key="longer-1")
     assert own_day(ana, TUESDAY).visits[0].rest == timedelta(minutes=35)
+
+
+def test_a_visit_rests_as_it_was_booked_whatever_the_clinic_changes_since(
+    ana: Who, standing_clock: StandingClock
+) -> None:
+    """On the phone, at the desk and on the board it is the same, for all ask what the visit has taken."""
+    visit = booked(visit_type="needles")
+    with db.engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE visit_phases SET minutes = 20 WHERE minutes = 25")
+        connection.exec_driver_sql("UPDATE clinic SET version = version + 1")
+    assert own_day(ana, TUESDAY).visits[0].rest == timedelta(minutes=25)
+    standing_clock.at(NINE)
+    statuses.needles_in(hired(), visit.reference, key="needles-1")
+    due = clock.now() + timedelta(minutes=25)
+    assert panel(hired(), visit.reference).needles_due == due
+    assert [one.out_at for one in board.day(hired(), TUESDAY, board.View.PEOPLE).needles] == [due]
+
+
+def test_after_a_merge_the_day_has_the_flags_of_the_record_that_stayed(ana: Who) -> None:
+    booked()
+    booked(NINE + timedelta(days=1), last_name="Lima-Costa")
+    who = hired()
+    goes, stays = (row["reference"] for row in rows(Patient))
+    kept = records.record(who, stays)
+    records.edit(
+        who, stays, replace(kept.values, flags=("wheelchair",)), version=1, visits_too=False, key="edit-0001"
+    )
+    assert own_day(ana, TUESDAY).visits[0].flags == ()
+    merging.merge(who, stays, goes, stays_version=2, goes_version=1, key="merge-001")
+    assert own_day(ana, TUESDAY).visits[0].flags == ("wheelchair",)
 
 
 def test_a_week_and_a_month_are_the_same_days(ana: Who) -> None:

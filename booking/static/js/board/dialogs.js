@@ -53,16 +53,21 @@ async function askMove(title, { needsReason = false, breaches = [], address = nu
   const element = dialog("move");
   const reason = element.querySelector("input[name=reason]");
   const preview = element.querySelector("[data-preview]");
+  const moves = element.querySelectorAll("button[value=tell], button[value=quiet]");
   element.querySelector("[data-title]").textContent = title;
+  const say = (lines) => {
+    const told = element.querySelector("[data-breaches]");
+    told.hidden = !lines.length;
+    told.textContent = lines.join(" ");
+  };
   const showReason = (broken) => {
     element.querySelector("[data-why]").hidden = false;
     reason.required = true;
-    const told = element.querySelector("[data-breaches]");
-    told.hidden = !broken.length;
-    told.textContent = broken.join(" ");
+    say(broken);
   };
   element.querySelector("[data-why]").hidden = true;
-  element.querySelector("[data-breaches]").hidden = true;
+  say([]);
+  for (const one of moves) one.hidden = false;
   reason.required = false;
   if (!needsReason) reason.value = "";
   preview.hidden = true;
@@ -72,6 +77,14 @@ async function askMove(title, { needsReason = false, breaches = [], address = nu
   if (address) {
     previewOf(address).then((found) => {
       if (!found || !element.open) return;
+      if (found.clash.length) {
+        // What can't be isn't offered.
+        element.querySelector("[data-why]").hidden = true;
+        for (const one of moves) one.hidden = true;
+        say([word("cannot"), ...found.clash]);
+        element.querySelector("button[value=cancel]").focus();
+        return;
+      }
       preview.textContent = found.text;
       preview.hidden = !found.text;
       if (found.needsReason.length && reason.required === false) {

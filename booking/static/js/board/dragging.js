@@ -58,7 +58,7 @@ function startDrag(from, event = null) {
     return;
   }
   choose(visit, { focus: false });
-  const mine = beginPlacing(visit);
+  const mine = beginPlacing(visit, { show: paintAgain, resizing: from.resize });
   const box = visit.getBoundingClientRect();
   const view = scroll.getBoundingClientRect();
   const boxes = mine.columns.map((column) => column.ground.getBoundingClientRect());
@@ -91,7 +91,7 @@ function paint() {
   const dx = drag.left0 - drag.left;
   const dy = drag.top0 - drag.top;
   if (drag.resize) {
-    mine.longer = Math.max(Math.round((drag.y - drag.startY - dy) / row), 1 - mine.rows);
+    setLength(mine, Math.round((drag.y - drag.startY - dy) / row));
     mine.at = mine.cell;
     drag.ghost.style.height = `${drag.height + mine.longer * row}px`;
   } else {
@@ -106,7 +106,7 @@ function paint() {
   }
   const box = boxes[drag.column];
   drag.ghost.style.transform = `translate(${Math.round(box.left + dx) + 2}px, ${Math.round(box.top + dy + drag.rowAt * row)}px)`;
-  const place = `${drag.column} ${mine.at} ${mine.longer} ${mine.places.size}`;
+  const place = `${drag.column} ${mine.at} ${mine.longer} ${mine.answers.size}`;
   if (place !== drag.last) {
     drag.last = place;
     const verdict = sayPlace(mine.column, mine.at);
@@ -114,6 +114,13 @@ function paint() {
     drag.ghost.classList.toggle("reasoned", verdict === "reason");
     drag.at.textContent = timeOf(mine.at);
   }
+}
+
+// Once it is known whether the visit can be where it is.
+function paintAgain() {
+  if (!drag) return;
+  drag.last = "";
+  if (!drag.frame) drag.frame = requestAnimationFrame(paint);
 }
 
 // Near the upper or lower edge the board goes on scrolling. Where it stands is counted, not measured.
@@ -141,10 +148,10 @@ async function finishDrag() {
   // The click that follows a drag opens nothing.
   window.addEventListener("click", noClick, { capture: true, once: true });
   setTimeout(() => window.removeEventListener("click", noClick, { capture: true }), 50);
-  if (judge(column, at) === "taken" && !mine.longer) {
+  if (judge(column, at) === "taken") {
     ghost.remove();
     const words = await why(column, at, mine);
-    const said = whereWords(column, at, mine);
+    const said = placeWords(column, at, mine);
     endPlacing();
     tell(`${said} – ${words.join(" ") || word("taken")} ${word("left")}`);
     return;

@@ -88,7 +88,7 @@ function beginByKeys(visit) {
     tell(word("fixed"));
     return;
   }
-  beginPlacing(visit);
+  beginPlacing(visit, { show: showPlace });
   tell(word("moving", { name: placing.name }));
 }
 
@@ -101,19 +101,19 @@ function placingKey(event) {
       return true;
     case "Enter": {
       // Where it is by then: arrows that were pressed before may still wait for the answer.
-      afterPlaces(() => { if (!dialogIsOpen()) drop(placing.column, placing.at); });
+      afterPlaces(() => { drop(placing.column, placing.at); });
       return true;
     }
     case "ArrowUp":
     case "ArrowDown": {
       const way = event.key === "ArrowUp" ? -1 : 1;
-      if (event.shiftKey) toCell(placing.at + way);
+      if (event.shiftKey) inTurn(() => toCell(placing.at + way));
       else afterPlaces(() => toCell(nextPlace(way, step)));
       return true;
     }
     case "PageUp":
     case "PageDown":
-      toCell(placing.at + (event.key === "PageUp" ? -12 : 12));
+      inTurn(() => toCell(placing.at + (event.key === "PageUp" ? -12 : 12)));
       return true;
     case "ArrowLeft":
     case "ArrowRight":
@@ -121,18 +121,25 @@ function placingKey(event) {
       return true;
     case "+":
     case "-":
-      placing.longer = Math.max(placing.longer + (event.key === "+" ? 1 : -1), 1 - placing.rows);
-      showPlace();
+      inTurn(() => {
+        setLength(placing, placing.longer + (event.key === "+" ? 1 : -1));
+        showPlace();
+      });
       return true;
     default:
       return event.key === " ";
   }
 }
 
-// Keys that come before the answer wait for it, in their order.
-function afterPlaces(action) {
+// What keys do is done in their order; some wait for the answer that they need.
+function inTurn(action) {
   const mine = placing;
-  mine.loaded.then(() => { if (placing === mine) action(); });
+  mine.turn = mine.turn.then(() => (placing === mine ? action() : null));
+}
+
+function afterPlaces(action) {
+  inTurn(() => lookUp(placing));
+  inTurn(action);
 }
 
 // The next start on the clinic's grid at which all rules are kept, or all but the notice: who telephones is asking for
@@ -159,7 +166,7 @@ function toColumn(way) {
     const { columns, column } = placing;
     for (let at = columns.indexOf(column) + way; columns[at]; at += way) {
       const places = placesIn(columns[at]);
-      if (placing.places.size && !(places && places.free.length + places.reason.length)) continue;
+      if (isKnown(columns[at]) && !(places && places.free.length + places.reason.length)) continue;
       placing.at = columns[at].cell0 + (placing.at - column.cell0);
       placing.column = columns[at];
       break;

@@ -2,9 +2,9 @@
 
 const panel = root.querySelector("[data-panel]");
 let shown = null; // {reference, version} of the visit in the panel.
+let sending = false; // Whether a form of the panel is on its way.
 
 async function openPanel(reference, { focus = true } = {}) {
-  const visit = visitOf(reference);
   const address = `/desk/visits/${reference}`;
   let answer;
   try {
@@ -16,7 +16,18 @@ async function openPanel(reference, { focus = true } = {}) {
     window.location.assign(address);
     return;
   }
-  const found = new DOMParser().parseFromString(await answer.text(), "text/html");
+  showPanel(reference, await answer.text());
+  if (focus) {
+    const head = panel.querySelector("h1, h2, h3");
+    head.tabIndex = -1;
+    head.focus({ preventScroll: true });
+  }
+}
+
+// Puts what the server wrote of a visit into the panel.
+function showPanel(reference, html) {
+  const found = new DOMParser().parseFromString(html, "text/html");
+  const visit = visitOf(reference);
   const close = button("✕", closePanel);
   close.classList.add("panel-close");
   close.setAttribute("aria-label", word("close"));
@@ -26,11 +37,6 @@ async function openPanel(reference, { focus = true } = {}) {
   panel.hidden = false;
   shown = { reference, version: visit?.dataset.version };
   if (visit) choose(visit, { focus: false });
-  if (focus) {
-    const head = panel.querySelector("h1, h2, h3") ?? close;
-    head.tabIndex = -1;
-    head.focus({ preventScroll: true });
-  }
   sayWhere();
 }
 
@@ -61,29 +67,67 @@ function panelMayBeOld() {
   if (!shown) return;
   const version = visitOf(shown.reference)?.dataset.version;
   if (version === shown.version) return;
-  const typing = panel.contains(document.activeElement) && isTyping(document.activeElement);
-  const typed = [...panel.querySelectorAll("textarea, input[type=text]")].some((field) => field.value !== field.defaultValue);
-  if (!typing && !typed) openPanel(shown.reference, { focus: panel.contains(document.activeElement) });
+  if (!hasTyped()) openPanel(shown.reference, { focus: panel.contains(document.activeElement) });
 }
 
-// Forms in the panel that change something are sent from here; what they answer is told as on the board.
+// Whether something stands in the panel that isn't to be lost: typed, or typed into a form that was refused.
+function hasTyped() {
+  const typing = panel.contains(document.activeElement) && isTyping(document.activeElement);
+  const typed = [...panel.querySelectorAll("textarea, input[type=text]")].some((field) => field.value !== field.defaultValue);
+  return typing || typed || panel.querySelector("[role=alert]") !== null;
+}
+
+// Forms in the panel that change something are sent from here; what they answer is told as on the board. Each press has
+// a key of its own, since a refusal is kept under its key; a second press while one is on its way is none.
 panel.addEventListener("submit", async (event) => {
   const form = event.target;
   if (form.method !== "post" || event.defaultPrevented) return;
   event.preventDefault();
+  if (sending) return;
+  sending = true;
+  try {
+    await sendForm(form, event.submitter, shown.reference);
+  } finally {
+    sending = false;
+  }
+});
+
+async function sendForm(form, submitter, reference) {
+  const address = form.getAttribute("action");
   const fields = {};
-  for (const [name, value] of new FormData(form, event.submitter)) fields[name] = [...(fields[name] ?? []), value];
-  const key = fields.key?.[0];
+  for (const [name, value] of new FormData(form, submitter)) fields[name] = [...(fields[name] ?? []), value];
   for (const name of ["key", "csrf_token", "next"]) delete fields[name];
-  const reference = shown.reference;
-  ours(reference);
-  const answer = await send(form.getAttribute("action"), fields, key);
-  if (!answer.ok && answer.needs_reason?.length) {
-    form.submit();
+  const key = newKey();
+  const answer = await sendFor(reference, address, fields, key);
+  const isRefusal = Boolean(answer.code) && [409, 422].includes(answer.status);
+  if (isRefusal && form.querySelector("textarea, input[type=text]")) {
+    await showRefused(reference, answer, () => post(`${address}?panel=1`, fields, key, "text/html"));
     return;
   }
-  if (!answer.ok) return refused(answer);
-  if (answer.says) toast(answer.says, { entry: answer.entry });
+  if (answer.ok) {
+    if (answer.says) toast(answer.says, { entry: answer.entry });
+    await refresh();
+  } else {
+    await refused(answer);
+  }
+  if (shown?.reference !== reference) return;
+  if (answer.ok || (isRefusal && !hasTyped())) {
+    await openPanel(reference);
+  } else if (isRefusal && form.elements.version && visitOf(reference)) {
+    // What is typed elsewhere in the panel stays; pressed again, this form speaks of the visit as it is by now.
+    form.elements.version.value = visitOf(reference).dataset.version;
+  }
+}
+
+// The panel as the page would be after a refusal: what was typed, what it says by now, and its version. The same key is
+// given the same answer, here in words.
+async function showRefused(reference, refusal, again) {
   await refresh();
-  if (shown?.reference === reference) await openPanel(reference);
-});
+  const answer = await again().catch(() => null);
+  if (answer?.status !== refusal.status) {
+    await refused(refusal);
+    return;
+  }
+  showPanel(reference, await answer.text());
+  panel.querySelector("[role=alert]").focus();
+}

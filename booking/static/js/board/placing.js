@@ -2,18 +2,22 @@
 
 let placing = null; // The visit that is being moved, or null.
 
-// `places` has, by "person day", what is free and what needs a reason, as half-open stretches of starts.
-function beginPlacing(visit) {
+// `answers` has by question what is free and what needs a reason with each person, as half-open stretches of starts;
+// `lookups` by how much longer it is to be, when they are there. `show` draws once more where the visit is by now. With
+// `resizing` it stays where it begins.
+function beginPlacing(visit, { show, resizing = false }) {
   const facts = factsOf(visit);
-  const columns = columnsOf();
-  const own = columns.find((column) => column.key === facts.column);
-  placing = { ...facts, visit, columns, own, column: own, at: facts.cell, longer: 0, places: new Map(), whys: new Map() };
+  const all = columnsOf();
+  const own = all.find((column) => column.key === facts.column);
+  // Out of its room a visit goes into another one, not into none.
+  const columns = resizing ? [own] : all.filter((column) => column.room !== "" || column === own);
+  placing = {
+    ...facts, visit, columns, own, column: own, at: facts.cell, longer: 0, show,
+    answers: new Map(), lookups: new Map(), whys: new Map(), turn: Promise.resolve(),
+  };
   visit.classList.add("moving");
   root.classList.add("is-placing");
-  const mine = placing;
-  mine.loaded = Promise.all([...new Set(columns.map((column) => column.day))].map((day) => loadPlaces(mine, day))).then(() => {
-    if (placing === mine) light();
-  });
+  lookUp(placing);
   return placing;
 }
 
@@ -26,27 +30,57 @@ function endPlacing() {
   tell("");
 }
 
-async function loadPlaces(mine, day) {
+// What is asked about a column: its day, its room in the Rooms view, and the length where that is to be another.
+function questionOf(column, mine) {
+  const asked = new URLSearchParams({ day: column.day });
+  if (column.room) asked.set("room", column.room);
+  if (mine.longer) asked.set("length", (mine.rows + mine.longer) * 5);
+  return asked.toString();
+}
+
+// Asks where the visit can go, as long as it is to be by now: once for each day or room, all at one time.
+function lookUp(mine) {
+  const { longer } = mine;
+  if (!mine.lookups.has(longer)) {
+    const questions = new Set(mine.columns.map((column) => questionOf(column, mine)));
+    mine.lookups.set(longer, Promise.all([...questions].map((one) => loadPlaces(mine, one))).then(() => {
+      if (placing === mine && mine.longer === longer) light();
+    }));
+  }
+  return mine.lookups.get(longer);
+}
+
+async function loadPlaces(mine, question) {
   try {
-    const answer = await fetch(`/desk/visits/${mine.reference}/places?day=${day}`, { headers: { Accept: "application/json" } });
-    if (!answer.ok) return;
-    const found = await answer.json();
-    for (const [person, stretches] of Object.entries(found.practitioners)) mine.places.set(`${person} ${day}`, stretches);
+    const answer = await fetch(`/desk/visits/${mine.reference}/places?${question}`, { headers: { Accept: "application/json" } });
+    if (answer.ok) mine.answers.set(question, (await answer.json()).practitioners);
   } catch {
     // Without it nothing is lit up; the answer to the drop says whether it could be.
   }
 }
 
+function isKnown(column, mine = placing) {
+  return mine.answers.has(questionOf(column, mine));
+}
+
 function placesIn(column, mine = placing) {
-  return mine.places.get(`${column.person ?? mine.person} ${column.day}`);
+  return mine.answers.get(questionOf(column, mine))?.[column.person ?? mine.person];
+}
+
+// Another length has other places: what is lit up goes out, until they are asked for.
+function setLength(mine, longer) {
+  const wanted = Math.max(longer, 1 - mine.rows);
+  if (wanted === mine.longer) return;
+  mine.longer = wanted;
+  light();
 }
 
 // "free", "reason", "taken", or "unknown" while that isn't known yet.
 function judge(column, cell, mine = placing) {
   const places = placesIn(column, mine);
   const within = (stretches) => stretches.some(([from, to]) => from <= cell && cell < to);
-  if (cell === mine.cell && column === mine.own) return "free";
-  if (!places) return mine.places.size ? "taken" : "unknown";
+  if (cell === mine.cell && column === mine.own && !mine.longer) return "free";
+  if (!places) return isKnown(column, mine) ? "taken" : "unknown";
   return within(places.free) ? "free" : within(places.reason) ? "reason" : "taken";
 }
 
@@ -57,6 +91,7 @@ function isSoon(column, cell) {
 
 // Lights up where the visit can begin and lie.
 function light() {
+  for (const lights of scroll.querySelectorAll(".lights:not(:has(.key-ghost))")) lights.remove();
   for (const column of placing.columns) {
     const places = placesIn(column);
     if (!places) continue;
@@ -79,14 +114,13 @@ function light() {
 
 // Why the visit can't be there, or not without a reason, in words; asked once for each place.
 async function why(column, cell, mine = placing) {
-  const place = `${column.key} ${cell}`;
-  if (!mine.whys.has(place)) {
-    const asked = new URLSearchParams({ practitioner: column.person ?? mine.person, cell, day: column.day });
-    mine.whys.set(place, fetch(`/desk/visits/${mine.reference}/why?${asked}`, { headers: { Accept: "application/json" } })
+  const asked = `${questionOf(column, mine)}&${new URLSearchParams({ practitioner: column.person ?? mine.person, cell })}`;
+  if (!mine.whys.has(asked)) {
+    mine.whys.set(asked, fetch(`/desk/visits/${mine.reference}/why?${asked}`, { headers: { Accept: "application/json" } })
       .then((answer) => (answer.ok ? answer.json() : { words: [] })).then((found) => found.words)
       .catch(() => []));
   }
-  return mine.whys.get(place);
+  return mine.whys.get(asked);
 }
 
 function whereWords(column, cell, mine = placing) {
@@ -94,7 +128,7 @@ function whereWords(column, cell, mine = placing) {
   return word(root.dataset.view === "week" ? "on" : "with", { time: timeOf(cell), name: column.name });
 }
 
-// Says in the bar where the visit would be, and what keeps it from there.
+// Says in the bar where the visit would be, and what keeps it from there: asked once it rests there for a moment.
 let saying = 0;
 function sayPlace(column, cell, mine = placing) {
   const verdict = judge(column, cell, mine);
@@ -102,10 +136,17 @@ function sayPlace(column, cell, mine = placing) {
   const note = { free: word("free"), reason: word("needs"), taken: word("taken"), unknown: "" }[verdict];
   tell(note ? `${said} – ${note}` : said);
   clearTimeout(saying);
-  if (verdict === "reason" || verdict === "taken") {
+  if (verdict !== "free") {
+    const { longer } = mine;
+    const rests = () => placing === mine && mine.column === column && mine.at === cell && mine.longer === longer;
     saying = setTimeout(async () => {
+      if (verdict === "unknown") {
+        await lookUp(mine);
+        if (rests() && isKnown(column, mine)) mine.show();
+        return;
+      }
       const words = await why(column, cell, mine);
-      if (placing === mine && words.length && mine.column === column && mine.at === cell) tell(`${said} – ${words.join(" ")}`);
+      if (words.length && rests()) tell(`${said} – ${words.join(" ")}`);
     }, 120);
   }
   return verdict;
@@ -127,13 +168,15 @@ function wishOf(mine, column, cell) {
   return fields;
 }
 
+// What a change would mean: what the patient is told, what needs a reason, and why it can't be. Null where nobody knows.
 async function previewOf(address) {
   try {
     const answer = await fetch(address, { headers: { Accept: "application/json" } });
-    if (!answer.ok || !answer.headers.get("Content-Type")?.startsWith("application/json")) return null;
+    if (!answer.headers.get("Content-Type")?.startsWith("application/json")) return null;
     const found = await answer.json();
     const lines = [found.tells, found.subject, found.text].filter(Boolean);
-    return { text: lines.join("\n"), needsReason: found.needs_reason ?? [] };
+    const clash = found.ok ? found.clash : [found.title, found.advice].filter(Boolean);
+    return { text: lines.join("\n"), needsReason: found.needs_reason ?? [], clash };
   } catch {
     return null;
   }
@@ -142,6 +185,9 @@ async function previewOf(address) {
 // Puts the visit there: asks once, sends, and says how to take it back.
 async function drop(column, cell) {
   const mine = placing;
+  // Pressed twice, it is put there once.
+  if (mine.dropped) return;
+  mine.dropped = true;
   mine.column0 = mine.own?.key;
   const fields = wishOf(mine, column, cell);
   if (!Object.keys(fields).length) {
@@ -169,8 +215,7 @@ async function drop(column, cell) {
 }
 
 async function putThere(mine, fields, where, answer) {
-  ours(mine.reference);
-  const sent = await send(`/desk/visits/${mine.reference}/change`, {
+  const sent = await sendFor(mine.reference, `/desk/visits/${mine.reference}/change`, {
     ...fields, version: mine.version, reason: answer.reason, tell: answer.tell ? "yes" : "no",
   });
   if (!sent.ok && sent.needs_reason?.length && !answer.reason) {

@@ -4,13 +4,12 @@
 const EVERY_MILLISECONDS = 5000;
 let tag = root.dataset.tag;
 let known = new Map(); // What the server wrote last, by key.
-let mine = new Set(); // Visits that this window changes itself.
+const own = new Map(); // The version that this window gave a visit; "" while that is on its way.
 let missed = 0;
 let asking = null;
 
-// The next change of this visit is our own.
-function ours(reference) {
-  mine.add(reference);
+function isOurs(reference) {
+  return own.has(reference) && ["", visitOf(reference)?.dataset.version].includes(own.get(reference));
 }
 
 function keep(board) {
@@ -89,15 +88,14 @@ function put(found, poll) {
   if (holder && !document.getElementById(holder)?.contains(document.activeElement)) {
     document.getElementById(holder)?.focus({ preventScroll: true });
   }
-  const theirs = [...changed].filter((reference) => !mine.has(reference));
   if (poll) {
+    const theirs = [...changed].filter((reference) => !isOurs(reference));
     for (const reference of theirs) visitOf(reference)?.closest("[data-key]").classList.add("changed");
     if (theirs.length) {
       const names = theirs.map((reference) => visitOf(reference)).filter(Boolean).map(nameOf);
       if (names.length) tell(word("changed", { count: names.slice(0, 3).join(", ") }));
     }
   }
-  if (!asking || !poll) mine = new Set([...mine].filter((reference) => !changed.has(reference)));
   panelMayBeOld();
 }
 

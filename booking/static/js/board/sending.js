@@ -5,18 +5,18 @@ function newKey() {
   return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-// The answer, with `status`; a line that broke is `status` 0. Changes of our own aren't marked as a colleague's.
-async function send(address, fields, key = newKey()) {
+function post(address, fields, key, accept) {
   const body = new URLSearchParams();
   for (const [name, value] of Object.entries({ ...fields, key })) {
     for (const one of [value].flat()) if (one !== null && one !== undefined) body.append(name, one);
   }
+  return fetch(address, { method: "POST", body, headers: { Accept: accept, "X-CSRFToken": root.dataset.csrf } });
+}
+
+// The answer, with `status`; a line that broke is `status` 0.
+async function send(address, fields, key = newKey()) {
   try {
-    const answer = await fetch(address, {
-      method: "POST",
-      body,
-      headers: { Accept: "application/json", "X-CSRFToken": root.dataset.csrf },
-    });
+    const answer = await post(address, fields, key, "application/json");
     if (answer.redirected || !answer.headers.get("Content-Type")?.startsWith("application/json")) {
       // Signed out, or locked meanwhile: the page itself says so.
       if (answer.redirected || answer.status === 401 || answer.status === 423) window.location.reload();
@@ -28,11 +28,20 @@ async function send(address, fields, key = newKey()) {
   }
 }
 
+// The same for what is done to this visit, which isn't marked as a colleague's: neither on its way, nor the version that
+// it led to.
+async function sendFor(reference, address, fields, key) {
+  own.set(reference, "");
+  const answer = await send(address, fields, key);
+  if (answer.version) own.set(reference, String(answer.version));
+  else own.delete(reference);
+  return answer;
+}
+
 // A status of the chosen visit, by one key.
 async function setStatus(visit, to) {
   const facts = factsOf(visit);
-  ours(facts.reference);
-  const answer = await send(`/desk/visits/${facts.reference}/status`, { to, version: facts.version });
+  const answer = await sendFor(facts.reference, `/desk/visits/${facts.reference}/status`, { to, version: facts.version });
   if (!answer.ok) return refused(answer);
   toast(`${facts.name}: ${answer.says}`, { entry: answer.entry });
   await refresh();

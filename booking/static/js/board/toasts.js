@@ -28,17 +28,20 @@ function button(text, action) {
   return made;
 }
 
-// What this window did, the latest last: what U takes back also after a day was turned over.
+// What somebody did in this window, the latest last: what U takes back also after a day was turned over. Each their own:
+// whoever signs in next in the same window takes back nothing of it.
+const SHELF = `done ${root.dataset.account}`;
+
 function remembered() {
-  return JSON.parse(sessionStorage.getItem("done") ?? "[]");
+  return JSON.parse(sessionStorage.getItem(SHELF) ?? "[]");
 }
 
 function remember(entry) {
-  sessionStorage.setItem("done", JSON.stringify([...remembered().filter((one) => one !== entry), entry].slice(-20)));
+  sessionStorage.setItem(SHELF, JSON.stringify([...remembered().filter((one) => one !== entry), entry].slice(-20)));
 }
 
 function forget(entry) {
-  sessionStorage.setItem("done", JSON.stringify(remembered().filter((one) => one !== entry)));
+  sessionStorage.setItem(SHELF, JSON.stringify(remembered().filter((one) => one !== entry)));
   toasts.querySelector(`[data-entry="${entry}"]`)?.remove();
 }
 
