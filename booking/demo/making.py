@@ -42,7 +42,8 @@ from booking.services.transaction import reading, run
 FILE = Path(__file__).with_name("clinic.toml")
 
 _LOADING = "The demo is being loaded. If that was interrupted: flask demo"
-PAST, FUTURE = 300, 250
+# Some 300 visits are past and 250 to come, at whatever hour of a day that is as full as a day is.
+PAST, TODAY, FUTURE = 285, 30, 235
 PAST_DAYS, FUTURE_DAYS = 42, 35
 _FIRST_VISITS = ("acupuncture-first", "chiropractic-first")
 _USUAL = (
@@ -64,6 +65,8 @@ _NOTES = (
 
 @dataclass(frozen=True)
 class Made:
+    """How many visits were made until the end of today, and for the days after it."""
+
     past: int
     future: int
 
@@ -83,7 +86,8 @@ def make() -> Made:
     clinic, dice = present(), Random(20)
     people = patients(140)
     today = clinic.times.local_date(now)
-    past = _fill(clinic, dice, people, _open_days(clinic, today, -PAST_DAYS, 0), PAST, now)
+    past = _fill(clinic, dice, people, _open_days(clinic, today, -PAST_DAYS, -1), PAST, now)
+    past += _fill(clinic, dice, people, _open_days(clinic, today, 0, 0), TODAY, now)
     run(lambda session: _settle_past(session, dice, now))
     future = _fill(clinic, dice, people, _open_days(clinic, today, 1, FUTURE_DAYS), FUTURE, now)
     run(_keep_quiet)
@@ -132,7 +136,7 @@ def _fill(
     made, today = 0, clinic.times.local_date(now)
     for person, visit_type, day in _plan(dice, people, days, wanted):
         made += _book(clinic, dice, person, visit_type, day, now)
-    for attempt in range(wanted * 3):
+    for attempt in range(wanted * 3 if days else 0):
         if made >= wanted:
             break
         person, visit_type = dice.choice(people[4:]), dice.choice(_USUAL)
@@ -142,7 +146,7 @@ def _fill(
 
 
 def _busy(days_away: int) -> float:
-    """How many visits a day has, beside others: today is as busy as a day is, and further away there is less to see."""
+    """How many visits a day has, beside others: the nearer to today, the more there is to see."""
     return 1 + 12 / (1 + days_away)
 
 
