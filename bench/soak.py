@@ -30,14 +30,14 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from flask import Flask
-from sqlalchemy import insert, select, text, update
+from sqlalchemy import and_, insert, or_, select, text, update
 
 from bench.clinic import contended_starts, fresh, make_app
 from bench.storm import HALF_BOOKINGS, OVERLAPS, appointment, count, server
 from booking import clock
 from booking.errors import Refusal
 from booking.extensions import db
-from booking.models import Appointment, Message, MessageState, Reminders, TextConsent
+from booking.models import Appointment, Channel, Message, MessageState, Reminders, TextConsent
 from booking.reminders import delivery, worker as workers
 from booking.reminders.delivery import deliver_due
 from booking.reminders.worker import Worker
@@ -402,7 +402,17 @@ def simulated(kind: str, first: datetime, days: int, visits_a_day: int = 2) -> d
             rows = connection.execute(
                 select(
                     Message.subject, Message.kind, Message.sequence, Message.channel, Message.sent_at
-                ).where(Message.state.in_((MessageState.SENT, MessageState.SIMULATED, MessageState.TO_CALL)))
+                ).where(
+                    or_(
+                        Message.state.in_((MessageState.SENT, MessageState.SIMULATED, MessageState.TO_CALL)),
+                        # It stood on the list of calls until the visit was moved or cancelled.
+                        and_(
+                            Message.channel == Channel.CALL,
+                            Message.state == MessageState.DROPPED,
+                            Message.attempts > 0,
+                        ),
+                    )
+                )
             ).all()
     heard = [
         ((row.subject.removeprefix("appointment/"), *row[1:3], row.channel.value), row.sent_at)
