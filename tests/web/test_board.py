@@ -12,6 +12,8 @@ from sqlalchemy import event, select, update
 from booking.extensions import db
 from booking.models import Appointment, AuditEntry, Role
 from booking.scheduling.status import Status
+from booking.services.desk import statuses
+from tests.clinics import clinic, needled, practitioner, set_up
 from tests.conftest import StandingClock
 from tests.services.making import NINE, booked, rows
 from tests.staffing import hired, signed_in
@@ -207,3 +209,16 @@ def test_a_full_day_is_small(app: Flask, desk: FlaskClient) -> None:
     assert plain.text.count("data-ref=") == 28
     assert len(plain.data) < 40_000
     assert len(wired.data) < 9_000
+
+
+@pytest.mark.parametrize("path", ["", "?view=rooms", "?view=list"])
+def test_while_needles_are_in_every_view_of_the_day_says_when_they_come_out(
+    app: Flask, standing_clock: StandingClock, path: str
+) -> None:
+    with app.app_context():
+        set_up(clinic(visit_types=[needled()], practitioners=[practitioner("ana", offers=["needles"])]))
+        visit, who = booked(visit_type="needles"), hired()
+        standing_clock.at(NINE)
+        statuses.needles_in(who, visit.reference, key="needles-1")
+    shown = signed_in(app, who).get(f"/desk/day/2026-09-15{path}")
+    assert shown.status_code == 200 and "9:25" in shown.text
