@@ -236,6 +236,10 @@ def test_from_a_visit_to_the_week_or_to_free_times_and_back_by_a_letter_each(boa
     board.keyboard.press("Enter")
     board.wait_for_url("**/desk/week/ana/2026-09-15?visit=**")
     expect(board.locator(".toasts")).to_contain_text("The patient is told at")
+    # What was done on other pages is the last thing done as well.
+    board.keyboard.press("u")
+    expect(board.locator(".toasts")).to_contain_text("Taken back")
+    expect(visit_in(board, "2026-09-15", "Rosa Lima")).to_contain_text("9:00")
 
 
 def test_esc_lets_go_of_a_visit_and_arrows_turn_to_other_days(board: Page, app: Flask) -> None:

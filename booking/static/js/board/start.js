@@ -29,6 +29,9 @@ scroll.addEventListener("click", (event) => {
   }
 });
 
+// What was done on a page before this one is taken back by U as well.
+for (const form of toasts.querySelectorAll('form[action^="/desk/undo/"]')) remember(Number(form.getAttribute("action").split("/").at(-1)));
+
 offerReasons(dialog("move"));
 
 const help = root.querySelector("[data-help]");
