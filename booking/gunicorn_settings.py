@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from flask import Flask
+from sqlalchemy.exc import DBAPIError
 
 from booking.config import ConfigurationError
 from booking.errors import Busy
@@ -61,7 +62,7 @@ def when_ready(server: Any) -> None:
     refuse_unfit(application)
     with application.app_context():
         # A database that can't be reached now, or isn't migrated yet, is asked again by whoever searches.
-        with suppress(Busy):
+        with suppress(Busy, DBAPIError):
             people.prepare()
         db.engine.dispose()
     gc.collect()

@@ -205,6 +205,21 @@ def postgresql(template: str | None = None) -> Iterator[str]:
         administer(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
 
+@contextmanager
+def unmigrated(kind: str) -> Iterator[str]:
+    """The URL of a database in which there is nothing yet."""
+    if kind == "sqlite":
+        with tempfile.TemporaryDirectory(dir=_folder()) as folder:
+            yield f"sqlite:///{folder}/new.sqlite3"
+        return
+    name = f"booking_test_{secrets.token_hex(6)}"
+    administer(f"CREATE DATABASE {name}")
+    try:
+        yield url_of(name)
+    finally:
+        administer(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
+
+
 def free_port() -> int:
     """A port that nobody listens on at this moment."""
     with socket.create_server(("127.0.0.1", 0)) as taken:

@@ -1,6 +1,8 @@
 """The configuration: every fault at once, in words; and what production refuses."""
 
+import gc
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -8,7 +10,9 @@ from flask import Flask
 
 from booking import config, gunicorn_settings
 from booking.config import ConfigurationError
+from booking.extensions import db
 from booking.services import clinic as clinics
+from tests import databases
 from tests.clinics import set_up
 from tests.conftest import MakeApp
 
@@ -103,6 +107,19 @@ def test_production_does_not_open_without_its_pages(
     )
     with pytest.raises(ConfigurationError, match="no privacy"):
         gunicorn_settings.refuse_unfit(app)
+
+
+@pytest.mark.parametrize("kind", ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
+def test_before_the_first_migration_the_web_server_starts(kind: str, make_app: MakeApp) -> None:
+    """Nobody can be searched for yet; `flask doctor` says what to do."""
+    with databases.unmigrated(kind) as url:
+        app = make_app(url)
+        server = SimpleNamespace(app=SimpleNamespace(wsgi=lambda: app))
+        gunicorn_settings.when_ready(server)
+        gc.unfreeze()
+        with app.app_context():
+            db.engine.dispose()
+        assert "booking_directory" not in app.extensions
 
 
 def test_the_demo_and_its_mailbox_stay_out_of_production(database_url: str, make_app: MakeApp) -> None:
