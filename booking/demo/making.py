@@ -136,11 +136,12 @@ def _fill(
     made, today = 0, clinic.times.local_date(now)
     for person, visit_type, day in _plan(dice, people, days, wanted):
         made += _book(clinic, dice, person, visit_type, day, now)
+    weights = [_busy(abs((day - today).days)) for day in days]
     for attempt in range(wanted * 3 if days else 0):
         if made >= wanted:
             break
         person, visit_type = dice.choice(people[4:]), dice.choice(_USUAL)
-        (day,) = dice.choices(days, weights=[_busy(abs((day - today).days)) for day in days])
+        (day,) = dice.choices(days, weights=weights)
         made += _book(clinic, dice, person, visit_type, day, now, first=attempt % 9 == 0)
     return made
 

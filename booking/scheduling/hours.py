@@ -68,7 +68,7 @@ def days_of(window: Window, zone: ZoneInfo) -> tuple[Day, ...]:
 def window_of(first: date, last: date, zone: ZoneInfo) -> Window:
     """The window of whole local days from `first` to `last`, both included."""
     start, end = _first_cell(first, zone), _first_cell(last + timedelta(days=1), zone)
-    return Window(start, end - start)
+    return Window.of(start, end)
 
 
 def week_start(on: date) -> date:

@@ -4,6 +4,7 @@ from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import zip_longest
 from typing import NamedTuple
 
 from booking.scheduling.timeline import Window, widen
@@ -97,15 +98,7 @@ class Occupancy:
         def instead(here: int, there: int) -> int:
             return here & ~room | (there << later & room if later >= 0 else there >> -later & room)
 
-        levels = max(len(self.crowds), len(part.crowds))
-        crowds = (
-            instead(here, there)
-            for here, there in zip(
-                (*self.crowds, *(0,) * (levels - len(self.crowds))),
-                (*part.crowds, *(0,) * (levels - len(part.crowds))),
-                strict=True,
-            )
-        )
+        crowds = (instead(*both) for both in zip_longest(self.crowds, part.crowds, fillvalue=0))
 
         def meets(visit: Visit) -> bool:
             return visit.from_cell < hull.end and hull.start < visit.to_cell

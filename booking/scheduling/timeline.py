@@ -41,6 +41,7 @@ class Window:
 
     @classmethod
     def of(cls, from_cell: int, to_cell: int) -> "Window":
+        """From a cell until before another."""
         return cls(from_cell, to_cell - from_cell)
 
     @property

@@ -15,6 +15,7 @@ from booking.models import Absence, Claim, Hold, Resource, ResourceKind
 from booking.scheduling.offers import Use
 from booking.scheduling.timeline import Window, stretches
 from booking.services import rows
+from booking.services.occupancies import ABSENT_WITHIN
 
 # Every booking says these, so they are put together once. What a session has not flushed yet doesn't matter to them.
 _WANTED = Resource.id.in_(bindparam("ids", expanding=True))
@@ -27,9 +28,7 @@ _LOCK = (
 )
 _BUMP = update(Resource).where(_WANTED).values(version=Resource.version + 1)
 _GIVEN_UP = delete(Claim).where(Claim.appointment_id == bindparam("id"))
-_MEETING = select(Absence.id, Absence.resource_id, Absence.from_cell, Absence.to_cell).where(
-    Absence.to_cell > bindparam("start"), Absence.from_cell < bindparam("end")
-)
+_MEETING = select(Absence.id, Absence.resource_id, Absence.from_cell, Absence.to_cell).where(ABSENT_WITHIN)
 
 
 class Stretch(NamedTuple):
@@ -237,7 +236,7 @@ def _fill(session: Session, absence: Waiting, stretch: Stretch) -> None:
     from_cell, to_cell = max(stretch.from_cell, absence.from_cell), min(stretch.to_cell, absence.to_cell)
     if from_cell >= to_cell:
         return
-    window = Window(from_cell, to_cell - from_cell)
+    window = Window.of(from_cell, to_cell)
     free = window.full
     for claimed_from, claimed_to in session.execute(
         select(Claim.from_cell, Claim.to_cell).where(

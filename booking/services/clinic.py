@@ -214,6 +214,11 @@ class Clinic:
         except KeyError:
             raise NotFound from None
 
+    def person(self, slug: str | None) -> Practitioner | None:
+        """Whoever has this name or had it: those that the clinic has no more as well."""
+        everybody = (one for one in self.practitioner_by_id.values() if one.slug == slug)
+        return self.practitioners.get(slug or "") or next(everybody, None)
+
     def who_offers(self, visit_type: VisitType, audience: BookableBy) -> tuple[Practitioner, ...]:
         """Those with whom this audience may book it, by name. Staff may book all, links what patients may, and more.
 

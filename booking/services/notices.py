@@ -67,10 +67,16 @@ class Told(NamedTuple):
 
 def known_of(appointment: Appointment, clinic: Clinic) -> Row:
     """What a patient knows of a visit as it stands, as the facts of a later change."""
+    person = clinic.practitioner_by_id[appointment.practitioner_id]
+    return known_as(appointment.starts_at, appointment.ends_at, person.slug)
+
+
+def known_as(starts_at: datetime, ends_at: datetime, practitioner: str) -> Row:
+    """The same of a visit that is to be so."""
     return {
-        "old_starts_at": iso_utc(appointment.starts_at),
-        "old_ends_at": iso_utc(appointment.ends_at),
-        "old_practitioner": clinic.practitioner_by_id[appointment.practitioner_id].slug,
+        "old_starts_at": iso_utc(starts_at),
+        "old_ends_at": iso_utc(ends_at),
+        "old_practitioner": practitioner,
     }
 
 
@@ -85,7 +91,7 @@ def changed_by_clinic(
     dropped = _drop_waiting(session, appointment, "The visit was changed.", now)
     if appointment.status is not Status.BOOKED:
         return Told(None, dropped)
-    news = news_of(known, dropped, known_of(appointment, clinic))
+    news = to_tell(known, dropped, known_of(appointment, clinic))
     rows = reminders(clinic, appointment, now)
     told = []
     if news and (tell or news.owed):
@@ -96,7 +102,7 @@ def changed_by_clinic(
     return Told(_first_due(told), dropped)
 
 
-class News(NamedTuple):
+class ToTell(NamedTuple):
     """What a change by the clinic has to tell: `facts` are what the patient knows so far. `owed`: whatever staff choose."""
 
     kind: str
@@ -104,7 +110,7 @@ class News(NamedTuple):
     owed: bool
 
 
-def news_of(known: Row, waiting: list[Row], now_known: Row) -> News | None:
+def to_tell(known: Row, waiting: list[Row], now_known: Row) -> ToTell | None:
     """What is to be told of a visit that was `known` so and is `now_known` otherwise, when what is `waiting` goes no more.
     None where the patient knows it as it is.
     """
@@ -117,7 +123,7 @@ def news_of(known: Row, waiting: list[Row], now_known: Row) -> News | None:
             # Never heard of, or taken back from a cancellation: somebody who isn't told would stay away.
             kind, owed = "confirmation", True
         facts |= {name: one["facts"][name] for name in known if name in one["facts"]}
-    return News(kind, facts, owed) if kind == "confirmation" or facts != now_known else None
+    return ToTell(kind, facts, owed) if kind == "confirmation" or facts != now_known else None
 
 
 def booked_by_clinic(

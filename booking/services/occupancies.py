@@ -113,16 +113,17 @@ class Kept:
         if hidden:
             # Only the cells in which what is hidden counts are looked at once more.
             hull = Window.of(min(one.counts_from for one in hidden), max(one.counts_to for one in hidden))
-            first, last = hull.start, hull.end
             near = [
                 one
-                for one in self.claimed
-                if (one.visit_from < last and one.visit_to > first)
-                or (one.from_cell - one.before < last and one.to_cell + one.after > first)
+                for counts_from, counts_to, one in self._hulls
+                if counts_from < hull.end and counts_to > hull.start and one not in hidden
             ]
-            near = [one for one in near if one not in hidden]
             found = found.replaced(_occupancy(hull, near, self.absences, names))
         return found
+
+    @cached_property
+    def _hulls(self) -> list[tuple[int, int, Claimed]]:
+        return [(one.counts_from, one.counts_to, one) for one in self.claimed]
 
     def _hidden(self, ignoring: Ignoring) -> Sequence[Claimed]:
         of_visit, of_visitor = self._owners

@@ -112,7 +112,10 @@ def free_times(
             return kept.found
 
     with reading() as session:
-        clinic, versions = shared_versions(session)
+        if known_clinic is None:
+            clinic, versions = shared_versions(session)
+        else:
+            clinic = known_clinic
         asked = _asked(clinic, visit_type, practitioner, first, days, audience, now)
         first = asked.first
         question = Question.of(clinic, visit_type, practitioner, audience)

@@ -65,7 +65,8 @@ def news(clinic: Clinic, visit: Visit, known: Mapping[str, Any]) -> News:
         said.append(_("It now takes until %(time)s.", time=times.time(visit.ends_at)))
     before = known.get("old_practitioner", visit.practitioner.slug)
     if before != visit.practitioner.slug:
-        old = next((one.name for one in clinic.practitioner_by_id.values() if one.slug == before), before)
+        person = clinic.person(before)
+        old = person.name if person else before
         said.append(_("It is with %(name)s now, not with %(old)s.", name=visit.practitioner.name, old=old))
     return News(moved, " ".join(said))
 

@@ -28,8 +28,8 @@ from booking.scheduling.timeline import cell_from
 from booking.services.clinic import Clinic, at_version, kept as clinic_kept, present
 from booking.services.desk.drawing import (
     Asked,
+    BoardClaim,
     BoardDay,
-    Claimed,
     Column,
     Drawing,
     Needles,
@@ -232,10 +232,10 @@ def _read(session: Session, clinic: Clinic, asked: Asked, *, needles: bool) -> R
     # A room that the clinic has no more may still have visits.
     ids |= {visit.room_id for visit in visits if visit.room_id is not None}
     now = clock.now()
-    claimed: dict[int, list[Claimed]] = {}
+    claimed: dict[int, list[BoardClaim]] = {}
     for resource_id, *rest, lapses_at in connection.execute(_CLAIMS, bounds | {"ids": sorted(ids)}):
         if lapses_at is None or lapses_at > now:
-            claimed.setdefault(resource_id, []).append(Claimed(*rest))
+            claimed.setdefault(resource_id, []).append(BoardClaim(*rest))
     absences = tuple((row[0], row[1], row[2], str(row[3])) for row in connection.execute(_ABSENCES, bounds))
     return Rows(
         visits,

@@ -181,7 +181,7 @@ class Asked(NamedTuple):
         return self.first + timedelta(days=6) if self.person else self.on
 
 
-class Claimed(NamedTuple):
+class BoardClaim(NamedTuple):
     from_cell: int
     to_cell: int
     before: int
@@ -195,14 +195,14 @@ class Rows:
     """What the database has of some days."""
 
     visits: tuple[Any, ...]
-    claimed: Mapping[int, tuple[Claimed, ...]]
+    claimed: Mapping[int, tuple[BoardClaim, ...]]
     absences: tuple[tuple[int | None, int, int, str], ...]
     needles: tuple[Any, ...]
 
 
 def window_of(clinic: Clinic, asked: Asked) -> Window:
     first, last = day_at(asked.first, clinic.zone), day_at(asked.last, clinic.zone)
-    return Window(first.from_cell, last.to_cell - first.from_cell)
+    return Window.of(first.from_cell, last.to_cell)
 
 
 class Drawing:
@@ -217,7 +217,7 @@ class Drawing:
         )
         self._claimed, self._absences = rows.claimed, rows.absences
         self._needles_now = rows.needles
-        self._parts: dict[tuple[int, int], list[Claimed]] = {}
+        self._parts: dict[tuple[int, int], list[BoardClaim]] = {}
         for resource_id, found in rows.claimed.items():
             for claimed in found:
                 if claimed.appointment_id is not None:
@@ -451,7 +451,7 @@ class Drawing:
         return out_at, Needles.DUE if self._now >= out_at else Needles.IN
 
 
-def _parts(from_cell: int, to_cell: int, taken: Iterable[Claimed]) -> Iterator[Part]:
+def _parts(from_cell: int, to_cell: int, taken: Iterable[BoardClaim]) -> Iterator[Part]:
     """The stretches in which the column's own resource is taken, and those between them, in which it is free."""
     at = from_cell
     for one in taken:

@@ -383,12 +383,8 @@ def _told(
     if same or way is None or not booked or due > starts_at:
         return wording.NOTHING, False
     known = notices.known_of(appointment, clinic)
-    to_be = {
-        "old_starts_at": iso_utc(starts_at),
-        "old_ends_at": iso_utc(ends_at),
-        "old_practitioner": found.person.slug,
-    }
-    news = notices.news_of(known, notices.waiting(session, appointment, now), to_be)
+    to_be = notices.known_as(starts_at, ends_at, found.person.slug)
+    news = notices.to_tell(known, notices.waiting(session, appointment, now), to_be)
     if news is None:
         return wording.NOTHING, False
     visit = replace(

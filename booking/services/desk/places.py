@@ -33,7 +33,7 @@ from booking.services.staff.who import Who
 from booking.services.transaction import reading
 
 Stretch = tuple[int, int]
-Kept = tuple[tuple[Taken, ...], tuple[Breach, ...]]
+OwnStart = tuple[tuple[Taken, ...], tuple[Breach, ...]]
 
 LONGEST_LOOK = 62  # Days that are shown at once.
 NOON = time(12)
@@ -80,16 +80,14 @@ class Places:
     _answer: Answer = field(repr=False)
     _now: datetime = field(repr=False)
     # What keeps it from its own start.
-    _own_start: Kept = field(repr=False)
+    _own_start: OwnStart = field(repr=False)
 
     def why(self, slug: str, cell: int) -> list[Hindrance]:
         """What keeps this start with this practitioner; empty where all rules are kept, or where the visit stands as it is.
 
         A practitioner who doesn't give such visits, or isn't there, is hindrance enough; so is a cell of other days.
         """
-        person = self._clinic.practitioners.get(slug) or next(
-            (one for one in self._clinic.practitioner_by_id.values() if one.slug == slug), None
-        )
+        person = self._clinic.person(slug)
         latitude = self._answer.by_practitioner.get(person.id) if person else None
         if latitude is None or person is None or not self.from_cell <= cell < self.to_cell:
             return [Hindrance(Taken.NOT_OFFERED.value, True, {})]
@@ -142,7 +140,7 @@ def places(who: Who, reference: str, first: date, days: int = 1, *, place: Place
         shown = days_between(first, last, clinic.zone)
         from_cell, to_cell = shown[0].from_cell, shown[-1].to_cell
         # Where it stands it may stay, whatever the rules say by now.
-        own_start: Kept = where_it_begins(session, clinic, appointment, place, now) if place else ((), ())
+        own_start: OwnStart = where_it_begins(session, clinic, appointment, place, now) if place else ((), ())
         return Places(
             reference=appointment.reference,
             from_cell=from_cell,
@@ -228,7 +226,7 @@ def _starts(
     practitioner_id: int,
     from_cell: int,
     to_cell: int,
-    own_start: Kept,
+    own_start: OwnStart,
 ) -> Starts:
     latitude, window = answer.by_practitioner[practitioner_id], answer.situation.window
     shown = window.stretch(from_cell, to_cell)

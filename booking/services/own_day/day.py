@@ -358,7 +358,7 @@ def _read(
 def _gaps(
     clinic: Clinic, person: Practitioner, day: Day, visits: Iterable[OwnVisit], absences: Iterable[Away]
 ) -> tuple[Gap, ...]:
-    window = Window(day.from_cell, day.to_cell - day.from_cell)
+    window = Window.of(day.from_cell, day.to_cell)
     open_cells = open_of(clinic, person, window)
     given = 0
     for visit in visits:

@@ -89,7 +89,7 @@ def _visits(session: Session, clinic: Clinic, account: StaffAccount, on: date) -
     if person is None:
         return ()
     day = day_at(on, clinic.zone)
-    visits, _ = visits_between(session, clinic, person, Window(day.from_cell, day.to_cell - day.from_cell))
+    visits, _ = visits_between(session, clinic, person, Window.of(day.from_cell, day.to_cell))
     return tuple(visit for visit in visits if visit.status is not Status.CANCELLED)
 
 

@@ -124,7 +124,7 @@ def nearest(
 
 def _shaped(session: Session, clinic: Clinic, appointment: Appointment) -> OwnVisit:
     person = clinic.practitioner_by_id[appointment.practitioner_id]
-    window = Window(appointment.from_cell, appointment.to_cell - appointment.from_cell)
+    window = Window.of(appointment.from_cell, appointment.to_cell)
     visits, _ = visits_between(session, clinic, person, window)
     return next(visit for visit in visits if visit.id == appointment.id)
 

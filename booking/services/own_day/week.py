@@ -130,7 +130,7 @@ def own_week(who: Who, on: date | None = None) -> Week:
         today = clinic.times.local_date(now)
         first = week_start(on or today)
         days = days_between(first, first + timedelta(days=6), clinic.zone)
-        window = Window(days[0].from_cell, days[-1].to_cell - days[0].from_cell)
+        window = Window.of(days[0].from_cell, days[-1].to_cell)
         visits, absences = visits_between(session, clinic, person, window)
     shown = tuple(_week_day(clinic, person, day, today, visits, absences) for day in days)
     return Week(clinic, person, first, shown)
@@ -146,7 +146,7 @@ def own_month(who: Who, month: date | None = None) -> Month:
         first = (month or today).replace(day=1)
         weeks = _SUNDAY_FIRST.monthdatescalendar(first.year, first.month)
         days = days_between(weeks[0][0], weeks[-1][-1], clinic.zone)
-        window = Window(days[0].from_cell, days[-1].to_cell - days[0].from_cell)
+        window = Window.of(days[0].from_cell, days[-1].to_cell)
         visits, absences = visits_between(session, clinic, person, window)
     by_date = {
         day.on: _month_day(_week_day(clinic, person, day, today, visits, absences), first) for day in days
@@ -200,7 +200,7 @@ def _week_day(
     visits: Iterable[OwnVisit],
     absences: Iterable[Away],
 ) -> WeekDay:
-    window = Window(day.from_cell, day.to_cell - day.from_cell)
+    window = Window.of(day.from_cell, day.to_cell)
     open_cells = open_of(clinic, person, window)
     hours = _stretches(window, open_cells)
     own = tuple(visit for visit in visits if day.from_cell <= cell_from(visit.starts_at) < day.to_cell)

@@ -452,10 +452,8 @@ def _changed(clinic: Clinic, facts: Mapping[str, Any]) -> str:
 
 
 def _person(clinic: Clinic, slug: str | None) -> str:
-    for person in clinic.practitioner_by_id.values():
-        if person.slug == slug:
-            return person.name
-    return slug or "–"
+    person = clinic.person(slug)
+    return person.name if person else slug or "–"
 
 
 def _status(value: str) -> str:

@@ -221,14 +221,7 @@ def change_page(
         in_the_way=[saying.in_the_way(clinic, one) for one in preview.clash] if preview else [],
         other=preview.elsewhere if preview else None,
         told=_told(clinic, preview) if preview else "",
-        new_practitioner=next(
-            (
-                one
-                for one in clinic.practitioner_by_id.values()
-                if preview and one.slug == preview.practitioner
-            ),
-            None,
-        ),
+        new_practitioner=clinic.person(preview.practitioner) if preview else None,
         new_room=next((room for room in clinic.rooms if preview and room.slug == preview.room), None),
         people=clinic.practitioners.values(),
         visit_types=clinic.visit_types.values(),
