@@ -80,5 +80,5 @@ def _write_logs_as_json() -> None:
             _without_rows,
             structlog.processors.JSONRenderer(),
         ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
     )

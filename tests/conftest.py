@@ -1,11 +1,15 @@
 """What all tests share: a fresh application on each database, a clock that stands, and no way out of this machine."""
 
+import atexit
 import os
+import shutil
 import socket
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -77,7 +81,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
 def database_url(request: pytest.FixtureRequest) -> Iterator[str]:
     """A fresh database, once on SQLite and once on PostgreSQL."""
-    with getattr(databases, request.param)() as url:
+    with databases.renewed(request.param) as url:
         yield url
 
 
@@ -104,9 +108,42 @@ def make_app(tmp_path: Path) -> Iterator[MakeApp]:
 
 
 @pytest.fixture
-def app(database_url: str, make_app: MakeApp) -> Flask:
+def app(database_url: str) -> Iterator[Flask]:
     """The application on a fresh database. No context is pushed: requests and use cases bring their own."""
-    return make_app(database_url)
+    standing = _standing(database_url)
+    yield standing.as_new()
+    with standing.app.app_context():
+        db.engine.dispose()
+
+
+@cache
+def _standing(database_url: str) -> "StandingApp":
+    return StandingApp(database_url)
+
+
+class StandingApp:
+    """The application that tests of one process share, one for each database: what one of them costs to be made, and
+    its templates and statements to be compiled, is more than most tests. What it remembers is forgotten in between.
+    """
+
+    def __init__(self, database_url: str) -> None:
+        self._instance = Path(tempfile.mkdtemp(prefix="booking-instance-"))
+        atexit.register(shutil.rmtree, self._instance, ignore_errors=True)
+        self.app = create_app(
+            databases.SETTINGS | {"BOOKING_DATABASE_URL": database_url}, instance_path=str(self._instance)
+        )
+        self._was = [(kept, dict(kept)) for kept in self._remembered()]
+
+    def as_new(self) -> Flask:
+        for kept, was in self._was:
+            kept.clear()
+            kept.update(was)
+        shutil.rmtree(self._instance)
+        self._instance.mkdir()
+        return self.app
+
+    def _remembered(self) -> tuple[dict[str, Any], ...]:
+        return self.app.extensions, self.app.config, self.app.config["BOOKING"].values
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """Databases of the tests' own: a fresh one for each test, on SQLite and on PostgreSQL.
 
-Both are built by the migrations, once; each test gets a copy. PostgreSQL is a private cluster in a temporary folder,
+Both are built by the migrations, once; each test gets a copy, which bears the same name in each test of a process
+(`renewed`), so that an application that was made for it serves the next test as well. PostgreSQL is a private cluster in a temporary folder,
 reachable by a socket only, unless TEST_DATABASE_URL names a server whose role may create databases.
 """
 
@@ -83,9 +84,19 @@ def _sqlite_template() -> Path:
 
 
 @contextmanager
-def sqlite(template: Path | None = None) -> Iterator[str]:
+def renewed(kind: str) -> Iterator[str]:
+    """The URL of this process's own database of a kind, as fresh as new. It is the same each time."""
+    with {"sqlite": sqlite, "postgresql": postgresql}[kind](name=_OWN) as url:
+        yield url
+
+
+_OWN = f"own_{secrets.token_hex(4)}"
+
+
+@contextmanager
+def sqlite(template: Path | None = None, *, name: str = "") -> Iterator[str]:
     """The URL of a fresh SQLite database, or of a copy of another."""
-    path = _folder() / f"{secrets.token_hex(6)}.sqlite3"
+    path = _folder() / f"{name or secrets.token_hex(6)}.sqlite3"
     shutil.copyfile(template or _sqlite_template(), path)
     try:
         yield f"sqlite:///{path}"
@@ -195,9 +206,9 @@ def _postgresql_template() -> str:
 
 
 @contextmanager
-def postgresql(template: str | None = None) -> Iterator[str]:
+def postgresql(template: str | None = None, *, name: str = "") -> Iterator[str]:
     """The URL of a fresh PostgreSQL database, or of a copy of another."""
-    name = f"booking_test_{secrets.token_hex(6)}"
+    name = f"booking_test_{name or secrets.token_hex(6)}"
     administer(f"CREATE DATABASE {name} TEMPLATE {template or _postgresql_template()} STRATEGY file_copy")
     try:
         yield url_of(name)

@@ -9,6 +9,7 @@ import tomllib
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import date, time
+from functools import cache
 from itertools import pairwise
 from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo, available_timezones
@@ -116,8 +117,12 @@ def _address(words: Any) -> str:
     return found.normalized
 
 
+# Looking them up goes through some six hundred files.
+_zones = cache(available_timezones)
+
+
 def _zone(words: Any) -> str:
-    if not isinstance(words, str) or words not in available_timezones():
+    if not isinstance(words, str) or words not in _zones():
         raise ValueError(f'"{words}" is no time zone; write it as in "America/Los_Angeles"')
     return str(words)
 

@@ -145,8 +145,13 @@ def test_a_search_asks_a_few_statements_however_many_patients(context: Flask) ->
     who = hired()
     people.search(who, "smith")
     said: list[str] = []
-    event.listen(db.engine, "before_cursor_execute", lambda *given: said.append(given[2]))
+
+    def note(*given: Any) -> None:
+        said.append(given[2])
+
+    event.listen(db.engine, "before_cursor_execute", note)
     people.search(who, "gonzalez")
+    event.remove(db.engine, "before_cursor_execute", note)
     # What changed, whom to show, and one entry of the audit.
     assert len([one for one in said if not one.startswith(("BEGIN", "COMMIT"))]) == 3
 
