@@ -155,6 +155,9 @@ def _own_cluster(folder: Path) -> str:
     options = ["-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off",
                "-c", "listen_addresses=", "-c", f"unix_socket_directories={folder}", "-c", "max_connections=200",
                "-c", "shared_buffers=128MB", "-c", "log_min_messages=fatal"]  # fmt: skip
+    if _kept is None:
+        # Databases that live for a moment needn't be tidied.
+        options += ["-c", "autovacuum=off"]
     # The server outlives nobody: its guardian reads from us, and reads nothing more when we are gone, however we went.
     guardian = subprocess.Popen(
         [*as_user, "sh", "-c", '"$@" <&- & read gone; kill -QUIT $!; wait', "sh", server, "-D", str(data), *options],

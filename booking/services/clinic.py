@@ -35,6 +35,7 @@ from booking.scheduling.hours import DatedHours, Hours
 from booking.scheduling.situation import Limit
 from booking.scheduling.timeline import CELL_MINUTES
 from booking.scheduling.visit import Pad, Phase, Shape
+from booking.services.lookup import Lookup
 from booking.services.transaction import reading
 
 
@@ -243,6 +244,7 @@ class Clinic:
 CHANGES_CLINIC = "changes the clinic"
 
 _VERSION = select(ClinicRow.version)  # Asked by every request, so put together once.
+_VERSION_NOW = Lookup(_VERSION)
 
 
 def the_clinic(session: Session) -> Clinic:
@@ -252,6 +254,9 @@ def the_clinic(session: Session) -> Clinic:
 
 def present() -> Clinic:
     """The clinic as it is now, for pages. Raises ClinicNotReady when none has been set up."""
+    found, known = _VERSION_NOW(), kept()
+    if found is not None and known is not None and known.version == found.version:
+        return known
     with reading() as session:
         return the_clinic(session)
 

@@ -1,12 +1,13 @@
 """What every request of a page asks: one statement, answered by the driver itself.
 
 A session, a connection object and a transaction cost several times what such a statement costs. Here it is put into
-words once for a database, goes to the driver as it is, and the connection goes back to the pool, which ends what the
-driver may have begun. For single statements that read, and nothing else; everything else is `transaction`'s business.
+words once for a database, goes to the driver as it is, without a transaction around it, and the connection goes back to
+the pool. For single statements that read, and nothing else; everything else is `transaction`'s business.
 """
 
 from collections import namedtuple
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 from sqlalchemy import CompoundSelect, Engine, Select
@@ -40,10 +41,11 @@ class Lookup:
         try:
             connection = engine.raw_connection()
             try:
-                cursor = connection.cursor()
-                cursor.execute(prepared.words, prepared.given(values))
-                rows = cursor.fetchall()
-                cursor.close()
+                with prepared.alone(connection.driver_connection):
+                    cursor = connection.cursor()
+                    cursor.execute(prepared.words, prepared.given(values))
+                    rows = cursor.fetchall()
+                    cursor.close()
             except prepared.fault as fault:
                 # Whatever it is, this connection answers nobody any more.
                 connection.invalidate(fault)
@@ -63,6 +65,7 @@ class _Prepared:
         compiled = statement.compile(dialect=dialect)
         self.words = str(compiled)
         self.fault: type[Exception] = dialect.loaded_dbapi.Error
+        self.alone = _without_transaction if dialect.name == "postgresql" else nullcontext
         self._constants = dict(compiled.params)
         self._writing = {
             name: convert
@@ -91,6 +94,17 @@ class _Prepared:
         for name, convert in self._writing.items():
             known[name] = convert(known[name])
         return known if self._order is None else tuple([known[name] for name in self._order])
+
+
+@contextmanager
+def _without_transaction(connection: Any) -> Iterator[None]:
+    """Beginning and ending a transaction would be two more ways to the server. SQLite's driver begins none by itself."""
+    connection.autocommit = True
+    try:
+        yield
+    finally:
+        if not connection.closed:
+            connection.autocommit = False
 
 
 def _row_of(names: list[str]) -> Any:
