@@ -12,7 +12,7 @@ from itertools import pairwise
 from operator import and_, or_
 from typing import NamedTuple
 
-from booking.scheduling.offers import Assignment, Use, hands_free, patient_free
+from booking.scheduling.offers import Assignment, Use, hands_free, inside, patient_free
 from booking.scheduling.rules import HORIZON, NOTICE, PATIENT_LIMITS, PRACTITIONER_LIMITS
 from booking.scheduling.situation import Practitioner, Situation, Thing
 from booking.scheduling.timeline import CELL_SECONDS, Window, fits
@@ -142,7 +142,7 @@ def assign(
     """
     person = situation.by_id[practitioner_id]
     shape, window = person.shape, situation.window
-    uses = [_use(person.id, cell, part) for part in shape.practitioner]
+    uses = [Use.of(person.id, cell, part) for part in shape.practitioner]
     order = [*preferred, *person.room_order]
 
     def place(thing: Thing) -> tuple[int, int, str, int]:
@@ -152,12 +152,12 @@ def assign(
     room = None
     if shape.room:
         room = _first(sorted(_rooms(situation, shape), key=place), shape.room, cell, own, window)
-        uses.append(_use(room, cell, shape.room))
+        uses.append(Use.of(room, cell, shape.room))
     devices = []
     for kind, part in shape.devices.items():
         fitting = sorted((one for one in situation.devices if one.kind == kind), key=place)
         devices.append(_first(fitting, part, cell, own, window))
-        uses.append(_use(devices[-1], cell, part))
+        uses.append(Use.of(devices[-1], cell, part))
     return Assignment(person.id, room, tuple(devices), cell, cell + shape.length, tuple(uses))
 
 
@@ -251,7 +251,7 @@ def _rules(situation: Situation, person: Practitioner, own: Own, shortened: bool
         Breach.IN_THE_PAST: present,
         Breach.TOO_SOON: NOTICE.permitted(situation, person) | full & ~present,
         Breach.BEYOND_HORIZON: HORIZON.permitted(situation, person),
-        Breach.OUTSIDE_HOURS: _inside(there, shape),
+        Breach.OUTSIDE_HOURS: inside(there, shape),
         Breach.PRACTITIONER_LIMIT: PRACTITIONER_LIMITS.permitted(situation, person),
         Breach.PATIENT_LIMIT: PATIENT_LIMITS.permitted(situation, person),
         Breach.PAUSE: hands_free(person),
@@ -263,13 +263,6 @@ def _rules(situation: Situation, person: Practitioner, own: Own, shortened: bool
 def _hands(free: int, shape: Shape) -> int:
     """Where the practitioner's parts lie in `free`, buffers left aside."""
     return reduce(and_, (fits(free, part.length) >> part.from_offset for part in shape.practitioner))
-
-
-def _inside(there: int, shape: Shape) -> int:
-    if not shape.buffers_within_hours:
-        return fits(there, shape.length)
-    before, after = shape.reach
-    return fits(there, before + shape.length + after) << before
 
 
 def _hull(uses: Iterable[Use], resource_id: int, window: Window) -> int:
@@ -320,7 +313,3 @@ def _first(things: list[Thing], part: Part, cell: int, own: Own, window: Window)
             if not wanted & ~(free(thing, part) & _in_use(thing, own, window)):
                 return thing.id
     raise ValueError("This start isn't possible: nothing is free for it.")
-
-
-def _use(resource_id: int, cell: int, part: Part) -> Use:
-    return Use(resource_id, cell + part.from_offset, cell + part.to_offset, part.before, part.after)

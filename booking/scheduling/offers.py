@@ -26,6 +26,11 @@ class Use(NamedTuple):
     before: int = 0
     after: int = 0
 
+    @classmethod
+    def of(cls, resource_id: int, cell: int, part: Part) -> "Use":
+        """What a visit that begins at this cell takes of it."""
+        return cls(resource_id, cell + part.from_offset, cell + part.to_offset, part.before, part.after)
+
 
 class Offer(NamedTuple):
     cell: int
@@ -126,19 +131,19 @@ def assign(situation: Situation, practitioner_id: int, cell: int) -> Assignment:
     def preference(room: Thing) -> tuple[int, int, str, int]:
         return order.get(room.id, len(order)), shape.room_kinds.index(room.kind), room.name, room.id
 
-    uses = [_use(person.id, cell, part) for part in shape.practitioner]
+    uses = [Use.of(person.id, cell, part) for part in shape.practitioner]
     room = None
     if shape.room:
         fitting = [thing for thing in situation.rooms if thing.kind in shape.room_kinds]
         room = _first_free(sorted(fitting, key=preference), shape.room, cell)
-        uses.append(_use(room, cell, shape.room))
+        uses.append(Use.of(room, cell, shape.room))
     devices = []
     for kind, part in shape.devices.items():
         fitting = sorted(
             (thing for thing in situation.devices if thing.kind == kind), key=lambda one: (one.name, one.id)
         )
         devices.append(_first_free(fitting, part, cell))
-        uses.append(_use(devices[-1], cell, part))
+        uses.append(Use.of(devices[-1], cell, part))
     return Assignment(person.id, room, tuple(devices), cell, cell + shape.length, tuple(uses))
 
 
@@ -147,14 +152,14 @@ def assign(situation: Situation, practitioner_id: int, cell: int) -> Assignment:
 
 def in_hours(situation: Situation, person: Practitioner) -> int:
     """The whole visit, rest included, lies in one stretch of working hours."""
-    return _inside(person.open, person.shape)
+    return inside(person.open, person.shape)
 
 
 def on_site(situation: Situation, person: Practitioner) -> int:
     """In hours, with no absence or closure in it, and not more than so many of their patients at once."""
     present = person.open & ~(person.occupancy.absent | situation.closed)
     crowded = person.occupancy.crowded(person.at_once)
-    starts = _inside(present, person.shape)
+    starts = inside(present, person.shape)
     return starts & fits(situation.window.full ^ crowded, person.shape.length) if crowded else starts
 
 
@@ -197,7 +202,8 @@ def patient_free(situation: Situation, shape: Shape) -> int:
     return fits(situation.patient.free_for(Part(0, shape.length)), shape.length)
 
 
-def _inside(present: int, shape: Shape) -> int:
+def inside(present: int, shape: Shape) -> int:
+    """Where the whole visit lies in these cells; with its buffers, where they belong to the hours."""
     if not shape.buffers_within_hours:
         return fits(present, shape.length)
     before, after = shape.reach
@@ -218,7 +224,3 @@ def _first_free(things: list[Thing], part: Part, cell: int) -> int:
         if not wanted & ~(thing.occupancy.free_for(part) & ~thing.occupancy.absent):
             return thing.id
     raise ValueError("This start was not offered: nothing is free for it.")
-
-
-def _use(resource_id: int, cell: int, part: Part) -> Use:
-    return Use(resource_id, cell + part.from_offset, cell + part.to_offset, part.before, part.after)

@@ -28,7 +28,7 @@ from booking.scheduling.needles import rest
 from booking.scheduling.offers import Use
 from booking.scheduling.situation import Situation
 from booking.scheduling.timeline import CELL_MINUTES, Window, cell_at, instant_of
-from booking.scheduling.visit import Part, Shape
+from booking.scheduling.visit import Shape
 from booking.services.availability import situation, taken_under_lock
 from booking.services.clinic import Clinic, Practitioner, Thing, VisitType
 from booking.services.occupancies import Ignoring, Kept, known, shared_versions
@@ -389,12 +389,12 @@ def in_the_way_at(
     shape, uses = person.shape, list[Use]()
     for code in codes:
         if code in (Taken.AWAY, Taken.PRACTITIONER_TAKEN):
-            uses += [_use(person.id, cell, part) for part in shape.practitioner]
+            uses += [Use.of(person.id, cell, part) for part in shape.practitioner]
         elif code is Taken.ROOM_TAKEN and shape.room:
-            uses += [_use(room.id, cell, shape.room) for room in answer.situation.rooms]
+            uses += [Use.of(room.id, cell, shape.room) for room in answer.situation.rooms]
         elif code is Taken.DEVICE_TAKEN:
             uses += [
-                _use(device.id, cell, shape.devices[device.kind])
+                Use.of(device.id, cell, shape.devices[device.kind])
                 for device in answer.situation.devices
                 if device.kind in shape.devices
             ]
@@ -506,7 +506,3 @@ def _named(clinic: Clinic, resource_id: int) -> tuple[str, str]:
             if thing.id == resource_id:
                 return what, thing.name
     return "patient", ""
-
-
-def _use(resource_id: int, cell: int, part: Part) -> Use:
-    return Use(resource_id, cell + part.from_offset, cell + part.to_offset, part.before, part.after)
