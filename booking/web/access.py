@@ -244,6 +244,14 @@ def signed() -> Signed:
     return found
 
 
+def signed_or_none() -> Signed | None:
+    """The sign-in of this browser also where the guard let nobody in; None for a visitor."""
+    if "signed" in g:
+        return signed()
+    secret = session.get("sign_in")
+    return sign_ins.find(secret, address=request.remote_addr or "") if secret else None
+
+
 def who() -> Who:
     """Who of the staff is asking. Only behind the guard."""
     return signed().who

@@ -1,19 +1,36 @@
-"""How we say no: pages for refusals and faults. A view catches a refusal only if it can do better than these."""
+"""How we say no: pages for refusals and faults. A view catches a refusal only if it can do better than these.
+
+Staff read theirs in the layout of their own pages, with the way back to where they begin; patients in that of theirs.
+"""
+
+from typing import Any
 
 import structlog
-from flask import Flask, Response, g, make_response, render_template, request
+from flask import Flask, Response, g, make_response, render_template, request, url_for
 from flask_babel import lazy_gettext as lazy
 from flask_wtf.csrf import CSRFError
 from werkzeug.exceptions import HTTPException
 
 from booking.errors import Refusal
-from booking.formatting import Times
 from booking.services.clinic import Clinic
-from booking.web import problems
+from booking.services.staff.sign_ins import Signed
+from booking.web import access, problems, staff
 from booking.web.pages import the_clinic_of_this_request
-from booking.web.words import FAULTS, Words, advice_for, words_for
+from booking.web.words import (
+    FAULTS,
+    FOR_STAFF,
+    Words,
+    advice_for,
+    staff_advice_for,
+    staff_words_for,
+    words_for,
+)
 
 log = structlog.get_logger()
+
+_OF_STAFF = ("/desk/", "/mine/", "/staff/")
+# Names of fields whose words never come back.
+_SECRETS = {"password", "pin", "code", "old"}
 
 
 def init_app(app: Flask) -> None:
@@ -26,10 +43,14 @@ def for_api() -> bool:
     return request.path.startswith("/api/")
 
 
+def for_staff() -> bool:
+    return f"{request.path}/".startswith(_OF_STAFF)
+
+
 def _refused(refusal: Refusal) -> Response:
     if for_api():
         return problems.of_refusal(refusal)
-    words = words_for(refusal)
+    words = staff_words_for(refusal) if for_staff() else words_for(refusal)
     response = error_page(words, refusal=refusal, kept=True)
     if "retry_after" in refusal.facts:
         response.headers["Retry-After"] = str(refusal.facts["retry_after"])
@@ -50,7 +71,7 @@ def _failed(fault: HTTPException) -> Response:
         )
         response = error_page(words, kept=True)
     else:
-        response = error_page(FAULTS.get(status) or Words(status, lazy("That did not work.")))
+        response = error_page(_words_of(status))
     # What the fault itself wants to say, such as which methods are allowed.
     for name, value in fault.get_headers():
         if name.lower() in ("allow", "retry-after"):
@@ -64,26 +85,71 @@ def _broke(fault: Exception) -> Response:
     log.exception("broke", request=g.get("request_name"), rule=rule, exc_info=fault)
     if for_api():
         return problems.of_status(500)
-    return error_page(FAULTS[500], reference=g.get("request_name"))
+    return error_page(_words_of(500), reference=g.get("request_name"))
+
+
+def _words_of(status: int) -> Words:
+    of_staff = FOR_STAFF.get(status) if for_staff() else None
+    return of_staff or FAULTS.get(status) or Words(status, lazy("That did not work."))
 
 
 def error_page(
     words: Words, *, refusal: Refusal | None = None, kept: bool = False, reference: str | None = None
 ) -> Response:
     """A page that says what happened and what to do. `kept`: the form that was sent can be sent again from it."""
-    try:
-        clinic: Clinic | None = the_clinic_of_this_request()
-    except Exception:  # noqa: BLE001 - whatever keeps us from the clinic, the page must still come.
-        clinic = None
-    times: Times | None = clinic.times if clinic else None
-    again = request.form.items(multi=True) if kept and request.method == "POST" else ()
-    body = render_template(
-        "errors/error.html",
-        clinic=clinic,
-        times=times,
-        title=words.title,
-        advice=advice_for(refusal, clinic) if refusal and clinic else words.advice,
-        reference=reference,
-        again=[(name, value) for name, value in again if name != "csrf_token"],
-    )
+    clinic = _clinic()
+    advice = staff_advice_for if for_staff() else advice_for
+    values = {
+        "clinic": clinic,
+        "times": clinic.times if clinic else None,
+        "title": words.title,
+        "advice": advice(refusal, clinic) if refusal and clinic else words.advice,
+        "reference": reference,
+        "again": _sent() if kept and request.method == "POST" else [],
+    }
+    if for_staff():
+        # Whoever locks their screen here doesn't want to come back to it.
+        body = render_template("errors/staff.html", failed=True, **values, **_of_staff(clinic))
+    else:
+        body = render_template("errors/error.html", **values)
     return make_response(body, words.status)
+
+
+def _sent() -> list[tuple[str, str]]:
+    """What was sent, to be sent again; nothing of a form with a secret, which no page has."""
+    if _SECRETS & request.form.keys():
+        return []
+    return [(name, value) for name, value in request.form.items(multi=True) if name != "csrf_token"]
+
+
+def _of_staff(clinic: Clinic | None) -> dict[str, Any]:
+    """The layout and the way back: with the menu for whoever is signed in, and whose screen is open."""
+    signed = _signed()
+    if signed is None:
+        return {
+            "layout": "layouts/sign_in.html",
+            "way_back": (url_for("sign_in.sign_in"), lazy("To the sign-in")),
+        }
+    if signed.locked or clinic is None:
+        return {"layout": "layouts/sign_in.html", "way_back": (url_for("sign_in.home"), lazy("Go on"))}
+    home = staff.home(signed.who)
+    words = {"practitioner.today": lazy("To my day"), "desk.today_board": lazy("To the board")}
+    return {
+        "layout": "layouts/staff.html",
+        "way_back": (url_for(home), words.get(home, lazy("To my account"))),
+        **staff.signed_values(signed),
+    }
+
+
+def _clinic() -> Clinic | None:
+    try:
+        return the_clinic_of_this_request()
+    except Exception:  # noqa: BLE001 - whatever keeps us from the clinic, the page must still come.
+        return None
+
+
+def _signed() -> Signed | None:
+    try:
+        return access.signed_or_none()
+    except Exception:  # noqa: BLE001 - as above.
+        return None

@@ -1,11 +1,14 @@
-"""What all staff pages share: who is signed in, the ways that are open to them, and the lock."""
+"""What all staff pages share: who is signed in, the ways that are open to them, where they begin, and the lock."""
 
 from typing import Any
 
 from flask import current_app, url_for
 from flask_babel import lazy_gettext as lazy
 
+from booking.models import Role
 from booking.services.clinic import Clinic
+from booking.services.staff.sign_ins import Signed
+from booking.services.staff.who import Who
 from booking.web import access
 from booking.web.pages import page, the_clinic_of_this_request
 
@@ -35,19 +38,32 @@ def staff_page(
         template,
         clinic or the_clinic_of_this_request(),
         status,
-        signed=access.signed(),
-        staff_ways=_ways,
+        **signed_values(access.signed()),
         **values,
     )
 
 
-def _ways() -> list[tuple[str, Any]]:
+def signed_values(signed: Signed) -> dict[str, Any]:
+    """What the layout of staff pages needs to know of whoever is signed in."""
+    return {"signed": signed, "staff_ways": lambda: _ways(signed.who)}
+
+
+def home(who: Who) -> str:
+    """The endpoint where somebody begins: practitioners with their day, everybody else with the desk's board."""
+    order = ("desk.today_board", "practitioner.today")
+    if who.roles == {Role.PRACTITIONER}:
+        order = order[::-1]
+    return next((endpoint for endpoint in order if _open_to(who, endpoint)), "sign_in.me")
+
+
+def _ways(who: Who) -> list[tuple[str, Any]]:
     """Address and words of what the menu offers."""
-    who = access.who()
-    return [
-        (url_for(endpoint), words)
-        for endpoint, words in _WAYS
-        if endpoint in current_app.view_functions
+    return [(url_for(endpoint), words) for endpoint, words in _WAYS if _open_to(who, endpoint)]
+
+
+def _open_to(who: Who, endpoint: str) -> bool:
+    return (
+        endpoint in current_app.view_functions
         and access.may(who, endpoint)
         and (not endpoint.startswith("practitioner.") or who.practitioner_id is not None)
-    ]
+    )

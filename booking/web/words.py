@@ -211,6 +211,55 @@ FAULTS: dict[int, Words] = {
     503: WORDS["busy"],
 }
 
+# Where staff read something else than patients do: nobody can call themselves.
+_NOT_JUST_NOW = Words(
+    503, lazy("We can't answer just now."), lazy("Nothing is lost. Please try again in a moment.")
+)
+FOR_STAFF: dict[str | int, Words] = {
+    "refused": Words(
+        409, lazy("That can't be done."), lazy("Please look at how it stands now, and try again.")
+    ),
+    "not_found": Words(
+        404,
+        WORDS["not_found"].title,
+        lazy("The address may be incomplete, or what it showed is gone, or it is somebody else's to open."),
+    ),
+    "not_offered": Words(
+        409,
+        lazy("This visit can't be booked like that."),
+        lazy("Please choose another visit, time or person."),
+    ),
+    "too_soon": Words(409, lazy("That time is too soon."), lazy("Please choose a later time.")),
+    "beyond_horizon": Words(
+        409, lazy("That day is too far ahead to book yet."), lazy("Please choose an earlier day.")
+    ),
+    "too_many_visits": Words(
+        409, WORDS["too_many_visits"].title, lazy("Please look at the patient's page first.")
+    ),
+    "limit_reached": Words(
+        409,
+        lazy("The patient has as many visits that day or week as planned."),
+        lazy("Please choose another day."),
+    ),
+    "too_many_holds": Words(429, WORDS["too_many_holds"].title, lazy("Please try again in a few minutes.")),
+    "too_late_to_change": Words(
+        409, WORDS["too_late_to_change"].title, lazy("Please look at how it stands now.")
+    ),
+    "not_changeable": Words(
+        409, WORDS["not_changeable"].title, lazy("If something is wrong, correct it on the visit's page.")
+    ),
+    "busy": _NOT_JUST_NOW,
+    "contention": _NOT_JUST_NOW,
+    413: Words(413, FAULTS[413].title, lazy("Please write less.")),
+    500: Words(
+        500,
+        lazy("Something went wrong on our side."),
+        lazy("It is written down. Before you try again, please look whether it was kept."),
+    ),
+    503: _NOT_JUST_NOW,
+}
+FOR_STAFF[404] = FOR_STAFF["not_found"]
+
 
 def _both_states(shown: dict[str, str], now: dict[str, str], clinic: Clinic) -> str:
     """What the page showed, and how it stands now."""
@@ -229,6 +278,20 @@ def _both_states(shown: dict[str, str], now: dict[str, str], clinic: Clinic) -> 
 
 def words_for(refusal: Refusal) -> Words:
     return WORDS[refusal.code]
+
+
+def staff_words_for(refusal: Refusal) -> Words:
+    return FOR_STAFF.get(refusal.code) or words_for(refusal)
+
+
+def staff_advice_for(refusal: Refusal, clinic: Clinic) -> str:
+    """As `advice_for`, in words for staff."""
+    if refusal.code == "too_many_requests" and refusal.facts["retry_after"] > 90:
+        minutes = -(-int(refusal.facts["retry_after"]) // 60)
+        return _("Please try again in %(minutes)d minutes.", minutes=minutes)
+    if refusal.code in FOR_STAFF:
+        return str(FOR_STAFF[refusal.code].advice)
+    return advice_for(refusal, clinic)
 
 
 def advice_for(refusal: Refusal, clinic: Clinic) -> str:

@@ -11,7 +11,7 @@ from booking.web import access, limits, visitor
 from booking.web.pages import page, the_clinic_of_this_request as present_clinic
 from booking.web.sign_in import blueprint, going_on
 from booking.web.sign_in.forms import CodeForm, ForgottenForm, NewPasswordForm, SignInForm
-from booking.web.words import advice_for, words_for
+from booking.web.words import staff_advice_for, staff_words_for
 
 # How long the password counts while the code is looked for, in seconds.
 _CODE_WITHIN = 600
@@ -142,8 +142,8 @@ def begin(account_id: int, onward: str) -> ResponseReturnValue:
 
 def say(field: Field, refusal: Refusal) -> None:
     """Puts a refusal's words beside the field that it is about."""
-    words = words_for(refusal)
-    field.errors = [*field.errors, f"{words.title} {advice_for(refusal, present_clinic())}"]
+    words = staff_words_for(refusal)
+    field.errors = [*field.errors, f"{words.title} {staff_advice_for(refusal, present_clinic())}"]
 
 
 def _sign_in_page(form: SignInForm, status: int = 200, said: str = "") -> ResponseReturnValue:

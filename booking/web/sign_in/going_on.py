@@ -2,11 +2,11 @@
 
 import re
 
-from flask import current_app, request, url_for
+from flask import request, url_for
 
-from booking.models import Role
 from booking.services.staff import drafts
 from booking.services.staff.who import Who
+from booking.web import staff
 
 _LONGEST = 1000
 
@@ -24,19 +24,8 @@ def local(address: str) -> str:
 
 
 def home(who: Who) -> str:
-    """Practitioners begin with their day, everybody else with the desk's board."""
-    only_practitioner = who.roles == {Role.PRACTITIONER}
-    order = (
-        ("practitioner.today", "desk.today_board")
-        if only_practitioner
-        else ("desk.today_board", "practitioner.today")
-    )
-    for endpoint in (*order, "sign_in.me"):
-        if endpoint in current_app.view_functions and (
-            endpoint != "practitioner.today" or who.practitioner_id
-        ):
-            return url_for(endpoint)
-    return url_for("sign_in.me")
+    """The page with which somebody begins."""
+    return url_for(staff.home(who))
 
 
 def onward(who: Who, address: str) -> str:
