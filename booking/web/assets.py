@@ -38,7 +38,15 @@ _BUNDLES = {
 }
 # Rows of the longest day, and lanes side by side, for which there are places on a board.
 _ROWS, _LANES = 300, 5
-_SINGLES = ("js/behaviours.js", "js/desk.js", "js/staff.js", "js/own_day.js", "favicon.svg", "js/patients.js")
+_SINGLES = (
+    "js/behaviours.js",
+    "js/desk.js",
+    "js/locked.js",
+    "js/staff.js",
+    "js/own_day.js",
+    "favicon.svg",
+    "js/patients.js",
+)
 
 
 @dataclass(frozen=True)

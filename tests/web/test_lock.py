@@ -1,5 +1,7 @@
 """The lock: what counts as being there, what a locked screen answers, and what was typed comes back to the same person."""
 
+import re
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -7,11 +9,14 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from booking.models import Role, StaffAccount
+from booking.models import AuditEntry, Role, StaffAccount
+from booking.services.desk import statuses
 from booking.services.staff import drafts, library
 from booking.services.staff.who import Who
 from booking.services.transaction import run
+from tests.clinics import clinic, needled, practitioner, set_up
 from tests.conftest import StandingClock
+from tests.services.making import NINE, booked, rows
 from tests.staffing import hired, signed_in
 from tests.web.conftest import fields
 
@@ -225,3 +230,104 @@ def test_a_password_that_is_sent_to_a_locked_screen_is_kept_nowhere(
     assert client.post(path, data=typed).status_code == 303
     with app.app_context():
         assert not [one for one in drafts.of(clerk.account_id) if "river" in str(one.fields)]
+
+
+@pytest.fixture
+def lying(app: Flask, standing_clock: StandingClock) -> str:
+    """Rosa, with Ana's needles in from quarter past nine on; they come out twenty-five minutes later."""
+    with app.app_context():
+        set_up(
+            clinic(
+                visit_types=[needled()],
+                practitioners=[
+                    practitioner("ana", name="Ana Ruiz", offers=["needles"]),
+                    practitioner("ben", name="Ben Okoro", offers=["needles"]),
+                ],
+            )
+        )
+        reference = booked(NINE, practitioner="ana", visit_type="needles").reference
+        standing_clock.at(NINE + timedelta(minutes=15))
+        statuses.needles_in(hired(), reference, key="needles-in-1")
+    return reference
+
+
+POLL = {"X-Poll": "1"}
+
+
+@pytest.mark.parametrize("slug", ["ana", None], ids=["practitioner", "desk"])
+def test_a_locked_screen_says_where_needles_are_in_and_of_whom_nothing(
+    app: Flask, lying: str, standing_clock: StandingClock, slug: str | None
+) -> None:
+    with app.app_context():
+        who = hired(Role.PRACTITIONER if slug else Role.DESK, practitioner=slug)
+    client = signed_in(app, who)
+    standing_clock.on(minutes=20)
+    before = entries(app)
+    page = client.get("/staff/locked")
+    assert page.status_code == 200 and "Room 1: needles out at 9:40 am" in page.text
+    part = client.get("/staff/locked", headers=POLL)
+    assert "Room 1: needles out at 9:40 am" in part.text and "As of 9:35 am" in part.text
+    assert "<html" not in part.text and "<a" not in part.text
+    for told in (page.text, part.text):
+        assert not [word for word in ("Rosa", "Lima", lying, "Ana Ruiz", "/visits/") if word in told]
+    standing_clock.on(minutes=10)
+    over = client.get("/staff/locked", headers=POLL).text
+    assert "Room 1: needles out since 9:40 am" in over and "needles over" in over
+    # Nothing of it is a read of anybody's data.
+    assert entries(app) == before
+
+
+def test_a_colleagues_needles_are_not_on_a_locked_screen(
+    app: Flask, lying: str, standing_clock: StandingClock
+) -> None:
+    with app.app_context():
+        client = signed_in(app, hired(Role.PRACTITIONER, practitioner="ben"))
+    standing_clock.on(minutes=20)
+    assert "eedles out" not in client.get("/staff/locked").text
+
+
+def test_looking_for_needles_neither_opens_a_screen_nor_keeps_it_open(
+    app: Flask, lying: str, standing_clock: StandingClock
+) -> None:
+    client = signed_in(app, with_pin(app, Role.OWNER))
+    for _ in range(4):
+        standing_clock.on(minutes=5)
+        client.get("/staff/locked", headers=POLL)
+    assert client.get("/staff/me").location.startswith("/staff/locked")
+    assert open_again(client).status_code == 303
+    # Opened in another window: a page that still asks is led on.
+    assert client.get("/staff/locked", headers=POLL).status_code == 303
+
+
+def test_who_may_not_see_anything_yet_sees_no_needles(
+    app: Flask, lying: str, standing_clock: StandingClock
+) -> None:
+    with app.app_context():
+        who = hired(Role.OWNER)
+        run(
+            lambda session: setattr(
+                session.get_one(StaffAccount, who.account_id), "needs_second_factor", True
+            )
+        )
+    client = signed_in(app, who)
+    standing_clock.on(minutes=20)
+    assert "eedles out" not in client.get("/staff/locked").text
+
+
+def test_after_a_wrong_pin_one_can_type_the_next(
+    app: Flask, clerk: Who, standing_clock: StandingClock
+) -> None:
+    client = signed_in(app, clerk)
+    standing_clock.on(minutes=15)
+    page = open_again(client, "000001").text
+    field = re.search(r'<input type="password" id="pin"[^>]*>', page)
+    assert field and 'data-behaviour="focus-here"' in field[0] and page.count("focus-here") == 1
+    assert 'aria-describedby="pin-error-1 "' in field[0] and 'aria-invalid="true"' in field[0]
+    assert re.search(
+        r'<p class="error" role="alert" id="pin-error-1">That is not your PIN. 4 more tries', page
+    )
+
+
+def entries(app: Flask) -> int:
+    with app.app_context():
+        return len([row for row in rows(AuditEntry) if row["what"] != "signed in"])

@@ -6,7 +6,7 @@ What is read is bounded by the days shown, whatever lies before and after them; 
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from sqlalchemy import ColumnElement, and_, bindparam, func, literal_column, select
+from sqlalchemy import ColumnElement, and_, func, literal_column, select
 from sqlalchemy.orm import Session
 
 from booking import clock
@@ -23,7 +23,6 @@ from booking.models import (
     Resource,
     ResourceKind,
 )
-from booking.scheduling.status import Status
 from booking.scheduling.timeline import cell_from
 from booking.services.clinic import Clinic, at_version, kept as clinic_kept, present
 from booking.services.desk.drawing import (
@@ -39,6 +38,7 @@ from booking.services.desk.drawing import (
     window_of,
 )
 from booking.services.lookup import Lookup
+from booking.services.needles_in import NEEDLES_ARE_IN
 from booking.services.occupancies import ABSENT_WITHIN, CLAIMED_WITHIN, within
 from booking.services.staff.who import Who
 from booking.services.transaction import reading
@@ -74,14 +74,6 @@ class Stamp:
 # Every version of the clinic's people and things, and every version of the visits of these days: a sum grows with each
 # of them, and is seen when its transaction is, which the greatest number of a row need not be.
 _OF_THE_DAYS = within(Appointment)
-_NEEDLES_IN = and_(
-    Appointment.status == Status.CHECKED_IN,
-    Appointment.needles_in_at.is_not(None),
-    Appointment.needles_out_at.is_(None),
-    # Longer ago, it was forgotten to say so.
-    Appointment.to_cell > bindparam("needles_since"),
-    Appointment.to_cell < bindparam("needles_since") + 2 * LONGEST_VISIT,
-)
 # More than all versions of a day will ever add up to.
 _EACH: ColumnElement[int] = literal_column("1099511627776")
 _STAMP = Lookup(
@@ -94,7 +86,7 @@ _STAMP = Lookup(
         select(func.max(PatientChange.id)).correlate(None).scalar_subquery(),
         # How many there are, and their versions, in one number.
         select(func.sum(Appointment.version + _EACH)).where(_OF_THE_DAYS).correlate(None).scalar_subquery(),
-        select(func.sum(Appointment.version + _EACH)).where(_NEEDLES_IN).correlate(None).scalar_subquery(),
+        select(func.sum(Appointment.version + _EACH)).where(NEEDLES_ARE_IN).correlate(None).scalar_subquery(),
     )
 )
 # Each visit that has needles in, with what it takes of the practitioner's hands.
@@ -116,7 +108,7 @@ _NEEDLES = (
         Claim,
         and_(Claim.appointment_id == Appointment.id, Claim.resource_id == Appointment.practitioner_id),
     )
-    .where(_NEEDLES_IN)
+    .where(NEEDLES_ARE_IN)
     .order_by(Appointment.id, Claim.from_cell)
 )
 _VISITS = (

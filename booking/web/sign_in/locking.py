@@ -1,9 +1,13 @@
 """The locked screen: locking, opening it again, and what was being typed."""
 
+from typing import Any
+
 from flask import jsonify, redirect, request, session, url_for
 from flask.typing import ResponseReturnValue
 
+from booking import clock
 from booking.errors import WrongPin
+from booking.services.needles_in import rooms_with_needles
 from booking.services.staff import drafts, sign_ins
 from booking.web import access, limits
 from booking.web.pages import page, the_clinic_of_this_request as present_clinic
@@ -15,9 +19,12 @@ from booking.web.staff import staff_page
 
 @blueprint.get("/locked")
 def locked() -> ResponseReturnValue:
+    """The locked screen, which asks by itself for that part of it which isn't hidden: where needles are in."""
     signed = access.signed()
     if not signed.locked:
         return redirect(going_on.onward(signed.who, going_on.wanted()), 303)
+    if "X-Poll" in request.headers:
+        return page("sign_in/needles.html", present_clinic(), **_needles())
     return _locked_page(PinForm(formdata=None, next=going_on.wanted()))
 
 
@@ -111,4 +118,13 @@ def _writable(words: str) -> str:
 
 
 def _locked_page(form: PinForm, status: int = 200) -> ResponseReturnValue:
-    return page("sign_in/locked.html", present_clinic(), status, form=form, signed=access.signed())
+    return page(
+        "sign_in/locked.html", present_clinic(), status, form=form, signed=access.signed(), **_needles()
+    )
+
+
+def _needles() -> dict[str, Any]:
+    """Rooms and times only: whoever looks at a locked screen may be anybody, so the audit names nobody for it."""
+    signed = access.signed()
+    shown = () if signed.lacks_second_factor else rooms_with_needles(present_clinic(), signed.who)
+    return {"needles": shown, "now": clock.now()}
