@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select, tuple_
+from sqlalchemy import or_, select, tuple_
 from sqlalchemy.orm import Session
 
 from booking import clock
@@ -582,7 +582,11 @@ def _merges(session: Session, patient_id: int) -> list[tuple[int, MergeLine]]:
 
 
 def _changes(session: Session, patient_ids: list[int], before: int | None) -> list[ChangeLine]:
-    wanted = select(PatientChange).where(PatientChange.patient_id.in_(patient_ids))
+    """Those of a record, and of others that were merged into it: each merge once, as this record tells it."""
+    wanted = select(PatientChange).where(
+        PatientChange.patient_id.in_(patient_ids),
+        or_(PatientChange.patient_id == patient_ids[0], PatientChange.what != "merged_into"),
+    )
     if before is not None:
         wanted = wanted.where(PatientChange.id < before)
     return [

@@ -117,7 +117,7 @@ def book_visit() -> ResponseReturnValue:
         form.values["patient"] = refusal.facts["into"]
         return _page(form, refused=refusal)
     except Refusal as refusal:
-        if saying.words_for(refusal).status == 503:
+        if saying.staff_words_for(refusal).status == 503:
             raise
         return _page(form, refused=refusal)
     return _done(made.reference, made.starts_at, wish.tell)

@@ -6,7 +6,7 @@ from typing import Any
 
 from flask import redirect, request, url_for
 from flask.typing import ResponseReturnValue
-from flask_babel import gettext as _
+from flask_babel import gettext as _, ngettext
 
 from booking.errors import (
     ContactCannotBeReached,
@@ -114,7 +114,9 @@ def _saved(reference: str, form: Typed, values: Values | None) -> ResponseReturn
         return _again(reference, form, version, 422)
     says = _("Saved.")
     if changed:
-        says += " " + _("%(number)d upcoming visits have it too.", number=len(changed))
+        says += " " + ngettext(
+            "An upcoming visit has it too.", "%(num)d upcoming visits have it too.", len(changed)
+        )
     return answers.done(says, url_for("desk.patient", reference=reference))
 
 

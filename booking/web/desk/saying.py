@@ -17,48 +17,37 @@ from booking.errors import (
     Refusal,
     StaleEdit,
 )
-from booking.models import Actor, Channel, MessageState, TaskKind
+from booking.models import Channel, MessageState, TaskKind
 from booking.scheduling.latitude import Breach, Taken
 from booking.scheduling.status import Status
 from booking.services.clinic import Clinic
 from booking.services.desk.calls import Call, Outcome, Why
 from booking.services.desk.moving import Changed
 from booking.services.desk.statuses import Move
-from booking.services.history import Entry
-from booking.web.words import advice_for, words_for
-
-
-@dataclass(frozen=True)
-class Standing:
-    """A status as people see it: symbol, word and the name of its colours."""
-
-    symbol: str
-    words: Any
-    tone: str
-
-
-STANDINGS: Mapping[Status, Standing] = {
-    Status.BOOKED: Standing("○", lazy("Booked"), "plain"),
-    Status.ARRIVED: Standing("◆", lazy("Here"), "blue"),
-    Status.CHECKED_IN: Standing("●", lazy("In the room"), "blue"),
-    Status.FULFILLED: Standing("✔", lazy("Done"), "green"),
-    Status.NOSHOW: Standing("✕", lazy("No-show"), "clay"),
-    Status.CANCELLED: Standing("✕", lazy("Cancelled"), "clay"),
-    Status.PROPOSED: Standing("?", lazy("Proposed"), "amber"),
-    Status.PENDING: Standing("?", lazy("Waiting"), "amber"),
-    Status.WAITLIST: Standing("?", lazy("On the waiting list"), "amber"),
-}
+from booking.web.visit_words import (
+    HAPPENED,
+    STANDINGS,
+    TAPS,
+    happened,  # noqa: F401 - the visit's page asks for it here.
+    person,
+    status,
+    whom,
+)
+from booking.web.words import staff_advice_for, staff_words_for
 
 # What a button says, and what is said once it is done.
 MOVES: Mapping[Move, tuple[Any, Any]] = {
-    Move.CONFIRM: (lazy("Confirmed"), lazy("Noted that they are coming.")),
-    Move.ARRIVE: (lazy("Here"), lazy("Here.")),
-    Move.START: (lazy("In the room"), lazy("In the room.")),
-    Move.NEEDLES_IN: (lazy("Needles in"), lazy("Needles are in.")),
-    Move.NEEDLES_OUT: (lazy("Needles out"), lazy("Needles are out.")),
-    Move.FINISH: (lazy("Done"), lazy("Done.")),
-    Move.NO_SHOW: (lazy("No-show"), lazy("Noted as no-show. Nobody was written to.")),
-    Move.CANCEL: (lazy("Cancel…"), lazy("Cancelled.")),
+    move: (TAPS[move], says)
+    for move, says in (
+        (Move.CONFIRM, lazy("Noted that they are coming.")),
+        (Move.ARRIVE, lazy("Here.")),
+        (Move.START, lazy("In the room.")),
+        (Move.NEEDLES_IN, lazy("Needles are in.")),
+        (Move.NEEDLES_OUT, lazy("Needles are out.")),
+        (Move.FINISH, lazy("Done.")),
+        (Move.NO_SHOW, lazy("Noted as no-show. Nobody was written to.")),
+        (Move.CANCEL, lazy("Cancelled.")),
+    )
 }
 
 _BREACHES: Mapping[str, Any] = {
@@ -238,56 +227,6 @@ def sentence(clinic: Clinic, call: Call) -> str:
     return _("“We expect you on %(when)s, with %(name)s. Are you coming?”", when=when, name=name)
 
 
-def happened(clinic: Clinic, entry: Entry) -> str:
-    """One entry of the history, in a sentence without its subject."""
-    facts, times = entry.facts, clinic.times
-    if entry.what in ("moved", "changed"):
-        return _changed(clinic, facts)
-    if entry.what == "booked" and "starts_at" in facts:
-        return _(
-            "Booked for %(when)s, with %(name)s",
-            when=times.short_moment(datetime.fromisoformat(facts["starts_at"])),
-            name=_person(clinic, facts.get("practitioner")),
-        )
-    if entry.what == "corrected":
-        return _(
-            "Corrected: %(before)s → %(after)s", before=_status(facts["from"]), after=_status(facts["to"])
-        )
-    if entry.what == "undone":
-        return _("Taken back: %(what)s", what=_WHAT.get(facts.get("undid", ""), facts.get("undid", "")))
-    return str(_WHAT.get(entry.what, entry.what))
-
-
-_WHAT: Mapping[str, Any] = {
-    "booked": lazy("Booked"),
-    "moved": lazy("Moved"),
-    "changed": lazy("Changed"),
-    "cancelled": lazy("Cancelled"),
-    "confirmed": lazy("Said that they are coming"),
-    "cannot_come": lazy("Said that they can't come"),
-    "contact_corrected": lazy("Contact corrected"),
-    "name_corrected": lazy("Name corrected"),
-    "arrived": lazy("Here"),
-    "checked-in": lazy("In the room"),
-    "needles_in": lazy("Needles in"),
-    "needles_out": lazy("Needles out"),
-    "fulfilled": lazy("Done"),
-    "noshow": lazy("No-show"),
-    "noted": lazy("Note changed"),
-    "undone": lazy("Taken back"),
-    "corrected": lazy("Corrected"),
-    "merged": lazy("Record merged"),
-    "unmerged": lazy("Record taken apart again"),
-}
-
-
-def whom(clinic: Clinic, actor: Actor | str, name: str) -> str:
-    """Who did it: the patient, somebody by name, or the clinic's own programs."""
-    if actor == Actor.PATIENT:
-        return _("the patient")
-    return name or (_("staff") if actor == Actor.STAFF else _("automatically"))
-
-
 # What is said once something was done about a message, by the word of the form.
 MESSAGE_DONE: Mapping[str, Any] = {
     "again": lazy("It goes again now."),
@@ -307,7 +246,7 @@ def now_is(clinic: Clinic, changed: Changed) -> str:
         says = _(
             "Now %(when)s, with %(name)s.",
             when=clinic.times.short_moment(datetime.fromisoformat(changed.state["starts_at"])),
-            name=_person(clinic, changed.state["practitioner"]),
+            name=person(clinic, changed.state["practitioner"]),
         )
     if not changed.told:
         return says + " " + _("Nobody is written to.")
@@ -383,8 +322,8 @@ class No:
 
 def no(refusal: Refusal, clinic: Clinic) -> No:
     """Why something was refused, for staff, with what helps."""
-    words, facts = words_for(refusal), refusal.facts
-    title, advice = str(words.title), advice_for(refusal, clinic)
+    words, facts = staff_words_for(refusal), refusal.facts
+    title, advice = str(words.title), staff_advice_for(refusal, clinic)
     needs: list[str] = []
     more: list[str] = []
     other = None
@@ -401,7 +340,7 @@ def no(refusal: Refusal, clinic: Clinic) -> No:
     elif isinstance(refusal, IllegalStatus):
         advice = _illegal(clinic, facts)
     elif isinstance(refusal, NotChangeable):
-        advice = _("It stands as: %(status)s.", status=_status(facts["visit_status"]))
+        advice = _("It stands as: %(status)s.", status=status(facts["visit_status"]))
     return No(refusal.code, words.status, title, advice, tuple(needs), tuple(more), other)
 
 
@@ -409,7 +348,7 @@ def _by_whom(clinic: Clinic, facts: Mapping[str, Any]) -> str:
     """Who changed a visit meanwhile, what, and when."""
     return _(
         "%(what)s by %(who)s, %(time)s.",
-        what=_WHAT.get(facts["what"], facts["what"]),
+        what=HAPPENED.get(facts["what"], facts["what"]),
         who=whom(clinic, facts.get("by_actor", ""), facts.get("by", "")),
         time=clinic.times.time(datetime.fromisoformat(facts["at"])) if facts.get("at") else "",
     )
@@ -427,34 +366,5 @@ def _illegal(clinic: Clinic, facts: Mapping[str, Any]) -> str:
         return _("That can be said from %(when)s on.", when=when)
     return _(
         "It stands as: %(status)s. To say otherwise, correct it with a reason.",
-        status=_status(facts["visit_status"]),
+        status=status(facts["visit_status"]),
     )
-
-
-def _changed(clinic: Clinic, facts: Mapping[str, Any]) -> str:
-    """What is other than before: time, person, room, length, type."""
-    times, parts = clinic.times, []
-    if facts.get("from") and facts["from"] != facts.get("to"):
-        old, new = (datetime.fromisoformat(facts[name]) for name in ("from", "to"))
-        parts.append(_("%(old)s → %(new)s", old=times.short_moment(old), new=times.short_moment(new)))
-    people = (facts.get("from_practitioner"), facts.get("to_practitioner"))
-    if people[0] != people[1]:
-        parts.append(_("%(old)s → %(new)s", old=_person(clinic, people[0]), new=_person(clinic, people[1])))
-    for name, words in (
-        ("room", lazy("%(old)s → %(new)s")),
-        ("type", lazy("%(old)s → %(new)s")),
-        ("minutes", lazy("%(old)s → %(new)s minutes")),
-    ):
-        old, new = facts.get(f"from_{name}"), facts.get(f"to_{name}")
-        if old != new:
-            parts.append(str(words) % {"old": old or "–", "new": new or "–"})
-    return "; ".join(parts) or _("Changed")
-
-
-def _person(clinic: Clinic, slug: str | None) -> str:
-    person = clinic.person(slug)
-    return person.name if person else slug or "–"
-
-
-def _status(value: str) -> str:
-    return str(STANDINGS[Status(value)].words)

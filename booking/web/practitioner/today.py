@@ -19,9 +19,10 @@ from booking.services.own_day.day import OwnDay, own_day
 from booking.services.staff import audit
 from booking.web import access
 from booking.web.practitioner import blueprint
-from booking.web.practitioner.words import STATUSES, TAPS
+from booking.web.practitioner.words import STATUSES
 from booking.web.staff import staff_page
-from booking.web.words import advice_for, words_for
+from booking.web.visit_words import TAPS
+from booking.web.words import staff_advice_for, staff_words_for
 
 PAGES_KEPT = 64
 # No keyboard makes these, so nothing that anybody typed can pass for them.
@@ -55,9 +56,9 @@ def today() -> ResponseReturnValue:
 def refused(refusal: Refusal) -> ResponseReturnValue:
     """The day as it is now, with why a tap didn't count."""
     kept = _written(own_day(access.who()))
-    words = words_for(refusal)
+    words = staff_words_for(refusal)
     notice = render_template(
-        "practitioner/refused.html", title=words.title, advice=advice_for(refusal, kept.day.clinic)
+        "practitioner/refused.html", title=words.title, advice=staff_advice_for(refusal, kept.day.clinic)
     )
     return _answer(_filled(kept.page, notice=notice), kept.etag, words.status)
 

@@ -18,9 +18,10 @@ from booking.web import access
 from booking.web.free import instant
 from booking.web.practitioner import blueprint
 from booking.web.practitioner.today import refused, visits_path
-from booking.web.practitioner.words import STATUSES, TAPS, by_whom, happened, tapped
+from booking.web.practitioner.words import STATUSES, tapped
 from booking.web.staff import staff_page
-from booking.web.words import advice_for, words_for
+from booking.web.visit_words import TAPS, happened, whom
+from booking.web.words import staff_advice_for, staff_words_for
 
 _TAPS: dict[Move, Callable[..., Changed]] = {
     Move.ARRIVE: statuses.arrive,
@@ -99,9 +100,9 @@ def move(reference: str) -> ResponseReturnValue:
     except NotFound:
         raise
     except Refusal as refusal:
-        words = words_for(refusal)
+        words = staff_words_for(refusal)
         found = own_visits.full_visit(who, reference)
-        return _move_page(reference, words.status, f"{words.title} {advice_for(refusal, found.clinic)}")
+        return _move_page(reference, words.status, f"{words.title} {staff_advice_for(refusal, found.clinic)}")
     return redirect(url_for("practitioner.visit", reference=reference), 303)
 
 
@@ -139,7 +140,10 @@ def _page(found: FullVisit) -> ResponseReturnValue:
         now=now,
         moves=found.visit.moves(now) if found.own else (),
         movable=found.own and found.visit.waits and found.visit.ends_at > now,
-        history=[(entry, happened(found.clinic, entry), by_whom(entry)) for entry in found.history],
+        history=[
+            (entry, happened(found.clinic, entry), whom(found.clinic, entry.actor, entry.name))
+            for entry in found.history
+        ],
         statuses=STATUSES,
         taps=TAPS,
         visits_path=visits_path(),
