@@ -1,10 +1,11 @@
 """Time off, as practitioners enter it for themselves and the desk for anybody: one form, one page."""
 
 import secrets
+from dataclasses import dataclass
 from datetime import date, time, timedelta
 from typing import Any
 
-from flask import request
+from flask import request, session
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _, lazy_gettext as lazy
 from flask_wtf import FlaskForm
@@ -14,7 +15,7 @@ from wtforms.validators import InputRequired, Regexp
 from booking import clock
 from booking.services.clinic import Clinic, Practitioner
 from booking.services.own_day import time_off
-from booking.services.own_day.time_off import TimeOff, Wanted
+from booking.services.own_day.time_off import Inside, TimeOff, Wanted
 from booking.web import access, contacts
 from booking.web.pages import the_clinic_of_this_request, today
 from booking.web.staff import staff_page
@@ -108,6 +109,21 @@ class TimeOffForm(FlaskForm):
         field.errors = [*field.errors, words]
 
 
+@dataclass(frozen=True)
+class Done:
+    """What the form before this page did. `number`: how much was entered, None for what was taken back; `entered`: that
+    of it which is still to come; `idle`: a sentence about what of it changes nothing.
+    """
+
+    number: int | None
+    entered: tuple[TimeOff, ...] = ()
+    idle: str = ""
+
+    @property
+    def inside(self) -> list[Inside]:
+        return [visit for entry in self.entered for visit in entry.inside]
+
+
 def shown(
     form: TimeOffForm,
     status: int = 200,
@@ -117,13 +133,14 @@ def shown(
     people: tuple[Practitioner, ...] = (),
     desk: bool,
 ) -> ResponseReturnValue:
-    """The form, and time off that isn't over. `people`: for whom the desk may enter it."""
+    """What was just done, the form, and time off that isn't over. `people`: for whom the desk may enter it."""
     return staff_page(
         "staff/time_off.html",
         status,
         clinic=clinic,
         form=form,
         entries=entries,
+        done=_just_done(clinic, entries, desk=desk),
         people=people,
         desk=desk,
         key=secrets.token_urlsafe(12),
@@ -139,8 +156,45 @@ def entered(form: TimeOffForm, practitioner: str | None) -> bool:
     wanted = form.understood(the_clinic_of_this_request())
     if wanted is None:
         return False
-    time_off.enter(access.who(), practitioner, wanted, key=form.key.data)
+    ids = time_off.enter(access.who(), practitioner, wanted, key=form.key.data)
+    session["time_off"] = {"entered": ids}
     return True
+
+
+def taken_back(number: int, *, key: str, practitioner: str | None = None) -> None:
+    """Ends time off. Raises NotFound, KeyReused."""
+    time_off.take_back(access.who(), number, key=key, practitioner=practitioner)
+    session["time_off"] = {"entered": None}
+
+
+def _just_done(clinic: Clinic, entries: tuple[TimeOff, ...], *, desk: bool) -> Done | None:
+    """Told once."""
+    done = session.pop("time_off", None)
+    if done is None:
+        return None
+    if done["entered"] is None:
+        return Done(None)
+    entered = tuple(entry for entry in entries if entry.id in done["entered"])
+    idle = [entry for entry in entered if time_off.changes_nothing(clinic, entry)]
+    return Done(len(done["entered"]), entered, _without_work(clinic, idle, desk=desk) if idle else "")
+
+
+def _without_work(clinic: Clinic, idle: list[TimeOff], *, desk: bool) -> str:
+    """Says that somebody doesn't work then anyway."""
+    name = idle[0].practitioner.name
+    if len(idle) > 1:
+        days = "; ".join(clinic.times.short_date(entry.starts_at) for entry in idle)
+        if desk:
+            return _("%(name)s doesn't work then: %(days)s. Nothing changes there.", name=name, days=days)
+        return _("You don't work then: %(days)s. Nothing changes there.", days=days)
+    if idle[0].whole_days and not idle[0].many_days:
+        day = clinic.times.weekday(clinic.times.local_date(idle[0].starts_at))
+        if desk:
+            return _("%(name)s doesn't work on that %(day)s: nothing changes.", name=name, day=day)
+        return _("You don't work on that %(day)s: nothing changes.", day=day)
+    if desk:
+        return _("%(name)s doesn't work then: nothing changes.", name=name)
+    return _("You don't work then: nothing changes.")
 
 
 def key_of_form() -> str | None:

@@ -17,10 +17,11 @@ from booking.errors import NotFound
 from booking.models import Absence, AbsenceKind, Appointment
 from booking.scheduling.hours import Hours, open_timeline, window_of
 from booking.scheduling.status import LIVE
-from booking.scheduling.timeline import cell_from, instant_of
+from booking.scheduling.timeline import Window, cell_from, instant_of
 from booking.services import absences
 from booking.services.clinic import Clinic, Practitioner, the_clinic
 from booking.services.idempotency import Answer, Key, once
+from booking.services.own_day.day import open_of
 from booking.services.own_day.visit import nearest
 from booking.services.own_day.whose import practitioner_of
 from booking.services.search import FreeTime
@@ -170,6 +171,12 @@ def enter(who: Who, practitioner: str | None, wanted: Wanted, *, key: str) -> li
     ]
     ids: list[int] = once(Key.of(who.key, key, content), action)["ids"]
     return ids
+
+
+def changes_nothing(clinic: Clinic, entry: TimeOff) -> bool:
+    """Whether nobody works in this time anyway."""
+    window = Window.of(cell_from(entry.starts_at), cell_from(entry.ends_at))
+    return not open_of(clinic, entry.practitioner, window)
 
 
 def own_name(who: Who) -> str:

@@ -33,7 +33,7 @@ def enter_time_off() -> ResponseReturnValue:
 @blueprint.post("/time-off/<int:number>/take-back")
 def take_back_time_off(number: int) -> ResponseReturnValue:
     key = shared.key_of_form() or abort(400)
-    use_cases.take_back(access.who(), number, key=key)
+    shared.taken_back(number, key=key)
     return redirect(url_for("desk.time_off"), 303)
 
 
