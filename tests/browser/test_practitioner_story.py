@@ -13,13 +13,14 @@ from typing import Any
 import pytest
 from flask import Flask
 from playwright.sync_api import Page, expect
-from sqlalchemy import update
+from sqlalchemy import select, update
 
 from booking.extensions import db
-from booking.models import Role, SignIn as SignInRow
+from booking.models import Appointment, Role, SignIn as SignInRow
 from booking.services.desk import statuses
 from booking.services.staff import sign_ins
 from booking.services.staff.who import Who
+from booking.services.transaction import reading
 from tests.browser.conftest import DESKTOP, PHONE, NewPage
 from tests.clinics import clinic, needled, practitioner, rooms, set_up, visit_type
 from tests.conftest import StandingClock
@@ -114,20 +115,20 @@ def test_a_patient_arrives_rests_with_needles_and_is_done(
     page.goto("/mine/today")
     expect(page.locator(".own-card").first).to_contain_text("Next: 9:00 am Rosa Lima")
     expect(page.locator(".own-card").first).to_contain_text("My left knee hurts on stairs.")
-    tap(page, "Arrived")
-    expect(page.locator(".toast")).to_contain_text("Rosa Lima has arrived.")
+    tap(page, "Here")
+    expect(page.locator(".toast")).to_contain_text("Rosa Lima is here.")
     # The wrong one: taken back, and tapped again.
     page.get_by_role("button", name="Undo").click()
     expect(page.locator(".toast")).to_contain_text("Taken back.")
-    expect(page.locator(".own-card").first).to_contain_text("booked")
-    tap(page, "Arrived")
+    expect(page.locator(".own-card").first).to_contain_text("Booked")
+    tap(page, "Here")
 
     at(NINE + timedelta(minutes=3))
-    tap(page, "Start")
+    tap(page, "In the room")
     at(NINE + timedelta(minutes=18))
     tap(page, "Needles in")
     first = page.locator(".own-card").first
-    expect(first).to_contain_text("Room 1, needles out at 9:43 am")
+    expect(first).to_contain_text("Room 1: needles out at 9:43 am")
     expect(first.get_by_role("button")).to_have_count(1)
     expect(page.get_by_role("button", name=re.compile("^Done ?: Rosa"))).to_have_count(0)
     if javascript:
@@ -139,6 +140,7 @@ def test_a_patient_arrives_rests_with_needles_and_is_done(
         page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
     else:
         page.reload()
+    expect(page.locator(".own-card.needles.over")).to_contain_text("Room 1: needles out since 9:43 am")
     expect(page.locator(".own-card.needles.over")).to_contain_text("Over time by 5 minutes")
     if javascript:
         expect(page.locator("[data-say]")).to_have_text("Needles are over time.")
@@ -155,11 +157,11 @@ def test_a_no_show_is_offered_after_a_quarter_of_an_hour(phone: Page, sign_in: S
     phone.goto("/mine/today")
     no_show = phone.get_by_role("button", name=re.compile("^No-show ?: Rosa"))
     expect(no_show).to_have_count(0)
-    expect(phone.locator(".own-card").first).to_contain_text("late")
+    expect(phone.locator(".own-card").first).to_contain_text("14 min late")
     at(NINE + timedelta(minutes=15))
     phone.reload()
     tap(phone, "No-show")
-    expect(phone.locator(".toast")).to_contain_text("Rosa Lima did not come.")
+    expect(phone.locator(".toast")).to_contain_text("Rosa Lima: no-show.")
     expect(phone.locator(".own-card").first).to_contain_text("Next: 10:00 am Noor Aziz")
 
 
@@ -169,7 +171,7 @@ def test_news_from_the_desk_comes_by_itself_and_is_marked_until_seen(
     sign_in(phone)
     at(NINE - timedelta(minutes=4))
     phone.goto("/mine/today")
-    phone.get_by_role("button", name=re.compile("^Start ?: Rosa")).focus()
+    phone.get_by_role("button", name=re.compile("^In the room ?: Rosa")).focus()
     with app.app_context():
         reference = phone.locator("[data-visit]").nth(1).get_attribute("data-visit")
         assert reference
@@ -181,7 +183,7 @@ def test_news_from_the_desk_comes_by_itself_and_is_marked_until_seen(
     )
     expect(phone.locator(".own-visit.changed")).to_have_count(1)
     expect(phone.locator(".own-visit.changed")).to_contain_text("Noor Aziz changed")
-    expect(phone.get_by_role("button", name=re.compile("^Start ?: Rosa"))).to_be_focused()
+    expect(phone.get_by_role("button", name=re.compile("^In the room ?: Rosa"))).to_be_focused()
     axe(phone)
     # It stays marked until it is seen, over the pages.
     phone.reload()
@@ -191,7 +193,7 @@ def test_news_from_the_desk_comes_by_itself_and_is_marked_until_seen(
     phone.reload()
     expect(phone.locator(".own-news")).to_be_hidden()
     # One's own tap is no news.
-    tap(phone, "Start")
+    tap(phone, "In the room")
     expect(phone.locator(".own-news")).to_be_hidden()
 
 
@@ -205,7 +207,7 @@ def test_two_who_tap_the_same_get_one_success_and_one_word(
         reference = phone.locator("[data-visit]").first.get_attribute("data-visit")
         assert reference
         statuses.start(hired(Role.DESK), reference, key="started-1")
-    phone.get_by_role("button", name=re.compile("^Arrived ?: Rosa")).click()
+    phone.get_by_role("button", name=re.compile("^Here ?: Rosa")).click()
     expect(phone.get_by_role("alert")).to_be_visible()
     expect(phone.locator(".own-card").first).to_contain_text("In the room: Rosa Lima")
 
@@ -225,7 +227,7 @@ def test_a_day_by_keyboard_alone(new_page: NewPage, sign_in: SignIn, at: At) -> 
 
     page.keyboard.press("Tab")
     page.keyboard.press("Enter")
-    for words in ("Start: Rosa", "Needles in: Rosa", "Needles out: Rosa", "Done: Rosa"):
+    for words in ("In the room: Rosa", "Needles in: Rosa", "Needles out: Rosa", "Done: Rosa"):
         before = page.locator("#own-day").get_attribute("data-etag") or ""
         go_to(words)
         page.keyboard.press("Enter")
@@ -265,12 +267,12 @@ def test_every_page_is_accessible_and_fits_its_window(
     page.goto("/mine/today")
     reference = page.locator("[data-visit]").nth(3).get_attribute("data-visit")
     for path, heading in (
-        ("today", "Today, Tuesday, September 15"),
+        ("today", "My day, Tue, Sep 15"),
         ("week", "Sun, Sep 13 – Sat, Sep 19"),
         ("month", "September 2026"),
         ("colleagues", "Colleagues, Tuesday, September 15"),
-        ("time-off", "Time off"),
-        ("feed", "Calendar and mail"),
+        ("time-off", "My time off"),
+        ("feed", "My calendar"),
         (f"visits/{reference}", "Ida Sørensen"),
         (f"visits/{reference}/move", "Move Ida Sørensen"),
     ):
@@ -279,6 +281,75 @@ def test_every_page_is_accessible_and_fits_its_window(
         axe(page)
         wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         assert wide <= 0, f"{path} is {wide} px too wide"
+
+
+@pytest.mark.parametrize("javascript", [True, False], ids=["javascript", "plain"])
+def test_a_week_begins_with_today_on_a_phone_and_shows_what_was_on_a_tap(
+    new_page: NewPage, sign_in: SignIn, at: At, axe: Axe, javascript: bool
+) -> None:
+    at(NINE + timedelta(days=1))
+    page = sign_in(new_page(PHONE, javascript=javascript))
+    page.goto("/mine/week")
+    days = page.locator(".own-column h2")
+    expect(days.filter(visible=True).first).to_have_text("Wed, Sep 16 · today")
+    page.get_by_role("link", name="Earlier this week").click()
+    expect(days.filter(visible=True).first).to_have_text("Mon, Sep 14")
+    expect(page.get_by_role("link", name="Rosa Lima")).to_be_visible()
+    if javascript:
+        axe(page)
+        page.set_viewport_size(DESKTOP)
+        page.goto("/mine/month")
+        page.goto("/mine/week")
+        expect(page.get_by_role("link", name="Earlier this week")).to_be_hidden()
+        expect(days.filter(visible=True).first).to_have_text("Mon, Sep 14")
+
+
+def test_colleagues_are_a_line_each_with_their_day_behind_a_tap(
+    phone: Page, sign_in: SignIn, at: At, axe: Axe
+) -> None:
+    sign_in(phone)
+    at(NINE)
+    phone.goto("/mine/colleagues")
+    ben = phone.locator(".own-people details")
+    expect(ben).to_contain_text("free until 12:00 pm")
+    expect(ben.get_by_text("Busy:")).to_be_hidden()
+    ben.locator("summary").click()
+    expect(ben.get_by_text("Busy:")).to_be_visible()
+    axe(phone)
+
+
+def test_a_locked_phone_still_says_when_needles_come_out(
+    app: Flask, phone: Page, sign_in: SignIn, at: At, axe: Axe
+) -> None:
+    sign_in(phone)
+    at(NINE)
+    phone.goto("/mine/today")
+    tap(phone, "In the room")
+    tap(phone, "Needles in")
+    phone.get_by_role("button", name="Lock").click()
+    expect(phone.get_by_role("heading", name="Locked")).to_be_visible()
+    card = phone.locator(".own-card")
+    expect(card).to_have_text(re.compile("Room 1: needles out at 9:25 am"))
+    expect(phone.get_by_text("Rosa")).to_have_count(0)
+    axe(phone)
+    at(NINE + timedelta(minutes=30))
+    phone.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    expect(phone.locator(".own-card.over")).to_have_text(re.compile("Room 1: needles out since 9:25 am"))
+    expect(phone.locator("[data-say]")).to_have_text("Needles are over time.")
+    axe(phone)
+    # Asking for that keeps nothing open.
+    phone.goto("/mine/today")
+    expect(phone.get_by_role("heading", name="Locked")).to_be_visible()
+    # Taken out at the desk: it goes by itself.
+    with app.app_context():
+        reference = visits_of_today()[0]
+        statuses.needles_out(hired(Role.DESK), reference, key="out-00001")
+    expect(card).to_have_count(0, timeout=15_000)
+
+
+def visits_of_today() -> list[str]:
+    with reading() as session:
+        return list(session.scalars(select(Appointment.reference).order_by(Appointment.from_cell)))
 
 
 @pytest.mark.parametrize("javascript", [True, False], ids=["javascript", "plain"])
@@ -296,13 +367,17 @@ def test_an_afternoon_off_shows_who_is_booked_and_moves_them(
     page.get_by_label("From", exact=True).fill("13:00")
     page.get_by_label("Why").fill("Dentist")
     page.get_by_role("button", name="Enter time off").click()
+    said = page.locator(".notice").first
+    expect(said).to_contain_text("Time off is entered: Tue, Sep 15, 1:00 pm")
+    expect(said).to_contain_text("1 visit is booked then.")
+    expect(said).to_be_in_viewport()
     off = page.locator(".own-card")
     expect(off).to_contain_text("Tue, Sep 15, 1:00 pm")
     expect(off).to_contain_text("1 visit stands in it")
     expect(off).to_contain_text("free: Tue, Sep 15")
     if javascript:
         axe(page)
-    page.get_by_role("link", name=re.compile("^Move ?: Ida")).click()
+    said.get_by_role("link", name=re.compile("^Move ?: Ida")).click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Move Ida Sørensen")
     page.get_by_role("button").filter(has_text="Ana Ruiz").first.click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Ida Sørensen")

@@ -19,6 +19,8 @@ from booking.services.staff.who import Who
 from booking.services.transaction import reading
 
 _SUNDAY_FIRST = Calendar(6)
+# Less is over before somebody has crossed the corridor.
+SHORTEST_FREE = timedelta(minutes=10)
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,7 @@ class WeekDay:
 
     on: date
     is_today: bool
+    is_over: bool
     works: bool
     opens_at: datetime | None
     closes_at: datetime | None
@@ -45,8 +48,8 @@ class WeekDay:
     away: tuple[TimeAway, ...]
 
     @property
-    def is_empty(self) -> bool:
-        return not self.visits and not self.away
+    def is_shown(self) -> bool:
+        return self.works or bool(self.visits) or bool(self.away)
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,10 @@ class Week:
     practitioner: Practitioner
     first: date
     days: tuple[WeekDay, ...]
+
+    @property
+    def is_present(self) -> bool:
+        return any(day.is_today for day in self.days)
 
     @property
     def last(self) -> date:
@@ -107,17 +114,31 @@ class Stretch:
 
 @dataclass(frozen=True)
 class Colleague:
-    """A colleague's day: when they are taken and when they are free. Not by whom, and not why."""
+    """A colleague's day: when they are taken and when they are free. Not by whom, and not why.
+
+    `next_free`: the first stretch, or what is left of it, in which somebody could ask them for something.
+    """
 
     name: str
     busy: tuple[Stretch, ...]
     free: tuple[Stretch, ...]
+    next_free: Stretch | None
+
+    def is_free(self, now: datetime) -> bool:
+        return self.next_free is not None and self.next_free.starts_at <= now
+
+    @property
+    def works(self) -> bool:
+        return bool(self.busy or self.free)
 
 
 @dataclass(frozen=True)
 class ColleaguesDay:
+    """`people`: whoever is free first stands first, then who has no time left, then who doesn't work on that day."""
+
     clinic: Clinic
     on: date
+    now: datetime
     people: tuple[Colleague, ...]
 
 
@@ -182,14 +203,17 @@ def colleagues_day(who: Who, on: date | None = None) -> ColleaguesDay:
             busy |= window.stretch(claim.from_cell, claim.to_cell)
         open_cells = open_of(clinic, person, window) & inside
         free = open_cells & ~busy & ~absent
-        people.append(
-            Colleague(
-                person.name,
-                _stretches(window, (open_cells | busy & inside) & (busy | absent)),
-                _stretches(window, free),
-            )
-        )
-    return ColleaguesDay(clinic, shown, tuple(people))
+        taken_up = _stretches(window, (open_cells | busy & inside) & (busy | absent))
+        open_stretches = _stretches(window, free)
+        people.append(Colleague(person.name, taken_up, open_stretches, _next_free(open_stretches, now)))
+    midnight = instant_of(day.to_cell)
+    people.sort(key=lambda one: (not one.works, one.next_free.starts_at if one.next_free else midnight))
+    return ColleaguesDay(clinic, shown, now, tuple(people))
+
+
+def _next_free(free: Iterable[Stretch], now: datetime) -> Stretch | None:
+    left = (Stretch(max(one.starts_at, now), one.ends_at) for one in free)
+    return next((one for one in left if one.ends_at - one.starts_at >= SHORTEST_FREE), None)
 
 
 def _week_day(
@@ -216,6 +240,7 @@ def _week_day(
     return WeekDay(
         on=day.on,
         is_today=day.on == today,
+        is_over=day.on < today,
         works=bool(open_cells),
         opens_at=hours[0].starts_at if hours else None,
         closes_at=hours[-1].ends_at if hours else None,
