@@ -12,6 +12,7 @@ from booking.models import Patient, Role
 from booking.services.staff import accounts, audit
 from booking.services.staff.accounts import OPERATOR
 from booking.services.transaction import reading, run
+from booking.web import audit_words
 
 staff = AppGroup("staff", help="Accounts of the staff, and who saw which patient's record.")
 
@@ -101,8 +102,10 @@ def who_saw(reference: str, since: str, until: str) -> None:
     entries = audit.who_saw(patient_id, first, last)
     run(lambda session: audit.did(session, OPERATOR, "asked who saw", "audit", patient_id))
     for entry in entries:
+        where = ", ".join(words for words in (audit_words.of_what(entry.subject), entry.address) if words)
         click.echo(
-            f"{entry.at:%Y-%m-%dT%H:%M:%SZ}  {entry.kind:<5}  {entry.name}  {entry.what}  {entry.subject}  {entry.address}"
+            f"{entry.at:%Y-%m-%dT%H:%M:%SZ}  {entry.kind:<5}  {entry.name}: {audit_words.what(entry.what)}"
+            f"  ({where})"
         )
     if not entries:
         click.echo("Nobody, in that time.", err=True)

@@ -18,6 +18,8 @@ from booking.errors import Refusal
 from booking.extensions import db
 from booking.migrations import guards
 from booking.models import MessageState
+from booking.scheduling.status import Status
+from booking.web import audit_words
 from booking.web.words import WORDS
 
 ROOT = Path(__file__).parent.parent.parent
@@ -27,6 +29,29 @@ TEMPLATES = ROOT / "booking" / "templates"
 def test_every_refusal_has_words() -> None:
     assert {kind.code for kind in Refusal.kinds()} | {"refused"} == set(WORDS)
     assert all(str(words.title) for words in WORDS.values())
+
+
+# Functions that hand the name of what was seen or done on to the audit.
+_TO_THE_AUDIT = {"did", "saw", "saw_this_hour", "_change", "_note", "_note_failure", "keep"}
+
+
+def test_the_audit_has_words_for_whatever_is_written_into_it() -> None:
+    # A visit's statuses and taps are written by their names; nobody taps the first three.
+    found = {*Status} - {Status.PROPOSED, Status.PENDING, Status.WAITLIST} | {"needles_in", "needles_out"}
+    for path in (ROOT / "booking").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in _TO_THE_AUDIT:
+                found |= {
+                    leaf.value
+                    for argument in node.args
+                    for leaf in ast.walk(argument)
+                    if not isinstance(argument, ast.JoinedStr | ast.Call | ast.List | ast.Lambda)
+                    and isinstance(leaf, ast.Constant)
+                    and isinstance(leaf.value, str)
+                    and "/" not in leaf.value
+                }
+    assert len(found) > 60
+    assert sorted(found - audit_words.WHAT.keys() - audit_words.OF_WHAT.keys()) == []
 
 
 def test_every_kind_of_mail_has_three_files_and_each_text_one() -> None:

@@ -8,9 +8,10 @@ import pytest
 import time_machine
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import select
 from werkzeug.test import TestResponse
 
-from booking.models import Role, StaffAccount
+from booking.models import Appointment, Patient, Role, StaffAccount
 from booking.services.staff import accounts, audit, library, second_factor
 from booking.services.staff.accounts import OPERATOR
 from booking.services.staff.who import Who
@@ -18,6 +19,7 @@ from booking.services.transaction import reading
 from booking.web.sign_in.auditing import harmless
 from booking.web.sign_in.going_on import local
 from tests.conftest import MakeApp
+from tests.services.making import booked
 from tests.staffing import hired, signed_in
 from tests.web.conftest import fields
 
@@ -255,8 +257,8 @@ def test_the_audit_is_filtered_and_taken_along_and_that_is_in_it_as_well(app: Fl
         owner = hired(Role.OWNER, name="=HYPERLINK(1)")
         audit.saw(owner, "opened patient", "patient/X")
     client = signed_in(app, owner)
-    assert "opened patient" in client.get("/staff/audit").text
-    assert "opened patient" not in client.get("/staff/audit?until=2020-01-01").text
+    assert "Opened a patient" in client.get("/staff/audit").text
+    assert "Opened a patient" not in client.get("/staff/audit?until=2020-01-01").text
     assert client.get("/staff/audit?since=yesterday").status_code == 422
     for strange in (
         "since=9999-12-31",
@@ -269,7 +271,32 @@ def test_the_audit_is_filtered_and_taken_along_and_that_is_in_it_as_well(app: Fl
         assert client.get(f"/staff/audit?{strange}").status_code in (200, 422)
     file = client.get("/staff/audit.csv")
     assert file.mimetype == "text/csv" and "'=HYPERLINK(1)" in file.text
-    assert "exported audit" in client.get("/staff/audit").text
+    assert "Took the audit along as a file" in client.get("/staff/audit").text
+
+
+def test_the_audit_speaks_the_words_of_staff(app: Flask) -> None:
+    with app.app_context():
+        owner = hired(Role.OWNER)
+        patient_id = of_rosa()
+        for name, subject in (("needles_in", "appointment/ABC"), ("checked-in", ""), ("never heard", "x/1")):
+            audit.saw(owner, name, subject, [patient_id])
+        reference = patient_reference(patient_id)
+    page = signed_in(app, owner).get("/staff/audit").text
+    asked = ["staff", "who-saw", reference, "--since", "2020-01-01", "--until", "2030-01-01"]
+    for told in (page, app.test_cli_runner().invoke(args=asked).output):
+        assert "Needles in" in told and "In the room" in told and "Never heard" in told
+        assert "Visit ABC" in told and "needles_in" not in told and "checked-in" not in told
+
+
+def of_rosa() -> int:
+    reference = booked().reference
+    with reading() as session:
+        return session.scalars(select(Appointment.patient_id).where(Appointment.reference == reference)).one()
+
+
+def patient_reference(number: int) -> str:
+    with reading() as session:
+        return session.get_one(Patient, number).reference
 
 
 def test_a_part_of_the_audit_is_not_taken_for_the_whole(app: Flask, monkeypatch: pytest.MonkeyPatch) -> None:

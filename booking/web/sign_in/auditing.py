@@ -13,7 +13,7 @@ from flask.typing import ResponseReturnValue
 from booking.formatting import iso_utc
 from booking.services.staff import accounts, audit
 from booking.services.staff.audit import Asked, Entry
-from booking.web import access
+from booking.web import access, audit_words
 from booking.web.pages import the_clinic_of_this_request as present_clinic
 from booking.web.sign_in import blueprint
 from booking.web.staff import staff_page
@@ -36,6 +36,7 @@ def audit_list() -> ResponseReturnValue:
         "sign_in/audit.html",
         422 if faults else 200,
         entries=entries,
+        words=audit_words,
         faults=faults,
         typed=_as_typed(),
         people=accounts.listed(access.who()),
@@ -101,9 +102,9 @@ def _as_csv(entries: Iterable[Entry]) -> str:
                 iso_utc(entry.at),
                 entry.name,
                 entry.kind,
-                entry.what,
+                audit_words.what(entry.what),
                 entry.patient,
-                entry.subject,
+                audit_words.of_what(entry.subject),
                 entry.address,
                 facts,
             )
