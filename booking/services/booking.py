@@ -19,10 +19,9 @@ from booking.models.base import random_reference
 from booking.scheduling.offers import Assignment, assign
 from booking.scheduling.status import LIVE
 from booking.scheduling.timeline import cell_at, cell_from
-from booking.services import claims, history, holds, links, notices, patients, rows
+from booking.services import claims, history, holds, links, notices, patients, rows, tasks
 from booking.services.availability import locked, refusal_at
 from booking.services.clinic import Clinic, the_clinic
-from booking.services.desk import to_do
 from booking.services.idempotency import Answer, Key, once
 from booking.services.occupancies import Ignoring
 from booking.services.question import Question
@@ -173,7 +172,7 @@ def record(
         "practitioner": clinic.practitioner_by_id[visit.practitioner_id].slug,
     }
     history.note(session, appointment, "booked", by, **facts, **history_of)
-    to_do.owe(session, clinic, appointment, now)
+    tasks.owe(session, clinic, appointment, now)
     return appointment
 
 

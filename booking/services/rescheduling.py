@@ -16,10 +16,9 @@ from booking.formatting import iso_utc
 from booking.models import Actor, Appointment, BookableBy, Claim
 from booking.scheduling.offers import assign
 from booking.scheduling.timeline import cell_at
-from booking.services import claims, history, holds, notices
+from booking.services import claims, history, holds, notices, tasks
 from booking.services.availability import locked, refusal_at
 from booking.services.clinic import the_clinic
-from booking.services.desk import to_do
 from booking.services.idempotency import Answer, Key, once
 from booking.services.occupancies import Ignoring
 from booking.services.question import Question
@@ -124,7 +123,7 @@ def _reschedule(
     }
     history.note(session, appointment, "moved", Actor.PATIENT, **facts)
     notices.moved(session, clinic, appointment, known, now)
-    to_do.moved(session, clinic, appointment, now)
+    tasks.moved(session, clinic, appointment, now)
     return {"reference": reference}
 
 

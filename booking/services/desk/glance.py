@@ -18,8 +18,9 @@ from booking.models import (
 )
 from booking.scheduling.status import LIVE, Status
 from booking.scheduling.timeline import cell_from, instant_of
+from booking.services import tasks
 from booking.services.clinic import Clinic, Practitioner
-from booking.services.desk import board, calls, to_do
+from booking.services.desk import board, calls
 from booking.services.desk.board import Asked, BoardDay, Needles, Visit
 from booking.services.health import SILENT_AFTER
 from booking.services.staff.who import Who
@@ -154,7 +155,7 @@ def glance(who: Who) -> Glance:
         replies=replies,
         worker=worker,
         to_call=len(calls.call_list(who).calls),
-        to_do=to_do.to_do(who).pressing,
+        to_do=tasks.to_do(who).pressing,
     )
 
 

@@ -19,9 +19,9 @@ from booking.scheduling.latitude import OF_THE_START, Breach, Latitude, Taken, a
 from booking.scheduling.offers import Use
 from booking.scheduling.status import Status
 from booking.scheduling.timeline import CELL_MINUTES, instant_of
-from booking.services import claims, notices, wording
+from booking.services import claims, notices, tasks, wording
 from booking.services.clinic import Clinic, Practitioner, the_clinic
-from booking.services.desk import states, statuses, to_do
+from booking.services.desk import states, statuses
 from booking.services.desk.asking import (
     Answer,
     Place,
@@ -191,7 +191,7 @@ def _change(
         if not found.stays:
             appointment.confirmed_at = appointment.cannot_come_at = None
         told = notices.changed_by_clinic(session, clinic, appointment, known, now, tell=tell)
-        to_do.moved(session, clinic, appointment, now)
+        tasks.moved(session, clinic, appointment, now)
     else:
         states.remind_as_the_type_wants(session, appointment, before)
     return states.keep(

@@ -28,9 +28,9 @@ from booking.scheduling.needles import needles_due, overdue
 from booking.scheduling.offers import Use
 from booking.scheduling.status import CORRECTIONS, LIVE, Status
 from booking.scheduling.timeline import cell_from
-from booking.services import history
+from booking.services import history, tasks
 from booking.services.clinic import Clinic, Practitioner, Thing, VisitType, the_clinic
-from booking.services.desk import asking, resending, states, to_do
+from booking.services.desk import asking, resending, states
 from booking.services.desk.statuses import Move, possible
 from booking.services.history import Entry, entries_of
 from booking.services.idempotency import Answer, Key, once
@@ -172,14 +172,8 @@ class Panel(Head):
 
 def panel(who: Who, reference: str) -> Panel:
     """The visit of this reference, and that it was opened is written down. Raises NotFound."""
-    now = clock.now()
-    with reading() as session:
-        clinic = the_clinic(session)
-        appointment = appointment_for(session, who, reference)
-        patient = session.get_one(Patient, appointment.patient_id)
-        found = _shaped(session, clinic, appointment, patient, now)
-        patient_id = patient.id
-    audit.saw(who, "opened visit", f"appointment/{reference}", [patient_id])
+    found = brief(who, reference)
+    audit.saw(who, "opened visit", f"appointment/{reference}", [found.patient_id])
     return found
 
 
@@ -187,8 +181,7 @@ def brief(who: Who, reference: str) -> Panel:
     """The same for a step that follows on the panel: the opening was written down there. Raises NotFound."""
     with reading() as session:
         appointment = appointment_for(session, who, reference)
-        patient = session.get_one(Patient, appointment.patient_id)
-        return _shaped(session, the_clinic(session), appointment, patient, clock.now())
+        return _shaped(session, the_clinic(session), appointment, clock.now())
 
 
 def head(who: Who, reference: str) -> Head:
@@ -241,9 +234,8 @@ def _noted_since(session: Session, appointment: Appointment, version: int) -> bo
     return "noted" in set(entries)
 
 
-def _shaped(
-    session: Session, clinic: Clinic, appointment: Appointment, patient: Patient, now: datetime
-) -> Panel:
+def _shaped(session: Session, clinic: Clinic, appointment: Appointment, now: datetime) -> Panel:
+    patient = session.get_one(Patient, appointment.patient_id)
     uses = asking.uses_of(session, appointment)
     rest, due = asking.rest_of(appointment, uses), None
     if appointment.needles_out_at is None and appointment.status is Status.CHECKED_IN:
@@ -386,11 +378,11 @@ def _replies(session: Session, phone: str | None) -> tuple[tuple[datetime, str],
 def _tasks(
     session: Session, clinic: Clinic, appointment: Appointment
 ) -> tuple[tuple[int, TaskKind, date], ...]:
-    tasks = session.scalars(
+    owed = session.scalars(
         select(Task).where(Task.appointment_id == appointment.id, Task.settled_at.is_(None)).order_by(Task.id)
     )
     visit_on = clinic.times.local_date(appointment.starts_at)
-    found = [(task.id, task.kind, to_do.due_of(task, visit_on)) for task in tasks]
+    found = [(task.id, task.kind, tasks.due_of(task, visit_on)) for task in owed]
     return tuple(sorted(found, key=lambda task: task[2]))
 
 

@@ -11,9 +11,9 @@ from booking.errors import NotChangeable, StaleEdit, TooLateToUndo
 from booking.formatting import iso_utc
 from booking.models import Appointment, HistoryEntry
 from booking.scheduling.status import Status
-from booking.services import history, notices
+from booking.services import history, notices, tasks
 from booking.services.clinic import Clinic, the_clinic
-from booking.services.desk import states, to_do
+from booking.services.desk import states
 from booking.services.desk.asking import uses_of
 from booking.services.desk.states import UNDO_WITHIN, Changed
 from booking.services.desk.statuses import take_again
@@ -66,7 +66,7 @@ def _undo(session: Session, who: Who, entry_id: int) -> Changed:
             None if was_cancelled else known,
             now,
         )
-        to_do.moved(session, clinic, visit, now)
+        tasks.moved(session, clinic, visit, now)
     else:
         states.remind_as_the_type_wants(session, visit, before)
     return states.keep(

@@ -3,7 +3,7 @@
 from flask import request, url_for
 from flask.typing import ResponseReturnValue
 
-from booking.services.desk import to_do as service
+from booking.services import tasks
 from booking.services.staff import audit
 from booking.web import access
 from booking.web.desk import answers, blueprint, saying
@@ -17,7 +17,7 @@ def to_do() -> ResponseReturnValue:
     audit.saw_this_hour(who, "saw tasks", "to-do")
     return staff_page(
         "desk/to_do.html",
-        found=service.to_do(who),
+        found=tasks.to_do(who),
         saying=saying,
         key=answers.fresh_key(),
         done=answers.what_was_done(),
@@ -31,7 +31,7 @@ def settle_task(task: int) -> ResponseReturnValue:
     done = request.form.get("do") != "back"
 
     def action() -> ResponseReturnValue:
-        service.settle(who, task, done=done, key=key)
+        tasks.settle(who, task, done=done, key=key)
         says = saying.off_the_list() if done else saying.back_on_the_list()
         back = url_for("desk.settle_task", task=task) if done else None
         return answers.done(says, answers.onward(url_for("desk.to_do")), back=back)

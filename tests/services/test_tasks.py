@@ -8,8 +8,7 @@ from flask import Flask
 
 from booking.errors import NotFound
 from booking.models import Payment, Task, TaskKind
-from booking.services import visits
-from booking.services.desk import to_do
+from booking.services import tasks, visits
 from booking.services.desk.panel import panel
 from booking.services.rescheduling import reschedule
 from tests.clinics import set_up
@@ -26,7 +25,7 @@ def clinic_is_set_up(context: Flask, standing_clock: Any) -> None:
 
 
 def listed() -> list[tuple[TaskKind, date]]:
-    found = to_do.to_do(hired())
+    found = tasks.to_do(hired())
     return [(one.kind, one.due_on) for one in (*found.overdue, *found.due_today, *found.soon)]
 
 
@@ -88,11 +87,11 @@ def test_a_task_is_settled_once_and_can_be_put_back(context: Flask) -> None:
     who = hired(name="Dana Desk")
     booked(NEXT_WEEK, payment=Payment.SELF)
     (task,) = rows(Task)
-    to_do.settle(who, task["id"], done=True, key="settle-1")
-    to_do.settle(who, task["id"], done=True, key="settle-2")
+    tasks.settle(who, task["id"], done=True, key="settle-1")
+    tasks.settle(who, task["id"], done=True, key="settle-2")
     assert listed() == []
     assert rows(Task)[0]["settled_by"] == "Dana Desk"
-    to_do.settle(who, task["id"], done=False, key="reopen-1")
+    tasks.settle(who, task["id"], done=False, key="reopen-1")
     assert len(listed()) == 1
 
 
@@ -102,10 +101,10 @@ def test_what_is_late_comes_first_and_what_is_far_is_counted(
     booked(NEXT_WEEK, payment=Payment.SELF)
     booked(NEXT_WEEK + timedelta(days=25), payment=Payment.INSURANCE, first_name="Ida")
     standing_clock.on(days=2)
-    found = to_do.to_do(hired())
+    found = tasks.to_do(hired())
     assert (len(found.overdue), len(found.due_today), len(found.soon), found.later) == (1, 0, 0, 1)
 
 
 def test_a_task_that_is_not_there_is_not_found(context: Flask) -> None:
     with pytest.raises(NotFound):
-        to_do.settle(hired(), 4711, done=True, key="settle-1")
+        tasks.settle(hired(), 4711, done=True, key="settle-1")
