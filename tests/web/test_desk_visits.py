@@ -1,6 +1,8 @@
 """A visit in full and its change form, as the desk sees them."""
 
+import re
 from datetime import timedelta
+from html import unescape
 from typing import Any
 
 import pytest
@@ -180,6 +182,67 @@ def test_the_form_names_with_whom_it_clashes(app: Flask, desk: FlaskClient, refe
     assert "It can't be there." in page
     assert "Zoe Lima" in page
     assert "Change it and tell" not in page
+
+
+def links(page: str, path: str) -> list[str]:
+    return [unescape(one) for one in re.findall(r'href="([^"]+)"', page) if path in one and "cell=" in one]
+
+
+def test_instead_of_a_clash_three_near_times_for_the_same_wish_are_one_click_away(
+    app: Flask, desk: FlaskClient, reference: str
+) -> None:
+    with app.app_context():
+        booked(NINE + timedelta(hours=1), practitioner="ana", first_name="Zoe")
+    change = f"/desk/visits/{reference}/change"
+    page = desk.get(f"{change}?day=2026-09-15&time=10:00&minutes=60").text
+    assert "Free near that time, with Ana Ruiz" in page
+    near = links(page, change)
+    assert len(near) == 3
+    assert all("minutes=60" in one and "practitioner=ana" in one for one in near)
+    step = desk.get(near[0]).text
+    assert "Change it and tell the patient" in step and 'name="minutes" value="60"' in step
+    # The same, where somebody was faster.
+    form = fields(step) | {"time": "10:00", "day": "2026-09-15", "tell": "yes"}
+    refused = desk.post(change, data=form)
+    assert refused.status_code == 409
+    assert len(links(refused.text, change)) == 3
+
+
+def test_a_change_that_was_begun_goes_on_to_the_times_and_back(desk: FlaskClient, reference: str) -> None:
+    form = desk.get(f"/desk/visits/{reference}/change").text
+    times = f"/desk/visits/{reference}/times"
+    assert f'formaction="{times}"' in form
+    asked = (
+        "day=2026-09-17&time=11:00&practitioner=ben&visit_type=follow-up&room=room-2&minutes=45&next=/desk/"
+    )
+    page = desk.get(f"{times}?{asked}").text
+    assert "Thu, Sep 17" in page and "Wed, Sep 16" not in page
+    assert '<option value="ben" selected>' in page and '<option value="room-2" selected>' in page
+    assert 'name="minutes" min="5" max="480" step="5" value="45"' in page
+    found = links(page, "/change")
+    assert found and all("minutes=45" in one and "practitioner=ben" in one for one in found)
+    assert all("room=room-2" in one and "next=" in one for one in found)
+    later = unescape(re.findall(r'href="([^"]+)">Later times', page)[0])
+    assert "minutes=45" in later and "room=room-2" in later and "practitioner=ben" in later
+
+
+def test_a_length_that_is_not_understood_finds_no_times_and_is_said(
+    desk: FlaskClient, reference: str
+) -> None:
+    page = desk.get(f"/desk/visits/{reference}/times?minutes=7")
+    assert page.status_code == 422
+    assert "go by five minutes" in page.text
+    assert links(page.text, "/change") == []
+
+
+@pytest.mark.parametrize(
+    ("page", "button"), [("change?day=2026-09-16", "Change it and"), ("cancel", "Cancel it and")]
+)
+def test_the_buttons_come_before_the_words_that_go_out(
+    desk: FlaskClient, reference: str, page: str, button: str
+) -> None:
+    text = desk.get(f"/desk/visits/{reference}/{page}").text
+    assert text.index(button) < text.index("What they would read")
 
 
 def test_the_patients_other_visit_is_one_link_away(app: Flask, desk: FlaskClient, reference: str) -> None:

@@ -1,6 +1,6 @@
 """Where a visit could go: what is free, what needs a reason, and why not. The change itself asks the same engine."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time, timedelta
 from typing import Any
 
@@ -116,11 +116,12 @@ class Places:
 
 @dataclass(frozen=True)
 class FreeTime:
-    """A start at which all rules are kept, with one practitioner."""
+    """A start at which all rules are kept, with one practitioner. `soon`: all but the clinic's notice."""
 
     starts_at: datetime
     ends_at: datetime
     practitioner: Practitioner
+    soon: bool = False
 
 
 def places(who: Who, reference: str, first: date, days: int = 1, *, place: Place | None = None) -> Places:
@@ -167,11 +168,12 @@ def find_times(
     days: int = 60,
     weekdays: tuple[int, ...] | None = None,
     part: str = "",
-    practitioner: str | None = None,
+    place: Place | None = None,
     limit: int = 12,
 ) -> tuple[Head, list[FreeTime]]:
     """The visit, and the next times at which it keeps all rules, on the clinic's grid, soonest first; where several
-    people are free, the visit's own first, then by name.
+    people are free, the visit's own first, then by name. With `place`, as it would be with that person, type, length,
+    room or devices.
 
     `first` is today if left out. `weekdays`: Monday is 0. `part`: "", "morning" (before noon) or "afternoon".
     Raises NotFound, also for an unknown practitioner, NotChangeable, BeyondHorizon.
@@ -183,15 +185,14 @@ def find_times(
         today = clinic.times.local_date(now)
         first = max(first or today, today)
         refuse_absurd(clinic, first, now)
-        wish = Place(practitioner=practitioner) if practitioner else None
-        if practitioner:
-            clinic.practitioner(practitioner)
+        if place and place.practitioner:
+            clinic.practitioner(place.practitioner)
         uses = uses_of(session, appointment)
         head = head_of(clinic, appointment, uses)
         if _under_way(appointment):
             return head, []
         try:
-            answer = _answer(session, clinic, appointment, uses, open_window(clinic, now), now, wish)
+            answer = _answer(session, clinic, appointment, uses, open_window(clinic, now), now, place)
         except NotOffered:
             return head, []
     shown = days_between(first, first + timedelta(days=min(max(days, 1), 366) - 1), clinic.zone)
@@ -199,10 +200,33 @@ def find_times(
     for day in shown:
         if weekdays is not None and day.on.weekday() not in weekdays:
             continue
-        found += _on(clinic, appointment, answer, day.from_cell, day.to_cell, part)
+        found += _free(clinic, appointment, place, answer, day.from_cell, day.to_cell, part)
         if len(found) >= limit:
             break
     return head, found[: max(limit, 0)]
+
+
+def nearest(who: Who, reference: str, place: Place, *, limit: int = 3) -> list[FreeTime]:
+    """For a place that can't be: the starts around it at which the same wish, with the same person, keeps all rules, or
+    all but the clinic's notice; in order. Raises NotFound, NotChangeable.
+    """
+    now = clock.now()
+    with reading() as session:
+        clinic = the_clinic(session)
+        appointment = appointment_for(session, who, reference)
+        refuse_settled(appointment)
+        if _under_way(appointment):
+            return []
+        uses = uses_of(session, appointment)
+        try:
+            wish = wanted(clinic, appointment, uses, place)
+            answer = asked(session, clinic, appointment, uses, wish, open_window(clinic, now), now)
+        except NotOffered:
+            return []
+    window, at = answer.situation.window, place.starts_at or appointment.starts_at
+    found = _free(clinic, appointment, place, answer, window.start, window.end, soon=True)
+    found.sort(key=lambda one: abs(one.starts_at - at))
+    return sorted(found[:limit], key=lambda one: one.starts_at)
 
 
 def _answer(
@@ -256,23 +280,36 @@ def _under_way(appointment: Appointment) -> bool:
     return appointment.status is Status.CHECKED_IN
 
 
-def _on(
-    clinic: Clinic, appointment: Appointment, answer: Answer, from_cell: int, to_cell: int, part: str
+def _free(
+    clinic: Clinic,
+    appointment: Appointment,
+    place: Place | None,
+    answer: Answer,
+    from_cell: int,
+    to_cell: int,
+    part: str = "",
+    *,
+    soon: bool = False,
 ) -> list[FreeTime]:
-    """The free starts of one day."""
+    """The free starts between two cells; with `soon` also those that are only sooner than the clinic's notice. Where the
+    visit stands is none, unless it would be another kind of visit, or in another room.
+    """
     window = answer.situation.window
-    day = window.stretch(from_cell, to_cell)
+    shown = window.stretch(from_cell, to_cell)
     own = appointment.practitioner_id
+    as_it_is = place is None or replace(place, starts_at=None, practitioner=None) == Place()
     found = []
     for latitude in answer.by_practitioner.values():
         person = clinic.practitioner_by_id[latitude.person.id]
-        for at in places_in(latitude.free & latitude.person.grid & day):
+        starts = latitude.free | (latitude.but_for_notice if soon else 0)
+        for at in places_in(starts & latitude.person.grid & shown):
             cell = window.start + at
             starts_at = instant_of(cell)
             if part and (part == "morning") != (starts_at.astimezone(clinic.zone).time() < NOON):
                 continue
-            if not _stands(appointment, person, cell):
+            if not (as_it_is and _stands(appointment, person, cell)):
                 ends_at = instant_of(cell + latitude.person.shape.length)
-                found.append((starts_at, person.id != own, person.name, ends_at, person))
+                free = bool(latitude.free & window.bit(cell))
+                found.append((starts_at, person.id != own, person.name, ends_at, person, not free))
     found.sort(key=lambda one: one[:3])
-    return [FreeTime(starts_at, ends_at, person) for starts_at, _, _, ends_at, person in found]
+    return [FreeTime(starts_at, ends_at, person, soon) for starts_at, _, _, ends_at, person, soon in found]

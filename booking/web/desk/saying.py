@@ -17,6 +17,7 @@ from booking.errors import (
     Refusal,
     StaleEdit,
 )
+from booking.formatting import phone
 from booking.models import Channel, MessageState, TaskKind
 from booking.scheduling.latitude import Breach, Taken
 from booking.scheduling.status import Status
@@ -182,7 +183,7 @@ def told(clinic: Clinic, channel: str, address: str, due_at: datetime | None) ->
         return _("Nobody is written to.")
     if channel == Channel.CALL:
         return _("The patient is told by telephone: they go on the list of calls.")
-    way = CHANNELS[Channel(channel)]
+    way, address = CHANNELS[Channel(channel)], phone(address) if address.startswith("+") else address
     if due_at is None:
         return _("The patient is told %(way)s, at %(address)s.", way=way, address=address)
     return _(

@@ -1,6 +1,6 @@
 """A visit in full, and giving it another place: the panel, the form, what is possible, and when it could be instead."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, time, timedelta
 from typing import Any
 
@@ -12,15 +12,15 @@ from booking import clock
 from booking.errors import Refusal
 from booking.models import BookableBy
 from booking.scheduling.hours import instant_at
-from booking.scheduling.timeline import CELL_MINUTES, CELL_SECONDS, cell_at, instant_of
-from booking.services.clinic import Clinic
+from booking.scheduling.timeline import CELL_MINUTES, CELL_SECONDS, cell_at, cell_from, instant_of
+from booking.services.clinic import Clinic, VisitType
 from booking.services.desk import asking, moving, panel, places, statuses
 from booking.services.desk.moving import Place, Preview
 from booking.services.desk.panel import Head, Panel
 from booking.services.desk.places import FreeTime
 from booking.services.staff import audit
 from booking.services.staff.who import Who
-from booking.web import access
+from booking.web import access, asked
 from booking.web.desk import answers, blueprint, saying
 from booking.web.desk.saying import No
 from booking.web.pages import the_clinic_of_this_request
@@ -43,6 +43,18 @@ class Wish:
     @property
     def says_something(self) -> bool:
         return self.place != Place()
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """What is to be other than now, but for time and person, as fields of both forms."""
+        place = self.place
+        fields = {
+            "visit_type": place.visit_type,
+            "room": place.room,
+            "device": place.devices,
+            "minutes": place.phase_minutes,
+        }
+        return {name: said for name, said in fields.items() if said}
 
 
 @blueprint.get(PATH)
@@ -80,7 +92,7 @@ def _values(found: Head) -> dict[str, Any]:
         "now": clock.now(),
         "today": clinic.times.local_date(clock.now()),
         "saying": saying,
-        "key": answers.fresh_key(),
+        "key": asked.fresh_key(),
         "here": url_for("desk.visit", reference=found.reference),
     }
 
@@ -90,12 +102,13 @@ def places_of(reference: str) -> ResponseReturnValue:
     """Where the visit can begin that day, as stretches of cells for each practitioner; with `room` and `length` in that
     room, or as long.
     """
-    who, on = access.who(), answers.day(request.args.get("day", ""))
+    who, on = access.who(), asked.day(request.args.get("day", ""))
     try:
         found = places.places(who, reference, on, place=_room_and_length(who, reference))
     except Refusal as refusal:
         return _no(refusal)
     return {
+        "now": cell_from(clock.now()),
         "cell0": found.from_cell,
         "practitioners": {
             slug: {
@@ -113,14 +126,14 @@ def places_of(reference: str) -> ResponseReturnValue:
 def why(reference: str) -> ResponseReturnValue:
     """What keeps a place, in words; nothing where all rules are kept. `room` and `length` as for the places."""
     who = access.who()
-    cell = answers.number(request.args.get("cell")) or 0
+    cell = asked.number(request.args.get("cell")) or 0
     clinic = the_clinic_of_this_request()
     if not 0 < cell < _FURTHEST_CELL:
         abort(422)
     on = clinic.times.local_date(instant_of(cell))
     try:
         place = _room_and_length(who, reference)
-        found = places.places(who, reference, answers.day(on.isoformat()), place=place)
+        found = places.places(who, reference, asked.day(on.isoformat()), place=place)
         kept = found.why(request.args.get("practitioner", ""), cell)
     except Refusal as refusal:
         return _no(refusal)
@@ -143,47 +156,76 @@ def _room_and_length(who: Who, reference: str) -> Place | None:
 
 @blueprint.get(f"{PATH}/times")
 def times(reference: str) -> ResponseReturnValue:
-    """When the visit could be instead: the next times that keep all rules."""
+    """When the visit could be instead: the next times that keep all rules. The fields of a change that it gets besides its
+    own are a wish as well, and go along.
+    """
     who = access.who()
     weekdays = tuple(sorted({int(day) for day in request.args.getlist("weekday") if day in list("0123456")}))
     part = request.args.get("part", "")
     part = part if part in ("morning", "afternoon") else ""
     practitioner = request.args.get("practitioner", "")
     practitioner = practitioner if practitioner in the_clinic_of_this_request().practitioners else ""
-    first = answers.day(request.args["from"]) if request.args.get("from") else None
-    found, free = places.find_times(
-        who,
-        reference,
-        first=first,
-        weekdays=weekdays or None,
-        part=part,
-        practitioner=practitioner or None,
-        limit=_SHOWN_TIMES,
-    )
+    found = panel.head(who, reference)
+    wish = wish_of(found, request.args)
+    unclear = [what for what in wish.unclear if what != "time"]
+    first, free = _first_day(found, wish), list[FreeTime]()
+    if not unclear:
+        _, free = places.find_times(
+            who,
+            reference,
+            first=first,
+            weekdays=weekdays or None,
+            part=part,
+            place=replace(wish.place, starts_at=None, practitioner=practitioner or None),
+            limit=_SHOWN_TIMES,
+        )
     audit.saw_this_hour(who, "looked for times", f"appointment/{reference}", found.patient_id)
+    visit_type = found.clinic.visit_types.get(wish.place.visit_type or "", found.visit_type)
     return staff_page(
         "desk/times.html",
+        422 if unclear else 200,
         **_values(found),
+        typed=wish.typed,
+        unclear=unclear,
+        first=first,
         free=free,
+        wished=wish.fields,
         cell_at=cell_at,
-        people=found.clinic.who_offers(found.visit_type, BookableBy.STAFF),
+        people=found.clinic.who_offers(visit_type, BookableBy.STAFF),
+        visit_types=_visit_types(found),
         weekdays=weekdays,
         part=part,
         practitioner=practitioner,
         week=[(n, found.clinic.times.short_weekday(_A_MONDAY + timedelta(days=n))) for n in range(7)],
-        later=_later(reference, found.clinic, free),
-        next=answers.onward(""),
+        later=_later(reference, found.clinic, free, wish),
+        next=asked.onward(""),
     )
 
 
-def _later(reference: str, clinic: Clinic, free: list[FreeTime]) -> str:
+def _visit_types(found: Head) -> list[VisitType]:
+    """What it can be: what the clinic gives, and what it is."""
+    given = found.clinic.visit_types
+    return [*given.values(), *([] if found.visit_type.slug in given else [found.visit_type])]
+
+
+def _first_day(found: Head, wish: Wish) -> date | None:
+    """From which day on: as the page says it, or the day of a change that was begun."""
+    if request.args.get("from"):
+        return asked.day(request.args["from"])
+    own = found.clinic.times.local_date(found.starts_at)
+    typed = asked.day_or_none(wish.typed["day"])
+    return typed if typed != own else None
+
+
+def _later(reference: str, clinic: Clinic, free: list[FreeTime], wish: Wish) -> str:
     """The same filters, from the last day shown on; from the next one, where that day alone filled the page."""
     if not free:
         return ""
     first, last = (clinic.times.local_date(one.starts_at) for one in (free[0], free[-1]))
     onward = last + timedelta(days=1) if first == last else last
     kept = {name: request.args.getlist(name) for name in ("part", "practitioner", "weekday", "next")}
-    return url_for("desk.times", reference=reference, **kept, **{"from": onward.isoformat()})
+    kept |= wish.fields | {"from": [onward.isoformat()]}
+    return url_for("desk.times", reference=reference, **kept)
 
 
 @blueprint.get(f"{PATH}/change")
@@ -209,6 +251,7 @@ def change_page(
     """The form with what was typed; below it what the change would mean."""
     status = 422 if wish.unclear else no.status if no else 200
     clinic = found.clinic
+    cannot_be = preview is not None and bool(preview.clash or preview.elsewhere)
     return staff_page(
         "desk/change.html",
         status,
@@ -220,12 +263,15 @@ def change_page(
         broken=saying.breaches(preview.breaches) if preview else [],
         in_the_way=[saying.in_the_way(clinic, one) for one in preview.clash] if preview else [],
         other=preview.elsewhere if preview else None,
+        nearest=places.nearest(access.who(), found.reference, wish.place) if cannot_be else [],
+        cell_at=cell_at,
+        wished=wish.fields,
         told=_told(clinic, preview) if preview else "",
         new_practitioner=clinic.person(preview.practitioner) if preview else None,
         new_room=next((room for room in clinic.rooms if preview and room.slug == preview.room), None),
         people=clinic.practitioners.values(),
-        visit_types=clinic.visit_types.values(),
-        next=answers.onward(""),
+        visit_types=_visit_types(found),
+        next=asked.onward(""),
     )
 
 
@@ -247,7 +293,7 @@ def cancel_page(reference: str, no: No | None = None, typed: str = "") -> Respon
         told=saying.told(found.clinic, words.channel, words.address, words.due_at),
         no=no,
         typed=typed,
-        next=answers.onward(""),
+        next=asked.onward(""),
     )
 
 
@@ -257,7 +303,7 @@ def wish_of(found: Head, given: Any) -> Wish:
     typed, now = _typed(found, given), _typed(found, MultiDict())
     starts_at = None
     if given.get("cell"):
-        cell = answers.number(given["cell"]) or 0
+        cell = asked.number(given["cell"]) or 0
         if not 0 < cell < _FURTHEST_CELL:
             abort(422)
         starts_at = instant_of(cell)
@@ -272,7 +318,7 @@ def wish_of(found: Head, given: Any) -> Wish:
     if room and room not in {one.slug for one in clinic.rooms}:
         abort(404)
     if set(devices) - {one.slug for one in clinic.devices} or (
-        visit_type and visit_type not in clinic.visit_types
+        visit_type and visit_type not in {found.visit_type.slug, *clinic.visit_types}
     ):
         abort(404)
     other_type = visit_type is not None and visit_type != found.visit_type.slug
@@ -305,13 +351,13 @@ def _typed(found: Head, given: Any) -> dict[str, Any]:
         "visit_type": given.get("visit_type") or found.visit_type.slug,
         "minutes": given.getlist("minutes") or [str(minutes) for _name, minutes in found.phases],
         "length": given.get("length", ""),
-        "reason": given.get("reason", "")[: answers.LONGEST_REASON],
+        "reason": given.get("reason", "")[: asked.LONGEST_REASON],
     }
 
 
 def _instant(clinic: Clinic, day: str, wall: str) -> Any:
     """The instant of a day and a time on the wall, or None where they aren't understood, or between two cells."""
-    on = answers.day_or_none(day)
+    on = asked.day_or_none(day)
     try:
         at = time.fromisoformat(wall if len(wall) in (5, 8) else "")
     except ValueError:
@@ -325,14 +371,14 @@ def _minutes(found: Head, given: Any, unclear: list[str]) -> tuple[int, ...] | N
     """Minutes of each phase, or of them all together, where they are other than now."""
     now = tuple(minutes for _name, minutes in found.phases)
     if given.get("length"):
-        spread = asking.spread(now, answers.number(given["length"]) or 0)
+        spread = asking.spread(now, asked.number(given["length"]) or 0)
         if spread is None or sum(spread) > 24 * 60:
             unclear.append("length")
         return spread if spread != now else None
     said = [words for words in given.getlist("minutes") if words]
     if not said:
         return None
-    wanted = tuple(answers.number(words) or 0 for words in said)
+    wanted = tuple(asked.number(words) or 0 for words in said)
     if len(wanted) != len(now) or any(one % CELL_MINUTES or not 0 < one <= 480 for one in wanted):
         unclear.append("minutes")
         return None

@@ -12,7 +12,7 @@ from booking.services import absences
 from booking.services.clinic import present
 from booking.services.desk import statuses
 from booking.services.desk.moving import Place, change
-from booking.services.desk.places import find_times, places
+from booking.services.desk.places import find_times, nearest, places
 from booking.services.transaction import run
 from tests.clinics import clinic, practitioner, rooms, set_up, visit_type
 from tests.conftest import MONDAY
@@ -135,7 +135,7 @@ def test_the_next_times_by_weekday_part_of_the_day_and_person() -> None:
     visit = booked(practitioner="ana")
     dana = hired()
     _, found = find_times(
-        dana, visit.reference, weekdays=(3,), part="afternoon", practitioner="ben", limit=50
+        dana, visit.reference, weekdays=(3,), part="afternoon", place=Place(practitioner="ben"), limit=50
     )
     zone = present().zone
     local = [one.starts_at.astimezone(zone) for one in found]
@@ -143,9 +143,48 @@ def test_the_next_times_by_weekday_part_of_the_day_and_person() -> None:
     assert min(one.hour for one in local) == 13
     _, morning = find_times(dana, visit.reference, first=TUESDAY, days=1, part="morning", limit=99)
     assert max(one.starts_at.astimezone(zone).hour for one in morning) < 12
-    assert find_times(dana, visit.reference, practitioner="cleo")[1] == []
+    assert find_times(dana, visit.reference, place=Place(practitioner="cleo"))[1] == []
     with pytest.raises(NotFound):
-        find_times(dana, visit.reference, practitioner="zoe")
+        find_times(dana, visit.reference, place=Place(practitioner="zoe"))
+
+
+def test_times_are_found_for_the_very_wish() -> None:
+    visit, dana = booked(practitioner="ana"), hired()
+    booked(NINE + HOUR, practitioner="ana", email="x@example.com", first_name="Xenia")
+
+    def at(**wish: Any) -> set[Any]:
+        place = Place(practitioner="ana", **wish)
+        _, found = find_times(dana, visit.reference, first=TUESDAY, days=1, place=place, limit=99)
+        return {(one.starts_at - NINE) / HOUR for one in found}
+
+    # Twice as long, it doesn't fit in before Xenia's any more.
+    assert 0.25 in at()
+    assert not {0.0, 0.25} & at(phase_minutes=(60,))
+    assert 2.0 in at(phase_minutes=(60,)) and max(at(phase_minutes=(60,))) < max(at())
+    assert 0.0 in at(phase_minutes=(45,)) and 0.0 not in at()
+
+
+def test_near_a_place_that_cannot_be_the_same_wish_is_free() -> None:
+    visit, dana = booked(practitioner="ana"), hired()
+    booked(NINE + 5 * HOUR, practitioner="ana", email="x@example.com", first_name="Xenia")
+    clashes = Place(starts_at=NINE + 5 * HOUR)
+    found = nearest(dana, visit.reference, clashes)
+    assert len(found) == 3 and {one.practitioner.slug for one in found} == {"ana"}
+    assert [one.starts_at for one in found] == sorted(one.starts_at for one in found)
+    assert max(abs(one.starts_at - NINE - 5 * HOUR) for one in found) <= 1.5 * HOUR
+    for number, one in enumerate(found):
+        change(dana, visit.reference, Place(starts_at=one.starts_at), version=None, key=f"near-{number}")
+    with_ben = nearest(dana, visit.reference, Place(starts_at=NINE, practitioner="ben"), limit=1)
+    assert [(one.starts_at, one.practitioner.slug) for one in with_ben] == [(NINE, "ben")]
+    assert nearest(dana, visit.reference, Place(starts_at=NINE, practitioner="cleo")) == []
+
+
+def test_near_a_place_that_cannot_be_what_is_only_too_soon_is_marked(standing_clock: Any) -> None:
+    visit = booked(NINE + 5 * HOUR, practitioner="ana")
+    booked(NINE + HOUR, practitioner="ana", email="x@example.com", first_name="Xenia")
+    standing_clock.at(NINE)
+    found = nearest(hired(), visit.reference, Place(starts_at=NINE + HOUR), limit=1)
+    assert [one.soon for one in found] == [True]
 
 
 def test_a_patient_is_not_offered_two_places_at_once() -> None:

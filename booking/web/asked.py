@@ -1,0 +1,66 @@
+"""What forms and addresses of staff pages ask for: a key, a version, a number, a day, and where to go on.
+
+Whatever isn't understood is answered here: a form that no page of ours sends with 422, an address of nothing with 404.
+"""
+
+import re
+import secrets
+from datetime import date
+
+from flask import abort, request
+
+from booking import clock
+
+_KEY = re.compile(r"[!-~]{8,80}\Z")
+_LOCAL = re.compile(r"/(?![/\\])[!-~]{0,500}\Z")
+LONGEST_REASON = 500
+# How far from today somebody may look: further, and a typing error is more likely than a wish.
+_DAYS_AROUND = 3 * 366
+
+
+def key() -> str:
+    """The form's key. A form without one is none of ours."""
+    given = request.form.get("key", "")
+    return given if _KEY.match(given) else abort(422)
+
+
+def fresh_key() -> str:
+    return secrets.token_urlsafe(16)
+
+
+def version() -> int | None:
+    """The version of the visit as it was shown; None where the form doesn't say."""
+    return number(request.form.get("version"))
+
+
+def number(words: str | None) -> int | None:
+    """A whole number, or None where nothing is said. Whatever else stands there isn't understood."""
+    if not words:
+        return None
+    return int(words) if words.isascii() and words.isdigit() and len(words) < 10 else abort(422)
+
+
+def reason() -> str:
+    """What was typed as a reason, without what no keyboard makes, and not longer than is kept."""
+    typed = request.form.get("reason", "")
+    return "".join(letter for letter in typed if letter.isprintable()).strip()[:LONGEST_REASON]
+
+
+def day(words: str) -> date:
+    """A day as addresses write it; whatever else stands there is not there."""
+    return day_or_none(words) or abort(404)
+
+
+def day_or_none(words: str) -> date | None:
+    """A day as forms write it, not years from now; None for whatever else was typed."""
+    try:
+        on = date.fromisoformat(words) if len(words) == 10 else None
+    except ValueError:
+        return None
+    return on if on and abs((on - clock.now().date()).days) <= _DAYS_AROUND else None
+
+
+def onward(otherwise: str) -> str:
+    """Where the form wants to go on, if that is a page of ours."""
+    wanted = request.form.get("next") or request.args.get("next") or ""
+    return wanted if _LOCAL.match(wanted) else otherwise
