@@ -428,12 +428,12 @@ def _first_due(rows: list[Row]) -> datetime | None:
 
 
 def _went(session: Session, appointment: Appointment, sequence: int) -> bool:
-    """Whether the patient was told, or may have been told, how the visit stood under this sequence."""
+    """Whether the patient was told, or may have been told, how the visit stood under this sequence: reminded as well."""
     told = session.scalars(
         select(Message).where(
             Message.appointment_id == appointment.id,
             Message.sequence == sequence,
-            Message.kind.in_(_ANSWERS),
+            or_(Message.kind.in_(_ANSWERS), Message.kind.startswith("reminder-")),
             Message.state.not_in((MessageState.QUEUED, MessageState.DROPPED, MessageState.DEAD)),
         )
     )

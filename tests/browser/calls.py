@@ -581,11 +581,14 @@ def place(words: str) -> tuple[date, int]:
 
 def fill(app: Flask, now: datetime) -> None:
     """Seven practitioners, a full day, and a fifth of that on each of the days after; booked yesterday, and told."""
-    offers = ["follow-up"]
+    offers = ["follow-up", "first"]
     with app.app_context(), clock.turned_to(now - timedelta(days=1)):
         set_up(
             clinic(
-                visit_types=[visit_type("follow-up", name="Follow-up"), needled("needles", name="Acupuncture")],
+                visit_types=[
+                    visit_type("follow-up", name="Follow-up"), needled("needles", name="Acupuncture"),
+                    visit_type("first", name="First visit", kind="first"),
+                ],
                 practitioners=[
                     practitioner(slug, name=name, offers=["needles"] if slug == "gus" else offers) for slug, name in PEOPLE.items()
                 ],

@@ -18,7 +18,7 @@ def app(app: Flask, standing_clock: Any) -> Flask:
         set_up(
             clinic(
                 visit_types=[
-                    visit_type("follow-up", name="Follow-up"),
+                    visit_type("follow-up", name="Follow-up", kind="returning"),
                     visit_type("first", kind="first", name="First visit"),
                 ],
                 practitioners=[
@@ -108,8 +108,12 @@ def test_somebody_new_who_may_be_known(enter: Enter, app: Flask, axe: Any) -> No
     expect(page.locator("#hits a.hit")).to_have_count(2)
     page.get_by_role("link", name="Somebody new").click()
     expect(page.get_by_label("First name")).to_have_value("Roza")
+    expect(page.get_by_label("Visit", exact=True)).to_have_value("first")
     page.get_by_label("Phone", exact=True).fill("(818) 555-0111")
+    page.get_by_label("Visit", exact=True).select_option("follow-up")
+    expect(page.get_by_text("A follow-up, and Care would be new to this patient.")).to_be_visible()
     page.get_by_label("With").select_option("ana")
+    expect(page.locator("input[name=times_for]")).to_have_value("follow-up ana")
     expect(page.locator("#times")).not_to_contain_text("Ben Okoro")
     axe(page)
     picture(page, "book-new")
@@ -121,6 +125,59 @@ def test_somebody_new_who_may_be_known(enter: Enter, app: Flask, axe: Any) -> No
     page.get_by_role("button", name="Book", exact=True).click()
     page.wait_for_url("**/desk/day/**")
     assert [one["first_name"] for one in of(app, Patient)][-1] == "Roza"
+
+
+def test_a_booking_and_a_cancellation_are_taken_back_by_u(enter: Enter, app: Flask) -> None:
+    from booking.models import Appointment
+
+    page = enter(DESKTOP)
+    cell = int((NINE + timedelta(hours=5)).timestamp()) // 300
+    page.goto(f"/desk/book?q=wei&day=2026-09-15&cell={cell}&practitioner=ben")
+    page.locator("a.hit").click()
+    expect(page.locator("input[name=time]:focus")).to_be_checked()
+    page.keyboard.press("Enter")
+    toasts = page.locator(".toasts")
+    expect(toasts).to_contain_text("Booked: Wei Li, Tue, Sep 15, 2:00 pm, with Ben Okoro.")
+    expect(toasts.get_by_role("button", name="Undo")).to_be_visible()
+    visits = page.locator("[data-column=ben] .v[data-ref]", has_text="Wei Li")
+    expect(visits).to_have_count(2)
+    # The board's keys are there as soon as its panel is.
+    panel = page.locator("[data-panel]")
+    expect(panel.get_by_role("heading", name="Wei Li")).to_be_visible()
+    page.keyboard.press("u")
+    expect(toasts).to_contain_text("Taken back.")
+    expect(visits).to_have_count(1)
+    assert of(app, Appointment)[-1]["cancel_reason"] == "Booked by mistake"
+    page.goto(f"/desk/day/2026-09-15?visit={of(app, Appointment)[0]['reference']}")
+    panel.get_by_role("link", name="Cancel…").click()
+    page.get_by_role("button", name="Cancel it and tell the patient").click()
+    expect(toasts).to_contain_text("Cancelled.")
+    expect(toasts.get_by_role("button", name="Undo")).to_be_visible()
+    expect(panel.get_by_role("heading", name="Rosalía González")).to_be_visible()
+    page.keyboard.press("u")
+    expect(toasts).to_contain_text("Taken back.")
+    assert of(app, Appointment)[0]["status"] == "booked"
+
+
+def test_without_javascript_another_person_shows_other_times_before_anything_is_booked(
+    enter: Enter, app: Flask
+) -> None:
+    from booking.models import Appointment
+
+    page = enter(PHONE, javascript=False)
+    page.goto("/desk/book?new=1&q=maria+lopez")
+    page.get_by_label("Phone", exact=True).fill("(818) 555-0111")
+    page.get_by_label("Visit", exact=True).select_option("follow-up")
+    page.get_by_label("With").select_option("ben")
+    page.get_by_role("button", name="Book", exact=True).click()
+    expect(page.get_by_role("alert")).to_contain_text("Nothing is booked yet.")
+    expect(page.get_by_label("Phone", exact=True)).to_have_value("(818) 555-0111")
+    expect(page.locator("#times")).not_to_contain_text("Ana Ruiz")
+    assert len(of(app, Appointment)) == 3
+    page.locator("label.choice-of-time", has_text="Ben Okoro").first.click()
+    page.get_by_role("button", name="Book", exact=True).click()
+    page.wait_for_url("**/desk/day/**")
+    assert of(app, Appointment)[-1]["last_name"] == "Lopez"
 
 
 def test_two_records_are_merged_by_keyboard_and_taken_apart_again(enter: Enter, app: Flask, axe: Any) -> None:

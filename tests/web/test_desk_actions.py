@@ -1,8 +1,10 @@
 """What the desk does to a visit, by forms and by the board's scripts: each answer, each refusal, nothing typed lost."""
 
+import re
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from flask import Flask
@@ -51,6 +53,11 @@ def colleague(app: Flask) -> Post:
     with app.app_context():
         eve = hired(Role.DESK, name="Eve Early")
     return poster(signed_in(app, eve))
+
+
+def main_fields(page: TestResponse) -> dict[str, str]:
+    # The bar above has forms of its own.
+    return fields(page.text.partition("<main")[2])
 
 
 def stands(app: Flask, reference: str) -> Any:
@@ -200,6 +207,20 @@ def test_cancelling_asks_once_and_tells_only_if_wished(
     assert stands(app, reference)["status"] is Status.CANCELLED
     with app.app_context():
         assert [row for row in rows(Message) if row["kind"] == "cancellation"] == []
+
+
+def test_a_cancellation_is_taken_back_from_the_page_that_follows(
+    app: Flask, desk: FlaskClient, post: Post, reference: str
+) -> None:
+    board = f"/desk/day/2026-09-15?visit={reference}"
+    asked = desk.get(f"/desk/visits/{reference}/cancel?next={quote(board)}")
+    answer = desk.post(f"/desk/visits/{reference}/cancel", data=main_fields(asked) | {"tell": "yes"})
+    assert (answer.status_code, answer.location) == (303, board)
+    page = desk.get(board).text
+    assert "Cancelled. The patient is told at" in page
+    undone = re.search(r'action="(/desk/undo/\d+)"', page)
+    assert undone and post(undone[1]).json["says"].startswith("Taken back.")
+    assert stands(app, reference)["status"] is Status.BOOKED
 
 
 def test_a_note_is_kept_and_one_that_is_too_long_is_not_lost(

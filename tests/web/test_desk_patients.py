@@ -9,8 +9,9 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from booking.models import Appointment, AuditEntry, Message, Patient, Role
+from booking.models import Appointment, AuditEntry, HistoryEntry, Message, Patient, Role
 from booking.services.staff.who import Who
+from tests.clinics import clinic, practitioner, set_up, visit_type
 from tests.conftest import StandingClock
 from tests.services.making import NINE, booked, rows
 from tests.staffing import hired, signed_in
@@ -284,7 +285,7 @@ def test_the_place_from_the_board_is_chosen(desk: FlaskClient, rosa: str, app: F
 
 
 NEW = {"new": "1", "first_name": "Maria", "last_name": "Lopez", "phone": "(818) 555-0111", "email": "",
-       "born_on": "3/4/1950", "visit_type": "follow-up", "practitioner": "", "tell": "1"}  # fmt: skip
+       "born_on": "3/4/1950", "visit_type": "first", "practitioner": "", "tell": "1"}  # fmt: skip
 
 
 def test_somebody_new_is_booked_in_the_same_form(desk: FlaskClient, app: Flask) -> None:
@@ -328,8 +329,6 @@ def test_beyond_the_rules_asks_for_a_reason_and_keeps_it(desk: FlaskClient, rosa
     )
     answer = send(desk, answer, "/desk/book", **(form | {"reason": "Flies at noon"}))
     assert answer.status_code == 303
-    from booking.models import HistoryEntry
-
     entry = of(app, HistoryEntry)[-1]
     assert (entry["why"], entry["facts"]["breaches"]) == ("Flies at noon", ["outside_hours"])
 
@@ -348,7 +347,7 @@ def test_a_walk_in_begins_now_and_needs_no_more_words(
 def test_the_patients_other_visit_at_that_time_is_shown_with_a_way_to_move_it(
     desk: FlaskClient, rosa: str
 ) -> None:
-    page = desk.get(f"/desk/book?patient={rosa}")
+    page = desk.get(f"/desk/book?patient={rosa}&practitioner=ben")
     answer = send(
         desk, page, "/desk/book", visit_type="follow-up", practitioner="ben", time="2026-09-15T16:00:00Z ben"
     )
@@ -365,18 +364,172 @@ def test_what_is_taken_is_said_with_whom(desk: FlaskClient, rosa: str, app: Flas
 
 def test_another_visit_shows_its_times_and_keeps_what_was_typed(desk: FlaskClient) -> None:
     page = desk.get("/desk/book?new=1")
-    shown = send(desk, page, "/desk/book", **(NEW | {"visit_type": "first"}), show="1")
+    shown = send(
+        desk, page, "/desk/book", **(NEW | {"visit_type": "follow-up", "practitioner": "ben"}), show="1"
+    )
     assert shown.status_code == 200 and 'value="Maria"' in shown.text
-    assert all(one.endswith(" ana") for one in choices(shown))
+    assert choices(shown) and all(one.endswith(" ben") for one in choices(shown))
 
 
 def test_nobody_chosen_is_said(desk: FlaskClient) -> None:
     page = desk.get("/desk/book")
     answer = desk.post(
-        "/desk/book", data=form_of(desk.get("/desk/book?new=1")) | {"new": "", "visit_type": "follow-up"}
+        "/desk/book", data=form_of(desk.get("/desk/book?new=1")) | {"new": "", "visit_type": "first"}
     )
     assert page.status_code == 200 and answer.status_code == 422
     assert "Please choose the patient" in answer.text
+
+
+def test_the_form_carries_no_guess_from_the_search_to_a_patient(desk: FlaskClient, rosa: str) -> None:
+    assert "visit_type=" not in desk.get("/desk/book?q=lima").text
+    assert "visit_type=first" in desk.get("/desk/book?q=lima&visit_type=first").text
+    # Nor from somebody new to a record that they may have.
+    page = desk.get("/desk/book?new=1")
+    form = NEW | {"first_name": "Roza", "last_name": "Lima", "time": choices(page)[0]}
+    likely = send(desk, page, "/desk/book", **form).text
+    assert f"patient={rosa}" in likely and "visit_type=first" not in likely
+
+
+def chosen(page: TestResponse) -> str:
+    """The visit that the form has chosen; empty for none."""
+    found = re.search(
+        r'<option value="([^"]*)" selected',
+        page.text.partition('name="visit_type"')[2].partition("</select")[0],
+    )
+    return found[1] if found else ""
+
+
+def test_somebody_new_begins_with_the_first_visit_and_a_follow_up_is_only_remarked_on(
+    app: Flask, desk: FlaskClient
+) -> None:
+    with app.app_context():
+        set_up(
+            clinic(
+                modalities=[{"id": "needles", "name": "Acupuncture"}, {"id": "massage", "name": "Massage"}],
+                visit_types=[
+                    visit_type("first", kind="first", modality="needles"),
+                    visit_type("follow-up", kind="returning", modality="needles"),
+                    visit_type("massage", modality="massage"),
+                ],
+                practitioners=[
+                    practitioner("ana", offers=["first", "follow-up"]),
+                    practitioner("ben", offers=["massage"]),
+                ],
+            )
+        )
+    page = desk.get("/desk/book?new=1")
+    assert chosen(page) == "" and "Choose the visit" in page.text and choices(page) == []
+    assert chosen(desk.get("/desk/book?new=1&practitioner=ana")) == "first"
+    refused = send(desk, page, "/desk/book", **(NEW | {"visit_type": "", "time": ""}))
+    assert refused.status_code == 422 and "Please choose a visit." in refused.text
+    # With whom says of which kind.
+    shown = send(desk, page, "/desk/book", **(NEW | {"visit_type": "", "practitioner": "ben", "show": "1"}))
+    assert chosen(shown) == "massage" and choices(shown)
+    remarked = send(desk, page, "/desk/book", **(NEW | {"visit_type": "follow-up", "show": "1"}))
+    assert "A follow-up, and Acupuncture would be new to this patient." in remarked.text
+    booked_ = send(
+        desk, remarked, "/desk/book", **(NEW | {"visit_type": "follow-up", "time": choices(remarked)[0]})
+    )
+    assert booked_.status_code == 303
+    with app.app_context():
+        maria = rows(Patient)[0]["reference"]
+    known = desk.get(f"/desk/book?patient={maria}")
+    assert chosen(known) == "follow-up" and "would be new" not in known.text
+
+
+def test_whoever_does_not_give_the_visit_stays_chosen_and_it_is_said(desk: FlaskClient, rosa: str) -> None:
+    page = desk.get(f"/desk/book?patient={rosa}")
+    shown = send(desk, page, "/desk/book", visit_type="first", practitioner="ben", show="1")
+    assert "Ben Okoro doesn’t give this visit." in shown.text
+    assert '<option value="ben" selected>' in shown.text and choices(shown) == []
+
+
+def test_times_within_the_notice_are_marked_and_booked_without_a_reason(
+    desk: FlaskClient, rosa: str, app: Flask
+) -> None:
+    page = desk.get(f"/desk/book?patient={rosa}")
+    soon, *_ = choices(page)
+    assert soon.startswith("2026-09-14T16:00:00Z") and "sooner than the notice" in page.text
+    # Nothing that is sooner is chosen by itself.
+    assert re.search(r'value="([^"]+)" checked', page.text)[1].startswith("2026-09-14T17:00:00Z")  # type: ignore[index]
+    answer = send(desk, page, "/desk/book", visit_type="follow-up", practitioner="", time=soon, tell="1")
+    assert answer.status_code == 303, answer.text
+    entry = of(app, HistoryEntry)[-1]
+    assert (entry["why"], entry["facts"]["breaches"]) == ("By telephone, on short notice", ["too_soon"])
+
+
+def test_a_place_of_the_board_within_the_notice_asks_no_reason_and_one_that_is_past_does(
+    app: Flask, rosa: str, who: Who, standing_clock: StandingClock
+) -> None:
+    standing_clock.on(hours=2)
+    desk = signed_in(app, who)
+
+    def from_the_board(**ahead: float) -> TestResponse:
+        cell = int((standing_clock.now + timedelta(**ahead)).timestamp()) // 300
+        page = desk.get(f"/desk/book?patient={rosa}&day=2026-09-14&cell={cell}&practitioner=ben")
+        return send(
+            desk, page, "/desk/book", visit_type="follow-up", practitioner="ben", time=choices(page)[0]
+        )
+
+    assert from_the_board(minutes=30).status_code == 303
+    past = from_the_board(minutes=-30)
+    assert past.status_code == 409 and "That time has passed." in past.text
+
+
+@pytest.mark.parametrize("otherwise", [{"practitioner": "ben"}, {"visit_type": "first"}])
+def test_what_was_chosen_after_the_times_were_shown_shows_its_own_and_books_nothing(
+    desk: FlaskClient, rosa: str, app: Flask, otherwise: dict[str, str]
+) -> None:
+    """Without JavaScript the times on the page are still those of before."""
+    page = desk.get(f"/desk/book?patient={rosa}&practitioner=ana")
+    form = {
+        "visit_type": "follow-up",
+        "practitioner": "ana",
+        "time": choices(page)[0],
+        "note": "By the window",
+    }
+    again = send(desk, page, "/desk/book", **(form | otherwise))
+    assert again.status_code == 200 and len(of(app, Appointment)) == 1
+    assert "These are other times" in again.text and "By the window" in again.text
+    person = otherwise.get("practitioner", "ana")
+    assert choices(again) and all(one.endswith(f" {person}") for one in choices(again))
+    answer = send(desk, again, "/desk/book", **(form | otherwise | {"time": choices(again)[0]}))
+    assert answer.status_code == 303
+
+
+def test_a_time_that_only_wants_a_reason_stays_chosen(desk: FlaskClient, rosa: str, app: Flask) -> None:
+    page = desk.get(f"/desk/book?patient={rosa}")
+    early = "2026-09-15T14:00:00Z ana"
+    form = {"visit_type": "follow-up", "practitioner": "", "time": early}
+    refused = send(desk, page, "/desk/book", **form)
+    assert refused.status_code == 409 and f'value="{early}" checked' in refused.text
+    assert send(desk, refused, "/desk/book", **form, reason="Flies at noon").status_code == 303
+
+
+def test_a_booking_is_said_with_a_way_back_and_its_form_books_anew_after_it(
+    desk: FlaskClient, rosa: str, app: Flask
+) -> None:
+    page = desk.get(f"/desk/book?patient={rosa}")
+    form = {"visit_type": "follow-up", "practitioner": "ana", "time": "2026-09-15T17:00:00Z ana"}
+    page = send(desk, page, "/desk/book", **form, show="1")
+    board = desk.get(send(desk, page, "/desk/book", **form).location)
+    assert "Booked: Rosa Lima, Tue, Sep 15, 10:00 am, with Ana Ruiz. Nobody is written to now." in board.text
+    way_back = re.search(r'action="(/desk/undo/\d+)"', board.text)
+    assert way_back
+    hidden = fields(board.text.partition('class="toasts"')[2])
+    undone = desk.post(way_back[1], data=hidden)
+    assert (undone.status_code, undone.location) == (303, hidden["next"])
+    assert "Taken back." in desk.get(undone.location).text
+    visit = of(app, Appointment)[-1]
+    assert (visit["status"], visit["cancel_reason"]) == ("cancelled", "Booked by mistake")
+    assert "Taken back: Booked" in desk.get(f"/desk/visits/{visit['reference']}").text
+    # The back button brings the form, whose key is used up.
+    again = send(desk, page, "/desk/book", **form)
+    assert again.status_code == 409
+    assert "The visit that this form booked was cancelled." in again.text
+    assert f'value="{form["time"]}" checked' in again.text
+    assert send(desk, again, "/desk/book", **form).status_code == 303
+    assert len(of(app, Appointment)) == 3
 
 
 @pytest.mark.parametrize("words", ABSURD)

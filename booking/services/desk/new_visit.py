@@ -4,12 +4,12 @@ The same engine and the same rows as a patient's own booking (`booking.services.
 beyond the rules with a reason. Who it is is chosen, not guessed: a record, or a new one after likely ones were shown.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from booking import clock
@@ -22,12 +22,14 @@ from booking.errors import (
     PatientElsewhere,
     Refusal,
 )
-from booking.models import Actor, Appointment, BookableBy, Patient, Payment, Reminders
+from booking.models import Actor, Appointment, BookableBy, Patient, Payment, Reminders, VisitKind
+from booking.scheduling import offers as engine
 from booking.scheduling.latitude import NOTHING, Breach, Latitude, Taken, assign, latitudes
 from booking.scheduling.offers import Assignment, Offers
-from booking.scheduling.status import LIVE
-from booking.scheduling.timeline import cell_at, cell_from
-from booking.services import booking, notices, patients, rows
+from booking.scheduling.rules import NOTICE, STAFF_RULES
+from booking.scheduling.status import LIVE, Status
+from booking.scheduling.timeline import cell_at, cell_from, instant_of
+from booking.services import booking, history, notices, patients, rows
 from booking.services.availability import locked
 from booking.services.booking import Booked, Wish
 from booking.services.clinic import Clinic, Practitioner, VisitType, the_clinic
@@ -44,16 +46,18 @@ from booking.services.desk.records import (
 )
 from booking.services.idempotency import Answer, Key, answer_to, once
 from booking.services.question import Question
-from booking.services.search import FreeTime, free_times
+from booking.services.search import free_times
 from booking.services.staff import audit
 from booking.services.staff.who import Who
 from booking.services.transaction import reading
 from booking.services.visits import refuse_unreachable
 
-# What the form shows at once: so many times, so many of one day, so far apart.
-TIMES_SHOWN, TIMES_A_DAY = 12, 4
+# What the form shows at once: so many times, so many of one day, so far apart; and before them, within the notice.
+TIMES_SHOWN, TIMES_A_DAY, SOON_SHOWN = 12, 4, 8
 _APART = timedelta(minutes=30)
 _DAYS_SEARCHED = 30
+# What a time that is offered here keeps: the notice is the patients'.
+_RULES = tuple(rule for rule in STAFF_RULES if rule is not NOTICE)
 
 
 @dataclass(frozen=True)
@@ -73,7 +77,8 @@ class DeskWish:
     """What the desk wants to book, checked for form. Names are slugs; `practitioner` None is anyone.
 
     `patient`: the reference of a record, or somebody new. `reminders` None is what the patient had last time, else by
-    mail, else by a call. `reason`: why beyond the rules, if it is.
+    mail, else by a call. `reason`: why beyond the rules, if it is. `short_notice`: what is written as the reason where
+    none was given and nothing but the clinic's notice is broken; empty, and a reason is asked for.
     """
 
     patient: str | NewPatient
@@ -85,7 +90,15 @@ class DeskWish:
     note: str = ""
     text_consent: bool = False
     reason: str = ""
+    short_notice: str = ""
     tell: bool = True
+
+
+@dataclass(frozen=True)
+class BookedHere(Booked):
+    """The same, with the entry of the history by which it is taken back."""
+
+    entry_id: int
 
 
 @dataclass(frozen=True)
@@ -97,6 +110,8 @@ class Known:
     habits: Habits
     texts: bool
     upcoming: tuple[tuple[str, datetime, datetime, str], ...]
+    # The types of the visits that they had or are to have, the latest first.
+    had: tuple[VisitType, ...]
 
     @property
     def name(self) -> str:
@@ -120,7 +135,7 @@ def known(who: Who, reference: str) -> Known:
         found = Known(
             reference=patient.reference,
             values=Values.of(patient),
-            habits=habits(session, clinic, patient),
+            habits=habits(session, patient),
             texts=may_be_texted(session, patient),
             upcoming=tuple(
                 (
@@ -131,38 +146,104 @@ def known(who: Who, reference: str) -> Known:
                 )
                 for one in ahead
             ),
+            had=_had(session, clinic, patient),
         )
     audit.saw(who, "opened patient", f"patient/{reference}", [patient.id])
     return found
 
 
+def _had(session: Session, clinic: Clinic, patient: Patient) -> tuple[VisitType, ...]:
+    found = session.scalars(
+        select(Appointment.visit_type_id)
+        .where(
+            Appointment.patient_id == patient.id,
+            Appointment.status.not_in((Status.CANCELLED, Status.NOSHOW)),
+        )
+        .group_by(Appointment.visit_type_id)
+        .order_by(func.max(Appointment.to_cell).desc())
+    )
+    return tuple(clinic.visit_type_by_id[one] for one in found)
+
+
+def likely_type(
+    clinic: Clinic, had: Sequence[VisitType] = (), practitioner: str | None = None
+) -> VisitType | None:
+    """What is most likely to be booked: as last time; after a first visit what follows on it; and of a kind of care that
+    the patient hasn't `had` here, its first visit. None where that would be a guess.
+
+    `practitioner`: with whom, if that is known.
+    """
+    person = clinic.practitioners.get(practitioner or "")
+    offered = [one for one in clinic.visit_types.values() if person is None or one.slug in person.offerings]
+    care = {one.modality.slug for one in offered}
+    last = next((one for one in had if one.modality.slug in care), None)
+    if last is not None and last.kind is not VisitKind.FIRST and last.slug in {one.slug for one in offered}:
+        return last
+    if last is not None:
+        return next(
+            (one for one in offered if one.modality == last.modality and one.kind is not VisitKind.FIRST),
+            None,
+        )
+    kinds = {one.kind for one in clinic.visit_types.values() if one.modality.slug in care}
+    kind = VisitKind.FIRST if VisitKind.FIRST in kinds else VisitKind.EITHER
+    meant = [one for one in offered if one.kind is kind]
+    return meant[0] if len(care) == len(meant) == 1 else None
+
+
+@dataclass(frozen=True)
+class Opening:
+    """A time that the desk may book without asking why. `soon`: sooner than the clinic's notice."""
+
+    starts_at: datetime
+    practitioner: Practitioner
+    soon: bool
+
+
 def next_times(
     visit_type: str, practitioner: str | None, first: date | None = None, *, besides: Known | None = None
-) -> tuple[FreeTime, ...]:
-    """The next free times at which all rules are kept, some of each day, from `first` on; not while the patient is
-    elsewhere. Raises NotFound, NotOffered.
+) -> tuple[Opening, ...]:
+    """The next free times at which all rules but the notice are kept, some of each day, from `first` on; not while the
+    patient is elsewhere. Raises NotFound, NotOffered.
     """
     found = free_times(visit_type, practitioner, first, _DAYS_SEARCHED, audience=BookableBy.STAFF)
-    taken = [(starts_at, ends_at) for _, starts_at, ends_at, _ in besides.upcoming] if besides else []
-    shown: list[FreeTime] = []
-    for day in found.days_with_times:
-        of_day: list[FreeTime] = []
-        for offer in found.offers.on(day):
-            free = found.free(offer)
-            ends_at = free.starts_at + timedelta(
-                minutes=minutes_of(free.practitioner, found.question.visit_type)
-            )
-            if of_day and free.starts_at - of_day[-1].starts_at < _APART:
-                continue
-            if any(begins < ends_at and free.starts_at < ends for begins, ends in taken):
-                continue
-            of_day.append(free)
-            if len(of_day) == TIMES_A_DAY:
-                break
-        shown += of_day
-        if len(shown) >= TIMES_SHOWN:
+    clinic, wanted = found.clinic, found.question.visit_type
+    offers = engine.find(replace(found.offers.situation, rules=_RULES))
+    elsewhere_at = [(starts_at, ends_at) for _, starts_at, ends_at, _ in besides.upcoming] if besides else []
+    now = clock.now()
+
+    def opening(offer: engine.Offer) -> Opening:
+        starts_at = instant_of(offer.cell)
+        person = clinic.practitioner_by_id[offer.practitioner_id]
+        return Opening(starts_at, person, is_soon(wanted, starts_at, now))
+
+    def possible(one: Opening) -> bool:
+        ends_at = one.starts_at + timedelta(minutes=minutes_of(one.practitioner, wanted))
+        meets = any(begins < ends_at and one.starts_at < ends for begins, ends in elsewhere_at)
+        return one.starts_at >= now and not meets
+
+    soon: list[Opening] = []
+    later: list[Opening] = []
+    for day in found.days:
+        ahead = [one for one in map(opening, offers.on(day)) if possible(one)]
+        soon += _apart(one for one in ahead if one.soon)
+        later += _apart(one for one in ahead if not one.soon)[:TIMES_A_DAY]
+        if len(later) >= TIMES_SHOWN:
             break
-    return tuple(shown[:TIMES_SHOWN])
+    return (*soon[:SOON_SHOWN], *later[:TIMES_SHOWN])
+
+
+def _apart(openings: Iterable[Opening]) -> list[Opening]:
+    """Those of a day that aren't too close to one another."""
+    found: list[Opening] = []
+    for one in openings:
+        if not found or one.starts_at - found[-1].starts_at >= _APART:
+            found.append(one)
+    return found
+
+
+def is_soon(visit_type: VisitType, starts_at: datetime, now: datetime) -> bool:
+    """Whether this start lies ahead, but sooner than the notice that patients keep."""
+    return now <= starts_at < now + visit_type.notice
 
 
 def minutes_of(person: Practitioner, visit_type: VisitType) -> int:
@@ -170,7 +251,7 @@ def minutes_of(person: Practitioner, visit_type: VisitType) -> int:
     return offering.minutes if offering else visit_type.minutes
 
 
-def book(who: Who, wish: DeskWish, *, key: str) -> Booked:
+def book(who: Who, wish: DeskWish, *, key: str) -> BookedHere:
     """Books for whom the desk has chosen, once per key, and tells them in three minutes, or not.
 
     Raises LikelyKnown, NeedsReason, Clash, PatientElsewhere, NotOffered, BeyondHorizon for a day that is years away,
@@ -182,7 +263,7 @@ def book(who: Who, wish: DeskWish, *, key: str) -> Booked:
     answer = once(
         Key.of(who.key, key, ["book at the desk", content]), lambda session: _book(session, who, wish)
     )
-    return Booked(**answer)
+    return BookedHere(**answer)
 
 
 def _content(patient: str | NewPatient) -> Any:
@@ -204,7 +285,7 @@ def _book(session: Session, who: Who, wish: DeskWish) -> Answer:
     clinic = the_clinic(session)
     question = Question.of(clinic, wish.visit_type, wish.practitioner, BookableBy.STAFF)
     refuse_absurd(clinic, wish.starts_at.date(), now)
-    patient, consented, usual = _patient(session, who, clinic, wish, now)
+    patient, consented, usual = _patient(session, who, wish, now)
     reminders = wish.reminders or usual
     refuse_unreachable(reminders, patient.email, patient.phone)
     if reminders in (Reminders.TEXT, Reminders.BOTH) and not (consented or wish.text_consent):
@@ -235,17 +316,16 @@ def _book(session: Session, who: Who, wish: DeskWish) -> Answer:
         now,
         name=who.name,
         account_id=who.account_id or None,
-        why=wish.reason if breaches else "",
+        why=(wish.reason or wish.short_notice) if breaches else "",
         breaches=[code.value for code in breaches],
     )
     notices.booked_by_clinic(session, clinic, appointment, now, tell=wish.tell)
     audit.did(session, who, "booked", f"appointment/{appointment.reference}", patient.id)
-    return booking.answer_of(clinic, appointment)
+    (entry,) = history.entries_of(session, appointment)
+    return booking.answer_of(clinic, appointment) | {"entry_id": entry.id}
 
 
-def _patient(
-    session: Session, who: Who, clinic: Clinic, wish: DeskWish, now: datetime
-) -> tuple[Patient, bool, Reminders]:
+def _patient(session: Session, who: Who, wish: DeskWish, now: datetime) -> tuple[Patient, bool, Reminders]:
     """The record, with nobody merging or editing it meanwhile; whether it may be texted; how it is usually reminded."""
     if isinstance(wish.patient, NewPatient):
         new = wish.patient
@@ -267,7 +347,7 @@ def _patient(
     found = standing(session, who, wish.patient)
     lock_record(session, wish.patient, found.email, found.phone)
     found = standing(session, who, wish.patient, for_update=True)
-    return found, may_be_texted(session, found), habits(session, clinic, found).reminders
+    return found, may_be_texted(session, found), habits(session, found).reminders
 
 
 def _refuse_made_meanwhile(session: Session, new: NewPatient) -> None:
@@ -307,7 +387,8 @@ def _place(
     if taken:
         raise _clash(session, who, clinic, offers, found, best, start, taken, patient_id, now)
     breaches = best.breaches_at(start)
-    if breaches and not wish.reason:
+    why = wish.reason or (wish.short_notice if breaches == (Breach.TOO_SOON,) else "")
+    if breaches and not why:
         raise NeedsReason(breaches=[code.value for code in breaches], facts={})
     return assign(offers.situation, best.person.id, start), breaches
 

@@ -34,6 +34,7 @@ from booking.scheduling.status import Status, cancelled_late, counts_as_attended
 from booking.scheduling.timeline import cell_from, instant_of
 from booking.services import history, notices, rows
 from booking.services.clinic import Clinic, Practitioner, VisitType, the_clinic
+from booking.services.desk.states import BOOKED_BY_MISTAKE
 from booking.services.idempotency import Answer, Key, once
 from booking.services.patients import name_key
 from booking.services.staff import audit
@@ -185,8 +186,6 @@ class Record:
 class Habits:
     """How the patient's last visit was booked: what a new one begins with."""
 
-    visit_type: str | None
-    practitioner: str | None
     reminders: Reminders
     payment: Payment | None
 
@@ -249,18 +248,16 @@ def edit(who: Who, reference: str, values: Values, *, version: int, visits_too: 
     return changed
 
 
-def habits(session: Session, clinic: Clinic, patient: Patient) -> Habits:
-    """How the last visit was booked, as far as it fits what the clinic offers now and how the patient can be reached."""
+def habits(session: Session, patient: Patient) -> Habits:
+    """How the last visit was booked, as far as it fits how the patient can be reached."""
     last = session.scalar(
         select(Appointment)
-        .where(Appointment.patient_id == patient.id)
+        .where(Appointment.patient_id == patient.id, Appointment.cancel_reason != BOOKED_BY_MISTAKE)
         .order_by(Appointment.to_cell.desc())
         .limit(1)
     )
     if last is None:
-        return Habits(None, None, usual_reminders(patient.email, patient.phone), None)
-    visit_type = clinic.visit_type_by_id[last.visit_type_id].slug
-    practitioner = clinic.practitioner_by_id[last.practitioner_id].slug
+        return Habits(usual_reminders(patient.email, patient.phone), None)
     reminders = last.reminders
     try:
         refuse_unreachable(reminders, patient.email, patient.phone)
@@ -268,12 +265,7 @@ def habits(session: Session, clinic: Clinic, patient: Patient) -> Habits:
             raise ContactCannotBeReached(field="text_consent")
     except ContactCannotBeReached:
         reminders = usual_reminders(patient.email, patient.phone)
-    return Habits(
-        visit_type if visit_type in clinic.visit_types else None,
-        practitioner if practitioner in clinic.practitioners else None,
-        reminders,
-        last.payment,
-    )
+    return Habits(reminders, last.payment)
 
 
 def usual_reminders(email: str | None, phone: str | None) -> Reminders:
@@ -502,7 +494,10 @@ def visit_line(clinic: Clinic, one: Appointment) -> VisitLine:
 
 
 def _late(visit_type: VisitType, one: Appointment) -> bool:
-    return cancelled_late(one.status, one.starts_at, visit_type.cut_off, one.cancelled_at)
+    """Whether the patient came off late; what the desk has booked by mistake is none of theirs."""
+    return one.cancel_reason != BOOKED_BY_MISTAKE and cancelled_late(
+        one.status, one.starts_at, visit_type.cut_off, one.cancelled_at
+    )
 
 
 def _counted(session: Session, clinic: Clinic, patient_id: int, now: datetime) -> tuple[int, int, int]:

@@ -19,6 +19,8 @@ from booking.services.staff import audit
 from booking.services.staff.who import Who
 
 UNDO_WITHIN = timedelta(minutes=10)
+# Why a booking that the desk has taken back is cancelled.
+BOOKED_BY_MISTAKE = "Booked by mistake"
 
 Snapshot = dict[str, Any]
 

@@ -1,4 +1,7 @@
-"""Taking back what was just done to a visit: by its history entry, which knows how it was before."""
+"""Taking back what was just done to a visit: by its history entry, which knows how it was before.
+
+Before a booking there was no visit. Taken back, it is one that staff cancelled, and that nobody hears of.
+"""
 
 from datetime import datetime
 from typing import Any
@@ -9,13 +12,13 @@ from sqlalchemy.orm import Session
 from booking import clock
 from booking.errors import NotChangeable, StaleEdit, TooLateToUndo
 from booking.formatting import iso_utc
-from booking.models import Appointment, HistoryEntry
+from booking.models import Actor, Appointment, HistoryEntry
 from booking.scheduling.status import Status
 from booking.services import history, notices, tasks
 from booking.services.clinic import Clinic, the_clinic
 from booking.services.desk import states
 from booking.services.desk.asking import uses_of
-from booking.services.desk.states import UNDO_WITHIN, Changed
+from booking.services.desk.states import BOOKED_BY_MISTAKE, UNDO_WITHIN, Changed, Snapshot
 from booking.services.desk.statuses import take_again
 from booking.services.idempotency import Key, once
 from booking.services.staff.ownership import appointment_of
@@ -25,11 +28,11 @@ __all__ = ["UNDO_WITHIN", "undo"]
 
 
 def undo(who: Who, entry_id: int, *, key: str) -> Changed:
-    """Takes back the change of this history entry, within ten minutes. Twice is a quiet success.
+    """Takes back the change or the booking of this history entry, within ten minutes. Twice is a quiet success.
 
     A message that waits is dropped; for one that went, another one goes. Where the old place is taken, nothing changes.
-    Raises OldPlaceTaken, StaleEdit if the visit was changed since, TooLateToUndo, NotChangeable for what isn't a change
-    by staff, NotFound, KeyReused.
+    Raises OldPlaceTaken, StaleEdit if the visit was changed since, TooLateToUndo, NotChangeable for what staff didn't do
+    to the visit, NotFound, KeyReused.
     """
     answer = once(
         Key.of(who.key, key, ["undo", entry_id]), lambda session: vars(_undo(session, who, entry_id))
@@ -46,7 +49,7 @@ def _undo(session: Session, who: Who, entry_id: int) -> Changed:
         return states.unchanged(clinic, visit)
     _refuse(session, clinic, visit, entry, now)
 
-    then, known = entry.facts["before"], notices.known_of(visit, clinic)
+    then, known = _before(visit, entry, now), notices.known_of(visit, clinic)
     was_cancelled = visit.status is Status.CANCELLED
     before = states.snapshot(visit, uses_of(session, visit))
     uses = states.uses_in(session, visit, then)
@@ -61,7 +64,7 @@ def _undo(session: Session, who: Who, entry_id: int) -> Changed:
             session,
             clinic,
             visit,
-            entry.facts["sequence"],
+            entry.facts.get("sequence", 0),
             entry.facts.get("dropped", []),
             None if was_cancelled else known,
             now,
@@ -86,11 +89,30 @@ def _undo(session: Session, who: Who, entry_id: int) -> Changed:
     )
 
 
+def _before(visit: Appointment, entry: HistoryEntry, now: datetime) -> Snapshot:
+    """How the visit was before this entry."""
+    if not _is_booking(entry):
+        before: Snapshot = entry.facts["before"]
+        return before
+    return states.snapshot(visit, ()) | {
+        "status": Status.CANCELLED.value,
+        "cancelled_at": now.isoformat(),
+        "cancelled_by": Actor.STAFF.value,
+        "cancel_reason": BOOKED_BY_MISTAKE,
+    }
+
+
+def _is_booking(entry: HistoryEntry) -> bool:
+    """Whether this is the booking itself, by staff: the first version of a visit, under its first sequence."""
+    return entry.what == "booked" and entry.actor is Actor.STAFF
+
+
 def _refuse(session: Session, clinic: Clinic, visit: Appointment, entry: HistoryEntry, now: datetime) -> None:
-    if "before" not in entry.facts:
+    if "before" not in entry.facts and not _is_booking(entry):
         raise NotChangeable(visit_status=visit.status.value)
-    if visit.version != entry.facts["version"]:
-        shown: dict[str, Any] | None = history.state_at(session, visit, entry.facts["version"])
+    version = entry.facts.get("version", 1)
+    if visit.version != version:
+        shown: dict[str, Any] | None = history.state_at(session, visit, version)
         raise StaleEdit(shown=shown, now=states.state_of(clinic, visit), **states.last_change(session, visit))
     if now > entry.at + UNDO_WITHIN:
         raise TooLateToUndo(until=iso_utc(entry.at + UNDO_WITHIN))

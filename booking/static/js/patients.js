@@ -81,7 +81,8 @@ const seek = (form) => {
   hits.addEventListener("keydown", step);
 };
 
-// Another visit, person or day: the times that are free for it, and nothing else changes.
+// Another visit, person or day: the times that are free for it; a visit that wasn't chosen yet, if it is known by the
+// person; and nothing else changes.
 const follow = (form) => {
   let asked = 0;
   form.addEventListener("change", async (event) => {
@@ -92,7 +93,11 @@ const follow = (form) => {
     said.set("show", "1");
     try {
       const found = await page(form.action, { method: "POST", body: said });
-      if (number === asked) swap("times", found);
+      if (number !== asked) return;
+      swap("times", found);
+      swap("new-to", found);
+      const visit = form.elements.visit_type;
+      if (!visit.value) visit.value = found.getElementById("visit_type").value;
     } catch {
       document.getElementById("show").click();
     }

@@ -97,7 +97,7 @@ function fill(form, draft) {
   for (const [name, value] of draft.fields) values.set(name, [...(values.get(name) ?? []), value]);
   let first = null;
   for (const field of form.elements) {
-    if (!field.name || field.type === "submit" || ["csrf_token", "version"].includes(field.name)) continue;
+    if (!field.name || field.type === "submit" || ["csrf_token", "version", "times_for"].includes(field.name)) continue;
     const kept = values.get(field.name) ?? [];
     if (field.type === "checkbox" || field.type === "radio") field.checked = kept.includes(field.value);
     else if (kept.length) {

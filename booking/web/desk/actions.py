@@ -133,7 +133,8 @@ def undo(entry: int) -> ResponseReturnValue:
     def action() -> ResponseReturnValue:
         changed = undoing.undo(who, entry, key=key)
         onward = answers.onward(url_for("desk.visit", reference=changed.reference))
-        return answers.done(saying.undone(), onward, version=changed.version)
+        says = saying.undone(the_clinic_of_this_request(), changed)
+        return answers.done(says, onward, version=changed.version)
 
     return answers.attempt(action, answers.no_page)
 

@@ -19,15 +19,15 @@ from booking.errors import (
     Refusal,
 )
 from booking.formatting import iso_utc
-from booking.models import BookableBy, Payment, Reminders, VisitKind
+from booking.models import Payment, Reminders, VisitKind
 from booking.scheduling.hours import instant_at
+from booking.scheduling.status import Status
 from booking.scheduling.timeline import CELL_SECONDS, instant_of
 from booking.services import idempotency
 from booking.services.clinic import Clinic, Practitioner, VisitType
-from booking.services.desk import new_visit, people
-from booking.services.desk.new_visit import DeskWish, Known, NewPatient
+from booking.services.desk import new_visit, panel, people
+from booking.services.desk.new_visit import DeskWish, Known, NewPatient, Opening
 from booking.services.desk.people import Found, Search
-from booking.services.search import FreeTime
 from booking.web import access, contacts
 from booking.web.desk import answers, blueprint, saying
 from booking.web.desk.patient_forms import FLAG_WORDS, Typed, american
@@ -62,21 +62,40 @@ NOW, OTHER = "now", "other"
 
 @dataclass(frozen=True)
 class Choice:
-    """A time that can be chosen: `value` is what the form sends."""
+    """A time that can be chosen: `value` is what the form sends. `soon`: sooner than the clinic's notice."""
 
     value: str
     starts_at: datetime
     practitioner: Practitioner | None
+    soon: bool
     from_board: bool = False
 
 
 @dataclass(frozen=True)
 class Asked:
-    """What the form is about: whom, which visit, with whom; as far as it is known yet."""
+    """What the form is about: whom, which visit, with whom; as far as it is known yet. `likely`: the visit that it begins
+    with.
+    """
 
     known: Known | None
-    visit_type: VisitType
-    practitioner: str | None
+    visit_type: VisitType | None
+    practitioner: Practitioner | None
+    likely: VisitType | None
+
+    @property
+    def can_be(self) -> bool:
+        """Whether this person gives this visit; of anyone, somebody does."""
+        person, wanted = self.practitioner, self.visit_type
+        return wanted is not None and (person is None or wanted.slug in person.offerings)
+
+    @property
+    def new_to(self) -> str:
+        """The kind of care that the patient hasn't had here, where a visit for those who have is chosen."""
+        wanted = self.visit_type
+        if wanted is None or wanted.kind is not VisitKind.RETURNING:
+            return ""
+        had = self.known.had if self.known else ()
+        return "" if any(one.modality == wanted.modality for one in had) else wanted.modality.name
 
 
 @blueprint.get("/book", endpoint="new_visit")
@@ -95,13 +114,15 @@ def new_visit_form() -> ResponseReturnValue:
 
 @blueprint.post("/book")
 def book_visit() -> ResponseReturnValue:
-    """Books, or shows the form again: with the times of another visit type, or with what is in the way."""
+    """Books, or shows the form again: with the times of what is chosen by now, or with what is in the way."""
     form = Typed({name: request.form.get(name, "") for name in _FIELDS})
     form.values["tell"] = request.form.get("tell", "")
     form.values["not"] = request.form.getlist("not")
     form.values["text_consent"] = request.form.get("text_consent", "")
     if "show" in request.form:
         return _page(form)
+    if _chose_otherwise(form):
+        return _page(form, other_times=True)
     wish = _wish(form)
     if wish is None:
         return _page(form, status=422)
@@ -115,31 +136,66 @@ def book_visit() -> ResponseReturnValue:
         return _page(form, status=422)
     except RecordMerged as refusal:
         form.values["patient"] = refusal.facts["into"]
-        return _page(form, refused=refusal)
+        return _page(form, no=_no(refusal))
     except Refusal as refusal:
-        if saying.staff_words_for(refusal).status == 503:
+        no = _no(refusal)
+        if no.status == 503:
             raise
-        return _page(form, refused=refusal)
-    return _done(made.reference, made.starts_at, wish.tell)
+        return _page(form, no=no)
+    return _done(form, made.reference, made.entry_id)
 
 
-def _done(reference: str, starts_at: str, tell: bool) -> ResponseReturnValue:
-    clinic = present_clinic()
-    moment = datetime.fromisoformat(starts_at)
-    day = clinic.times.local_date(moment).isoformat()
-    then = answers.onward(url_for("desk.day", day=day, visit=reference))
-    says = _("Booked: %(when)s.", when=clinic.times.short_moment(moment))
-    if not tell:
+def _done(form: Typed, reference: str, entry: int) -> ResponseReturnValue:
+    """Says whose visit is booked when and with whom, with a way back. A form that is sent once more after its visit was
+    taken back comes with a new key.
+    """
+    made = panel.head(access.who(), reference)
+    if made.status is Status.CANCELLED:
+        no = replace(
+            _no(KeyReused()),
+            status=409,
+            title=_("The visit that this form booked was cancelled."),
+            advice=_("Nothing is booked now. Press “Book” again to book it anew."),
+        )
+        return _page(form, no=no)
+    times = made.clinic.times
+    says = _(
+        "Booked: %(name)s, %(when)s, with %(practitioner)s.",
+        name=made.name,
+        when=times.short_moment(made.starts_at),
+        practitioner=made.practitioner.name,
+    )
+    if not form.values["tell"]:
         says += " " + _("Nobody is written to now.")
-    return answers.done(says, then)
+    day = times.local_date(made.starts_at).isoformat()
+    then = answers.onward(url_for("desk.day", day=day, visit=reference))
+    return answers.done(says, then, entry=entry, version=made.version)
 
 
 def _booked_already(form: Typed, key: str) -> ResponseReturnValue:
     """The back button brought a form back that was sent before: the visit that it booked, or the form with a new key."""
     earlier = idempotency.answer_to(access.who().key, key)
-    if earlier is not None and "starts_at" in earlier:
-        return _done(earlier["reference"], earlier["starts_at"], True)
-    return _page(form, refused=KeyReused())
+    if earlier is not None and "entry_id" in earlier:
+        return _done(form, earlier["reference"], earlier["entry_id"])
+    return _page(form, no=_no(KeyReused()))
+
+
+def _chose_otherwise(form: Typed) -> bool:
+    """Whether the times in the form were made for another visit or another person than is chosen by now: without
+    JavaScript nothing else notices.
+    """
+    values, made_for = form.values, request.form.get("times_for")
+    return (
+        made_for is not None
+        and made_for != _times_for(values["visit_type"], values["practitioner"])
+        and values["visit_type"] in {"", *present_clinic().visit_types}
+        and values["time"] not in (NOW, OTHER)
+    )
+
+
+def _times_for(visit_type: str, practitioner: str) -> str:
+    """What times are made for, as the form sends it back."""
+    return f"{visit_type} {practitioner}"
 
 
 # What was typed, understood
@@ -174,6 +230,7 @@ def _wish(form: Typed) -> DeskWish | None:
         note=form.read["note"] or "",
         text_consent=bool(values["text_consent"]),
         reason=reason,
+        short_notice=_("By telephone, on short notice"),
         tell=bool(values["tell"]),
     )
 
@@ -255,7 +312,10 @@ def _prefill(form: Typed) -> None:
 # The page
 
 
-def _page(form: Typed, *, refused: Refusal | None = None, status: int = 200) -> ResponseReturnValue:
+def _page(
+    form: Typed, *, no: No | None = None, other_times: bool = False, status: int = 200
+) -> ResponseReturnValue:
+    """The form. `no`: what was refused; `other_times`: its times are no longer those from which one was chosen."""
     clinic, who, values = present_clinic(), access.who(), form.values
     known = new_visit.known(who, values["patient"]) if values["patient"] else None
     asked = _asked(clinic, form, known)
@@ -263,79 +323,97 @@ def _page(form: Typed, *, refused: Refusal | None = None, status: int = 200) -> 
     search = Search(words, (), False)
     if not known and not values["new"] and words.strip() and len(words) <= LONGEST_QUESTION:
         search = people.search(who, words)
-    no = _no(refused, clinic)
-    if no:
-        status = no.status
-    likely = _likely(who, form) if isinstance(refused, LikelyKnown) else ()
-    choices = _choices(clinic, form, asked, free=known is not None or bool(values["new"]))
+    likely = _likely(who, form) if no and no.code == LikelyKnown.code else ()
+    choices = _choices(clinic, form, asked, no, free=known is not None or bool(values["new"]))
     offered = {NOW, OTHER, *(choice.value for choice in choices)}
     # After a refusal nothing is chosen instead of what was: Enter shall not book another time than was meant.
-    if choices and not refused and not form.errors and values["time"] not in offered:
-        values["time"] = choices[0].value
-    reminders = values["reminders"] or (known.habits.reminders.value if known else "")
+    if choices and not (no or other_times or form.errors) and values["time"] not in offered:
+        values["time"] = next((one for one in choices if one.from_board or not one.soon), choices[0]).value
+    reminders, payment = values["reminders"], values["payment"]
+    if known and request.method == "GET":
+        reminders = reminders or known.habits.reminders.value
+        payment = payment or (known.habits.payment or "")
     return staff_page(
         "desk/new_visit.html",
-        status,
+        no.status if no else status,
         form=form,
         asked=asked,
         known=known,
         search=search,
         likely=likely,
         no=no,
+        other_times=other_times,
         choices=choices,
-        people=clinic.who_offers(asked.visit_type, BookableBy.STAFF),
+        times_for=_times_for(
+            asked.visit_type.slug if asked.visit_type else "",
+            asked.practitioner.slug if asked.practitioner else "",
+        ),
         reminders=_reminders(),
         chosen_reminders=reminders,
         payments=PAYMENTS,
-        chosen_payment=values["payment"]
-        or (known.habits.payment.value if known and known.habits.payment else ""),
+        chosen_payment=payment,
         flag_words=FLAG_WORDS,
         american=american,
         key=answers.fresh_key(),
         this_day=today(clinic),
-        here=_here(form),
+        here=_here(form, asked),
         NOW=NOW,
         OTHER=OTHER,
     )
 
 
 def _asked(clinic: Clinic, form: Typed, known: Known | None) -> Asked:
-    """What is to be booked: as chosen, else as last time, else the first of the list that isn't a first visit."""
-    wanted = form.values["visit_type"] or (known.habits.visit_type if known else "") or ""
-    types = list(clinic.visit_types.values())
-    usual = next((one for one in types if one.kind is not VisitKind.FIRST), types[0])
-    visit_type = clinic.visit_types.get(wanted, usual)
-    form.values["visit_type"] = visit_type.slug
-    whom = form.values["practitioner"]
-    person = clinic.practitioners.get(whom)
-    if person is not None and visit_type.slug not in person.offerings and not form.values["cell"]:
-        person = None
-    return Asked(known, visit_type, person.slug if person else None)
+    """What is to be booked: as chosen, else what is likely; nothing, as long as it isn't known for whom."""
+    person = clinic.practitioners.get(form.values["practitioner"])
+    likely = None
+    if known or form.values["new"]:
+        likely = new_visit.likely_type(clinic, known.had if known else (), person.slug if person else None)
+    return Asked(known, clinic.visit_types.get(form.values["visit_type"], likely), person, likely)
 
 
-def _choices(clinic: Clinic, form: Typed, asked: Asked, *, free: bool) -> tuple[Choice, ...]:
-    """The time that the board gave first; then the next free ones, once it is known for whom."""
-    found: list[Choice] = []
+def _choices(clinic: Clinic, form: Typed, asked: Asked, no: No | None, *, free: bool) -> tuple[Choice, ...]:
+    """The time that the board gave first, and one that only wants a reason; then the next free ones, once it is known for
+    whom and which visit.
+    """
+    found: dict[str, Choice] = {}
     on, cell = answers.day_or_none(form.values["day"]), _cell(form.values["cell"])
     if cell is not None:
-        person = clinic.practitioners.get(form.values["practitioner"])
         starts_at = instant_of(cell)
-        value = f"{iso_utc(starts_at)} {person.slug if person else ''}".strip()
-        found.append(Choice(value, starts_at, person, from_board=True))
+        choice = _choice(starts_at, asked.practitioner, _soon(asked, starts_at), from_board=True)
+        found[choice.value] = choice
     if not free:
-        return tuple(found)
-    first: date | None = answers.day_or_none(form.values["from"]) or on
+        return tuple(found.values())
+    if no and no.needs_reason and form.values["time"] not in (NOW, OTHER):
+        starts_at, whom = _time(form, clinic)
+        if starts_at:
+            choice = _choice(starts_at, clinic.practitioners.get(whom), _soon(asked, starts_at))
+            found.setdefault(choice.value, choice)
+    for one in _openings(asked, answers.day_or_none(form.values["from"]) or on):
+        choice = _choice(one.starts_at, one.practitioner, one.soon)
+        found.setdefault(choice.value, choice)
+    return tuple(found.values())
+
+
+def _openings(asked: Asked, first: date | None) -> tuple[Opening, ...]:
+    if asked.visit_type is None or not asked.can_be:
+        return ()
+    whom = asked.practitioner.slug if asked.practitioner else None
     try:
-        times = new_visit.next_times(asked.visit_type.slug, asked.practitioner, first, besides=asked.known)
+        return new_visit.next_times(asked.visit_type.slug, whom, first, besides=asked.known)
     except (NotOffered, NotFound):
-        times = ()
-    taken = {choice.value for choice in found}
-    found += [choice for one in times if (choice := _choice(one)).value not in taken]
-    return tuple(found)
+        return ()
 
 
-def _choice(free: FreeTime) -> Choice:
-    return Choice(f"{iso_utc(free.starts_at)} {free.practitioner.slug}", free.starts_at, free.practitioner)
+def _soon(asked: Asked, starts_at: datetime) -> bool:
+    wanted = asked.visit_type
+    return wanted is not None and new_visit.is_soon(wanted, starts_at, clock.now())
+
+
+def _choice(
+    starts_at: datetime, practitioner: Practitioner | None, soon: bool, *, from_board: bool = False
+) -> Choice:
+    value = f"{iso_utc(starts_at)} {practitioner.slug if practitioner else ''}".strip()
+    return Choice(value, starts_at, practitioner, soon, from_board)
 
 
 def _cell(words: str) -> int | None:
@@ -359,10 +437,8 @@ def _likely(who: Any, form: Typed) -> tuple[Found, ...]:
     return found
 
 
-def _no(refused: Refusal | None, clinic: Clinic) -> No | None:
-    if refused is None:
-        return None
-    no = saying.no(refused, clinic)
+def _no(refused: Refusal) -> No:
+    no = saying.no(refused, present_clinic())
     if isinstance(refused, NotOffered):
         no = replace(no, advice=_("Please choose somebody who gives this visit, or another time."))
     return no
@@ -377,10 +453,15 @@ def _reminders() -> dict[Reminders, Any]:
     }
 
 
-def _here(form: Typed) -> dict[str, str]:
-    """What links of this page carry on: what is to be booked and when, never what was typed about a person."""
+def _here(form: Typed, asked: Asked) -> dict[str, str]:
+    """What links of this page carry on: what is to be booked and when, never what was typed about a person. The visit that
+    the form began with is none that was chosen: for somebody else another one may be likely.
+    """
     names = ("visit_type", "practitioner", "from", "day", "cell", "next")
-    return {name: form.values[name] for name in names if form.values[name]}
+    here = {name: form.values[name] for name in names if form.values[name]}
+    if asked.likely and here.get("visit_type") == asked.likely.slug:
+        del here["visit_type"]
+    return here
 
 
 def _unreachable(field: str) -> str:

@@ -251,18 +251,22 @@ def now_is(clinic: Clinic, changed: Changed) -> str:
         )
     if not changed.told:
         return says + " " + _("Nobody is written to.")
+    return says + _told_at(clinic, changed)
+
+
+def _told_at(clinic: Clinic, changed: Changed) -> str:
     if changed.due_at is None:
-        return says
+        return ""
     at = clinic.times.time(datetime.fromisoformat(changed.due_at))
-    return says + " " + _("The patient is told at %(time)s.", time=at)
+    return " " + _("The patient is told at %(time)s.", time=at)
 
 
 def corrected(to: Status) -> str:
     return _("Corrected to: %(status)s.", status=STANDINGS[to].words)
 
 
-def undone() -> str:
-    return _("Taken back.")
+def undone(clinic: Clinic, changed: Changed) -> str:
+    return _("Taken back.") + _told_at(clinic, changed)
 
 
 def noted() -> str:

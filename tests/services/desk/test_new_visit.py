@@ -30,12 +30,13 @@ from booking.models import (
     TextConsent,
 )
 from booking.services import rows as new_rows
-from booking.services.desk import merging, new_visit
+from booking.services.clinic import present
+from booking.services.desk import merging, new_visit, statuses
 from booking.services.desk.new_visit import DeskWish, NewPatient
 from booking.services.staff.who import Who
 from booking.services.transaction import run
 from tests.clinics import clinic, practitioner, set_up, visit_type
-from tests.conftest import StandingClock
+from tests.conftest import MONDAY, StandingClock
 from tests.services.making import NINE, booked, rows
 from tests.staffing import hired
 
@@ -277,9 +278,89 @@ def test_the_form_begins_as_the_last_visit_was_booked(who: Who) -> None:
     reference = rosa()
     run(lambda session: session.execute(update(Appointment).values(payment="self")))
     found = new_visit.known(who, reference)
-    assert (found.habits.visit_type, found.habits.reminders, found.habits.payment) == (
-        "follow-up",
-        "email",
-        "self",
-    )
+    assert (found.habits.reminders, found.habits.payment) == ("email", "self")
+    assert [one.slug for one in found.had] == ["follow-up"]
     assert [one[0] for one in found.upcoming] == [rows(Appointment)[0]["reference"]]
+
+
+def test_what_was_cancelled_is_no_visit_that_they_had(who: Who) -> None:
+    reference = rosa()
+    statuses.cancel(who, rows(Appointment)[0]["reference"], key="cancel-01")
+    assert new_visit.known(who, reference).had == ()
+
+
+def test_times_within_the_notice_are_shown_first_and_marked(who: Who, standing_clock: StandingClock) -> None:
+    standing_clock.at(MONDAY + timedelta(hours=1, minutes=2))
+    found = new_visit.next_times("follow-up", None)
+    soon = [one.starts_at - MONDAY for one in found if one.soon]
+    assert soon == [
+        timedelta(hours=1, minutes=5),
+        *(timedelta(hours=1, minutes=35 + 30 * n) for n in range(3)),
+    ]
+    assert [one.soon for one in found] == [True] * 4 + [False] * new_visit.TIMES_SHOWN
+    assert not any(one.soon for one in new_visit.next_times("follow-up", None, NINE.date()))
+
+
+def test_the_notice_alone_needs_no_words_of_the_desk_and_anything_else_does(who: Who) -> None:
+    reference, soon = rosa(), MONDAY + timedelta(hours=1)
+    book(who, wish(reference, soon, short_notice="By telephone"))
+    entry = rows(HistoryEntry)[-1]
+    assert (entry["why"], entry["facts"]["breaches"]) == ("By telephone", ["too_soon"])
+    before_hours = MONDAY + timedelta(minutes=30)
+    with pytest.raises(NeedsReason) as refused:
+        book(who, wish(reference, before_hours, short_notice="By telephone"), "key-2")
+    assert set(refused.value.facts["breaches"]) == {"too_soon", "outside_hours"}
+    book(
+        who, wish(reference, soon + timedelta(hours=1, minutes=-30), reason="Pain", short_notice="x"), "key-3"
+    )
+    assert rows(HistoryEntry)[-1]["why"] == "Pain"
+
+
+LIKELY = [
+    # What they had, the latest first; with whom; what the form begins with.
+    ([], None, None),
+    ([], "ana", "first"),
+    ([], "cleo", None),
+    ([], "dev", None),
+    (["follow-up"], None, "follow-up"),
+    (["first"], None, "follow-up"),
+    (["first"], "ana", "follow-up"),
+    (["cupping", "first"], None, "cupping"),
+    (["cupping"], "cleo", None),
+    (["massage-90"], "cleo", "massage-90"),
+    (["massage-90", "first"], "ana", "follow-up"),
+    (["cupping"], "dev", "follow-up"),
+    (["first"], "eve", "adjust"),
+]
+
+
+@pytest.mark.parametrize(("had", "practitioner_", "likely"), LIKELY)
+def test_the_form_begins_with_the_visit_that_is_likely_and_guesses_none(
+    context: Flask,
+    standing_clock: StandingClock,
+    had: list[str],
+    practitioner_: str | None,
+    likely: str | None,
+) -> None:
+    set_up(
+        clinic(
+            modalities=[{"id": one, "name": one.title()} for one in ("needling", "massage", "bones")],
+            visit_types=[
+                visit_type("first", kind="first", modality="needling"),
+                visit_type("follow-up", kind="returning", modality="needling"),
+                visit_type("cupping", modality="needling"),
+                visit_type("massage-60", modality="massage"),
+                visit_type("massage-90", modality="massage"),
+                visit_type("adjust", modality="bones"),
+            ],
+            practitioners=[
+                practitioner("ana", offers=["first", "follow-up", "cupping"]),
+                practitioner("cleo", offers=["massage-60", "massage-90"]),
+                practitioner("dev", offers=["follow-up"]),
+                practitioner("eve", offers=["adjust"]),
+            ],
+        )
+    )
+    known = present()
+    found = new_visit.likely_type(known, [known.visit_types[slug] for slug in had], practitioner_)
+    assert (found.slug if found else None) == likely

@@ -1,21 +1,23 @@
 """Undo: what comes back, what the patient hears, and when it is too late."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import update
 
 from booking.errors import NotChangeable, NotFound, OldPlaceTaken, StaleEdit, TooLateToUndo
-from booking.models import AbsenceKind, Appointment, Claim, HistoryEntry, Message, Role
+from booking.models import AbsenceKind, Actor, Appointment, Claim, HistoryEntry, Message, Patient, Role
 from booking.scheduling.timeline import cell_at
 from booking.services import absences, visits
 from booking.services.clinic import present
-from booking.services.desk import statuses
+from booking.services.desk import calls, new_visit, records, statuses
 from booking.services.desk.moving import Changed, Place, change
+from booking.services.desk.new_visit import BookedHere, DeskWish, NewPatient
 from booking.services.desk.undoing import undo
 from booking.services.transaction import run
-from tests.services.making import NINE, booked, rows
+from tests.conftest import MONDAY
+from tests.services.making import NEXT_WEEK, NINE, booked, rows
 from tests.staffing import hired
 
 HOUR = timedelta(hours=1)
@@ -219,3 +221,78 @@ def test_what_was_done_once_more_is_not_said_to_be_undone() -> None:
     with pytest.raises(StaleEdit):
         undo(dana, first.entry_id, key="undo-0003")
     assert rows(Appointment)[0]["from_cell"] == cell_at(NINE + HOUR)
+
+
+MARIA = NewPatient("Maria", "Lopez", "+18185550111", "maria@example.com")
+
+
+def booked_here(starts_at: datetime = NEXT_WEEK, **how: Any) -> BookedHere:
+    """By the desk, for somebody new."""
+    return new_visit.book(hired(), DeskWish(MARIA, "follow-up", "ana", starts_at, **how), key="book-0001")
+
+
+def test_a_booking_taken_back_is_a_mistake_of_the_desk_and_nobody_hears_of_it() -> None:
+    made = booked_here()
+    assert len(waiting()) == 1
+    back = undo(hired(), made.entry_id, key="undo-0001")
+    (visit,) = rows(Appointment)
+    assert (visit["status"], visit["cancelled_by"], visit["cancel_reason"], visit["version"]) == (
+        "cancelled", Actor.STAFF, "Booked by mistake", 2,
+    )  # fmt: skip
+    assert rows(Claim) == [] and not back.told
+    assert {one["state"] for one in rows(Message)} == {"dropped"}
+    entry = rows(HistoryEntry)[-1]
+    assert (entry["what"], entry["facts"]["undid"]) == ("undone", "booked")
+    # Who was made with it stays, and the time is free.
+    assert len(rows(Patient)) == 1
+    booked(NEXT_WEEK, practitioner="ana")
+
+
+def test_a_booking_taken_back_is_no_late_cancellation_and_none_to_call_about(standing_clock: Any) -> None:
+    this_afternoon = MONDAY + 5 * HOUR
+    made, dana = booked_here(this_afternoon), hired()
+    maria = rows(Patient)[0]["reference"]
+    undo(dana, made.entry_id, key="undo-0001")
+    found = records.record(dana, maria)
+    assert (found.late_cancellations, [one.late for one in found.upcoming]) == (0, [False])
+    assert calls.call_list(dana).calls == ()
+    wish = DeskWish(maria, "follow-up", "ana", this_afternoon)
+    again = new_visit.book(dana, wish, key="book-0002")
+    statuses.cancel(dana, again.reference, key="cancel-01")
+    assert records.record(dana, maria).late_cancellations == 1
+
+
+@pytest.mark.parametrize("kind", ["confirmation", "reminder-3d"])
+def test_of_a_booking_that_the_patient_was_told_of_a_cancellation_goes(kind: str) -> None:
+    made = booked_here()
+    of_kind = Message.__table__.c.kind == kind
+    run(lambda session: session.execute(update(Message.__table__).where(of_kind).values(state="sent")))
+    assert undo(hired(), made.entry_id, key="undo-0001").told
+    (message,) = waiting()
+    assert (message["kind"], message["sequence"]) == ("cancellation", 1)
+
+
+def test_a_booking_taken_back_twice_is_a_quiet_success_and_the_mistake_was_none() -> None:
+    made, dana = booked_here(), hired()
+    there = state()
+    back = undo(dana, made.entry_id, key="undo-0001")
+    assert undo(dana, made.entry_id, key="undo-0002").entry_id is None
+    undo(dana, back.entry_id or 0, key="undo-0003")
+    assert state() == there
+    (message,) = waiting()
+    assert message["kind"] == "confirmation"
+
+
+def test_a_booking_that_somebody_changed_since_or_long_ago_stands(standing_clock: Any) -> None:
+    made = booked_here()
+    visits.confirm(made.reference, made.token, actor="t", key="yes")
+    with pytest.raises(StaleEdit) as stale:
+        undo(hired(), made.entry_id, key="undo-0001")
+    assert (stale.value.facts["by_actor"], stale.value.facts["what"]) == ("patient", "confirmed")
+    other = new_visit.book(
+        hired(), DeskWish(rows(Patient)[0]["reference"], "follow-up", "ben", NINE), key="book-0002"
+    )
+    standing_clock.on(minutes=10, seconds=1)
+    with pytest.raises(TooLateToUndo):
+        undo(hired(), other.entry_id, key="undo-0002")
+    assert {one["status"] for one in rows(Appointment)} == {"booked"}
