@@ -16,7 +16,7 @@ from booking.services.desk import moving, panel, resending, statuses, undoing
 from booking.services.desk.moving import Changed
 from booking.services.desk.statuses import Move
 from booking.services.staff.who import Who
-from booking.web import access, contacts
+from booking.web import access, asked, contacts
 from booking.web.desk import answers, blueprint, saying
 from booking.web.desk.saying import No
 from booking.web.desk.visits import PATH, cancel_page, change_page, visit_page, wish_of
@@ -43,14 +43,14 @@ def change(reference: str) -> ResponseReturnValue:
     wish = wish_of(found, request.form)
     if wish.unclear:
         return _unclear() if answers.wants_json() else change_page(found, wish)
-    key, reason = answers.key(), answers.reason()
+    key, reason = asked.key(), asked.reason()
 
     def action() -> ResponseReturnValue:
         changed = moving.change(
             who,
             reference,
             wish.place,
-            version=answers.version(),
+            version=asked.version(),
             reason=reason,
             tell=request.form.get("tell") != "no",
             key=key,
@@ -76,7 +76,7 @@ def _done(clinic: Clinic, changed: Changed) -> ResponseReturnValue:
     """Says where the visit is now, and whether the patient hears of it."""
     return answers.done(
         saying.now_is(clinic, changed),
-        answers.onward(url_for("desk.visit", reference=changed.reference)),
+        asked.onward(url_for("desk.visit", reference=changed.reference)),
         entry=changed.entry_id,
         version=changed.version,
     )
@@ -85,7 +85,7 @@ def _done(clinic: Clinic, changed: Changed) -> ResponseReturnValue:
 @blueprint.post(f"{PATH}/status")
 def status(reference: str) -> ResponseReturnValue:
     """One step of the day, by `to`; or with `correct` another status than was said, and why."""
-    who, key, version, reason = access.who(), answers.key(), answers.version(), answers.reason()
+    who, key, version, reason = access.who(), asked.key(), asked.version(), asked.reason()
     wanted = request.form.get("correct", "")
     if wanted:
         to = _one_of(Status, wanted)
@@ -99,7 +99,7 @@ def status(reference: str) -> ResponseReturnValue:
 
     def action() -> ResponseReturnValue:
         changed = act()
-        onward = answers.onward(url_for("desk.visit", reference=reference))
+        onward = asked.onward(url_for("desk.visit", reference=reference))
         return answers.done(says, onward, entry=changed.entry_id, version=changed.version)
 
     return answers.attempt(
@@ -109,7 +109,7 @@ def status(reference: str) -> ResponseReturnValue:
 
 @blueprint.post(f"{PATH}/cancel")
 def cancel(reference: str) -> ResponseReturnValue:
-    who, key, reason = access.who(), answers.key(), answers.reason()
+    who, key, reason = access.who(), asked.key(), asked.reason()
 
     def action() -> ResponseReturnValue:
         changed = statuses.cancel(
@@ -117,7 +117,7 @@ def cancel(reference: str) -> ResponseReturnValue:
             reference,
             reason=reason,
             tell=request.form.get("tell") != "no",
-            version=answers.version(),
+            version=asked.version(),
             key=key,
         )
         return _done(the_clinic_of_this_request(), changed)
@@ -128,11 +128,11 @@ def cancel(reference: str) -> ResponseReturnValue:
 @blueprint.post("/undo/<int:entry>")
 def undo(entry: int) -> ResponseReturnValue:
     """Takes back what was done a moment ago."""
-    who, key = access.who(), answers.key()
+    who, key = access.who(), asked.key()
 
     def action() -> ResponseReturnValue:
         changed = undoing.undo(who, entry, key=key)
-        onward = answers.onward(url_for("desk.visit", reference=changed.reference))
+        onward = asked.onward(url_for("desk.visit", reference=changed.reference))
         says = saying.undone(the_clinic_of_this_request(), changed)
         return answers.done(says, onward, version=changed.version)
 
@@ -142,7 +142,7 @@ def undo(entry: int) -> ResponseReturnValue:
 @blueprint.post(f"{PATH}/note")
 def note(reference: str) -> ResponseReturnValue:
     """The desk's own note about the visit."""
-    who, key = access.who(), answers.key()
+    who, key = access.who(), asked.key()
     typed = request.form.get("note", "")
     try:
         words = contacts.note(typed)
@@ -151,8 +151,8 @@ def note(reference: str) -> ResponseReturnValue:
         return (no.as_json(), 422) if answers.wants_json() else _on_visit(reference, no, typed_note=typed)
 
     def action() -> ResponseReturnValue:
-        panel.note(who, reference, words, version=answers.version(), key=key)
-        return answers.done(saying.noted(), answers.onward(url_for("desk.visit", reference=reference)))
+        panel.note(who, reference, words, version=asked.version(), key=key)
+        return answers.done(saying.noted(), asked.onward(url_for("desk.visit", reference=reference)))
 
     return answers.attempt(action, lambda no: _on_visit(reference, no, typed_note=typed))
 
@@ -160,7 +160,7 @@ def note(reference: str) -> ResponseReturnValue:
 @blueprint.post("/messages/<int:message>")
 def message(message: int) -> ResponseReturnValue:
     """`do`: again, email, text, call (the same another way), take-back or settle."""
-    who, key, wanted = access.who(), answers.key(), request.form.get("do", "")
+    who, key, wanted = access.who(), asked.key(), request.form.get("do", "")
     says = saying.MESSAGE_DONE.get(wanted) or abort(422)
 
     def action() -> ResponseReturnValue:
@@ -170,7 +170,7 @@ def message(message: int) -> ResponseReturnValue:
             resending.settle(who, message, key=key)
         else:
             resending.resend(who, message, None if wanted == "again" else Channel(wanted), key=key)
-        return answers.done(str(says), answers.onward(url_for("desk.messages")))
+        return answers.done(str(says), asked.onward(url_for("desk.messages")))
 
     return answers.attempt(action, answers.no_page)
 

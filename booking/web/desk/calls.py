@@ -6,7 +6,7 @@ from flask.typing import ResponseReturnValue
 from booking.services.desk import calls as service
 from booking.services.desk.calls import Outcome
 from booking.services.staff import audit
-from booking.web import access
+from booking.web import access, asked
 from booking.web.desk import answers, blueprint, saying
 from booking.web.staff import staff_page
 
@@ -21,7 +21,7 @@ def calls() -> ResponseReturnValue:
         calls=service.call_list(who).calls,
         saying=saying,
         outcomes=tuple(Outcome),
-        key=answers.fresh_key(),
+        key=asked.fresh_key(),
         done=answers.what_was_done(),
     )
 
@@ -29,16 +29,16 @@ def calls() -> ResponseReturnValue:
 @blueprint.post("/calls/<reference>")
 def called(reference: str) -> ResponseReturnValue:
     """`outcome`: reached, left-message or no-answer; or back, which puts a call back that was settled by mistake."""
-    who, key, wanted = access.who(), answers.key(), request.form.get("outcome", "")
+    who, key, wanted = access.who(), asked.key(), request.form.get("outcome", "")
 
     def action() -> ResponseReturnValue:
         if wanted == "back":
             service.put_back(who, reference, key=key)
-            return answers.done(saying.back_on_the_list(), answers.onward(url_for("desk.calls")))
+            return answers.done(saying.back_on_the_list(), asked.onward(url_for("desk.calls")))
         outcome = next((one for one in Outcome if one == wanted), None) or abort(422)
         service.settle(who, reference, outcome, key=key)
         back = None if outcome is Outcome.NO_ANSWER else url_for("desk.called", reference=reference)
         says = str(saying.OUTCOMES[outcome][1])
-        return answers.done(says, answers.onward(url_for("desk.calls")), back=back)
+        return answers.done(says, asked.onward(url_for("desk.calls")), back=back)
 
     return answers.attempt(action, answers.no_page)

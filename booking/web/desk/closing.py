@@ -5,7 +5,7 @@ from flask.typing import ResponseReturnValue
 
 from booking.services.desk import closing
 from booking.services.staff import audit
-from booking.web import access
+from booking.web import access, asked
 from booking.web.desk import answers, blueprint, saying
 from booking.web.staff import staff_page
 
@@ -13,7 +13,7 @@ from booking.web.staff import staff_page
 @blueprint.get("/close/<day>")
 def close(day: str) -> ResponseReturnValue:
     """Past visits of the day that nobody settled."""
-    on, who = answers.day(day), access.who()
+    on, who = asked.day(day), access.who()
     audit.saw_this_hour(who, "saw unsettled", f"day/{on}")
     found = closing.unsettled(who, on)
     return staff_page(
@@ -22,7 +22,7 @@ def close(day: str) -> ResponseReturnValue:
         found=found,
         closes=sum(1 for one in found if one.closes),
         saying=saying,
-        key=answers.fresh_key(),
+        key=asked.fresh_key(),
         done=answers.what_was_done(),
     )
 
@@ -30,10 +30,10 @@ def close(day: str) -> ResponseReturnValue:
 @blueprint.post("/close/<day>")
 def close_day(day: str) -> ResponseReturnValue:
     """Settles all whose patients had come."""
-    on, who, key = answers.day(day), access.who(), answers.key()
+    on, who, key = asked.day(day), access.who(), asked.key()
 
     def action() -> ResponseReturnValue:
         number = closing.close_day(who, on, key=key)
-        return answers.done(saying.closed(number), answers.onward(url_for("desk.close", day=on.isoformat())))
+        return answers.done(saying.closed(number), asked.onward(url_for("desk.close", day=on.isoformat())))
 
     return answers.attempt(action, answers.no_page)

@@ -6,7 +6,7 @@ from flask.typing import ResponseReturnValue
 from booking import clock
 from booking.services.desk import outgoing, resending
 from booking.services.staff import audit
-from booking.web import access
+from booking.web import access, asked
 from booking.web.desk import answers, blueprint, saying
 from booking.web.staff import staff_page
 
@@ -23,7 +23,7 @@ def messages() -> ResponseReturnValue:
         found=found,
         saying=saying,
         now=clock.now(),
-        key=answers.fresh_key(),
+        key=asked.fresh_key(),
         done=answers.what_was_done(),
     )
 
@@ -31,10 +31,10 @@ def messages() -> ResponseReturnValue:
 @blueprint.post("/replies/<int:text>")
 def read_reply(text: int) -> ResponseReturnValue:
     """Somebody has read a text that came to us."""
-    who, key = access.who(), answers.key()
+    who, key = access.who(), asked.key()
 
     def action() -> ResponseReturnValue:
         resending.settle_text(who, text, key=key)
-        return answers.done(saying.off_the_list(), answers.onward(url_for("desk.messages")))
+        return answers.done(saying.off_the_list(), asked.onward(url_for("desk.messages")))
 
     return answers.attempt(action, answers.no_page)

@@ -28,7 +28,7 @@ from booking.services.clinic import Clinic, Practitioner, VisitType
 from booking.services.desk import new_visit, panel, people
 from booking.services.desk.new_visit import DeskWish, Known, NewPatient, Opening
 from booking.services.desk.people import Found, Search
-from booking.web import access, contacts
+from booking.web import access, asked as of_form, contacts
 from booking.web.desk import answers, blueprint, saying
 from booking.web.desk.patient_forms import FLAG_WORDS, Typed, american
 from booking.web.desk.saying import No
@@ -126,7 +126,7 @@ def book_visit() -> ResponseReturnValue:
     wish = _wish(form)
     if wish is None:
         return _page(form, status=422)
-    key = answers.key()
+    key = of_form.key()
     try:
         made = new_visit.book(access.who(), wish, key=key)
     except KeyReused:
@@ -168,7 +168,7 @@ def _done(form: Typed, reference: str, entry: int) -> ResponseReturnValue:
     if not form.values["tell"]:
         says += " " + _("Nobody is written to now.")
     day = times.local_date(made.starts_at).isoformat()
-    then = answers.onward(url_for("desk.day", day=day, visit=reference))
+    then = of_form.onward(url_for("desk.day", day=day, visit=reference))
     return answers.done(says, then, entry=entry, version=made.version)
 
 
@@ -215,7 +215,7 @@ def _wish(form: Typed) -> DeskWish | None:
     reminders = _one_of(form, "reminders", Reminders)
     payment = _one_of(form, "payment", Payment)
     form.understand("note", contacts.note)
-    reason = answers.reason()
+    reason = of_form.reason()
     if values["time"] == NOW and not reason:
         reason = _("Walk-in")
     if form.errors or patient is None or starts_at is None:
@@ -262,7 +262,7 @@ def _time(form: Typed, clinic: Clinic) -> tuple[datetime | None, str]:
         now = clock.now()
         return instant_of(int(now.timestamp()) // CELL_SECONDS), values["practitioner"]
     if values["time"] == OTHER:
-        on = answers.day_or_none(values["other_day"])
+        on = of_form.day_or_none(values["other_day"])
         wall = _wall_time(values["other_time"])
         if on is None or wall is None:
             form.refuse("other_day", _("Please write the day and the time. Times go by five minutes."))
@@ -354,7 +354,7 @@ def _page(
         chosen_payment=payment,
         flag_words=FLAG_WORDS,
         american=american,
-        key=answers.fresh_key(),
+        key=of_form.fresh_key(),
         this_day=today(clinic),
         here=_here(form, asked),
         NOW=NOW,
@@ -376,7 +376,7 @@ def _choices(clinic: Clinic, form: Typed, asked: Asked, no: No | None, *, free: 
     whom and which visit.
     """
     found: dict[str, Choice] = {}
-    on, cell = answers.day_or_none(form.values["day"]), _cell(form.values["cell"])
+    on, cell = of_form.day_or_none(form.values["day"]), _cell(form.values["cell"])
     if cell is not None:
         starts_at = instant_of(cell)
         choice = _choice(starts_at, asked.practitioner, _soon(asked, starts_at), from_board=True)
@@ -388,7 +388,7 @@ def _choices(clinic: Clinic, form: Typed, asked: Asked, no: No | None, *, free: 
         if starts_at:
             choice = _choice(starts_at, clinic.practitioners.get(whom), _soon(asked, starts_at))
             found.setdefault(choice.value, choice)
-    for one in _openings(asked, answers.day_or_none(form.values["from"]) or on):
+    for one in _openings(asked, of_form.day_or_none(form.values["from"]) or on):
         choice = _choice(one.starts_at, one.practitioner, one.soon)
         found.setdefault(choice.value, choice)
     return tuple(found.values())

@@ -20,7 +20,7 @@ from booking.models import FLAGS
 from booking.services.desk import merging, people, records
 from booking.services.desk.people import Found, Search
 from booking.services.desk.records import FIELDS, Values
-from booking.web import access
+from booking.web import access, asked
 from booking.web.desk import answers, blueprint, saying
 from booking.web.desk.patient_forms import (
     CHANGE_WORDS,
@@ -58,8 +58,8 @@ def patient(reference: str) -> ResponseReturnValue:
         found = records.record(
             access.who(),
             reference,
-            past_before=answers.number(request.args.get("past")),
-            changes_before=answers.number(request.args.get("changes")),
+            past_before=asked.number(request.args.get("past")),
+            changes_before=asked.number(request.args.get("changes")),
         )
     except RecordMerged as refusal:
         return redirect(url_for("desk.patient", reference=refusal.facts["into"]), 303)
@@ -72,7 +72,7 @@ def patient(reference: str) -> ResponseReturnValue:
         kind_of_message=saying.kind_of_message,
         channels=saying.CHANNELS,
         message_states=saying.MESSAGE_STATES,
-        key=answers.fresh_key(),
+        key=asked.fresh_key(),
         **_words(),
     )
 
@@ -100,7 +100,7 @@ def save_patient(reference: str) -> ResponseReturnValue:
 
 def _saved(reference: str, form: Typed, values: Values | None) -> ResponseReturnValue:
     """What saving it leads to. Raises RecordMerged."""
-    key, version = answers.key(), answers.number(request.form.get("version")) or 0
+    key, version = asked.key(), asked.number(request.form.get("version")) or 0
     visits_too = "visits_too" in request.form
     if values is None:
         return _again(reference, form, version, 422)
@@ -138,7 +138,7 @@ def choose_to_merge(reference: str) -> ResponseReturnValue:
 def merge(reference: str) -> ResponseReturnValue:
     """Merges the other record into this one."""
     goes = request.form.get("with", "")
-    numbers = [answers.number(request.form.get(name)) or 0 for name in ("version", "other_version")]
+    numbers = [asked.number(request.form.get(name)) or 0 for name in ("version", "other_version")]
     try:
         merging.merge(
             access.who(),
@@ -146,7 +146,7 @@ def merge(reference: str) -> ResponseReturnValue:
             goes,
             stays_version=numbers[0],
             goes_version=numbers[1],
-            key=answers.key(),
+            key=asked.key(),
         )
     except (VisitsOverlap, StaleRecord) as refusal:
         return _merge_page(reference, goes, refusal)
@@ -166,7 +166,7 @@ def take_merge_back(reference: str, merge: int) -> ResponseReturnValue:
     there = url_for("desk.patient", reference=reference)
 
     def action() -> ResponseReturnValue:
-        back = merging.take_back(access.who(), reference, merge, key=answers.key())
+        back = merging.take_back(access.who(), reference, merge, key=asked.key())
         says = _("Taken back. The other record is %(reference)s again.", reference=back)
         return answers.done(says, there)
 
@@ -248,7 +248,7 @@ def _edit_page(
         version=version,
         ahead=ahead,
         visits_too="visits_too" in request.form or request.method == "GET",
-        key=answers.fresh_key(),
+        key=asked.fresh_key(),
         no=saying.no(refused, the_clinic_of_this_request()) if refused else None,
         refused=refused,
         changed_at=_changed_at(refused),
@@ -283,7 +283,7 @@ def _merge_page(reference: str, goes: str, refused: Refusal | None = None) -> Re
         preview=merging.preview(access.who(), reference, goes),
         fields=FIELDS,
         no=no,
-        key=answers.fresh_key(),
+        key=asked.fresh_key(),
         **_words(),
     )
 

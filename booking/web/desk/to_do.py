@@ -5,7 +5,7 @@ from flask.typing import ResponseReturnValue
 
 from booking.services import tasks
 from booking.services.staff import audit
-from booking.web import access
+from booking.web import access, asked
 from booking.web.desk import answers, blueprint, saying
 from booking.web.staff import staff_page
 
@@ -19,7 +19,7 @@ def to_do() -> ResponseReturnValue:
         "desk/to_do.html",
         found=tasks.to_do(who),
         saying=saying,
-        key=answers.fresh_key(),
+        key=asked.fresh_key(),
         done=answers.what_was_done(),
     )
 
@@ -27,13 +27,13 @@ def to_do() -> ResponseReturnValue:
 @blueprint.post("/to-do/<int:task>")
 def settle_task(task: int) -> ResponseReturnValue:
     """Done; or with `do` = back, not done after all."""
-    who, key = access.who(), answers.key()
+    who, key = access.who(), asked.key()
     done = request.form.get("do") != "back"
 
     def action() -> ResponseReturnValue:
         tasks.settle(who, task, done=done, key=key)
         says = saying.off_the_list() if done else saying.back_on_the_list()
         back = url_for("desk.settle_task", task=task) if done else None
-        return answers.done(says, answers.onward(url_for("desk.to_do")), back=back)
+        return answers.done(says, asked.onward(url_for("desk.to_do")), back=back)
 
     return answers.attempt(action, answers.no_page)
