@@ -98,10 +98,9 @@ def to_do(who: Who) -> ToDoList:
     )
 
 
-def settle(who: Who, task_id: int, *, done: bool, key: str) -> None:
-    """Takes a task off the list, with who did it; with `done` False puts it back. Twice is a quiet success.
-
-    Raises NotFound, KeyReused.
+def settle(who: Who, task_id: int, *, done: bool, key: str) -> TaskKind:
+    """Takes a task off the list, with who did it; with `done` False puts it back. Says what kind it is. Twice is a quiet
+    success. Raises NotFound, KeyReused.
     """
 
     def action(session: Session) -> Answer:
@@ -115,9 +114,9 @@ def settle(who: Who, task_id: int, *, done: bool, key: str) -> None:
             task.settled_by = who.name if done else ""
             what = "settled task" if done else "reopened task"
             audit.did(session, who, what, f"task/{task.id}", appointment.patient_id, kind=task.kind.value)
-        return {}
+        return {"kind": task.kind.value}
 
-    once(Key.of(who.key, key, ["task", task_id, done]), action)
+    return TaskKind(once(Key.of(who.key, key, ["task", task_id, done]), action)["kind"])
 
 
 # Parts of bookings and moves.

@@ -87,8 +87,8 @@ def test_a_task_is_settled_once_and_can_be_put_back(context: Flask) -> None:
     who = hired(name="Dana Desk")
     booked(NEXT_WEEK, payment=Payment.SELF)
     (task,) = rows(Task)
-    tasks.settle(who, task["id"], done=True, key="settle-1")
-    tasks.settle(who, task["id"], done=True, key="settle-2")
+    assert tasks.settle(who, task["id"], done=True, key="settle-1") is TaskKind.ESTIMATE
+    assert tasks.settle(who, task["id"], done=True, key="settle-2") is TaskKind.ESTIMATE
     assert listed() == []
     assert rows(Task)[0]["settled_by"] == "Dana Desk"
     tasks.settle(who, task["id"], done=False, key="reopen-1")

@@ -114,6 +114,11 @@ TASKS: Mapping[TaskKind, Any] = {
     TaskKind.ESTIMATE: lazy("Good-faith estimate"),
     TaskKind.COVERAGE: lazy("Check the coverage"),
 }
+# What the button of a task says, and what is said once it is done.
+TASK_DONE: Mapping[TaskKind, tuple[Any, Any]] = {
+    TaskKind.ESTIMATE: (lazy("Estimate given"), lazy("Estimate given. It is off the list.")),
+    TaskKind.COVERAGE: (lazy("Coverage checked"), lazy("Coverage checked. It is off the list.")),
+}
 
 
 def kind_of_message(kind: str) -> str:

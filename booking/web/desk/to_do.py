@@ -31,8 +31,8 @@ def settle_task(task: int) -> ResponseReturnValue:
     done = request.form.get("do") != "back"
 
     def action() -> ResponseReturnValue:
-        tasks.settle(who, task, done=done, key=key)
-        says = saying.off_the_list() if done else saying.back_on_the_list()
+        kind = tasks.settle(who, task, done=done, key=key)
+        says = str(saying.TASK_DONE[kind][1]) if done else saying.back_on_the_list()
         back = url_for("desk.settle_task", task=task) if done else None
         return answers.done(says, asked.onward(url_for("desk.to_do")), back=back)
 
