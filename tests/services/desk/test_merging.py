@@ -106,6 +106,12 @@ def test_everything_of_both_is_with_the_one_that_stays(context: Flask) -> None:
     assert {entry["patient_id"] for entry in written} == {one["id"], other["id"]}
 
 
+def test_the_record_that_stays_tells_a_merge_once(context: Flask) -> None:
+    stays, goes = two_records()
+    merge(stays, goes)
+    assert [one.what for one in records.record(hired(), stays).changes] == ["merged"]
+
+
 def test_links_of_patients_open_their_visits_as_before(context: Flask) -> None:
     booked_first = booked()
     stays = rows(Patient)[0]["reference"]
