@@ -313,6 +313,8 @@ def test_time_off_where_nobody_works_anyway_is_taken_and_said(app: Flask, page: 
     send_time_off(page, first="2026-09-18", opens="18:00", closes="19:00")
     assert "You don&#39;t work then: nothing changes." in said_on_top(page)
     assert len(absences(app)) == 5
+    send_time_off(page, first="2026-09-18", opens="13:00")
+    assert said_on_top(page).startswith("Time off is entered: Fri, Sep 18, 1:00 pm until midnight")
     with app.app_context():
         desk = signed_in(app, hired(Role.DESK))
     send_time_off(desk, "/desk/time-off", practitioner="ben", first="2026-09-20")
