@@ -8,10 +8,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from itertools import groupby
 from typing import Any
 
-from sqlalchemy import and_, select
-from sqlalchemy.orm import Session
+from sqlalchemy import and_, bindparam, exists, func, or_, select
+from sqlalchemy.orm import Session, aliased
 
 from booking import clock
 from booking.errors import NotFound
@@ -58,7 +59,7 @@ class Why(StrEnum):
 class Call:
     """One call about one visit. `kind`: what is to be said, "reminder", "confirmation", "change" or "cancellation".
 
-    `tries`: calls that nobody answered.
+    `flags`, `desk_note`: what to know of the patient before they pick up. `tries`: calls that nobody answered.
     """
 
     reference: str
@@ -73,6 +74,7 @@ class Call:
     old_starts_at: datetime | None
     practitioner: Practitioner
     flags: tuple[str, ...] = ()
+    desk_note: str = ""
     tries: int = 0
     tried_at: datetime | None = None
     problem: str = ""
@@ -83,6 +85,62 @@ class CallList:
     """Everybody to call, the soonest visit first."""
 
     calls: tuple[Call, ...] = field(default=())
+
+
+# What is on the list, with the `bounds` of now.
+
+_OTHER = aliased(Message)
+_TOLD_OTHERWISE = exists().where(
+    _OTHER.appointment_id == Message.appointment_id,
+    _OTHER.kind == Message.kind,
+    _OTHER.sequence == Message.sequence,
+    _OTHER.state.in_(_ON_ITS_WAY),
+)
+# Whether what a message tells still holds.
+_IS_TRUE = or_(
+    and_(Message.kind == "cancellation", Appointment.status == Status.CANCELLED),
+    and_(
+        Appointment.status == Status.BOOKED,
+        or_(
+            Message.kind == "confirmation",
+            # Whoever says that they come knows when.
+            and_(Message.kind == "change", Appointment.confirmed_at.is_(None)),
+            and_(Message.kind.startswith("reminder-"), Appointment.cannot_come_at.is_(None)),
+        ),
+    ),
+)
+# A message, and its visit, that somebody has to tell by telephone.
+_TO_BE_CALLED = and_(
+    Message.state.in_((MessageState.TO_CALL, *_FAILED)),
+    Message.due_at > bindparam("oldest"),
+    Message.settled_at.is_(None),
+    Message.sequence == Appointment.sequence,
+    Appointment.from_cell > bindparam("now_cell"),
+    _IS_TRUE,
+    or_(Message.state.not_in(_FAILED), ~_TOLD_OTHERWISE),
+)
+# The desk has spoken with them since the visit was changed last.
+_SPOKEN_WITH = exists().where(
+    _OTHER.appointment_id == Appointment.id,
+    _OTHER.sequence == Appointment.sequence,
+    _OTHER.settled_at.is_not(None),
+    _OTHER.settled_as.in_([Outcome.REACHED.value, Outcome.LEFT_MESSAGE.value]),
+)
+# A visit, and what staff did lately to its place, or to whether it stands.
+_CHANGED_BY_US = and_(
+    Appointment.from_cell > bindparam("now_cell"),
+    # The same with the column that the index has.
+    Appointment.to_cell > bindparam("now_cell"),
+    HistoryEntry.at > bindparam("lately"),
+    HistoryEntry.actor == Actor.STAFF,
+    HistoryEntry.what.in_(("moved", "cancelled", "undone")),
+    ~_SPOKEN_WITH,
+)
+
+
+def bounds(now: datetime) -> dict[str, Any]:
+    """What the statements of the list want to know of now."""
+    return {"now_cell": cell_from(now), "oldest": now - _OLDEST, "lately": now - SOON}
 
 
 def call_list(who: Who) -> CallList:
@@ -150,85 +208,78 @@ def put_back(who: Who, reference: str, *, key: str) -> None:
     once(Key.of(who.key, key, ["call back", reference]), action)
 
 
+# To be counted, as a part of other statements: how many visits are on the list by their messages, and the changes that
+# may put others there.
+BY_MESSAGE = (
+    select(func.count(Message.appointment_id.distinct()))
+    .join(Appointment, Appointment.id == Message.appointment_id)
+    .where(_TO_BE_CALLED)
+)
+CHANGES = (
+    select(
+        Appointment.id,
+        Appointment.status,
+        Appointment.confirmed_at,
+        Appointment.from_cell,
+        HistoryEntry.id.label("entry_id"),
+        HistoryEntry.what,
+        HistoryEntry.at,
+        HistoryEntry.facts,
+    )
+    .join(HistoryEntry, HistoryEntry.appointment_id == Appointment.id)
+    .where(
+        _CHANGED_BY_US,
+        ~exists().where(Message.appointment_id == Appointment.id, _TO_BE_CALLED),
+    )
+)
+
+
+def to_be_called(changes: Iterable[Any], now: datetime) -> int:
+    """How many of the visits of these rows of CHANGES are on the list, given in order of visits and entries."""
+    by_visit = (list(rows) for _, rows in groupby(changes, key=lambda row: row.id))
+    return sum(_to_be_told(rows[0], rows, now) is not None for rows in by_visit)
+
+
 def _by_message(session: Session, clinic: Clinic, now: datetime) -> list[Call]:
     """Reminders by call, and what failed and isn't on its way by other means."""
-    rows = session.execute(
+    wanted = (
         select(Message, Appointment, Patient)
         .join(Appointment, Appointment.id == Message.appointment_id)
         .join(Patient, Patient.id == Appointment.patient_id)
-        .where(
-            Message.state.in_((MessageState.TO_CALL, *_FAILED)),
-            Message.due_at > now - _OLDEST,
-            Message.settled_at.is_(None),
-            Message.sequence == Appointment.sequence,
-            Appointment.from_cell > cell_from(now),
-        )
-    ).all()
-    failed = {appointment.id for message, appointment, _ in rows if message.state in _FAILED}
-    on_its_way = _told_otherwise(session, failed)
-    calls = []
-    for message, appointment, patient in rows:
-        told = (appointment.id, message.kind, message.sequence) in on_its_way
-        if _is_true(message, appointment) and not (message.state in _FAILED and told):
-            # One that the desk has tried already keeps the reason for which it did.
-            known = message.facts.get("why")
-            why = Why(known) if known else Why.WANTED if _wanted(message, appointment) else Why.UNREACHABLE
-            calls.append(_call(clinic, appointment, patient, message.kind, why, message))
-    return calls
-
-
-def _told_otherwise(session: Session, appointment_ids: Iterable[int]) -> set[tuple[int | None, str, int]]:
-    """What is on its way, or arrived, about these visits: (appointment, kind, sequence)."""
-    ids = sorted(appointment_ids)
-    if not ids:
-        return set()
-    sent = select(Message.appointment_id, Message.kind, Message.sequence).where(
-        Message.appointment_id.in_(ids), Message.state.in_(_ON_ITS_WAY)
+        .where(_TO_BE_CALLED)
     )
-    return {(appointment_id, kind, sequence) for appointment_id, kind, sequence in session.execute(sent)}
+    calls = []
+    for message, appointment, patient in session.execute(wanted, bounds(now)):
+        # One that the desk has tried already keeps the reason for which it did.
+        known = message.facts.get("why")
+        why = Why(known) if known else Why.WANTED if _wanted(message, appointment) else Why.UNREACHABLE
+        calls.append(_call(clinic, appointment, patient, message.kind, why, message))
+    return calls
 
 
 def _changed_soon(session: Session, clinic: Clinic, now: datetime) -> list[Call]:
     """Visits that the clinic moved or cancelled within a day of their beginning, and of which nobody said "I know"."""
-    changes: dict[int, list[HistoryEntry]] = {}
-    whose: dict[int, tuple[Appointment, Patient]] = {}
-    for appointment, patient, entry in session.execute(
+    wanted = (
         select(Appointment, Patient, HistoryEntry)
         .join(Patient, Patient.id == Appointment.patient_id)
         .join(HistoryEntry, HistoryEntry.appointment_id == Appointment.id)
-        .where(
-            Appointment.from_cell > cell_from(now),
-            # The same with the column that the index has.
-            Appointment.to_cell > cell_from(now),
-            HistoryEntry.at > now - SOON,
-            _BY_US,
-        )
-        .order_by(HistoryEntry.id)
-    ):
-        changes.setdefault(appointment.id, []).append(entry)
-        whose[appointment.id] = appointment, patient
-    settled = _settled_calls(session, changes)
+        .where(_CHANGED_BY_US)
+        .order_by(Appointment.id, HistoryEntry.id)
+    )
     calls = []
-    for one, entries in changes.items():
-        appointment, patient = whose[one]
-        entry = _to_be_told(appointment, entries, now)
-        if entry is None or (appointment.id, appointment.sequence) in settled:
-            continue
-        kind = "cancellation" if appointment.status is Status.CANCELLED else "change"
-        call = _call(clinic, appointment, patient, kind, Why.SOON)
-        calls.append(replace(call, old_starts_at=_old_start(entry) if kind == "change" else None))
+    found = session.execute(wanted, bounds(now))
+    for (appointment, patient), rows in groupby(found, key=lambda row: (row[0], row[1])):
+        entry = _to_be_told(appointment, [row[2] for row in rows], now)
+        if entry is not None:
+            kind = "cancellation" if appointment.status is Status.CANCELLED else "change"
+            call = _call(clinic, appointment, patient, kind, Why.SOON)
+            calls.append(replace(call, old_starts_at=_old_start(entry) if kind == "change" else None))
     return calls
 
 
-# What staff did to the place of a visit, or to whether it stands.
-_BY_US = and_(HistoryEntry.actor == Actor.STAFF, HistoryEntry.what.in_(("moved", "cancelled", "undone")))
-
-
-def _to_be_told(
-    appointment: Appointment, entries: Iterable[HistoryEntry], now: datetime
-) -> HistoryEntry | None:
+def _to_be_told(appointment: Any, entries: Iterable[Any], now: datetime) -> Any:
     """The last of these changes, oldest first, if the patient has to hear of it by telephone: on short notice, still
-    ahead, and not answered by "I'm coming". None also where the desk has spoken with them.
+    ahead, and not answered by "I'm coming"; else None. Both are rows, or what there is of them.
     """
     last = None
     for entry in entries:
@@ -243,7 +294,7 @@ def _to_be_told(
     return last
 
 
-def _told(entry: HistoryEntry) -> bool:
+def _told(entry: Any) -> bool:
     """Whether the patient was to be told: not where the desk has just spoken with them, or nothing of theirs changed. Of
     what was taken back only if that had to be told as well: else it is again as the patient knows it.
     """
@@ -257,43 +308,29 @@ def _told(entry: HistoryEntry) -> bool:
     return told
 
 
-def _on_short_notice(appointment: Appointment, entry: HistoryEntry, now: datetime) -> bool:
+def _on_short_notice(appointment: Any, entry: Any, now: datetime) -> bool:
     """Whether the visit began less than a day after the change, as it is or as it was, and that time is still ahead."""
-    starts = [appointment.starts_at, *([old] if (old := _old_start(entry)) else [])]
+    starts = [instant_of(appointment.from_cell), *([old] if (old := _old_start(entry)) else [])]
     return any(now < start <= entry.at + SOON for start in starts)
 
 
-def _old_start(entry: HistoryEntry) -> datetime | None:
+def _old_start(entry: Any) -> datetime | None:
     """When the visit began before the change."""
     if "from" in entry.facts:
         return datetime.fromisoformat(entry.facts["from"])
     return instant_of(entry.facts["before"]["from_cell"]) if "before" in entry.facts else None
 
 
-def _settled_calls(session: Session, appointment_ids: Iterable[int]) -> set[tuple[int | None, int]]:
-    """Visits about whose last change somebody was called, as (appointment, sequence)."""
-    ids = sorted(appointment_ids)
-    if not ids:
-        return set()
-    called = select(Message.appointment_id, Message.sequence).where(
-        Message.appointment_id.in_(ids),
-        Message.settled_at.is_not(None),
-        Message.settled_as.in_([Outcome.REACHED.value, Outcome.LEFT_MESSAGE.value]),
-    )
-    return {(appointment_id, sequence) for appointment_id, sequence in session.execute(called)}
-
-
 def _changed_by_us(session: Session, appointment: Appointment, now: datetime) -> bool:
     """Whether this visit stands on the list although there is no message about it."""
-    if appointment.starts_at <= now:
-        return False
     entries = session.scalars(
         select(HistoryEntry)
-        .where(HistoryEntry.appointment_id == appointment.id, HistoryEntry.at > now - SOON, _BY_US)
-        .order_by(HistoryEntry.id)
+        .join(Appointment, Appointment.id == HistoryEntry.appointment_id)
+        .where(Appointment.id == appointment.id, _CHANGED_BY_US)
+        .order_by(HistoryEntry.id),
+        bounds(now),
     )
-    settled = (appointment.id, appointment.sequence) in _settled_calls(session, [appointment.id])
-    return _to_be_told(appointment, entries, now) is not None and not settled
+    return _to_be_told(appointment, entries, now) is not None
 
 
 def _open(session: Session, appointment: Appointment) -> list[Message]:
@@ -307,20 +344,6 @@ def _open(session: Session, appointment: Appointment) -> list[Message]:
             )
         )
     )
-
-
-def _is_true(message: Message, appointment: Appointment) -> bool:
-    """Whether what a message tells still holds."""
-    if message.kind == "cancellation":
-        return appointment.status is Status.CANCELLED
-    if appointment.status is not Status.BOOKED:
-        return False
-    if message.kind.startswith("reminder-"):
-        return appointment.cannot_come_at is None
-    if message.kind == "change":
-        # Whoever says that they come knows when.
-        return appointment.confirmed_at is None
-    return message.kind == "confirmation"
 
 
 def _wanted(message: Message, appointment: Appointment) -> bool:
@@ -350,6 +373,7 @@ def _call(
         old_starts_at=datetime.fromisoformat(old) if old else None,
         practitioner=clinic.practitioner_by_id[appointment.practitioner_id],
         flags=tuple(patient.flags),
+        desk_note=patient.desk_note,
         tries=facts.get("tries", 0),
         tried_at=datetime.fromisoformat(tried) if tried else None,
         problem=message.last_error if message and message.state in _FAILED else "",

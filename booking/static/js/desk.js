@@ -1,4 +1,4 @@
-// The desk's lists: one that keeps itself fresh, and calls that are answered by one key.
+// The desk's lists: one that keeps itself fresh, and what is done by one key.
 
 const EVERY_SECONDS = 10;
 
@@ -24,11 +24,16 @@ function keepFresh(lists) {
   document.addEventListener("visibilitychange", ask);
 }
 
-// R, L and O press the buttons of the call that has the focus.
-function callKeys(page) {
-  page.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey || event.key.length !== 1) return;
-    const button = event.target.closest(".call-card")?.querySelector(`[data-key="${CSS.escape(event.key.toLowerCase())}"]`);
+// R, L and O press the buttons of the call that has the focus; of the first one, where nothing has it. U takes back what
+// was done last.
+function listKeys(page) {
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || event.repeat || event.key.length !== 1) return;
+    if (event.target.closest("input, select, textarea, [contenteditable]")) return;
+    const key = event.key.toLowerCase();
+    const nowhere = [document.body, document.getElementById("main")].includes(event.target);
+    const call = event.target.closest(".call-card") ?? (nowhere ? page.querySelector(".call-card") : null);
+    const button = key === "u" ? document.querySelector(".done form button") : call?.querySelector(`[data-key="${CSS.escape(key)}"]`);
     if (!button) return;
     event.preventDefault();
     button.click();
@@ -36,4 +41,4 @@ function callKeys(page) {
 }
 
 for (const lists of document.querySelectorAll("[data-keep-fresh]")) keepFresh(lists);
-for (const page of document.querySelectorAll("[data-call-keys]")) callKeys(page);
+for (const page of document.querySelectorAll("[data-list-keys]")) listKeys(page);

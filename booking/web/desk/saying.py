@@ -105,6 +105,8 @@ OUTCOMES: Mapping[Outcome, tuple[Any, Any]] = {
     Outcome.LEFT_MESSAGE: (lazy("Left a message"), lazy("Left a message.")),
     Outcome.NO_ANSWER: (lazy("No answer"), lazy("No answer. They stay on the list.")),
 }
+# Flags of patients that matter before one dials.
+FOR_A_CALL = frozenset({"interpreter", "hard of hearing"})
 WHY_CALL: Mapping[Why, Any] = {
     Why.WANTED: lazy("Wants to be called"),
     Why.UNREACHABLE: lazy("Our messages don't arrive"),
