@@ -122,6 +122,7 @@ class HistoryEntry(Base):
     """Who did what to an appointment, when and why. Appended, never rewritten: the database refuses it."""
 
     __tablename__ = "history"
+    __table_args__ = (Index("ix_history_at", "at"),)
 
     id: Mapped[int] = mapped_column(primary_key=True)
     appointment_id: Mapped[int] = mapped_column(ForeignKey("appointments.id"), index=True)

@@ -6,14 +6,16 @@ ahead, and coverage is due by the time that the visit has now.
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import and_, bindparam, func, or_, select
 from sqlalchemy.orm import Session
 
 from booking import clock
 from booking.errors import NotFound
 from booking.models import Appointment, Patient, Payment, Task, TaskKind
 from booking.scheduling.estimates import coverage_due, estimate_due
+from booking.scheduling.hours import day_at
 from booking.scheduling.status import LIVE
 from booking.scheduling.timeline import cell_from
 from booking.services import rows
@@ -60,9 +62,40 @@ class ToDoList:
     soon: tuple[ToDo, ...]
     later: int
 
-    @property
-    def pressing(self) -> int:
-        return len(self.overdue) + len(self.due_today)
+
+# What is owed about visits that lie ahead.
+_OPEN = and_(
+    Task.settled_at.is_(None),
+    Task.due_on > bindparam("oldest_due"),
+    Appointment.to_cell > bindparam("now_cell"),
+    Appointment.status.in_(LIVE),
+)
+# How many of these are overdue or due today, as a part of other statements. Coverage goes by the visit.
+PRESSING = (
+    select(func.count(Task.id))
+    .join(Appointment, Appointment.id == Task.appointment_id)
+    .where(
+        _OPEN,
+        or_(
+            and_(Task.kind == TaskKind.ESTIMATE, Task.due_on <= bindparam("today")),
+            and_(Task.kind == TaskKind.COVERAGE, Appointment.from_cell < bindparam("covered_until")),
+        ),
+    )
+)
+
+
+def bounds(clinic: Clinic, now: datetime) -> dict[str, Any]:
+    """What these statements want to know of now."""
+    today = clinic.times.local_date(now)
+    last = today
+    while coverage_due(last + timedelta(days=1)) <= today:
+        last += timedelta(days=1)
+    return {
+        "today": today,
+        "oldest_due": today - _OLDEST,
+        "now_cell": cell_from(now),
+        "covered_until": day_at(last, clinic.zone).to_cell,
+    }
 
 
 def to_do(who: Who) -> ToDoList:
@@ -75,14 +108,9 @@ def to_do(who: Who) -> ToDoList:
             select(Task, Appointment, Patient.reference)
             .join(Appointment, Appointment.id == Task.appointment_id)
             .join(Patient, Patient.id == Appointment.patient_id)
-            .where(
-                Task.settled_at.is_(None),
-                Task.due_on > today - _OLDEST,
-                Appointment.to_cell > cell_from(now),
-                Appointment.status.in_(LIVE),
-            )
+            .where(_OPEN)
         )
-        found = session.execute(statement).all() if who.sees_everybody else []
+        found = session.execute(statement, bounds(clinic, now)).all() if who.sees_everybody else []
         tasks = [
             _shaped(clinic, task, appointment, patient_reference)
             for task, appointment, patient_reference in found
@@ -119,7 +147,7 @@ def settle(who: Who, task_id: int, *, done: bool, key: str) -> TaskKind:
     return TaskKind(once(Key.of(who.key, key, ["task", task_id, done]), action)["kind"])
 
 
-# Parts of bookings and moves.
+# Parts of bookings and moves
 
 
 def owe(session: Session, clinic: Clinic, appointment: Appointment, now: datetime) -> None:

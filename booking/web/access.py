@@ -132,6 +132,7 @@ desk.cancel                        POST       -        all    all      all   -
 desk.change                        POST       -        all    all      all   -
 desk.close                         GET        -        all    all      all   -
 desk.close_day                     POST       -        all    all      all   -
+desk.close_today                   GET        -        all    all      all   -
 desk.glance                        GET        -        all    all      all   -
 desk.message                       POST       -        all    all      all   -
 desk.messages                      GET        -        all    all      all   -

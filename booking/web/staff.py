@@ -1,5 +1,7 @@
 """What all staff pages share: who is signed in, the ways that are open to them, where they begin, and the lock."""
 
+from collections.abc import Mapping
+from functools import cache, partial
 from typing import Any
 
 from flask import current_app, url_for
@@ -7,6 +9,7 @@ from flask_babel import lazy_gettext as lazy
 
 from booking.models import Role
 from booking.services.clinic import Clinic
+from booking.services.desk.pressing import pressing
 from booking.services.staff.sign_ins import Signed
 from booking.services.staff.who import Who
 from booking.web import access
@@ -24,21 +27,31 @@ _WAYS = (
     ("desk.calls", lazy("Calls")),
     ("desk.to_do", lazy("To do")),
     ("desk.messages", lazy("Messages")),
+    ("desk.close_today", lazy("Close the day")),
     ("desk.time_off", lazy("Time off")),
     ("sign_in.accounts", lazy("Accounts")),
     ("sign_in.audit_list", lazy("Audit")),
 )
+# What presses behind them.
+_COUNTED = {
+    "desk.calls": "calls",
+    "desk.to_do": "tasks",
+    "desk.messages": "messages",
+    "desk.close_today": "unsettled",
+}
 
 
 def staff_page(
     template: str, status: int = 200, *, clinic: Clinic | None = None, **values: Any
 ) -> tuple[str, int]:
     """A page for whoever is signed in."""
+    clinic = clinic or the_clinic_of_this_request()
     return page(
         template,
-        clinic or the_clinic_of_this_request(),
+        clinic,
         status,
         **signed_values(access.signed()),
+        staff_counts=cache(partial(_counts, access.who(), clinic)),
         **values,
     )
 
@@ -59,6 +72,14 @@ def home(who: Who) -> str:
 def _ways(who: Who) -> list[tuple[str, Any]]:
     """Address and words of what the menu offers."""
     return [(url_for(endpoint), words) for endpoint, words in _WAYS if _open_to(who, endpoint)]
+
+
+def _counts(who: Who, clinic: Clinic) -> Mapping[str, int]:
+    """How much presses behind an address of the menu."""
+    if not access.may(who, "desk.calls"):
+        return {}
+    found = pressing(who, clinic)
+    return {url_for(endpoint): getattr(found, what) for endpoint, what in _COUNTED.items()}
 
 
 def _open_to(who: Who, endpoint: str) -> bool:

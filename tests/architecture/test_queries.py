@@ -38,6 +38,8 @@ from booking.models import (
 from booking.reminders import delivery
 from booking.services import holds, visits
 from booking.services.clinic import present
+from booking.services.desk.calls import call_list
+from booking.services.desk.pressing import pressing
 from booking.services.lookup import Lookup
 from booking.services.occupancies import _TAKEN, open_window
 from booking.services.rescheduling import reschedule
@@ -45,6 +47,7 @@ from booking.services.search import free_times
 from tests.clinics import clinic, practitioner, rooms, set_up
 from tests.conftest import MONDAY
 from tests.services.making import NEXT_WEEK, NINE, booked
+from tests.staffing import hired
 
 PAST_VISITS = 3_000
 
@@ -96,7 +99,9 @@ def long_history(context: Flask, standing_clock: Any) -> Flask:
             "id": 1000 + n, "subject": f"appointment/PAST{n}", "state": MessageState.SENT, "appointment_id": 1000 + n,
             "due_at": MONDAY - timedelta(hours=n), "address": f"{n}@example.com", "sent_at": MONDAY,
         })  # fmt: skip
-        fill(HistoryEntry, lambda n: {"id": 1000 + n, "appointment_id": 1000 + n})
+        fill(HistoryEntry, lambda n: {
+            "id": 1000 + n, "appointment_id": 1000 + n, "at": MONDAY - timedelta(hours=n),
+        })  # fmt: skip
         fill(KeptAnswer, lambda n: {"key": f"past {n}"})
         fill(Absence, lambda n: hull(n) | {
             "kind": AbsenceKind.TIME_OFF, "resource_id": people[n % 2], "reason": "", "made_at": MONDAY,
@@ -288,9 +293,22 @@ def look_for_times() -> None:
     free_times("follow-up", None, days=30, visitor="me")
 
 
+def see_what_presses() -> None:
+    pressing(hired(), present())
+    call_list(hired())
+
+
 @pytest.mark.parametrize(
     "action",
-    [book_once_more, hold_a_time, move_and_cancel, correct_a_contact, claim_what_is_due, look_for_times],
+    [
+        book_once_more,
+        hold_a_time,
+        move_and_cancel,
+        correct_a_contact,
+        claim_what_is_due,
+        look_for_times,
+        see_what_presses,
+    ],
 )
 def test_no_use_case_reads_what_grows_as_a_whole(long_history: Flask, action: Callable[[], None]) -> None:
     said = [

@@ -1,14 +1,26 @@
 """The lists of the desk: calls, things to do, messages, the day at a glance, and the day that is closed."""
 
+import re
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import update
+from sqlalchemy import event, update
 
-from booking.models import AuditEntry, InboundText, Message, MessageState, Payment, Reminders, Role, Task
+from booking.extensions import db
+from booking.models import (
+    AuditEntry,
+    InboundText,
+    Message,
+    MessageState,
+    Patient,
+    Payment,
+    Reminders,
+    Role,
+    Task,
+)
 from booking.reminders.delivery import deliver_due
 from booking.services import inbound_texts
 from booking.services.transaction import run
@@ -65,10 +77,92 @@ def test_an_estimate_is_settled_by_one_button(app: Flask, desk: FlaskClient) -> 
     page = desk.get("/desk/to-do").text
     assert "Good-faith estimate" in page
     assert "Rosa Lima" in page
+    assert "Estimate given" in page and ">Done<" not in page
     after = press(desk, "/desk/to-do", f"/desk/to-do/{task['id']}")
     assert "Nothing is due" in after.text
+    assert "Estimate given. It is off the list." in after.text
     with app.app_context():
         assert rows(Task)[0]["settled_by"] == "Dana Desk"
+    back = fields(after.text[after.text.index('class="done"') :])
+    assert (
+        "Good-faith estimate" in desk.post(f"/desk/to-do/{task['id']}", data=back, follow_redirects=True).text
+    )
+
+
+def test_in_the_panel_a_task_says_what_was_done_and_has_a_way_back(app: Flask, desk: FlaskClient) -> None:
+    with app.app_context():
+        visit = booked(NEXT_WEEK, payment=Payment.INSURANCE)
+        (task,) = rows(Task)
+    address = f"/desk/to-do/{task['id']}"
+    panel = desk.get(f"/desk/visits/{visit.reference}?panel=1").text
+    form = panel[panel.index(f'action="{address}"') :]
+    form = form[: form.index("</form>")]
+    assert "Coverage checked" in form and "Done" not in form
+    done = desk.post(address, data=fields(form), headers={"Accept": "application/json"}).json
+    assert (done["says"], done["back"]) == ("Coverage checked. It is off the list.", address)
+    sent = fields(form) | {"key": "another-key-1", "do": "back"}
+    assert desk.post(done["back"], data=sent, headers={"Accept": "application/json"}).json["back"] is None
+    assert "Coverage checked" in desk.get(f"/desk/visits/{visit.reference}").text
+
+
+def test_a_call_shows_what_to_know_before_one_dials(app: Flask) -> None:
+    with app.app_context():
+        booked(NEXT_WEEK, phone="+18185550123")
+        run(
+            lambda session: [
+                session.execute(update(Message).values(state=MessageState.DEAD)),
+                session.execute(
+                    update(Patient).values(flags=["hard of hearing"], desk_note="Ring twice, he is slow.")
+                ),
+            ]
+        )
+        desk = signed_in(app, hired(Role.DESK))
+    page = desk.get("/desk/calls").text
+    number = page[page.index("(818) 555-0123") :]
+    assert "hard of hearing" in number[: number.index("</p>")]
+    assert "Ring twice, he is slow." in page
+    assert "Mon, Sep 21, 9:00 am" in page
+    assert "R reached, L left a message, O no answer" in page
+
+
+def test_the_menu_says_how_much_presses(app: Flask, standing_clock: StandingClock) -> None:
+    with app.app_context():
+        booked(NINE, payment=Payment.SELF)
+        booked(NEXT_WEEK, first_name="Ida", payment=Payment.SELF)
+        inbound_texts.receive("+18185550123", "Where do I park?", "sm-1")
+        standing_clock.at(NINE + timedelta(hours=1))
+        desk = signed_in(app, hired(Role.DESK))
+        ana = signed_in(app, hired(Role.PRACTITIONER, practitioner="ana"))
+
+    def counts(page: str) -> dict[str, str]:
+        found = re.findall(r'<a href="([^"]+)"[^>]*>[^<]*<span class="count">(\d+)</span></a>', page)
+        return dict(found)
+
+    menu = counts(desk.get("/desk/patients").text)
+    assert menu == {"/desk/to-do": "1", "/desk/messages": "1", "/desk/close": "1"}
+    assert 'class="count"' not in ana.get("/mine/today").text
+
+
+def test_the_menu_costs_one_statement_and_a_boards_poll_none(app: Flask, desk: FlaskClient) -> None:
+    def said(path: str, **headers: str) -> list[str]:
+        found: list[str] = []
+
+        def heard(connection: Any, cursor: Any, statement: str, *_: Any) -> None:
+            if "inbound_texts" in statement:
+                found.append(statement)
+
+        with app.app_context():
+            engine = db.engine
+        event.listen(engine, "before_cursor_execute", heard)
+        try:
+            assert desk.get(path, headers=headers).status_code == 200
+        finally:
+            event.remove(engine, "before_cursor_execute", heard)
+        return found
+
+    assert len(said("/desk/day/2026-09-15")) == 1
+    assert len(said("/desk/patients")) == 1
+    assert said("/desk/day/2026-09-15/fragment", **{"X-Poll": "1"}) == []
 
 
 def test_messages_that_failed_are_sent_again_and_replies_read(app: Flask, desk: FlaskClient) -> None:
@@ -112,6 +206,32 @@ def test_a_glance_that_asks_again_gets_304_and_leaves_no_trace(app: Flask, desk:
         inbound_texts.receive("+18185550123", "I am late", "sm-2")
     other = desk.get("/desk/glance", headers={"X-Poll": "1", "If-None-Match": fragment.headers["ETag"]})
     assert "I am late" in other.text
+
+
+def test_the_glance_has_times_who_never_came_and_closes_the_day_in_the_afternoon(
+    app: Flask, standing_clock: StandingClock
+) -> None:
+    with app.app_context():
+        booked(NINE, practitioner="ana", first_name="Ida")
+        booked(NINE + timedelta(hours=6), practitioner="ana", first_name="Zoe")
+    standing_clock.at(NINE + timedelta(hours=1))
+
+    def shown() -> str:
+        with app.app_context():
+            desk = signed_in(app, hired(Role.DESK))
+        return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", desk.get("/desk/glance?fragment=1").text))
+
+    assert "9:00 am Ida Lima not arrived, over since 9:30 am" in shown()
+    assert "3:00 pm Zoe Lima" in shown()
+    assert "One visit is over, and nobody has settled it." not in shown()
+    standing_clock.at(NINE + timedelta(hours=7))
+    assert "2 visits are over, and nobody has settled them. Close the day" in shown()
+
+
+def test_closing_begins_with_today(desk: FlaskClient) -> None:
+    page = desk.get("/desk/close").text
+    assert "Close Monday, September 14" in page
+    assert '<a href="/desk/close" aria-current="page">' in page
 
 
 def test_the_day_is_closed_by_one_button_and_the_rest_one_by_one(

@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import and_, bindparam, func, select
 from sqlalchemy.orm import Session
 
 from booking import clock
@@ -36,6 +37,28 @@ class Unsettled:
     status: Status
     needles_in: bool
     closes: bool
+
+
+_UNSETTLED = and_(
+    Appointment.from_cell >= bindparam("day_from"),
+    Appointment.from_cell < bindparam("day_to"),
+    # Says the same for the index, which has the end.
+    Appointment.to_cell > bindparam("day_from"),
+    Appointment.to_cell <= bindparam("over_by"),
+    Appointment.status.in_(LIVE),
+)
+# How many of them there are, as a part of other statements.
+UNSETTLED = select(func.count(Appointment.id)).where(_UNSETTLED)
+
+
+def bounds(clinic: Clinic, on: date, now: datetime) -> dict[str, Any]:
+    """What these statements want to know of a day and of now."""
+    day = day_at(on, clinic.zone)
+    return {
+        "day_from": day.from_cell,
+        "day_to": day.to_cell,
+        "over_by": int(now.timestamp()) // CELL_SECONDS,
+    }
 
 
 def unsettled(who: Who, on: date) -> list[Unsettled]:
@@ -77,20 +100,13 @@ def _open(
     session: Session, clinic: Clinic, who: Who, on: date, now: datetime, *, for_update: bool = False
 ) -> list[Appointment]:
     """Visits of the day that are over and unsettled, in order. To be changed, they are locked in order of their ids."""
-    day = day_at(on, clinic.zone)
-    wanted = select(Appointment).where(
-        Appointment.from_cell >= day.from_cell,
-        Appointment.from_cell < day.to_cell,
-        # Says the same for the index, which has the end.
-        Appointment.to_cell > day.from_cell,
-        Appointment.to_cell <= int(now.timestamp()) // CELL_SECONDS,
-        Appointment.status.in_(LIVE),
-    )
+    wanted = select(Appointment).where(_UNSETTLED)
     if not who.sees_everybody:
         wanted = wanted.where(Appointment.practitioner_id == (who.practitioner_id or 0))
     if for_update:
         wanted = wanted.order_by(Appointment.id).with_for_update(of=Appointment)
-    return sorted(session.scalars(wanted), key=lambda visit: (visit.from_cell, visit.id))
+    found = session.scalars(wanted, bounds(clinic, on, now))
+    return sorted(found, key=lambda visit: (visit.from_cell, visit.id))
 
 
 def _unsettled(clinic: Clinic, visit: Appointment) -> Unsettled:

@@ -63,7 +63,8 @@ class Needles(enum.StrEnum):
 class Visit:
     """A visit as the board shows it. `lane` of `lanes`: its place beside others of its column at the same time.
 
-    `late_minutes` is 0 until somebody is late. `needles_out_at` is None but while needles are in.
+    `late_minutes` is 0 until somebody is late; `not_arrived`: it is over, and nobody has said that they came or didn't.
+    `needles_out_at` is None but while needles are in.
     """
 
     reference: str
@@ -74,6 +75,7 @@ class Visit:
     confirmed: bool
     cannot_come: bool
     late_minutes: int
+    not_arrived: bool
     needles: Needles
     needles_out_at: datetime | None
     note: bool
@@ -415,6 +417,7 @@ class Drawing:
             confirmed=row.confirmed_at is not None,
             cannot_come=row.cannot_come_at is not None,
             late_minutes=self._late(row),
+            not_arrived=self._not_arrived(row),
             needles=needles,
             needles_out_at=out_at,
             note=bool(row.note),
@@ -433,8 +436,14 @@ class Drawing:
     def _late(self, row: Any) -> int:
         """For how many minutes somebody has been late, once it is worth a word."""
         behind = self._now - instant_of(row.from_cell)
-        waiting = row.status is Status.BOOKED and behind >= LATE_AFTER and row.to_cell > cell_from(self._now)
+        waiting = row.status is Status.BOOKED and behind >= LATE_AFTER and not self._is_over(row)
         return int(behind.total_seconds()) // 60 if waiting else 0
+
+    def _not_arrived(self, row: Any) -> bool:
+        return row.status is Status.BOOKED and self._is_over(row)
+
+    def _is_over(self, row: Any) -> bool:
+        return instant_of(row.to_cell) <= self._now
 
     def _needles(self, row: Any) -> tuple[Needles, datetime | None]:
         if row.needles_in_at is None or row.needles_out_at is not None:

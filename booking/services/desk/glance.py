@@ -1,38 +1,31 @@
 """Today at a glance: what wants somebody's eyes at the desk in this minute. Reads only."""
 
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from booking import clock
 from booking.errors import NotFound
-from booking.models import (
-    Appointment,
-    Channel,
-    Heartbeat,
-    InboundText,
-    Message,
-    MessageState,
-)
-from booking.scheduling.status import LIVE, Status
+from booking.models import Appointment, Heartbeat
+from booking.scheduling.status import Status
 from booking.scheduling.timeline import cell_from, instant_of
-from booking.services import tasks
 from booking.services.clinic import Clinic, Practitioner
-from booking.services.desk import board, calls
+from booking.services.desk import board
 from booking.services.desk.board import Asked, BoardDay, Needles, Visit
+from booking.services.desk.outgoing import Failed, Reply, failed_messages, replies_to_read
+from booking.services.desk.pressing import Pressing, pressing
 from booking.services.health import SILENT_AFTER
 from booking.services.staff.who import Who
 from booking.services.transaction import reading
 
 # A free stretch that is shorter is of no use to anybody.
 SHORTEST_GAP = timedelta(minutes=15)
-# Who says "I can't come" does so in the last days; what failed longer ago is past mending.
+# From then on a day wants to be closed.
+LATE_AFTERNOON = time(16)
+# Who says "I can't come" does so in the last days.
 _AHEAD = timedelta(days=14)
-_BACK = timedelta(days=7)
-_REPLIES_BACK = timedelta(days=30)
-_SHOWN = 50
 
 
 @dataclass(frozen=True)
@@ -58,33 +51,6 @@ class Refused:
 
 
 @dataclass(frozen=True)
-class Failed:
-    """A message that didn't reach its patient, and that nobody has seen to yet."""
-
-    id: int
-    kind: str
-    channel: Channel
-    state: MessageState
-    problem: str
-    due_at: datetime
-    reference: str | None
-    patient: str
-    address: str
-
-
-@dataclass(frozen=True)
-class Reply:
-    """A text that somebody sent us. `reference`, `patient`: of the next visit booked with this number, if there is one."""
-
-    id: int
-    phone: str
-    words: str
-    received_at: datetime
-    reference: str | None
-    patient: str
-
-
-@dataclass(frozen=True)
 class Worker:
     """Who sends the messages. `silent`: nothing has gone for two minutes or more, or never."""
 
@@ -95,10 +61,14 @@ class Worker:
 
 @dataclass(frozen=True)
 class Glance:
-    """The day in lists, each the most urgent first."""
+    """The day in lists, each the most urgent first. `late`: also those who were expected until a time that is over, until
+    somebody settles it. `closes`: it is time to close the day.
+    """
 
     clinic: Clinic
     on: date
+    now: datetime
+    closes: bool
     here: tuple[Visit, ...]
     late: tuple[Visit, ...]
     needles: tuple[Visit, ...]
@@ -108,8 +78,7 @@ class Glance:
     failed: tuple[Failed, ...]
     replies: tuple[Reply, ...]
     worker: Worker
-    to_call: int
-    to_do: int
+    pressing: Pressing
 
     @property
     def needles_over(self) -> int:
@@ -133,8 +102,10 @@ def glance(who: Who) -> Glance:
     return Glance(
         clinic=clinic,
         on=today.on,
+        now=now,
+        closes=_closes(clinic, visits, now),
         here=tuple(one for one in visits if one.status in (Status.ARRIVED, Status.CHECKED_IN)),
-        late=tuple(one for one in visits if one.late_minutes),
+        late=tuple(one for one in visits if one.late_minutes or one.not_arrived),
         needles=tuple(
             sorted(
                 (one for one in visits if one.needles_out_at is not None),
@@ -154,74 +125,14 @@ def glance(who: Who) -> Glance:
         failed=failed,
         replies=replies,
         worker=worker,
-        to_call=len(calls.call_list(who).calls),
-        to_do=tasks.to_do(who).pressing,
+        pressing=pressing(who, clinic),
     )
 
 
-def failed_messages(session: Session, now: datetime) -> tuple[Failed, ...]:
-    """What failed in the last days and nobody has seen to, the latest first. A part of reads."""
-    found = session.execute(
-        select(Message, Appointment)
-        .outerjoin(Appointment, Appointment.id == Message.appointment_id)
-        .where(
-            Message.state.in_((MessageState.DEAD, MessageState.UNSURE)),
-            Message.due_at > now - _BACK,
-            Message.settled_at.is_(None),
-        )
-        .order_by(Message.due_at.desc(), Message.id)
-        .limit(_SHOWN)
-    )
-    return tuple(
-        Failed(
-            id=message.id,
-            kind=message.kind,
-            channel=message.channel,
-            state=message.state,
-            problem=message.last_error,
-            due_at=message.due_at,
-            reference=visit.reference if visit else None,
-            patient=f"{visit.first_name} {visit.last_name}" if visit else "",
-            address=message.address,
-        )
-        for message, visit in found
-    )
-
-
-def replies_to_read(session: Session, now: datetime) -> tuple[Reply, ...]:
-    """Texts that nobody has read, the oldest first, with whose they may be. A part of reads."""
-    texts = session.scalars(
-        select(InboundText)
-        .where(
-            InboundText.settled_at.is_(None),
-            InboundText.taken_for == "message",
-            InboundText.received_at > now - _REPLIES_BACK,
-        )
-        .order_by(InboundText.received_at)
-        .limit(_SHOWN)
-    ).all()
-    visits: dict[str | None, Appointment] = {}
-    if texts:
-        ahead = select(Appointment).where(
-            Appointment.phone.in_({text.phone for text in texts}),
-            Appointment.to_cell > cell_from(now),
-            Appointment.status.in_(LIVE),
-        )
-        for visit in session.scalars(ahead.order_by(Appointment.from_cell.desc())):
-            visits[visit.phone] = visit
-    return tuple(
-        Reply(
-            id=text.id,
-            phone=text.phone,
-            words=text.words,
-            received_at=text.received_at,
-            reference=visits[text.phone].reference if text.phone in visits else None,
-            patient=f"{visits[text.phone].first_name} {visits[text.phone].last_name}"
-            if text.phone in visits
-            else "",
-        )
-        for text in texts
-    )
+def _closes(clinic: Clinic, visits: tuple[Visit, ...], now: datetime) -> bool:
+    """From late afternoon on, or as soon as all visits of the day are over."""
+    over = bool(visits) and all(instant_of(one.to_cell) <= now for one in visits)
+    return over or clinic.times.local(now).time() >= LATE_AFTERNOON
 
 
 def _cannot_come(session: Session, clinic: Clinic, now: datetime) -> tuple[Refused, ...]:

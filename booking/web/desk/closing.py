@@ -1,5 +1,7 @@
 """Closing a day: what nobody settled, and one button for all whose patients had come."""
 
+from datetime import date
+
 from flask import url_for
 from flask.typing import ResponseReturnValue
 
@@ -7,13 +9,23 @@ from booking.services.desk import closing
 from booking.services.staff import audit
 from booking.web import access, asked
 from booking.web.desk import answers, blueprint, saying
+from booking.web.pages import the_clinic_of_this_request, today
 from booking.web.staff import staff_page
+
+
+@blueprint.get("/close")
+def close_today() -> ResponseReturnValue:
+    return _page(today(the_clinic_of_this_request()))
 
 
 @blueprint.get("/close/<day>")
 def close(day: str) -> ResponseReturnValue:
+    return _page(asked.day(day))
+
+
+def _page(on: date) -> ResponseReturnValue:
     """Past visits of the day that nobody settled."""
-    on, who = asked.day(day), access.who()
+    who = access.who()
     audit.saw_this_hour(who, "saw unsettled", f"day/{on}")
     found = closing.unsettled(who, on)
     return staff_page(

@@ -5,6 +5,7 @@ import hashlib
 from flask import Response, render_template, request
 from flask.typing import ResponseReturnValue
 
+from booking.scheduling.timeline import instant_of
 from booking.services.desk import glance as service
 from booking.services.staff import audit
 from booking.web import access
@@ -21,6 +22,7 @@ def glance() -> ResponseReturnValue:
         "clinic": found.clinic,
         "found": found,
         "saying": saying,
+        "instant_of": instant_of,
     }
     lists = render_template("desk/glance_lists.html", times=found.clinic.times, **words)
     tag = hashlib.sha256(lists.encode()).hexdigest()[:16]

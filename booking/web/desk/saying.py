@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from flask_babel import gettext as _, lazy_gettext as lazy
+from flask_babel import gettext as _, lazy_gettext as lazy, ngettext
 
 from booking.errors import (
     Clash,
@@ -292,7 +292,7 @@ def closed(number: int) -> str:
     """How many visits closing the day has settled."""
     if not number:
         return _("Nothing was left to settle by itself.")
-    return _("One visit is done.") if number == 1 else _("%(number)d visits are done.", number=number)
+    return ngettext("One visit is done.", "%(num)d visits are done.", number)
 
 
 def not_understood() -> str:

@@ -65,6 +65,31 @@ def test_who_is_here_who_is_late_and_who_has_not_confirmed(
     )
 
 
+def test_who_never_arrived_stays_on_the_list_until_somebody_settles_it(
+    context: Flask, standing_clock: StandingClock
+) -> None:
+    visit = booked(ELEVEN, first_name="Ben")
+    for minutes in (25, 40, 300):
+        standing_clock.at(ELEVEN + timedelta(minutes=minutes))
+        assert names(glance.glance(hired()).late) == ["Ben Lima"]
+    assert glance.glance(hired()).pressing.unsettled == 1
+    now_is(visit.reference, status=Status.NOSHOW)
+    assert glance.glance(hired()).late == ()
+
+
+def test_a_day_closes_from_late_afternoon_on_or_once_all_is_over(
+    context: Flask, standing_clock: StandingClock
+) -> None:
+    def closes_at(hours: float) -> bool:
+        standing_clock.at(MONDAY + timedelta(hours=hours))
+        return glance.glance(hired()).closes
+
+    assert (closes_at(7), closes_at(8)) == (False, True)
+    booked(ELEVEN + timedelta(days=1))
+    booked(ELEVEN + timedelta(days=1, hours=2))
+    assert (closes_at(25), closes_at(28), closes_at(30)) == (False, False, True)
+
+
 def test_needles_that_should_be_out(context: Flask, standing_clock: StandingClock) -> None:
     visit = booked(ELEVEN, visit_type="needles", practitioner="ana")
     now_is(visit.reference, status=Status.CHECKED_IN, started_at=ELEVEN, needles_in_at=ELEVEN)
@@ -104,7 +129,7 @@ def test_messages_that_failed_until_somebody_sees_to_them(context: Flask) -> Non
     run(lambda session: session.execute(failed))
     found = glance.glance(hired())
     assert names(found.failed) == ["Rosa Lima"]
-    assert (found.failed[0].kind, found.to_call) == ("confirmation", 1)
+    assert (found.failed[0].kind, found.pressing.calls) == ("confirmation", 1)
     resending.settle(hired(), found.failed[0].id, key="settle-01")
     assert glance.glance(hired()).failed == ()
 
