@@ -71,7 +71,7 @@ def test_a_move_is_said_and_taken_back(app: Flask, post: Post, reference: str) -
     assert (moved["ok"], moved["version"]) == (True, 2)
     assert "10:00 am" in moved["says"]
     assert "told at" in moved["says"]
-    undone = post(f"/desk/undo/{moved['entry']}").json
+    undone = post(moved["back"]).json
     assert undone["ok"]
     assert stands(app, reference)["from_cell"] == cell_at(NINE)
 
