@@ -3,10 +3,11 @@
 What is read is bounded by the days shown, whatever lies before and after them; `drawing` makes a board of it.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from sqlalchemy import ColumnElement, and_, func, literal_column, select
+from sqlalchemy import ColumnElement, and_, bindparam, func, literal_column, select
 from sqlalchemy.orm import Session
 
 from booking import clock
@@ -23,7 +24,8 @@ from booking.models import (
     Resource,
     ResourceKind,
 )
-from booking.scheduling.timeline import cell_from
+from booking.scheduling.status import LIVE
+from booking.scheduling.timeline import cell_from, instant_of
 from booking.services.clinic import Clinic, at_version, kept as clinic_kept, present
 from booking.services.desk.drawing import (
     Asked,
@@ -48,11 +50,13 @@ __all__ = [
     "BoardDay",
     "Column",
     "Needles",
+    "NextVisit",
     "Stamp",
     "View",
     "Visit",
     "board",
     "day",
+    "next_visits",
     "stamp",
     "the_clinic_of",
     "week",
@@ -69,6 +73,14 @@ class Stamp:
     records: int
     visits: int
     needles: int
+
+
+@dataclass(frozen=True)
+class NextVisit:
+    """On which board a patient stands next."""
+
+    reference: str
+    starts_at: datetime
 
 
 # Every version of the clinic's people and things, and every version of the visits of these days: a sum grows with each
@@ -128,6 +140,7 @@ _VISITS = (
         Appointment.needles_out_at,
         ((Appointment.note != "") | (Appointment.desk_note != "")).label("note"),
         func.coalesce(Appointment.phone, Patient.phone).label("phone"),
+        Patient.reference.label("patient_reference"),
         Patient.first_name,
         Patient.last_name,
     )
@@ -147,6 +160,15 @@ _CLAIMS = (
     )
     .outerjoin(Hold, Hold.id == Claim.hold_id)
     .where(CLAIMED_WITHIN)
+)
+_NEXT = (
+    select(Appointment.patient_id, Appointment.reference, Appointment.from_cell)
+    .where(
+        Appointment.patient_id.in_(bindparam("patients", expanding=True)),
+        Appointment.to_cell > bindparam("now"),
+        Appointment.status.in_(LIVE),
+    )
+    .order_by(Appointment.from_cell.desc())
 )
 _ABSENCES = select(Absence.resource_id, Absence.from_cell, Absence.to_cell, Absence.kind).where(ABSENT_WITHIN)
 
@@ -185,6 +207,20 @@ def board(who: Who, asked: Asked) -> tuple[Stamp, BoardDay]:
             clinic.practitioner(asked.person)
         rows = _read(session, clinic, asked, needles=bool(seen.needles))
     return seen, Drawing(clinic, asked, rows, now).board()
+
+
+def next_visits(who: Who, patients: Iterable[int]) -> dict[int, NextVisit]:
+    """The next visit of each of these patients who has one. Raises NotFound for whoever doesn't see all patients."""
+    _see_all(who)
+    bounds = {"patients": list(patients), "now": cell_from(clock.now())}
+    if not bounds["patients"]:
+        return {}
+    with reading() as session:
+        # The soonest of a patient comes last, and stays.
+        return {
+            patient: NextVisit(reference, instant_of(from_cell))
+            for patient, reference, from_cell in session.connection().execute(_NEXT, bounds)
+        }
 
 
 def _see_all(who: Who) -> None:

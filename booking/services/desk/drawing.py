@@ -68,7 +68,9 @@ class Visit:
     """
 
     reference: str
-    patient: str
+    first_name: str
+    last_name: str
+    patient_reference: str
     phone: str | None
     visit_type: str
     status: Status
@@ -91,6 +93,10 @@ class Visit:
     devices: tuple[str, ...]
     lane: int = 0
     lanes: int = 1
+
+    @property
+    def patient(self) -> str:
+        return f"{self.first_name} {self.last_name}"
 
     @property
     def rows(self) -> int:
@@ -128,6 +134,7 @@ class Counts:
     expected: int
     here: int
     late: int
+    not_arrived: int
     unconfirmed: int
     cancelled: int
 
@@ -261,6 +268,7 @@ class Drawing:
                 expected=sum(row.status is Status.BOOKED for row in visits),
                 here=sum(row.status in (Status.ARRIVED, Status.CHECKED_IN) for row in visits),
                 late=sum(self._late(row) > 0 for row in visits),
+                not_arrived=sum(self._not_arrived(row) for row in visits),
                 unconfirmed=sum(row.status is Status.BOOKED and row.confirmed_at is None for row in visits),
                 cancelled=self._cancelled,
             ),
@@ -410,7 +418,9 @@ class Drawing:
         needles, out_at = self._needles(row)
         return Visit(
             reference=row.reference,
-            patient=f"{row.first_name} {row.last_name}",
+            first_name=row.first_name,
+            last_name=row.last_name,
+            patient_reference=row.patient_reference,
             phone=row.phone,
             visit_type=visit_type.name,
             status=row.status,

@@ -106,16 +106,21 @@ def test_time_off_a_closure_and_a_hold_are_seen_and_not_free(house: Flask) -> No
     assert [(one.from_row, one.to_row) for one in ben.free] == [(24, 36), (60, 108)]
 
 
-def test_lateness_begins_after_ten_minutes_and_ends_with_the_visit(
+def test_lateness_begins_after_ten_minutes_and_after_its_end_the_visit_is_marked_until_it_is_settled(
     house: Flask, standing_clock: StandingClock
 ) -> None:
-    booked(practitioner="ana")
+    visit, who = booked(practitioner="ana"), hired()
     seen = []
-    for minutes in (9, 1, 15, 6):
-        standing_clock.at(NINE if not seen else standing_clock.now)
-        standing_clock.on(minutes=minutes)
-        seen.append(column(tuesday(), "ana").visits[0].late_minutes)
-    assert seen == [0, 10, 25, 0]
+    for minutes in (9, 10, 29, 30, 60 * 24):
+        standing_clock.at(NINE + timedelta(minutes=minutes))
+        found = tuesday()
+        shown = column(found, "ana").visits[0]
+        seen.append((shown.late_minutes, shown.not_arrived))
+        assert (found.counts.late, found.counts.not_arrived) == (shown.late_minutes > 0, shown.not_arrived)
+    assert seen == [(0, False), (10, False), (29, False), (0, True), (0, True)]
+    statuses.no_show(who, visit.reference, key="no-show-1")
+    found = tuesday()
+    assert not column(found, "ana").visits[0].not_arrived and found.counts.not_arrived == 0
 
 
 def test_needles_that_are_in_stand_on_every_board_until_they_are_out(
