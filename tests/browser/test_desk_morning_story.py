@@ -8,9 +8,11 @@ from typing import Any
 import pytest
 from flask import Flask
 from playwright.sync_api import Page, expect
+from sqlalchemy import update
 
-from booking.models import Appointment
+from booking.models import Appointment, Message, MessageState, Payment
 from booking.scheduling.status import Status
+from booking.services.transaction import run
 from tests.browser.conftest import DESKTOP, PHONE, Enter, picture
 from tests.clinics import clinic, needled, practitioner, set_up, visit_type
 from tests.conftest import StandingClock
@@ -109,17 +111,17 @@ def test_the_desks_morning_by_keyboard_alone(
     assert of(app, "Noel")["status"] is Status.NOSHOW
     page.keyboard.press("Escape")
 
-    # Somebody walks in who was here before.
+    # Somebody who is here books once more.
     page.keyboard.press("n")
     expect(page.get_by_label("Who is it?")).to_be_focused()
-    page.keyboard.type("noel")
+    page.keyboard.type("ada")
     page.keyboard.press("Enter")
     expect(page.locator("input[name=time]:focus")).to_be_checked()
     page.keyboard.press("Enter")
     page.wait_for_url("**/desk/day/**")
     with app.app_context():
         walked_in = rows(Appointment)[-1]
-    assert (walked_in["first_name"], walked_in["booked_by"]) == ("Noel", "staff")
+    assert (walked_in["first_name"], walked_in["booked_by"]) == ("Ada", "staff")
 
 
 def test_needles_that_were_forgotten_stand_in_the_glance_and_come_out(
@@ -138,8 +140,7 @@ def test_needles_that_were_forgotten_stand_in_the_glance_and_come_out(
     standing_clock.on(minutes=31)
     page = enter(DESKTOP)
     page.goto("/desk/day/2026-09-22")
-    # What only ears are told is named after a space.
-    expect(page.get_by_role("link", name="needles out since 2:25 pm , Nina Lima")).to_be_in_viewport()
+    expect(page.get_by_role("link", name="needles out since 2:25 pm, Nina Lima")).to_be_in_viewport()
     axe(page)
     picture(page, "board-needles")
     page.goto("/desk/glance")
@@ -192,6 +193,76 @@ def test_a_time_is_found_and_taken_in_two_clicks_from_the_visit(
     page.get_by_role("button", name="Change it and tell the patient").click()
     expect(page.locator(".done")).to_contain_text("The patient is told at")
     assert of(app, "Jill")["version"] == 2
+
+
+def test_calls_are_answered_by_single_letters_with_nothing_in_focus(
+    app: Flask, enter: Enter, axe: Any
+) -> None:
+    with app.app_context():
+        booked(NINE + timedelta(days=2), first_name="Kay", email="kay@example.com", phone="+18185550123")
+        failed = update(Message).where(Message.address == "kay@example.com").values(state=MessageState.DEAD)
+        run(lambda session: session.execute(failed))
+    page = enter(DESKTOP)
+    page.goto("/desk/calls")
+    expect(page.get_by_role("heading", name="Kay Lima")).to_be_visible()
+    axe(page)
+    picture(page, "calls-keys")
+    page.keyboard.press("o")
+    expect(page.locator(".done")).to_contain_text("No answer. They stay on the list.")
+    expect(page.locator(".call-card")).to_contain_text("No answer: 1")
+    page.keyboard.press("r")
+    expect(page.locator(".done")).to_contain_text("Reached.")
+    expect(page.get_by_role("heading", name="Kay Lima")).to_have_count(0)
+    page.keyboard.press("u")
+    expect(page.locator(".done")).to_contain_text("Back on the list.")
+    expect(page.get_by_role("heading", name="Kay Lima")).to_be_visible()
+
+
+def test_a_task_settled_beside_the_board_is_taken_back_by_u(app: Flask, enter: Enter, axe: Any) -> None:
+    with app.app_context():
+        # For Thursday, it was to be checked on Wednesday.
+        visit = booked(
+            NINE + timedelta(days=2), practitioner="ana", first_name="Kay", payment=Payment.INSURANCE
+        )
+    page = enter(DESKTOP)
+    page.goto(f"/desk/day/2026-09-17?visit={visit.reference}")
+    panel = page.locator("[data-panel]")
+    settle = panel.get_by_role("button", name="Coverage checked")
+    expect(settle).to_be_visible()
+    expect(panel.get_by_role("button", name="Done")).to_have_count(0)
+    settle.click()
+    expect(page.locator(".toasts")).to_contain_text("Coverage checked. It is off the list.")
+    expect(settle).to_have_count(0)
+    axe(page)
+    page.keyboard.press("u")
+    expect(page.locator(".toasts")).to_contain_text("Back on the list.")
+    expect(settle).to_be_visible()
+
+
+def test_a_change_that_clashes_is_put_right_by_one_click_and_told_without_scrolling(
+    app: Flask, enter: Enter, axe: Any
+) -> None:
+    jill, gwen = of(app, "Jill")["reference"], of(app, "Gwen")
+    page = enter({"width": 1280, "height": 720})
+    page.goto(f"/desk/visits/{jill}/change?cell={gwen['from_cell']}")
+    expect(page.locator(".meant")).to_contain_text("Gwen Lima")
+    near = page.locator(".free-times a")
+    expect(near).to_have_count(3)
+    axe(page)
+    picture(page, "clash")
+    near.first.click()
+    for name in ("Change it and tell the patient", "Change it, tell nobody"):
+        expect(page.get_by_role("button", name=name)).to_be_in_viewport(ratio=1)
+    page.get_by_label("Minutes: treatment").fill("45")
+    page.get_by_role("button", name="Find a time").click()
+    expect(page.get_by_label("Minutes: treatment")).to_have_value("45")
+    axe(page)
+    picture(page, "times-wish")
+    page.locator(".free-times a").first.click()
+    expect(page.get_by_label("Minutes: treatment")).to_have_value("45")
+    page.get_by_role("button", name="Change it and tell the patient").click()
+    expect(page.locator(".done")).to_contain_text("The patient is told at")
+    assert of(app, "Jill")["to_cell"] - of(app, "Jill")["from_cell"] == 9
 
 
 @pytest.mark.parametrize("path", ["calls", "to-do", "messages", "glance", "close/2026-09-15"])

@@ -21,10 +21,15 @@ function timeOf(cell) {
   return clock.format(new Date(cell * 300_000)).replace("AM", "am").replace("PM", "pm").replace(/\s/, " ");
 }
 
-// What is going on, in the bar below the board; nothing hides it.
-function tell(text) {
-  doing.hidden = !text;
+// What is going on, in the line above the board. It gives way to the day's figures again after a while, unless it `stays`
+// or somebody still moves a visit.
+const TOLD_FOR = 30_000;
+let telling = 0;
+
+function tell(text, { stays = false } = {}) {
   if (doing.textContent !== text) doing.textContent = text;
+  clearTimeout(telling);
+  if (text && !stays) telling = setTimeout(() => { if (!placing) tell(""); }, TOLD_FOR);
 }
 
 function isTyping(target) {

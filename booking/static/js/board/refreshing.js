@@ -51,7 +51,7 @@ async function load(poll) {
   }
   if (!answer || (!answer.ok && answer.status !== 304)) {
     missed += 1;
-    if (missed === 3) tell(word("offline"));
+    if (missed === 3) tell(word("offline"), { stays: true });
     return;
   }
   if (missed >= 3) tell("");
@@ -81,8 +81,7 @@ function put(found, poll) {
       if (here) reconcile(here, list, before, changed);
     }
   }
-  const counts = found.querySelector("[data-fresh-counts]");
-  if (counts) document.querySelector("[data-counts]").replaceChildren(...counts.content.childNodes);
+  putFigures(found.querySelector("[data-fresh-counts]"));
   rove();
   chosenVisit()?.classList.add("chosen");
   if (holder && !document.getElementById(holder)?.contains(document.activeElement)) {
@@ -97,6 +96,15 @@ function put(found, poll) {
     }
   }
   panelMayBeOld();
+}
+
+// The figures of the day, if they are others by now.
+function putFigures(fresh) {
+  const figures = root.querySelector("[data-counts]");
+  if (!fresh || figures.innerHTML === fresh.innerHTML) return;
+  const link = figures.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
+  figures.replaceChildren(...fresh.content.childNodes);
+  if (link) figures.querySelector(`[href="${link}"]`)?.focus({ preventScroll: true });
 }
 
 // Makes one list what the server wrote: what stands unchanged is left alone, also its focus.
