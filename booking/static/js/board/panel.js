@@ -2,21 +2,29 @@
 
 const panel = root.querySelector("[data-panel]");
 let shown = null; // {reference, version} of the visit in the panel.
+let opening = 0; // Counts what was to be shown: an answer that comes after the next wish, or after closing, is too late.
 let sending = false; // Whether a form of the panel is on its way.
+const drafts = new Map(); // What was typed about a visit and isn't kept yet, by its reference.
+// Where the panel has no place beside the board it lies on it; on a phone it is all that one sees.
+const covers = window.matchMedia("(max-width: 40rem)");
 
 async function openPanel(reference, { focus = true } = {}) {
   const address = `/desk/visits/${reference}`;
+  const mine = ++opening;
   let answer;
+  let html;
   try {
     answer = await fetch(`${address}?panel=1`, { headers: { Accept: "text/html" } });
+    html = await answer.text();
   } catch {
     answer = null;
   }
+  if (mine !== opening) return;
   if (!answer?.ok || answer.redirected) {
     window.location.assign(address);
     return;
   }
-  showPanel(reference, await answer.text());
+  showPanel(reference, html);
   if (focus) {
     const head = panel.querySelector("h1, h2, h3");
     head.tabIndex = -1;
@@ -28,25 +36,37 @@ async function openPanel(reference, { focus = true } = {}) {
 function showPanel(reference, html) {
   const found = new DOMParser().parseFromString(html, "text/html");
   const visit = visitOf(reference);
-  const close = button("✕", closePanel);
+  const close = button(`✕ ${word("shut")}`, closePanel);
   close.classList.add("panel-close");
   close.setAttribute("aria-label", word("close"));
+  keepTyped();
   panel.replaceChildren(close, ...found.body.childNodes);
   // What is done on a page of its own leads back to this board.
   for (const link of panel.querySelectorAll("a[data-comes-back]")) link.href += `?${wayBack(reference)}`;
   panel.hidden = false;
   shown = { reference, version: visit?.dataset.version };
+  putTypedBack();
+  coverBoard();
   if (visit) choose(visit, { focus: false });
   sayWhere();
 }
 
 function closePanel() {
+  opening += 1;
+  keepTyped();
   panel.hidden = true;
   panel.replaceChildren();
   shown = null;
+  coverBoard();
   sayWhere();
   chosenVisit()?.focus();
 }
+
+// What can't be seen below the panel can't have the focus either.
+function coverBoard() {
+  for (const below of [document.querySelector(".bar"), ...root.querySelectorAll(".tools, .standing"), scroll]) below.inert = shown !== null && covers.matches;
+}
+covers.addEventListener("change", coverBoard);
 
 // For forms on pages of their own: where to go on when they are done.
 function wayBack(reference = chosen) {
@@ -62,19 +82,58 @@ function sayWhere() {
   window.history.replaceState(null, "", address);
 }
 
-// A change that isn't ours, or a status by key: the panel says so too, unless somebody is typing in it.
+// A change that isn't ours, or a status by key: the panel says so too.
 function panelMayBeOld() {
-  if (!shown) return;
-  const version = visitOf(shown.reference)?.dataset.version;
-  if (version === shown.version) return;
-  if (!hasTyped()) openPanel(shown.reference, { focus: panel.contains(document.activeElement) });
+  if (!shown || sending || visitOf(shown.reference)?.dataset.version === shown.version) return;
+  if (mayBeRedrawn()) openPanel(shown.reference, { focus: panel.contains(document.activeElement) });
 }
 
-// Whether something stands in the panel that isn't to be lost: typed, or typed into a form that was refused.
-function hasTyped() {
-  const typing = panel.contains(document.activeElement) && isTyping(document.activeElement);
-  const typed = [...panel.querySelectorAll("textarea, input[type=text]")].some((field) => field.value !== field.defaultValue);
-  return typing || typed || panel.querySelector("[role=alert]") !== null;
+// Not while somebody is typing in it, or reads why something was refused.
+function mayBeRedrawn() {
+  return !(panel.contains(document.activeElement) && isTyping(document.activeElement)) && !panel.querySelector("[role=alert]");
+}
+
+function fieldsOf(form) {
+  return [...form.querySelectorAll("textarea, input[type=text], select")];
+}
+
+function isTypedIn(form) {
+  return fieldsOf(form).some((field) => !field.options && field.value !== field.defaultValue);
+}
+
+// Takes down what stands in forms of the panel that weren't sent: it isn't to be lost when the panel is drawn anew.
+function keepTyped() {
+  if (!shown) return;
+  const typed = [...panel.querySelectorAll("form")].filter(isTypedIn).map((form) => ({
+    version: form.elements.version?.value,
+    fields: fieldsOf(form).map(({ id, value, defaultValue }) => ({ id, value, defaultValue })),
+  }));
+  if (typed.length) drafts.set(shown.reference, typed);
+  else drafts.delete(shown.reference);
+}
+
+// Where a colleague changed the same field meanwhile, the form stays one of the old version: it is refused, and shows both.
+function putTypedBack() {
+  for (const { version, fields } of drafts.get(shown.reference) ?? []) {
+    for (const { id, value, defaultValue } of fields) {
+      const field = panel.querySelector(`#${CSS.escape(id)}`);
+      if (!field || (field.options && ![...field.options].some((one) => one.value === value))) continue;
+      if (!field.options && field.defaultValue !== defaultValue && field.form.elements.version) field.form.elements.version.value = version;
+      writeAsTyped(field, value, defaultValue);
+      field.closest("details")?.setAttribute("open", "");
+    }
+  }
+}
+
+// As somebody would have typed it over what stood there.
+function writeAsTyped(field, value, stood) {
+  if (!field.options) field.defaultValue = stood;
+  field.value = value;
+}
+
+// What is sent isn't to be kept here any more: it is the server's to say what became of it.
+function settle(form) {
+  for (const field of fieldsOf(form)) field.defaultValue = field.value;
 }
 
 // Forms in the panel that change something are sent from here; what they answer is told as on the board. Each press has
@@ -90,6 +149,7 @@ panel.addEventListener("submit", async (event) => {
   } finally {
     sending = false;
   }
+  panelMayBeOld();
 });
 
 async function sendForm(form, submitter, reference) {
@@ -98,36 +158,40 @@ async function sendForm(form, submitter, reference) {
   for (const [name, value] of new FormData(form, submitter)) fields[name] = [...(fields[name] ?? []), value];
   for (const name of ["key", "csrf_token", "next"]) delete fields[name];
   const key = newKey();
+  const name = panel.querySelector("#visit-name").textContent;
   const answer = await sendFor(reference, address, fields, key);
   const isRefusal = Boolean(answer.code) && [409, 422].includes(answer.status);
   if (isRefusal && form.querySelector("textarea, input[type=text]")) {
-    await showRefused(reference, answer, () => post(`${address}?panel=1`, fields, key, "text/html"));
+    await showRefused(form, reference, answer, () => post(`${address}?panel=1`, fields, key, "text/html"));
     return;
   }
   if (answer.ok) {
-    if (answer.says) toast(answer.says, { entry: answer.entry });
+    settle(form);
+    if (answer.says) toast(answer.says, { name, back: answer.back });
     await refresh();
   } else {
     await refused(answer);
   }
-  if (shown?.reference !== reference) return;
-  if (answer.ok || (isRefusal && !hasTyped())) {
-    await openPanel(reference);
-  } else if (isRefusal && form.elements.version && visitOf(reference)) {
-    // What is typed elsewhere in the panel stays; pressed again, this form speaks of the visit as it is by now.
-    form.elements.version.value = visitOf(reference).dataset.version;
-  }
+  if (shown?.reference === reference && (answer.ok || isRefusal)) await openPanel(reference);
 }
 
 // The panel as the page would be after a refusal: what was typed, what it says by now, and its version. The same key is
 // given the same answer, here in words.
-async function showRefused(reference, refusal, again) {
+async function showRefused(form, reference, refusal, again) {
   await refresh();
   const answer = await again().catch(() => null);
   if (answer?.status !== refusal.status) {
     await refused(refusal);
     return;
   }
-  showPanel(reference, await answer.text());
+  const html = await answer.text();
+  const stood = fieldsOf(form).map(({ id, defaultValue }) => ({ id, defaultValue }));
+  settle(form);
+  showPanel(reference, html);
+  // It was refused, so it is only typed still.
+  for (const { id, defaultValue } of stood) {
+    const field = panel.querySelector(`#${CSS.escape(id)}`);
+    if (field) writeAsTyped(field, field.value, defaultValue);
+  }
   panel.querySelector("[role=alert]").focus();
 }

@@ -43,6 +43,6 @@ async function setStatus(visit, to) {
   const facts = factsOf(visit);
   const answer = await sendFor(facts.reference, `/desk/visits/${facts.reference}/status`, { to, version: facts.version });
   if (!answer.ok) return refused(answer);
-  toast(`${facts.name}: ${answer.says}`, { entry: answer.entry });
+  toast(answer.says, { name: facts.name, back: answer.back });
   await refresh();
 }

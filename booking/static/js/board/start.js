@@ -29,9 +29,6 @@ scroll.addEventListener("click", (event) => {
   }
 });
 
-// What was done on a page before this one is taken back by U as well.
-for (const form of toasts.querySelectorAll('form[action^="/desk/undo/"]')) remember(Number(form.getAttribute("action").split("/").at(-1)));
-
 offerReasons(dialog("move"));
 
 const help = root.querySelector("[data-help]");
@@ -42,12 +39,28 @@ help.addEventListener("click", () => ask(dialog("help")));
 const nowLine = scroll.querySelector(".now");
 if (nowLine) scroll.scrollTop = nowLine.offsetTop - scroll.clientHeight / 4;
 
-const wanted = new URLSearchParams(window.location.search).get("visit");
-if (wanted && /^[\w-]+$/.test(wanted)) {
+const wanted = /^[\w-]+$/.exec(new URLSearchParams(window.location.search).get("visit") ?? "")?.[0];
+if (wanted) {
   const visit = visitOf(wanted);
   if (visit) choose(visit, { focus: false });
-  openPanel(wanted, { focus: false });
+  openPanel(wanted, { focus: false }).then(sayWhatWasDone);
+} else sayWhatWasDone();
+
+// What was done on the page before this one is told here like what is done here, and taken back by U as well.
+function sayWhatWasDone() {
+  for (const said of toasts.querySelectorAll("[data-said]")) {
+    toast(said.querySelector("p").textContent, {
+      name: (wanted && panel.querySelector("#visit-name")?.textContent) || "", back: said.querySelector("form")?.getAttribute("action"),
+    });
+    said.remove();
+  }
 }
+
+// The whole of what a small visit has no room for.
+scroll.addEventListener("pointerover", (event) => {
+  const visit = event.target.closest(".v[data-ref]");
+  if (visit && !visit.title && !placing) visit.title = visit.querySelector(".text").textContent.replace("✎", "").replace(/\s+/g, " ").trim();
+});
 
 // A board that was opened for a visit has it chosen.
 const named = /^#v-([\w-]+)$/.exec(window.location.hash);

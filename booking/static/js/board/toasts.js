@@ -1,22 +1,39 @@
-// What was done, with a way back. It stays until it is read, in a live region below the board, over nothing.
+// What was done last, to whose visit, with a way back: in a live region below the board, over nothing. It stays for half a
+// minute at least; while it is pointed at or has the focus, and while nobody sees the page, time stands still.
 
 const toasts = document.querySelector(".toasts");
-const TOASTS_AT_MOST = 2;
+const TOAST_SECONDS = 30;
 
-function toast(text, { entry = null, bad = false } = {}) {
+// `name`: whose visit it was. `back`: the address that takes it back.
+function toast(text, { name = "", back = null, bad = false } = {}) {
   const line = document.createElement("div");
   line.className = bad ? "board-toast bad" : "board-toast";
   const said = document.createElement("p");
-  said.textContent = text;
+  said.textContent = text.includes(name) ? text : `${name}: ${text}`;
   line.append(said);
-  if (entry) line.append(button(`${word("undo")} (U)`, () => { line.remove(); undo(entry); }));
-  line.append(button(word("read"), () => line.remove()));
-  if (entry) {
-    line.dataset.entry = entry;
-    remember(entry);
+  if (back) {
+    line.dataset.back = back;
+    remember({ back, name });
+    line.append(button(`${word("undo")} (U)`, () => undo(back)));
   }
-  while (toasts.querySelectorAll(".board-toast").length >= TOASTS_AT_MOST) toasts.querySelector(".board-toast").remove();
+  line.append(button(word("read"), () => takeAway(line)));
+  for (const old of toasts.querySelectorAll(".board-toast")) takeAway(old);
   toasts.append(line);
+  let left = TOAST_SECONDS;
+  const ticking = setInterval(() => {
+    if (line.isConnected && (document.hidden || line.matches(":hover, :focus-within"))) return;
+    left -= 1;
+    if (line.isConnected && left > 0) return;
+    clearInterval(ticking);
+    line.remove();
+  }, 1000);
+}
+
+// Who was at its buttons goes on at the board.
+function takeAway(line) {
+  const focused = line.contains(document.activeElement);
+  line.remove();
+  if (focused) (chosenVisit() ?? scroll).focus({ preventScroll: true });
 }
 
 function button(text, action) {
@@ -28,31 +45,35 @@ function button(text, action) {
   return made;
 }
 
-// What somebody did in this window, the latest last: what U takes back also after a day was turned over. Each their own:
-// whoever signs in next in the same window takes back nothing of it.
-const SHELF = `done ${root.dataset.account}`;
+// What somebody did in this window and to whose visit, the latest last: what U takes back, also after a day was turned
+// over. Each their own: whoever signs in next in the same window takes back nothing of it.
+const SHELF = `taken back by U ${root.dataset.account}`;
 
 function remembered() {
   return JSON.parse(sessionStorage.getItem(SHELF) ?? "[]");
 }
 
-function remember(entry) {
-  sessionStorage.setItem(SHELF, JSON.stringify([...remembered().filter((one) => one !== entry), entry].slice(-20)));
+function remember(done) {
+  sessionStorage.setItem(SHELF, JSON.stringify([...remembered().filter((one) => one.back !== done.back), done].slice(-20)));
 }
 
-function forget(entry) {
-  sessionStorage.setItem(SHELF, JSON.stringify(remembered().filter((one) => one !== entry)));
-  toasts.querySelector(`[data-entry="${entry}"]`)?.remove();
+function forget(back) {
+  sessionStorage.setItem(SHELF, JSON.stringify(remembered().filter((one) => one.back !== back)));
+  for (const line of toasts.querySelectorAll(".board-toast")) if (line.dataset.back === back) takeAway(line);
 }
 
-async function undo(entry = remembered().at(-1)) {
-  if (!entry) {
+async function undo(back = remembered().at(-1)?.back) {
+  if (!back) {
     toast(word("nothing"), { bad: true });
     return;
   }
-  const answer = await send(`/desk/undo/${entry}`, {});
-  if (answer.ok || answer.status < 500) forget(entry);
+  const name = remembered().find((one) => one.back === back)?.name ?? "";
+  // As the form of a page says it.
+  const answer = await send(back, { do: "back", outcome: "back" });
+  if (answer.ok || answer.status < 500) forget(back);
   if (!answer.ok) return refused(answer);
-  toast(answer.says || word("undone"));
+  toast(answer.says || word("undone"), { name });
   await refresh();
+  // What is no part of the visit itself, such as a task, doesn't change its version.
+  if (shown && !answer.version && mayBeRedrawn()) await openPanel(shown.reference, { focus: false });
 }
