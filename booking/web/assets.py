@@ -29,6 +29,7 @@ _BUNDLES = {
             "dialogs",
             "panel",
             "refreshing",
+            "finding",
             "placing",
             "dragging",
             "keys",

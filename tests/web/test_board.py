@@ -12,6 +12,7 @@ from sqlalchemy import event, select, update
 from booking.extensions import db
 from booking.models import Appointment, AuditEntry, Role
 from booking.scheduling.status import Status
+from booking.scheduling.timeline import cell_at
 from booking.services.desk import statuses
 from tests.clinics import clinic, needled, practitioner, set_up
 from tests.conftest import StandingClock
@@ -156,6 +157,39 @@ def test_whoever_comes_late_stands_out(desk: FlaskClient, visit: Any, standing_c
         who = hired(Role.DESK)
     page = signed_in(desk.application, who).get(DAY)
     assert "12 min late" in page.text and "is-late" in page.text
+
+
+def test_whoever_never_came_stays_marked_until_the_visit_is_settled(
+    app: Flask, visit: Any, standing_clock: StandingClock
+) -> None:
+    standing_clock.at(NINE + timedelta(hours=5))
+    with app.app_context():
+        who = hired(Role.DESK)
+    desk = signed_in(app, who)
+    for path in (DAY, f"{DAY}?view=rooms", f"{DAY}?view=list"):
+        page = desk.get(path).text
+        assert "Not arrived" in page and "1 not arrived" in page and "is-late" in page
+    arrive(app, visit.reference)
+    page = desk.get(DAY).text
+    assert "Not arrived" not in page and "1 not arrived" not in page
+
+
+def test_a_patient_who_is_found_is_shown_with_the_next_visit_and_where_it_is(
+    app: Flask, desk: FlaskClient, visit: Any
+) -> None:
+    with app.app_context():
+        booked(NINE + timedelta(days=1), practitioner="ana")
+        ana = hired(Role.PRACTITIONER, practitioner="ana")
+    page = desk.get("/desk/patients?q=lima").text
+    assert "next Tue, Sep 15, 9:00 am" in page and f"{DAY}?visit={visit.reference}" in page
+    # Practitioners have no board.
+    page = signed_in(app, ana).get("/desk/patients?q=lima").text
+    assert "Rosa Lima" in page and "next Tue" not in page
+
+
+def test_what_time_it_is_is_told_with_the_places_of_a_visit(desk: FlaskClient, visit: Any) -> None:
+    found = desk.get(f"/desk/visits/{visit.reference}/places?day=2026-09-15").json
+    assert found["now"] == cell_at(NINE - timedelta(hours=25))
 
 
 def test_a_day_that_was_seen_is_written_down_once_an_hour(

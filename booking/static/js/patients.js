@@ -17,7 +17,7 @@ const swap = (id, other) => {
 
 // Hits appear below the field; Enter opens the first (or the form for somebody new, where nobody is found), arrows go through them.
 const seek = (form) => {
-  const field = form.querySelector("input[type='text']");
+  const field = form.querySelector("input[name='q']");
   const hits = document.getElementById(form.dataset.seek);
   let waiting = 0;
   let asked = 0;
@@ -45,7 +45,7 @@ const seek = (form) => {
   const meant = () => links()[0] ?? hits.querySelector("a[data-somebody-new]");
   const open = () => {
     const link = meant();
-    if (link) window.location.assign(link.href);
+    if (link) link.click();
     else wanted = null;
   };
   field.addEventListener("input", () => {

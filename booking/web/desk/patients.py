@@ -17,7 +17,7 @@ from booking.errors import (
     VisitsOverlap,
 )
 from booking.models import FLAGS
-from booking.services.desk import merging, people, records
+from booking.services.desk import board, merging, people, records
 from booking.services.desk.people import Found, Search
 from booking.services.desk.records import FIELDS, Values
 from booking.web import access, asked
@@ -42,13 +42,22 @@ LONGEST_QUESTION = 200
 @blueprint.get("/patients")
 def patients() -> ResponseReturnValue:
     """Whom these words mean: as a page, or as JSON for forms that search while somebody types."""
-    words = request.args.get("q", "")
+    who, words = access.who(), request.args.get("q", "")
     too_long = len(words) > LONGEST_QUESTION
-    found = Search(words, (), False) if too_long else people.search(access.who(), words)
+    found = Search(words, (), False) if too_long else people.search(who, words)
     status = 422 if too_long else 200
     if answers.wants_json():
         return {"patients": [_as_json(one) for one in found.found], "more": found.more}, status
-    return staff_page("desk/patients.html", status, search=found, too_long=too_long, **_words())
+    # Where the desk finds them on its board.
+    next_visits = board.next_visits(who, (one.id for one in found.found)) if who.sees_everybody else {}
+    return staff_page(
+        "desk/patients.html",
+        status,
+        search=found,
+        too_long=too_long,
+        next_visits=next_visits,
+        **_words(),
+    )
 
 
 @blueprint.get(PATH)

@@ -32,6 +32,10 @@ function allVisits() {
   return [...scroll.querySelectorAll("[data-ref]")];
 }
 
+function visitsOf(patient) {
+  return allVisits().filter((visit) => visit.dataset.patient === patient);
+}
+
 function nameOf(visit) {
   return visit.querySelector("b").textContent;
 }
@@ -87,9 +91,8 @@ function neighbour(visit, key) {
   return null;
 }
 
-// Where arrows begin: at the first visit that isn't over, else at the first.
-function firstVisit() {
-  const visits = allVisits();
+// Where arrows begin: at the first of these visits that isn't over, else at the first.
+function firstVisit(visits = allVisits()) {
   const now = Date.now() / 300_000;
   return visits.find((visit) => Number(visit.dataset.cell) + Number(visit.dataset.rows) > now) ?? visits[0] ?? null;
 }

@@ -17,7 +17,8 @@ document.addEventListener("keydown", (event) => {
     if (event.key === "Escape") event.target.blur();
     return;
   }
-  if (event.target.closest(".toasts, [data-panel]") && event.key !== "Escape" && ARROWS.includes(event.key)) return;
+  if (event.target.closest(".found")) return;
+  if (event.target.closest(".toasts, [data-panel]") && ARROWS.includes(event.key)) return;
   if (boardKey(event)) event.preventDefault();
 });
 
@@ -39,7 +40,7 @@ function boardKey(event) {
     case "f": if (visit) window.location.assign(`/desk/visits/${visit.dataset.ref}/times?${wayBack()}`); return Boolean(visit);
     case "w": if (visit?.dataset.person) weekOf(visit); return Boolean(visit);
     case "n": window.location.assign(root.querySelector("[data-new]").href); return true;
-    case "/": root.querySelector("#find").select(); return true;
+    case "/": findField.select(); return true;
     case "t": window.location.assign(root.dataset.today); return true;
     case "u": undo(); return true;
     case "?": ask(dialog("help")); return true;
@@ -108,7 +109,7 @@ function placingKey(event) {
     case "ArrowDown": {
       const way = event.key === "ArrowUp" ? -1 : 1;
       if (event.shiftKey) inTurn(() => toCell(placing.at + way));
-      else afterPlaces(() => toCell(nextPlace(way, step)));
+      else afterPlaces(() => toNextPlace(way, step));
       return true;
     }
     case "PageUp":
@@ -142,33 +143,39 @@ function afterPlaces(action) {
   inTurn(action);
 }
 
-// The next start on the clinic's grid at which all rules are kept, or all but the notice: who telephones is asking for
-// soon. Else the next that takes a reason; else where it is.
-function nextPlace(way, step) {
+// To the next start on the clinic's grid at which all rules are kept, or all but the notice: who telephones is asking for
+// soon. Places that take more of a reason are for Shift.
+function toNextPlace(way, step) {
   const { column } = placing;
-  for (const wanted of ["free", "reason"]) {
-    for (let cell = placing.at + way; cell >= column.cell0 && cell < column.cell0 + column.rows; cell += way) {
-      if ((cell - column.cell0) % step === 0 && cell !== placing.cell && (judge(column, cell) === wanted || isSoon(column, cell))) return cell;
+  for (let cell = placing.at + way; cell >= column.cell0 && cell < column.cell0 + column.rows; cell += way) {
+    if ((cell - column.cell0) % step === 0 && ["free", "soon"].includes(judge(column, cell))) {
+      placing.at = cell;
+      showPlace();
+      return;
     }
   }
-  return placing.at;
+  tell(word("none"));
 }
 
+// To any place that hasn't passed.
 function toCell(cell) {
-  const { column } = placing;
-  placing.at = Math.min(Math.max(cell, column.cell0), column.cell0 + column.rows - 1);
+  const { column, now, at } = placing;
+  const first = Math.max(column.cell0, now);
+  const last = column.cell0 + column.rows - 1;
+  if (first <= last && (cell > at || at > first)) placing.at = Math.min(Math.max(cell, first), last);
   showPlace();
 }
 
-// To the next column in which the visit can be at all, at the same time of day.
+// To the next column in which the visit can be at all, at the same time of day, or as soon as that can be.
 function toColumn(way) {
   afterPlaces(() => {
-    const { columns, column } = placing;
-    for (let at = columns.indexOf(column) + way; columns[at]; at += way) {
-      const places = placesIn(columns[at]);
-      if (isKnown(columns[at]) && !(places && places.free.length + places.reason.length)) continue;
-      placing.at = columns[at].cell0 + (placing.at - column.cell0);
-      placing.column = columns[at];
+    const { columns, column, now } = placing;
+    for (let next = columns.indexOf(column) + way; columns[next]; next += way) {
+      const places = placesIn(columns[next]);
+      if (isKnown(columns[next]) && !(places && places.free.length + places.soon.length + places.reason.length)) continue;
+      const at = columns[next].cell0 + (placing.at - column.cell0);
+      placing.column = columns[next];
+      placing.at = at < now && judge(columns[next], at) === "taken" ? now : at;
       break;
     }
     showPlace();
@@ -192,5 +199,5 @@ function showPlace() {
   ghost.scrollIntoView({ block: "nearest", inline: "nearest" });
   const verdict = sayPlace(column, at);
   ghost.classList.toggle("bad", verdict === "taken");
-  ghost.classList.toggle("reasoned", verdict === "reason");
+  ghost.classList.toggle("reasoned", takesReason(verdict));
 }
