@@ -10,10 +10,10 @@ import pytest
 from flask import Flask
 from playwright.sync_api import Locator, Page, expect
 
-from booking.models import Appointment, HistoryEntry, Message, Role
+from booking.models import Appointment, AuditEntry, HistoryEntry, Message, Role
 from booking.reminders.delivery import deliver_due
 from booking.scheduling.timeline import cell_at
-from booking.services.desk import moving, panel as panel_of
+from booking.services.desk import moving, panel as panel_of, statuses
 from booking.services.desk.moving import Place
 from booking.services.staff.who import Who
 from tests import clinics
@@ -235,10 +235,10 @@ def test_from_a_visit_to_the_week_or_to_free_times_and_back_by_a_letter_each(boa
     expect(board.get_by_role("button", name="Change it and tell the patient")).to_be_focused()
     board.keyboard.press("Enter")
     board.wait_for_url("**/desk/week/ana/2026-09-15?visit=**")
-    expect(board.locator(".toasts")).to_contain_text("The patient is told at")
+    expect(board.locator(".toasts")).to_contain_text("Rosa Lima: Now Mon, Sep 14")
     # What was done on other pages is the last thing done as well.
     board.keyboard.press("u")
-    expect(board.locator(".toasts")).to_contain_text("Taken back")
+    expect(board.locator(".toasts")).to_contain_text("Rosa Lima: Taken back")
     expect(visit_in(board, "2026-09-15", "Rosa Lima")).to_contain_text("9:00")
 
 
@@ -616,6 +616,298 @@ def test_board_list_panel_help_and_dialogs_are_accessible(
     drag(board, visit_in(board, "ben", "Otto Lima"), "cleo", 36)
     expect(board.get_by_role("dialog")).to_contain_text("Cleo Park")
     axe(board)
+
+
+def each_quarter_of_an_hour(app: Flask) -> None:
+    """Seven columns, in the first of which somebody with a note comes each quarter of an hour from nine on."""
+    with app.app_context():
+        phases = [{"name": "treatment", "minutes": 15}]
+        people = [practitioner(f"person-{n}", name=f"Person {n}") for n in range(7)]
+        set_up(clinic(visit_types=[visit_type(phases=phases)], practitioners=people, rooms=clinics.rooms(7)))
+    for n, name in enumerate(("Rosalind", "Margaret", "Winifred")):
+        in_app(
+            app,
+            starts_at=NINE + timedelta(minutes=15 * n),
+            practitioner="person-0",
+            first_name=name,
+            last_name="Castor",
+            note="Ground floor, please.",
+        )
+
+
+# Of a short visit: whether its name is cut off, its note beside it, all of that inside, and the name above the line of now.
+_IS_READ = """visit => {
+  const box = (one) => one.getBoundingClientRect();
+  const [all, name, note] = [visit, visit.querySelector("b"), visit.querySelector(".note")];
+  const now = document.querySelector(".now");
+  now.style.pointerEvents = "auto";
+  return {
+    whole: name.scrollWidth <= name.clientWidth,
+    beside: Math.abs(box(name).top - box(note).top) < 4 && box(note).left >= box(name).right - 1,
+    inside: box(note).right <= box(all).right && box(name).bottom <= box(all).bottom,
+    above: visit.contains(document.elementFromPoint(box(name).left + 20, box(now).top)),
+  };
+}"""
+
+
+def test_on_narrow_columns_a_quarter_of_an_hour_is_read_with_its_signs_beside_the_name(
+    new_page: NewPage, app: Flask, live: str, standing_clock: StandingClock
+) -> None:
+    each_quarter_of_an_hour(app)
+    # The line of now crosses the first of them.
+    standing_clock.at(NINE + timedelta(minutes=7))
+    board = new_page(WINDOW)
+    sign_in(board, app, live)
+    board.goto(DAY)
+    first, second = (visit_in(board, "person-0", name) for name in ("Rosalind", "Margaret"))
+    assert first.evaluate(_IS_READ) == {"whole": True, "beside": True, "inside": True, "above": True}
+    first.focus()
+    below = "one => one.contains(document.elementFromPoint(one.getBoundingClientRect().left + 40, one.getBoundingClientRect().top + 4))"
+    assert second.evaluate(below)
+
+
+def test_one_toast_at_a_time_says_whose_visit_it_was_and_u_takes_back_one_after_the_other(
+    board: Page, app: Flask
+) -> None:
+    in_app(app, practitioner="ana")
+    in_app(app, practitioner="ben", first_name="Otto")
+    board.goto(DAY)
+    keys, toast = Keys(board), board.locator(".board-toast")
+    keys("ArrowDown", "c")
+    expect(toast).to_contain_text("Rosa Lima: Noted that they are coming.")
+    keys("ArrowRight", "c")
+    expect(toast).to_have_count(1)
+    expect(toast).to_contain_text("Otto Lima: Noted that they are coming.")
+    expect(board.get_by_role("button", name="Undo")).to_have_count(1)
+    for name, column in (("Otto Lima", "ben"), ("Rosa Lima", "ana")):
+        keys("u")
+        expect(toast).to_have_text(re.compile(f"^{name}: Taken back"))
+        expect(visit_in(board, column, name)).to_contain_text("Booked")
+
+
+def test_a_toast_stays_for_half_a_minute_and_longer_while_it_is_read(board: Page, app: Flask) -> None:
+    in_app(app, practitioner="ana")
+    board.clock.install()
+    board.goto(DAY)
+    Keys(board)("ArrowDown", "c")
+    toast = board.locator(".board-toast")
+    expect(toast).to_be_visible()
+    board.clock.run_for(28_000)
+    expect(toast).to_be_visible()
+    toast.hover()
+    board.clock.run_for(60_000)
+    expect(toast).to_be_visible()
+    board.mouse.move(5, 5)
+    board.clock.run_for(32_000)
+    expect(toast).to_have_count(0)
+
+
+def test_whoever_is_found_is_chosen_on_this_board_or_on_that_of_their_next_visit(
+    board: Page, app: Flask, axe: Callable[[Page], None]
+) -> None:
+    in_app(app, practitioner="ana")
+    in_app(app, practitioner="ben", first_name="Otto", starts_at=NINE + timedelta(days=1))
+    gone = in_app(app, practitioner="cleo", first_name="Eva", starts_at=NINE + timedelta(days=1))
+    with app.app_context():
+        statuses.cancel(hired(Role.DESK, name="Kim Colleague"), gone.reference, reason="", key="cancel-eva")
+    board.goto(DAY)
+    hits, panel = board.locator(".found a.hit"), board.get_by_role("complementary", name="The visit")
+    board.keyboard.press("/")
+    board.keyboard.type("lima")
+    expect(hits).to_have_count(3)
+    axe(board)
+    board.keyboard.press("Escape")
+    expect(hits).to_have_count(0)
+
+    board.keyboard.press("/")
+    board.keyboard.type("rosa")
+    expect(hits).to_have_count(1)
+    expect(hits).to_contain_text("next Tue, Sep 15, 9:00 am")
+    board.keyboard.press("Enter")
+    expect(panel.get_by_role("heading", name="Rosa Lima")).to_be_focused()
+    expect(visit_in(board, "ana", "Rosa Lima")).to_have_class(re.compile("chosen"))
+    expect(hits).to_have_count(0)
+
+    board.keyboard.press("/")
+    board.keyboard.type("otto")
+    expect(hits).to_have_count(1)
+    board.keyboard.press("ArrowDown")
+    expect(hits).to_be_focused()
+    board.keyboard.press("Enter")
+    board.wait_for_url("**/desk/day/2026-09-16?visit=**")
+    expect(panel.get_by_role("heading", name="Otto Lima")).to_be_visible()
+
+    # Faster than the answer, and without a visit to come.
+    board.keyboard.press("/")
+    board.keyboard.type("eva")
+    board.keyboard.press("Enter")
+    board.wait_for_url("**/desk/patients/**")
+    expect(board.get_by_role("heading", name="Eva Lima")).to_be_visible()
+    with app.app_context():
+        assert "searched" in [row["what"] for row in rows(AuditEntry)]
+
+
+def test_without_javascript_the_field_of_the_board_leads_to_the_patients(
+    new_page: NewPage, app: Flask, live: str
+) -> None:
+    in_app(app, practitioner="ana")
+    page = new_page(WINDOW, javascript=False)
+    sign_in(page, app, live)
+    page.goto(DAY)
+    page.get_by_label("Find a patient").fill("rosa")
+    page.get_by_label("Find a patient").press("Enter")
+    page.wait_for_url("**/desk/patients?q=rosa")
+    expect(page.get_by_role("link", name="Rosa Lima")).to_be_visible()
+
+
+def test_arrows_go_to_what_is_free_and_shift_to_what_takes_a_reason(board: Page, app: Flask) -> None:
+    """Lunch is from twelve to one: it takes a reason, and arrows pass over it."""
+    in_app(app, practitioner="ana", starts_at=NINE + timedelta(hours=2, minutes=30))
+    board.goto(DAY)
+    keys, doing, legend = Keys(board), board.locator("[data-doing]"), board.locator(".legend")
+    keys("ArrowDown")
+    expect(legend).to_be_hidden()
+    keys("m", "ArrowDown")
+    expect(doing).to_contain_text("1:00 pm with Ana Ruiz – free")
+    expect(legend).to_be_visible()
+    keys("ArrowUp")
+    expect(doing).to_contain_text("11:30 am with Ana Ruiz – free")
+    keys("Shift+ArrowDown")
+    expect(doing).to_contain_text("11:35 am with Ana Ruiz – That is outside working hours.")
+    keys("PageDown", "PageDown", "PageDown", "PageDown", "PageDown", "ArrowDown")
+    expect(doing).to_contain_text("No free place further on.")
+    keys("Escape")
+    expect(legend).to_be_hidden()
+    keys("?")
+    expect(board.get_by_role("dialog")).to_contain_text("Shift ↑ ↓ by five minutes to any place")
+
+
+def test_what_has_passed_is_neither_lit_nor_reached(
+    new_page: NewPage, app: Flask, live: str, standing_clock: StandingClock
+) -> None:
+    # Thursday at ten; it is Wednesday, eight minutes past nine.
+    in_app(app, practitioner="ana", starts_at=NINE + timedelta(days=2, hours=1))
+    standing_clock.at(NINE + timedelta(days=1, minutes=8))
+    board = new_page(WINDOW)
+    sign_in(board, app, live)
+    board.goto("/desk/week/ana/2026-09-15")
+    keys, doing = Keys(board), board.locator("[data-doing]")
+    visit_in(board, "2026-09-17", "Rosa Lima").focus()
+    keys("m")
+    expect(board.locator("[data-column='2026-09-16'] .lit").first).to_be_attached()
+    for day in ("2026-09-14", "2026-09-15"):
+        expect(board.locator(f"[data-column='{day}'] .lit")).to_have_count(0)
+    tops = board.locator("[data-column='2026-09-16'] .lit").evaluate_all(
+        "all => all.map((one) => Number(/ t(\\d+)/.exec(one.className)[1]))"
+    )
+    assert min(tops) == 14
+    keys("ArrowLeft", "ArrowLeft")
+    expect(doing).to_contain_text("Wed, Sep 16, 10:00 am – That is sooner than the clinic's notice.")
+    keys("PageUp", "PageUp", "Shift+ArrowUp")
+    expect(doing).to_contain_text("Wed, Sep 16, 9:10 am")
+    # Sooner than the notice is what arrows go to as well; the reason stands there already.
+    keys("ArrowDown", "Enter")
+    question = board.get_by_role("dialog")
+    expect(question).to_contain_text("9:15 am")
+    expect(question.get_by_label("The reason")).to_have_value("By telephone, on short notice")
+    keys("Enter")
+    expect(visit_in(board, "2026-09-16", "Rosa Lima")).to_contain_text("9:15")
+
+
+def test_on_a_phone_a_visit_covers_the_board_until_it_is_closed(
+    new_page: NewPage, app: Flask, live: str, axe: Callable[[Page], None]
+) -> None:
+    in_app(app, practitioner="ana", starts_at=NINE + timedelta(hours=6))
+    page = new_page(PHONE)
+    sign_in(page, app, live)
+    page.goto(DAY)
+    visit = visit_in(page, "ana", "Rosa Lima")
+    visit.tap()
+    panel = page.get_by_role("complementary", name="The visit")
+    heading = panel.get_by_role("heading", name="Rosa Lima")
+    expect(heading).to_be_focused()
+    expect(heading).to_be_in_viewport()
+    expect(page.locator("[data-scroll]")).to_have_js_property("inert", True)
+    axe(page)
+    panel.get_by_role("button", name="Confirmed").tap()
+    expect(page.locator(".board-toast")).to_be_in_viewport()
+    panel.get_by_role("button", name="Close").tap()
+    expect(panel).to_be_hidden()
+    expect(visit).to_be_focused()
+    expect(visit).to_be_in_viewport()
+
+
+def test_at_a_poll_nothing_moves_however_much_there_is_to_say(
+    new_page: NewPage, app: Flask, live: str, standing_clock: StandingClock
+) -> None:
+    late = in_app(app, practitioner="ben", first_name="Otto")
+    needles = in_app(app, visit_type="needles", practitioner="ana")
+    standing_clock.at(NINE + timedelta(minutes=5))
+    page, other = new_page(WINDOW), new_page(WINDOW)
+    sign_in(page, app, live)
+    who = sign_in(other, app, live, "Kim Colleague")
+    page.goto(DAY)
+    expect(visit_in(page, "ben", "Otto")).to_be_visible()
+    page.evaluate(
+        "() => { window.shifts = []; new PerformanceObserver((list) => window.shifts.push(...list.getEntries().map((one) =>"
+        " [one.value, one.sources.map((source) => source.node?.className)]))).observe({ type: 'layout-shift' }); }"
+    )
+    tops = "['.tools', '.standing', '[data-scroll]'].map((one) => document.querySelector(one).getBoundingClientRect().top)"
+    before = page.evaluate(tops)
+    standing_clock.at(NINE + timedelta(minutes=13))
+    with app.app_context():
+        statuses.needles_in(who, needles.reference, key="a-colleague")
+        panel_of.note(who, late.reference, "Rang.", key="a-colleague-2")
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    expect(page.locator(".needles-now")).to_be_visible()
+    expect(page.locator("[data-counts]")).to_contain_text("1 late")
+    expect(page.locator("[data-doing]")).to_contain_text("Somebody changed")
+    page.wait_for_timeout(200)
+    assert page.evaluate(tops) == before
+    assert page.evaluate("window.shifts") == []
+
+
+def test_what_is_typed_in_the_panel_outlives_another_button_there(board: Page, app: Flask) -> None:
+    visit = in_app(app, practitioner="ana")
+    board.goto(f"{DAY}?visit={visit.reference}")
+    panel = board.get_by_role("complementary", name="The visit")
+    note = panel.get_by_label("Note of the desk")
+    note.fill("Rings twice.")
+    panel.get_by_role("button", name="Confirmed").click()
+    expect(board.locator(".toasts")).to_contain_text("Rosa Lima: Noted that they are coming.")
+    expect(panel.get_by_role("button", name="Confirmed")).to_have_count(0)
+    expect(note).to_have_value("Rings twice.")
+    # Nor is it lost by closing the panel.
+    board.keyboard.press("Escape")
+    board.keyboard.press("Escape")
+    visit_in(board, "ana", "Rosa Lima").click()
+    expect(note).to_have_value("Rings twice.")
+    panel.get_by_role("button", name="Keep the note").click()
+    expect(board.locator(".toasts")).to_contain_text("Rosa Lima: The note is kept.")
+    with app.app_context():
+        assert rows(Appointment)[0]["desk_note"] == "Rings twice."
+
+
+def test_what_is_typed_outlives_a_colleagues_note_and_does_not_overwrite_it(
+    board: Page, new_page: NewPage, app: Flask, live: str
+) -> None:
+    visit = in_app(app, practitioner="ana")
+    other = new_page(WINDOW)
+    who = sign_in(other, app, live, "Kim Colleague")
+    board.goto(f"{DAY}?visit={visit.reference}")
+    panel = board.get_by_role("complementary", name="The visit")
+    note, keep = panel.get_by_label("Note of the desk"), panel.get_by_role("button", name="Keep the note")
+    note.fill("Rings twice.")
+    keep.focus()
+    with app.app_context():
+        panel_of.note(who, visit.reference, "Comes with her son.", key="a-colleague")
+    board.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    expect(panel).to_contain_text("Note changed")
+    expect(note).to_have_value("Rings twice.")
+    keep.click()
+    expect(panel.get_by_role("alert")).to_contain_text("Note changed by Kim Colleague")
+    expect(panel).to_contain_text("Now it says: Comes with her son.")
+    expect(note).to_have_value("Rings twice.")
 
 
 def test_without_javascript_the_board_is_read_and_each_visit_leads_to_its_page(

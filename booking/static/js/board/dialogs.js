@@ -48,8 +48,9 @@ function offerReasons(element) {
   });
 }
 
-// Whether to move, whether to tell the patient, and why, where a rule is passed. Returns null, or {tell, reason}.
-async function askMove(title, { needsReason = false, breaches = [], address = null } = {}) {
+// Whether to move, whether to tell the patient, and why, where a rule is passed: the `usual` reason stands there already.
+// Returns null, or {tell, reason}.
+async function askMove(title, { needsReason = false, usual = "", breaches = [], address = null } = {}) {
   const element = dialog("move");
   const reason = element.querySelector("input[name=reason]");
   const preview = element.querySelector("[data-preview]");
@@ -69,7 +70,7 @@ async function askMove(title, { needsReason = false, breaches = [], address = nu
   say([]);
   for (const one of moves) one.hidden = false;
   reason.required = false;
-  if (!needsReason) reason.value = "";
+  reason.value = usual;
   preview.hidden = true;
   if (needsReason) showReason(breaches);
   const answer = ask(element);

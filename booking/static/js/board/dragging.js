@@ -111,7 +111,7 @@ function paint() {
     drag.last = place;
     const verdict = sayPlace(mine.column, mine.at);
     drag.ghost.classList.toggle("bad", verdict === "taken");
-    drag.ghost.classList.toggle("reasoned", verdict === "reason");
+    drag.ghost.classList.toggle("reasoned", takesReason(verdict));
     drag.at.textContent = timeOf(mine.at);
   }
 }

@@ -3,8 +3,8 @@
 let placing = null; // The visit that is being moved, or null.
 
 // `answers` has by question what is free and what needs a reason with each person, as half-open stretches of starts;
-// `lookups` by how much longer it is to be, when they are there. `show` draws once more where the visit is by now. With
-// `resizing` it stays where it begins.
+// `lookups` by how much longer it is to be, when they are there. `now` is the first cell that hasn't begun, once that is
+// known. `show` draws once more where the visit is by now. With `resizing` it stays where it begins.
 function beginPlacing(visit, { show, resizing = false }) {
   const facts = factsOf(visit);
   const all = columnsOf();
@@ -12,7 +12,7 @@ function beginPlacing(visit, { show, resizing = false }) {
   // Out of its room a visit goes into another one, not into none.
   const columns = resizing ? [own] : all.filter((column) => column.room !== "" || column === own);
   placing = {
-    ...facts, visit, columns, own, column: own, at: facts.cell, longer: 0, show,
+    ...facts, visit, columns, own, column: own, at: facts.cell, longer: 0, now: 0, show,
     answers: new Map(), lookups: new Map(), whys: new Map(), turn: Promise.resolve(),
   };
   visit.classList.add("moving");
@@ -53,10 +53,26 @@ function lookUp(mine) {
 async function loadPlaces(mine, question) {
   try {
     const answer = await fetch(`/desk/visits/${mine.reference}/places?${question}`, { headers: { Accept: "application/json" } });
-    if (answer.ok) mine.answers.set(question, (await answer.json()).practitioners);
+    if (!answer.ok) return;
+    const found = await answer.json();
+    mine.now = found.now;
+    const ahead = Object.entries(found.practitioners).map(([person, places]) => [person, placesAhead(mine, person, places)]);
+    mine.answers.set(question, Object.fromEntries(ahead));
   } catch {
     // Without it nothing is lit up; the answer to the drop says whether it could be.
   }
+}
+
+// Places that haven't passed: but its own start, at which a visit may get longer or go into another room. What only the
+// notice speaks against is `soon`, and isn't among what needs a reason for more.
+function placesAhead(mine, person, { free, soon, reason }) {
+  const passed = person === mine.person && mine.cell < mine.now ? [[0, mine.cell], [mine.cell + 1, mine.now]] : [[0, mine.now]];
+  return { free: without(free, passed), soon: without(soon, passed), reason: without(without(reason, soon), passed) };
+}
+
+function without(stretches, others) {
+  return others.reduce((rest, [from, to]) => rest.flatMap(([first, last]) => [[first, Math.min(last, from)], [Math.max(first, to), last]])
+    .filter(([first, last]) => first < last), stretches);
 }
 
 function isKnown(column, mine = placing) {
@@ -75,18 +91,17 @@ function setLength(mine, longer) {
   light();
 }
 
-// "free", "reason", "taken", or "unknown" while that isn't known yet.
+// "free", "soon" and "reason", which take a reason, "taken", or "unknown" while that isn't known yet.
 function judge(column, cell, mine = placing) {
   const places = placesIn(column, mine);
   const within = (stretches) => stretches.some(([from, to]) => from <= cell && cell < to);
   if (cell === mine.cell && column === mine.own && !mine.longer) return "free";
   if (!places) return isKnown(column, mine) ? "taken" : "unknown";
-  return within(places.free) ? "free" : within(places.reason) ? "reason" : "taken";
+  return ["free", "soon", "reason"].find((verdict) => within(places[verdict])) ?? "taken";
 }
 
-// Whether nothing but the clinic's notice speaks against it.
-function isSoon(column, cell) {
-  return (placesIn(column)?.soon ?? []).some(([from, to]) => from <= cell && cell < to);
+function takesReason(verdict) {
+  return verdict === "soon" || verdict === "reason";
 }
 
 // Lights up where the visit can begin and lie.
@@ -97,7 +112,7 @@ function light() {
     if (!places) continue;
     const lights = document.createElement("div");
     lights.className = "lights";
-    for (const [kind, stretches] of [["", places.free], [" reason", places.reason]]) {
+    for (const [kind, stretches] of [["", places.free], [" soon", places.soon], [" reason", places.reason]]) {
       for (const [from, to] of stretches) {
         const first = Math.max(from - column.cell0, 0);
         // A start lights the row that it begins in: from there on the visit is drawn.
@@ -133,7 +148,7 @@ let saying = 0;
 function sayPlace(column, cell, mine = placing) {
   const verdict = judge(column, cell, mine);
   const said = placeWords(column, cell, mine);
-  const note = { free: word("free"), reason: word("needs"), taken: word("taken"), unknown: "" }[verdict];
+  const note = { free: word("free"), soon: word("soon"), reason: word("needs"), taken: word("taken"), unknown: "" }[verdict];
   tell(note ? `${said} – ${note}` : said);
   clearTimeout(saying);
   if (verdict !== "free") {
@@ -199,9 +214,11 @@ async function drop(column, cell) {
   const verdict = judge(column, cell, mine);
   let answer = { tell: false, reason: "" };
   if (fields.cell !== undefined || fields.practitioner !== undefined || fields.length !== undefined) {
-    const breaches = verdict === "reason" ? await why(column, cell, mine) : [];
+    const needsReason = takesReason(verdict);
+    const breaches = needsReason ? await why(column, cell, mine) : [];
     answer = await askMove(word("move", { name: mine.name, where }), {
-      needsReason: verdict === "reason",
+      needsReason,
+      usual: verdict === "soon" ? word("usual") : "",
       breaches,
       address: `/desk/visits/${mine.reference}/change?${new URLSearchParams(fields)}`,
     });
@@ -226,7 +243,7 @@ async function putThere(mine, fields, where, answer) {
   }
   endPlacing();
   if (!sent.ok) return refused(sent);
-  toast(`${mine.name}: ${sent.says || word("moved", { where })}`, { entry: sent.entry });
+  toast(sent.says || word("moved", { where }), { name: mine.name, back: sent.back });
   await refresh();
   const visit = visitOf(mine.reference);
   if (visit) choose(visit);
