@@ -27,7 +27,7 @@ def done(
     if entry is not None:
         back = url_for("desk.undo", entry=entry)
     if wants_json():
-        return {"ok": True, "entry": entry, "back": back, "says": says, "version": version}
+        return {"ok": True, "back": back, "says": says, "version": version}
     flash({"says": says, "back": back, "key": asked.fresh_key(), "next": then}, "done")  # type: ignore[arg-type]
     return redirect(then, 303)
 
