@@ -99,12 +99,12 @@ class _Prepared:
 @contextmanager
 def _without_transaction(connection: Any) -> Iterator[None]:
     """Beginning and ending a transaction would be two more ways to the server. SQLite's driver begins none by itself."""
-    connection.autocommit = True
+    connection.set_autocommit(True)
     try:
         yield
     finally:
         if not connection.closed:
-            connection.autocommit = False
+            connection.set_autocommit(False)
 
 
 def _row_of(names: list[str]) -> Any:
