@@ -140,10 +140,17 @@ def test_the_menu_says_how_much_presses(app: Flask, standing_clock: StandingCloc
 
     menu = counts(desk.get("/desk/patients").text)
     assert menu == {"/desk/to-do": "1", "/desk/messages": "1", "/desk/close": "1"}
+    # Never as it was before what was done on the page before.
+    with app.app_context():
+        (text,) = rows(InboundText)
+    read = press(desk, "/desk/messages", f"/desk/replies/{text['id']}")
+    assert counts(read.text) == {"/desk/to-do": "1", "/desk/close": "1"}
     assert 'class="count"' not in ana.get("/mine/today").text
 
 
-def test_the_menu_costs_one_statement_and_a_boards_poll_none(app: Flask, desk: FlaskClient) -> None:
+def test_the_menu_costs_one_statement_in_ten_seconds_and_a_boards_poll_none(
+    app: Flask, desk: FlaskClient, standing_clock: StandingClock
+) -> None:
     def said(path: str, **headers: str) -> list[str]:
         found: list[str] = []
 
@@ -161,7 +168,10 @@ def test_the_menu_costs_one_statement_and_a_boards_poll_none(app: Flask, desk: F
         return found
 
     assert len(said("/desk/day/2026-09-15")) == 1
+    assert said("/desk/patients") == []
+    standing_clock.on(seconds=10)
     assert len(said("/desk/patients")) == 1
+    standing_clock.on(seconds=10)
     assert said("/desk/day/2026-09-15/fragment", **{"X-Poll": "1"}) == []
 
 
