@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, time, timedelta
 from typing import Any
 
-from flask import request, session
+from flask import session
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _, lazy_gettext as lazy
 from flask_wtf import FlaskForm
@@ -195,9 +195,3 @@ def _without_work(clinic: Clinic, idle: list[TimeOff], *, desk: bool) -> str:
     if desk:
         return _("%(name)s doesn't work then: nothing changes.", name=name)
     return _("You don't work then: nothing changes.")
-
-
-def key_of_form() -> str | None:
-    """The key of a form that has nothing else."""
-    key = request.form.get("key", "")
-    return key if 8 <= len(key) <= 80 and key.isascii() and key.isprintable() else None

@@ -1,11 +1,11 @@
 """Time off of any practitioner, entered at the desk."""
 
-from flask import abort, redirect, request, url_for
+from flask import redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
 from booking.services.own_day import time_off as use_cases
-from booking.web import access, time_off as shared
+from booking.web import access, asked, time_off as shared
 from booking.web.desk import blueprint
 from booking.web.pages import the_clinic_of_this_request
 from booking.web.time_off import TimeOffForm
@@ -32,7 +32,7 @@ def enter_time_off() -> ResponseReturnValue:
 
 @blueprint.post("/time-off/<int:number>/take-back")
 def take_back_time_off(number: int) -> ResponseReturnValue:
-    key = shared.key_of_form() or abort(400)
+    key = asked.key()
     shared.taken_back(number, key=key)
     return redirect(url_for("desk.time_off"), 303)
 

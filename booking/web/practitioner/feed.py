@@ -13,9 +13,8 @@ from qrcode.image.svg import SvgPathImage
 from booking.services.own_day import feed as feeds
 from booking.services.staff import audit
 from booking.services.staff.who import Who
-from booking.web import access
+from booking.web import access, asked
 from booking.web.practitioner import blueprint, feed_blueprint
-from booking.web.practitioner.visit import key_of_form
 from booking.web.staff import staff_page
 
 _WISHES: dict[str, Callable[[Who, str], None]] = {
@@ -42,7 +41,7 @@ def feed_settings() -> ResponseReturnValue:
 
 @blueprint.post("/feed")
 def change_feed() -> ResponseReturnValue:
-    key = key_of_form()
+    key = asked.key()
     wish = _WISHES.get(request.form.get("wish", "")) or abort(422)
     wish(access.who(), key)
     return redirect(url_for("practitioner.feed_settings"), 303)

@@ -1,10 +1,10 @@
 """A practitioner's own time off."""
 
-from flask import abort, redirect, url_for
+from flask import redirect, url_for
 from flask.typing import ResponseReturnValue
 
 from booking.services.own_day import time_off as use_cases
-from booking.web import access, time_off as shared
+from booking.web import access, asked, time_off as shared
 from booking.web.practitioner import blueprint
 from booking.web.time_off import TimeOffForm
 
@@ -24,7 +24,7 @@ def enter_time_off() -> ResponseReturnValue:
 
 @blueprint.post("/time-off/<int:number>/take-back")
 def take_back_time_off(number: int) -> ResponseReturnValue:
-    key = shared.key_of_form() or abort(400)
+    key = asked.key()
     shared.taken_back(number, key=key, practitioner=_own())
     return redirect(url_for("practitioner.time_off"), 303)
 

@@ -1,6 +1,5 @@
 """A visit of the practitioner's: seen in full, tapped on, moved to another time."""
 
-import secrets
 from collections.abc import Callable
 
 from flask import abort, redirect, request, session, url_for
@@ -14,7 +13,7 @@ from booking.services.desk.moving import Changed, Place
 from booking.services.desk.statuses import Move
 from booking.services.own_day import visit as own_visits
 from booking.services.own_day.visit import FullVisit
-from booking.web import access
+from booking.web import access, asked
 from booking.web.free import instant
 from booking.web.practitioner import blueprint
 from booking.web.practitioner.today import refused, visits_path
@@ -41,7 +40,7 @@ def visit(reference: str) -> ResponseReturnValue:
 @blueprint.post("/visits/<reference>/status")
 def status(reference: str) -> ResponseReturnValue:
     """One tap: how the visit goes. Who gives it taps; others see."""
-    who, key = access.who(), key_of_form()
+    who, key = access.who(), asked.key()
     own_visits.refuse_of_others(who, reference)
     try:
         move = Move(request.form.get("to", ""))
@@ -49,7 +48,7 @@ def status(reference: str) -> ResponseReturnValue:
     except (ValueError, KeyError):
         abort(422)
     try:
-        changed = tap(who, reference, version=_version(), key=key)
+        changed = tap(who, reference, version=asked.version(), key=key)
     except NotFound:
         raise
     except Refusal as refusal:
@@ -62,7 +61,7 @@ def status(reference: str) -> ResponseReturnValue:
 @blueprint.post("/undo/<int:entry>")
 def undo(entry: int) -> ResponseReturnValue:
     """Takes back the last tap."""
-    who, key = access.who(), key_of_form()
+    who, key = access.who(), asked.key()
     own_visits.refuse_of_others_by_entry(who, entry)
     try:
         undoing.undo(who, entry, key=key)
@@ -82,7 +81,7 @@ def ask_move(reference: str) -> ResponseReturnValue:
 
 @blueprint.post("/visits/<reference>/move")
 def move(reference: str) -> ResponseReturnValue:
-    who, key = access.who(), key_of_form()
+    who, key = access.who(), asked.key()
     own_visits.refuse_of_others(who, reference)
     start, _between, whom = request.form.get("time", "").partition(" ")
     starts_at = instant(start)
@@ -93,7 +92,7 @@ def move(reference: str) -> ResponseReturnValue:
             who,
             reference,
             Place(starts_at=starts_at, practitioner=whom or None),
-            version=_version(),
+            version=asked.version(),
             tell="tell" in request.form,
             key=f"{key} {start}"[:80],
         )
@@ -106,14 +105,6 @@ def move(reference: str) -> ResponseReturnValue:
     return redirect(url_for("practitioner.visit", reference=reference), 303)
 
 
-def key_of_form() -> str:
-    """The form's key. Answers 400 to a form without one: it didn't come from a page of ours."""
-    key = request.form.get("key", "")
-    if not 8 <= len(key) <= 80 or not key.isascii() or not key.isprintable():
-        abort(400)
-    return key
-
-
 def _move_page(reference: str, status: int = 200, trouble: str = "") -> ResponseReturnValue:
     found = own_visits.full_visit(access.who(), reference)
     if not found.own or not found.visit.waits:
@@ -124,7 +115,7 @@ def _move_page(reference: str, status: int = 200, trouble: str = "") -> Response
         clinic=found.clinic,
         found=found,
         free=own_visits.other_times(access.who(), reference),
-        key=secrets.token_urlsafe(12),
+        key=asked.fresh_key(),
         trouble=trouble,
     )
 
@@ -147,7 +138,7 @@ def _page(found: FullVisit) -> ResponseReturnValue:
         statuses=STATUSES,
         taps=TAPS,
         visits_path=visits_path(),
-        key=secrets.token_urlsafe(12),
+        key=asked.fresh_key(),
         done=done,
     )
 
@@ -158,8 +149,3 @@ def _next() -> str:
     if wanted.startswith("/mine/") and wanted.isascii() and wanted.isprintable() and "\\" not in wanted:
         return wanted
     return url_for("practitioner.today")
-
-
-def _version() -> int | None:
-    words = request.form.get("version", "")
-    return int(words) if words.isascii() and words.isdigit() and len(words) < 10 else None
