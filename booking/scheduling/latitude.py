@@ -48,6 +48,8 @@ class Taken(StrEnum):
     UNDER_WAY = "under_way"
 
 
+# What a wish breaks wherever it goes, or nowhere.
+OF_THE_WISH = (Breach.SHORTENED, Breach.OTHER_ROOM_KIND)
 # What depends on the start alone: a visit that keeps its start keeps these.
 OF_THE_START = frozenset({Breach.IN_THE_PAST, Breach.TOO_SOON, Breach.BEYOND_HORIZON})
 
@@ -91,11 +93,10 @@ class Latitude:
     def with_reason(self) -> int:
         return self.possible & ~self.free
 
-    @cached_property
-    def but_for_notice(self) -> int:
-        """Where nothing but the clinic's notice asks for the reason."""
-        others = (permitted for code, permitted in self.soft.items() if code is not Breach.TOO_SOON)
-        return reduce(and_, others, self.possible) & ~self.free
+    def but_for(self, *rules: Breach) -> int:
+        """Where all other rules are kept, whatever becomes of these."""
+        others = (permitted for code, permitted in self.soft.items() if code not in rules)
+        return reduce(and_, others, self.possible)
 
     def taken_at(self, cell: int) -> tuple[Taken, ...]:
         """What is in the way of this start."""

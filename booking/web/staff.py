@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from functools import cache, partial
 from typing import Any
 
-from flask import current_app, get_flashed_messages, url_for
+from flask import current_app, session, url_for
 from flask_babel import lazy_gettext as lazy
 
 from booking import clock
@@ -84,7 +84,9 @@ def _counts(who: Who, clinic: Clinic) -> Mapping[str, int]:
         return {}
     kept: tuple[datetime, dict[str, int]] | None = current_app.extensions.get("booking_pressing")
     now = clock.now()
-    if kept is None or not kept[0] <= now < kept[0] + _COUNTED_EVERY or get_flashed_messages():
+    # Another process may have counted before this browser's last form.
+    stands = kept is not None and kept[0] <= now < kept[0] + _COUNTED_EVERY
+    if kept is None or not stands or kept[0].timestamp() <= session.get("did_at", 0):
         found = pressing(who, clinic)
         counts = {url_for(endpoint): getattr(found, what) for endpoint, what in _COUNTED.items()}
         kept = current_app.extensions["booking_pressing"] = (now, counts)

@@ -187,9 +187,13 @@ def test_a_patient_who_is_found_is_shown_with_the_next_visit_and_where_it_is(
     assert "Rosa Lima" in page and "next Tue" not in page
 
 
-def test_what_time_it_is_is_told_with_the_places_of_a_visit(desk: FlaskClient, visit: Any) -> None:
-    found = desk.get(f"/desk/visits/{visit.reference}/places?day=2026-09-15").json
-    assert found["now"] == cell_at(NINE - timedelta(hours=25))
+def test_which_cell_runs_just_now_is_told_with_the_places_of_a_visit(
+    desk: FlaskClient, visit: Any, standing_clock: StandingClock
+) -> None:
+    for minutes in (0, 4):
+        standing_clock.at(NINE - timedelta(hours=25) + timedelta(minutes=minutes))
+        found = desk.get(f"/desk/visits/{visit.reference}/places?day=2026-09-15").json
+        assert found["now"] == cell_at(NINE - timedelta(hours=25))
 
 
 def test_a_day_that_was_seen_is_written_down_once_an_hour(

@@ -145,6 +145,13 @@ def test_the_menu_says_how_much_presses(app: Flask, standing_clock: StandingCloc
         (text,) = rows(InboundText)
     read = press(desk, "/desk/messages", f"/desk/replies/{text['id']}")
     assert counts(read.text) == {"/desk/to-do": "1", "/desk/close": "1"}
+    # Nor where the board's scripts did it.
+    with app.app_context():
+        (task,) = [one for one in rows(Task) if one["settled_at"] is None and one["due_on"] <= NINE.date()]
+    form = fields(desk.get("/desk/to-do").text) | {"key": "settle-001"}
+    settled = desk.post(f"/desk/to-do/{task['id']}", data=form, headers={"Accept": "application/json"})
+    assert settled.json["ok"]
+    assert counts(desk.get("/desk/patients").text) == {"/desk/close": "1"}
     assert 'class="count"' not in ana.get("/mine/today").text
 
 

@@ -446,11 +446,15 @@ class Drawing:
     def _late(self, row: Any) -> int:
         """For how many minutes somebody has been late, once it is worth a word."""
         behind = self._now - instant_of(row.from_cell)
-        waiting = row.status is Status.BOOKED and behind >= LATE_AFTER and not self._is_over(row)
+        waiting = self._is_expected(row) and behind >= LATE_AFTER and not self._is_over(row)
         return int(behind.total_seconds()) // 60 if waiting else 0
 
     def _not_arrived(self, row: Any) -> bool:
-        return row.status is Status.BOOKED and self._is_over(row)
+        return self._is_expected(row) and self._is_over(row)
+
+    def _is_expected(self, row: Any) -> bool:
+        """Whoever said that they can't come isn't waited for."""
+        return row.status is Status.BOOKED and row.cannot_come_at is None
 
     def _is_over(self, row: Any) -> bool:
         return instant_of(row.to_cell) <= self._now

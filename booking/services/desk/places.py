@@ -10,7 +10,7 @@ from booking import clock
 from booking.errors import NotOffered
 from booking.models import Appointment
 from booking.scheduling.hours import days_between
-from booking.scheduling.latitude import Breach, Taken
+from booking.scheduling.latitude import OF_THE_WISH, Breach, Taken
 from booking.scheduling.offers import Use
 from booking.scheduling.status import Status
 from booking.scheduling.timeline import Window, instant_of, places as places_in, stretches
@@ -173,7 +173,7 @@ def find_times(
 ) -> tuple[Head, list[FreeTime]]:
     """The visit, and the next times at which it keeps all rules, on the clinic's grid, soonest first; where several
     people are free, the visit's own first, then by name. With `place`, as it would be with that person, type, length,
-    room or devices.
+    room or devices: a rule that such a wish breaks wherever it goes is left aside.
 
     `first` is today if left out. `weekdays`: Monday is 0. `part`: "", "morning" (before noon) or "afternoon".
     Raises NotFound, also for an unknown practitioner, NotChangeable, BeyondHorizon.
@@ -207,8 +207,8 @@ def find_times(
 
 
 def nearest(who: Who, reference: str, place: Place, *, limit: int = 3) -> list[FreeTime]:
-    """For a place that can't be: the starts around it at which the same wish, with the same person, keeps all rules, or
-    all but the clinic's notice; in order. Raises NotFound, NotChangeable.
+    """For a place that can't be: the starts around it at which the same wish, with the same person, breaks no other rule,
+    but perhaps the clinic's notice; in order. Raises NotFound, NotChangeable.
     """
     now = clock.now()
     with reading() as session:
@@ -263,7 +263,7 @@ def _starts(
     return Starts(
         free=_in_cells(window, (latitude.free & ~stands | free) & shown),
         with_reason=_in_cells(window, (latitude.with_reason & ~stands | with_reason) & shown),
-        soon=_in_cells(window, latitude.but_for_notice & ~stands & shown),
+        soon=_in_cells(window, latitude.but_for(Breach.TOO_SOON) & ~latitude.free & ~stands & shown),
     )
 
 
@@ -291,8 +291,8 @@ def _free(
     *,
     soon: bool = False,
 ) -> list[FreeTime]:
-    """The free starts between two cells; with `soon` also those that are only sooner than the clinic's notice. Where the
-    visit stands is none, unless it would be another kind of visit, or in another room.
+    """The free starts between two cells, whatever rule the wish itself breaks; with `soon` also those that are only sooner
+    than the clinic's notice. Where the visit stands is none, unless it would be another kind of visit, or in another room.
     """
     window = answer.situation.window
     shown = window.stretch(from_cell, to_cell)
@@ -301,7 +301,8 @@ def _free(
     found = []
     for latitude in answer.by_practitioner.values():
         person = clinic.practitioner_by_id[latitude.person.id]
-        starts = latitude.free | (latitude.but_for_notice if soon else 0)
+        kept = latitude.but_for(*OF_THE_WISH)
+        starts = latitude.but_for(*OF_THE_WISH, Breach.TOO_SOON) if soon else kept
         for at in places_in(starts & latitude.person.grid & shown):
             cell = window.start + at
             starts_at = instant_of(cell)
@@ -309,7 +310,7 @@ def _free(
                 continue
             if not (as_it_is and _stands(appointment, person, cell)):
                 ends_at = instant_of(cell + latitude.person.shape.length)
-                free = bool(latitude.free & window.bit(cell))
+                free = bool(kept & window.bit(cell))
                 found.append((starts_at, person.id != own, person.name, ends_at, person, not free))
     found.sort(key=lambda one: one[:3])
     return [FreeTime(starts_at, ends_at, person, soon) for starts_at, _, _, ends_at, person, soon in found]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import or_, select, tuple_
+from sqlalchemy import and_, not_, or_, select, tuple_
 from sqlalchemy.orm import Session
 
 from booking import clock
@@ -252,7 +252,12 @@ def habits(session: Session, patient: Patient) -> Habits:
     """How the last visit was booked, as far as it fits how the patient can be reached."""
     last = session.scalar(
         select(Appointment)
-        .where(Appointment.patient_id == patient.id, Appointment.cancel_reason != BOOKED_BY_MISTAKE)
+        .where(
+            Appointment.patient_id == patient.id,
+            not_(
+                and_(Appointment.cancel_reason == BOOKED_BY_MISTAKE, Appointment.cancelled_by == Actor.STAFF)
+            ),
+        )
         .order_by(Appointment.to_cell.desc())
         .limit(1)
     )
@@ -495,9 +500,8 @@ def visit_line(clinic: Clinic, one: Appointment) -> VisitLine:
 
 def _late(visit_type: VisitType, one: Appointment) -> bool:
     """Whether the patient came off late; what the desk has booked by mistake is none of theirs."""
-    return one.cancel_reason != BOOKED_BY_MISTAKE and cancelled_late(
-        one.status, one.starts_at, visit_type.cut_off, one.cancelled_at
-    )
+    by_mistake = one.cancelled_by is Actor.STAFF and one.cancel_reason == BOOKED_BY_MISTAKE
+    return not by_mistake and cancelled_late(one.status, one.starts_at, visit_type.cut_off, one.cancelled_at)
 
 
 def _counted(session: Session, clinic: Clinic, patient_id: int, now: datetime) -> tuple[int, int, int]:

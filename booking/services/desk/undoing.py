@@ -47,7 +47,7 @@ def _undo(session: Session, who: Who, entry_id: int) -> Changed:
     clinic = the_clinic(session)
     if _undone_already(session, visit, entry):
         return states.unchanged(clinic, visit)
-    _refuse(session, clinic, visit, entry, now)
+    _refuse(session, clinic, who, visit, entry, now)
 
     then, known = _before(visit, entry, now), notices.known_of(visit, clinic)
     was_cancelled = visit.status is Status.CANCELLED
@@ -107,8 +107,11 @@ def _is_booking(entry: HistoryEntry) -> bool:
     return entry.what == "booked" and entry.actor is Actor.STAFF
 
 
-def _refuse(session: Session, clinic: Clinic, visit: Appointment, entry: HistoryEntry, now: datetime) -> None:
-    if "before" not in entry.facts and not _is_booking(entry):
+def _refuse(
+    session: Session, clinic: Clinic, who: Who, visit: Appointment, entry: HistoryEntry, now: datetime
+) -> None:
+    # To take back a booking is to cancel the visit, which is the desk's to do.
+    if "before" not in entry.facts and not (_is_booking(entry) and who.sees_everybody):
         raise NotChangeable(visit_status=visit.status.value)
     version = entry.facts.get("version", 1)
     if visit.version != version:

@@ -3,9 +3,10 @@
 from collections.abc import Callable
 from typing import Any
 
-from flask import flash, get_flashed_messages, redirect, request, url_for
+from flask import flash, get_flashed_messages, redirect, request, session, url_for
 from flask.typing import ResponseReturnValue
 
+from booking import clock
 from booking.errors import Refusal
 from booking.web import asked
 from booking.web.desk import saying
@@ -24,6 +25,8 @@ def done(
     """It is done: said in JSON, or on the page that follows, with a way back where there is one: the undoing of a
     history entry, or what takes a form at the address `back`.
     """
+    # For the menu's numbers: what they were before is no longer so.
+    session["did_at"] = clock.now().timestamp()
     if entry is not None:
         back = url_for("desk.undo", entry=entry)
     if wants_json():

@@ -12,7 +12,7 @@ from booking import clock
 from booking.errors import Refusal
 from booking.models import BookableBy
 from booking.scheduling.hours import instant_at
-from booking.scheduling.timeline import CELL_MINUTES, CELL_SECONDS, cell_at, cell_from, instant_of
+from booking.scheduling.timeline import CELL_MINUTES, CELL_SECONDS, cell_at, instant_of
 from booking.services.clinic import Clinic, VisitType
 from booking.services.desk import asking, moving, panel, places, statuses
 from booking.services.desk.moving import Place, Preview
@@ -108,7 +108,8 @@ def places_of(reference: str) -> ResponseReturnValue:
     except Refusal as refusal:
         return _no(refusal)
     return {
-        "now": cell_from(clock.now()),
+        # The cell that runs just now isn't past.
+        "now": int(clock.now().timestamp()) // CELL_SECONDS,
         "cell0": found.from_cell,
         "practitioners": {
             slug: {

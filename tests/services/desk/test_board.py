@@ -118,6 +118,11 @@ def test_lateness_begins_after_ten_minutes_and_after_its_end_the_visit_is_marked
         seen.append((shown.late_minutes, shown.not_arrived))
         assert (found.counts.late, found.counts.not_arrived) == (shown.late_minutes > 0, shown.not_arrived)
     assert seen == [(0, False), (10, False), (29, False), (0, True), (0, True)]
+    # Whoever said that they can't come isn't waited for.
+    run(lambda session: session.execute(update(Appointment).values(cannot_come_at=NINE)))
+    for minutes in (15, 60):
+        standing_clock.at(NINE + timedelta(minutes=minutes))
+        assert (tuesday().counts.late, tuesday().counts.not_arrived) == (0, 0)
     statuses.no_show(who, visit.reference, key="no-show-1")
     found = tuesday()
     assert not column(found, "ana").visits[0].not_arrived and found.counts.not_arrived == 0

@@ -1,5 +1,6 @@
 """Where a visit can go, as the board lights it up; and the next times that suit. What is shown is what is accepted."""
 
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -185,6 +186,15 @@ def test_near_a_place_that_cannot_be_what_is_only_too_soon_is_marked(standing_cl
     standing_clock.at(NINE)
     found = nearest(hired(), visit.reference, Place(starts_at=NINE + HOUR), limit=1)
     assert [one.soon for one in found] == [True]
+
+
+def test_a_wish_that_breaks_a_rule_wherever_it_goes_has_places_all_the_same() -> None:
+    visit = booked(NINE + 5 * HOUR, practitioner="ana")
+    booked(NINE + HOUR, practitioner="ana", email="x@example.com", first_name="Xenia")
+    shorter = Place(starts_at=NINE + HOUR, phase_minutes=(15,))
+    assert len(nearest(hired(), visit.reference, shorter)) == 3
+    _, free = find_times(hired(), visit.reference, place=replace(shorter, starts_at=None))
+    assert free and not any(one.soon for one in free)
 
 
 def test_a_patient_is_not_offered_two_places_at_once() -> None:

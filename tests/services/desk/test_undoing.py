@@ -272,6 +272,29 @@ def test_of_a_booking_that_the_patient_was_told_of_a_cancellation_goes(kind: str
     assert (message["kind"], message["sequence"]) == ("cancellation", 1)
 
 
+def test_who_may_not_cancel_takes_no_booking_back() -> None:
+    made = booked_here()
+    with pytest.raises(NotChangeable):
+        undo(hired(Role.PRACTITIONER, practitioner="ana"), made.entry_id, key="undo-0001")
+    assert rows(Appointment)[0]["status"] == "booked"
+
+
+def test_a_patient_who_writes_the_desks_words_has_cancelled_late(standing_clock: Any) -> None:
+    this_afternoon = MONDAY + 5 * HOUR
+    made, dana = booked_here(this_afternoon), hired()
+    run(
+        lambda session: session.execute(
+            update(Appointment).values(
+                status="cancelled",
+                cancelled_at=MONDAY,
+                cancelled_by=Actor.PATIENT,
+                cancel_reason="Booked by mistake",
+            )
+        )
+    )
+    assert made.reference and records.record(dana, rows(Patient)[0]["reference"]).late_cancellations == 1
+
+
 def test_a_booking_taken_back_twice_is_a_quiet_success_and_the_mistake_was_none() -> None:
     made, dana = booked_here(), hired()
     there = state()

@@ -3,7 +3,7 @@
 let placing = null; // The visit that is being moved, or null.
 
 // `answers` has by question what is free and what needs a reason with each person, as half-open stretches of starts;
-// `lookups` by how much longer it is to be, when they are there. `now` is the first cell that hasn't begun, once that is
+// `lookups` by how much longer it is to be, when they are there. `now` is the cell that runs just now, once that is
 // known. `show` draws once more where the visit is by now. With `resizing` it stays where it begins.
 function beginPlacing(visit, { show, resizing = false }) {
   const facts = factsOf(visit);
@@ -63,10 +63,10 @@ async function loadPlaces(mine, question) {
   }
 }
 
-// Places that haven't passed: but its own start, at which a visit may get longer or go into another room. What only the
+// Places that haven't passed: but its own start, at which a visit may get longer, or go to somebody else. What only the
 // notice speaks against is `soon`, and isn't among what needs a reason for more.
 function placesAhead(mine, person, { free, soon, reason }) {
-  const passed = person === mine.person && mine.cell < mine.now ? [[0, mine.cell], [mine.cell + 1, mine.now]] : [[0, mine.now]];
+  const passed = mine.cell < mine.now ? [[0, mine.cell], [mine.cell + 1, mine.now]] : [[0, mine.now]];
   return { free: without(free, passed), soon: without(soon, passed), reason: without(without(reason, soon), passed) };
 }
 
