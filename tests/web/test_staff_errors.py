@@ -64,7 +64,7 @@ def test_whatever_else_goes_wrong_stays_among_staff(desk: FlaskClient) -> None:
     sent = {"csrf_token": token(desk)}
     for answer, status in (
         (desk.post("/desk/calls", data=sent), 405),
-        (desk.post("/desk/time-off/1/take-back", data=sent), 400),
+        (desk.post("/desk/time-off/1/take-back", data=sent), 422),
         (desk.post("/desk/time-off", data={"csrf_token": "old"}), 400),
         (desk.post("/desk/visits/ZZZZZZZZZZ/status", data=sent), 422),
         (desk.post("/desk/time-off", data=sent | {"reason": "x" * 3_000_000}), 413),
