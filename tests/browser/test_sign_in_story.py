@@ -12,7 +12,7 @@ from booking.models import Role
 from booking.services.staff import accounts, library, second_factor
 from booking.services.staff.accounts import OPERATOR
 from booking.services.staff.who import Who
-from tests.browser.conftest import DESKTOP, PHONE, NewPage
+from tests.browser.conftest import DESKTOP, PHONE, NewPage, picture
 from tests.clinics import set_up
 from tests.conftest import StandingClock
 
@@ -148,6 +148,31 @@ def test_a_screen_that_locks_in_mid_form_opens_with_what_was_typed(
     expect(page.get_by_text("The invitation is on its way.")).to_be_visible()
     page.goto("/staff/drafts")
     expect(page.get_by_text("nothing left")).to_be_visible()
+
+
+def test_a_locked_screen_says_of_when_it_is_and_that_it_has_no_connection(
+    new_page: NewPage, axe: Axe
+) -> None:
+    page = new_page(PHONE)
+    sign_in(page)
+    expect(page.get_by_role("heading", name="Accounts")).to_be_visible()
+    page.get_by_role("button", name="Lock").click()
+    expect(page.get_by_role("heading", name="Locked")).to_be_visible()
+    # No needles are in, and that is of this time as well.
+    expect(page.get_by_text("As of ")).to_be_visible()
+    without = page.get_by_text("No connection. This is how it stood at the last answer.")
+    expect(without).to_have_count(0)
+    look = "document.dispatchEvent(new Event('visibilitychange'))"
+    page.route("**/staff/locked**", lambda route: route.abort())
+    page.evaluate(look)
+    expect(without).to_be_in_viewport()
+    # In words that one can see, not only hear.
+    assert page.locator("[data-stale]").evaluate("one => one.offsetHeight > 10 && one.offsetWidth > 100")
+    axe(page)
+    picture(page, "locked-without-connection")
+    page.unroute("**/staff/locked**")
+    page.evaluate(look)
+    expect(without).to_have_count(0)
 
 
 def test_without_javascript_what_was_sent_too_late_can_be_sent_again(

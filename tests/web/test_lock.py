@@ -283,7 +283,8 @@ def test_a_colleagues_needles_are_not_on_a_locked_screen(
     with app.app_context():
         client = signed_in(app, hired(Role.PRACTITIONER, practitioner="ben"))
     standing_clock.on(minutes=20)
-    assert "eedles out" not in client.get("/staff/locked").text
+    page = client.get("/staff/locked").text
+    assert "eedles out" not in page and "As of 9:35 am" in page
 
 
 def test_looking_for_needles_neither_opens_a_screen_nor_keeps_it_open(

@@ -2,6 +2,7 @@
 
 const needles = document.getElementById("needles");
 const say = document.querySelector("[data-say]");
+const stale = document.querySelector("[data-stale]");
 const words = needles.dataset;
 const EVERY = 10_000;
 let looking = false;
@@ -27,8 +28,9 @@ async function look() {
     else if (answer.type === "opaqueredirect" || answer.status < 500) window.location.replace(words.address);
     else throw new Error(String(answer.status));
     needles.classList.remove("stale");
+    stale.textContent = "";
   } catch {
-    if (!needles.classList.contains("stale")) say.textContent = words.wordsStale;
+    if (!stale.textContent) stale.textContent = words.wordsStale;
     needles.classList.add("stale");
   }
   looking = false;
