@@ -8,7 +8,8 @@ const drafts = new Map(); // What was typed about a visit and isn't kept yet, by
 // Where the panel has no place beside the board it lies on it; on a phone it is all that one sees.
 const covers = window.matchMedia("(max-width: 40rem)");
 
-async function openPanel(reference, { focus = true } = {}) {
+// Whoever types in the panel goes on typing; `sentFrom` is the field by whose Enter a form was sent, if it was one.
+async function openPanel(reference, { focus = true, sentFrom = null } = {}) {
   const address = `/desk/visits/${reference}`;
   const mine = ++opening;
   let answer;
@@ -24,8 +25,8 @@ async function openPanel(reference, { focus = true } = {}) {
     window.location.assign(address);
     return;
   }
-  showPanel(reference, html);
-  if (focus) {
+  showPanel(reference, html, sentFrom);
+  if (focus && !isTypingHere()) {
     const head = panel.querySelector("h1, h2, h3");
     head.tabIndex = -1;
     head.focus({ preventScroll: true });
@@ -33,12 +34,13 @@ async function openPanel(reference, { focus = true } = {}) {
 }
 
 // Puts what the server wrote of a visit into the panel.
-function showPanel(reference, html) {
+function showPanel(reference, html, sentFrom = null) {
   const found = new DOMParser().parseFromString(html, "text/html");
   const visit = visitOf(reference);
   const close = button(`✕ ${word("shut")}`, closePanel);
   close.classList.add("panel-close");
   close.setAttribute("aria-label", word("close"));
+  const typing = shown?.reference === reference ? typingAt(sentFrom) : null;
   keepTyped();
   panel.replaceChildren(close, ...found.body.childNodes);
   // What is done on a page of its own leads back to this board.
@@ -49,6 +51,7 @@ function showPanel(reference, html) {
   coverBoard();
   if (visit) choose(visit, { focus: false });
   sayWhere();
+  if (typing) goOnTyping(typing);
 }
 
 function closePanel() {
@@ -90,7 +93,28 @@ function panelMayBeOld() {
 
 // Not while somebody is typing in it, or reads why something was refused.
 function mayBeRedrawn() {
-  return !(panel.contains(document.activeElement) && isTyping(document.activeElement)) && !panel.querySelector("[role=alert]");
+  return !isTypingHere() && !panel.querySelector("[role=alert]");
+}
+
+function isTypingHere() {
+  return panel.contains(document.activeElement) && isTyping(document.activeElement);
+}
+
+// The field that somebody types in, and where in it: but not one that was sent and not touched since.
+function typingAt(sentFrom) {
+  const field = document.activeElement;
+  if (!isTypingHere() || (field === sentFrom && field.value === field.defaultValue)) return null;
+  const { id, selectionStart, selectionEnd, selectionDirection, scrollTop } = field;
+  return { id, selection: [selectionStart, selectionEnd, selectionDirection], scrollTop };
+}
+
+function goOnTyping({ id, selection, scrollTop }) {
+  const field = panel.querySelector(`#${CSS.escape(id)}`);
+  if (!field) return;
+  field.closest("details")?.setAttribute("open", "");
+  field.focus({ preventScroll: true });
+  if (field.setSelectionRange) field.setSelectionRange(...selection);
+  field.scrollTop = scrollTop;
 }
 
 function fieldsOf(form) {
@@ -118,7 +142,8 @@ function putTypedBack() {
     for (const { id, value, defaultValue } of fields) {
       const field = panel.querySelector(`#${CSS.escape(id)}`);
       if (!field || (field.options && ![...field.options].some((one) => one.value === value))) continue;
-      if (!field.options && field.defaultValue !== defaultValue && field.form.elements.version) field.form.elements.version.value = version;
+      // The server keeps no blanks around it.
+      if (!field.options && field.defaultValue.trim() !== defaultValue.trim() && field.form.elements.version) field.form.elements.version.value = version;
       writeAsTyped(field, value, defaultValue);
       field.closest("details")?.setAttribute("open", "");
     }
@@ -131,9 +156,9 @@ function writeAsTyped(field, value, stood) {
   field.value = value;
 }
 
-// What is sent isn't to be kept here any more: it is the server's to say what became of it.
-function settle(form) {
-  for (const field of fieldsOf(form)) field.defaultValue = field.value;
+// What was sent isn't to be kept here any more: it is the server's to say what became of it. What was typed since is.
+function settle(sent) {
+  for (const [field, value] of sent) field.defaultValue = value;
 }
 
 // Forms in the panel that change something are sent from here; what they answer is told as on the board. Each press has
@@ -157,27 +182,31 @@ async function sendForm(form, submitter, reference) {
   const fields = {};
   for (const [name, value] of new FormData(form, submitter)) fields[name] = [...(fields[name] ?? []), value];
   for (const name of ["key", "csrf_token", "next"]) delete fields[name];
+  const sent = new Map(fieldsOf(form).map((field) => [field, field.value]));
+  const sentFrom = sent.has(document.activeElement) ? document.activeElement : null;
   const key = newKey();
   const name = panel.querySelector("#visit-name").textContent;
   const answer = await sendFor(reference, address, fields, key);
   const isRefusal = Boolean(answer.code) && [409, 422].includes(answer.status);
   if (isRefusal && form.querySelector("textarea, input[type=text]")) {
-    await showRefused(form, reference, answer, () => post(`${address}?panel=1`, fields, key, "text/html"));
+    await showRefused({ sent, sentFrom, name }, reference, answer, () => post(`${address}?panel=1`, fields, key, "text/html"));
     return;
   }
   if (answer.ok) {
-    settle(form);
+    settle(sent);
     if (answer.says) toast(answer.says, { name, back: answer.back });
     await refresh();
   } else {
     await refused(answer);
   }
-  if (shown?.reference === reference && (answer.ok || isRefusal)) await openPanel(reference);
+  if (shown?.reference !== reference || !(answer.ok || isRefusal)) return;
+  // Nor is it taken from whoever went on to another field of the page.
+  await openPanel(reference, { focus: isTypingHere() || !isTyping(document.activeElement), sentFrom });
 }
 
 // The panel as the page would be after a refusal: what was typed, what it says by now, and its version. The same key is
 // given the same answer, here in words.
-async function showRefused(form, reference, refusal, again) {
+async function showRefused({ sent, sentFrom, name }, reference, refusal, again) {
   await refresh();
   const answer = await again().catch(() => null);
   if (answer?.status !== refusal.status) {
@@ -185,13 +214,14 @@ async function showRefused(form, reference, refusal, again) {
     return;
   }
   const html = await answer.text();
-  const stood = fieldsOf(form).map(({ id, defaultValue }) => ({ id, defaultValue }));
-  settle(form);
-  showPanel(reference, html);
+  const stood = [...sent.keys()].map(({ id, defaultValue }) => ({ id, defaultValue }));
+  settle(sent);
+  showPanel(reference, html, sentFrom);
   // It was refused, so it is only typed still.
   for (const { id, defaultValue } of stood) {
     const field = panel.querySelector(`#${CSS.escape(id)}`);
     if (field) writeAsTyped(field, field.value, defaultValue);
   }
-  panel.querySelector("[role=alert]").focus();
+  if (isTypingHere()) toast(refusal.title, { name, bad: true });
+  else panel.querySelector("[role=alert]").focus();
 }

@@ -1,5 +1,6 @@
 // Others' changes, within seconds: the board is asked for again and again, mostly answered by "nothing new", and only
-// what changed is put in its place. Focus, scrolling and what is chosen stay. Nothing moves while somebody drags.
+// what changed is put in its place. Focus, scrolling and what is chosen stay. While somebody moves a visit only the figures
+// change, and the needles that are in among them.
 
 const EVERY_MILLISECONDS = 5000;
 let tag = root.dataset.tag;
@@ -21,12 +22,8 @@ function placeOf(element) {
   return `${element.parentElement.dataset.list} ${element.dataset.key}`;
 }
 
-function busy() {
-  return placing !== null || dialogIsOpen();
-}
-
 async function refresh({ poll = false } = {}) {
-  if (poll && (busy() || document.hidden)) return;
+  if (poll && document.hidden) return;
   while (asking) await asking;
   asking = load(poll);
   try {
@@ -51,17 +48,21 @@ async function load(poll) {
   }
   if (!answer || (!answer.ok && answer.status !== 304)) {
     missed += 1;
-    if (missed === 3) tell(word("offline"), { stays: true });
+    // Again each time: other words may have taken its place, and the board isn't to look as if it were fresh.
+    if (missed >= 3 && !placing) tell(word("offline"), { stays: true });
     return;
   }
-  if (missed >= 3) tell("");
+  if (missed >= 3 && !placing) tell("");
   missed = 0;
   if (answer.status === 304) return;
-  const text = await answer.text();
-  if (placing !== null) return; // Began to drag meanwhile: the next answer brings the same.
-  const found = /"([0-9a-f]+)/.exec(answer.headers.get("ETag") ?? "");
-  tag = found ? found[1] : "";
-  put(new DOMParser().parseFromString(text, "text/html"), poll);
+  const found = new DOMParser().parseFromString(await answer.text(), "text/html");
+  if (placing || (poll && dialogIsOpen())) {
+    // Without the tag: the next answer brings the rest.
+    putFigures(found.querySelector("[data-fresh-counts]"));
+    return;
+  }
+  tag = /"([0-9a-f]+)/.exec(answer.headers.get("ETag") ?? "")?.[1] ?? "";
+  put(found, poll);
 }
 
 function put(found, poll) {

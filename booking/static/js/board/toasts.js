@@ -70,7 +70,8 @@ async function undo(back = remembered().at(-1)?.back) {
   const name = remembered().find((one) => one.back === back)?.name ?? "";
   // As the form of a page says it.
   const answer = await send(back, { do: "back", outcome: "back" });
-  if (answer.ok || answer.status < 500) forget(back);
+  // Whatever else came of it, such as a line that broke: it isn't taken back yet, and U tries it again.
+  if (answer.ok || [404, 409, 422].includes(answer.status)) forget(back);
   if (!answer.ok) return refused(answer);
   toast(answer.says || word("undone"), { name });
   await refresh();
