@@ -782,6 +782,24 @@ def test_arrows_go_to_what_is_free_and_shift_to_what_takes_a_reason(board: Page,
     expect(board.get_by_role("dialog")).to_contain_text("Shift ↑ ↓ by five minutes to any place")
 
 
+def test_a_visit_that_should_have_begun_goes_to_a_colleague_at_its_own_start(
+    new_page: NewPage, app: Flask, live: str, standing_clock: StandingClock
+) -> None:
+    in_app(app, practitioner="ana", starts_at=NINE)
+    standing_clock.at(NINE + timedelta(minutes=6))
+    board = new_page(WINDOW)
+    sign_in(board, app, live)
+    board.goto(DAY)
+    keys, doing = Keys(board), board.locator("[data-doing]")
+    visit_in(board, "ana", "Rosa Lima").focus()
+    keys("m")
+    expect(board.locator(".lit").first).to_be_attached()
+    keys("ArrowRight")
+    expect(doing).to_contain_text("9:00 am with Ben Okoro – That time has passed.")
+    keys("Enter", "ArrowDown", "Enter")
+    expect(visit_in(board, "ben", "Rosa Lima")).to_contain_text("9:00")
+
+
 def test_what_has_passed_is_neither_lit_nor_reached(
     new_page: NewPage, app: Flask, live: str, standing_clock: StandingClock
 ) -> None:
@@ -1081,6 +1099,40 @@ def test_needles_stay_in_sight_and_turn_clay_while_a_visit_moves(
     ask_now(board)
     expect(needles).to_have_count(0)
     expect(question).to_be_visible()
+
+
+def test_of_many_needles_none_gives_way_to_the_legend_and_the_page_is_no_wider(
+    new_page: NewPage, app: Flask, live: str, standing_clock: StandingClock
+) -> None:
+    with app.app_context():
+        people = [practitioner(f"person-{n}", name=f"Person {n}", offers=["needles"]) for n in range(3)]
+        set_up(clinic(visit_types=[needled()], practitioners=people, rooms=clinics.rooms(4)))
+    in_app(app, visit_type="needles", practitioner="person-0", starts_at=NINE + timedelta(hours=2))
+    for n in range(3):
+        in_app(
+            app,
+            visit_type="needles",
+            practitioner=f"person-{n}",
+            first_name=f"N{n}",
+            email=f"n{n}@example.com",
+        )
+    standing_clock.at(NINE + timedelta(minutes=1))
+    board = new_page(WINDOW)
+    who = sign_in(board, app, live)
+    with app.app_context():
+        for row in [one for one in rows(Appointment) if one["from_cell"] == cell_at(NINE)]:
+            statuses.needles_in(who, row["reference"], key=f"needles-of-{row['id']}")
+    board.goto(DAY)
+    visit_in(board, "person-0", "Rosa Lima").focus()
+    Keys(board)("m")
+    expect(board.locator(".lit").first).to_be_attached()
+    needles = board.locator(".needles-in")
+    expect(needles.locator("a")).to_have_count(3)
+    assert needles.evaluate("one => one.scrollWidth <= one.clientWidth")
+    expect(board.locator(".legend")).to_be_visible()
+    for size in (WINDOW, PHONE):
+        board.set_viewport_size(size)
+        assert board.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
 
 
 def test_a_board_without_a_connection_says_so_until_it_has_one(board: Page, app: Flask) -> None:

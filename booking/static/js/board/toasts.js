@@ -13,7 +13,7 @@ function toast(text, { name = "", back = null, bad = false } = {}) {
   line.append(said);
   if (back) {
     line.dataset.back = back;
-    remember({ back, name });
+    remember(back, name);
     line.append(button(`${word("undo")} (U)`, () => undo(back)));
   }
   line.append(button(word("read"), () => takeAway(line)));
@@ -45,29 +45,32 @@ function button(text, action) {
   return made;
 }
 
-// What somebody did in this window and to whose visit, the latest last: what U takes back, also after a day was turned
-// over. Each their own: whoever signs in next in the same window takes back nothing of it.
-const SHELF = `taken back by U ${root.dataset.account}`;
+// What somebody did in this window, the latest last: what U takes back, also after a day was turned over. Each their own:
+// whoever signs in next in the same window takes back nothing of it. Whose visit it was is known to this page alone:
+// nothing of a patient is kept in the browser.
+const SHELF = `what U takes back, for ${root.dataset.account}`;
+const whose = new Map();
 
 function remembered() {
   return JSON.parse(sessionStorage.getItem(SHELF) ?? "[]");
 }
 
-function remember(done) {
-  sessionStorage.setItem(SHELF, JSON.stringify([...remembered().filter((one) => one.back !== done.back), done].slice(-20)));
+function remember(back, name) {
+  whose.set(back, name);
+  sessionStorage.setItem(SHELF, JSON.stringify([...remembered().filter((one) => one !== back), back].slice(-20)));
 }
 
 function forget(back) {
-  sessionStorage.setItem(SHELF, JSON.stringify(remembered().filter((one) => one.back !== back)));
+  sessionStorage.setItem(SHELF, JSON.stringify(remembered().filter((one) => one !== back)));
   for (const line of toasts.querySelectorAll(".board-toast")) if (line.dataset.back === back) takeAway(line);
 }
 
-async function undo(back = remembered().at(-1)?.back) {
+async function undo(back = remembered().at(-1)) {
   if (!back) {
     toast(word("nothing"), { bad: true });
     return;
   }
-  const name = remembered().find((one) => one.back === back)?.name ?? "";
+  const name = whose.get(back) ?? "";
   // As the form of a page says it.
   const answer = await send(back, { do: "back", outcome: "back" });
   // Whatever else came of it, such as a line that broke: it isn't taken back yet, and U tries it again.
