@@ -162,18 +162,21 @@ function settle(sent) {
 }
 
 // Forms in the panel that change something are sent from here; what they answer is told as on the board. Each press has
-// a key of its own, since a refusal is kept under its key; a second press while one is on its way is none.
+// a key of its own, since a refusal is kept under its key; a second press while one is on its way is none. After a refusal
+// the next press counts at once: nothing has changed that the panel would have to show first.
 panel.addEventListener("submit", async (event) => {
   const form = event.target;
   if (form.method !== "post" || event.defaultPrevented) return;
   event.preventDefault();
   if (sending) return;
   sending = true;
+  let redraw = null;
   try {
-    await sendForm(form, event.submitter, shown.reference);
+    redraw = await sendForm(form, event.submitter, shown.reference);
   } finally {
     sending = false;
   }
+  await redraw?.();
   panelMayBeOld();
 });
 
@@ -190,7 +193,7 @@ async function sendForm(form, submitter, reference) {
   const isRefusal = Boolean(answer.code) && [409, 422].includes(answer.status);
   if (isRefusal && form.querySelector("textarea, input[type=text]")) {
     await showRefused({ sent, sentFrom, name }, reference, answer, () => post(`${address}?panel=1`, fields, key, "text/html"));
-    return;
+    return null;
   }
   if (answer.ok) {
     settle(sent);
@@ -199,9 +202,12 @@ async function sendForm(form, submitter, reference) {
   } else {
     await refused(answer);
   }
-  if (shown?.reference !== reference || !(answer.ok || isRefusal)) return;
+  if (shown?.reference !== reference || !(answer.ok || isRefusal)) return null;
   // Nor is it taken from whoever went on to another field of the page.
-  await openPanel(reference, { focus: isTypingHere() || !isTyping(document.activeElement), sentFrom });
+  const redraw = () => openPanel(reference, { focus: isTypingHere() || !isTyping(document.activeElement), sentFrom });
+  if (!answer.ok) return redraw;
+  await redraw();
+  return null;
 }
 
 // The panel as the page would be after a refusal: what was typed, what it says by now, and its version. The same key is
