@@ -197,6 +197,25 @@ def test_news_from_the_desk_comes_by_itself_and_is_marked_until_seen(
     expect(phone.locator(".own-news")).to_be_hidden()
 
 
+def test_a_day_without_connection_says_so_wherever_it_is_scrolled_to(
+    phone: Page, sign_in: SignIn, at: At, axe: Axe
+) -> None:
+    sign_in(phone)
+    at(NINE - timedelta(minutes=4))
+    phone.goto("/mine/today")
+    without = phone.get_by_text("No connection. This is how the day stood at the last answer.")
+    look = "document.dispatchEvent(new Event('visibilitychange'))"
+    phone.route("**/mine/today", lambda route: route.abort())
+    phone.evaluate(look)
+    expect(without).to_be_in_viewport()
+    axe(phone)
+    phone.evaluate("window.scrollTo(0, document.body.scrollHeight)")
+    expect(without).to_be_in_viewport()
+    phone.unroute("**/mine/today")
+    phone.evaluate(look)
+    expect(without).to_have_count(0)
+
+
 def test_two_who_tap_the_same_get_one_success_and_one_word(
     app: Flask, phone: Page, sign_in: SignIn, at: At
 ) -> None:

@@ -5,6 +5,7 @@ const day = document.getElementById("own-day");
 const words = day.dataset;
 const news = document.querySelector("[data-news]");
 const say = document.querySelector("[data-say]");
+const stale = document.querySelector("[data-stale]");
 const EVERY = 8000;
 const SHELF = `own-day ${words.account}`;
 
@@ -115,8 +116,9 @@ async function look() {
       else throw new Error(String(answer.status));
     }
     day.classList.remove("stale");
+    stale.textContent = "";
   } catch {
-    if (!day.classList.contains("stale")) say.textContent = words.wordsStale;
+    if (!stale.textContent) stale.textContent = words.wordsStale;
     day.classList.add("stale");
   }
   looking = false;
