@@ -15,7 +15,7 @@ from typing import NamedTuple
 from booking.scheduling.offers import Assignment, Use, hands_free, inside, patient_free
 from booking.scheduling.rules import HORIZON, NOTICE, PATIENT_LIMITS, PRACTITIONER_LIMITS
 from booking.scheduling.situation import Practitioner, Situation, Thing
-from booking.scheduling.timeline import CELL_SECONDS, Window, fits
+from booking.scheduling.timeline import Window, cell_in, fits
 from booking.scheduling.visit import Pad, Part, Phase, Shape
 
 
@@ -243,7 +243,7 @@ def _rules(situation: Situation, person: Practitioner, own: Own, shortened: bool
     window, shape = situation.window, person.shape
     full = window.full
     # The cell that runs just now isn't past.
-    present = window.stretch(int(situation.circumstances.now.timestamp()) // CELL_SECONDS, window.end)
+    present = window.stretch(cell_in(situation.circumstances.now), window.end)
     there = person.open & ~(
         (person.occupancy.absent | situation.closed) & ~_hull(own.uses, person.id, window)
     )

@@ -27,6 +27,11 @@ def cell_from(instant: datetime) -> int:
     return -int(-instant.timestamp() // CELL_SECONDS)
 
 
+def cell_in(instant: datetime) -> int:
+    """The cell that runs at this instant: at the present one, the last that isn't past."""
+    return int(instant.timestamp()) // CELL_SECONDS
+
+
 def instant_of(cell: int) -> datetime:
     """When a cell begins, in UTC."""
     return datetime.fromtimestamp(cell * CELL_SECONDS, UTC)

@@ -254,8 +254,9 @@ def the_clinic(session: Session) -> Clinic:
 
 def present() -> Clinic:
     """The clinic as it is now, for pages. Raises ClinicNotReady when none has been set up."""
-    found, known = _VERSION_NOW(), kept()
-    if found is not None and known is not None and known.version == found.version:
+    found = _VERSION_NOW()
+    known = kept_at(found.version) if found is not None else None
+    if known is not None:
         return known
     with reading() as session:
         return the_clinic(session)
@@ -265,6 +266,12 @@ def kept() -> Clinic | None:
     """The clinic as this process saw it last, if it did, for whoever asks for its version together with something else."""
     found: Clinic | None = current_app.extensions.get("booking_clinic")
     return found
+
+
+def kept_at(version: int | None) -> Clinic | None:
+    """The same, if it is the clinic of this version."""
+    found = kept()
+    return found if found is not None and found.version == version else None
 
 
 def missing_pages() -> list[str]:
@@ -287,13 +294,13 @@ def at_version(session: Session, version: int | None) -> Clinic:
     """The snapshot of this version, which the caller has just read."""
     if version is None:
         raise ClinicNotReady
-    kept: Clinic | None = current_app.extensions.get("booking_clinic")
-    if kept is None or kept.version != version:
-        kept = _read(session)
+    found = kept_at(version)
+    if found is None:
+        found = _read(session)
         # A version that the reading transaction itself has made may be rolled back, and come again with other rows.
-        if kept.version == version and not session.info.get(CHANGES_CLINIC):
-            current_app.extensions["booking_clinic"] = kept
-    return kept
+        if found.version == version and not session.info.get(CHANGES_CLINIC):
+            current_app.extensions["booking_clinic"] = found
+    return found
 
 
 def _read(session: Session) -> Clinic:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
 from operator import attrgetter
+from typing import Any
 
 from sqlalchemy import and_, bindparam, select
 
@@ -27,7 +28,8 @@ NEEDLES_ARE_IN = and_(
     Appointment.to_cell > bindparam("needles_since"),
     Appointment.to_cell < bindparam("needles_since") + 2 * LONGEST_VISIT,
 )
-_ROOMS = (
+# Each visit that has needles in, with what it takes of the practitioner's hands.
+WITH_NEEDLES = (
     select(
         Appointment.id,
         Appointment.room_id,
@@ -55,16 +57,21 @@ class RoomWithNeedles:
     over: bool
 
 
+def bounds(now: datetime) -> dict[str, Any]:
+    """What these statements want to know of now."""
+    return {"needles_since": cell_from(now) - LONGEST_VISIT}
+
+
 def rooms_with_needles(clinic: Clinic, who: Who) -> tuple[RoomWithNeedles, ...]:
     """Those that come out first before all others: all of the clinic's for the desk, else those of one's own visits."""
     now = clock.now()
     wanted = (
-        _ROOMS
+        WITH_NEEDLES
         if who.sees_everybody
-        else _ROOMS.where(Appointment.practitioner_id == (who.practitioner_id or 0))
+        else WITH_NEEDLES.where(Appointment.practitioner_id == (who.practitioner_id or 0))
     )
     with reading() as session:
-        rows = session.execute(wanted, {"needles_since": cell_from(now) - LONGEST_VISIT}).all()
+        rows = session.execute(wanted, bounds(now)).all()
     rooms = {room.id: room.name for room in clinic.rooms}
     found = []
     for _, some in groupby(rows, key=attrgetter("id")):

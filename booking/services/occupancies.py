@@ -29,7 +29,7 @@ from booking.models import (
 from booking.scheduling.hours import grid, open_timeline, week_start, window_of
 from booking.scheduling.occupancy import Occupancy, Taken, Visit
 from booking.scheduling.timeline import Window
-from booking.services.clinic import Clinic, at_version, kept as kept_clinic
+from booking.services.clinic import Clinic, at_version, kept_at
 from booking.services.lookup import Lookup
 
 # Cells around a day that a visit on it may touch: visits and their buffers near midnight.
@@ -186,8 +186,7 @@ def versions_now() -> tuple[Clinic | None, dict[int, int]]:
     process doesn't have it as it is now.
     """
     versions = dict(_VERSIONS_NOW.all())
-    version, known = versions.pop(0, None), kept_clinic()
-    return known if known is not None and known.version == version else None, versions
+    return kept_at(versions.pop(0, None)), versions
 
 
 def open_window(clinic: Clinic, now: datetime) -> Window:

@@ -10,10 +10,13 @@ from datetime import date
 from flask import abort, request
 
 from booking import clock
+from booking.scheduling.timeline import CELL_SECONDS
 
 _KEY = re.compile(r"[!-~]{8,80}\Z")
 _LOCAL = re.compile(r"/(?![/\\])[!-~]{0,500}\Z")
 LONGEST_REASON = 500
+# Later ones have no instant on every machine.
+FURTHEST_CELL = 2**31 // CELL_SECONDS
 # How far from today somebody may look: further, and a typing error is more likely than a wish.
 _DAYS_AROUND = 3 * 366
 

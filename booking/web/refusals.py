@@ -3,7 +3,8 @@
 Staff read theirs in the layout of their own pages, with the way back to where they begin; patients in that of theirs.
 """
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import structlog
 from flask import Flask, Response, g, make_response, render_template, request, url_for
@@ -27,6 +28,7 @@ from booking.web.words import (
 )
 
 log = structlog.get_logger()
+T = TypeVar("T")
 
 _OF_STAFF = ("/desk/", "/mine/", "/staff/")
 # Names of fields whose words never come back.
@@ -142,14 +144,19 @@ def _of_staff(clinic: Clinic | None) -> dict[str, Any]:
 
 
 def _clinic() -> Clinic | None:
-    try:
-        return the_clinic_of_this_request()
-    except Exception:  # noqa: BLE001 - whatever keeps us from the clinic, the page must still come.
-        return None
+    return _if_it_can_be_had(the_clinic_of_this_request)
 
 
 def _signed() -> Signed | None:
+    return _if_it_can_be_had(access.signed_or_none)
+
+
+def _if_it_can_be_had(ask: Callable[[], T | None]) -> T | None:
+    """Whatever keeps us from it, the page about the first fault must still come; the log has the second."""
     try:
-        return access.signed_or_none()
-    except Exception:  # noqa: BLE001 - as above.
+        return ask()
+    except Exception as fault:  # noqa: BLE001 - as said.
+        log.warning(
+            "page without", what=ask.__name__, request=g.get("request_name"), why=type(fault).__name__
+        )
         return None

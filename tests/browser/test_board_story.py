@@ -666,9 +666,8 @@ def test_on_narrow_columns_a_quarter_of_an_hour_is_read_with_its_signs_beside_th
     assert second.evaluate(below)
 
 
-def test_one_toast_at_a_time_says_whose_visit_it_was_and_u_takes_back_one_after_the_other(
-    board: Page, app: Flask
-) -> None:
+def two_confirmed(board: Page, app: Flask) -> tuple[Keys, Locator]:
+    """Rosa with Ana and then Otto with Ben are coming, as was said by keys; and what is told of it."""
     in_app(app, practitioner="ana")
     in_app(app, practitioner="ben", first_name="Otto")
     board.goto(DAY)
@@ -676,8 +675,15 @@ def test_one_toast_at_a_time_says_whose_visit_it_was_and_u_takes_back_one_after_
     keys("ArrowDown", "c")
     expect(toast).to_contain_text("Rosa Lima: Noted that they are coming.")
     keys("ArrowRight", "c")
-    expect(toast).to_have_count(1)
     expect(toast).to_contain_text("Otto Lima: Noted that they are coming.")
+    return keys, toast
+
+
+def test_one_toast_at_a_time_says_whose_visit_it_was_and_u_takes_back_one_after_the_other(
+    board: Page, app: Flask
+) -> None:
+    keys, toast = two_confirmed(board, app)
+    expect(toast).to_have_count(1)
     expect(board.get_by_role("button", name="Undo")).to_have_count(1)
     for name, column in (("Otto Lima", "ben"), ("Rosa Lima", "ana")):
         keys("u")
@@ -1039,14 +1045,7 @@ def test_what_is_typed_while_a_form_is_on_its_way_is_kept(
 def test_u_tries_again_what_could_not_be_taken_back_before_it_takes_back_anything_else(
     board: Page, app: Flask
 ) -> None:
-    in_app(app, practitioner="ana")
-    in_app(app, practitioner="ben", first_name="Otto")
-    board.goto(DAY)
-    keys, toast = Keys(board), board.locator(".board-toast")
-    keys("ArrowDown", "c")
-    expect(toast).to_contain_text("Rosa Lima: Noted that they are coming.")
-    keys("ArrowRight", "c")
-    expect(toast).to_contain_text("Otto Lima: Noted that they are coming.")
+    keys, toast = two_confirmed(board, app)
     # The line breaks, and what is posted goes nowhere.
     board.route("**/*", lambda route: route.abort() if route.request.method == "POST" else route.fallback())
     keys("u")

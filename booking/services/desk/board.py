@@ -7,13 +7,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from sqlalchemy import ColumnElement, and_, bindparam, func, literal_column, select
+from sqlalchemy import ColumnElement, bindparam, func, literal_column, select
 from sqlalchemy.orm import Session
 
 from booking import clock
 from booking.errors import ClinicNotReady, NotFound
 from booking.models import (
-    LONGEST_VISIT,
     Absence,
     Appointment,
     Claim,
@@ -26,6 +25,7 @@ from booking.models import (
 )
 from booking.scheduling.status import LIVE
 from booking.scheduling.timeline import cell_from, instant_of
+from booking.services import needles_in
 from booking.services.clinic import Clinic, at_version, kept as clinic_kept, present
 from booking.services.desk.drawing import (
     Asked,
@@ -40,7 +40,6 @@ from booking.services.desk.drawing import (
     window_of,
 )
 from booking.services.lookup import Lookup
-from booking.services.needles_in import NEEDLES_ARE_IN
 from booking.services.occupancies import ABSENT_WITHIN, CLAIMED_WITHIN, within
 from booking.services.staff.who import Who
 from booking.services.transaction import reading
@@ -98,31 +97,15 @@ _STAMP = Lookup(
         select(func.max(PatientChange.id)).correlate(None).scalar_subquery(),
         # How many there are, and their versions, in one number.
         select(func.sum(Appointment.version + _EACH)).where(_OF_THE_DAYS).correlate(None).scalar_subquery(),
-        select(func.sum(Appointment.version + _EACH)).where(NEEDLES_ARE_IN).correlate(None).scalar_subquery(),
+        select(func.sum(Appointment.version + _EACH))
+        .where(needles_in.NEEDLES_ARE_IN)
+        .correlate(None)
+        .scalar_subquery(),
     )
 )
-# Each visit that has needles in, with what it takes of the practitioner's hands.
-_NEEDLES = (
-    select(
-        Appointment.reference,
-        Appointment.practitioner_id,
-        Appointment.room_id,
-        Appointment.from_cell,
-        Appointment.to_cell,
-        Appointment.needles_in_at,
-        Patient.first_name,
-        Patient.last_name,
-        Claim.from_cell.label("hands_from"),
-        Claim.to_cell.label("hands_to"),
-    )
-    .join(Patient, Patient.id == Appointment.patient_id)
-    .join(
-        Claim,
-        and_(Claim.appointment_id == Appointment.id, Claim.resource_id == Appointment.practitioner_id),
-    )
-    .where(NEEDLES_ARE_IN)
-    .order_by(Appointment.id, Claim.from_cell)
-)
+_NEEDLES = needles_in.WITH_NEEDLES.add_columns(
+    Appointment.reference, Appointment.practitioner_id, Patient.first_name, Patient.last_name
+).join(Patient, Patient.id == Appointment.patient_id)
 _VISITS = (
     select(
         Appointment.id,
@@ -235,7 +218,7 @@ def _clinic_seen() -> Clinic:
 
 def _stamp(clinic: Clinic, asked: Asked, now: datetime) -> Stamp:
     window = window_of(clinic, asked)
-    row = _STAMP(start=window.start, end=window.end, needles_since=cell_from(now) - LONGEST_VISIT)
+    row = _STAMP(start=window.start, end=window.end, **needles_in.bounds(now))
     if row is None:
         raise ClinicNotReady
     version, resources, records, visits, needles = row
@@ -269,7 +252,5 @@ def _read(session: Session, clinic: Clinic, asked: Asked, *, needles: bool) -> R
         visits,
         {one: tuple(sorted(found)) for one, found in claimed.items()},
         absences,
-        tuple(connection.execute(_NEEDLES, {"needles_since": cell_from(now) - LONGEST_VISIT}))
-        if needles
-        else (),
+        tuple(connection.execute(_NEEDLES, needles_in.bounds(now))) if needles else (),
     )

@@ -11,7 +11,7 @@ from booking import clock
 from booking.models import Appointment
 from booking.scheduling.hours import day_at
 from booking.scheduling.status import LIVE, Status
-from booking.scheduling.timeline import CELL_SECONDS, instant_of
+from booking.scheduling.timeline import cell_in, instant_of
 from booking.services.clinic import Clinic, the_clinic
 from booking.services.desk import states
 from booking.services.desk.asking import refuse_absurd, uses_of
@@ -57,7 +57,7 @@ def bounds(clinic: Clinic, on: date, now: datetime) -> dict[str, Any]:
     return {
         "day_from": day.from_cell,
         "day_to": day.to_cell,
-        "over_by": int(now.timestamp()) // CELL_SECONDS,
+        "over_by": cell_in(now),
     }
 
 

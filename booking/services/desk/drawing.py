@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from booking.scheduling.hours import day_at, open_timeline, week_start
 from booking.scheduling.needles import overdue, rest
 from booking.scheduling.status import Status
-from booking.scheduling.timeline import CELL_SECONDS, Window, cell_from, instant_of, stretches
+from booking.scheduling.timeline import Window, cell_from, cell_in, instant_of, stretches
 from booking.services.clinic import Clinic, Practitioner
 
 LATE_AFTER = timedelta(minutes=10)
@@ -387,7 +387,7 @@ class Drawing:
                 away = shown.stretch(from_cell, to_cell) & (opened if kind != "out_of_use" else shown.full)
                 blocked |= away
                 absences += _stretches(shown, away, kind)
-        now_cell = int(self._now.timestamp()) // CELL_SECONDS
+        now_cell = cell_in(self._now)
         ahead = shown.stretch(cell_from(self._now), shown.end)
         visits = [self._visit(row, cell0, resource_id) for row in mine if _meets(row, on, self._clinic)]
         return Column(

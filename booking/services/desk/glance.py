@@ -14,7 +14,7 @@ from booking.scheduling.timeline import cell_from, instant_of
 from booking.services.clinic import Clinic, Practitioner
 from booking.services.desk import board
 from booking.services.desk.board import Asked, BoardDay, Needles, Visit
-from booking.services.desk.outgoing import Failed, Reply, failed_messages, replies_to_read
+from booking.services.desk.outgoing import Outgoing, Reply, failed_messages, replies_to_read
 from booking.services.desk.pressing import Pressing, pressing
 from booking.services.health import SILENT_AFTER
 from booking.services.staff.who import Who
@@ -75,7 +75,7 @@ class Glance:
     unconfirmed: tuple[Visit, ...]
     cannot_come: tuple[Refused, ...]
     gaps: tuple[Gap, ...]
-    failed: tuple[Failed, ...]
+    failed: tuple[Outgoing, ...]
     replies: tuple[Reply, ...]
     worker: Worker
     pressing: Pressing

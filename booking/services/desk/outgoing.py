@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, bindparam, func, select
+from sqlalchemy import ColumnElement, and_, bindparam, func, select
 from sqlalchemy.orm import Session
 
 from booking import clock
@@ -23,8 +23,8 @@ _REPLIES_BACK = timedelta(days=30)
 
 
 @dataclass(frozen=True)
-class Failed:
-    """A message that didn't reach its patient, and that nobody has seen to yet. `starts_at`: of its visit."""
+class Outgoing:
+    """A message that is to go, or that didn't reach its patient. `problem`: why not, or not yet. `starts_at`: of its visit."""
 
     id: int
     kind: str
@@ -54,28 +54,13 @@ class Reply:
 
 
 @dataclass(frozen=True)
-class Waiting:
-    """A message that is to go. `problem`: why it hasn't gone when it was tried."""
-
-    id: int
-    kind: str
-    channel: Channel
-    due_at: datetime
-    problem: str
-    reference: str | None
-    patient: str
-    address: str
-    starts_at: datetime | None
-
-
-@dataclass(frozen=True)
 class Messages:
     """`waiting` has the next to go; `waiting_in_all` says how many there are."""
 
     clinic: Clinic
-    failed: tuple[Failed, ...]
+    failed: tuple[Outgoing, ...]
     replies: tuple[Reply, ...]
-    waiting: tuple[Waiting, ...]
+    waiting: tuple[Outgoing, ...]
     waiting_in_all: int
 
 
@@ -108,47 +93,34 @@ def messages(who: Who) -> Messages:
     now = clock.now()
     with reading() as session:
         waits = Message.state.in_((MessageState.QUEUED, MessageState.SENDING))
-        next_ones = session.execute(
-            select(Message, Appointment)
-            .outerjoin(Appointment, Appointment.id == Message.appointment_id)
-            .where(waits)
-            .order_by(Message.due_at, Message.id)
-            .limit(_SHOWN)
-        )
         return Messages(
             clinic=the_clinic(session),
             failed=failed_messages(session, now),
             replies=replies_to_read(session, now),
-            waiting=tuple(
-                Waiting(
-                    id=message.id,
-                    kind=message.kind,
-                    channel=message.channel,
-                    due_at=message.due_at,
-                    problem=message.last_error,
-                    reference=visit.reference if visit else None,
-                    patient=f"{visit.first_name} {visit.last_name}" if visit else "",
-                    address=message.address,
-                    starts_at=visit.starts_at if visit else None,
-                )
-                for message, visit in next_ones
-            ),
+            waiting=_outgoing(session, now, waits, Message.due_at),
             waiting_in_all=session.scalar(select(func.count()).select_from(Message).where(waits)) or 0,
         )
 
 
-def failed_messages(session: Session, now: datetime) -> tuple[Failed, ...]:
+def failed_messages(session: Session, now: datetime) -> tuple[Outgoing, ...]:
     """What failed in the last days and nobody has seen to, the latest first. A part of reads."""
+    return _outgoing(session, now, _FAILED, Message.due_at.desc())
+
+
+def _outgoing(
+    session: Session, now: datetime, which: ColumnElement[bool], order: Any
+) -> tuple[Outgoing, ...]:
+    """The first of these messages, each with its visit."""
     found = session.execute(
         select(Message, Appointment)
         .outerjoin(Appointment, Appointment.id == Message.appointment_id)
-        .where(_FAILED)
-        .order_by(Message.due_at.desc(), Message.id)
+        .where(which)
+        .order_by(order, Message.id)
         .limit(_SHOWN),
         bounds(now),
     )
     return tuple(
-        Failed(
+        Outgoing(
             id=message.id,
             kind=message.kind,
             channel=message.channel,

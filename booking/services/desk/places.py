@@ -26,7 +26,6 @@ from booking.services.desk.asking import (
     wanted,
 )
 from booking.services.desk.moving import facts_of, refuse_settled, where_it_begins
-from booking.services.desk.panel import Head, head_of
 from booking.services.occupancies import open_window, window_for
 from booking.services.staff.ownership import appointment_for
 from booking.services.staff.who import Who
@@ -170,8 +169,8 @@ def find_times(
     part: str = "",
     place: Place | None = None,
     limit: int = 12,
-) -> tuple[Head, list[FreeTime]]:
-    """The visit, and the next times at which it keeps all rules, on the clinic's grid, soonest first; where several
+) -> list[FreeTime]:
+    """The next times at which this visit keeps all rules, on the clinic's grid, soonest first; where several
     people are free, the visit's own first, then by name. With `place`, as it would be with that person, type, length,
     room or devices: a rule that such a wish breaks wherever it goes is left aside.
 
@@ -188,13 +187,12 @@ def find_times(
         if place and place.practitioner:
             clinic.practitioner(place.practitioner)
         uses = uses_of(session, appointment)
-        head = head_of(clinic, appointment, uses)
         if _under_way(appointment):
-            return head, []
+            return []
         try:
             answer = _answer(session, clinic, appointment, uses, open_window(clinic, now), now, place)
         except NotOffered:
-            return head, []
+            return []
     shown = days_between(first, first + timedelta(days=min(max(days, 1), 366) - 1), clinic.zone)
     found: list[FreeTime] = []
     for day in shown:
@@ -203,7 +201,7 @@ def find_times(
         found += _free(clinic, appointment, place, answer, day.from_cell, day.to_cell, part)
         if len(found) >= limit:
             break
-    return head, found[: max(limit, 0)]
+    return found[: max(limit, 0)]
 
 
 def nearest(who: Who, reference: str, place: Place, *, limit: int = 3) -> list[FreeTime]:

@@ -22,7 +22,7 @@ from booking.formatting import iso_utc
 from booking.models import Payment, Reminders, VisitKind
 from booking.scheduling.hours import instant_at
 from booking.scheduling.status import Status
-from booking.scheduling.timeline import CELL_SECONDS, instant_of
+from booking.scheduling.timeline import cell_in, instant_of
 from booking.services import idempotency
 from booking.services.clinic import Clinic, Practitioner, VisitType
 from booking.services.desk import new_visit, panel, people
@@ -37,7 +37,6 @@ from booking.web.pages import the_clinic_of_this_request as present_clinic, toda
 from booking.web.staff import staff_page
 
 LONGEST_QUESTION = 200
-_FURTHEST_CELL = 2**31 // CELL_SECONDS
 
 REMINDERS = {
     Reminders.EMAIL: lazy("By e-mail"),
@@ -260,7 +259,7 @@ def _time(form: Typed, clinic: Clinic) -> tuple[datetime | None, str]:
     values = form.values
     if values["time"] == NOW:
         now = clock.now()
-        return instant_of(int(now.timestamp()) // CELL_SECONDS), values["practitioner"]
+        return instant_of(cell_in(now)), values["practitioner"]
     if values["time"] == OTHER:
         on = of_form.day_or_none(values["other_day"])
         wall = _wall_time(values["other_time"])
@@ -420,7 +419,7 @@ def _cell(words: str) -> int | None:
     if not (words.isascii() and words.isdigit() and len(words) < 10):
         return None
     cell = int(words)
-    return cell if 0 < cell < _FURTHEST_CELL else None
+    return cell if 0 < cell < of_form.FURTHEST_CELL else None
 
 
 def _likely(who: Any, form: Typed) -> tuple[Found, ...]:

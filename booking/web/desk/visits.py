@@ -12,7 +12,7 @@ from booking import clock
 from booking.errors import Refusal
 from booking.models import BookableBy
 from booking.scheduling.hours import instant_at
-from booking.scheduling.timeline import CELL_MINUTES, CELL_SECONDS, cell_at, instant_of
+from booking.scheduling.timeline import CELL_MINUTES, cell_at, cell_in, instant_of
 from booking.services.clinic import Clinic, VisitType
 from booking.services.desk import asking, moving, panel, places, statuses
 from booking.services.desk.moving import Place, Preview
@@ -29,7 +29,6 @@ from booking.web.staff import staff_page
 PATH = "/visits/<reference>"
 _SHOWN_TIMES = 12
 _A_MONDAY = date(2026, 9, 14)
-_FURTHEST_CELL = 2**31 // CELL_SECONDS
 
 
 @dataclass(frozen=True)
@@ -109,7 +108,7 @@ def places_of(reference: str) -> ResponseReturnValue:
         return _no(refusal)
     return {
         # The cell that runs just now isn't past.
-        "now": int(clock.now().timestamp()) // CELL_SECONDS,
+        "now": cell_in(clock.now()),
         "cell0": found.from_cell,
         "practitioners": {
             slug: {
@@ -129,7 +128,7 @@ def why(reference: str) -> ResponseReturnValue:
     who = access.who()
     cell = asked.number(request.args.get("cell")) or 0
     clinic = the_clinic_of_this_request()
-    if not 0 < cell < _FURTHEST_CELL:
+    if not 0 < cell < asked.FURTHEST_CELL:
         abort(422)
     on = clinic.times.local_date(instant_of(cell))
     try:
@@ -171,7 +170,7 @@ def times(reference: str) -> ResponseReturnValue:
     unclear = [what for what in wish.unclear if what != "time"]
     first, free = _first_day(found, wish), list[FreeTime]()
     if not unclear:
-        _, free = places.find_times(
+        free = places.find_times(
             who,
             reference,
             first=first,
@@ -305,7 +304,7 @@ def wish_of(found: Head, given: Any) -> Wish:
     starts_at = None
     if given.get("cell"):
         cell = asked.number(given["cell"]) or 0
-        if not 0 < cell < _FURTHEST_CELL:
+        if not 0 < cell < asked.FURTHEST_CELL:
             abort(422)
         starts_at = instant_of(cell)
     elif (typed["day"], typed["time"]) != (now["day"], now["time"]):
@@ -341,7 +340,7 @@ def _typed(found: Head, given: Any) -> dict[str, Any]:
     local = found.clinic.times.local
     starts_at = local(found.starts_at)
     cell = given.get("cell", "")
-    if cell.isascii() and cell.isdigit() and 0 < int(cell[:12]) < _FURTHEST_CELL:
+    if cell.isascii() and cell.isdigit() and 0 < int(cell[:12]) < asked.FURTHEST_CELL:
         starts_at = local(instant_of(int(cell)))
     return {
         "day": given.get("day") or starts_at.date().isoformat(),
