@@ -189,12 +189,7 @@ def head(who: Who, reference: str) -> Head:
     with reading() as session:
         appointment = appointment_for(session, who, reference)
         clinic = the_clinic(session)
-        return head_of(clinic, appointment, asking.uses_of(session, appointment))
-
-
-def head_of(clinic: Clinic, appointment: Appointment, uses: Sequence[Use]) -> Head:
-    """The same, for who has read the visit and what it has taken."""
-    return Head(**_head(clinic, appointment, uses))
+        return Head(**_head(clinic, appointment, asking.uses_of(session, appointment)))
 
 
 def note(who: Who, reference: str, words: str, *, version: int | None = None, key: str) -> None:
