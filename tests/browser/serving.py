@@ -60,7 +60,7 @@ def serving(app: Flask, address: str, now: Callable[[], datetime]) -> Iterator[s
 
 def chromium_program() -> str | None:
     """Where Chromium is, or None."""
-    names = ("chromium", "chromium-browser", "google-chrome")
+    names = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
     return os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
 
 
