@@ -5,6 +5,9 @@ HOST ?= 127.0.0.1
 PYTEST ?=
 export PORT HOST
 
+# Each process that is started reads our modules; compiled ones are read in a quarter less time.
+unexport PYTHONDONTWRITEBYTECODE
+
 # What the command line says is passed on as it stands, never expanded: a password may contain a dollar sign.
 # From the environment it passes through by itself.
 ifeq ($(origin DATABASE_URL),command line)

@@ -1,8 +1,11 @@
 """A clinic to measure and to storm: six practitioners, rooms, a device, and every weekday open."""
 
+import multiprocessing
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from functools import cache
+from multiprocessing.context import ForkServerContext
 from typing import Any
 
 from flask import Flask
@@ -55,6 +58,14 @@ def definition(practitioners: int = 7, rooms: int = 7, **rules: Any) -> ClinicFi
             ],
         }
     )  # fmt: skip
+
+
+@cache
+def fresh_processes() -> ForkServerContext:
+    """Makes processes in which our modules are read already, and which share nothing else with this one."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["bench.soak"])
+    return context
 
 
 def make_app(url: str, instance: str, **settings: str) -> Flask:

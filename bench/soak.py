@@ -11,12 +11,9 @@
 import argparse
 import http.client
 import json
-import multiprocessing
 import os
 import random
 import signal
-import subprocess
-import sys
 import tempfile
 import threading
 import time
@@ -25,6 +22,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time as wall_time, timedelta
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -32,7 +30,7 @@ from zoneinfo import ZoneInfo
 from flask import Flask
 from sqlalchemy import and_, insert, or_, select, text, update
 
-from bench.clinic import contended_starts, fresh, make_app
+from bench.clinic import contended_starts, fresh, fresh_processes, make_app
 from bench.storm import HALF_BOOKINGS, OVERLAPS, appointment, count, server
 from booking import clock
 from booking.errors import Refusal
@@ -76,6 +74,7 @@ def _sink(port: int, file: str) -> None:
 
 def work(url: str, instance: str, port: int) -> None:
     """A worker with a short lease, in this process, until it is killed."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # What it writes of the mails that its forerunner began.
     delivery.LEASE, delivery.LEASE_LEFT, workers.TICK_SECONDS = LEASE, timedelta(0), TICK_SECONDS
     app = make_app(url, instance, **_mail(port))
     # Three thousand at once would halt a clinic's worker, so that somebody looks at the clock.
@@ -140,7 +139,7 @@ def _queue(app: Flask, mails: int, texts: int) -> tuple[set[str], set[str]]:
 
 def killed_workers(kind: str, reminders: int, kills: int, texts: int) -> dict[str, Any]:
     """Sends so many reminders by mail, and so many texts, while the worker is killed so often."""
-    spawn = multiprocessing.get_context("spawn")
+    made = fresh_processes()
     dice = random.Random(1)
     # Texts may go at any hour: this runs by the real clock.
     with (
@@ -150,7 +149,7 @@ def killed_workers(kind: str, reminders: int, kills: int, texts: int) -> dict[st
         wanted, phones = _queue(app, reminders, texts)
         port, taken, written = free_port(), Path(folder, "taken"), Path(folder, "worker", "mail")
         taken.touch()
-        sink = spawn.Process(target=_sink, args=(port, str(taken)), daemon=True)
+        sink = made.Process(target=_sink, args=(port, str(taken)), daemon=True)
         sink.start()
         began, done_kills = time.perf_counter(), 0
 
@@ -160,12 +159,10 @@ def killed_workers(kind: str, reminders: int, kills: int, texts: int) -> dict[st
         def gone() -> int:
             return len(taken.read_bytes()) + (len(os.listdir(written)) if written.exists() else 0)
 
-        def start() -> subprocess.Popen[bytes]:
-            command = f"from bench.soak import work; work({url!r}, {folder + '/worker'!r}, {port})"
-            environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent.parent)}
-            return subprocess.Popen(
-                [sys.executable, "-c", command], env=environment, stderr=subprocess.DEVNULL
-            )
+        def start() -> BaseProcess:
+            process = made.Process(target=work, args=(url, f"{folder}/worker", port))
+            process.start()
+            return process
 
         worker = start()
         deadline = time.monotonic() + 60 + kills * 6 + reminders / 20
@@ -177,11 +174,11 @@ def killed_workers(kind: str, reminders: int, kills: int, texts: int) -> dict[st
             if done_kills < kills and waiting():
                 time.sleep(dice.random() * 0.08)
                 worker.kill()
-                worker.wait()
+                worker.join()
                 done_kills += 1
                 worker = start()
         worker.terminate()
-        worker.wait(30)
+        worker.join(30)
         sink.terminate()
         arrived = Counter(taken.read_text().split())
         texted = Counter(

@@ -8,7 +8,6 @@ before the lock and without the database's guard, must show at least a hundred o
 import argparse
 import http.client
 import json
-import multiprocessing
 import os
 import random
 import signal
@@ -28,7 +27,7 @@ from unittest import mock
 from flask import Flask
 from sqlalchemy import text
 
-from bench.clinic import SETTINGS, contended_starts, fresh, make_app
+from bench.clinic import SETTINGS, contended_starts, fresh, fresh_processes, make_app
 from booking.errors import Busy, Refusal
 from booking.extensions import db
 from booking.models import Reminders, Role
@@ -119,10 +118,10 @@ def _wish(start: datetime, whom: str | None, key: str) -> booking.Wish:
 
 def _crowd(one: Callable[..., None], processes: int, url: str, attempts: int, *more: Any) -> Counter[str]:
     """So many processes at once, each with its share of the attempts; what came of all of them."""
-    spawn = multiprocessing.get_context("spawn")
-    barrier, results = spawn.Barrier(processes), spawn.Queue()
+    made = fresh_processes()
+    barrier, results = made.Barrier(processes), made.Queue()
     crowd = [
-        spawn.Process(target=one, args=(url, seed, attempts // processes, *more, barrier, results))
+        made.Process(target=one, args=(url, seed, attempts // processes, *more, barrier, results))
         for seed in range(processes)
     ]
     for process in crowd:

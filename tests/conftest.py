@@ -7,7 +7,7 @@ import socket
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -18,7 +18,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from hypothesis import HealthCheck, settings
 
-from booking import clock
+from booking import clock, config
 from booking.app import create_app
 from booking.extensions import db
 from tests import databases
@@ -79,9 +79,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
-def database_url(request: pytest.FixtureRequest) -> Iterator[str]:
+def database_kind(request: pytest.FixtureRequest) -> str:
+    """Once SQLite and once PostgreSQL."""
+    kind: str = request.param
+    return kind
+
+
+@pytest.fixture
+def database_url(database_kind: str) -> Iterator[str]:
     """A fresh database, once on SQLite and once on PostgreSQL."""
-    with databases.renewed(request.param) as url:
+    with databases.renewed(database_kind) as url:
         yield url
 
 
@@ -110,9 +117,16 @@ def make_app(tmp_path: Path) -> Iterator[MakeApp]:
 @pytest.fixture
 def app(database_url: str) -> Iterator[Flask]:
     """The application on a fresh database. No context is pushed: requests and use cases bring their own."""
-    standing = _standing(database_url)
-    yield standing.as_new()
-    with standing.app.app_context():
+    with standing(database_url) as app:
+        yield app
+
+
+@contextmanager
+def standing(database_url: str, **settings: str) -> Iterator[Flask]:
+    """The application on a fresh database, with settings of one's own that it reads when it needs them."""
+    app = _standing(database_url).as_new(settings)
+    yield app
+    with app.app_context():
         db.engine.dispose()
 
 
@@ -129,17 +143,18 @@ class StandingApp:
     def __init__(self, database_url: str) -> None:
         self._instance = Path(tempfile.mkdtemp(prefix="booking-instance-"))
         atexit.register(shutil.rmtree, self._instance, ignore_errors=True)
-        self.app = create_app(
-            databases.SETTINGS | {"BOOKING_DATABASE_URL": database_url}, instance_path=str(self._instance)
-        )
+        self._settings = databases.SETTINGS | {"BOOKING_DATABASE_URL": database_url}
+        self.app = create_app(self._settings, instance_path=str(self._instance))
         self._was = [(kept, dict(kept)) for kept in self._remembered()]
 
-    def as_new(self) -> Flask:
+    def as_new(self, settings: dict[str, str]) -> Flask:
         for kept, was in self._was:
             kept.clear()
             kept.update(was)
         shutil.rmtree(self._instance)
         self._instance.mkdir()
+        if settings:
+            self.app.config.update(config.load(self._instance, self._settings | settings).flask())
         return self.app
 
     def _remembered(self) -> tuple[dict[str, Any], ...]:

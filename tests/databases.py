@@ -84,17 +84,34 @@ def _sqlite_template() -> Path:
 
 
 @contextmanager
-def renewed(kind: str) -> Iterator[str]:
-    """The URL of this process's own database of a kind, as fresh as new. It is the same each time."""
-    with {"sqlite": sqlite, "postgresql": postgresql}[kind](name=_OWN) as url:
+def renewed(kind: str, template: str = "") -> Iterator[str]:
+    """The URL of this process's own database of a kind, as fresh as new, or as one that was kept. It is the same each
+    time.
+    """
+    with {"sqlite": sqlite, "postgresql": postgresql}[kind](template, name=_OWN) as url:
         yield url
+
+
+def keep(url: str) -> str:
+    """Keeps a database as it stands, as a template for others, until the process ends. Nobody may be connected to it."""
+    made = make_url(url)
+    kept = f"booking_kept_{secrets.token_hex(4)}"
+    if made.drivername == "sqlite":
+        path = _folder() / f"{kept}.sqlite3"
+        connection = sqlite3.connect(str(made.database))
+        connection.execute("VACUUM INTO ?", (str(path),))
+        connection.close()
+        return str(path)
+    administer(f"CREATE DATABASE {kept} TEMPLATE {made.database} STRATEGY file_copy")
+    atexit.register(administer, f"DROP DATABASE IF EXISTS {kept} WITH (FORCE)")
+    return kept
 
 
 _OWN = f"own_{secrets.token_hex(4)}"
 
 
 @contextmanager
-def sqlite(template: Path | None = None, *, name: str = "") -> Iterator[str]:
+def sqlite(template: str = "", *, name: str = "") -> Iterator[str]:
     """The URL of a fresh SQLite database, or of a copy of another."""
     path = _folder() / f"{name or secrets.token_hex(6)}.sqlite3"
     shutil.copyfile(template or _sqlite_template(), path)
@@ -209,7 +226,7 @@ def _postgresql_template() -> str:
 
 
 @contextmanager
-def postgresql(template: str | None = None, *, name: str = "") -> Iterator[str]:
+def postgresql(template: str = "", *, name: str = "") -> Iterator[str]:
     """The URL of a fresh PostgreSQL database, or of a copy of another."""
     name = f"booking_test_{name or secrets.token_hex(6)}"
     administer(f"CREATE DATABASE {name} TEMPLATE {template or _postgresql_template()} STRATEGY file_copy")

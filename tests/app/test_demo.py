@@ -72,7 +72,7 @@ def database_url(loaded: str) -> Iterator[str]:
     """A copy of it for each test."""
     url = make_url(loaded)
     name = str(url.database)
-    copy = databases.sqlite(Path(name)) if url.get_backend_name() == "sqlite" else databases.postgresql(name)
+    copy = databases.sqlite(name) if url.get_backend_name() == "sqlite" else databases.postgresql(name)
     with copy as address:
         yield address
 

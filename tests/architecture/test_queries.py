@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import cache
 from typing import Any
 from unittest import mock
 
@@ -44,8 +45,9 @@ from booking.services.lookup import Lookup
 from booking.services.occupancies import _TAKEN, open_window
 from booking.services.rescheduling import reschedule
 from booking.services.search import free_times
+from tests import databases
 from tests.clinics import clinic, practitioner, rooms, set_up
-from tests.conftest import MONDAY
+from tests.conftest import MONDAY, standing
 from tests.services.making import NEXT_WEEK, NINE, booked
 from tests.staffing import hired
 
@@ -56,8 +58,24 @@ GROWS = ("claims", "appointments", "messages", "patients", "history", "absences"
 
 
 @pytest.fixture
-def long_history(context: Flask, standing_clock: Any) -> Flask:
+def long_history(database_kind: str, standing_clock: Any) -> Iterator[Flask]:
     """Past visits with patients, claims, messages and history, in bulk; and statistics that know of them."""
+    kept = _kept_history(database_kind)
+    with databases.renewed(database_kind, kept) as url, standing(url) as app, app.app_context():
+        present()  # A process reads its clinic once.
+        yield app
+
+
+@cache
+def _kept_history(kind: str) -> str:
+    """It is made once."""
+    with databases.renewed(kind) as url:
+        with standing(url) as app, app.app_context():
+            _fill_history()
+        return databases.keep(url)
+
+
+def _fill_history() -> None:
     set_up(clinic(practitioners=[practitioner("ana"), practitioner("ben")], rooms=rooms(4)))
     booked(NEXT_WEEK + timedelta(days=1))
     with db.engine.begin() as connection:
@@ -113,7 +131,6 @@ def long_history(context: Flask, standing_clock: Any) -> Flask:
         # As autovacuum does it; SQLite decides without.
         if connection.dialect.name == "postgresql":
             connection.execute(text("VACUUM ANALYZE"))
-    return context
 
 
 def _table(kind: Any) -> Table:

@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, ConsoleMessage, Page, Request, Viewport
 from tests import databases
 from tests.browser.accessibility import assert_accessible
 from tests.browser.serving import chromium_flags, chromium_program, free_address, serving
-from tests.conftest import MakeApp, StandingClock
+from tests.conftest import StandingClock, standing
 from tests.staffing import hired, signed_in
 
 PHONE: ViewportSize = {"width": 390, "height": 844}
@@ -26,7 +26,7 @@ DESKTOP: ViewportSize = {"width": 1280, "height": 800}
 @pytest.fixture
 def database_url() -> Iterator[str]:
     """SQLite only: what pages do on each database is the concern of the tests below the browser."""
-    with databases.sqlite() as url:
+    with databases.renewed("sqlite") as url:
         yield url
 
 
@@ -37,8 +37,9 @@ def address() -> str:
 
 
 @pytest.fixture
-def app(database_url: str, make_app: MakeApp, address: str) -> Flask:
-    return make_app(database_url, BOOKING_BASE_URL=address)
+def app(database_url: str, address: str) -> Iterator[Flask]:
+    with standing(database_url, BOOKING_BASE_URL=address) as app:
+        yield app
 
 
 @pytest.fixture

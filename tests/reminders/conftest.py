@@ -10,7 +10,7 @@ from flask import Flask
 from booking.models import Message, Reminders
 from booking.reminders import delivery
 from booking.reminders.delivery import Claimed, deliver_due
-from tests.conftest import MakeApp
+from tests.conftest import standing
 from tests.reminders import sink as sinks
 from tests.reminders.sink import Sink
 from tests.services.making import rows
@@ -41,8 +41,9 @@ def mail_settings(sink: Sink, **others: str) -> dict[str, str]:
 
 
 @pytest.fixture
-def app(database_url: str, make_app: MakeApp, sink: Sink) -> Flask:
-    return make_app(database_url, **mail_settings(sink))
+def app(database_url: str, sink: Sink) -> Iterator[Flask]:
+    with standing(database_url, **mail_settings(sink)) as app:
+        yield app
 
 
 def drain() -> None:

@@ -12,7 +12,7 @@ from flask import Flask
 from booking.models import Reminders
 from booking.reminders.delivery import BACK_OFF, TRIES
 from tests.clinics import clinic as clinic_of, set_up
-from tests.conftest import MakeApp
+from tests.conftest import standing
 from tests.reminders import sink as sinks
 from tests.reminders.conftest import drain, mail_settings, message, messages, states
 from tests.reminders.sink import Sink
@@ -59,11 +59,11 @@ ConfirmBy = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture
-def confirm_by(database_url: str, make_app: MakeApp) -> ConfirmBy:
+def confirm_by(database_url: str) -> ConfirmBy:
     """Books a visit with these settings of the mail server, and says what became of its confirmation."""
 
     def confirm(sink: Sink, **settings: str) -> dict[str, Any]:
-        with make_app(database_url, **mail_settings(sink, **settings)).app_context():
+        with standing(database_url, **mail_settings(sink, **settings)) as app, app.app_context():
             set_up()
             booked(NEXT_WEEK)
             drain()

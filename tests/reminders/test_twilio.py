@@ -16,7 +16,7 @@ from twilio.request_validator import RequestValidator
 from booking.models import InboundText, OptOut
 from booking.reminders.delivery import deliver_due
 from tests.clinics import set_up
-from tests.conftest import MakeApp
+from tests.conftest import standing
 from tests.databases import free_port
 from tests.reminders.conftest import TEXTED, drain, message, ways
 from tests.services.making import NEXT_WEEK, booked, rows
@@ -66,7 +66,7 @@ def provider() -> Iterator[tuple[Provider, int]]:
             """Whoever waited for us may be gone."""
 
     server = Server(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     yield state, server.server_address[1]
     released.set()
@@ -76,18 +76,18 @@ def provider() -> Iterator[tuple[Provider, int]]:
 
 
 @pytest.fixture
-def app(database_url: str, make_app: MakeApp, provider: tuple[Provider, int]) -> Flask:
-    made = make_app(
+def app(database_url: str, provider: tuple[Provider, int]) -> Iterator[Flask]:
+    with standing(
         database_url,
         BOOKING_TEXTS="twilio",
         BOOKING_TWILIO_ACCOUNT="AC123",
         BOOKING_TWILIO_TOKEN=TOKEN,
         BOOKING_TWILIO_FROM="+18185550199",
         BOOKING_TWILIO_API=f"http://127.0.0.1:{provider[1]}",
-    )
-    with made.app_context():
-        set_up()
-    return made
+    ) as app:
+        with app.app_context():
+            set_up()
+        yield app
 
 
 def sent_state(app: Flask) -> dict[str, Any]:

@@ -5,9 +5,10 @@ After a change of words that is meant: `GOLDEN=write pytest tests/reminders/test
 
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from email.message import EmailMessage
+from functools import cache
 from html.parser import HTMLParser
 from itertools import count
 from pathlib import Path
@@ -28,7 +29,8 @@ from booking.services.rescheduling import reschedule
 from booking.services.staff import accounts, letters, passwords
 from booking.services.staff.who import Who
 from booking.services.transaction import reading
-from tests.conftest import MakeApp
+from tests.clinics import set_up
+from tests.conftest import standing
 from tests.reminders.conftest import TEXTED, drain, mail_settings, messages
 from tests.reminders.sink import Sink
 from tests.services import making as visits_of_tests
@@ -47,14 +49,20 @@ LONG_TIME = NEXT_WEEK + timedelta(hours=1, minutes=30)
 
 
 @pytest.fixture
-def app(database_url: str, make_app: MakeApp, sink: Sink, monkeypatch: pytest.MonkeyPatch) -> Flask:
+def app(database_url: str, sink: Sink, monkeypatch: pytest.MonkeyPatch) -> Iterator[Flask]:
     """The demo's clinic, at an address as long as a real one. References count up, so links are always the same."""
     number = count(1)
     monkeypatch.setattr(booking, "random_reference", lambda: f"CARE{next(number):06}")
-    made = make_app(database_url, **mail_settings(sink, BOOKING_BASE_URL="https://visits.stillwater.example"))
-    with made.app_context():
-        clinic_rows.apply(clinic_file.parse(making.FILE.read_text(encoding="utf-8")))
-    return made
+    address = "https://visits.stillwater.example"
+    with standing(database_url, **mail_settings(sink, BOOKING_BASE_URL=address)) as app:
+        with app.app_context():
+            set_up(_demo_clinic())
+        yield app
+
+
+@cache
+def _demo_clinic() -> clinic_file.ClinicFile:
+    return clinic_file.parse(making.FILE.read_text(encoding="utf-8"))
 
 
 def booked(starts_at: Any = LONG_TIME, **how: Any) -> Booked:
