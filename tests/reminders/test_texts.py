@@ -191,7 +191,7 @@ def test_two_workers_at_one_moment_never_pass_the_cap_together(
 
 
 @pytest.mark.parametrize(
-    "database_url", [pytest.param("postgresql", marks=pytest.mark.postgresql)], indirect=True
+    "database_kind", [pytest.param("postgresql", marks=pytest.mark.postgresql)], indirect=True
 )
 def test_without_the_lock_of_the_number_they_would(
     app: Flask, standing_clock: Any, monkeypatch: pytest.MonkeyPatch

@@ -32,7 +32,7 @@ TUESDAY = NINE.date()
 OMAR = {"first_name": "Omar", "email": "omar@example.com"}
 
 on_postgresql = pytest.mark.parametrize(
-    "database_url", [pytest.param("postgresql", marks=pytest.mark.postgresql)], indirect=True
+    "database_kind", [pytest.param("postgresql", marks=pytest.mark.postgresql)], indirect=True
 )
 
 

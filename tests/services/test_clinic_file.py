@@ -34,7 +34,7 @@ def day(after: int, hours: str | None = None) -> dict[str, Any]:
 
 
 # Whatever is wrong with a file is found before any database is asked.
-the_file_alone = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+the_file_alone = pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
 
 
 def faults(text: str) -> list[tuple[int, str]]:

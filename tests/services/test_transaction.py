@@ -11,7 +11,7 @@ from booking.services import transaction
 from booking.services.transaction import reading, run
 
 on_postgresql = pytest.mark.parametrize(
-    "database_url", [pytest.param("postgresql", marks=pytest.mark.postgresql)], indirect=True
+    "database_kind", [pytest.param("postgresql", marks=pytest.mark.postgresql)], indirect=True
 )
 
 

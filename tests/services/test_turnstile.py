@@ -25,9 +25,9 @@ from tests.clinics import clinic, rooms, set_up
 from tests.conftest import MONDAY
 from tests.services.making import NEXT_WEEK, booked, rows
 
-on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+on_sqlite = pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
 on_postgresql = pytest.mark.parametrize(
-    "database_url", [pytest.param("postgresql", marks=pytest.mark.postgresql)], indirect=True
+    "database_kind", [pytest.param("postgresql", marks=pytest.mark.postgresql)], indirect=True
 )
 
 # Long enough for any machine, and never waited for by a test that passes.

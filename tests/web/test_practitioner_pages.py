@@ -16,7 +16,7 @@ from booking.services.booking import Booked
 from booking.services.own_day import feed as feeds
 from booking.services.staff.who import Who
 from tests.clinics import clinic, needled, practitioner, set_up, visit_type
-from tests.conftest import StandingClock
+from tests.conftest import StandingClock, standing
 from tests.services.making import NINE, booked, rows
 from tests.staffing import hired, signed_in
 from tests.web.conftest import fields
@@ -25,20 +25,22 @@ from tests.web.conftest import fields
 TUESDAY = NINE - timedelta(hours=3)
 
 
+CLINIC = clinic(
+    visit_types=[visit_type(name="Follow-up"), needled(name="Needles")],
+    practitioners=[
+        practitioner("ana", name="Ana Ruiz", offers=["follow-up", "needles"]),
+        practitioner("ben", name="Ben Okoro"),
+    ],
+)
+
+
 @pytest.fixture
-def app(app: Flask, standing_clock: StandingClock) -> Flask:
-    with app.app_context():
-        set_up(
-            clinic(
-                visit_types=[visit_type(name="Follow-up"), needled(name="Needles")],
-                practitioners=[
-                    practitioner("ana", name="Ana Ruiz", offers=["follow-up", "needles"]),
-                    practitioner("ben", name="Ben Okoro"),
-                ],
-            )
-        )
-    standing_clock.at(TUESDAY)
-    return app
+def app(database_url: str, standing_clock: StandingClock) -> Iterator[Flask]:
+    with standing(database_url) as app:
+        with app.app_context():
+            set_up(CLINIC)
+        standing_clock.at(TUESDAY)
+        yield app
 
 
 @pytest.fixture
