@@ -68,6 +68,12 @@ def nothing_leaves_this_machine() -> Iterator[None]:
     assert not _tried_to_leave, f"tried to reach {', '.join(_tried_to_leave)}"
 
 
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """Half as many again as there are processors: whoever watches a browser mostly waits."""
+    processors = os.cpu_count() or 1
+    return processors + processors // 2
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Notes in the report which tests need PostgreSQL or Chromium: `.ci/run` refuses a run that skipped one."""
     for item in items:

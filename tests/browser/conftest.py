@@ -85,7 +85,7 @@ def new_page(chromium: Browser, live: str) -> Iterator[NewPage]:
         phone = viewport["width"] < 600
         visitor = chromium.new_context(
             viewport=viewport, java_script_enabled=javascript, base_url=live, has_touch=phone or touch,
-            is_mobile=phone, locale="en-US", timezone_id="Europe/Berlin", **how,
+            is_mobile=phone, locale="en-US", timezone_id="Europe/Berlin", reduced_motion="reduce", **how,
         )  # fmt: skip
         visitor.set_default_timeout(10_000)
         visitor.on("console", heard)
