@@ -37,7 +37,7 @@ run:
 
 test: environment
 	@tools/test-machine.sh
-	@$(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadgroup --durations 10 --junitxml test-results/tests.xml $(PYTEST)
+	@$(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadscope --durations 10 --junitxml test-results/tests.xml $(PYTEST)
 
 check: environment
 	$(BIN)/ruff check .

@@ -2,6 +2,7 @@
 
 import atexit
 import os
+import re
 import shutil
 import socket
 import sys
@@ -17,6 +18,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from hypothesis import HealthCheck, settings
+from xdist.scheduler import LoadScopeScheduling
 
 from booking import clock, config
 from booking.app import create_app
@@ -72,6 +74,23 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     """Half as many again as there are processors: whoever watches a browser mostly waits."""
     processors = os.cpu_count() or 1
     return processors + processors // 2
+
+
+# Their tests share what takes a while to make, so one process has all of those on a database.
+_TOGETHER = ("tests/app/test_demo.py", "tests/architecture/test_queries.py")
+
+
+class _Together(LoadScopeScheduling):  # type: ignore[misc]
+    """Gives each process one test after the other, and those of some files as a whole."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file, _, name = nodeid.partition("::")
+        kind = re.search("sqlite|postgresql", name)
+        return f"{file} on {kind[0]}" if file in _TOGETHER and kind else nodeid
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    return _Together(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

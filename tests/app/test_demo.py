@@ -53,14 +53,7 @@ def _loaded(kind: str, instance: Path) -> Iterator[str]:
         yield url
 
 
-# One process has all tests of a database, for loading takes a while.
-ON_SQLITE = pytest.param("sqlite", marks=pytest.mark.xdist_group("demo-sqlite"))
-ON_POSTGRESQL = pytest.param(
-    "postgresql", marks=[pytest.mark.postgresql, pytest.mark.xdist_group("demo-postgresql")]
-)
-
-
-@pytest.fixture(scope="module", params=[ON_SQLITE, ON_POSTGRESQL])
+@pytest.fixture(scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
 def loaded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a database into which the demo was loaded, on Monday morning."""
     with _loaded(request.param, tmp_path_factory.mktemp("demo")) as url:

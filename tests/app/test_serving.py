@@ -74,8 +74,7 @@ def taken_and_read(port: int) -> int:
     return sum(line[9] != "0" and line[4].endswith(":00000000") for line in established)
 
 
-def test_half_sent_requests_keep_nobody_waiting(served: tuple[int, subprocess.Popen[str]]) -> None:
-    port, _ = served
+def half_sent_requests_keep_nobody_waiting(port: int) -> None:
     half = [socket.create_connection(("127.0.0.1", port)) for _ in range(25)]
     for connection in half:
         connection.sendall(b"POST /api/v1/appointments HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n{")
@@ -117,7 +116,9 @@ def test_a_port_in_use_is_told_at_once(tmp_path: Path) -> None:
     assert f"PORT={port % 65535 + 1}" in output
 
 
-def test_it_listens_where_it_is_told_and_says_so(tmp_path: Path) -> None:
+def test_it_listens_where_it_is_told_says_so_and_half_sent_requests_keep_nobody_waiting(
+    tmp_path: Path,
+) -> None:
     port = free_port()
     process = serve(port, tmp_path / "instance", "--host", "0.0.0.0")
     try:
@@ -131,6 +132,7 @@ def test_it_listens_where_it_is_told_and_says_so(tmp_path: Path) -> None:
             line.split()[1] for line in Path("/proc/net/tcp").read_text().splitlines()[1:] if " 0A " in line
         }
         assert f"00000000:{port:04X}" in listening
+        half_sent_requests_keep_nobody_waiting(port)
     finally:
         os.killpg(process.pid, signal.SIGTERM)
         process.communicate(timeout=PATIENCE)
