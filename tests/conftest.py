@@ -77,7 +77,14 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
 
 
 # Their tests share what takes a while to make, so one process has all of those on a database.
-_TOGETHER = ("tests/app/test_demo.py", "tests/architecture/test_queries.py")
+_TOGETHER = ("tests/app/test_demo.py", "tests/architecture/test_queries.py", "tests/web/test_access.py")
+# They wait for a browser, or for other processes.
+_WAIT = (
+    "tests/browser/",
+    "tests/app/test_serving.py",
+    "tests/architecture/test_wheel.py",
+    "tests/concurrency/test_storm",
+)
 
 
 class _Together(LoadScopeScheduling):  # type: ignore[misc]
@@ -86,15 +93,29 @@ class _Together(LoadScopeScheduling):  # type: ignore[misc]
     def _split_scope(self, nodeid: str) -> str:
         file, _, name = nodeid.partition("::")
         kind = re.search("sqlite|postgresql", name)
-        return f"{file} on {kind[0]}" if file in _TOGETHER and kind else nodeid
+        return f"{file} on {kind and kind[0]}" if file in _TOGETHER else nodeid
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
     return _Together(config, log)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def _spread(items: list[pytest.Item]) -> list[pytest.Item]:
+    """Those that wait among those that work, so that there is always one to work while others wait; the last are short."""
+    waiting = [item for item in items if item.nodeid.startswith(_WAIT)]
+    working = [item for item in items if not item.nodeid.startswith(_WAIT)]
+    placed = [
+        (until * number / len(some), item)
+        for some, until in ((waiting, 0.9), (working, 1.0))
+        for number, item in enumerate(some)
+    ]
+    return [item for _, item in sorted(placed, key=lambda one: one[0])]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Notes in the report which tests need PostgreSQL or Chromium: `.ci/run` refuses a run that skipped one."""
+    if hasattr(config, "workerinput"):
+        items[:] = _spread(items)
     for item in items:
         if item.nodeid.startswith("tests/browser/"):
             item.add_marker(pytest.mark.browser)

@@ -1,7 +1,7 @@
 """A visit in full, for the desk: its patient, how it stands, what may be done now, what was done, and what was said."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
@@ -114,7 +114,9 @@ class PatientSeen:
 
 @dataclass(frozen=True)
 class Head:
-    """A visit as a form about it shows it. `phases`: each with its minutes."""
+    """A visit as a form about it shows it. `phases`: each with its minutes. `appointment` and `uses` are for use cases that
+    go on from here: they needn't read it again.
+    """
 
     clinic: Clinic
     reference: str
@@ -131,6 +133,8 @@ class Head:
     confirmed_at: datetime | None
     cannot_come_at: datetime | None
     patient_id: int
+    appointment: Appointment = field(repr=False)
+    uses: tuple[Use, ...] = field(repr=False)
 
     @property
     def minutes(self) -> int:
@@ -276,7 +280,7 @@ def _shaped(session: Session, clinic: Clinic, appointment: Appointment, now: dat
     )
 
 
-def _head(clinic: Clinic, appointment: Appointment, uses: Sequence[Use]) -> dict[str, Any]:
+def _head(clinic: Clinic, appointment: Appointment, uses: tuple[Use, ...]) -> dict[str, Any]:
     taken = {use.resource_id for use in uses}
     visit_type = clinic.visit_type_by_id[appointment.visit_type_id]
     minutes = asking.phase_minutes_of(clinic, appointment)
@@ -296,6 +300,8 @@ def _head(clinic: Clinic, appointment: Appointment, uses: Sequence[Use]) -> dict
         "confirmed_at": appointment.confirmed_at,
         "cannot_come_at": appointment.cannot_come_at,
         "patient_id": appointment.patient_id,
+        "appointment": appointment,
+        "uses": uses,
     }
 
 

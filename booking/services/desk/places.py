@@ -26,6 +26,7 @@ from booking.services.desk.asking import (
     wanted,
 )
 from booking.services.desk.moving import facts_of, refuse_settled, where_it_begins
+from booking.services.desk.panel import Head
 from booking.services.occupancies import open_window, window_for
 from booking.services.staff.ownership import appointment_for
 from booking.services.staff.who import Who
@@ -160,8 +161,7 @@ def places(who: Who, reference: str, first: date, days: int = 1, *, place: Place
 
 
 def find_times(
-    who: Who,
-    reference: str,
+    found: Head,
     *,
     first: date | None = None,
     days: int = 60,
@@ -170,38 +170,36 @@ def find_times(
     place: Place | None = None,
     limit: int = 12,
 ) -> list[FreeTime]:
-    """The next times at which this visit keeps all rules, on the clinic's grid, soonest first; where several
+    """The next times at which a visit keeps all rules, on the clinic's grid, soonest first; where several
     people are free, the visit's own first, then by name. With `place`, as it would be with that person, type, length,
     room or devices: a rule that such a wish breaks wherever it goes is left aside.
 
     `first` is today if left out. `weekdays`: Monday is 0. `part`: "", "morning" (before noon) or "afternoon".
-    Raises NotFound, also for an unknown practitioner, NotChangeable, BeyondHorizon.
+    Raises NotFound for an unknown practitioner, NotChangeable, BeyondHorizon.
     """
     now = clock.now()
-    with reading() as session:
-        clinic = the_clinic(session)
-        appointment = appointment_for(session, who, reference)
-        today = clinic.times.local_date(now)
-        first = max(first or today, today)
-        refuse_absurd(clinic, first, now)
-        if place and place.practitioner:
-            clinic.practitioner(place.practitioner)
-        uses = uses_of(session, appointment)
-        if _under_way(appointment):
-            return []
-        try:
-            answer = _answer(session, clinic, appointment, uses, open_window(clinic, now), now, place)
-        except NotOffered:
-            return []
+    clinic, appointment = found.clinic, found.appointment
+    today = clinic.times.local_date(now)
+    first = max(first or today, today)
+    refuse_absurd(clinic, first, now)
+    if place and place.practitioner:
+        clinic.practitioner(place.practitioner)
+    if _under_way(appointment):
+        return []
+    try:
+        with reading() as session:
+            answer = _answer(session, clinic, appointment, found.uses, open_window(clinic, now), now, place)
+    except NotOffered:
+        return []
     shown = days_between(first, first + timedelta(days=min(max(days, 1), 366) - 1), clinic.zone)
-    found: list[FreeTime] = []
+    free: list[FreeTime] = []
     for day in shown:
         if weekdays is not None and day.on.weekday() not in weekdays:
             continue
-        found += _free(clinic, appointment, place, answer, day.from_cell, day.to_cell, part)
-        if len(found) >= limit:
+        free += _free(clinic, appointment, place, answer, day.from_cell, day.to_cell, part)
+        if len(free) >= limit:
             break
-    return found[: max(limit, 0)]
+    return free[: max(limit, 0)]
 
 
 def nearest(who: Who, reference: str, place: Place, *, limit: int = 3) -> list[FreeTime]:

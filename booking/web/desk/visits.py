@@ -171,8 +171,7 @@ def times(reference: str) -> ResponseReturnValue:
     first, free = _first_day(found, wish), list[FreeTime]()
     if not unclear:
         free = places.find_times(
-            who,
-            reference,
+            found,
             first=first,
             weekdays=weekdays or None,
             part=part,

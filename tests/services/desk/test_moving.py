@@ -31,7 +31,8 @@ from booking.services import absences, visits
 from booking.services.clinic import present
 from booking.services.desk import statuses
 from booking.services.desk.moving import Changed, Place, change, preview
-from booking.services.desk.places import find_times, places
+from booking.services.desk.panel import head
+from booking.services.desk.places import places
 from booking.services.desk.undoing import undo
 from booking.services.transaction import run
 from tests.clinics import clinic, needled, practitioner, rooms, set_up, visit_type
@@ -398,7 +399,7 @@ def test_a_visit_that_is_not_theirs_is_not_there() -> None:
         lambda: moved(visit.reference, who=stranger, starts_at=NINE + HOUR),
         lambda: preview(stranger, visit.reference, Place()),
         lambda: places(stranger, visit.reference, TUESDAY),
-        lambda: find_times(stranger, visit.reference),
+        lambda: head(stranger, visit.reference),
     ):
         with pytest.raises(NotFound):
             call()

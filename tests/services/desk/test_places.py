@@ -13,6 +13,7 @@ from booking.services import absences
 from booking.services.clinic import present
 from booking.services.desk import statuses
 from booking.services.desk.moving import Place, change
+from booking.services.desk.panel import head
 from booking.services.desk.places import find_times, nearest, places
 from booking.services.transaction import run
 from tests.clinics import clinic, practitioner, rooms, set_up, visit_type
@@ -126,7 +127,7 @@ def test_what_is_shown_is_what_is_accepted() -> None:
 
 def test_the_next_times_are_the_soonest_over_everybody() -> None:
     visit = booked(practitioner="ana")
-    found = find_times(hired(), visit.reference, limit=5)
+    found = find_times(head(hired(), visit.reference), limit=5)
     assert found[0].starts_at == MONDAY + 2 * HOUR
     assert [one.practitioner.slug for one in found[:2]] == ["ana", "ben"]
     assert len(found) == 5 and all(one.ends_at - one.starts_at == HOUR / 2 for one in found)
@@ -136,17 +137,21 @@ def test_the_next_times_by_weekday_part_of_the_day_and_person() -> None:
     visit = booked(practitioner="ana")
     dana = hired()
     found = find_times(
-        dana, visit.reference, weekdays=(3,), part="afternoon", place=Place(practitioner="ben"), limit=50
+        head(dana, visit.reference),
+        weekdays=(3,),
+        part="afternoon",
+        place=Place(practitioner="ben"),
+        limit=50,
     )
     zone = present().zone
     local = [one.starts_at.astimezone(zone) for one in found]
     assert {one.weekday() for one in local} == {3} and {one.practitioner.slug for one in found} == {"ben"}
     assert min(one.hour for one in local) == 13
-    morning = find_times(dana, visit.reference, first=TUESDAY, days=1, part="morning", limit=99)
+    morning = find_times(head(dana, visit.reference), first=TUESDAY, days=1, part="morning", limit=99)
     assert max(one.starts_at.astimezone(zone).hour for one in morning) < 12
-    assert find_times(dana, visit.reference, place=Place(practitioner="cleo")) == []
+    assert find_times(head(dana, visit.reference), place=Place(practitioner="cleo")) == []
     with pytest.raises(NotFound):
-        find_times(dana, visit.reference, place=Place(practitioner="zoe"))
+        find_times(head(dana, visit.reference), place=Place(practitioner="zoe"))
 
 
 def test_times_are_found_for_the_very_wish() -> None:
@@ -155,7 +160,7 @@ def test_times_are_found_for_the_very_wish() -> None:
 
     def at(**wish: Any) -> set[Any]:
         place = Place(practitioner="ana", **wish)
-        found = find_times(dana, visit.reference, first=TUESDAY, days=1, place=place, limit=99)
+        found = find_times(head(dana, visit.reference), first=TUESDAY, days=1, place=place, limit=99)
         return {(one.starts_at - NINE) / HOUR for one in found}
 
     # Twice as long, it doesn't fit in before Xenia's any more.
@@ -193,7 +198,7 @@ def test_a_wish_that_breaks_a_rule_wherever_it_goes_has_places_all_the_same() ->
     booked(NINE + HOUR, practitioner="ana", email="x@example.com", first_name="Xenia")
     shorter = Place(starts_at=NINE + HOUR, phase_minutes=(15,))
     assert len(nearest(hired(), visit.reference, shorter)) == 3
-    free = find_times(hired(), visit.reference, place=replace(shorter, starts_at=None))
+    free = find_times(head(hired(), visit.reference), place=replace(shorter, starts_at=None))
     assert free and not any(one.soon for one in free)
 
 
@@ -215,7 +220,7 @@ def test_who_is_in_the_room_may_get_another_practitioner_but_no_other_time(stand
     offered = found.practitioners["ben"]
     assert starts(offered.free) | starts(offered.with_reason) == {at}
     assert [one.code for one in found.why("ben", at + 24)] == ["under_way"]
-    assert find_times(dana, visit.reference) == []
+    assert find_times(head(dana, visit.reference)) == []
     change(dana, visit.reference, Place(practitioner="ben"), version=None, reason="x", key="ben-00001")
 
 
@@ -225,7 +230,7 @@ def test_what_is_over_goes_nowhere_and_absurd_days_are_refused() -> None:
         with pytest.raises(BeyondHorizon):
             places(dana, visit.reference, absurd)
     with pytest.raises(BeyondHorizon):
-        find_times(dana, visit.reference, first=date(9999, 12, 31))
+        find_times(head(dana, visit.reference), first=date(9999, 12, 31))
     statuses.cancel(dana, visit.reference, key="cancel-01")
     with pytest.raises(NotChangeable):
         places(dana, visit.reference, TUESDAY)
