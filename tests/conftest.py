@@ -1,6 +1,7 @@
 """What all tests share: a fresh application on each database, a clock that stands, and no way out of this machine."""
 
 import atexit
+import gc
 import os
 import re
 import shutil
@@ -68,6 +69,13 @@ def nothing_leaves_this_machine() -> Iterator[None]:
     _tried_to_leave.clear()
     yield
     assert not _tried_to_leave, f"tried to reach {', '.join(_tried_to_leave)}"
+
+
+def pytest_collection_finish() -> None:
+    """What has been read by now stays: nobody needs to look again and again whether it is of use."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 20, 100)
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:

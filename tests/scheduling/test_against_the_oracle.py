@@ -250,7 +250,7 @@ def starts_of(
     }
 
 
-@settings(max_examples=150)
+@settings(max_examples=100)
 @given(worlds())
 def test_the_core_offers_what_the_oracle_finds(case: tuple[oracle.World, date]) -> None:
     world, day = case
@@ -260,7 +260,7 @@ def test_the_core_offers_what_the_oracle_finds(case: tuple[oracle.World, date]) 
     assert starts_of(found, name.__getitem__, first, last) == world.starts(first, last)
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(worlds())
 def test_every_offer_goes_to_whom_it_should_and_gets_what_it_needs(case: tuple[oracle.World, date]) -> None:
     world, day = case
@@ -286,7 +286,7 @@ def test_every_offer_goes_to_whom_it_should_and_gets_what_it_needs(case: tuple[o
             assert [names[one] for one in visit.devices] == ([device] if device else [])
 
 
-@settings(max_examples=60)
+@settings(max_examples=40)
 @given(worlds())
 def test_an_empty_answer_has_a_reason_and_only_an_empty_one(case: tuple[oracle.World, date]) -> None:
     world, day = case
