@@ -860,6 +860,14 @@ def test_on_a_phone_a_visit_covers_the_board_until_it_is_closed(
     expect(panel).to_be_hidden()
     expect(visit).to_be_focused()
     expect(visit).to_be_in_viewport()
+    expect(page).not_to_have_url(re.compile("visit="))
+    visit.tap()
+    expect(heading).to_be_in_viewport()
+    # The phone's own way back leads to the board, and not away from it.
+    page.evaluate("history.back()")
+    expect(panel).to_be_hidden()
+    expect(visit).to_be_in_viewport()
+    expect(page).to_have_url(re.compile(f"{DAY}$"))
 
 
 def test_at_a_poll_nothing_moves_however_much_there_is_to_say(

@@ -61,7 +61,8 @@ function closePanel() {
   panel.replaceChildren();
   shown = null;
   coverBoard();
-  sayWhere();
+  if (window.history.state?.covered) window.history.back();
+  else sayWhere();
   chosenVisit()?.focus();
 }
 
@@ -78,12 +79,20 @@ function wayBack(reference = chosen) {
   return new URLSearchParams({ next: address.pathname + address.search });
 }
 
-// The address says what one sees, so that it can be kept and shared.
+// The address says what one sees, so that it can be kept and shared. Where the visit covers the board, back uncovers it.
 function sayWhere() {
   const address = new URL(root.dataset.here, window.location.href);
   if (shown) address.searchParams.set("visit", shown.reference);
-  window.history.replaceState(null, "", address);
+  if (shown && covers.matches && !window.history.state?.covered) window.history.pushState({ covered: true }, "", address);
+  else window.history.replaceState(window.history.state, "", address);
 }
+
+window.addEventListener("popstate", () => {
+  const wanted = new URL(window.location.href).searchParams.get("visit");
+  if (shown && !window.history.state?.covered) closePanel();
+  else if (!shown && window.history.state?.covered && wanted) openPanel(wanted);
+  else sayWhere();
+});
 
 // A change that isn't ours, or a status by key: the panel says so too.
 function panelMayBeOld() {
@@ -162,24 +171,25 @@ function settle(sent) {
 }
 
 // Forms in the panel that change something are sent from here; what they answer is told as on the board. Each press has
-// a key of its own, since a refusal is kept under its key; a second press while one is on its way is none. After a refusal
-// the next press counts at once: nothing has changed that the panel would have to show first.
+// a key of its own, since a refusal is kept under its key; a second press while one is on its way is none. A refusal is
+// told once the panel shows what was the reason, so the next press counts at once, and knows.
 panel.addEventListener("submit", async (event) => {
   const form = event.target;
   if (form.method !== "post" || event.defaultPrevented) return;
   event.preventDefault();
   if (sending) return;
   sending = true;
-  let redraw = null;
+  let refusal = null;
   try {
-    redraw = await sendForm(form, event.submitter, shown.reference);
+    refusal = await sendForm(form, event.submitter, shown.reference);
   } finally {
     sending = false;
   }
-  await redraw?.();
+  if (refusal) await refused(refusal);
   panelMayBeOld();
 });
 
+// Returns a refusal that is still to be told, or null.
 async function sendForm(form, submitter, reference) {
   const address = form.getAttribute("action");
   const fields = {};
@@ -192,22 +202,18 @@ async function sendForm(form, submitter, reference) {
   const answer = await sendFor(reference, address, fields, key);
   const isRefusal = Boolean(answer.code) && [409, 422].includes(answer.status);
   if (isRefusal && form.querySelector("textarea, input[type=text]")) {
-    await showRefused({ sent, sentFrom, name }, reference, answer, () => post(`${address}?panel=1`, fields, key, "text/html"));
-    return null;
+    return showRefused({ sent, sentFrom, name }, reference, answer, () => post(`${address}?panel=1`, fields, key, "text/html"));
   }
   if (answer.ok) {
     settle(sent);
     if (answer.says) toast(answer.says, { name, back: answer.back });
-    await refresh();
-  } else {
-    await refused(answer);
   }
-  if (shown?.reference !== reference || !(answer.ok || isRefusal)) return null;
-  // Nor is it taken from whoever went on to another field of the page.
-  const redraw = () => openPanel(reference, { focus: isTypingHere() || !isTyping(document.activeElement), sentFrom });
-  if (!answer.ok) return redraw;
-  await redraw();
-  return null;
+  if (answer.ok || isRefusal) {
+    await refresh();
+    // Nor is it taken from whoever went on to another field of the page.
+    if (shown?.reference === reference) await openPanel(reference, { focus: isTypingHere() || !isTyping(document.activeElement), sentFrom });
+  }
+  return answer.ok ? null : answer;
 }
 
 // The panel as the page would be after a refusal: what was typed, what it says by now, and its version. The same key is
@@ -215,10 +221,7 @@ async function sendForm(form, submitter, reference) {
 async function showRefused({ sent, sentFrom, name }, reference, refusal, again) {
   await refresh();
   const answer = await again().catch(() => null);
-  if (answer?.status !== refusal.status) {
-    await refused(refusal);
-    return;
-  }
+  if (answer?.status !== refusal.status) return refusal;
   const html = await answer.text();
   const stood = [...sent.keys()].map(({ id, defaultValue }) => ({ id, defaultValue }));
   settle(sent);
@@ -230,4 +233,5 @@ async function showRefused({ sent, sentFrom, name }, reference, refusal, again) 
   }
   if (isTypingHere()) toast(refusal.title, { name, bad: true });
   else panel.querySelector("[role=alert]").focus();
+  return null;
 }
