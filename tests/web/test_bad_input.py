@@ -41,6 +41,7 @@ BOOKING = {
     "patient": {"first_name": "Rosa", "last_name": "Lima", "email": "rosa@example.com"},
     "reminders": "email",
 }
+CARRY = ("POST", "PUT", "PATCH", "DELETE")  # What comes with the others is never read.
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND", "TRACE")
 
 
@@ -247,11 +248,12 @@ def test_every_route_answers_every_method(client: FlaskClient, app: Flask, names
         ]
     for rule, path in built:
         for method in METHODS:
-            for how in (
+            hows = (
                 {"data": token},
                 {"json": {}, "headers": bearer},
                 {"data": b"\xff\xfe", "content_type": "text/plain"},
-            ):
+            )
+            for how in hows if method in CARRY else hows[:1]:
                 answer = client.open(path, method=method, **how)  # type: ignore[arg-type]
                 # Alive but without a worker is what /readyz is there to say.
                 fine = answer.status_code < 500 or path == "/readyz"
