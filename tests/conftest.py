@@ -79,8 +79,9 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
-    """Twice as many as there are processors: whoever watches a browser, or other processes, mostly waits."""
-    return 2 * (os.cpu_count() or 1)
+    """Half as many again as there are processors: whoever watches a browser, or other processes, mostly waits."""
+    processors = os.cpu_count() or 1
+    return processors + processors // 2
 
 
 # Their tests share what takes a while to make, so one process has all of those on a database.
