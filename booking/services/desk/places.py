@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time, timedelta
+from itertools import islice
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -196,10 +197,12 @@ def find_times(
     for day in shown:
         if weekdays is not None and day.on.weekday() not in weekdays:
             continue
-        free += _free(clinic, appointment, place, answer, day.from_cell, day.to_cell, part)
+        free += _free(
+            clinic, appointment, place, answer, day.from_cell, day.to_cell, part, limit=limit - len(free)
+        )
         if len(free) >= limit:
             break
-    return free[: max(limit, 0)]
+    return free
 
 
 def nearest(who: Who, reference: str, place: Place, *, limit: int = 3) -> list[FreeTime]:
@@ -286,27 +289,31 @@ def _free(
     part: str = "",
     *,
     soon: bool = False,
+    limit: int | None = None,
 ) -> list[FreeTime]:
     """The free starts between two cells, whatever rule the wish itself breaks; with `soon` also those that are only sooner
     than the clinic's notice. Where the visit stands is none, unless it would be another kind of visit, or in another room.
+    With `limit` the first ones.
     """
-    window = answer.situation.window
-    shown = window.stretch(from_cell, to_cell)
-    own = appointment.practitioner_id
+    shown = answer.situation.window.stretch(from_cell, to_cell)
     as_it_is = place is None or replace(place, starts_at=None, practitioner=None) == Place()
     found = []
     for latitude in answer.by_practitioner.values():
-        person = clinic.practitioner_by_id[latitude.person.id]
+        person, window = clinic.practitioner_by_id[latitude.person.id], latitude.window
         kept = latitude.but_for(*OF_THE_WISH)
         starts = latitude.but_for(*OF_THE_WISH, Breach.TOO_SOON) if soon else kept
-        for at in places_in(starts & latitude.person.grid & shown):
-            cell = window.start + at
-            starts_at = instant_of(cell)
-            if part and (part == "morning") != (starts_at.astimezone(clinic.zone).time() < NOON):
-                continue
-            if not (as_it_is and _stands(appointment, person, cell)):
-                ends_at = instant_of(cell + latitude.person.shape.length)
-                free = bool(kept & window.bit(cell))
-                found.append((starts_at, person.id != own, person.name, ends_at, person, not free))
-    found.sort(key=lambda one: one[:3])
-    return [FreeTime(starts_at, ends_at, person, soon) for starts_at, _, _, ends_at, person, soon in found]
+        if as_it_is and person.id == appointment.practitioner_id:
+            starts &= ~window.bit(appointment.from_cell)
+        cells = (window.start + at for at in places_in(starts & latitude.person.grid & shown))
+        if part:
+            cells = (cell for cell in cells if _in_the_morning(clinic, cell) == (part == "morning"))
+        # The first ones of everybody are among the first ones of each.
+        for cell in islice(cells, limit):
+            ends_at = instant_of(cell + latitude.person.shape.length)
+            one = FreeTime(instant_of(cell), ends_at, person, soon=not kept & window.bit(cell))
+            found.append((cell, person.id != appointment.practitioner_id, person.name, one))
+    return [one for *_, one in sorted(found, key=lambda row: row[:3])][:limit]
+
+
+def _in_the_morning(clinic: Clinic, cell: int) -> bool:
+    return instant_of(cell).astimezone(clinic.zone).time() < NOON
