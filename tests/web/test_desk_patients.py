@@ -534,31 +534,20 @@ def test_a_booking_is_said_with_a_way_back_and_its_form_books_anew_after_it(
 
 @pytest.mark.parametrize("words", ABSURD)
 def test_absurd_words_never_break_a_page(desk: FlaskClient, rosa: str, words: str) -> None:
-    asked = dict.fromkeys(
-        (
-            "q",
-            "patient",
-            "new",
-            "visit_type",
-            "practitioner",
-            "from",
-            "day",
-            "cell",
-            "next",
-            "with",
-            "past",
-            "changes",
-        ),
-        words,
-    )
-    for path in ("/desk/patients", f"/desk/patients/{rosa}", f"/desk/patients/{rosa}/merge", "/desk/book"):
-        assert desk.get(path, query_string=asked).status_code < 500
-        for name, value in asked.items():
-            assert desk.get(path, query_string={name: value}).status_code < 500
+    for path, names in (
+        ("/desk/patients", ["q", "next"]),
+        (f"/desk/patients/{rosa}", ["past", "changes", "next"]),
+        (f"/desk/patients/{rosa}/merge", ["q", "with", "next"]),
+        ("/desk/book", ["q", "patient", "new", "visit_type", "practitioner", "from", "day", "cell", "next"]),
+    ):
+        assert desk.get(path, query_string=dict.fromkeys(names, words)).status_code < 500
+        for name in names:
+            assert desk.get(path, query_string={name: words}).status_code < 500
     book = form_of(desk.get("/desk/book?new=1"))
     edit = form_of(desk.get(f"/desk/patients/{rosa}/edit"))
     booked_with = [
         *NEW,
+        "q",
         "patient",
         "time",
         "other_day",

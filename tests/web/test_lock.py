@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from functools import cache
 from typing import Any
 
 import pytest
@@ -28,10 +29,15 @@ def clerk(app: Flask) -> Who:
     return with_pin(app, Role.OWNER)
 
 
+@cache
+def _kept_pin() -> str:
+    return library.hashed(PIN)
+
+
 def with_pin(app: Flask, *roles: Role) -> Who:
     with app.app_context():
-        who, hashed = hired(*roles), library.hashed(PIN)
-        run(lambda session: setattr(session.get_one(StaffAccount, who.account_id), "pin", hashed))
+        who, kept = hired(*roles), _kept_pin()
+        run(lambda session: setattr(session.get_one(StaffAccount, who.account_id), "pin", kept))
     return who
 
 
