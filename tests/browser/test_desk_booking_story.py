@@ -1,5 +1,6 @@
 """Patients at the desk in a browser: booked by keyboard alone, somebody new who may be known, two records merged."""
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -81,6 +82,22 @@ def test_a_known_patient_is_booked_by_keyboard_alone(enter: Enter, app: Flask, a
     assert (visit["last_name"], visit["booked_by"]) == ("González", "staff")
     # Whom, and when: two fields; the visit and all else are as last time.
     assert keys.pressed <= 15
+
+
+def test_of_several_who_are_found_nobody_is_chosen_by_the_first_enter(enter: Enter, app: Flask) -> None:
+    with app.app_context():
+        for first, day in (("Rosa", 1), ("Victor", 2)):
+            booked(NINE + timedelta(days=day), first_name=first, email=f"{first}@example.com")
+    page = enter(DESKTOP)
+    page.goto("/desk/book")
+    page.keyboard.type("Lima")
+    page.keyboard.press("Enter")
+    hits = page.locator("#hits a.hit")
+    expect(hits.first).to_be_focused()
+    expect(page).to_have_url(re.compile("/desk/book$"))
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile("patient="))
 
 
 def test_the_place_of_the_board_is_booked_with_three_keys_after_the_name(enter: Enter, app: Flask) -> None:

@@ -150,6 +150,17 @@ def test_a_screen_that_locks_in_mid_form_opens_with_what_was_typed(
     expect(page.get_by_text("nothing left")).to_be_visible()
 
 
+def test_a_screen_that_is_locked_by_its_button_keeps_what_was_typed(new_page: NewPage) -> None:
+    page = new_page(DESKTOP)
+    sign_in(page)
+    page.get_by_label("E-mail").fill("new@clinic.example")
+    page.get_by_role("button", name="Lock").click()
+    expect(page.get_by_role("heading", name="Locked")).to_be_visible()
+    page.keyboard.type(PIN)
+    page.keyboard.press("Enter")
+    expect(page.get_by_label("E-mail")).to_have_value("new@clinic.example")
+
+
 def test_a_locked_screen_says_of_when_it_is_and_that_it_has_no_connection(
     new_page: NewPage, axe: Axe
 ) -> None:

@@ -15,7 +15,8 @@ const swap = (id, other) => {
   ours.replaceChildren(...theirs.childNodes);
 };
 
-// Hits appear below the field; Enter opens the first (or the form for somebody new, where nobody is found), arrows go through them.
+// Hits appear below the field; Enter opens the only one (or the form for somebody new, where nobody is found) and goes to
+// the first of several: who of them is meant is for people to say. Arrows go through them.
 const seek = (form) => {
   const field = form.querySelector("input[name='q']");
   const hits = document.getElementById(form.dataset.seek);
@@ -45,8 +46,9 @@ const seek = (form) => {
   const meant = () => links()[0] ?? hits.querySelector("a[data-somebody-new]");
   const open = () => {
     const link = meant();
-    if (link) link.click();
-    else wanted = null;
+    wanted = null;
+    if (links().length > 1) link.focus();
+    else link?.click();
   };
   field.addEventListener("input", () => {
     wanted = null;
@@ -60,7 +62,7 @@ const seek = (form) => {
       event.preventDefault();
       open();
     } else if (shown !== null && words !== shown) {
-      // What was typed last is still on its way: its first hit is what Enter means.
+      // What was typed last is still on its way: what it finds is what Enter means.
       event.preventDefault();
       wanted = words;
       clearTimeout(waiting);

@@ -129,7 +129,8 @@ function say() {
 
 // Locking
 
-function leave() {
+// With `lock`, the address at which the server is told to lock the screen now: what is typed is kept before that.
+function leave(lock = "") {
   if (locking) return;
   locking = true;
   const forms = typed();
@@ -138,7 +139,8 @@ function leave() {
   document.body.replaceChildren();
   document.title = "";
   const go = () => window.location.replace(`${LOCKED}?next=${encodeURIComponent(page)}`);
-  post(DRAFTS, forms).then(go, go);
+  const kept = post(DRAFTS, forms).catch(() => null);
+  (lock ? kept.then(() => post(lock)) : kept).then(go, go);
   // A network that is gone must not leave an empty page for ever.
   window.setTimeout(go, 5000);
 }
@@ -147,6 +149,10 @@ function look() {
   if (!locking && after && Date.now() - Math.max(active, shared()) >= after) leave();
 }
 
+document.querySelector("form[data-lock]")?.addEventListener("submit", (event) => {
+  event.preventDefault();
+  leave(event.target.action);
+});
 for (const kind of ["keydown", "pointerdown", "submit"]) {
   document.addEventListener(kind, noteActivity, { capture: true, passive: true });
 }
