@@ -171,9 +171,9 @@ def find_times(
     place: Place | None = None,
     limit: int = 12,
 ) -> list[FreeTime]:
-    """The next times at which a visit keeps all rules, on the clinic's grid, soonest first; where several
-    people are free, the visit's own first, then by name. With `place`, as it would be with that person, type, length,
-    room or devices: a rule that such a wish breaks wherever it goes is left aside.
+    """The next times at which a visit keeps all rules, on the clinic's grid and where a free stretch begins, soonest
+    first; where several people are free, the visit's own first, then by name. With `place`, as it would be with that
+    person, type, length, room or devices: a rule that such a wish breaks wherever it goes is left aside.
 
     `first` is today if left out. `weekdays`: Monday is 0. `part`: "", "morning" (before noon) or "afternoon".
     Raises NotFound for an unknown practitioner, NotChangeable, BeyondHorizon.
@@ -302,9 +302,12 @@ def _free(
         person, window = clinic.practitioner_by_id[latitude.person.id], latitude.window
         kept = latitude.but_for(*OF_THE_WISH)
         starts = latitude.but_for(*OF_THE_WISH, Breach.TOO_SOON) if soon else kept
+        # Also where a free stretch begins beside the grid: else it might be missed.
+        begins = starts & ~(starts << 1)
         if as_it_is and person.id == appointment.practitioner_id:
             starts &= ~window.bit(appointment.from_cell)
-        cells = (window.start + at for at in places_in(starts & latitude.person.grid & shown))
+        shown_starts = starts & (latitude.person.grid | begins) & shown
+        cells = (window.start + at for at in places_in(shown_starts))
         if part:
             cells = (cell for cell in cells if _in_the_morning(clinic, cell) == (part == "morning"))
         # The first ones of everybody are among the first ones of each.

@@ -133,6 +133,19 @@ def test_the_next_times_are_the_soonest_over_everybody() -> None:
     assert len(found) == 5 and all(one.ends_at - one.starts_at == HOUR / 2 for one in found)
 
 
+def test_a_free_stretch_that_begins_beside_the_grid_is_found() -> None:
+    earlier = booked(practitioner="ana")
+    visit = booked(NINE + 2 * HOUR, practitioner="ana", first_name="Otto")
+    dana = hired()
+    # From ten past nine to twenty to ten, and the pause after it.
+    change(dana, earlier.reference, Place(starts_at=NINE + HOUR / 6), version=None, key="beside the grid")
+    only_ana = Place(practitioner="ana")
+    found = find_times(head(dana, visit.reference), first=TUESDAY, days=1, place=only_ana, limit=99)
+    starts = [(one.starts_at - NINE) / HOUR * 60 for one in found]
+    # Not each five minutes after it.
+    assert [one for one in starts if 0 <= one <= 75] == [50, 60, 75]
+
+
 def test_the_next_times_by_weekday_part_of_the_day_and_person() -> None:
     visit = booked(practitioner="ana")
     dana = hired()
