@@ -226,6 +226,15 @@ def test_a_change_that_was_begun_goes_on_to_the_times_and_back(desk: FlaskClient
     assert "minutes=45" in later and "room=room-2" in later and "practitioner=ben" in later
 
 
+@pytest.mark.parametrize("day", ["x", "2020-01-01", "2099-01-01", "2026-02-30"])
+def test_a_day_that_cannot_be_is_said_on_the_page_that_asked_for_it(
+    desk: FlaskClient, reference: str, day: str
+) -> None:
+    page = desk.get(f"/desk/visits/{reference}/times?weekday=5&part=morning&from={day}")
+    assert page.status_code == 422
+    assert "Please look at this again" in page.text and 'value="morning" selected' in page.text
+
+
 def test_a_length_that_is_not_understood_finds_no_times_and_is_said(
     desk: FlaskClient, reference: str
 ) -> None:
@@ -286,7 +295,7 @@ def test_names_that_the_clinic_does_not_have_are_not_found(
     "path",
     [
         "places", "places?day=x", "places?day=9999-01-01", "why?cell=x", "why", "why?cell=99999999&practitioner=%00",
-        "times?from=x", "why?practitioner=ana&cell=5000000", "places?day=2026-09-15&room=none",
+        "why?practitioner=ana&cell=5000000", "places?day=2026-09-15&room=none",
         "places?day=2026-09-15&length=3", "places?day=2026-09-15&length=x", "places?day=2026-09-15&length=99999",
         "why?practitioner=ana&cell=5964960&room=none", "why?practitioner=ana&cell=5964960&length=7",
         "places?day=2026-09-15&room=%00",

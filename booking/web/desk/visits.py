@@ -169,6 +169,8 @@ def times(reference: str) -> ResponseReturnValue:
     wish = wish_of(found, request.args)
     unclear = [what for what in wish.unclear if what != "time"]
     first, free = _first_day(found, wish), list[FreeTime]()
+    if request.args.get("from") and not first:
+        unclear.append("day")
     if not unclear:
         free = places.find_times(
             found,
@@ -208,9 +210,9 @@ def _visit_types(found: Head) -> list[VisitType]:
 
 
 def _first_day(found: Head, wish: Wish) -> date | None:
-    """From which day on: as the page says it, or the day of a change that was begun."""
+    """From which day on: as the page says it, or the day of a change that was begun; None where that isn't clear."""
     if request.args.get("from"):
-        return asked.day(request.args["from"])
+        return asked.day_or_none(request.args["from"])
     own = found.clinic.times.local_date(found.starts_at)
     typed = asked.day_or_none(wish.typed["day"])
     return typed if typed != own else None
