@@ -134,19 +134,21 @@ def _emptied() -> bool:
 
 @cache
 def _to_own() -> psycopg.Connection[tuple[object, ...]]:
-    connection = psycopg.connect(_plain(url_of(f"booking_test_{_OWN}")), autocommit=True)
+    connection = _connect(f"booking_test_{_OWN}")
     atexit.register(connection.close)
     return connection
 
 
-def _plain(url: str) -> str:
-    return make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
+def _connect(name: str) -> psycopg.Connection[tuple[object, ...]]:
+    """To a database on the server, with each statement a transaction of its own."""
+    url = make_url(_server()).set(database=name).render_as_string(hide_password=False)
+    return psycopg.connect(url, autocommit=True)
 
 
 @cache
 def _shape_of_new() -> object:
     """Of the template, which each new one is a copy of. Emptying takes a superuser: without one it is nobody's shape."""
-    with psycopg.connect(_plain(url_of(_postgresql_template()))) as connection:
+    with _connect(_postgresql_template()) as connection:
         return _shape(connection) if connection.info.parameter_status("is_superuser") == "on" else None
 
 
@@ -162,7 +164,7 @@ def _shape(connection: psycopg.Connection[tuple[object, ...]]) -> tuple[object, 
 @cache
 def _said_to_empty() -> str:
     """What is said to a database to empty it: nobody else is connected, no row is left, and all counting begins at one."""
-    with psycopg.connect(_plain(url_of(_postgresql_template()))) as connection:
+    with _connect(_postgresql_template()) as connection:
         named = "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = "
         tables = [name for (name,) in connection.execute(named + "'r'") if name != "alembic_version"]
         counters = [name for (name,) in connection.execute(named + "'S'")]

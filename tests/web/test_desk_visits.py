@@ -295,7 +295,7 @@ def test_names_that_the_clinic_does_not_have_are_not_found(
     "path",
     [
         "places", "places?day=x", "places?day=9999-01-01", "why?cell=x", "why", "why?cell=99999999&practitioner=%00",
-        "why?practitioner=ana&cell=5000000", "places?day=2026-09-15&room=none",
+        "times?from=x", "why?practitioner=ana&cell=5000000", "places?day=2026-09-15&room=none",
         "places?day=2026-09-15&length=3", "places?day=2026-09-15&length=x", "places?day=2026-09-15&length=99999",
         "why?practitioner=ana&cell=5964960&room=none", "why?practitioner=ana&cell=5964960&length=7",
         "places?day=2026-09-15&room=%00",

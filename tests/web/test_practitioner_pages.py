@@ -23,8 +23,6 @@ from tests.web.conftest import fields
 
 # Early enough to book that day at nine.
 TUESDAY = NINE - timedelta(hours=3)
-
-
 CLINIC = clinic(
     visit_types=[visit_type(name="Follow-up"), needled(name="Needles")],
     practitioners=[

@@ -20,6 +20,11 @@ function ask(element) {
 // Says no, as the server put it, and what would do instead.
 async function refused(answer) {
   await refresh();
+  await tellRefusal(answer);
+}
+
+// The same, where the board is fresh already.
+async function tellRefusal(answer) {
   const element = dialog("said");
   element.querySelector("[data-title]").textContent = answer.title || word("failed");
   element.querySelector("[data-advice]").textContent = answer.advice || "";

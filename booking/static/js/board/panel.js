@@ -185,7 +185,7 @@ panel.addEventListener("submit", async (event) => {
   } finally {
     sending = false;
   }
-  if (refusal) await refused(refusal);
+  if (refusal) await tellRefusal(refusal);
   panelMayBeOld();
 });
 
@@ -208,11 +208,10 @@ async function sendForm(form, submitter, reference) {
     settle(sent);
     if (answer.says) toast(answer.says, { name, back: answer.back });
   }
-  if (answer.ok || isRefusal) {
-    await refresh();
-    // Nor is it taken from whoever went on to another field of the page.
-    if (shown?.reference === reference) await openPanel(reference, { focus: isTypingHere() || !isTyping(document.activeElement), sentFrom });
-  }
+  await refresh();
+  // Nor is it taken from whoever went on to another field of the page.
+  const redraws = (answer.ok || isRefusal) && shown?.reference === reference;
+  if (redraws) await openPanel(reference, { focus: isTypingHere() || !isTyping(document.activeElement), sentFrom });
   return answer.ok ? null : answer;
 }
 
