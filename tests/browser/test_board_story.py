@@ -18,6 +18,7 @@ from booking.services.desk.moving import Place
 from booking.services.staff.who import Who
 from tests import clinics
 from tests.browser.conftest import PHONE, NewPage, picture
+from tests.browser.interception import intercept
 from tests.clinics import clinic, needled, practitioner, set_up, visit_type
 from tests.conftest import StandingClock
 from tests.services.making import NINE, booked, rows
@@ -949,7 +950,7 @@ class OnItsWay:
     def __init__(self, page: Page, address: str) -> None:
         self._page, self._address = page, address
         self._held: list[Route] = []
-        page.route(address, lambda route: self._held.append(route))
+        intercept(page, address, lambda route: self._held.append(route))
 
     def let_go(self) -> None:
         while not self._held:
@@ -1055,7 +1056,9 @@ def test_u_tries_again_what_could_not_be_taken_back_before_it_takes_back_anythin
 ) -> None:
     keys, toast = two_confirmed(board, app)
     # The line breaks, and what is posted goes nowhere.
-    board.route("**/*", lambda route: route.abort() if route.request.method == "POST" else route.fallback())
+    intercept(
+        board, "**/*", lambda route: route.abort() if route.request.method == "POST" else route.fallback()
+    )
     keys("u")
     expect(board.get_by_role("dialog")).to_be_visible()
     keys("Enter")
@@ -1146,7 +1149,7 @@ def test_a_board_without_a_connection_says_so_until_it_has_one(board: Page, app:
     in_app(app, practitioner="ana")
     board.goto(DAY)
     doing = board.locator("[data-doing]")
-    board.route("**/fragment**", lambda route: route.abort())
+    intercept(board, "**/fragment**", lambda route: route.abort())
     for _ in range(3):
         with board.expect_event("requestfailed"):
             ask_now(board)

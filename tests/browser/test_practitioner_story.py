@@ -22,6 +22,7 @@ from booking.services.staff import sign_ins
 from booking.services.staff.who import Who
 from booking.services.transaction import reading
 from tests.browser.conftest import DESKTOP, PHONE, NewPage
+from tests.browser.interception import intercept
 from tests.clinics import clinic, needled, practitioner, rooms, set_up, visit_type
 from tests.conftest import StandingClock
 from tests.services.making import NINE, booked
@@ -205,7 +206,7 @@ def test_a_day_without_connection_says_so_wherever_it_is_scrolled_to(
     phone.goto("/mine/today")
     without = phone.get_by_text("No connection. This is how the day stood at the last answer.")
     look = "document.dispatchEvent(new Event('visibilitychange'))"
-    phone.route("**/mine/today", lambda route: route.abort())
+    intercept(phone, "**/mine/today", lambda route: route.abort())
     phone.evaluate(look)
     expect(without).to_be_in_viewport()
     axe(phone)

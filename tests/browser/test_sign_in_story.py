@@ -13,6 +13,7 @@ from booking.services.staff import accounts, library, second_factor
 from booking.services.staff.accounts import OPERATOR
 from booking.services.staff.who import Who
 from tests.browser.conftest import DESKTOP, PHONE, NewPage, picture
+from tests.browser.interception import intercept
 from tests.clinics import set_up
 from tests.conftest import StandingClock
 
@@ -174,7 +175,7 @@ def test_a_locked_screen_says_of_when_it_is_and_that_it_has_no_connection(
     without = page.get_by_text("No connection. This is how it stood at the last answer.")
     expect(without).to_have_count(0)
     look = "document.dispatchEvent(new Event('visibilitychange'))"
-    page.route("**/staff/locked**", lambda route: route.abort())
+    intercept(page, "**/staff/locked**", lambda route: route.abort())
     page.evaluate(look)
     expect(without).to_be_in_viewport()
     # In words that one can see, not only hear.
