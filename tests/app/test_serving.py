@@ -54,10 +54,13 @@ def wait_until_healthy(port: int) -> None:
     wait_until(lambda: healthy(port, 2), "the server never answered")
 
 
+Served = tuple[int, subprocess.Popen[str]]
+
+
 @pytest.fixture
-def served(tmp_path: Path) -> Iterator[tuple[int, subprocess.Popen[str]]]:
+def served(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Served]:
     port = free_port()
-    process = serve(port, tmp_path / "instance")
+    process = serve(port, tmp_path / "instance", *getattr(request, "param", []))
     wait_until_healthy(port)
     yield port, process
     with suppress(ProcessLookupError):
@@ -87,22 +90,28 @@ def half_sent_requests_keep_nobody_waiting(port: int) -> None:
         connection.close()
 
 
-@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
-def test_it_stops_all_that_it_started(served: tuple[int, subprocess.Popen[str]], how: signal.Signals) -> None:
-    port, process = served
-    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+def children_of(process: subprocess.Popen[str]) -> list[str]:
+    return Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+
+
+def stops_all_that_it_started(port: int, process: subprocess.Popen[str], how: signal.Signals) -> None:
+    children = children_of(process)
     assert len(children) == 2
     os.kill(process.pid, how)
-    assert process.wait(PATIENCE) == 0
+    process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0
     assert not any(Path(f"/proc/{child}").exists() for child in children)
     with socket.create_server(("127.0.0.1", port)):
         pass
 
 
-def test_a_child_that_dies_ends_all(served: tuple[int, subprocess.Popen[str]]) -> None:
+def test_ctrl_c_stops_all_that_it_started(served: Served) -> None:
+    stops_all_that_it_started(*served, signal.SIGINT)
+
+
+def test_a_child_that_dies_ends_all(served: Served) -> None:
     _, process = served
-    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    os.kill(int(children[1]), signal.SIGKILL)
+    os.kill(int(children_of(process)[1]), signal.SIGKILL)
     output, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode != 0
     assert "The worker ended by itself" in output
@@ -116,26 +125,23 @@ def test_a_port_in_use_is_told_at_once(tmp_path: Path) -> None:
     assert f"PORT={port % 65535 + 1}" in output
 
 
-def test_it_listens_where_it_is_told_says_so_and_half_sent_requests_keep_nobody_waiting(
-    tmp_path: Path,
+# A start takes a while, so one server shows several things.
+@pytest.mark.parametrize("served", [["--host", "0.0.0.0"]], indirect=True)
+def test_it_listens_where_it_is_told_and_says_so_serves_beside_half_sent_requests_and_stops(
+    served: Served,
 ) -> None:
-    port = free_port()
-    process = serve(port, tmp_path / "instance", "--host", "0.0.0.0")
-    try:
-        wait_until_healthy(port)
-        assert process.stdout
-        # Reading goes on until the line is there, or the server is gone.
-        told = next((line for line in process.stdout if "The clinic is open" in line), "")
-        assert told == f"The clinic is open: http://127.0.0.1:{port}/\n"
-        assert f"http://127.0.0.1:{port}/demo/mail" in next(process.stdout)
-        listening = {
-            line.split()[1] for line in Path("/proc/net/tcp").read_text().splitlines()[1:] if " 0A " in line
-        }
-        assert f"00000000:{port:04X}" in listening
-        half_sent_requests_keep_nobody_waiting(port)
-    finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        process.communicate(timeout=PATIENCE)
+    port, process = served
+    assert process.stdout
+    # Reading goes on until the line is there, or the server is gone.
+    told = next((line for line in process.stdout if "The clinic is open" in line), "")
+    assert told == f"The clinic is open: http://127.0.0.1:{port}/\n"
+    assert f"http://127.0.0.1:{port}/demo/mail" in next(process.stdout)
+    listening = {
+        line.split()[1] for line in Path("/proc/net/tcp").read_text().splitlines()[1:] if " 0A " in line
+    }
+    assert f"00000000:{port:04X}" in listening
+    half_sent_requests_keep_nobody_waiting(port)
+    stops_all_that_it_started(port, process, signal.SIGTERM)
 
 
 @pytest.fixture

@@ -57,7 +57,12 @@ def test_the_wheel_serves_from_an_empty_folder(tmp_path: Path) -> None:
         name: value for name, value in os.environ.items() if not name.startswith(("BOOKING_", "DATABASE_"))
     }
     environment |= {"PYTHONPATH": str(unpacked), "PYTHONSAFEPATH": "1"}
-    for command in (["-m", "booking", "db", "upgrade"], ["-m", "booking", "demo"], ["-c", SERVE]):
+    clinic = str(unpacked / "booking" / "demo" / "clinic.toml")
+    for command in (
+        ["-m", "booking", "db", "upgrade"],
+        ["-m", "booking", "clinic", "apply", clinic],
+        ["-c", SERVE],
+    ):
         done = subprocess.run(
             [sys.executable, *command],
             cwd=empty,

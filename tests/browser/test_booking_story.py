@@ -139,7 +139,9 @@ def test_every_page_and_error_state_is_accessible(new_page: NewPage, axe: Axe, a
         for path in ("/", "/book", "/care/care", "/with/ana", "/book/follow-up", "/book/follow-up?with=ben", "/privacy", "/policies",
                      "/my-visit", "/nothing", "/book/special", "/api/v1/", "/demo/mail", "/book/follow-up?day=2026-09-19"):  # fmt: skip
             page.goto(path)
-            axe(page)
+            # At a desk the same stands in other places; nothing of it is named or coloured otherwise.
+            if viewport == PHONE:
+                axe(page)
             assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
         page.goto("/book/follow-up")
         page.locator("summary").click()

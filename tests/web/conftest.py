@@ -14,6 +14,19 @@ from booking.services.staff.who import Who
 from tests.clinics import clinic, practitioner, set_up, visit_type
 from tests.staffing import hired, signed_in
 
+on_both = pytest.mark.parametrize(
+    "database_kind", ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)], indirect=True
+)
+
+
+@pytest.fixture(params=["sqlite"])
+def database_kind(request: pytest.FixtureRequest) -> str:
+    """SQLite alone: how a page shows a use case, which is itself tried on both databases. What comes to a database as a
+    page was sent it, absurd, at the wrong moment or again, is tried `on_both`.
+    """
+    kind: str = request.param
+    return kind
+
 
 @pytest.fixture
 def app(app: Flask, standing_clock: Any) -> Flask:

@@ -20,6 +20,9 @@ from booking.web import limits, problems
 from tests.clinics import set_up
 from tests.conftest import MONDAY, MakeApp
 from tests.services.making import rows
+from tests.web.conftest import on_both
+
+pytestmark = on_both
 
 NINE = "2026-09-15T16:00:00Z"
 Book = Callable[..., TestResponse]

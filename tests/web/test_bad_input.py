@@ -17,7 +17,9 @@ from tests.clinics import clinic, practitioner, set_up
 from tests.conftest import MakeApp
 from tests.services.making import NEXT_WEEK, booked, rows
 from tests.staffing import hired, signed_in
-from tests.web.conftest import fields
+from tests.web.conftest import fields, on_both
+
+pytestmark = on_both
 
 NINE = "2026-09-15T16:00:00Z"
 TIMES = "/book/follow-up"

@@ -11,7 +11,7 @@ from sqlalchemy.exc import OperationalError
 from booking.models import Appointment, Hold
 from booking.services import transaction
 from tests.services.making import rows
-from tests.web.conftest import Send, fields
+from tests.web.conftest import Send, fields, on_both
 
 ROSA = {"first_name": "Rosa", "last_name": "Lima", "email": "rosa@example.com", "reminders": "email"}
 TIMES = "/book/follow-up"
@@ -106,6 +106,7 @@ def test_what_was_typed_is_kept_and_every_fault_is_told(client: FlaskClient, sen
         assert answer.text.count(told) == 2  # In the summary and beside the field.
 
 
+@on_both
 @pytest.mark.parametrize(
     ("typed", "told"),
     [
@@ -194,6 +195,7 @@ def test_an_empty_answer_says_why_and_what_is_nearest(client: FlaskClient) -> No
     assert "Mon, Sep 21, 9:00 am, with Ana Ruiz" in page
 
 
+@on_both
 @pytest.mark.parametrize(
     ("path", "status"),
     [

@@ -18,7 +18,9 @@ from booking.services.staff.who import Who
 from tests.conftest import StandingClock
 from tests.services.making import NEXT_WEEK, NINE, booked, rows
 from tests.staffing import hired, signed_in
-from tests.web.conftest import fields
+from tests.web.conftest import fields, on_both
+
+pytestmark = on_both
 
 JSON = {"Accept": "application/json"}
 Post = Callable[..., TestResponse]

@@ -19,7 +19,7 @@ from tests.clinics import clinic, needled, practitioner, set_up
 from tests.conftest import StandingClock
 from tests.services.making import NINE, booked, rows
 from tests.staffing import hired, signed_in
-from tests.web.conftest import fields
+from tests.web.conftest import fields, on_both
 
 PIN = "271828"
 
@@ -108,6 +108,7 @@ def test_five_wrong_pins_ask_for_the_password(app: Flask, clerk: Who, standing_c
     assert client.get("/staff/me").location.startswith("/staff/sign-in")
 
 
+@on_both
 @pytest.mark.parametrize("pin", ["", "\x00", "x" * 5000, "１２３４５６"])
 def test_a_pin_that_is_none_is_answered_in_words(
     app: Flask, clerk: Who, standing_clock: StandingClock, pin: str
@@ -148,6 +149,7 @@ def test_nobody_else_sees_what_was_typed(app: Flask, clerk: Who, standing_clock:
     assert client.get("/staff/drafts", headers={"Accept": "application/json"}).json == []
 
 
+@on_both
 def test_secrets_are_no_drafts_and_neither_is_the_absurd(context: Flask, standing_clock: Any) -> None:
     who = hired()
     drafts.keep(who.account_id, "/x", [("password", "hunter2"), ("new_pin", "1"), ("note", "a")])
@@ -177,6 +179,7 @@ def test_a_page_keeps_its_forms_and_locks_even_a_moment_after_the_server(
     assert open_again(client, next="/staff/accounts").location == "/staff/accounts#kept"
 
 
+@on_both
 @pytest.mark.parametrize(
     "sent", [None, 1, "x", {}, [1], [{}], [{"path": 1, "fields": []}], [{"path": "//evil", "fields": [["a", "b"]]}],
              [{"path": "/x", "fields": [1, ["a"], ["a", 2], ["\x00", "b"], ["a", "\x00"]]}], [[]] * 500],

@@ -19,7 +19,7 @@ from tests.clinics import clinic, needled, practitioner, set_up, visit_type
 from tests.conftest import StandingClock, standing
 from tests.services.making import NINE, booked, rows
 from tests.staffing import hired, signed_in
-from tests.web.conftest import fields
+from tests.web.conftest import fields, on_both
 
 # Early enough to book that day at nine.
 TUESDAY = NINE - timedelta(hours=3)
@@ -193,6 +193,7 @@ def test_the_week_and_the_month_show_visits(app: Flask, page: FlaskClient) -> No
     assert "September 2026" in month.text and "Rosa" not in month.text and "own-count" in month.text
 
 
+@on_both
 @pytest.mark.parametrize(
     "path",
     ["week/yesterday", "week/0001-01-01", "week/9999-12-31", "week/20260915", "week/2026-09-31", "month/2026-13",
@@ -332,6 +333,7 @@ def test_time_off_names_what_is_booked_with_a_free_time_for_each(app: Flask, pag
         assert [row["status"] for row in rows(Appointment)] == ["booked"]
 
 
+@on_both
 @pytest.mark.parametrize(
     ("typed", "word"),
     [
@@ -346,7 +348,7 @@ def test_time_off_names_what_is_booked_with_a_free_time_for_each(app: Flask, pag
         ({"first": "2026-09-15", "opens": "noon"}, "Please write a time"),
         ({"first": "2026-09-15", "opens": "12:03"}, "steps of five minutes"),
         ({"first": "2026-09-15", "opens": "14:00", "closes": "13:00"}, "ends before it begins"),
-        ({"first": "2026-09-15", "reason": "x" * 201}, "Please shorten it"),
+        ({"first": "2026-09-15", "reason": "x" * 600}, "Please shorten it to 200 letters: these are 600."),
     ],
 )  # fmt: skip
 def test_time_off_that_makes_no_sense_is_refused_with_a_word(
@@ -371,6 +373,7 @@ def test_somebody_elses_time_off_is_not_there(app: Flask, page: FlaskClient) -> 
     assert len(absences(app)) == 1
 
 
+@on_both
 @pytest.mark.parametrize("whom", ["", "nobody", "x" * 500, "a\x00"])
 def test_the_desk_says_who_is_away(app: Flask, whom: str) -> None:
     with app.app_context():
@@ -424,6 +427,7 @@ def test_a_feed_is_made_fetched_and_ended(app: Flask, page: FlaskClient) -> None
     assert anybody.get(newer).status_code == anybody.get(address).status_code == 404
 
 
+@on_both
 @pytest.mark.parametrize(
     "token", ["x", "1-", "0-aaaaaaaaaaaaaaaaaaaaaaaaaa", "1-aaaaaaaaaaaaaaaaaaaaaaaaaa", "é" * 40, "9" * 4000]
 )
@@ -439,6 +443,7 @@ def test_a_feed_ends_with_its_account(app: Flask, page: FlaskClient, ana: Who) -
     assert app.test_client().get(address).status_code == 404
 
 
+@on_both
 @pytest.mark.parametrize(
     "data", [{}, {"wish": "make"}, {"key": "12345678"}, {"key": "12345678", "wish": "all\x00"}]
 )
@@ -490,6 +495,63 @@ def test_taps_follow_a_visit_with_needles_and_are_taken_back(
     assert f'id="tap-{reference}-fulfilled"' in page.get("/mine/today").text
 
 
+def test_the_last_few_taps_are_taken_back_one_after_the_other_and_are_no_news(
+    app: Flask, ana: Who, standing_clock: StandingClock
+) -> None:
+    reference = with_ana(app, visit_type="needles").reference
+    standing_clock.at(NINE)
+    page = signed_in(app, ana)
+
+    def told() -> tuple[str, str, str]:
+        """What is said on the day, the words of its button, and the version that is one's own."""
+        text = page.get("/mine/today").text
+        toast = re.search(r'class="toast">\s*<p>(.*?)</p>(.*?)</div>', text, re.DOTALL)
+        own = re.search(rf'data-own="{reference}" data-version="(\d+)"', text)
+        assert toast and own and f'data-visit="{reference}" data-version="{own[1]}"' in text
+        button = re.search(r"<button[^>]*>(.*?)</button>", toast[2])
+        undo.append(re.search(r'action="(/mine/undo/\d+)"', toast[2]))
+        return toast[1], button[1] if button else "", own[1]
+
+    undo: list[Any] = []
+    tap(page, reference, "arrived")
+    assert told() == ("Rosa Lima is here.", "Undo", "2")
+    tap(page, reference, "checked-in")
+    assert told() == ("Rosa Lima is in the room.", "Undo", "3")
+    assert post(page, undo[-1][1], {"key": "undo-0001"}).status_code == 303
+    assert told() == ("Taken back.", "Undo as well: Rosa Lima is here.", "4")
+    assert post(page, undo[-1][1], {"key": "undo-0002"}).status_code == 303
+    assert told() == ("Taken back.", "", "5")
+    assert f'id="tap-{reference}-arrived"' in page.get("/mine/today").text
+    # Told once, and nothing of it to whoever signs in next in this browser.
+    assert 'class="toast"' not in page.get("/mine/today").text
+    tap(page, reference, "arrived")
+    with app.app_context():
+        ben = hired(Role.PRACTITIONER, practitioner="ben", name="Ben Okoro")
+    with page.session_transaction() as kept:
+        doing = kept["doing"]
+    theirs = signed_in(app, ben)
+    with theirs.session_transaction() as kept:
+        kept["doing"] = doing
+    assert "Rosa Lima is here." not in theirs.get("/mine/today").text
+
+
+def test_a_tap_that_is_too_long_ago_is_not_offered_to_be_taken_back(
+    app: Flask, ana: Who, standing_clock: StandingClock
+) -> None:
+    reference = with_ana(app, visit_type="needles").reference
+    standing_clock.at(NINE)
+    page = signed_in(app, ana)
+    tap(page, reference, "arrived")
+    for _ in range(3):
+        standing_clock.on(minutes=4)
+        page.get("/mine/today")
+    tap(page, reference, "checked-in")
+    undo = re.search(r'action="(/mine/undo/\d+)"', page.get("/mine/today").text)
+    assert undo and post(page, undo[1], {"key": "undo-0001"}).status_code == 303
+    text = page.get("/mine/today").text
+    assert "Taken back." in text and "Undo as well" not in text
+
+
 def test_a_tap_on_what_a_colleague_changed_says_so(
     app: Flask, ana: Who, standing_clock: StandingClock
 ) -> None:
@@ -504,6 +566,7 @@ def test_a_tap_on_what_a_colleague_changed_says_so(
     assert stale.status_code == 409 and 'role="alert"' in stale.text and "In the room" in stale.text
 
 
+@on_both
 @pytest.mark.parametrize(
     ("data", "status"),
     [
@@ -541,6 +604,7 @@ def test_undo_of_what_isnt_ones_own_is_not_there(app: Flask, page: FlaskClient) 
         assert post(page, f"/mine/undo/{entry}", {"key": "12345678"}).status_code == 404
 
 
+@on_both
 @pytest.mark.parametrize(
     "time", ["", "soon", "2026-09-15T17:01:00Z", "9" * 4000, "2026-09-17T17:00:00Z\x00 ana"]
 )

@@ -21,7 +21,7 @@ from booking.web.sign_in.going_on import local
 from tests.conftest import MakeApp
 from tests.services.making import booked
 from tests.staffing import hired, signed_in
-from tests.web.conftest import fields
+from tests.web.conftest import fields, on_both
 
 LONG = "a kettle on the stove"
 DANA = "dana@clinic.example"
@@ -72,6 +72,7 @@ def test_a_wrong_one_says_the_same_whoever_it_is(
     assert f'value="{email}"' in answer.text and password not in answer.text
 
 
+@on_both
 @pytest.mark.parametrize(
     "typed",
     [
@@ -136,6 +137,7 @@ def test_a_short_password_leads_to_the_codes_until_they_are_on(app: Flask, clien
     assert client.get("/staff/accounts").status_code == 200
 
 
+@on_both
 @pytest.mark.parametrize(
     "secret", ["", "x", "{}", '{"v":1,"type":"totp","key":"JBSWY3DP"}', "\x00", "x" * 5000]
 )
@@ -226,6 +228,7 @@ def test_accounts_are_invited_changed_and_ended_on_their_pages(app: Flask) -> No
     assert (account.active, account.role_names) == (False, ["practitioner"])
 
 
+@on_both
 @pytest.mark.parametrize(
     "typed",
     [
