@@ -87,6 +87,7 @@ def _facts(session: Session, clinic: Clinic, message: Message) -> dict[str, Any]
             (one, _short_link(one) if message.channel is Channel.TEXT else _link(one)) for one in upcoming
         ],
         "own_list": own_list,
+        "by_clinic": bool(message.facts.get("by_clinic")),
         "news": wording.news(clinic, visit, message.facts) if visit and message.kind == "change" else None,
     }
 

@@ -6,10 +6,11 @@ appointment's sequence, so nothing stale is sent and nothing is sent twice.
 """
 
 import secrets
-from collections.abc import Iterator
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, time, timedelta
 from typing import NamedTuple
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
 
 from flask import current_app
 from sqlalchemy import bindparam, func, or_, select, update
@@ -30,6 +31,10 @@ from booking.services.rows import Row, add_all
 
 # A change by the clinic waits so long, for it may be taken back.
 TAKEN_BACK_WITHIN = timedelta(minutes=3)
+# What the clinic changes less than this before a visit is told by telephone as well.
+SOON = timedelta(hours=24)
+# Why somebody is called rather than written to, as the facts of a call keep it.
+UNREACHABLE, ON_SHORT_NOTICE, ASKED = "unreachable", "soon", "asked"
 
 _REMINDED_BY = {
     Reminders.EMAIL: (Channel.EMAIL,),
@@ -56,13 +61,15 @@ def moved(session: Session, clinic: Clinic, appointment: Appointment, known: Row
 
 
 class Told(NamedTuple):
-    """What a change by the clinic told: when it goes, and what still waited that it took the place of. `corrects`: the
-    patient had heard otherwise.
+    """What a change by the clinic told: when it goes and how, and what still waited that it took the place of. `corrects`:
+    the patient had heard otherwise, or nothing. `to_call`: they stand on the list of calls, until reached.
     """
 
     due_at: datetime | None
     dropped: list[Row]
     corrects: bool = False
+    channel: Channel | None = None
+    to_call: bool = False
 
 
 def known_of(appointment: Appointment, clinic: Clinic) -> Row:
@@ -81,25 +88,35 @@ def known_as(starts_at: datetime, ends_at: datetime, practitioner: str) -> Row:
 
 
 def changed_by_clinic(
-    session: Session, clinic: Clinic, appointment: Appointment, known: Row, now: datetime, *, tell: bool
+    session: Session,
+    clinic: Clinic,
+    appointment: Appointment,
+    known: Row,
+    now: datetime,
+    *,
+    tell: bool,
+    spoken: bool = False,
 ) -> Told:
     """Tells of what the clinic changed, in three minutes, so that it can be taken back; and reminds of the new time.
 
     `known`: what the patient knows so far (`known_of`). What still waits to be told is told as it is now, without
-    `tell` as well if it answers the patient. Twice moved is told once, and moved back not at all.
+    `tell` as well if it answers the patient. Twice moved is told once, and moved back not at all. `spoken`: they have just
+    heard it on the telephone, so that they needn't be reminded now either.
     """
     dropped = _drop_waiting(session, appointment, "The visit was changed.", now)
     if appointment.status is not Status.BOOKED:
         return Told(None, dropped)
-    news = to_tell(known, dropped, known_of(appointment, clinic))
+    now_known = known_of(appointment, clinic)
+    news = to_tell(known, dropped, now_known)
     rows = reminders(clinic, appointment, now)
     told = []
     if news and (tell or news.owed):
         told = _by_clinic(clinic, appointment, news.kind, now, appointment.starts_at, news.facts)
-    else:
+    elif not spoken:
         rows += _remind_now(appointment, dropped, rows, now)
     add_all(session, Message, [*told, *rows])
-    return Told(_first_due(told), dropped)
+    moves = any(known[name] != now_known[name] for name in ("old_starts_at", "old_practitioner"))
+    return _told(told, dropped, now, corrects=news is not None, moves=moves and tell)
 
 
 class ToTell(NamedTuple):
@@ -138,7 +155,7 @@ def booked_by_clinic(
         told = _by_clinic(clinic, appointment, "confirmation", now, appointment.starts_at, {})
         told = [row for row in told if row["channel"] is not Channel.CALL]
     add_all(session, Message, [*told, *reminders(clinic, appointment, now)])
-    return Told(_first_due(told), [])
+    return _told(told, [], now)
 
 
 def cancelled_by_clinic(
@@ -150,7 +167,20 @@ def cancelled_by_clinic(
     if tell:
         told = _by_clinic(clinic, appointment, "cancellation", now, appointment.ends_at, {})
     add_all(session, Message, told)
-    return Told(_first_due(told), dropped)
+    return _told(told, dropped, now)
+
+
+def cancelled_as_asked(session: Session, appointment: Appointment, now: datetime, *, tell: bool) -> Told:
+    """Tells in three minutes, if `tell`, that the desk has cancelled as the patient asked, by mail or text. Nobody is called
+    to hear what they have just said.
+    """
+    dropped = _drop_waiting(session, appointment, "The visit was cancelled.", now)
+    way, told = way_of_answer(appointment, now, appointment.ends_at), []
+    if tell and way is not None:
+        until = appointment.ends_at
+        told = [_row(appointment, "cancellation", way.channel, way.address, now, way.due_at, until)]
+    add_all(session, Message, told)
+    return _told(told, dropped, now)
 
 
 def taken_back(
@@ -190,7 +220,7 @@ def taken_back(
         rows += _remind_now(appointment, [*dropped, *waited], rows, now)
     add_all(session, Message, told)
     add_all(session, Message, rows)
-    return Told(_first_due(told), waited, went)
+    return _told(told, waited, now, corrects=went)
 
 
 def channel_of_clinic(appointment: Appointment) -> tuple[Channel, str] | None:
@@ -201,6 +231,54 @@ def channel_of_clinic(appointment: Appointment) -> tuple[Channel, str] | None:
         texts = Channel.TEXT in _REMINDED_BY[appointment.reminders]
         return Channel.TEXT if texts else Channel.CALL, appointment.phone
     return None
+
+
+class Way(NamedTuple):
+    """How and when a patient hears of what the clinic changes. `to_call`: they stand on the list of calls, until reached."""
+
+    channel: Channel
+    address: str
+    due_at: datetime
+    to_call: bool
+
+
+def way_of_clinic(
+    clinic: Clinic,
+    appointment: Appointment,
+    now: datetime,
+    useful_until: datetime,
+    starts: Sequence[datetime],
+    *,
+    moves: bool = True,
+) -> Way | None:
+    """The way of a change that is made now to a visit that begins, or began until now, at `starts`. None where nobody can
+    be told in time. `moves`: to another time or person, or cancelled.
+    """
+    way, due = channel_of_clinic(appointment), now + TAKEN_BACK_WITHIN
+    if way is None or due > useful_until:
+        return None
+    channel, address = way
+    begins, hours = _next_start(starts, now), _text_hours(clinic)
+    early = appointment.phone is not None and before_texts(due, begins, *hours)
+    to_call = channel is Channel.CALL or early or (moves and on_short_notice(now, starts))
+    if channel is Channel.TEXT:
+        due = clinic_text_due(due, begins, *hours) or due
+    return Way(channel, address, due, to_call)
+
+
+def way_of_answer(appointment: Appointment, now: datetime, useful_until: datetime) -> Way | None:
+    """The way of `cancelled_as_asked`. None where nobody is written to."""
+    way, due = channel_of_clinic(appointment), now + TAKEN_BACK_WITHIN
+    if way is None or way[0] is Channel.CALL or due > useful_until:
+        return None
+    return Way(*way, due, to_call=False)
+
+
+def on_short_notice(at: datetime, starts: Iterable[datetime]) -> bool:
+    """Whether what the clinic changed at that moment has to be told by telephone as well: the visit begins, or began until
+    then, less than a day later.
+    """
+    return any(at < start <= at + SOON for start in starts)
 
 
 def contact_corrected(session: Session, clinic: Clinic, appointment: Appointment, now: datetime) -> None:
@@ -277,7 +355,8 @@ def another_way(session: Session, appointment: Appointment, message: Message, no
     """
     by_mail = message.channel is Channel.TEXT and appointment.email
     of_the_clinic = message.kind.startswith("reminder-") or message.facts.get("by_clinic")
-    if message.channel is Channel.EMAIL and not of_the_clinic:
+    own_wish = message.channel is Channel.EMAIL or message.kind == "cancellation"
+    if own_wish and not of_the_clinic and not by_mail:
         return
     channel = Channel.EMAIL if by_mail else Channel.CALL
     address = appointment.email if by_mail else appointment.phone
@@ -288,7 +367,8 @@ def another_way(session: Session, appointment: Appointment, message: Message, no
         Message.channel == channel,
     )
     if address and session.scalar(there.limit(1)) is None:
-        row = _row(appointment, message.kind, channel, address, now, now, message.not_after, message.facts)
+        facts = message.facts | ({"why": UNREACHABLE} if channel is Channel.CALL else {})
+        row = _row(appointment, message.kind, channel, address, now, now, message.not_after, facts)
         add_all(session, Message, [row | {"sequence": message.sequence}])
 
 
@@ -300,17 +380,16 @@ def sent_again(
     The caller has made sure that it is still true, still of use, and that there is such a contact.
     """
     address = _address(appointment, channel) or ""
-    row = _row(appointment, message.kind, channel, address, now, now, message.not_after, message.facts)
     to_call = channel is Channel.CALL
+    facts = _without_why(message.facts) | ({"why": ASKED} if to_call else {})
+    row = _row(appointment, message.kind, channel, address, now, now, message.not_after, facts)
     row["state"] = MessageState.TO_CALL if to_call else MessageState.QUEUED
     _add_resend(session, appointment, [row])
 
 
-def call_made(session: Session, appointment: Appointment, kind: str, now: datetime, *, why: str) -> Message:
-    """A call that the desk makes on its own account, on the list of calls like one that the outbox asked for. `why` it
-    does is kept with it.
-    """
-    last_use, facts = not_after(appointment.starts_at), {"why": why}
+def call_made(session: Session, appointment: Appointment, kind: str, now: datetime) -> Message:
+    """A call about a change on short notice, on the list of calls like one that the outbox asked for."""
+    last_use, facts = not_after(appointment.starts_at), {"why": ON_SHORT_NOTICE}
     row = _row(appointment, kind, Channel.CALL, appointment.phone or "", now, now, last_use, facts)
     message = Message(
         **row | {"state": MessageState.TO_CALL, "resend": _next_resend(session, appointment, [kind])}
@@ -405,26 +484,49 @@ def _by_clinic(
     """A message that the clinic begins, in three minutes. A visit that begins before texts may go again is told of at
     once, and its patient is called as well.
     """
-    way, due = channel_of_clinic(appointment), now + TAKEN_BACK_WITHIN
-    if way is None or due > useful_until:
-        return []
-    channel, address = way
     old = facts.get("old_starts_at")
     starts = [appointment.starts_at, *([datetime.fromisoformat(old)] if old else [])]
-    begins = min(start for start in starts if start > now) if max(starts) > now else appointment.starts_at
-    facts = facts | {"by_clinic": True, "begins_at": iso_utc(begins)}
-    hours = (clinic.zone, clinic.text_rules.starts, clinic.text_rules.ends)
-    goes = due
-    if channel is Channel.TEXT:
-        goes = clinic_text_due(due, begins, *hours) or due
-    rows = [_row(appointment, kind, channel, address, now, goes, useful_until, facts)]
-    if before_texts(due, begins, *hours) and appointment.phone and channel is not Channel.CALL:
-        rows.append(_row(appointment, kind, Channel.CALL, appointment.phone, now, due, useful_until, facts))
+    way = way_of_clinic(clinic, appointment, now, useful_until, starts)
+    if way is None:
+        return []
+    begins, due = _next_start(starts, now), now + TAKEN_BACK_WITHIN
+    facts = _without_why(facts) | {"by_clinic": True, "begins_at": iso_utc(begins)}
+    rows = [_row(appointment, kind, way.channel, way.address, now, way.due_at, useful_until, facts)]
+    early = before_texts(due, begins, *_text_hours(clinic))
+    if early and appointment.phone and way.channel is not Channel.CALL:
+        called = facts | {"why": ON_SHORT_NOTICE}
+        rows.append(_row(appointment, kind, Channel.CALL, appointment.phone, now, due, useful_until, called))
     return rows
 
 
-def _first_due(rows: list[Row]) -> datetime | None:
-    return min((row["due_at"] for row in rows), default=None)
+def _next_start(starts: Sequence[datetime], now: datetime) -> datetime:
+    """The next of the times at which a visit begins and began; the first of them where all have passed."""
+    return min((start for start in starts if start > now), default=starts[0])
+
+
+def _text_hours(clinic: Clinic) -> tuple[ZoneInfo, time, time]:
+    return clinic.zone, clinic.text_rules.starts, clinic.text_rules.ends
+
+
+def _without_why(facts: Row) -> Row:
+    """What a call was for isn't what the next message about the same is for."""
+    return {name: said for name, said in facts.items() if name != "why"}
+
+
+def _told(
+    rows: list[Row], dropped: list[Row], now: datetime, *, corrects: bool = False, moves: bool = True
+) -> Told:
+    """What these rows tell: by message rather than by telephone, where both do."""
+    row = next((row for row in rows if row["channel"] is not Channel.CALL), rows[0] if rows else None)
+    if row is None:
+        return Told(None, dropped, corrects)
+    begins = [
+        datetime.fromisoformat(one["facts"]["begins_at"]) for one in rows if "begins_at" in one["facts"]
+    ]
+    called = any(one["channel"] is Channel.CALL for one in rows)
+    return Told(
+        row["due_at"], dropped, corrects, row["channel"], called or (moves and on_short_notice(now, begins))
+    )
 
 
 def _went(session: Session, appointment: Appointment, sequence: int) -> bool:

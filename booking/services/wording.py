@@ -17,6 +17,7 @@ from booking.formatting import phone
 from booking.models import Channel
 from booking.services import links
 from booking.services.clinic import Clinic
+from booking.services.notices import Way
 from booking.services.visits import Visit
 
 # What one text holds in the letters that phones send cheaply.
@@ -29,13 +30,17 @@ _GSM = set(
 
 @dataclass(frozen=True)
 class Words:
-    """What somebody would be told, how and when. Without a channel, nobody is told. The link's token isn't in it."""
+    """What somebody would be told, how and when. Without a channel, nobody is told. The link's token isn't in it.
+
+    `to_call`: they stand on the list of calls, until reached.
+    """
 
     channel: str
     address: str
     subject: str
     text: str
     due_at: datetime | None
+    to_call: bool = False
 
 
 NOTHING = Words("", "", "", "", None)
@@ -71,21 +76,19 @@ def news(clinic: Clinic, visit: Visit, known: Mapping[str, Any]) -> News:
     return News(moved, " ".join(said))
 
 
-def of_change(
-    clinic: Clinic, visit: Visit, known: Mapping[str, Any], way: tuple[Channel, str], due_at: datetime
-) -> Words:
+def of_change(clinic: Clinic, visit: Visit, known: Mapping[str, Any], way: Way) -> Words:
     """What a patient is told of a visit that the clinic changed. `visit` is as it would be, `known` as in `news`."""
-    return _of("change", clinic, visit, way, due_at, news(clinic, visit, known))
+    return _of("change", clinic, visit, way, news=news(clinic, visit, known))
 
 
-def of_confirmation(clinic: Clinic, visit: Visit, way: tuple[Channel, str], due_at: datetime) -> Words:
+def of_confirmation(clinic: Clinic, visit: Visit, way: Way) -> Words:
     """What a patient is told who hasn't heard of the visit yet. `visit` is as it would be."""
-    return _of("confirmation", clinic, visit, way, due_at, None)
+    return _of("confirmation", clinic, visit, way)
 
 
-def of_cancellation(clinic: Clinic, visit: Visit, way: tuple[Channel, str], due_at: datetime) -> Words:
-    """What a patient is told of a visit that the clinic cancels."""
-    return _of("cancellation", clinic, visit, way, due_at, None)
+def of_cancellation(clinic: Clinic, visit: Visit, way: Way, *, by_clinic: bool) -> Words:
+    """What a patient is told of a visit that is cancelled: by the clinic, or as they asked."""
+    return _of("cancellation", clinic, visit, way, by_clinic=by_clinic)
 
 
 def in_one_text(kind: str, facts: dict[str, Any], *, any_length: bool = False) -> str:
@@ -105,13 +108,14 @@ def _of(
     kind: str,
     clinic: Clinic,
     visit: Visit,
-    way: tuple[Channel, str],
-    due_at: datetime,
-    told: News | None,
+    way: Way,
+    *,
+    news: News | None = None,
+    by_clinic: bool = True,
 ) -> Words:
-    channel, address = way
+    channel, address = way.channel, way.address
     if channel is Channel.CALL:
-        return Words(channel.value, address, "", _to_say(kind, clinic, visit), due_at)
+        return Words(channel.value, address, "", _to_say(kind, clinic, visit), way.due_at, way.to_call)
     facts = {
         "clinic": clinic,
         "times": clinic.times,
@@ -119,23 +123,24 @@ def _of(
         "visit": visit,
         "link": links.address(visit.reference, visit.link_number),
         "short_link": links.short_address(visit.reference, visit.link_number),
-        "may_change": visit.may_change(due_at),
-        "news": told,
+        "may_change": visit.may_change(way.due_at),
+        "news": news,
+        "by_clinic": by_clinic,
         "start": current_app.config["BOOKING"].base_url,
     }
     if channel is Channel.TEXT:
         text = in_one_text(kind, facts)
-        return Words(channel.value, address, "", without_tokens(text), due_at)
+        return Words(channel.value, address, "", without_tokens(text), way.due_at, way.to_call)
     subject = " ".join(render_template(f"mail/{kind}.subject.txt", **facts).split())
     text = render_template(f"mail/{kind}.txt", **facts).strip()
-    return Words(channel.value, address, subject, without_tokens(text), due_at)
+    return Words(channel.value, address, subject, without_tokens(text), way.due_at, way.to_call)
 
 
 def _to_say(kind: str, clinic: Clinic, visit: Visit) -> str:
     """One sentence for the telephone."""
     when = clinic.times.moment(visit.starts_at)
     if kind == "cancellation":
-        return str(_("Your visit on %(when)s is cancelled; you need not come.", when=when))
+        return str(_("The visit on %(when)s can't take place. May we find another time?", when=when))
     return str(_("Your visit is now on %(when)s, with %(name)s.", when=when, name=visit.practitioner.name))
 
 

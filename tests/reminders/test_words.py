@@ -25,6 +25,7 @@ from booking.reminders.composing import compose
 from booking.services import booking, clinic_file, clinic_rows, inbound_texts, links, links_again, visits
 from booking.services.booking import Booked
 from booking.services.clinic import the_clinic
+from booking.services.desk import statuses
 from booking.services.rescheduling import reschedule
 from booking.services.staff import accounts, letters, passwords
 from booking.services.staff.who import Who
@@ -35,6 +36,7 @@ from tests.reminders.conftest import TEXTED, drain, mail_settings, messages
 from tests.reminders.sink import Sink
 from tests.services import making as visits_of_tests
 from tests.services.making import NEXT_WEEK
+from tests.staffing import hired
 
 pytestmark = pytest.mark.usefixtures("standing_clock", "context")
 
@@ -163,6 +165,12 @@ def cancellation(standing_clock: Any) -> None:
     visits.cancel(visit.reference, visit.token, "I have a cold.", actor="t", key="c")
 
 
+def cancellation_by_the_clinic(standing_clock: Any) -> None:
+    visit = booked()
+    statuses.cancel(hired(), visit.reference, reason="Mei is ill.", key="cancel-01")
+    standing_clock.on(minutes=3)
+
+
 def reminder(standing_clock: Any) -> None:
     booked()
     standing_clock.at(LONG_TIME - timedelta(days=3))
@@ -232,6 +240,7 @@ MAILS = (
     change,
     change_past_its_cut_off,
     cancellation,
+    cancellation_by_the_clinic,
     reminder,
     reminder_past_its_cut_off,
     cannot_come,
@@ -306,6 +315,14 @@ def text_cancellation(standing_clock: Any) -> None:
     visits.cancel(visit.reference, visit.token, "", actor="t", key="c")
 
 
+def text_cancellation_by_the_clinic(standing_clock: Any) -> None:
+    visit = booked(**TEXTED)
+    # Texts of the clinic go from nine on.
+    standing_clock.on(hours=2)
+    statuses.cancel(hired(), visit.reference, reason="Mei is ill.", key="cancel-01")
+    standing_clock.on(minutes=3)
+
+
 def text_reminder(standing_clock: Any) -> None:
     booked(**TEXTED)
     standing_clock.at(LONG_TIME - timedelta(days=3))
@@ -325,7 +342,7 @@ def text_message(standing_clock: Any) -> None:
 
 
 WITH_A_LINK = (text_confirmation, text_change, text_reminder, text_links)
-TEXTS = (*WITH_A_LINK, text_cancellation, text_help, text_message)
+TEXTS = (*WITH_A_LINK, text_cancellation, text_cancellation_by_the_clinic, text_help, text_message)
 
 
 def last_text(story: Callable[[Any], None], standing_clock: Any) -> str:

@@ -1,7 +1,8 @@
 """Whom the desk has to call: who wants to be reminded by telephone, and whom no message can reach.
 
 The list is what the outbox says: reminders by call, messages that failed and went no other way, and visits that the
-clinic moved or cancelled less than a day ahead and that nobody has confirmed. What came of a call is kept there too.
+clinic moved or cancelled less than a day ahead and that nobody has confirmed: their patients are written to as well. What
+came of a call is kept there too.
 """
 
 from collections.abc import Iterable
@@ -17,7 +18,16 @@ from sqlalchemy.orm import Session, aliased
 from booking import clock
 from booking.errors import NotFound
 from booking.formatting import iso_utc
-from booking.models import Actor, Appointment, Channel, HistoryEntry, Message, MessageState, Patient
+from booking.models import (
+    Actor,
+    Appointment,
+    Channel,
+    HistoryEntry,
+    Message,
+    MessageState,
+    Patient,
+    Reminders,
+)
 from booking.scheduling.status import Status
 from booking.scheduling.timeline import cell_from, instant_of
 from booking.services import notices
@@ -29,13 +39,13 @@ from booking.services.staff.ownership import appointment_for
 from booking.services.staff.who import Who
 from booking.services.transaction import reading
 
-# What the clinic changes less than this before a visit is told by telephone as well.
-SOON = timedelta(hours=24)
 # Messages about a visit that still lies ahead are no older than this.
 _OLDEST = timedelta(days=400)
 _PUT_BACK_WITHIN = timedelta(hours=12)
 
 _FAILED = (MessageState.DEAD, MessageState.UNSURE)
+# What tells a patient how their visit stands.
+_ANSWERS = ("confirmation", "change", "cancellation")
 _ON_ITS_WAY = (MessageState.QUEUED, MessageState.SENDING, MessageState.SENT, MessageState.SIMULATED)
 
 
@@ -48,18 +58,33 @@ class Outcome(StrEnum):
 
 
 class Why(StrEnum):
-    """Why somebody is called rather than written to."""
+    """Why somebody is called: the weightiest last. ASKED: by the desk, which put the call there."""
 
+    ONLY_PHONE = "only-phone"
     WANTED = "wanted"
-    UNREACHABLE = "unreachable"
-    SOON = "soon"
+    ASKED = notices.ASKED
+    SOON = notices.ON_SHORT_NOTICE
+    UNREACHABLE = notices.UNREACHABLE
+
+
+@dataclass(frozen=True)
+class Written:
+    """A message that tells the same. `at`: when it went, or, if it hasn't `gone` yet, when it will. `knew`: when the visit
+    began as far as the patient knew before.
+    """
+
+    channel: Channel
+    at: datetime
+    gone: bool
+    knew: datetime | None
 
 
 @dataclass(frozen=True)
 class Call:
     """One call about one visit. `kind`: what is to be said, "reminder", "confirmation", "change" or "cancellation".
 
-    `flags`, `desk_note`: what to know of the patient before they pick up. `tries`: calls that nobody answered.
+    `flags`, `desk_note`: what to know of the patient before they pick up. `tries`: calls that nobody answered. `because`:
+    the reason that was given for a change. `written`: the message by which they may know already.
     """
 
     reference: str
@@ -78,6 +103,8 @@ class Call:
     tries: int = 0
     tried_at: datetime | None = None
     problem: str = ""
+    because: str = ""
+    written: Written | None = None
 
 
 @dataclass(frozen=True)
@@ -96,9 +123,13 @@ _TOLD_OTHERWISE = exists().where(
     _OTHER.sequence == Message.sequence,
     _OTHER.state.in_(_ON_ITS_WAY),
 )
-# Whether what a message tells still holds.
+# Whether what a message tells still holds, and is news to the patient.
 _IS_TRUE = or_(
-    and_(Message.kind == "cancellation", Appointment.status == Status.CANCELLED),
+    and_(
+        Message.kind == "cancellation",
+        Appointment.status == Status.CANCELLED,
+        Appointment.cancelled_by == Actor.STAFF,
+    ),
     and_(
         Appointment.status == Status.BOOKED,
         or_(
@@ -109,6 +140,14 @@ _IS_TRUE = or_(
         ),
     ),
 )
+_REACHED = (Outcome.REACHED.value, Outcome.LEFT_MESSAGE.value)
+# How the visit stands was told on the telephone: a message about it that fails later needs no call.
+_TOLD_BY_CALL = exists().where(
+    _OTHER.appointment_id == Message.appointment_id,
+    _OTHER.sequence == Message.sequence,
+    _OTHER.settled_at.is_not(None),
+    _OTHER.settled_as.in_(_REACHED),
+)
 # A message, and its visit, that somebody has to tell by telephone.
 _TO_BE_CALLED = and_(
     Message.state.in_((MessageState.TO_CALL, *_FAILED)),
@@ -118,13 +157,14 @@ _TO_BE_CALLED = and_(
     Appointment.from_cell > bindparam("now_cell"),
     _IS_TRUE,
     or_(Message.state.not_in(_FAILED), ~_TOLD_OTHERWISE),
+    or_(Message.kind.startswith("reminder-"), ~_TOLD_BY_CALL),
 )
 # The desk has spoken with them since the visit was changed last.
 _SPOKEN_WITH = exists().where(
     _OTHER.appointment_id == Appointment.id,
     _OTHER.sequence == Appointment.sequence,
     _OTHER.settled_at.is_not(None),
-    _OTHER.settled_as.in_([Outcome.REACHED.value, Outcome.LEFT_MESSAGE.value]),
+    _OTHER.settled_as.in_(_REACHED),
 )
 # A visit, and what staff did lately to its place, or to whether it stands.
 _CHANGED_BY_US = and_(
@@ -140,7 +180,7 @@ _CHANGED_BY_US = and_(
 
 def bounds(now: datetime) -> dict[str, Any]:
     """What the statements of the list want to know of now."""
-    return {"now_cell": cell_from(now), "oldest": now - _OLDEST, "lately": now - SOON}
+    return {"now_cell": cell_from(now), "oldest": now - _OLDEST, "lately": now - notices.SOON}
 
 
 def call_list(who: Who) -> CallList:
@@ -154,7 +194,8 @@ def call_list(who: Who) -> CallList:
         for call in (*_by_message(session, clinic, now), *_changed_soon(session, clinic, now)):
             known = found.get(call.reference)
             found[call.reference] = _the_weightier(known, call) if known else call
-    return CallList(tuple(sorted(found.values(), key=lambda call: (call.starts_at, call.reference))))
+        calls = _with_what_was_written(session, found.values())
+    return CallList(tuple(sorted(calls, key=lambda call: (call.starts_at, call.reference))))
 
 
 def settle(who: Who, reference: str, outcome: Outcome, *, key: str) -> None:
@@ -169,8 +210,11 @@ def settle(who: Who, reference: str, outcome: Outcome, *, key: str) -> None:
                 # Somebody else has just called; that call counts.
                 return {}
             kind = "cancellation" if appointment.status is Status.CANCELLED else "change"
-            messages = [notices.call_made(session, appointment, kind, now, why=Why.SOON.value)]
+            messages = [notices.call_made(session, appointment, kind, now)]
         for message in messages:
+            if message.state is MessageState.QUEUED:
+                # The worker would put it on the list in a moment.
+                message.state = MessageState.TO_CALL
             if outcome is Outcome.NO_ANSWER:
                 tries = message.facts.get("tries", 0) + 1
                 message.facts = message.facts | {"tries": tries, "tried_at": iso_utc(now)}
@@ -250,11 +294,20 @@ def _by_message(session: Session, clinic: Clinic, now: datetime) -> list[Call]:
     )
     calls = []
     for message, appointment, patient in session.execute(wanted, bounds(now)):
-        # One that the desk has tried already keeps the reason for which it did.
-        known = message.facts.get("why")
-        why = Why(known) if known else Why.WANTED if _wanted(message, appointment) else Why.UNREACHABLE
+        why = _why(message, appointment)
         calls.append(_call(clinic, appointment, patient, message.kind, why, message))
     return calls
+
+
+def _why(message: Message, appointment: Appointment) -> Why:
+    if message.state in _FAILED:
+        return Why.UNREACHABLE
+    if "why" in message.facts:
+        return Why(message.facts["why"])
+    if message.channel is Channel.CALL and appointment.reminders is Reminders.CALL:
+        return Why.WANTED
+    way = notices.channel_of_clinic(appointment)
+    return Why.ONLY_PHONE if way and way[0] is Channel.CALL else Why.UNREACHABLE
 
 
 def _changed_soon(session: Session, clinic: Clinic, now: datetime) -> list[Call]:
@@ -273,8 +326,46 @@ def _changed_soon(session: Session, clinic: Clinic, now: datetime) -> list[Call]
         if entry is not None:
             kind = "cancellation" if appointment.status is Status.CANCELLED else "change"
             call = _call(clinic, appointment, patient, kind, Why.SOON)
-            calls.append(replace(call, old_starts_at=_old_start(entry) if kind == "change" else None))
+            old = _old_start(entry) if kind == "change" else None
+            calls.append(replace(call, old_starts_at=old, because=entry.why))
     return calls
+
+
+def _with_what_was_written(session: Session, calls: Iterable[Call]) -> list[Call]:
+    """These calls, those about a change with the message that tells of it too."""
+    calls = list(calls)
+    soon = [call.reference for call in calls if call.why is Why.SOON]
+    written = _written(session, soon) if soon else {}
+    return [_with(call, written.get(call.reference)) for call in calls]
+
+
+def _with(call: Call, written: Written | None) -> Call:
+    if written is None:
+        return call
+    # What the history has from where may be a place of which nobody was told.
+    return replace(call, written=written, old_starts_at=written.knew or call.old_starts_at)
+
+
+def _written(session: Session, references: list[str]) -> dict[str, Written]:
+    """The last message that tells how each of these visits stands."""
+    found = session.execute(
+        select(Appointment.reference, Message.channel, Message.sent_at, Message.due_at, Message.facts)
+        .join(Message, Message.appointment_id == Appointment.id)
+        .where(
+            Appointment.reference.in_(references),
+            Message.sequence == Appointment.sequence,
+            Message.kind.in_(_ANSWERS),
+            Message.channel != Channel.CALL,
+            Message.state.in_(_ON_ITS_WAY),
+        )
+        .order_by(Message.id)
+    )
+    written = {}
+    for reference, channel, sent_at, due_at, facts in found:
+        old = facts.get("old_starts_at")
+        knew = datetime.fromisoformat(old) if old else None
+        written[reference] = Written(channel, sent_at or due_at, sent_at is not None, knew)
+    return written
 
 
 def _to_be_told(appointment: Any, entries: Iterable[Any], now: datetime) -> Any:
@@ -289,6 +380,9 @@ def _to_be_told(appointment: Any, entries: Iterable[Any], now: datetime) -> Any:
     if last is None or not _told(last) or not _on_short_notice(appointment, last, now):
         return None
     cancelled = appointment.status is Status.CANCELLED
+    if cancelled and last.what == "moved":
+        # The patient has cancelled since: they know.
+        return None
     if not cancelled and (appointment.status is not Status.BOOKED or appointment.confirmed_at is not None):
         return None
     return last
@@ -311,7 +405,7 @@ def _told(entry: Any) -> bool:
 def _on_short_notice(appointment: Any, entry: Any, now: datetime) -> bool:
     """Whether the visit began less than a day after the change, as it is or as it was, and that time is still ahead."""
     starts = [instant_of(appointment.from_cell), *([old] if (old := _old_start(entry)) else [])]
-    return any(now < start <= entry.at + SOON for start in starts)
+    return notices.on_short_notice(entry.at, [start for start in starts if now < start])
 
 
 def _old_start(entry: Any) -> datetime | None:
@@ -334,20 +428,22 @@ def _changed_by_us(session: Session, appointment: Appointment, now: datetime) ->
 
 
 def _open(session: Session, appointment: Appointment) -> list[Message]:
+    """What stands on the list about a visit, and a call about a change that the worker puts there in a moment."""
+    in_a_moment = and_(
+        Message.channel == Channel.CALL,
+        Message.kind.in_(_ANSWERS),
+        Message.state.in_((MessageState.QUEUED, MessageState.SENDING)),
+    )
     return list(
         session.scalars(
             select(Message).where(
                 Message.appointment_id == appointment.id,
                 Message.sequence == appointment.sequence,
-                Message.state.in_((MessageState.TO_CALL, *_FAILED)),
+                or_(Message.state.in_((MessageState.TO_CALL, *_FAILED)), in_a_moment),
                 Message.settled_at.is_(None),
             )
         )
     )
-
-
-def _wanted(message: Message, appointment: Appointment) -> bool:
-    return message.channel is Channel.CALL and appointment.reminders.value == Channel.CALL.value
 
 
 def _call(
@@ -381,15 +477,18 @@ def _call(
 
 
 _WEIGHT = ("reminder", "confirmation", "change", "cancellation")
+_STRENGTH = tuple(Why)
 
 
 def _the_weightier(one: Call, other: Call) -> Call:
     """One call for one visit: about the change rather than about the reminder, with what the other one knows."""
-    first, second = sorted((one, other), key=lambda call: _WEIGHT.index(call.kind), reverse=True)
+    weight = lambda call: (_WEIGHT.index(call.kind), _STRENGTH.index(call.why))  # noqa: E731
+    first, second = sorted((one, other), key=weight, reverse=True)
     return replace(
         first,
         old_starts_at=first.old_starts_at or second.old_starts_at,
         tries=max(first.tries, second.tries),
         tried_at=first.tried_at or second.tried_at,
         problem=first.problem or second.problem,
+        because=first.because or second.because,
     )

@@ -52,7 +52,8 @@ _HAS_A_PLACE = (Status.BOOKED, Status.ARRIVED, Status.CHECKED_IN)
 class Preview:
     """What a change would mean. `channel`: "email", "text", "call", or "" where nobody would be told.
 
-    `owed`: they are told whatever staff choose, for they haven't heard of the visit, or asked for an answer.
+    `to_call`: they stand on the list of calls, until reached. `owed`: they are told whatever staff choose, for they haven't
+    heard of the visit, or asked for an answer. `here_since`: when they came, if they are here and stay.
     `breaches`: codes that need a reason, with their facts in `facts`. `clash`: what is in the way, as in the refusal
     Clash. `elsewhere`: the patient's other visit, as in the refusal PatientElsewhere, or None. With one of the two, it
     can't be. `text`: the words, without the link.
@@ -69,7 +70,9 @@ class Preview:
     subject: str
     text: str
     due_at: datetime | None
+    to_call: bool
     owed: bool
+    here_since: datetime | None
     breaches: tuple[str, ...]
     clash: tuple[dict[str, Any], ...]
     elsewhere: dict[str, Any] | None
@@ -109,17 +112,21 @@ def change(
     version: int | None,
     reason: str = "",
     tell: bool = True,
+    spoken: bool = False,
     key: str,
 ) -> Changed:
     """Gives the visit another place, once per key. The same place as before is a quiet success.
 
     The patient is told of another time, person or end, in three minutes, if `tell`; of another room or device nobody is.
+    `spoken`: whoever changes it has just told them on the telephone, so that nobody else does.
     Raises NeedsReason, Clash, PatientElsewhere, StaleEdit, NotChangeable, NotOffered, BeyondHorizon, NotFound, KeyReused.
     """
-    content = ["change", reference, vars(place), version, reason, tell]
+    content = ["change", reference, vars(place), version, reason, tell, spoken]
     answer = once(
         Key.of(who.key, key, content),
-        lambda session: vars(_change(session, who, reference, place, version, reason.strip(), tell)),
+        lambda session: vars(
+            _change(session, who, reference, place, version, reason.strip(), tell=tell, spoken=spoken)
+        ),
     )
     return Changed(**answer)
 
@@ -151,7 +158,9 @@ def _change(
     place: Place,
     version: int | None,
     reason: str,
+    *,
     tell: bool,
+    spoken: bool,
 ) -> Changed:
     now = clock.now()
     appointment = appointment_for(session, who, reference, for_update=True)
@@ -190,7 +199,9 @@ def _change(
         appointment.sequence += 1
         if not found.stays:
             appointment.confirmed_at = appointment.cannot_come_at = None
-        told = notices.changed_by_clinic(session, clinic, appointment, known, now, tell=tell)
+        told = notices.changed_by_clinic(
+            session, clinic, appointment, known, now, tell=tell and not spoken, spoken=spoken
+        )
         tasks.moved(session, clinic, appointment, now)
     else:
         states.remind_as_the_type_wants(session, appointment, before)
@@ -204,10 +215,11 @@ def _change(
         uses,
         now,
         why=reason,
-        told=told.due_at,
+        told=told,
         breaches=[*breaches],
         dropped=told.dropped,
-        **_moved(clinic, before, appointment, tell),
+        spoken=spoken,
+        **_moved(clinic, before, appointment, tell and not spoken and told.corrects),
     )
 
 
@@ -233,6 +245,11 @@ def _ask(
 def _goes_home(appointment: Appointment, start: int, now: datetime) -> bool:
     """Whether the patient, who is here, comes again: the visit is one that is booked, and they are told and reminded."""
     return appointment.status is Status.ARRIVED and not statuses.soon(instant_of(start), now)
+
+
+def _here_since(appointment: Appointment, found: _Asked, now: datetime) -> datetime | None:
+    stays = appointment.status is not Status.BOOKED and not _goes_home(appointment, found.start, now)
+    return appointment.arrived_at if stays else None
 
 
 def refuse_settled(appointment: Appointment) -> None:
@@ -358,7 +375,9 @@ def _preview(session: Session, who: Who, appointment: Appointment, found: _Asked
         subject=told.subject,
         text=told.text,
         due_at=told.due_at,
+        to_call=told.to_call,
         owed=owed,
+        here_since=_here_since(appointment, found, now),
         breaches=tuple(breaches),
         clash=tuple(clash),
         elsewhere=other,
@@ -377,10 +396,10 @@ def _told(
 ) -> tuple[wording.Words, bool]:
     """The words that would go, if any would, and whether they go whatever staff choose."""
     same = found.stays and ends_at == appointment.ends_at
-    way = notices.channel_of_clinic(appointment)
-    due = now + notices.TAKEN_BACK_WITHIN
     booked = appointment.status is Status.BOOKED or _goes_home(appointment, found.start, now)
-    if same or way is None or not booked or due > starts_at:
+    starts = [starts_at, appointment.starts_at]
+    way = notices.way_of_clinic(clinic, appointment, now, starts_at, starts, moves=not found.stays)
+    if same or way is None or not booked:
         return wording.NOTHING, False
     known = notices.known_of(appointment, clinic)
     to_be = notices.known_as(starts_at, ends_at, found.person.slug)
@@ -391,5 +410,5 @@ def _told(
         shaped(clinic, appointment), starts_at=starts_at, ends_at=ends_at, practitioner=found.person
     )
     if news.kind == "confirmation":
-        return wording.of_confirmation(clinic, visit, way, due), news.owed
-    return wording.of_change(clinic, visit, news.facts, way, due), news.owed
+        return wording.of_confirmation(clinic, visit, way), news.owed
+    return wording.of_change(clinic, visit, news.facts, way), news.owed

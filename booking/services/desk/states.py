@@ -15,6 +15,7 @@ from booking.scheduling.offers import Use
 from booking.scheduling.status import Status
 from booking.services import history, reconciling
 from booking.services.clinic import Clinic
+from booking.services.notices import Told
 from booking.services.staff import audit
 from booking.services.staff.who import Who
 
@@ -23,6 +24,7 @@ UNDO_WITHIN = timedelta(minutes=10)
 BOOKED_BY_MISTAKE = "Booked by mistake"
 
 Snapshot = dict[str, Any]
+_NOBODY = Told(None, [])
 
 _MOMENTS = (
     "confirmed_at",
@@ -49,8 +51,8 @@ _PLAIN = (
 class Changed:
     """A visit after a change. `entry_id` is the history entry, by which it is undone; None if nothing was to change.
 
-    `state`: how it stands now, as in `state_of`. `told`: a message to the patient is queued. `due_at`: when it goes, ISO
-    in UTC, or None.
+    `state`: how it stands now, as in `state_of`. `told`: the patient hears of it, by `channel`. `due_at`: when, ISO in UTC, or
+    None. `to_call`: they stand on the list of calls, until reached.
     """
 
     reference: str
@@ -59,6 +61,8 @@ class Changed:
     state: dict[str, str]
     told: bool = False
     due_at: str | None = None
+    channel: str = ""
+    to_call: bool = False
 
 
 def snapshot(appointment: Appointment, uses: Sequence[Use]) -> Snapshot:
@@ -126,7 +130,7 @@ def keep(
     now: datetime,
     *,
     why: str = "",
-    told: datetime | None = None,
+    told: Told = _NOBODY,
     **facts: Any,
 ) -> Changed:
     """Writes down a change that was made: the next version, its history entry and the audit's. Once a change."""
@@ -155,8 +159,10 @@ def keep(
         entry_id=entry_id,
         version=appointment.version,
         state=state,
-        told=told is not None,
-        due_at=None if told is None else iso_utc(told),
+        told=told.due_at is not None,
+        due_at=None if told.due_at is None else iso_utc(told.due_at),
+        channel=told.channel.value if told.channel else "",
+        to_call=told.to_call,
     )
 
 

@@ -188,11 +188,20 @@ def needles_out(who: Who, reference: str, *, version: int | None = None, key: st
 
 
 def cancel(
-    who: Who, reference: str, *, reason: str = "", tell: bool = True, version: int | None = None, key: str
+    who: Who,
+    reference: str,
+    *,
+    by: Actor = Actor.STAFF,
+    reason: str = "",
+    tell: bool = True,
+    spoken: bool = False,
+    version: int | None = None,
+    key: str,
 ) -> Changed:
-    """Cancels the visit and frees its time; tells the patient in three minutes, if `tell`.
+    """Cancels the visit and frees its time, `by` the wish of the patient or of the clinic.
 
-    Raises IllegalStatus, StaleEdit, NotFound.
+    The patient is told in three minutes, if `tell`; not who is here. Who asked for it themselves isn't called, nor is whoever
+    has just heard it on the telephone (`spoken`). Raises IllegalStatus, StaleEdit, NotFound.
     """
     reason = reason.strip()[:500]
 
@@ -203,41 +212,53 @@ def cancel(
         states.refuse_stale(session, clinic, visit, version)
         uses = uses_of(session, visit)
         before = states.snapshot(visit, uses)
-        was_booked = visit.status is Status.BOOKED
+        hears = tell and not spoken and visit.status is Status.BOOKED
         _move(visit, Status.CANCELLED)
-        _cancelled(session, visit, reason, now)
+        _cancelled(session, visit, by, reason, now)
         visit.sequence += 1
         session.flush()
-        told = notices.cancelled_by_clinic(session, clinic, visit, now, tell=tell and was_booked)
+        if by is Actor.PATIENT:
+            told = notices.cancelled_as_asked(session, visit, now, tell=hears)
+        else:
+            told = notices.cancelled_by_clinic(session, clinic, visit, now, tell=hears)
         changed = states.keep(
-            session, who, clinic, visit, "cancelled", before, (), now, why=reason, told=told.due_at,
-            tell=tell, dropped=told.dropped,
+            session, who, clinic, visit, "cancelled", before, (), now, why=reason, told=told,
+            tell=hears and by is Actor.STAFF, by=by.value, spoken=spoken, dropped=told.dropped,
         )  # fmt: skip
         return vars(changed)
 
-    key_of = Key.of(who.key, key, ["desk cancel", reference, reason, tell, version])
+    key_of = Key.of(who.key, key, ["desk cancel", reference, by.value, reason, tell, spoken, version])
     return Changed(**once(key_of, action))
 
 
-def preview_cancellation(who: Who, reference: str) -> wording.Words:
+def preview_cancellation(who: Who, reference: str, by: Actor = Actor.STAFF) -> wording.Words:
     """What the patient would be told. Raises NotFound."""
     now = clock.now()
     with reading() as session:
-        visit = appointment_for(session, who, reference)
-        way = notices.channel_of_clinic(visit)
-        due = now + notices.TAKEN_BACK_WITHIN
-        if way is None or visit.status is not Status.BOOKED or due > visit.ends_at:
+        visit, clinic = appointment_for(session, who, reference), the_clinic(session)
+        way = (
+            notices.way_of_answer(visit, now, visit.ends_at)
+            if by is Actor.PATIENT
+            else notices.way_of_clinic(clinic, visit, now, visit.ends_at, [visit.starts_at])
+        )
+        if way is None or visit.status is not Status.BOOKED:
             return wording.NOTHING
-        clinic = the_clinic(session)
-        return wording.of_cancellation(clinic, shaped(clinic, visit), way, due)
+        return wording.of_cancellation(clinic, shaped(clinic, visit), way, by_clinic=by is Actor.STAFF)
 
 
 def correct(
-    who: Who, reference: str, to: Status, *, reason: str, version: int | None = None, key: str
+    who: Who,
+    reference: str,
+    to: Status,
+    *,
+    by: Actor = Actor.STAFF,
+    reason: str,
+    version: int | None = None,
+    key: str,
 ) -> Changed:
     """Another status than was said, with a reason. The moments that no longer hold are cleared; the history has them.
 
-    A missed visit that comes after all takes back the rest of its time.
+    `by`: for a cancellation, whose wish it was. A missed visit that comes after all takes back the rest of its time.
     Raises NeedsReason, IllegalStatus, OldPlaceTaken, StaleEdit, NotFound.
     """
     reason = reason.strip()[:500]
@@ -261,7 +282,7 @@ def correct(
         if to is Status.NOSHOW:
             _give_back_the_rest(session, visit, now)
         elif to is Status.CANCELLED:
-            _cancelled(session, visit, reason, now)
+            _cancelled(session, visit, by, reason, now)
             visit.sequence += 1
         session.flush()
         uses = uses_of(session, visit)
@@ -270,7 +291,7 @@ def correct(
             states.keep(session, who, clinic, visit, "corrected", before, uses, now, why=reason, **facts)
         )
 
-    key_of = Key.of(who.key, key, ["correct", reference, to.value, reason, version])
+    key_of = Key.of(who.key, key, ["correct", reference, to.value, by.value, reason, version])
     return Changed(**once(key_of, action))
 
 
@@ -348,8 +369,8 @@ def _needles_are_in(visit: Appointment | Standing) -> bool:
     return visit.needles_in_at is not None and visit.needles_out_at is None
 
 
-def _cancelled(session: Session, visit: Appointment, reason: str, now: datetime) -> None:
-    visit.cancelled_at, visit.cancelled_by, visit.cancel_reason = now, Actor.STAFF, reason
+def _cancelled(session: Session, visit: Appointment, by: Actor, reason: str, now: datetime) -> None:
+    visit.cancelled_at, visit.cancelled_by, visit.cancel_reason = now, by, reason
     claims.give_back(session, appointment_id=visit.id)
 
 

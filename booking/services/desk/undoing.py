@@ -81,10 +81,10 @@ def _undo(session: Session, who: Who, entry_id: int) -> Changed:
         before,
         uses,
         now,
-        told=told.due_at,
+        told=told,
         entry=entry.id,
         undid=entry.what,
-        tell=told.corrects,
+        tell=told.corrects or told.to_call,
         dropped=told.dropped,
     )
 

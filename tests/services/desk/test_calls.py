@@ -9,10 +9,10 @@ from sqlalchemy import select, update
 
 from booking import clock
 from booking.errors import NotFound
-from booking.models import Actor, Appointment, Channel, Message, MessageState, Reminders, Role
+from booking.models import Actor, Appointment, Channel, Message, MessageState, Patient, Reminders, Role
 from booking.reminders.delivery import deliver_due
 from booking.services import history, visits
-from booking.services.desk import calls, moving, statuses, undoing
+from booking.services.desk import calls, merging, moving, resending, statuses, undoing
 from booking.services.desk.calls import Outcome, Why
 from booking.services.desk.moving import Place
 from booking.services.transaction import run
@@ -242,3 +242,216 @@ def test_a_cancellation_taken_back_is_called_about_as_before(
     undoing.undo(who, cancelled.entry_id or 0, key="undo-0001")
     deliver_due()
     assert [call.kind for call in calls.call_list(who).calls] == ["reminder"]
+
+
+SOON = NINE - timedelta(hours=18)
+LATER = Place(starts_at=NINE - timedelta(hours=17))
+
+
+def sent() -> None:
+    while deliver_due():
+        pass
+
+
+def test_of_what_we_change_on_short_notice_the_call_says_why_and_that_they_were_written_to(
+    context: Flask, standing_clock: StandingClock
+) -> None:
+    visit, who = booked(SOON, phone="+18185550123"), hired()
+    sent()
+    changed = moving.change(who, visit.reference, LATER, version=1, reason="Ana is ill.", key="move-0001")
+    assert (changed.channel, changed.to_call) == ("email", True)
+    (call,) = calls.call_list(who).calls
+    assert call.because == "Ana is ill."
+    assert call.written and (call.written.channel, call.written.gone) == (Channel.EMAIL, False)
+    standing_clock.on(minutes=3)
+    sent()
+    (call,) = calls.call_list(who).calls
+    assert call.written and call.written.gone and call.written.at == clock.now()
+    assert (call.why, call.old_starts_at) == (Why.SOON, SOON)
+
+
+def test_far_ahead_nobody_is_called_as_well(context: Flask) -> None:
+    visit, who = booked(NEXT_WEEK, phone="+18185550123"), hired()
+    changed = moving.change(
+        who, visit.reference, Place(starts_at=NEXT_WEEK + timedelta(hours=1)), version=1, key="move-0001"
+    )
+    assert (changed.channel, changed.to_call) == ("email", False)
+    assert listed() == []
+
+
+def test_a_call_at_night_says_what_it_is_for_and_comes_no_second_time(
+    context: Flask, standing_clock: StandingClock
+) -> None:
+    """Texts rest, so the outbox asks for the call as well: it isn't that our messages don't arrive."""
+    visit, who = booked(NINE, phone="+18185550123"), hired()
+    sent()
+    standing_clock.at(NINE - timedelta(hours=5))
+    statuses.cancel(who, visit.reference, reason="Ana is ill.", key="cancel-01")
+    assert listed() == [("cancellation", Why.SOON, 0)]
+    standing_clock.on(minutes=3)
+    sent()
+    assert listed() == [("cancellation", Why.SOON, 0)]
+    calls.settle(who, visit.reference, Outcome.REACHED, key="call-0001")
+    assert listed() == []
+
+
+@pytest.mark.parametrize("outcome", [Outcome.REACHED, Outcome.NO_ANSWER])
+def test_whom_we_call_before_the_outbox_asks_for_it_is_called_once(
+    context: Flask, standing_clock: StandingClock, outcome: Outcome
+) -> None:
+    visit, who = booked(NINE, phone="+18185550123"), hired()
+    sent()
+    standing_clock.at(NINE - timedelta(hours=5))
+    statuses.cancel(who, visit.reference, reason="Ana is ill.", key="cancel-01")
+    calls.settle(who, visit.reference, outcome, key="call-0001")
+    standing_clock.on(minutes=3)
+    sent()
+    assert listed() == ([] if outcome is Outcome.REACHED else [("cancellation", Why.SOON, 1)])
+    calls.settle(who, visit.reference, Outcome.REACHED, key="call-0002")
+    assert listed() == []
+    assert not [
+        row for row in rows(Message) if row["state"] is MessageState.TO_CALL and not row["settled_at"]
+    ]
+
+
+def test_a_mail_that_fails_after_they_were_reached_needs_no_call(
+    context: Flask, standing_clock: StandingClock
+) -> None:
+    visit, who = booked(SOON, phone="+18185550123"), hired()
+    sent()
+    moving.change(who, visit.reference, LATER, version=1, key="move-0001")
+    calls.settle(who, visit.reference, Outcome.REACHED, key="call-0001")
+    ended(MessageState.DEAD)
+    assert listed() == []
+    calls.put_back(who, visit.reference, key="back-0001")
+    assert listed() == [("change", Why.UNREACHABLE, 0)]
+
+
+def test_moved_twice_the_call_tells_of_the_time_that_the_patient_knows(context: Flask) -> None:
+    visit, who = booked(SOON), hired()
+    sent()
+    moving.change(who, visit.reference, LATER, version=1, key="move-0001")
+    once_more = Place(starts_at=NINE - timedelta(hours=16, minutes=30))
+    moving.change(who, visit.reference, once_more, version=2, key="move-0002")
+    (call,) = calls.call_list(who).calls
+    assert (call.old_starts_at, call.starts_at) == (SOON, once_more.starts_at)
+
+
+def test_moved_back_before_anybody_was_told_needs_no_call(context: Flask) -> None:
+    visit, who = booked(SOON), hired()
+    sent()
+    moving.change(who, visit.reference, LATER, version=1, key="move-0001")
+    back = moving.change(who, visit.reference, Place(starts_at=SOON), version=2, key="move-0002")
+    assert not back.told and not back.to_call
+    assert listed() == []
+
+
+def test_a_move_that_comes_back_by_undo_is_called_about_again(context: Flask) -> None:
+    visit, who = booked(SOON), hired()
+    sent()
+    moving.change(who, visit.reference, LATER, version=1, key="move-0001")
+    further = moving.change(
+        who,
+        visit.reference,
+        Place(starts_at=NINE - timedelta(hours=16, minutes=30)),
+        version=2,
+        key="move-0002",
+    )
+    assert undoing.undo(who, further.entry_id or 0, key="undo-0001").to_call
+    (call,) = calls.call_list(who).calls
+    assert (call.old_starts_at, call.starts_at) == (SOON, LATER.starts_at)
+
+
+def test_who_cancels_by_the_link_after_our_move_knows(context: Flask) -> None:
+    visit, who = booked(SOON), hired()
+    moving.change(who, visit.reference, Place(starts_at=NEXT_WEEK), version=1, key="move-0001")
+    assert listed() == [("change", Why.SOON, 0)]
+    visits.cancel(visit.reference, visit.token, "", actor="t", key="cancel")
+    assert listed() == []
+    ended(MessageState.DEAD)
+    assert listed() == []
+
+
+def test_who_has_asked_for_it_is_not_called(context: Flask, standing_clock: StandingClock) -> None:
+    visit, who = booked(SOON, phone="+18185550123"), hired()
+    sent()
+    changed = statuses.cancel(who, visit.reference, by=Actor.PATIENT, key="cancel-01")
+    assert (changed.channel, changed.to_call) == ("email", False)
+    standing_clock.on(minutes=3)
+    sent()
+    assert listed() == []
+
+
+def test_who_was_told_on_the_telephone_is_neither_written_to_nor_called(
+    context: Flask, standing_clock: StandingClock
+) -> None:
+    visit, who = booked(SOON, phone="+18185550123"), hired()
+    sent()
+    changed = moving.change(who, visit.reference, LATER, version=1, spoken=True, key="move-0001")
+    assert not changed.told and not changed.to_call
+    cancelled = statuses.cancel(who, visit.reference, spoken=True, key="cancel-01")
+    assert not cancelled.told
+    standing_clock.on(minutes=3)
+    sent()
+    assert listed() == []
+    assert not [row for row in rows(Message) if row["kind"] in ("change", "cancellation")]
+
+
+def test_a_reminder_by_call_that_was_due_is_over_once_they_were_told_on_the_telephone(
+    context: Flask, standing_clock: StandingClock
+) -> None:
+    visit, who = wants_calls(), hired()
+    standing_clock.at(NEXT_WEEK - timedelta(hours=23))
+    deliver_due()
+    assert [call.kind for call in calls.call_list(who).calls] == ["reminder"]
+    later = Place(starts_at=NEXT_WEEK + timedelta(minutes=30))
+    moving.change(who, visit.reference, later, version=1, spoken=True, key="move-0001")
+    sent()
+    assert listed() == []
+
+
+def test_who_is_here_is_not_called(context: Flask, standing_clock: StandingClock) -> None:
+    visit, who = booked(NINE, phone="+18185550123"), hired()
+    sent()
+    standing_clock.at(NINE - timedelta(minutes=20))
+    statuses.arrive(who, visit.reference, key="arrive-01")
+    statuses.cancel(who, visit.reference, reason="Ana is ill.", key="cancel-01")
+    assert listed() == []
+
+
+def test_who_has_only_a_telephone_is_called_for_that_reason(
+    context: Flask, standing_clock: StandingClock
+) -> None:
+    visit, who = booked(NEXT_WEEK, email=None, phone="+18185550123", reminders=Reminders.NONE), hired()
+    changed = moving.change(
+        who, visit.reference, Place(starts_at=NEXT_WEEK + timedelta(hours=1)), version=1, key="move-0001"
+    )
+    assert (changed.channel, changed.to_call) == ("call", True)
+    standing_clock.on(minutes=3)
+    sent()
+    assert listed() == [("change", Why.ONLY_PHONE, 0)]
+
+
+def test_a_call_that_the_desk_asks_for_says_so(context: Flask) -> None:
+    booked(NEXT_WEEK, phone="+18185550123")
+    sent()
+    (message,) = [row for row in rows(Message) if row["kind"] == "confirmation"]
+    resending.resend(hired(), message["id"], Channel.CALL, key="call-0001")
+    assert listed() == [("confirmation", Why.ASKED, 0)]
+
+
+def test_records_that_are_merged_and_taken_apart_leave_the_calls_as_they_were(
+    context: Flask, standing_clock: StandingClock
+) -> None:
+    visit, who = booked(NINE, phone="+18185550123"), hired()
+    booked(NEXT_WEEK, first_name="Rosie", email="rosie@example.com", phone="+18185550199")
+    sent()
+    standing_clock.at(NINE - timedelta(hours=5))
+    statuses.cancel(who, visit.reference, reason="Ana is ill.", key="cancel-01")
+    calls.settle(who, visit.reference, Outcome.REACHED, key="call-0001")
+    rosa, rosie = (row["reference"] for row in rows(Patient))
+    merge = merging.merge(who, rosie, rosa, stays_version=1, goes_version=1, key="merge-001")
+    merging.take_back(who, rosie, merge, key="apart-001")
+    standing_clock.on(minutes=3)
+    sent()
+    assert listed() == []

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from booking.errors import IllegalStatus, NeedsReason, NotFound, OldPlaceTaken, StaleEdit
-from booking.models import Appointment, AuditEntry, Claim, HistoryEntry, Message, Role
+from booking.models import Actor, Appointment, AuditEntry, Claim, HistoryEntry, Message, Reminders, Role
 from booking.scheduling.status import Status, cancelled_late, counts_as_attended, not_closed
 from booking.scheduling.timeline import cell_at
 from booking.services import visits
@@ -163,8 +163,10 @@ def test_done_can_be_corrected_to_no_show_and_a_cancelled_visit_to_nothing(stand
     standing_clock.at(NINE + 15 * MINUTE)
     statuses.correct(dana, visit.reference, Status.NOSHOW, reason="Wrong patient.", key="correct-01")
     assert (one()["status"], one()["arrived_at"], one()["ended_at"]) == ("noshow", None, None)
-    statuses.correct(dana, visit.reference, Status.CANCELLED, reason="They had called.", key="correct-02")
-    assert one()["status"] == "cancelled" and one()["cancelled_by"] == "staff" and rows(Claim) == []
+    statuses.correct(
+        dana, visit.reference, Status.CANCELLED, by=Actor.PATIENT, reason="They had called.", key="correct-02"
+    )
+    assert one()["status"] == "cancelled" and one()["cancelled_by"] == "patient" and rows(Claim) == []
     with pytest.raises(IllegalStatus):
         statuses.correct(dana, visit.reference, Status.BOOKED, reason="x", key="correct-03")
 
@@ -194,6 +196,32 @@ def test_the_words_of_a_cancellation_can_be_seen_before() -> None:
     visit = booked()
     words = statuses.preview_cancellation(hired(), visit.reference)
     assert words.channel == "email" and "cancelled" in words.text and one()["status"] == "booked"
+
+
+def test_what_the_patient_asked_for_is_cancelled_by_them_and_told_without_a_call() -> None:
+    visit = booked(phone="+18185550123")
+    changed = statuses.cancel(hired(), visit.reference, by=Actor.PATIENT, reason="A cold.", key="cancel-01")
+    assert (one()["cancelled_by"], changed.channel, changed.to_call) == (Actor.PATIENT, "email", False)
+    assert (last()["actor"], last()["facts"]["by"]) == (Actor.STAFF, "patient")
+    (message,) = [row for row in rows(Message) if row["kind"] == "cancellation"]
+    assert message["due_at"] == MONDAY + 3 * MINUTE and not message["facts"].get("by_clinic")
+
+
+def test_the_words_follow_whose_wish_it_was() -> None:
+    visit, only_phone = (
+        booked(),
+        booked(NINE + HOUR, email=None, phone="+18185550123", reminders=Reminders.NONE),
+    )
+    asked, ours = (
+        statuses.preview_cancellation(hired(), visit.reference, by) for by in (Actor.PATIENT, Actor.STAFF)
+    )
+    assert "sorry" in ours.text and "sorry" not in asked.text
+    # Who has asked on the telephone has heard it there.
+    asked, ours = (
+        statuses.preview_cancellation(hired(), only_phone.reference, by)
+        for by in (Actor.PATIENT, Actor.STAFF)
+    )
+    assert (asked.channel, ours.channel, ours.to_call) == ("", "call", True)
 
 
 def test_the_desk_confirms_what_the_patient_said_by_telephone() -> None:
