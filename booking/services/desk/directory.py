@@ -11,7 +11,7 @@ import re
 import unicodedata
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from datetime import date
 from typing import NamedTuple
@@ -279,6 +279,10 @@ class Index:
             Sounds.of(words.words),
         )
 
+    def places_of(self, ids: Set[int]) -> set[int]:
+        """Where those of these who are here have their place."""
+        return {self.places[one] for one in ids & self.places.keys()}
+
     def tiers(self, part: Asked) -> Iterator[set[int]]:
         """Whom this part means: surest first. Each holds what those before it hold."""
         if part.name:
@@ -340,20 +344,25 @@ class Directory:
         changed = self.changed | news
         return Directory(self.index, self.lately, changed, Index.of(changed.values()))
 
-    def find(self, parts: list[Asked]) -> Iterator[int]:
-        """The ids of whom all parts mean, surest first, then by name. Each once."""
+    def find(self, parts: list[Asked], first: Set[int] = frozenset()) -> Iterator[int]:
+        """The ids of whom all parts mean, surest first; of those the ones in `first`, then by name. Each once."""
         given: set[int] = set()
         if not parts:
             return
         both = [(self.late, False), (self.index, True)] if self.late else [(self.index, True)]
         streams = [
-            (index, zip(*(index.tiers(part) for part in parts), strict=True), old) for index, old in both
+            (index, zip(*(index.tiers(part) for part in parts), strict=True), index.places_of(first), old)
+            for index, old in both
         ]
         for _tier in range(4):
-            for index, tiers, old in streams:
+            ahead, found = [], []
+            for index, tiers, preferred, old in streams:
                 # Whoever has the fewest is asked first, so that little is compared.
-                sets = sorted(next(tiers), key=len)
-                for place in sorted(set.intersection(*sets)):
+                meant = set.intersection(*sorted(next(tiers), key=len))
+                ahead.append((index, meant & preferred, old))
+                found.append((index, meant, old))
+            for index, meant, old in (*ahead, *found):
+                for place in sorted(meant):
                     patient_id = index.ids[place]
                     if patient_id not in given and not (old and patient_id in self.changed):
                         given.add(patient_id)

@@ -15,7 +15,10 @@ from sqlalchemy import Select, bindparam, select
 from sqlalchemy.orm import Session
 
 from booking import clock
-from booking.models import Patient
+from booking.models import Appointment, Patient
+from booking.scheduling.hours import day_at
+from booking.scheduling.status import Status
+from booking.services.clinic import present
 from booking.services.desk.directory import (
     Asked,
     Directory,
@@ -26,6 +29,7 @@ from booking.services.desk.directory import (
     plain,
     sound,
 )
+from booking.services.occupancies import within
 from booking.services.staff import audit
 from booking.services.staff.ownership import theirs
 from booking.services.staff.who import Who
@@ -63,6 +67,7 @@ _SHOWN = select(
 
 # Put together once: every search asks it.
 _SHOWN_OF_ALL = _SHOWN.where(_table.id.in_(bindparam("ids", expanding=True)))
+_EXPECTED = select(Appointment.patient_id).where(within(Appointment), Appointment.status != Status.CANCELLED)
 
 
 @dataclass(frozen=True)
@@ -100,18 +105,21 @@ class _Kept:
     asked_at: datetime
 
 
-def search(who: Who, words: str, *, shown: int = SHOWN) -> Search:
+def search(who: Who, words: str, *, day: date | None = None, shown: int = SHOWN) -> Search:
     """Patients whom `who` may see and whom these words mean. Every part must fit; errors of typing are forgiven.
 
-    The hits are written down as seen. Nothing but spaces finds nobody.
+    Of those who are as surely meant, whoever has a visit on that `day` comes first. The hits are written down as seen.
+    Nothing but spaces finds nobody.
     """
     now = clock.now()
+    bounds = _bounds(day) if day else None
     with reading() as session:
         if "@" in words:
             found = _by_email(session, who, words.strip(), shown + 1)
         else:
-            ids = _directory(session, now).find(asked(words, now.year))
-            found = _fetched(session, who, ids, shown + 1)
+            directory = _directory(session, now)
+            first = set(session.connection().scalars(_EXPECTED, bounds)) if bounds else set[int]()
+            found = _fetched(session, who, directory.find(asked(words, now.year), first), shown + 1)
     hits = tuple(found[:shown])
     if hits:
         audit.saw(who, "searched", patient_ids=[one.id for one in hits])
@@ -153,7 +161,7 @@ def alike(
                 others = [Found(*row) for row in rows if row.id not in left_out] + others
 
     def one_name_alike(one: Found) -> bool:
-        return _sounds(one.first_name, first_name) or _sounds(one.last_name, last_name)
+        return alike_names(one.first_name, first_name) or alike_names(one.last_name, last_name)
 
     found = {one.id: one for one in (*likely, *(one for one in others if one_name_alike(one)))}
     hits = tuple(islice(found.values(), shown))
@@ -162,10 +170,15 @@ def alike(
     return hits
 
 
-def _sounds(one: str, other: str) -> bool:
+def alike_names(one: str, other: str) -> bool:
     """Whether two names begin alike or sound alike, but for an error."""
     left, right = plain(one), plain(other)
     return left[:3] == right[:3] or one_error_apart(sound(left), sound(right))
+
+
+def _bounds(day: date) -> dict[str, int]:
+    cells = day_at(day, present().zone)
+    return {"start": cells.from_cell, "end": cells.to_cell}
 
 
 def _directory(session: Session, now: datetime) -> Directory:

@@ -1,6 +1,6 @@
 """Patients are found by any part of what one remembers, and only by whom they are to be found."""
 
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -9,15 +9,15 @@ from sqlalchemy import event
 
 from booking import clock
 from booking.extensions import db
-from booking.models import AuditEntry, Patient, Role
+from booking.models import AuditEntry, Patient, Reminders, Role
 from booking.services import rows
-from booking.services.desk import people
+from booking.services.desk import people, statuses
 from booking.services.desk.directory import Asked, Directory, Entry, asked, one_error_apart, sound
 from booking.services.patients import name_key
 from booking.services.transaction import run
 from tests.clinics import clinic, practitioner, set_up
 from tests.conftest import StandingClock
-from tests.services.making import booked, rows as rows_of
+from tests.services.making import NINE, booked, rows as rows_of
 from tests.staffing import hired
 
 
@@ -115,6 +115,40 @@ def test_merged_records_are_not_shown(context: Flask, standing_clock: StandingCl
 
     run(merge)
     assert names("smith") == []
+
+
+def test_of_those_who_are_as_surely_meant_whoever_comes_on_that_day_is_first(
+    context: Flask, standing_clock: StandingClock
+) -> None:
+    for number in range(people.SHOWN + 3):
+        patient(f"Anna{number:02}", "Costa")
+    patient("Ada", "Smithers")
+
+    def found(words: str, day: date | None = None) -> list[str]:
+        return [one.name for one in people.search(hired(), words, day=day).found]
+
+    by_name = found("costa")
+    assert by_name[0] == "Anna00 Costa" and len(by_name) == people.SHOWN
+    by_phone: Any = {
+        "last_name": "Costa",
+        "email": None,
+        "phone": "+18185550123",
+        "reminders": Reminders.CALL,
+    }
+    booked(first_name="Anna14", **by_phone)
+    booked(NINE + timedelta(hours=1), first_name="Anna13", **by_phone)
+    cancelled = booked(NINE + timedelta(hours=2), first_name="Anna12", **by_phone)
+    statuses.cancel(hired(), cancelled.reference, key="cancel-01")
+    tuesday = clock.now().date() + timedelta(days=1)
+    assert found("costa", tuesday) == ["Anna13 Costa", "Anna14 Costa", *by_name[:-2]]
+    assert found("costa", tuesday + timedelta(days=1)) == by_name == found("costa")
+    # Also one whom the directory has met since it was made.
+    standing_clock.on(minutes=20)
+    booked(NINE + timedelta(hours=5), first_name="Zoe", last_name="Costa", email="zoe@example.com")
+    assert set(found("costa", tuesday)[:3]) == {"Anna13 Costa", "Anna14 Costa", "Zoe Costa"}
+    # Whoever is meant for sure comes before whoever may be.
+    booked(NINE + timedelta(hours=6), first_name="Ada", **by_phone | {"last_name": "Smithers"})
+    assert found("smith", tuesday) == ["Robert Smith", "Ada Smithers"]
 
 
 def test_a_practitioner_finds_their_own_patients_only(context: Flask) -> None:
