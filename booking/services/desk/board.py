@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 
-from sqlalchemy import ColumnElement, bindparam, func, literal_column, select
+from sqlalchemy import ColumnElement, bindparam, func, literal_column, not_, select
 from sqlalchemy.orm import Session
 
 from booking import clock
@@ -39,6 +39,7 @@ from booking.services.desk.drawing import (
     Visit,
     window_of,
 )
+from booking.services.desk.records import BY_MISTAKE
 from booking.services.lookup import Lookup
 from booking.services.occupancies import ABSENT_WITHIN, CLAIMED_WITHIN, within
 from booking.services.staff.who import Who
@@ -128,7 +129,7 @@ _VISITS = (
         Patient.last_name,
     )
     .join(Patient, Patient.id == Appointment.patient_id)
-    .where(_OF_THE_DAYS)
+    .where(_OF_THE_DAYS, not_(BY_MISTAKE))
 )
 _CLAIMS = (
     select(

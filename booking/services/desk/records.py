@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, not_, or_, select, tuple_
+from sqlalchemy import Select, and_, not_, or_, select, tuple_
 from sqlalchemy.orm import Session
 
 from booking import clock
@@ -30,7 +30,7 @@ from booking.models import (
     Reminders,
     TextConsent,
 )
-from booking.scheduling.status import Status, cancelled_late, counts_as_attended, not_closed
+from booking.scheduling.status import LIVE, Status, cancelled_late, counts_as_attended, not_closed
 from booking.scheduling.timeline import cell_from, instant_of
 from booking.services import history, notices, rows
 from booking.services.clinic import Clinic, Practitioner, VisitType, the_clinic
@@ -45,6 +45,8 @@ from booking.services.visits import refuse_unreachable
 
 SHOWN = 10
 COUNTED_OVER = timedelta(days=730)
+# What the desk has taken back: nobody was to come, and nobody has cancelled anything.
+BY_MISTAKE = and_(Appointment.cancelled_by == Actor.STAFF, Appointment.cancel_reason == BOOKED_BY_MISTAKE)
 FIELDS = ("first_name", "last_name", "phone", "email", "born_on", "flags", "preferences", "desk_note")
 
 
@@ -106,7 +108,10 @@ class VisitLine:
     status: Status
     # Over, and nobody has said how it went: it counts as attended.
     not_closed: bool
+    # Who cancelled it, if somebody did, whether that was late, and whether it only took back a mistake of the desk.
+    cancelled_by: Actor | None
     late: bool
+    by_mistake: bool
     confirmed: bool
     note: str
     desk_note: str
@@ -162,6 +167,7 @@ class Record:
     edit: int
     values: Values
     created_at: datetime
+    # To come or under way; and all others, the latest first.
     upcoming: tuple[VisitLine, ...]
     more_upcoming: bool
     past: tuple[VisitLine, ...]
@@ -254,9 +260,7 @@ def habits(session: Session, patient: Patient) -> Habits:
         select(Appointment)
         .where(
             Appointment.patient_id == patient.id,
-            not_(
-                and_(Appointment.cancel_reason == BOOKED_BY_MISTAKE, Appointment.cancelled_by == Actor.STAFF)
-            ),
+            not_(BY_MISTAKE),
         )
         .order_by(Appointment.to_cell.desc())
         .limit(1)
@@ -289,6 +293,19 @@ def may_be_texted(session: Session, patient: Patient) -> bool:
 
 
 # Parts that other use cases of records share.
+
+
+def ahead_of(patient_id: int, now: datetime) -> Select[tuple[Appointment]]:
+    """The visits of a patient that are to come or under way, the next one first. What was cancelled isn't."""
+    return (
+        select(Appointment)
+        .where(
+            Appointment.patient_id == patient_id,
+            Appointment.to_cell > cell_from(now),
+            Appointment.status.in_(LIVE),
+        )
+        .order_by(Appointment.to_cell)
+    )
 
 
 def standing(session: Session, who: Who, reference: str, *, for_update: bool = False) -> Patient:
@@ -440,12 +457,11 @@ def _read(
     past_before: int | None,
     changes_before: int | None,
 ) -> Record:
-    here = cell_from(now)
-    of_patient = select(Appointment).where(Appointment.patient_id == patient.id)
-    upcoming = session.scalars(
-        of_patient.where(Appointment.to_cell > here).order_by(Appointment.to_cell).limit(SHOWN + 1)
-    ).all()
-    over = of_patient.where(Appointment.to_cell <= here)
+    upcoming = session.scalars(ahead_of(patient.id, now).limit(SHOWN + 1)).all()
+    over = select(Appointment).where(
+        Appointment.patient_id == patient.id,
+        or_(Appointment.to_cell <= cell_from(now), Appointment.status.not_in(LIVE)),
+    )
     if past_before is not None and (last := session.get(Appointment, past_before)) is not None:
         # Two visits may end together, such as one that was cancelled and the one that came instead.
         place = tuple_(Appointment.to_cell, Appointment.id)
@@ -491,7 +507,9 @@ def visit_line(clinic: Clinic, one: Appointment) -> VisitLine:
         practitioner=clinic.practitioner_by_id[one.practitioner_id],
         status=one.status,
         not_closed=not_closed(one.status, one.ends_at, clock.now()),
+        cancelled_by=one.cancelled_by,
         late=_late(visit_type, one),
+        by_mistake=one.cancelled_by is Actor.STAFF and one.cancel_reason == BOOKED_BY_MISTAKE,
         confirmed=one.confirmed_at is not None,
         note=one.note,
         desk_note=one.desk_note,
@@ -499,9 +517,9 @@ def visit_line(clinic: Clinic, one: Appointment) -> VisitLine:
 
 
 def _late(visit_type: VisitType, one: Appointment) -> bool:
-    """Whether the patient came off late; what the desk has booked by mistake is none of theirs."""
-    by_mistake = one.cancelled_by is Actor.STAFF and one.cancel_reason == BOOKED_BY_MISTAKE
-    return not by_mistake and cancelled_late(one.status, one.starts_at, visit_type.cut_off, one.cancelled_at)
+    """Whether the patient cancelled late; what the clinic cancels is none of theirs."""
+    late = cancelled_late(one.status, one.starts_at, visit_type.cut_off, one.cancelled_at)
+    return late and one.cancelled_by is Actor.PATIENT
 
 
 def _counted(session: Session, clinic: Clinic, patient_id: int, now: datetime) -> tuple[int, int, int]:

@@ -13,8 +13,10 @@ from booking.models import AbsenceKind, Appointment, Practitioner, Role
 from booking.scheduling.status import Status
 from booking.scheduling.timeline import cell_at, instant_of
 from booking.services import absences
-from booking.services.desk import board, statuses
+from booking.services.desk import board, new_visit, statuses
 from booking.services.desk.board import Asked, BoardDay, Needles, View
+from booking.services.desk.new_visit import DeskWish, NewPatient
+from booking.services.desk.undoing import undo
 from booking.services.staff.who import Who
 from booking.services.transaction import run
 from tests.clinics import clinic, needled, practitioner, rooms, set_up, visit_type
@@ -196,6 +198,14 @@ def test_a_cancelled_visit_is_counted_and_not_shown(house: Flask) -> None:
     found = tuesday()
     assert (found.counts.visits, found.counts.cancelled) == (0, 1)
     assert list(found.visits) == []
+
+
+def test_a_booking_that_was_taken_back_counts_for_nothing(house: Flask) -> None:
+    rosa = NewPatient("Rosa", "Lima", "+18185550199", None)
+    dana = hired()
+    made = new_visit.book(dana, DeskWish(rosa, "follow-up", "ana", NINE), key="book-0001")
+    undo(dana, made.entry_id, key="undo-0001")
+    assert (tuesday().counts.visits, tuesday().counts.cancelled) == (0, 0)
 
 
 def test_a_practitioner_alone_sees_no_board(house: Flask) -> None:

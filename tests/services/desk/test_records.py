@@ -13,7 +13,7 @@ from booking.extensions import db
 from booking.models import Actor, Appointment, AuditEntry, Message, Patient, PatientChange, Reminders, Role
 from booking.scheduling.status import Status
 from booking.services import links, visits
-from booking.services.desk import records
+from booking.services.desk import records, statuses
 from booking.services.desk.records import Values
 from booking.services.transaction import run
 from tests.clinics import clinic, practitioner, set_up
@@ -56,10 +56,12 @@ def test_a_page_has_visits_messages_and_who_looked(context: Flask, standing_cloc
 def test_no_shows_and_late_cancellations_are_counted_apart(
     context: Flask, standing_clock: StandingClock
 ) -> None:
-    made = [booked(NINE + timedelta(days=day)) for day in (0, 1, 2, 6)]
-    ends = [Status.NOSHOW, Status.CANCELLED, Status.CANCELLED, Status.FULFILLED]
-    late_by = [None, timedelta(hours=2), timedelta(days=3), None]
-    for one, status, before in zip(made, ends, late_by, strict=True):
+    made = [booked(NINE + timedelta(days=day)) for day in (0, 1, 2, 3, 6)]
+    ends = [Status.NOSHOW, Status.CANCELLED, Status.CANCELLED, Status.CANCELLED, Status.FULFILLED]
+    late_by = [None, timedelta(hours=2), timedelta(hours=2), timedelta(days=3), None]
+    # What the clinic cancels in the last minute isn't the patient's doing.
+    by = [None, Actor.PATIENT, Actor.STAFF, Actor.PATIENT, None]
+    for one, status, before, actor in zip(made, ends, late_by, by, strict=True):
         starts_at = (
             next(row for row in rows(Appointment) if row["reference"] == one.reference)["from_cell"] * 300
         )
@@ -69,17 +71,30 @@ def test_no_shows_and_late_cancellations_are_counted_apart(
 
             cancelled = datetime.fromtimestamp(starts_at, UTC) - before
         run(
-            lambda session, one=one, status=status, cancelled=cancelled: session.execute(
+            lambda session, one=one, status=status, cancelled=cancelled, actor=actor: session.execute(
                 update(Appointment)
                 .where(Appointment.reference == one.reference)
-                .values(
-                    status=status, cancelled_at=cancelled, cancelled_by=Actor.STAFF if cancelled else None
-                )
+                .values(status=status, cancelled_at=cancelled, cancelled_by=actor)
             )
         )
     standing_clock.on(days=30)
     found = records.record(hired(), reference())
     assert (found.no_shows, found.late_cancellations) == (1, 1)
+
+
+def test_a_visit_that_was_cancelled_is_none_of_the_next_ones(
+    context: Flask, standing_clock: StandingClock
+) -> None:
+    stands, cancelled, missed = (booked(NINE + timedelta(days=day)) for day in (1, 2, 0))
+    statuses.cancel(hired(), cancelled.reference, key="cancel-01")
+    standing_clock.at(NINE + timedelta(minutes=20))
+    statuses.no_show(hired(), missed.reference, key="no-show-01")
+    found = records.record(hired(), reference())
+    assert [one.reference for one in found.upcoming] == [stands.reference]
+    assert [(one.reference, one.cancelled_by) for one in found.past] == [
+        (cancelled.reference, Actor.STAFF),
+        (missed.reference, None),
+    ]
 
 
 def test_long_lists_are_cut_and_lead_to_more(context: Flask, standing_clock: StandingClock) -> None:

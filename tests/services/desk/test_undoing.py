@@ -254,12 +254,14 @@ def test_a_booking_taken_back_is_no_late_cancellation_and_none_to_call_about(sta
     maria = rows(Patient)[0]["reference"]
     undo(dana, made.entry_id, key="undo-0001")
     found = records.record(dana, maria)
-    assert (found.late_cancellations, [one.late for one in found.upcoming]) == (0, [False])
+    assert (found.late_cancellations, found.upcoming) == (0, ())
+    assert [(one.late, one.by_mistake) for one in found.past] == [(False, True)]
     assert calls.call_list(dana).calls == ()
+    # Nor is one that the desk cancels instead of taking it back.
     wish = DeskWish(maria, "follow-up", "ana", this_afternoon)
     again = new_visit.book(dana, wish, key="book-0002")
     statuses.cancel(dana, again.reference, key="cancel-01")
-    assert records.record(dana, maria).late_cancellations == 1
+    assert records.record(dana, maria).late_cancellations == 0
 
 
 @pytest.mark.parametrize("kind", ["confirmation", "reminder-3d"])
