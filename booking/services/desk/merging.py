@@ -23,11 +23,13 @@ from booking.scheduling.timeline import cell_from
 from booking.services import claims, rows
 from booking.services.clinic import Clinic, the_clinic
 from booking.services.desk import people
+from booking.services.desk.directory import plain
 from booking.services.desk.people import Found
 from booking.services.desk.records import (
     SHOWN,
     Values,
     VisitLine,
+    ahead_of,
     lock_record,
     refuse_stale_record,
     standing,
@@ -38,6 +40,9 @@ from booking.services.idempotency import Answer, Key, once
 from booking.services.staff import audit
 from booking.services.staff.who import Who
 from booking.services.transaction import Contention, reading
+
+_NAMES = ("first_name", "last_name")
+_TELL_APART = (*_NAMES, "phone", "email", "born_on")
 
 
 @dataclass(frozen=True)
@@ -59,12 +64,19 @@ class Side:
 
 @dataclass(frozen=True)
 class Preview:
-    """What a merge would do. `merged`: what the record says then. With `overlapping` visits it can't be done yet."""
+    """What a merge would do. `merged`: what the record says then. With `overlapping` visits it can't be done yet.
+
+    `alike` and `differing`: in what both name, birthday and contact are the same, or not, where both say something.
+    `doubtful`: it may well be two people.
+    """
 
     stays: Side
     goes: Side
     merged: Values
     filled: tuple[str, ...]
+    alike: tuple[str, ...]
+    differing: tuple[str, ...]
+    doubtful: bool
     overlapping: tuple[tuple[VisitLine, VisitLine], ...]
 
 
@@ -88,12 +100,17 @@ def preview(who: Who, stays: str, goes: str) -> Preview:
     with reading() as session:
         clinic = the_clinic(session)
         kept, gone = _both(session, who, stays, goes)
-        merged = together(Values.of(kept), Values.of(gone))
+        stay, go = Values.of(kept), Values.of(gone)
+        merged = together(stay, go)
+        alike = _alike(stay, go)
         found = Preview(
             stays=_side(session, clinic, kept),
             goes=_side(session, clinic, gone),
             merged=merged,
-            filled=tuple(_filled(Values.of(kept), merged)),
+            filled=tuple(_filled(stay, merged)),
+            alike=tuple(name for name, same in alike.items() if same),
+            differing=tuple(name for name, same in alike.items() if not same),
+            doubtful=_doubtful(stay, go, alike),
             overlapping=tuple(
                 (visit_line(clinic, one), visit_line(clinic, other))
                 for one, other in _overlapping(session, kept.id, gone.id)
@@ -205,6 +222,23 @@ def together(stays: Values, goes: Values) -> Values:
         preferences=_joined(stays.preferences, goes.preferences),
         desk_note=_joined(stays.desk_note, goes.desk_note),
     )
+
+
+def _alike(one: Values, other: Values) -> dict[str, bool]:
+    """Whether each of the fields that tell people apart is the same in both: of those in which both say something."""
+    both = {name: (getattr(one, name), getattr(other, name)) for name in _TELL_APART}
+    return {
+        name: left == right or (name in _NAMES and plain(left) == plain(right))
+        for name, (left, right) in both.items()
+        if left and right
+    }
+
+
+def _doubtful(one: Values, other: Values, alike: dict[str, bool]) -> bool:
+    """Whether too little speaks for one person: another birthday, or less than likely records have in common."""
+    names = [people.alike_names(getattr(one, name), getattr(other, name)) for name in _NAMES]
+    something = any(same for name, same in alike.items() if name not in _NAMES)
+    return not alike.get("born_on", True) or not (all(names) or (any(names) and something))
 
 
 def _joined(one: str, other: str) -> str:
@@ -319,8 +353,7 @@ def _point(session: Session, patient_ids: list[int], to_id: int, now: datetime) 
 
 
 def _side(session: Session, clinic: Clinic, patient: Patient) -> Side:
-    of_patient = select(Appointment).where(Appointment.patient_id == patient.id)
-    ahead = of_patient.where(Appointment.to_cell > cell_from(clock.now())).order_by(Appointment.to_cell)
+    ahead = ahead_of(patient.id, clock.now())
     count = len(session.scalars(select(Appointment.id).where(Appointment.patient_id == patient.id)).all())
     consents = session.scalars(select(TextConsent.id).where(TextConsent.patient_id == patient.id)).all()
     return Side(

@@ -32,6 +32,15 @@ FIELD_WORDS = {
     "flags": lazy("To look after"),
     "preferences": lazy("Preferences"),
     "desk_note": lazy("Note of the desk"),
+    "q": lazy("Patient"),
+    "visit_type": lazy("Visit"),
+    "practitioner": lazy("With"),
+    "time": lazy("Time"),
+    "other_day": lazy("Time"),
+    "reminders": lazy("Reminders"),
+    "text_consent": lazy("Texts"),
+    "payment": lazy("Payment"),
+    "note": lazy("Note for this visit"),
 }
 CHANGE_WORDS = {
     "edited": lazy("Edited"),

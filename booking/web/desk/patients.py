@@ -1,5 +1,6 @@
 """Patients at the desk: found, seen, edited, merged with another record and taken apart again."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -18,6 +19,7 @@ from booking.errors import (
 )
 from booking.models import FLAGS
 from booking.services.desk import board, merging, people, records
+from booking.services.desk.board import NextVisit
 from booking.services.desk.people import Found, Search
 from booking.services.desk.records import FIELDS, Values
 from booking.web import access, asked
@@ -44,18 +46,18 @@ def patients() -> ResponseReturnValue:
     """Whom these words mean: as a page, or as JSON for forms that search while somebody types."""
     who, words = access.who(), request.args.get("q", "")
     too_long = len(words) > LONGEST_QUESTION
-    found = Search(words, (), False) if too_long else people.search(who, words)
+    # The board's own search: whom it shows comes first.
+    day = asked.day_or_none(request.args.get("day", "")) if who.sees_everybody else None
+    found = Search(words, (), False) if too_long else people.search(who, words, day=day)
     status = 422 if too_long else 200
     if answers.wants_json():
         return {"patients": [_as_json(one) for one in found.found], "more": found.more}, status
-    # Where the desk finds them on its board.
-    next_visits = board.next_visits(who, (one.id for one in found.found)) if who.sees_everybody else {}
     return staff_page(
         "desk/patients.html",
         status,
         search=found,
         too_long=too_long,
-        next_visits=next_visits,
+        next_visits=_next_visits(found.found),
         **_words(),
     )
 
@@ -279,6 +281,7 @@ def _choose_page(reference: str, refused: Refusal | None = None) -> ResponseRetu
         reference=reference,
         likely=likely,
         search=Search(words, tuple(one for one in found.found if one.reference != reference), found.more),
+        next_visits=_next_visits((*likely, *found.found)),
         no=no,
         **_words(),
     )
@@ -286,15 +289,29 @@ def _choose_page(reference: str, refused: Refusal | None = None) -> ResponseRetu
 
 def _merge_page(reference: str, goes: str, refused: Refusal | None = None) -> ResponseReturnValue:
     no = saying.no(refused, the_clinic_of_this_request()) if refused else None
+    found = merging.preview(access.who(), reference, goes)
     return staff_page(
         "desk/patient_merge.html",
         no.status if no else 200,
-        preview=merging.preview(access.who(), reference, goes),
+        preview=found,
         fields=FIELDS,
+        different=_in_a_row(found.differing),
+        same=_in_a_row(found.alike),
         no=no,
         key=asked.fresh_key(),
         **_words(),
     )
+
+
+def _in_a_row(names: Iterable[str]) -> str:
+    """Fields by their words, as in "First name, Phone"."""
+    return ", ".join(str(FIELD_WORDS[name]) for name in names)
+
+
+def _next_visits(found: Iterable[Found]) -> dict[int, NextVisit]:
+    """Where the desk finds them on its board."""
+    who = access.who()
+    return board.next_visits(who, (one.id for one in found)) if who.sees_everybody else {}
 
 
 def _words() -> dict[str, Any]:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from booking.errors import NotFound, NotMergeable, RecordMerged, StaleRecord, VisitsOverlap
 from booking.extensions import db
@@ -16,6 +16,7 @@ from booking.services.desk import merging, people, records, statuses
 from booking.services.desk.moving import Place, change
 from booking.services.desk.records import Values
 from booking.services.desk.undoing import undo
+from booking.services.transaction import run
 from tests.clinics import clinic, practitioner, set_up
 from tests.conftest import StandingClock
 from tests.services.making import NINE, booked, rows
@@ -85,6 +86,55 @@ def test_a_preview_says_what_goes_where_and_changes_nothing(context: Flask) -> N
         and found.merged.email == "rosa@example.com"
     )
     assert found.overlapping == () and state() == before
+
+
+def test_a_preview_names_no_cancelled_visit_among_the_next(context: Flask) -> None:
+    stays, goes = two_records()
+    statuses.cancel(hired(), rows(Appointment)[1]["reference"], key="cancel-01")
+    found = merging.preview(hired(), stays, goes)
+    assert (len(found.stays.upcoming), found.goes.upcoming, found.goes.visits) == (1, (), 1)
+
+
+ROSA = Values("Rosa", "Lima", PHONE, None, date(1950, 3, 4))
+MAIL = "another@example.com"
+
+
+@pytest.mark.parametrize(
+    ("other", "alike", "differing", "doubtful"),
+    [
+        (Values("ROSA", "Líma", None, MAIL), ["first_name", "last_name"], [], False),
+        (Values("Rosa", "Costa", PHONE, None), ["first_name", "phone"], ["last_name"], False),
+        (Values("Rosa", "Costa", None, MAIL), ["first_name"], ["last_name"], True),
+        (Values("Wei", "Chen", PHONE, None), ["phone"], ["first_name", "last_name"], True),
+        (
+            Values("Roza", "Lima", None, MAIL, date(1950, 4, 3)),
+            ["last_name"],
+            ["first_name", "born_on"],
+            True,
+        ),
+        (
+            Values("Wei", "Chen", "+18185550111", MAIL, date(1988, 1, 1)),
+            [],
+            ["first_name", "last_name", "phone", "born_on"],
+            True,
+        ),
+    ],
+)
+def test_a_preview_says_in_what_the_two_differ_and_whether_they_may_be_two_people(
+    context: Flask, other: Values, alike: list[str], differing: list[str], doubtful: bool
+) -> None:
+    stays, goes = two_records()
+    for reference, values in ((stays, ROSA), (goes, other)):
+        known = {
+            name: getattr(values, name) for name in ("first_name", "last_name", "phone", "email", "born_on")
+        }
+        run(lambda session, one=reference, known=known: session.execute(_changed(one, known)))
+    found = merging.preview(hired(), stays, goes)
+    assert (list(found.alike), list(found.differing), found.doubtful) == (alike, differing, doubtful)
+
+
+def _changed(reference: str, known: dict[str, Any]) -> Any:
+    return update(Patient.__table__).where(Patient.__table__.c.reference == reference).values(known)
 
 
 def test_everything_of_both_is_with_the_one_that_stays(context: Flask) -> None:
