@@ -17,7 +17,7 @@ from booking.formatting import iso_utc
 from booking.models import Actor, Appointment, BookableBy, Payment, Reminders, TextConsent
 from booking.models.base import random_reference
 from booking.scheduling.offers import Assignment, assign
-from booking.scheduling.status import LIVE
+from booking.scheduling.status import LIVE, Status
 from booking.scheduling.timeline import cell_at, cell_from
 from booking.services import claims, history, holds, links, notices, patients, rows, tasks
 from booking.services.availability import locked, refusal_at
@@ -135,13 +135,16 @@ def record(
     visit: Assignment,
     by: Actor,
     now: datetime,
+    *,
+    here: bool = False,
     **history_of: Any,
 ) -> Appointment:
     """The appointment, what it takes, its patient's consent, its first entry of history, and what the desk owes for it.
 
-    A part of use cases that have locked everything in `visit`, and the patient. `history_of`: who did it and why, as
-    `history.note` takes them.
+    A part of use cases that have locked everything in `visit`, and the patient. `here`: the patient has arrived already.
+    `history_of`: who did it and why, as `history.note` takes them.
     """
+    status = Status.ARRIVED if here else Status.BOOKED
     appointment = Appointment(
         reference=random_reference(),
         patient_id=patient_id,
@@ -161,6 +164,8 @@ def record(
         booked_at=now,
         booked_by=by,
         changed_at=now,
+        status=status,
+        arrived_at=now if here else None,
     )
     rows.add(session, appointment)
     claims.take(session, [*visit.uses, visit.patient_use(patient_id)], appointment_id=appointment.id)
@@ -171,6 +176,8 @@ def record(
         "starts_at": iso_utc(appointment.starts_at),
         "practitioner": clinic.practitioner_by_id[visit.practitioner_id].slug,
     }
+    if here:
+        facts["state"] = facts | {"status": status.value}
     history.note(session, appointment, "booked", by, **facts, **history_of)
     tasks.owe(session, clinic, appointment, now)
     return appointment

@@ -79,11 +79,16 @@ def happened(clinic: Clinic, entry: Entry) -> str:
     if entry.what in ("moved", "changed"):
         return _changed(clinic, facts)
     if entry.what == "booked" and "starts_at" in facts:
-        return _(
-            "Booked for %(when)s, with %(name)s",
-            when=times.short_moment(datetime.fromisoformat(facts["starts_at"])),
-            name=person(clinic, facts.get("practitioner")),
+        here = facts.get("state", {}).get("status") == Status.ARRIVED
+        words = (
+            _("Booked for %(when)s, with %(name)s, and here")
+            if here
+            else _("Booked for %(when)s, with %(name)s")
         )
+        return words % {
+            "when": times.short_moment(datetime.fromisoformat(facts["starts_at"])),
+            "name": person(clinic, facts.get("practitioner")),
+        }
     if entry.what == "corrected":
         return _("Corrected: %(before)s → %(after)s", before=status(facts["from"]), after=status(facts["to"]))
     if entry.what == "undone":

@@ -144,6 +144,37 @@ def test_somebody_new_who_may_be_known(enter: Enter, app: Flask, axe: Any) -> No
     assert [one["first_name"] for one in of(app, Patient)][-1] == "Roza"
 
 
+def test_a_walk_in_is_booked_and_here_with_one_press_and_u_takes_back_both(
+    enter: Enter, app: Flask, standing_clock: Any
+) -> None:
+    from booking.models import Appointment
+
+    standing_clock.at(NINE + timedelta(hours=1))
+    page = enter(DESKTOP)
+    page.goto("/desk/book?q=wei")
+    page.locator("a.hit").click()
+    page.get_by_label("Now").check()
+    page.keyboard.press("Enter")
+    toasts = page.locator(".toasts")
+    expect(toasts).to_contain_text("Booked, and here: Wei Li, Tue, Sep 15, 10:00 am")
+    expect(page.locator("[data-panel]").get_by_text("Here").first).to_be_visible()
+    assert of(app, Appointment)[-1]["status"] == "arrived"
+    page.keyboard.press("u")
+    expect(toasts).to_contain_text("Taken back.")
+    assert of(app, Appointment)[-1]["status"] == "cancelled"
+
+
+@pytest.mark.parametrize(
+    ("day", "first"), [("2026-09-15", "Rosalía González"), ("2026-09-16", "Rosalia Gonzalez-Ruiz")]
+)
+def test_whoever_comes_on_the_boards_day_is_found_first(enter: Enter, day: str, first: str) -> None:
+    page = enter(DESKTOP)
+    page.goto(f"/desk/day/{day}")
+    page.get_by_label("Find a patient").fill("gonz")
+    expect(page.locator("#hits a.hit")).to_have_count(2)
+    expect(page.locator("#hits a.hit").first).to_contain_text(first)
+
+
 def test_a_booking_and_a_cancellation_are_taken_back_by_u(enter: Enter, app: Flask) -> None:
     from booking.models import Appointment
 

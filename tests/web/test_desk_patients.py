@@ -7,15 +7,18 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import update
 from werkzeug.test import TestResponse
 
 from booking.models import Appointment, AuditEntry, HistoryEntry, Message, Patient, Role
 from booking.services.staff.who import Who
+from booking.services.transaction import run
+from booking.web.desk.patient_forms import FIELD_WORDS
 from tests.clinics import clinic, practitioner, set_up, visit_type
 from tests.conftest import StandingClock
 from tests.services.making import NINE, booked, rows
 from tests.staffing import hired, signed_in
-from tests.web.conftest import fields
+from tests.web.conftest import fields, on_both
 
 ABSURD = [
     "",
@@ -76,12 +79,55 @@ def test_a_search_shows_whom_it_finds_and_json_says_the_same(desk: FlaskClient, 
     assert "Nobody is found by" in desk.get("/desk/patients?q=nobody").text
 
 
+@pytest.mark.parametrize(
+    "where", ["/desk/patients?q=lima", "/desk/book?q=lima", "/desk/patients/{}/merge?q=lima"]
+)
+def test_whoever_is_found_is_shown_with_their_next_visit(
+    desk: FlaskClient, rosa: str, app: Flask, where: str
+) -> None:
+    with app.app_context():
+        booked(NINE + timedelta(days=1), first_name="Wei", email="wei@example.com", phone="+18185550111")
+        wei = rows(Patient)[1]["reference"]
+    assert "next Tue, Sep 15, 9:00 am" in desk.get(where.format(wei)).text
+
+
+def test_the_boards_search_shows_first_who_comes_on_its_day(desk: FlaskClient, rosa: str, app: Flask) -> None:
+    with app.app_context():
+        booked(NINE + timedelta(days=1), first_name="Ada", email="ada@example.com")
+        ada = rows(Patient)[1]["reference"]
+    assert '<input type="hidden" name="day" value="2026-09-15">' in desk.get("/desk/day/2026-09-15").text
+    for day, first, second in (("2026-09-15", rosa, ada), ("2026-09-16", ada, rosa)):
+        text = desk.get(f"/desk/patients?q=lima&day={day}").text
+        assert text.index(f"/desk/patients/{first}") < text.index(f"/desk/patients/{second}")
+
+
 def test_a_page_of_a_patient_has_what_the_desk_asks_for(desk: FlaskClient, rosa: str, app: Flask) -> None:
     page = desk.get(f"/desk/patients/{rosa}").text
     for words in ("Rosa Lima", "(818) 555-0199", "Tue, Sep 15, 9:00 am", "Ana Ruiz", "No-shows", "Cancelled late",
                   "Confirmation", "Has not agreed to texts", "Book a visit"):  # fmt: skip
         assert words in page
     assert "opened patient" in [one["what"] for one in of(app, AuditEntry)]
+
+
+@pytest.mark.parametrize(
+    ("by", "reason", "words"),
+    [
+        ("patient", "", "by the patient, late"),
+        ("staff", "", "by the clinic"),
+        ("staff", "Booked by mistake", "booked by mistake"),
+    ],
+)
+def test_a_cancelled_visit_stands_among_the_past_with_who_cancelled_it(
+    desk: FlaskClient, rosa: str, app: Flask, by: str, reason: str, words: str
+) -> None:
+    cancelled = update(Appointment).values(
+        status="cancelled", cancelled_by=by, cancel_reason=reason, cancelled_at=NINE - timedelta(hours=1)
+    )
+    with app.app_context():
+        run(lambda session: session.execute(cancelled))
+    ahead, _, past = desk.get(f"/desk/patients/{rosa}").text.partition("Past and cancelled visits")
+    assert "None is booked." in ahead and "Sep 15" not in ahead
+    assert words in past
 
 
 def test_an_edit_is_saved_and_said(desk: FlaskClient, rosa: str, app: Flask) -> None:
@@ -104,6 +150,7 @@ def test_an_edit_is_saved_and_said(desk: FlaskClient, rosa: str, app: Flask) -> 
     assert of(app, Appointment)[0]["last_name"] == "Pereira"
 
 
+@on_both
 @pytest.mark.parametrize(
     ("typed", "words"),
     [
@@ -128,6 +175,9 @@ def test_what_does_not_fit_is_said_beside_it_and_nothing_is_lost(
     answer = send(desk, page, f"/desk/patients/{rosa}/edit", **(right | typed))
     assert answer.status_code == 422
     assert words in answer.text and "Kept-as-typed" in answer.text
+    # The summary names the field.
+    (name,) = typed if len(typed) == 1 else ("phone",)
+    assert f"<strong>{FIELD_WORDS[name]}:</strong> " in answer.text
     assert "Kept-as-typed" not in desk.get(f"/desk/patients/{rosa}").text
 
 
@@ -231,6 +281,21 @@ def test_records_whose_visits_overlap_show_them_and_no_button(
     assert "These visits overlap" in page and "Merge the two" not in page
 
 
+def test_two_records_of_different_people_are_warned_of_and_the_differences_marked(
+    desk: FlaskClient, rosa: str, app: Flask
+) -> None:
+    with app.app_context():
+        booked(NINE + timedelta(days=1), first_name="Wei", last_name="Chen", email="wei@example.com")
+        booked(NINE + timedelta(days=2), last_name="Limas", email="other@example.com")
+        wei, alike = (one["reference"] for one in rows(Patient)[1:])
+    page = desk.get(f"/desk/patients/{rosa}/merge?with={wei}").text
+    assert "Is this one person?" in page
+    assert "Different in the two: First name, Last name, E-mail. Nothing is the same in both." in page
+    assert page.count('<tr class="differs">') == 3
+    page = desk.get(f"/desk/patients/{rosa}/merge?with={alike}").text
+    assert "Is this one person?" not in page and page.count('<tr class="differs">') == 2
+
+
 def test_the_same_record_twice_is_said(desk: FlaskClient, rosa: str) -> None:
     assert desk.get(f"/desk/patients/{rosa}/merge?with={rosa}").status_code == 409
 
@@ -248,11 +313,14 @@ def test_a_known_patient_is_booked_in_one_form(desk: FlaskClient, rosa: str, app
     assert "Is booked already:" in page.text
     times = choices(page)
     assert times and "2026-09-15T16:00:00Z ana" not in times
+    assert re.search(r'value="([^"]+)" checked', page.text)[1] == times[0]  # type: ignore[index]
+    assert "after the last one booked" in page.text
     answer = send(desk, page, "/desk/book", visit_type="follow-up", practitioner="", time=times[0], tell="1",
                   reminders="email")  # fmt: skip
     assert answer.status_code == 303, answer.text
     visit = of(app, Appointment)[-1]
-    assert answer.location == f"/desk/day/2026-09-14?visit={visit['reference']}"
+    # A week after the visit that they have.
+    assert answer.location == f"/desk/day/2026-09-22?visit={visit['reference']}"
     assert (visit["booked_by"], visit["email"], visit["phone"]) == (
         "staff",
         "rosa@example.com",
@@ -342,6 +410,51 @@ def test_a_walk_in_begins_now_and_needs_no_more_words(
     answer = send(desk, page, "/desk/book", visit_type="follow-up", practitioner="", time="now", tell="1")
     assert answer.status_code == 303, answer.text
     assert of(app, Appointment)[-1]["from_cell"] * 300 == int(standing_clock.now.timestamp()) // 300 * 300
+
+
+def test_a_walk_in_is_here_at_once_and_undo_takes_back_both(
+    app: Flask, rosa: str, who: Who, standing_clock: StandingClock
+) -> None:
+    standing_clock.on(hours=2, minutes=3)
+    desk = signed_in(app, who)
+    page = desk.get(f"/desk/book?patient={rosa}")
+    form = {"visit_type": "follow-up", "practitioner": "ana", "time": "now", "tell": "1"}
+    page = send(desk, page, "/desk/book", **form, show="1")
+    board = desk.get(send(desk, page, "/desk/book", **form).location)
+    assert (
+        "Booked, and here: Rosa Lima, Mon, Sep 14, 10:00 am, with Ana Ruiz. Nobody is written to now."
+        in board.text
+    )
+    visit = of(app, Appointment)[-1]
+    assert (visit["status"], visit["arrived_at"]) == ("arrived", standing_clock.now)
+    assert "with Ana Ruiz, and here" in desk.get(f"/desk/visits/{visit['reference']}").text
+    way_back = re.search(r'action="(/desk/undo/\d+)"', board.text)
+    assert way_back
+    desk.post(way_back[1], data=fields(board.text.partition('class="toasts"')[2]))
+    visit = of(app, Appointment)[-1]
+    assert (visit["status"], visit["arrived_at"]) == ("cancelled", None)
+
+
+def test_a_walk_in_out_of_hours_is_asked_for_a_reason(
+    app: Flask, rosa: str, who: Who, standing_clock: StandingClock
+) -> None:
+    standing_clock.on(hours=-4)
+    desk = signed_in(app, who)
+    form = {"visit_type": "follow-up", "practitioner": "ana", "time": "now", "tell": "1"}
+    page = send(desk, desk.get(f"/desk/book?patient={rosa}"), "/desk/book", **form, show="1")
+    refused = send(desk, page, "/desk/book", **form)
+    assert refused.status_code in (409, 422) and "outside working hours" in refused.text
+    assert 'value="now" checked' in refused.text and len(of(app, Appointment)) == 1
+    assert send(desk, refused, "/desk/book", **form, reason="Great pain").status_code == 303
+    entry = of(app, HistoryEntry)[-1]
+    assert entry["why"] == "Great pain" and "outside_hours" in entry["facts"]["breaches"]
+
+
+def test_no_second_visit_of_a_day_is_chosen_by_itself(desk: FlaskClient, rosa: str) -> None:
+    """From the board of the day on which they come."""
+    page = desk.get(f"/desk/book?patient={rosa}&day=2026-09-15")
+    assert choices(page)[0].startswith("2026-09-15")
+    assert re.search(r'value="([^"]+)" checked', page.text)[1].startswith("2026-09-16")  # type: ignore[index]
 
 
 def test_the_patients_other_visit_at_that_time_is_shown_with_a_way_to_move_it(
@@ -447,11 +560,11 @@ def test_whoever_does_not_give_the_visit_stays_chosen_and_it_is_said(desk: Flask
 def test_times_within_the_notice_are_marked_and_booked_without_a_reason(
     desk: FlaskClient, rosa: str, app: Flask
 ) -> None:
-    page = desk.get(f"/desk/book?patient={rosa}")
-    soon, *_ = choices(page)
+    _week_later, soon, *_ = choices(page := desk.get(f"/desk/book?patient={rosa}"))
     assert soon.startswith("2026-09-14T16:00:00Z") and "sooner than the notice" in page.text
     # Nothing that is sooner is chosen by itself.
-    assert re.search(r'value="([^"]+)" checked', page.text)[1].startswith("2026-09-14T17:00:00Z")  # type: ignore[index]
+    other = desk.get("/desk/book?new=1&visit_type=follow-up").text
+    assert re.search(r'value="([^"]+)" checked', other)[1].startswith("2026-09-14T17:00:00Z")  # type: ignore[index]
     answer = send(desk, page, "/desk/book", visit_type="follow-up", practitioner="", time=soon, tell="1")
     assert answer.status_code == 303, answer.text
     entry = of(app, HistoryEntry)[-1]
@@ -532,6 +645,7 @@ def test_a_booking_is_said_with_a_way_back_and_its_form_books_anew_after_it(
     assert len(of(app, Appointment)) == 3
 
 
+@on_both
 @pytest.mark.parametrize("words", ABSURD)
 def test_absurd_words_never_break_a_page(desk: FlaskClient, rosa: str, words: str) -> None:
     for path, names in (
@@ -573,6 +687,7 @@ def test_absurd_words_never_break_a_page(desk: FlaskClient, rosa: str, words: st
         assert desk.post(path, data=everything).status_code < 500
 
 
+@on_both
 def test_a_reference_that_no_database_takes_is_nobodys(desk: FlaskClient, rosa: str) -> None:
     book = form_of(desk.get("/desk/book?new=1"))
     for name, path in (("patient", "/desk/book"), ("with", f"/desk/patients/{rosa}/merge")):

@@ -4,10 +4,11 @@ The same engine and the same rows as a patient's own booking (`booking.services.
 beyond the rules with a reason. Who it is is chosen, not guessed: a record, or a new one after likely ones were shown.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
-from typing import Any
+from itertools import chain
+from typing import Any, NamedTuple
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -16,28 +17,32 @@ from booking import clock
 from booking.errors import (
     Clash,
     ContactCannotBeReached,
+    IllegalStatus,
     LikelyKnown,
     NeedsReason,
     NotOffered,
     PatientElsewhere,
     Refusal,
 )
+from booking.formatting import iso_utc
 from booking.models import Actor, Appointment, BookableBy, Patient, Payment, Reminders, VisitKind
 from booking.scheduling import offers as engine
+from booking.scheduling.hours import instant_at
 from booking.scheduling.latitude import NOTHING, Breach, Latitude, Taken, assign, latitudes
 from booking.scheduling.offers import Assignment, Offers
 from booking.scheduling.rules import NOTICE, STAFF_RULES
-from booking.scheduling.status import LIVE, Status
-from booking.scheduling.timeline import cell_at, cell_from, instant_of
+from booking.scheduling.status import Status
+from booking.scheduling.timeline import cell_at, instant_of
 from booking.services import booking, history, notices, patients, rows
 from booking.services.availability import locked
 from booking.services.booking import Booked, Wish
 from booking.services.clinic import Clinic, Practitioner, VisitType, the_clinic
-from booking.services.desk import people
+from booking.services.desk import people, statuses
 from booking.services.desk.asking import Answer as Asked, elsewhere, in_the_way_at, refuse_absurd
 from booking.services.desk.records import (
     Habits,
     Values,
+    ahead_of,
     habits,
     lock_record,
     may_be_texted,
@@ -56,6 +61,8 @@ from booking.services.visits import refuse_unreachable
 TIMES_SHOWN, TIMES_A_DAY, SOON_SHOWN = 12, 4, 8
 _APART = timedelta(minutes=30)
 _DAYS_SEARCHED = 30
+# After the last visit that a patient has ahead: when the next one is proposed, and from when on it may be.
+_WEEK, _RESTED = timedelta(days=7), timedelta(days=2)
 # What a time that is offered here keeps: the notice is the patients'.
 _RULES = tuple(rule for rule in STAFF_RULES if rule is not NOTICE)
 
@@ -78,7 +85,8 @@ class DeskWish:
 
     `patient`: the reference of a record, or somebody new. `reminders` None is what the patient had last time, else by
     mail, else by a call. `reason`: why beyond the rules, if it is. `short_notice`: what is written as the reason where
-    none was given and nothing but the clinic's notice is broken; empty, and a reason is asked for.
+    none was given and nothing but the clinic's notice is broken; empty, and a reason is asked for. `here`: the patient
+    stands at the counter, has arrived with the booking, and isn't written to.
     """
 
     patient: str | NewPatient
@@ -92,6 +100,7 @@ class DeskWish:
     reason: str = ""
     short_notice: str = ""
     tell: bool = True
+    here: bool = False
 
 
 @dataclass(frozen=True)
@@ -99,6 +108,15 @@ class BookedHere(Booked):
     """The same, with the entry of the history by which it is taken back."""
 
     entry_id: int
+
+
+class Ahead(NamedTuple):
+    """A visit to which a patient is to come, or has come."""
+
+    reference: str
+    starts_at: datetime
+    ends_at: datetime
+    practitioner: Practitioner
 
 
 @dataclass(frozen=True)
@@ -109,7 +127,7 @@ class Known:
     values: Values
     habits: Habits
     texts: bool
-    upcoming: tuple[tuple[str, datetime, datetime, str], ...]
+    upcoming: tuple[Ahead, ...]
     # The types of the visits that they had or are to have, the latest first.
     had: tuple[VisitType, ...]
 
@@ -123,26 +141,18 @@ def known(who: Who, reference: str) -> Known:
     with reading() as session:
         clinic = the_clinic(session)
         patient = standing(session, who, reference)
-        ahead = session.scalars(
-            select(Appointment)
-            .where(
-                Appointment.patient_id == patient.id,
-                Appointment.to_cell > cell_from(clock.now()),
-                Appointment.status.in_(LIVE),
-            )
-            .order_by(Appointment.to_cell)
-        )
+        ahead = session.scalars(ahead_of(patient.id, clock.now()))
         found = Known(
             reference=patient.reference,
             values=Values.of(patient),
             habits=habits(session, patient),
             texts=may_be_texted(session, patient),
             upcoming=tuple(
-                (
+                Ahead(
                     one.reference,
                     one.starts_at,
                     one.ends_at,
-                    clinic.practitioner_by_id[one.practitioner_id].name,
+                    clinic.practitioner_by_id[one.practitioner_id],
                 )
                 for one in ahead
             ),
@@ -205,10 +215,54 @@ def next_times(
     """The next free times at which all rules but the notice are kept, some of each day, from `first` on; not while the
     patient is elsewhere. Raises NotFound, NotOffered.
     """
+    soon: list[Opening] = []
+    later: list[Opening] = []
+    for day in _openings(visit_type, practitioner, first, besides):
+        soon += _apart(one for one in day if one.soon)
+        later += _apart(one for one in day if not one.soon)[:TIMES_A_DAY]
+        if len(later) >= TIMES_SHOWN:
+            break
+    return (*soon[:SOON_SHOWN], *later[:TIMES_SHOWN])
+
+
+def proposed(clinic: Clinic, visit_type: VisitType, practitioner: str | None, known: Known) -> Opening | None:
+    """What follows on the last visit that the patient has ahead: a week later at the same time, else the first free time
+    after a day of rest; with the same person, if that can be. None without such a visit. Raises NotFound, NotOffered.
+    """
+    if not known.upcoming:
+        return None
+    last = known.upcoming[-1]
+    on, wall = clinic.times.local_date(last.starts_at), clinic.times.local(last.starts_at).time()
+    week_later = instant_at(on + _WEEK, wall, clinic.zone) or last.starts_at + _WEEK
+    same = clinic.practitioners.get(last.practitioner.slug)
+    usual = same.slug if same and visit_type.slug in same.offerings else None
+    for whom in dict.fromkeys((practitioner or usual, practitioner)):
+        days = _openings(visit_type.slug, whom, on + _RESTED, known)
+        found = _this_or_the_first(week_later, chain.from_iterable(days))
+        if found is not None:
+            return found
+    return None
+
+
+def _this_or_the_first(starts_at: datetime, openings: Iterable[Opening]) -> Opening | None:
+    first = None
+    for one in openings:
+        if one.starts_at == starts_at:
+            return one
+        first = first or one
+        if one.starts_at > starts_at:
+            break
+    return first
+
+
+def _openings(
+    visit_type: str, practitioner: str | None, first: date | None, besides: Known | None
+) -> Iterator[list[Opening]]:
+    """The free times of each day at which all rules but the notice are kept, and the patient isn't elsewhere."""
     found = free_times(visit_type, practitioner, first, _DAYS_SEARCHED, audience=BookableBy.STAFF)
     clinic, wanted = found.clinic, found.question.visit_type
     offers = engine.find(replace(found.offers.situation, rules=_RULES))
-    elsewhere_at = [(starts_at, ends_at) for _, starts_at, ends_at, _ in besides.upcoming] if besides else []
+    elsewhere_at = [(one.starts_at, one.ends_at) for one in besides.upcoming] if besides else []
     now = clock.now()
 
     def opening(offer: engine.Offer) -> Opening:
@@ -221,15 +275,8 @@ def next_times(
         meets = any(begins < ends_at and one.starts_at < ends for begins, ends in elsewhere_at)
         return one.starts_at >= now and not meets
 
-    soon: list[Opening] = []
-    later: list[Opening] = []
     for day in found.days:
-        ahead = [one for one in map(opening, offers.on(day)) if possible(one)]
-        soon += _apart(one for one in ahead if one.soon)
-        later += _apart(one for one in ahead if not one.soon)[:TIMES_A_DAY]
-        if len(later) >= TIMES_SHOWN:
-            break
-    return (*soon[:SOON_SHOWN], *later[:TIMES_SHOWN])
+        yield [one for one in map(opening, offers.on(day)) if possible(one)]
 
 
 def _apart(openings: Iterable[Opening]) -> list[Opening]:
@@ -255,7 +302,7 @@ def book(who: Who, wish: DeskWish, *, key: str) -> BookedHere:
     """Books for whom the desk has chosen, once per key, and tells them in three minutes, or not.
 
     Raises LikelyKnown, NeedsReason, Clash, PatientElsewhere, NotOffered, BeyondHorizon for a day that is years away,
-    ContactCannotBeReached, RecordMerged, NotFound, KeyReused.
+    ContactCannotBeReached, IllegalStatus for who can't be here yet, RecordMerged, NotFound, KeyReused.
     """
     if isinstance(wish.patient, NewPatient) and answer_to(who.key, key) is None:
         _refuse_known(who, wish.patient)
@@ -291,6 +338,15 @@ def _book(session: Session, who: Who, wish: DeskWish) -> Answer:
     if reminders in (Reminders.TEXT, Reminders.BOTH) and not (consented or wish.text_consent):
         raise ContactCannotBeReached(field="text_consent")
 
+    if wish.here and not statuses.soon(wish.starts_at, now):
+        not_before = iso_utc(wish.starts_at - statuses.ARRIVES_WITHIN)
+        raise IllegalStatus(
+            visit_status=Status.BOOKED.value,
+            to=Status.ARRIVED.value,
+            because="too_early",
+            not_before=not_before,
+        )
+
     offers = locked(session, question, wish.starts_at, now, patient_id=patient.id)
     visit, breaches = _place(session, who, clinic, offers, wish, patient.id, now)
     appointment = booking.record(
@@ -314,12 +370,13 @@ def _book(session: Session, who: Who, wish: DeskWish) -> Answer:
         visit,
         Actor.STAFF,
         now,
+        here=wish.here,
         name=who.name,
         account_id=who.account_id or None,
         why=(wish.reason or wish.short_notice) if breaches else "",
         breaches=[code.value for code in breaches],
     )
-    notices.booked_by_clinic(session, clinic, appointment, now, tell=wish.tell)
+    notices.booked_by_clinic(session, clinic, appointment, now, tell=wish.tell and not wish.here)
     audit.did(session, who, "booked", f"appointment/{appointment.reference}", patient.id)
     (entry,) = history.entries_of(session, appointment)
     return booking.answer_of(clinic, appointment) | {"entry_id": entry.id}

@@ -96,6 +96,7 @@ def _before(visit: Appointment, entry: HistoryEntry, now: datetime) -> Snapshot:
         return before
     return states.snapshot(visit, ()) | {
         "status": Status.CANCELLED.value,
+        "arrived_at": None,
         "cancelled_at": now.isoformat(),
         "cancelled_by": Actor.STAFF.value,
         "cancel_reason": BOOKED_BY_MISTAKE,

@@ -25,12 +25,12 @@ from booking.scheduling.status import Status
 from booking.scheduling.timeline import cell_in, instant_of
 from booking.services import idempotency
 from booking.services.clinic import Clinic, Practitioner, VisitType
-from booking.services.desk import new_visit, panel, people
+from booking.services.desk import board, new_visit, panel, people
 from booking.services.desk.new_visit import DeskWish, Known, NewPatient, Opening
 from booking.services.desk.people import Found, Search
 from booking.web import access, asked as of_form, contacts
 from booking.web.desk import answers, blueprint, saying
-from booking.web.desk.patient_forms import FLAG_WORDS, Typed, american
+from booking.web.desk.patient_forms import FIELD_WORDS, FLAG_WORDS, Typed, american
 from booking.web.desk.saying import No
 from booking.web.free import instant
 from booking.web.pages import the_clinic_of_this_request as present_clinic, today
@@ -61,13 +61,16 @@ NOW, OTHER = "now", "other"
 
 @dataclass(frozen=True)
 class Choice:
-    """A time that can be chosen: `value` is what the form sends. `soon`: sooner than the clinic's notice."""
+    """A time that can be chosen: `value` is what the form sends. `soon`: sooner than the clinic's notice. `follows`: on
+    the last visit that the patient has ahead.
+    """
 
     value: str
     starts_at: datetime
     practitioner: Practitioner | None
     soon: bool
     from_board: bool = False
+    follows: bool = False
 
 
 @dataclass(frozen=True)
@@ -80,6 +83,11 @@ class Asked:
     visit_type: VisitType | None
     practitioner: Practitioner | None
     likely: VisitType | None
+
+    @property
+    def whom(self) -> str | None:
+        """With whom, by slug; None is anyone."""
+        return self.practitioner.slug if self.practitioner else None
 
     @property
     def can_be(self) -> bool:
@@ -158,13 +166,18 @@ def _done(form: Typed, reference: str, entry: int) -> ResponseReturnValue:
         )
         return _page(form, no=no)
     times = made.clinic.times
-    says = _(
-        "Booked: %(name)s, %(when)s, with %(practitioner)s.",
-        name=made.name,
-        when=times.short_moment(made.starts_at),
-        practitioner=made.practitioner.name,
+    here = made.status is Status.ARRIVED
+    booked = (
+        _("Booked, and here: %(name)s, %(when)s, with %(practitioner)s.")
+        if here
+        else _("Booked: %(name)s, %(when)s, with %(practitioner)s.")
     )
-    if not form.values["tell"]:
+    says = booked % {
+        "name": made.name,
+        "when": times.short_moment(made.starts_at),
+        "practitioner": made.practitioner.name,
+    }
+    if here or not form.values["tell"]:
         says += " " + _("Nobody is written to now.")
     day = times.local_date(made.starts_at).isoformat()
     then = of_form.onward(url_for("desk.day", day=day, visit=reference))
@@ -214,9 +227,7 @@ def _wish(form: Typed) -> DeskWish | None:
     reminders = _one_of(form, "reminders", Reminders)
     payment = _one_of(form, "payment", Payment)
     form.understand("note", contacts.note)
-    reason = of_form.reason()
-    if values["time"] == NOW and not reason:
-        reason = _("Walk-in")
+    here = values["time"] == NOW
     if form.errors or patient is None or starts_at is None:
         return None
     return DeskWish(
@@ -228,9 +239,10 @@ def _wish(form: Typed) -> DeskWish | None:
         payment=payment,
         note=form.read["note"] or "",
         text_consent=bool(values["text_consent"]),
-        reason=reason,
-        short_notice=_("By telephone, on short notice"),
+        reason=of_form.reason(),
+        short_notice=_("Walk-in") if here else _("By telephone, on short notice"),
         tell=bool(values["tell"]),
+        here=here,
     )
 
 
@@ -323,11 +335,12 @@ def _page(
     if not known and not values["new"] and words.strip() and len(words) <= LONGEST_QUESTION:
         search = people.search(who, words)
     likely = _likely(who, form) if no and no.code == LikelyKnown.code else ()
+    next_visits = board.next_visits(who, (one.id for one in (*search.found, *likely)))
     choices = _choices(clinic, form, asked, no, free=known is not None or bool(values["new"]))
     offered = {NOW, OTHER, *(choice.value for choice in choices)}
     # After a refusal nothing is chosen instead of what was: Enter shall not book another time than was meant.
     if choices and not (no or other_times or form.errors) and values["time"] not in offered:
-        values["time"] = next((one for one in choices if one.from_board or not one.soon), choices[0]).value
+        values["time"] = _likeliest(clinic, known, choices).value
     reminders, payment = values["reminders"], values["payment"]
     if known and request.method == "GET":
         reminders = reminders or known.habits.reminders.value
@@ -340,6 +353,7 @@ def _page(
         known=known,
         search=search,
         likely=likely,
+        next_visits=next_visits,
         no=no,
         other_times=other_times,
         choices=choices,
@@ -351,6 +365,7 @@ def _page(
         chosen_reminders=reminders,
         payments=PAYMENTS,
         chosen_payment=payment,
+        field_words=FIELD_WORDS,
         flag_words=FLAG_WORDS,
         american=american,
         key=of_form.fresh_key(),
@@ -371,8 +386,8 @@ def _asked(clinic: Clinic, form: Typed, known: Known | None) -> Asked:
 
 
 def _choices(clinic: Clinic, form: Typed, asked: Asked, no: No | None, *, free: bool) -> tuple[Choice, ...]:
-    """The time that the board gave first, and one that only wants a reason; then the next free ones, once it is known for
-    whom and which visit.
+    """The time that the board gave first, and one that only wants a reason; then, once it is known for whom and which
+    visit, what follows on the last one, and the next free ones.
     """
     found: dict[str, Choice] = {}
     on, cell = of_form.day_or_none(form.values["day"]), _cell(form.values["cell"])
@@ -387,18 +402,47 @@ def _choices(clinic: Clinic, form: Typed, asked: Asked, no: No | None, *, free: 
         if starts_at:
             choice = _choice(starts_at, clinic.practitioners.get(whom), _soon(asked, starts_at))
             found.setdefault(choice.value, choice)
-    for one in _openings(asked, of_form.day_or_none(form.values["from"]) or on):
+    first = of_form.day_or_none(form.values["from"]) or on
+    # Whoever asks for a place or a day of the board, or looks from another day on, has something else in mind.
+    if cell is None and first in (None, today(clinic)):
+        for one in _follows(clinic, asked):
+            choice = _choice(one.starts_at, one.practitioner, one.soon, follows=True)
+            found.setdefault(choice.value, choice)
+    for one in _openings(asked, first):
         choice = _choice(one.starts_at, one.practitioner, one.soon)
         found.setdefault(choice.value, choice)
     return tuple(found.values())
 
 
+def _likeliest(clinic: Clinic, known: Known | None, choices: tuple[Choice, ...]) -> Choice:
+    """What the board gave; else the first time that is neither sooner than the notice nor on a day on which the patient
+    comes anyway, if there is such a one.
+    """
+    local_date = clinic.times.local_date
+    days = {local_date(one.starts_at) for one in known.upcoming} if known else set()
+
+    def doubt(one: Choice) -> tuple[bool, bool]:
+        return (False, False) if one.from_board else (one.soon, local_date(one.starts_at) in days)
+
+    return min(choices, key=doubt)
+
+
+def _follows(clinic: Clinic, asked: Asked) -> tuple[Opening, ...]:
+    """The time after the patient's last visit, if they have one ahead."""
+    if asked.visit_type is None or not asked.can_be or asked.known is None:
+        return ()
+    try:
+        found = new_visit.proposed(clinic, asked.visit_type, asked.whom, asked.known)
+    except (NotOffered, NotFound):
+        return ()
+    return (found,) if found else ()
+
+
 def _openings(asked: Asked, first: date | None) -> tuple[Opening, ...]:
     if asked.visit_type is None or not asked.can_be:
         return ()
-    whom = asked.practitioner.slug if asked.practitioner else None
     try:
-        return new_visit.next_times(asked.visit_type.slug, whom, first, besides=asked.known)
+        return new_visit.next_times(asked.visit_type.slug, asked.whom, first, besides=asked.known)
     except (NotOffered, NotFound):
         return ()
 
@@ -408,11 +452,9 @@ def _soon(asked: Asked, starts_at: datetime) -> bool:
     return wanted is not None and new_visit.is_soon(wanted, starts_at, clock.now())
 
 
-def _choice(
-    starts_at: datetime, practitioner: Practitioner | None, soon: bool, *, from_board: bool = False
-) -> Choice:
+def _choice(starts_at: datetime, practitioner: Practitioner | None, soon: bool, **where_from: bool) -> Choice:
     value = f"{iso_utc(starts_at)} {practitioner.slug if practitioner else ''}".strip()
-    return Choice(value, starts_at, practitioner, soon, from_board)
+    return Choice(value, starts_at, practitioner, soon, **where_from)
 
 
 def _cell(words: str) -> int | None:

@@ -7,9 +7,11 @@ import pytest
 from flask import Flask
 from sqlalchemy import update
 
+from booking import clock
 from booking.errors import (
     Clash,
     ContactCannotBeReached,
+    IllegalStatus,
     KeyReused,
     LikelyKnown,
     NeedsReason,
@@ -314,6 +316,71 @@ def test_the_notice_alone_needs_no_words_of_the_desk_and_anything_else_does(who:
         who, wish(reference, soon + timedelta(hours=1, minutes=-30), reason="Pain", short_notice="x"), "key-3"
     )
     assert rows(HistoryEntry)[-1]["why"] == "Pain"
+
+
+def test_who_walks_in_is_booked_and_here_in_one_and_not_written_to(
+    who: Who, standing_clock: StandingClock
+) -> None:
+    reference, now = rosa(), MONDAY + timedelta(hours=2, minutes=5)
+    standing_clock.at(now + timedelta(minutes=3))
+    visit = book(who, wish(reference, now, short_notice="Walk-in", here=True))
+    assert (visit["status"], visit["arrived_at"], visit["version"]) == ("arrived", clock.now(), 1)
+    entry = rows(HistoryEntry)[-1]
+    assert (entry["what"], entry["facts"]["state"]["status"]) == ("booked", "arrived")
+    assert [one for one in rows(Message) if one["appointment_id"] == visit["id"]] == []
+
+
+def test_who_walks_in_out_of_hours_takes_a_reason(who: Who, standing_clock: StandingClock) -> None:
+    reference, now = rosa(), MONDAY - timedelta(hours=4)
+    standing_clock.at(now)
+    with pytest.raises(NeedsReason) as refused:
+        book(who, wish(reference, now, short_notice="Walk-in", here=True))
+    assert "outside_hours" in refused.value.facts["breaches"]
+    book(who, wish(reference, now, short_notice="Walk-in", here=True, reason="Great pain"), "key-2")
+    assert rows(HistoryEntry)[-1]["why"] == "Great pain"
+
+
+def test_nobody_is_here_a_day_before(who: Who) -> None:
+    reference = rosa()
+    with pytest.raises(IllegalStatus):
+        book(who, wish(reference, here=True))
+    assert len(rows(Appointment)) == 1
+
+
+def proposed(who: Who, practitioner: str | None = None, visit_type: str = "follow-up") -> Any:
+    """After Rosa's last visit, on Tuesday at nine with Ana: days and time after it, and with whom."""
+    known, house = new_visit.known(who, rows(Patient)[0]["reference"]), present()
+    found = new_visit.proposed(house, house.visit_types[visit_type], practitioner, known)
+    return found and (found.starts_at - NINE, found.practitioner.slug)
+
+
+WEEK, HOUR = timedelta(days=7), timedelta(hours=1)
+
+
+def test_after_a_visit_the_next_is_proposed_a_week_later_with_the_same_person(who: Who) -> None:
+    rosa()
+    assert proposed(who) == (WEEK, "ana")
+    assert proposed(who, "ben") == (WEEK, "ben")
+
+
+def test_where_the_week_later_is_taken_the_first_after_a_day_of_rest_is_proposed(who: Who) -> None:
+    rosa()
+    booked(NINE + WEEK, practitioner="ana", first_name="Wei", email="wei@example.com")
+    assert proposed(who) == (timedelta(days=2), "ana")
+    # The last of several counts; nobody is proposed a time at which they are elsewhere.
+    booked(NINE + WEEK - 5 * timedelta(days=1), practitioner="ben")
+    assert proposed(who, "ben") == (timedelta(days=9), "ben")
+
+
+def test_whom_the_last_visit_was_with_does_not_matter_where_they_do_not_give_this_one(who: Who) -> None:
+    booked(practitioner="ben")
+    assert proposed(who, visit_type="special") == (WEEK, "ana")
+
+
+def test_without_a_visit_ahead_nothing_follows(who: Who, standing_clock: StandingClock) -> None:
+    rosa()
+    standing_clock.at(NINE + timedelta(days=1))
+    assert proposed(who) is None
 
 
 LIKELY = [

@@ -264,6 +264,25 @@ def test_a_booking_taken_back_is_no_late_cancellation_and_none_to_call_about(sta
     assert records.record(dana, maria).late_cancellations == 0
 
 
+def test_a_walk_in_is_taken_back_with_the_arrival(standing_clock: Any) -> None:
+    standing_clock.at(MONDAY + 2 * HOUR)
+    made, dana = booked_here(MONDAY + 2 * HOUR, here=True, short_notice="Walk-in"), hired()
+    assert [(one["status"], one["arrived_at"]) for one in rows(Appointment)] == [
+        ("arrived", MONDAY + 2 * HOUR)
+    ]
+    back = undo(dana, made.entry_id, key="undo-0001")
+    (visit,) = rows(Appointment)
+    assert (visit["status"], visit["arrived_at"], visit["cancel_reason"]) == (
+        "cancelled", None, "Booked by mistake",
+    )  # fmt: skip
+    assert rows(Claim) == []
+    # And once more: the patient is there after all.
+    undo(dana, back.entry_id or 0, key="undo-0002")
+    assert [(one["status"], one["arrived_at"]) for one in rows(Appointment)] == [
+        ("arrived", MONDAY + 2 * HOUR)
+    ]
+
+
 @pytest.mark.parametrize("kind", ["confirmation", "reminder-3d"])
 def test_of_a_booking_that_the_patient_was_told_of_a_cancellation_goes(kind: str) -> None:
     made = booked_here()
