@@ -75,7 +75,14 @@ HAPPENED: Mapping[str, Any] = {
 
 def happened(clinic: Clinic, entry: Entry) -> str:
     """One entry of the history, in a sentence without its subject."""
+    says = _happened(clinic, entry)
+    return _("%(what)s; told on the phone", what=says) if entry.facts.get("spoken") else says
+
+
+def _happened(clinic: Clinic, entry: Entry) -> str:
     facts, times = entry.facts, clinic.times
+    if entry.what == "cancelled" and facts.get("by") == Actor.PATIENT:
+        return _("Cancelled, as the patient asked")
     if entry.what in ("moved", "changed"):
         return _changed(clinic, facts)
     if entry.what == "booked" and "starts_at" in facts:

@@ -9,7 +9,7 @@ from flask import abort, request, url_for
 from flask.typing import ResponseReturnValue
 
 from booking.errors import Refusal
-from booking.models import Channel
+from booking.models import Actor, Channel
 from booking.scheduling.status import Status
 from booking.services.clinic import Clinic
 from booking.services.desk import moving, panel, resending, statuses, undoing
@@ -52,7 +52,8 @@ def change(reference: str) -> ResponseReturnValue:
             wish.place,
             version=asked.version(),
             reason=reason,
-            tell=request.form.get("tell") != "no",
+            tell=_tells(),
+            spoken=_spoken(),
             key=key,
         )
         return _done(found.clinic, changed)
@@ -74,8 +75,11 @@ def _refused_change(who: Who, reference: str, no: No) -> ResponseReturnValue:
 
 def _done(clinic: Clinic, changed: Changed) -> ResponseReturnValue:
     """Says where the visit is now, and whether the patient hears of it."""
+    number = None
+    if changed.channel == Channel.CALL:
+        number = panel.head(access.who(), changed.reference).appointment.phone
     return answers.done(
-        saying.now_is(clinic, changed),
+        saying.now_is(clinic, changed, spoken=_spoken(), number=number),
         asked.onward(url_for("desk.visit", reference=changed.reference)),
         entry=changed.entry_id,
         version=changed.version,
@@ -88,9 +92,11 @@ def status(reference: str) -> ResponseReturnValue:
     who, key, version, reason = access.who(), asked.key(), asked.version(), asked.reason()
     wanted = request.form.get("correct", "")
     if wanted:
-        to = _one_of(Status, wanted)
+        # As in "cancelled patient".
+        status_word, _space, by_word = wanted.partition(" ")
+        to, by = _one_of(Status, status_word), _by(by_word)
         says = saying.corrected(to)
-        act = lambda: statuses.correct(who, reference, to, reason=reason, version=version, key=key)  # noqa: E731
+        act = lambda: statuses.correct(who, reference, to, by=by, reason=reason, version=version, key=key)  # noqa: E731
     else:
         move = _one_of(Move, request.form.get("to", ""))
         step = _STEPS.get(move) or abort(422)
@@ -109,20 +115,23 @@ def status(reference: str) -> ResponseReturnValue:
 
 @blueprint.post(f"{PATH}/cancel")
 def cancel(reference: str) -> ResponseReturnValue:
-    who, key, reason = access.who(), asked.key(), asked.reason()
+    """Cancels the visit; `by`: whose wish it was, "patient" or "staff"."""
+    who, key, reason, by = access.who(), asked.key(), asked.reason(), _by(request.form.get("by", ""))
 
     def action() -> ResponseReturnValue:
         changed = statuses.cancel(
             who,
             reference,
+            by=by,
             reason=reason,
-            tell=request.form.get("tell") != "no",
+            tell=_tells(),
+            spoken=_spoken(),
             version=asked.version(),
             key=key,
         )
         return _done(the_clinic_of_this_request(), changed)
 
-    return answers.attempt(action, lambda no: cancel_page(reference, no, reason))
+    return answers.attempt(action, lambda no: cancel_page(reference, no, reason, by))
 
 
 @blueprint.post("/undo/<int:entry>")
@@ -181,6 +190,21 @@ def _on_visit(reference: str, no: No, **typed: str) -> ResponseReturnValue:
 
 def _unclear() -> ResponseReturnValue:
     return No("unclear", 422, saying.not_understood(), "").as_json(), 422
+
+
+def _tells() -> bool:
+    """Whether the patient is to be told: "yes", or "no"; "phone", where they have just heard it on the telephone."""
+    return request.form.get("tell") not in ("no", "phone")
+
+
+def _spoken() -> bool:
+    return request.form.get("tell") == "phone"
+
+
+def _by(words: str) -> Actor:
+    """Whose wish a cancellation is: the clinic's, where the form doesn't say, so that nobody is left untold."""
+    by = _one_of(Actor, words or Actor.STAFF)
+    return by if by is not Actor.SYSTEM else abort(422)
 
 
 def _one_of(kind: type[Kind], words: str) -> Kind:

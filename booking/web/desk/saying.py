@@ -7,6 +7,7 @@ from typing import Any
 
 from flask_babel import gettext as _, lazy_gettext as lazy, ngettext
 
+from booking import clock
 from booking.errors import (
     Clash,
     IllegalStatus,
@@ -18,13 +19,14 @@ from booking.errors import (
     StaleEdit,
 )
 from booking.formatting import phone
-from booking.models import Channel, MessageState, TaskKind
+from booking.models import Actor, Channel, MessageState, TaskKind
 from booking.scheduling.latitude import Breach, Taken
 from booking.scheduling.status import Status
 from booking.services.clinic import Clinic
 from booking.services.desk.calls import Call, Outcome, Why
-from booking.services.desk.moving import Changed
+from booking.services.desk.moving import Changed, Preview
 from booking.services.desk.statuses import Move
+from booking.services.wording import Words
 from booking.web.visit_words import (
     HAPPENED,
     STANDINGS,
@@ -107,10 +109,19 @@ OUTCOMES: Mapping[Outcome, tuple[Any, Any]] = {
 }
 # Flags of patients that matter before one dials.
 FOR_A_CALL = frozenset({"interpreter", "hard of hearing"})
-WHY_CALL: Mapping[Why, Any] = {
+_WHY_CALL: Mapping[Why, Any] = {
+    Why.ONLY_PHONE: lazy("Has neither mail nor texts"),
     Why.WANTED: lazy("Wants to be called"),
-    Why.UNREACHABLE: lazy("Our messages don't arrive"),
+    Why.ASKED: lazy("Put here by the desk"),
     Why.SOON: lazy("Changed by us on short notice"),
+    Why.UNREACHABLE: lazy("Our messages don't arrive"),
+}
+# What became of a message by somebody's hand.
+_SETTLED: Mapping[str, Any] = {
+    **{outcome.value: words for outcome, (words, _said) in OUTCOMES.items()},
+    "seen to": lazy("seen to"),
+    "sent again": lazy("sent again"),
+    "taken back": lazy("taken back"),
 }
 TASKS: Mapping[TaskKind, Any] = {
     TaskKind.ESTIMATE: lazy("Good-faith estimate"),
@@ -184,20 +195,39 @@ def elsewhere(clinic: Clinic, facts: Mapping[str, Any]) -> str:
     )
 
 
-def told(clinic: Clinic, channel: str, address: str, due_at: datetime | None) -> str:
-    """Whether and how the patient would be told, in a sentence."""
-    if not channel:
+def told(clinic: Clinic, words: Words | Preview) -> str:
+    """Whether and how the patient would be told, in sentences."""
+    if not words.channel or words.due_at is None:
         return _("Nobody is written to.")
-    if channel == Channel.CALL:
-        return _("The patient is told by telephone: they go on the list of calls.")
-    way, address = CHANNELS[Channel(channel)], phone(address) if address.startswith("+") else address
-    if due_at is None:
-        return _("The patient is told %(way)s, at %(address)s.", way=way, address=address)
-    return _(
+    address = phone(words.address) if words.address.startswith("+") else words.address
+    if words.channel == Channel.CALL:
+        return _("Call %(number)s to tell them: they go on the list of calls.", number=address)
+    says = _(
         "The patient is told %(way)s, at %(address)s, at %(time)s; until then it can be taken back.",
-        way=way,
+        way=CHANNELS[Channel(words.channel)],
         address=address,
-        time=clinic.times.time(due_at),
+        time=_when(clinic, words.due_at),
+    )
+    return f"{says} {_called_too()}" if words.to_call else says
+
+
+def _called_too() -> str:
+    return _("As the visit is soon, they are on the list of calls as well, until you reach them.")
+
+
+def _when(clinic: Clinic, at: datetime) -> str:
+    """The time; with the day where that isn't today."""
+    times = clinic.times
+    today = times.local_date(at) == times.local_date(clock.now())
+    return times.time(at) if today else times.short_moment(at)
+
+
+def here_since(clinic: Clinic, arrived_at: datetime | None) -> str:
+    """What to know before the visit of somebody who is here is moved or cancelled."""
+    if arrived_at is None:
+        return _("The patient is here already: tell them yourself.")
+    return _(
+        "The patient is here already, since %(time)s: tell them yourself.", time=clinic.times.time(arrived_at)
     )
 
 
@@ -235,6 +265,27 @@ def sentence(clinic: Clinic, call: Call) -> str:
     return _("“We expect you on %(when)s, with %(name)s. Are you coming?”", when=when, name=name)
 
 
+def why_call(call: Call) -> str:
+    if call.why is Why.SOON and call.kind == "cancellation":
+        return _("Cancelled by us on short notice")
+    return str(_WHY_CALL[call.why])
+
+
+def written(clinic: Clinic, call: Call) -> str:
+    """That somebody who is called was written to as well, or is about to be; nothing where they weren't."""
+    if call.written is None:
+        return ""
+    way, when = CHANNELS[call.written.channel], _when(clinic, call.written.at)
+    if call.written.gone:
+        return _("They were written to %(way)s at %(when)s, and haven't answered.", way=way, when=when)
+    return _("They are written to %(way)s at %(when)s.", way=way, when=when)
+
+
+def settled(words: str) -> str:
+    """What became of a message, as in "Left a message"."""
+    return str(_SETTLED.get(words, words))
+
+
 # What is said once something was done about a message, by the word of the form.
 MESSAGE_DONE: Mapping[str, Any] = {
     "again": lazy("It goes again now."),
@@ -246,8 +297,10 @@ MESSAGE_DONE: Mapping[str, Any] = {
 }
 
 
-def now_is(clinic: Clinic, changed: Changed) -> str:
-    """Where a visit is after a change, and whether its patient hears of it."""
+def now_is(clinic: Clinic, changed: Changed, *, spoken: bool = False, number: str | None = None) -> str:
+    """Where a visit is after a change, and whether its patient hears of it. `spoken`: they know from the telephone.
+    `number`: by which they can be called.
+    """
     if changed.state["status"] == Status.CANCELLED:
         says = _("Cancelled.")
     else:
@@ -256,16 +309,39 @@ def now_is(clinic: Clinic, changed: Changed) -> str:
             when=clinic.times.short_moment(datetime.fromisoformat(changed.state["starts_at"])),
             name=person(clinic, changed.state["practitioner"]),
         )
-    if not changed.told:
-        return says + " " + _("Nobody is written to.")
-    return says + _told_at(clinic, changed)
+    if changed.told:
+        return f"{says} {_told_at(clinic, changed, number)}"
+    if spoken:
+        return f"{says} {_('The patient was told on the phone.')}"
+    return f"{says} {_('Nobody is written to.')}"
 
 
-def _told_at(clinic: Clinic, changed: Changed) -> str:
+def _told_at(clinic: Clinic, changed: Changed, number: str | None = None) -> str:
     if changed.due_at is None:
         return ""
-    at = clinic.times.time(datetime.fromisoformat(changed.due_at))
-    return " " + _("The patient is told at %(time)s.", time=at)
+    at = _when(clinic, datetime.fromisoformat(changed.due_at))
+    if changed.channel == Channel.CALL:
+        number = phone(number) if number else _("the patient")
+        return _(
+            "Call %(number)s to tell them: they are on the list of calls from %(time)s on.",
+            number=number,
+            time=at,
+        )
+    way = CHANNELS[Channel(changed.channel)]
+    says = _("The patient is told at %(time)s, %(way)s.", time=at, way=way)
+    return f"{says} {_called_too()}" if changed.to_call else says
+
+
+def corrections(possible: Iterable[Status]) -> list[tuple[str, str]]:
+    """What a visit can be corrected to, as values of the form and words. Of a cancellation it says whose wish it was."""
+    found: list[tuple[str, str]] = []
+    for one in possible:
+        if one is Status.CANCELLED:
+            found.append((f"{one} {Actor.PATIENT}", _("Cancelled by the patient")))
+            found.append((f"{one} {Actor.STAFF}", _("Cancelled by the clinic")))
+        else:
+            found.append((one.value, str(STANDINGS[one].words)))
+    return found
 
 
 def corrected(to: Status) -> str:
@@ -273,7 +349,7 @@ def corrected(to: Status) -> str:
 
 
 def undone(clinic: Clinic, changed: Changed) -> str:
-    return _("Taken back.") + _told_at(clinic, changed)
+    return f"{_('Taken back.')} {_told_at(clinic, changed)}".strip()
 
 
 def noted() -> str:

@@ -10,7 +10,7 @@ from werkzeug.datastructures import MultiDict
 
 from booking import clock
 from booking.errors import Refusal
-from booking.models import BookableBy
+from booking.models import Actor, BookableBy
 from booking.scheduling.hours import instant_at
 from booking.scheduling.timeline import CELL_MINUTES, cell_at, cell_in, instant_of
 from booking.services.clinic import Clinic, VisitType
@@ -281,17 +281,20 @@ def ask_cancel(reference: str) -> ResponseReturnValue:
     return cancel_page(reference)
 
 
-def cancel_page(reference: str, no: No | None = None, typed: str = "") -> ResponseReturnValue:
-    """Asks once: why, and whether to tell the patient, with the words."""
+def cancel_page(
+    reference: str, no: No | None = None, typed: str = "", by: Actor = Actor.PATIENT
+) -> ResponseReturnValue:
+    """Asks once: who wants it, why, and whether to tell the patient, with the words."""
     who = access.who()
     found = panel.head(who, reference)
-    words = statuses.preview_cancellation(who, reference)
+    words = {one: statuses.preview_cancellation(who, reference, one) for one in (Actor.PATIENT, Actor.STAFF)}
     return staff_page(
         "desk/cancel.html",
         no.status if no else 200,
         **_values(found),
         words=words,
-        told=saying.told(found.clinic, words.channel, words.address, words.due_at),
+        by=by,
+        late=clock.now() > found.starts_at - found.visit_type.cut_off,
         no=no,
         typed=typed,
         next=asked.onward(""),
@@ -396,6 +399,8 @@ def _preview_as_json(clinic: Clinic, preview: Preview | None, no: No | None) -> 
         clash.append(saying.elsewhere(clinic, preview.elsewhere))
     return {
         "ok": True,
+        "channel": preview.channel,
+        "here": saying.here_since(clinic, preview.here_since) if preview.here_since else "",
         "tells": _told(clinic, preview),
         "subject": preview.subject,
         "text": preview.text,
@@ -406,7 +411,7 @@ def _preview_as_json(clinic: Clinic, preview: Preview | None, no: No | None) -> 
 
 def _told(clinic: Clinic, preview: Preview) -> str:
     """Whom a change would tell how and when, and whether it is told whatever staff choose."""
-    told = saying.told(clinic, preview.channel, preview.address, preview.due_at)
+    told = saying.told(clinic, preview)
     return f"{told} {saying.told_anyway()}" if preview.owed else told
 
 

@@ -54,12 +54,13 @@ function offerReasons(element) {
 }
 
 // Whether to move, whether to tell the patient, and why, where a rule is passed: the `usual` reason stands there already.
-// Returns null, or {tell, reason}.
+// Returns null, or {tell, reason}; `tell` is "yes", "phone" where they have just heard it on the telephone, or "no".
 async function askMove(title, { needsReason = false, usual = "", breaches = [], address = null } = {}) {
   const element = dialog("move");
   const reason = element.querySelector("input[name=reason]");
   const preview = element.querySelector("[data-preview]");
-  const moves = element.querySelectorAll("button[value=tell], button[value=quiet]");
+  const moves = element.querySelectorAll("button[value=yes], button[value=phone], button[value=no]");
+  const tells = element.querySelector("button[value=yes]");
   element.querySelector("[data-title]").textContent = title;
   const say = (lines) => {
     const told = element.querySelector("[data-breaches]");
@@ -77,9 +78,11 @@ async function askMove(title, { needsReason = false, usual = "", breaches = [], 
   reason.required = false;
   reason.value = usual;
   preview.hidden = true;
+  tells.textContent = tells.dataset.words;
+  element.querySelector("[data-here]").hidden = true;
   if (needsReason) showReason(breaches);
   const answer = ask(element);
-  (needsReason ? reason : element.querySelector("button[value=tell]")).focus();
+  (needsReason ? reason : tells).focus();
   if (address) {
     previewOf(address).then((found) => {
       if (!found || !element.open) return;
@@ -93,6 +96,9 @@ async function askMove(title, { needsReason = false, usual = "", breaches = [], 
       }
       preview.textContent = found.text;
       preview.hidden = !found.text;
+      element.querySelector("[data-here]").textContent = found.here;
+      element.querySelector("[data-here]").hidden = !found.here;
+      if (found.channel === "call") tells.textContent = tells.dataset.callWords;
       if (found.needsReason.length && reason.required === false) {
         showReason(found.needsReason);
         reason.focus();
@@ -100,5 +106,5 @@ async function askMove(title, { needsReason = false, usual = "", breaches = [], 
     });
   }
   const said = await answer;
-  return said ? { tell: said === "tell", reason: reason.value.trim() } : null;
+  return said ? { tell: said, reason: reason.value.trim() } : null;
 }

@@ -191,7 +191,7 @@ async function previewOf(address) {
     const found = await answer.json();
     const lines = [found.tells, found.subject, found.text].filter(Boolean);
     const clash = found.ok ? found.clash : [found.title, found.advice].filter(Boolean);
-    return { text: lines.join("\n"), needsReason: found.needs_reason ?? [], clash };
+    return { here: found.here ?? "", channel: found.channel ?? "", text: lines.join("\n"), needsReason: found.needs_reason ?? [], clash };
   } catch {
     return null;
   }
@@ -212,7 +212,7 @@ async function drop(column, cell) {
   }
   const where = placeWords(column, cell, mine);
   const verdict = judge(column, cell, mine);
-  let answer = { tell: false, reason: "" };
+  let answer = { tell: "no", reason: "" };
   if (fields.cell !== undefined || fields.practitioner !== undefined || fields.length !== undefined) {
     const needsReason = takesReason(verdict);
     const breaches = needsReason ? await why(column, cell, mine) : [];
@@ -233,11 +233,11 @@ async function drop(column, cell) {
 
 async function putThere(mine, fields, where, answer) {
   const sent = await sendFor(mine.reference, `/desk/visits/${mine.reference}/change`, {
-    ...fields, version: mine.version, reason: answer.reason, tell: answer.tell ? "yes" : "no",
+    ...fields, version: mine.version, reason: answer.reason, tell: answer.tell,
   });
   if (!sent.ok && sent.needs_reason?.length && !answer.reason) {
     const again = await askMove(word("move", { name: mine.name, where }), { needsReason: true, breaches: sent.needs_reason });
-    if (again) return putThere(mine, fields, where, { ...again, tell: again.tell });
+    if (again) return putThere(mine, fields, where, again);
     endPlacing();
     return;
   }
