@@ -45,6 +45,7 @@ _SINGLES = (
     "js/locked.js",
     "js/staff.js",
     "js/own_day.js",
+    "js/times.js",
     "favicon.svg",
     "js/patients.js",
 )

@@ -9,14 +9,15 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from booking.models import AuditEntry
+from booking.models import Appointment, AuditEntry, Room
 from booking.reminders.delivery import deliver_due
 from booking.scheduling.timeline import cell_at
 from booking.services.staff.who import Who
+from tests.clinics import clinic, practitioner, set_up
 from tests.conftest import StandingClock
 from tests.services.making import NEXT_WEEK, NINE, booked, rows
 from tests.staffing import signed_in
-from tests.web.conftest import fields
+from tests.web.conftest import fields, on_both
 
 JSON = {"Accept": "application/json"}
 
@@ -226,6 +227,75 @@ def test_a_change_that_was_begun_goes_on_to_the_times_and_back(desk: FlaskClient
     assert "minutes=45" in later and "room=room-2" in later and "practitioner=ben" in later
 
 
+def test_the_fields_say_what_the_preview_says_and_what_is_chosen_in_them_is_what_happens(
+    app: Flask, desk: FlaskClient, reference: str
+) -> None:
+    with app.app_context():
+        longer = [{"visit_type": "follow-up", "phase_minutes": [45]}]
+        cleo = practitioner("cleo", offers=longer, rooms=["room-2"])
+        set_up(clinic(practitioners=[practitioner("ana", rooms=["room-1"]), cleo]))
+    change = f"/desk/visits/{reference}/change"
+
+    def shown(page: str) -> tuple[str, list[str], list[str]]:
+        what = re.search(r'class="visit-when">(.*?)</p>', page, re.DOTALL)
+        assert what
+        chosen = re.findall(r'<option value="(room-\d)" selected', page)
+        return (
+            re.sub(r"<[^>]+>", "", what[1]),
+            chosen,
+            re.findall(r'name="minutes" min="5" max="480" step="5" value="(\d*)"', page),
+        )
+
+    cell = cell_at(NINE + timedelta(hours=1))
+    found = desk.get(f"{change}?cell={cell}&practitioner=cleo").text
+    told = "Tuesday, September 15, 2026, 10:00 am – 10:45 am, 45 minutes, with Cleo, Room 2"
+    assert shown(found) == (told, ["room-2"], ["45"])
+    # Sent as they stand, they are no wishes: with Ana the visit is what it was.
+    stood = fields(found) | {"visit_type": "follow-up", "room": "room-2", "minutes": "45", "time": "10:00"}
+    with_ana = desk.get(change, query_string=stood | {"practitioner": "ana"}).text
+    assert shown(with_ana)[1:] == (["room-1"], ["30"])
+    # What the visit has now may be wished for as well, with whom it isn't usual.
+    chosen = desk.get(change, query_string=stood | {"room": "room-1", "minutes": "30"}).text
+    assert shown(chosen)[0].endswith("10:30 am, 30 minutes, with Cleo, Room 1")
+    assert shown(chosen)[1:] == (["room-1"], ["30"])
+    asked = fields(chosen) | {"tell": "no", "reason": "The patient asked"}
+    assert desk.post(change, data=asked).status_code == 303
+    with app.app_context():
+        [visit] = rows(Appointment)
+        room = next(one["id"] for one in rows(Room) if one["slug"] == "room-1")
+    assert (visit["room_id"], visit["to_cell"] - visit["from_cell"]) == (room, 6)
+
+
+def test_the_days_that_are_asked_for_most_are_one_press_away_and_none_beyond_them_is_shown(
+    desk: FlaskClient, reference: str
+) -> None:
+    times = f"/desk/visits/{reference}/times"
+    page = desk.get(f"{times}?part=morning&weekday=4").text
+    quick = {
+        words: unescape(address)
+        for address, words in re.findall(r'<a class="button quiet small" href="([^"]+)"[^>]*>([^<]+)<', page)
+    }
+    assert list(quick) == ["Today", "Tomorrow", "This week", "Next week"]
+    days = {
+        words: set(re.findall(r"<strong>(\w+, \w+ \d+)", desk.get(address).text))
+        for words, address in quick.items()
+    }
+    assert days["Today"] == {"Mon, Sep 14"} and days["Tomorrow"] == {"Tue, Sep 15"}
+    assert days["This week"] >= days["Today"] and "Mon, Sep 21" in days["Next week"]
+    tomorrow = desk.get(quick["Tomorrow"]).text
+    assert "part=morning" in quick["Tomorrow"] and "1:00 pm" not in tomorrow
+    assert (
+        'id="until" name="until" value="2026-09-15"' in tomorrow
+        and 'aria-current="true">Tomorrow' in tomorrow
+    )
+    # With the last day filled, no later one is offered.
+    narrow = desk.get(f"{times}?from=2026-09-15&until=2026-09-15").text
+    assert "Later times" not in narrow
+    for ends in ("2026-09-01", "x", "2099-01-01"):
+        refused = desk.get(f"{times}?from=2026-09-15&until={ends}")
+        assert refused.status_code == 422 and "days from today on" in refused.text
+
+
 @pytest.mark.parametrize("day", ["x", "2020-01-01", "2099-01-01", "2026-02-30"])
 def test_a_day_that_cannot_be_is_said_on_the_page_that_asked_for_it(
     desk: FlaskClient, reference: str, day: str
@@ -270,6 +340,7 @@ def test_a_preview_for_the_board_comes_as_json(desk: FlaskClient, reference: str
     assert found["text"]
 
 
+@on_both
 @pytest.mark.parametrize(
     "query",
     [
@@ -291,6 +362,7 @@ def test_names_that_the_clinic_does_not_have_are_not_found(
     assert desk.get(f"/desk/visits/{reference}/change?{query}").status_code == 404
 
 
+@on_both
 @pytest.mark.parametrize(
     "path",
     [

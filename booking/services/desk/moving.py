@@ -16,7 +16,7 @@ from booking.errors import Clash, NeedsReason, NotChangeable, PatientElsewhere
 from booking.formatting import iso_utc
 from booking.models import Appointment
 from booking.scheduling.latitude import OF_THE_START, Breach, Latitude, Taken, assign, latitudes
-from booking.scheduling.offers import Use
+from booking.scheduling.offers import Assignment, Use
 from booking.scheduling.status import Status
 from booking.scheduling.timeline import CELL_MINUTES, instant_of
 from booking.services import claims, notices, tasks, wording
@@ -54,6 +54,7 @@ class Preview:
 
     `to_call`: they stand on the list of calls, until reached. `owed`: they are told whatever staff choose, for they haven't
     heard of the visit, or asked for an answer. `here_since`: when they came, if they are here and stay.
+    `room` and `devices` are None and empty where it can't be; `phase_minutes` are those of the visit as it would be.
     `breaches`: codes that need a reason, with their facts in `facts`. `clash`: what is in the way, as in the refusal
     Clash. `elsewhere`: the patient's other visit, as in the refusal PatientElsewhere, or None. With one of the two, it
     can't be. `text`: the words, without the link.
@@ -65,6 +66,8 @@ class Preview:
     ends_at: datetime
     practitioner: str
     room: str | None
+    devices: tuple[str, ...]
+    phase_minutes: tuple[int, ...]
     channel: str
     address: str
     subject: str
@@ -174,16 +177,7 @@ def _change(
 
     before = states.snapshot(appointment, found.uses)
     known = notices.known_of(appointment, clinic)
-    # With somebody else, their rooms come first; else the room stays if it can.
-    stays = (appointment.room_id,) if found.person.id == appointment.practitioner_id else ()
-    devices = [use.resource_id for use in found.uses]
-    visit = assign(
-        found.answer.situation,
-        found.person.id,
-        found.start,
-        found.answer.own,
-        preferred=(*(room for room in stays if room), *devices) if stays else (),
-    )
+    visit = _assigned(appointment, found)
     uses = sorted([*visit.uses, visit.patient_use(appointment.patient_id)])
     appointment.practitioner_id, appointment.room_id = visit.practitioner_id, visit.room
     appointment.from_cell, appointment.to_cell = visit.from_cell, visit.to_cell
@@ -240,6 +234,17 @@ def _ask(
     ask = asked_under_lock if lock else asked
     answer = ask(session, clinic, appointment, uses, wish, window_for(clinic, on, on), now)
     return _Asked(clinic, uses, wish, person, start, answer, stays)
+
+
+def _assigned(appointment: Appointment, found: _Asked) -> Assignment:
+    """The room and the devices that it gets. With somebody else, their rooms come first; else what it has stays if it can."""
+    own: tuple[int, ...] = ()
+    if found.person.id == appointment.practitioner_id:
+        own = (
+            *([appointment.room_id] if appointment.room_id else []),
+            *(use.resource_id for use in found.uses),
+        )
+    return assign(found.answer.situation, found.person.id, found.start, found.answer.own, preferred=own)
 
 
 def _goes_home(appointment: Appointment, start: int, now: datetime) -> bool:
@@ -351,15 +356,7 @@ def _preview(session: Session, who: Who, appointment: Appointment, found: _Asked
     clash = in_the_way_at(
         session, clinic, who, appointment, found.answer, found.person.id, found.start, taken, now
     )
-    room = None
-    if not taken:
-        room = assign(
-            found.answer.situation,
-            found.person.id,
-            found.start,
-            found.answer.own,
-            (appointment.room_id or 0,) if found.person.id == appointment.practitioner_id else (),
-        ).room
+    visit = _assigned(appointment, found) if not taken else None
     breaches = _breaches(found, appointment)
     starts_at, ends_at = instant_of(found.start), instant_of(found.end)
     told, owed = _told(session, clinic, appointment, found, starts_at, ends_at, now)
@@ -369,7 +366,9 @@ def _preview(session: Session, who: Who, appointment: Appointment, found: _Asked
         starts_at=starts_at,
         ends_at=ends_at,
         practitioner=found.person.slug,
-        room=next((one.slug for one in clinic.rooms if one.id == room), None),
+        room=next((one.slug for one in clinic.rooms if visit and one.id == visit.room), None),
+        devices=tuple(one.slug for one in clinic.devices if visit and one.id in visit.devices),
+        phase_minutes=tuple(phase.cells * CELL_MINUTES for phase in found.latitude.person.shape.phases),
         channel=told.channel,
         address=told.address,
         subject=told.subject,

@@ -1,17 +1,20 @@
 """A visit in full, and giving it another place: the panel, the form, what is possible, and when it could be instead."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import date, time, timedelta
+from itertools import zip_longest
 from typing import Any
 
 from flask import abort, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
 from werkzeug.datastructures import MultiDict
 
 from booking import clock
 from booking.errors import Refusal
 from booking.models import Actor, BookableBy
-from booking.scheduling.hours import instant_at
+from booking.scheduling.hours import instant_at, week_start
 from booking.scheduling.timeline import CELL_MINUTES, cell_at, cell_in, instant_of
 from booking.services.clinic import Clinic, VisitType
 from booking.services.desk import asking, moving, panel, places, statuses
@@ -28,6 +31,7 @@ from booking.web.staff import staff_page
 
 PATH = "/visits/<reference>"
 _SHOWN_TIMES = 12
+_DAYS_SEARCHED = 60
 _A_MONDAY = date(2026, 9, 14)
 
 
@@ -47,13 +51,81 @@ class Wish:
     def fields(self) -> dict[str, Any]:
         """What is to be other than now, but for time and person, as fields of both forms."""
         place = self.place
-        fields = {
-            "visit_type": place.visit_type,
-            "room": place.room,
-            "device": place.devices,
-            "minutes": place.phase_minutes,
+        fields: dict[str, Any] = {"visit_type": place.visit_type} if place.visit_type else {}
+        if place.room:
+            fields |= {"room": place.room, "stood_room": ""}
+        if place.devices:
+            fields |= {"device": place.devices, "stood_device": ""}
+        if place.phase_minutes:
+            fields |= {
+                "minutes": place.phase_minutes,
+                "stood_minutes": "",
+                "minutes_of": self.typed["visit_type"],
+            }
+        return fields
+
+
+@dataclass(frozen=True)
+class Fields:
+    """The fields of a wish as a form shows them. `stood`: what stands there and nobody has wished for; sent as it stood,
+    it is no wish either.
+    """
+
+    visit_type: VisitType
+    room: str
+    devices: tuple[tuple[str, str], ...]
+    phases: tuple[tuple[str, str], ...]
+    stood: dict[str, str]
+
+    @classmethod
+    def of_the_wish(cls, found: Head, wish: Wish) -> "Fields":
+        """Only what is wished for: all else is as it is, or as is usual with whoever it may be."""
+        visit_type, place = _type_wished(found, wish), wish.place
+        minutes = wish.typed["minutes"] if place.phase_minutes or wish.unclear else ()
+        return cls(
+            visit_type,
+            place.room or "",
+            _by_kind(found, visit_type, place.devices or ()),
+            _by_phase(visit_type, minutes),
+            {"stood_room": "", "stood_device": "", "stood_minutes": "", "minutes_of": visit_type.slug},
+        )
+
+    @classmethod
+    def as_it_would_be(cls, found: Head, wish: Wish, preview: Preview | None) -> "Fields":
+        """The visit as it would be, as far as that is known; else as it was typed."""
+        visit_type, place, typed = _type_wished(found, wish), wish.place, wish.typed
+        room, devices, minutes = typed["room"], typed["device"], typed["minutes"]
+        if preview:
+            room, devices = preview.room or room, preview.devices or devices
+            if len(preview.phase_minutes) == len(visit_type.phases):
+                minutes = [str(one) for one in preview.phase_minutes]
+        stood = {
+            "stood_room": "" if place.room else room,
+            "stood_device": "" if place.devices else " ".join(devices),
+            "stood_minutes": "" if place.phase_minutes or wish.unclear else " ".join(minutes),
+            "minutes_of": visit_type.slug,
         }
-        return {name: said for name, said in fields.items() if said}
+        return cls(
+            visit_type, room, _by_kind(found, visit_type, devices), _by_phase(visit_type, minutes), stood
+        )
+
+
+def _type_wished(found: Head, wish: Wish) -> VisitType:
+    return found.clinic.visit_types.get(wish.place.visit_type or "", found.visit_type)
+
+
+def _by_kind(found: Head, visit_type: VisitType, chosen: Iterable[str]) -> tuple[tuple[str, str], ...]:
+    """Each kind of device that the visit needs, with the one that is chosen, or ""."""
+    kinds = [one.kind for one in found.devices]
+    if visit_type.id != found.visit_type.id:
+        kinds = sorted(visit_type.shape().devices)
+    slugs = {one.kind: one.slug for one in found.clinic.devices if one.slug in chosen}
+    return tuple((kind, slugs.get(kind, "")) for kind in kinds)
+
+
+def _by_phase(visit_type: VisitType, minutes: Iterable[str]) -> tuple[tuple[str, str], ...]:
+    names = (phase.name for phase in visit_type.phases)
+    return tuple((name, said or "") for name, said in zip_longest(names, minutes) if name is not None)
 
 
 @blueprint.get(PATH)
@@ -168,37 +240,43 @@ def times(reference: str) -> ResponseReturnValue:
     found = panel.head(who, reference)
     wish = wish_of(found, request.args)
     unclear = [what for what in wish.unclear if what != "time"]
-    first, free = _first_day(found, wish), list[FreeTime]()
-    if request.args.get("from") and not first:
+    today = found.clinic.times.local_date(clock.now())
+    first, last, free = _first_day(found, wish), _last_day(), list[FreeTime]()
+    begins = max(first or today, today)
+    if (request.args.get("from") and not first) or (
+        request.args.get("until") and (not last or last < begins)
+    ):
         unclear.append("day")
     if not unclear:
         free = places.find_times(
             found,
             first=first,
+            days=(last - begins).days + 1 if last else _DAYS_SEARCHED,
             weekdays=weekdays or None,
             part=part,
             place=replace(wish.place, starts_at=None, practitioner=practitioner or None),
             limit=_SHOWN_TIMES,
         )
     audit.saw_this_hour(who, "looked for times", f"appointment/{reference}", found.patient_id)
-    visit_type = found.clinic.visit_types.get(wish.place.visit_type or "", found.visit_type)
     return staff_page(
         "desk/times.html",
         422 if unclear else 200,
         **_values(found),
-        typed=wish.typed,
+        fields=Fields.of_the_wish(found, wish),
         unclear=unclear,
         first=first,
+        last=last,
+        quick=_quick(reference, today, wish),
         free=free,
         wished=wish.fields,
         cell_at=cell_at,
-        people=found.clinic.who_offers(visit_type, BookableBy.STAFF),
+        people=found.clinic.who_offers(_type_wished(found, wish), BookableBy.STAFF),
         visit_types=_visit_types(found),
         weekdays=weekdays,
         part=part,
         practitioner=practitioner,
         week=[(n, found.clinic.times.short_weekday(_A_MONDAY + timedelta(days=n))) for n in range(7)],
-        later=_later(reference, found.clinic, free, wish),
+        later=_later(reference, found.clinic, free, wish, last),
         next=asked.onward(""),
     )
 
@@ -218,15 +296,46 @@ def _first_day(found: Head, wish: Wish) -> date | None:
     return typed if typed != own else None
 
 
-def _later(reference: str, clinic: Clinic, free: list[FreeTime], wish: Wish) -> str:
+def _last_day() -> date | None:
+    """Until which day, as the page says it; None where it doesn't, or that isn't clear."""
+    return asked.day_or_none(request.args.get("until", ""))
+
+
+def _quick(reference: str, today: date, wish: Wish) -> list[tuple[str, str, bool]]:
+    """The days that are asked for most: words, address, and whether they are shown. Other filters stay, but weekdays."""
+    tomorrow, sunday = today + timedelta(days=1), week_start(today)
+    spans = (
+        (_("Today"), today, today),
+        (_("Tomorrow"), tomorrow, tomorrow),
+        (_("This week"), today, sunday + timedelta(days=6)),
+        (_("Next week"), sunday + timedelta(days=7), sunday + timedelta(days=13)),
+    )
+    kept = _kept(wish, "part", "practitioner", "next")
+    shown = (request.args.get("from"), request.args.get("until"))
+    found = []
+    for words, *days in spans:
+        first, last = (day.isoformat() for day in days)
+        address = url_for("desk.times", reference=reference, **kept | {"from": first, "until": last})
+        found.append((words, address, (first, last) == shown))
+    return found
+
+
+def _later(reference: str, clinic: Clinic, free: list[FreeTime], wish: Wish, until: date | None) -> str:
     """The same filters, from the last day shown on; from the next one, where that day alone filled the page."""
-    if not free:
+    if len(free) < _SHOWN_TIMES:
         return ""
     first, last = (clinic.times.local_date(one.starts_at) for one in (free[0], free[-1]))
     onward = last + timedelta(days=1) if first == last else last
-    kept = {name: request.args.getlist(name) for name in ("part", "practitioner", "weekday", "next")}
-    kept |= wish.fields | {"from": [onward.isoformat()]}
-    return url_for("desk.times", reference=reference, **kept)
+    if until and onward > until:
+        return ""
+    kept = _kept(wish, "part", "practitioner", "weekday", "until", "next")
+    return url_for("desk.times", reference=reference, **kept | {"from": onward.isoformat()})
+
+
+def _kept(wish: Wish, *filters: str) -> dict[str, Any]:
+    """These filters as they stand, and the wish, for the address of other days."""
+    kept = {name: request.args.getlist(name) for name in filters if request.args.get(name)}
+    return wish.fields | kept
 
 
 @blueprint.get(f"{PATH}/change")
@@ -258,6 +367,7 @@ def change_page(
         status,
         **_values(found),
         typed=wish.typed,
+        fields=Fields.as_it_would_be(found, wish, preview),
         unclear=wish.unclear,
         preview=preview,
         no=no,
@@ -326,15 +436,15 @@ def wish_of(found: Head, given: Any) -> Wish:
     ):
         abort(404)
     other_type = visit_type is not None and visit_type != found.visit_type.slug
-    minutes = _minutes(found, given, unclear) if not other_type else None
-    own_room = found.room.slug if found.room else None
+    stood_room = given.get("stood_room", found.room.slug if found.room else "")
+    stood_devices = _words(given, "stood_device", [one.slug for one in found.devices])
     place = Place(
         starts_at=starts_at if starts_at != found.starts_at else None,
         practitioner=practitioner if practitioner != found.practitioner.slug else None,
-        room=room if room != own_room else None,
-        devices=devices if devices and set(devices) != {one.slug for one in found.devices} else None,
+        room=room if room != stood_room else None,
+        devices=devices if devices and set(devices) != set(stood_devices) else None,
         visit_type=visit_type if other_type else None,
-        phase_minutes=minutes,
+        phase_minutes=_minutes(found, given, unclear),
     )
     return Wish(typed, place, tuple(unclear))
 
@@ -372,21 +482,32 @@ def _instant(clinic: Clinic, day: str, wall: str) -> Any:
 
 
 def _minutes(found: Head, given: Any, unclear: list[str]) -> tuple[int, ...] | None:
-    """Minutes of each phase, or of them all together, where they are other than now."""
-    now = tuple(minutes for _name, minutes in found.phases)
+    """Minutes of each phase, or of them all together, where they are other than what stood there, which is how it is now."""
+    own, now = found.visit_type.slug, tuple(minutes for _name, minutes in found.phases)
+    wanted_type = given.get("visit_type") or own
     if given.get("length"):
+        if wanted_type != own:
+            return None
         spread = asking.spread(now, asked.number(given["length"]) or 0)
         if spread is None or sum(spread) > 24 * 60:
             unclear.append("length")
         return spread if spread != now else None
     said = [words for words in given.getlist("minutes") if words]
-    if not said:
+    # Whose phases they are: those of another visit say nothing of this one.
+    if not said or given.get("minutes_of", own) != wanted_type:
         return None
+    stood = _words(given, "stood_minutes", [str(minutes) for minutes in now])
+    phases = now if wanted_type == own else found.clinic.visit_type(wanted_type).phases
     wanted = tuple(asked.number(words) or 0 for words in said)
-    if len(wanted) != len(now) or any(one % CELL_MINUTES or not 0 < one <= 480 for one in wanted):
+    if len(wanted) != len(phases) or any(one % CELL_MINUTES or not 0 < one <= 480 for one in wanted):
         unclear.append("minutes")
         return None
-    return wanted if wanted != now else None
+    return wanted if said != stood else None
+
+
+def _words(given: Any, name: str, otherwise: list[str]) -> list[str]:
+    """What stood in fields of one name, as the form says; for a form that doesn't say, how the visit is now."""
+    return given[name].split() if name in given else otherwise
 
 
 def _preview_as_json(clinic: Clinic, preview: Preview | None, no: No | None) -> ResponseReturnValue:
