@@ -99,6 +99,11 @@ class Visit:
         return f"{self.first_name} {self.last_name}"
 
     @property
+    def brief_patient(self) -> str:
+        """As in "R. Lima", for where there is no room."""
+        return brief(self.patient)
+
+    @property
     def rows(self) -> int:
         return self.to_row - self.from_row
 
@@ -124,6 +129,11 @@ class Column:
     free: tuple[Stretch, ...]
     visits: tuple[Visit, ...]
     now_row: int | None = None
+
+    @property
+    def brief_name(self) -> str:
+        """A person's, as in "Dr. A. Feld"."""
+        return brief(self.name)
 
 
 @dataclass(frozen=True)
@@ -153,8 +163,8 @@ class NeedlesIn:
 
 @dataclass(frozen=True)
 class BoardDay:
-    """A board. `hours` has the row of each full hour with its cell; `clinic` the names and the zone that hold for it;
-    `needles` those who are due first.
+    """A board. `hours` has the row of each full hour with its cell, `opens` is the row in which the clinic opens; `clinic`
+    has the names and the zone that hold for it; `needles` those who are due first.
     """
 
     clinic: Clinic
@@ -162,6 +172,7 @@ class BoardDay:
     view: View
     rows: int
     hours: tuple[tuple[int, int], ...]
+    opens: int
     columns: tuple[Column, ...]
     counts: Counts
     needles: tuple[NeedlesIn, ...]
@@ -207,6 +218,12 @@ class Rows:
     claimed: Mapping[int, tuple[BoardClaim, ...]]
     absences: tuple[tuple[int | None, int, int, str], ...]
     needles: tuple[Any, ...]
+
+
+def brief(name: str) -> str:
+    """As in "R. Lima", or "Dr. A. Feld": with the first letters of all names but the last."""
+    *others, last = name.split() or [""]
+    return " ".join([*(one if one.endswith(".") else f"{one[0]}." for one in others), last])
 
 
 def window_of(clinic: Clinic, asked: Asked) -> Window:
@@ -262,6 +279,7 @@ class Drawing:
             view=asked.view,
             rows=self._rows_shown,
             hours=tuple((row, cell0 + row) for row in range(0, self._rows_shown, _CELLS_AN_HOUR)),
+            opens=self._opens(),
             columns=tuple(columns),
             counts=Counts(
                 visits=len(visits),
@@ -304,6 +322,17 @@ class Drawing:
             if person.id in busy and person.slug not in clinic.practitioners
         ]
         return [*clinic.practitioners.values(), *gone]
+
+    def _opens(self) -> int:
+        """The row in which the clinic opens, on the day on which that is earliest."""
+        rows = []
+        for on in (self._asked.first + timedelta(days=n) for n in range(7 if self._asked.person else 1)):
+            shown = day_at(on, self._clinic.zone)
+            opened = self._clinic_open & self._window.stretch(shown.from_cell, shown.to_cell)
+            if opened:
+                first = self._window.start + (opened & -opened).bit_length() - 1
+                rows.append(first - (shown.to_cell - _CELLS_A_DAY) - self._first_row)
+        return max(min(rows, default=0), 0)
 
     def _frame(self) -> tuple[int, int]:
         """The first row, in cells after midnight, and how many rows there are: full hours around all that is open or

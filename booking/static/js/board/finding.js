@@ -2,7 +2,7 @@
 // page. The search itself is that of the patients' page (`patients.js`).
 
 const find = root.querySelector("[data-find]");
-const findField = find.querySelector("input");
+const findField = find.querySelector("input[name='q']");
 
 find.addEventListener("click", (event) => {
   const hit = event.target.closest("[data-patient]");

@@ -70,6 +70,10 @@ function columnsOf() {
   }));
 }
 
+function rowHeight(board) {
+  return board.querySelector(".ground").offsetHeight / Number(board.dataset.rows);
+}
+
 // The visit that an arrow leads to: the next in the column, or the nearest in time beside it.
 function neighbour(visit, key) {
   const column = visit.closest("[data-column]");

@@ -123,7 +123,7 @@ function light() {
         lights.append(lit);
       }
     }
-    column.ground.append(lights);
+    column.ground.querySelector(".visits").before(lights);
   }
 }
 

@@ -72,8 +72,11 @@ function put(found, poll) {
   const holder = focused && scroll.contains(focused) ? focused.id || focused.querySelector("[id]")?.id : null;
   const changed = new Set();
   if (fresh.dataset.shape !== board.dataset.shape) {
+    const before = firstCell(board);
     board.replaceWith(fresh);
     keep(fresh);
+    // Where the day begins earlier by now, what was in sight stays there.
+    if (before !== null) scroll.scrollTop += (before - firstCell(fresh)) * rowHeight(fresh);
   } else {
     const before = known;
     keep(fresh);
@@ -97,6 +100,12 @@ function put(found, poll) {
     }
   }
   panelMayBeOld();
+}
+
+// The cell of a board's first row; null for a list.
+function firstCell(board) {
+  const column = board.querySelector("[data-cell0]");
+  return column && Number(column.dataset.cell0);
 }
 
 // The figures of the day, if they are others by now.

@@ -35,9 +35,12 @@ const help = root.querySelector("[data-help]");
 help.hidden = false;
 help.addEventListener("click", () => ask(dialog("help")));
 
-// Today begins at now, with the hour before it in sight.
-const nowLine = scroll.querySelector(".now");
-if (nowLine) scroll.scrollTop = nowLine.offsetTop - scroll.clientHeight / 4;
+// Today begins at now, with the hour before it in sight; another day when the clinic opens, whoever came in the night.
+const grid = scroll.querySelector("[data-opens]");
+if (grid) {
+  const nowLine = grid.querySelector(".now");
+  scroll.scrollTop = nowLine ? nowLine.offsetTop - scroll.clientHeight / 4 : Number(grid.dataset.opens) * rowHeight(grid);
+}
 
 const wanted = /^[\w-]+$/.exec(new URLSearchParams(window.location.search).get("visit") ?? "")?.[0];
 if (wanted) {
