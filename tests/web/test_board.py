@@ -97,12 +97,24 @@ def test_the_start_leads_to_today_or_to_the_day_asked_for(desk: FlaskClient) -> 
         "/desk/week/nobody/2026-09-14",
         "/desk/week/ana/soon",
         "/desk/week/nobody/2026-09-14/fragment",
-        "/desk/?day=yesterday",
-        "/desk/?day=" + "x" * 3000,
+        "/desk/?day=yesterday&person=nobody",
     ],
 )
 def test_what_is_no_day_is_not_here(desk: FlaskClient, path: str) -> None:
     assert desk.get(path).status_code == 404
+
+
+@pytest.mark.parametrize("day", ["1850-01-01", "2099-01-01", "yesterday", "x" * 3000])
+@pytest.mark.parametrize("board", ["view=rooms", "person=ana"])
+def test_a_day_that_the_board_cannot_go_to_is_said_on_the_board(
+    desk: FlaskClient, day: str, board: str
+) -> None:
+    page = desk.get(f"/desk/?day={day}&{board}")
+    assert page.status_code == 422
+    assert "The board can't go to that day." in page.text and 'data-day="2026-09-14"' in page.text
+    assert f'name="day" value="{day[:10]}"' in page.text
+    # The next who look at today find nothing of it.
+    assert "go to that day" not in desk.get("/desk/day/2026-09-14?view=rooms").text
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,6 @@ from markupsafe import Markup
 
 from booking import clock
 from booking.scheduling.timeline import instant_of
-from booking.services.clinic import Clinic
 from booking.services.desk import board
 from booking.services.desk.board import Asked, BoardDay, Stamp, View
 from booking.services.staff import audit
@@ -43,11 +42,12 @@ class Written:
 
 @blueprint.get("/")
 def today_board() -> ResponseReturnValue:
-    """Leads to today, or to the day that a form asks for."""
+    """Leads to today, or to the day that a form asks for; one that can't be shown is said on the board of today."""
     clinic = board.the_clinic_of(access.who())
-    view = _view()
-    on = _day(request.args["day"], clinic) if request.args.get("day") else today(clinic)
-    person = request.args.get("person", "")
+    view, person, typed = _view(), request.args.get("person", ""), request.args.get("day", "")
+    on = _day_or_none(typed) if typed else today(clinic)
+    if on is None:
+        return _page(Asked(today(clinic), View.PEOPLE if person else view, person), typed=typed[:10])
     if person:
         return redirect(url_for("desk.week", person=person, day=on.isoformat()), 303)
     return redirect(url_for("desk.day", day=on.isoformat(), **_said(view)), 303)
@@ -86,20 +86,44 @@ def sheet(day: str) -> ResponseReturnValue:
     )
 
 
-def _page(asked: Asked) -> ResponseReturnValue:
+def _page(asked: Asked, *, typed: str | None = None) -> ResponseReturnValue:
+    """A board. `typed`: a day that was asked for and can't be shown."""
     written = _written(asked)
     _note(asked)
     found = written.board
+    around = (
+        written.around if typed is None else written.around | {"tools": _around("tools", asked, found, typed)}
+    )
     return staff_page(
         "desk/board.html",
+        200 if typed is None else 422,
         clinic=found.clinic,
         board=found,
         asked=asked,
         fragment=Markup(written.html),  # noqa: S704 - written by our own template, which escapes
         tag=written.tag,
         View=View,
-        **written.around,
+        **around,
         **_ways(asked, found),
+    )
+
+
+def _around(name: str, asked: Asked, found: BoardDay, typed: str | None = None) -> Markup:
+    """A part of what stands around a board."""
+    now = clock.now().date()
+    return Markup(  # noqa: S704 - as above
+        render_template(
+            f"desk/board_{name}.html",
+            board=found,
+            asked=asked,
+            clinic=found.clinic,
+            times=found.clinic.times,
+            typed=typed,
+            reaches=(now - timedelta(days=_DAYS_AROUND), now + timedelta(days=_DAYS_AROUND)),
+            today=today(found.clinic),
+            View=View,
+            **_ways(asked, found),
+        )
     )
 
 
@@ -137,18 +161,7 @@ def _written(asked: Asked) -> Written:
     values = {"board": fresh, "asked": asked, "clinic": fresh.clinic, "times": fresh.clinic.times}
     template = "desk/board_list.html" if asked.view is View.LIST else "desk/board_grid.html"
     html = render_template(template, **values, **_words(fresh))
-    around = {
-        name: Markup(  # noqa: S704 - as above
-            render_template(
-                f"desk/board_{name}.html",
-                **values,
-                **_ways(asked, fresh),
-                today=today(fresh.clinic),
-                View=View,
-            )
-        )
-        for name in ("tools", "dialogs", "counts")
-    }
+    around = {name: _around(name, asked, fresh) for name in ("tools", "dialogs", "counts")}
     found = Written(stamp, fresh, html, hashlib.sha256(html.encode()).hexdigest()[:16], around)
     if len(kept) >= _KEPT_AT_MOST:
         # Other threads come here as well; what is thrown away is written again when somebody asks.
@@ -203,12 +216,14 @@ def _view() -> View:
         return View.PEOPLE
 
 
-def _day(words: str, clinic: Clinic | None = None) -> date:
+def _day(words: str) -> date:
     """A day as addresses write it; whatever else stands there is not there."""
+    return _day_or_none(words) or abort(404)
+
+
+def _day_or_none(words: str) -> date | None:
     try:
         on = date.fromisoformat(words) if len(words) == 10 else None
     except ValueError:
-        on = None
-    if on is None or abs((on - clock.now().date()).days) > _DAYS_AROUND:
-        abort(404)
-    return on
+        return None
+    return on if on and abs((on - clock.now().date()).days) <= _DAYS_AROUND else None
