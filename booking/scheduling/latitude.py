@@ -26,6 +26,7 @@ class Breach(StrEnum):
     TOO_SOON = "too_soon"
     BEYOND_HORIZON = "beyond_horizon"
     OUTSIDE_HOURS = "outside_hours"
+    IN_A_BREAK = "in_a_break"
     PRACTITIONER_LIMIT = "practitioner_limit"
     PATIENT_LIMIT = "patient_limit"
     PAUSE = "pause"
@@ -248,17 +249,30 @@ def _rules(situation: Situation, person: Practitioner, own: Own, shortened: bool
         (person.occupancy.absent | situation.closed) & ~_hull(own.uses, person.id, window)
     )
     crowded = person.occupancy.crowded(person.at_once)
+    at_work = inside(there, shape)
+    in_a_break = inside(there | _breaks(person, situation), shape) & ~at_work
     return {
         Breach.IN_THE_PAST: present,
         Breach.TOO_SOON: NOTICE.permitted(situation, person) | full & ~present,
         Breach.BEYOND_HORIZON: HORIZON.permitted(situation, person),
-        Breach.OUTSIDE_HOURS: inside(there, shape),
+        Breach.OUTSIDE_HOURS: at_work | in_a_break,
+        Breach.IN_A_BREAK: full & ~in_a_break,
         Breach.PRACTITIONER_LIMIT: PRACTITIONER_LIMITS.permitted(situation, person),
         Breach.PATIENT_LIMIT: PATIENT_LIMITS.permitted(situation, person),
         Breach.PAUSE: hands_free(person),
         Breach.TOO_MANY_AT_ONCE: fits(full ^ crowded, shape.length) if crowded else full,
         Breach.SHORTENED: 0 if shortened else full,
     }
+
+
+def _breaks(person: Practitioner, situation: Situation) -> int:
+    """Between the first and the last working hours of a day."""
+    window, breaks = situation.window, 0
+    for day in situation.days:
+        opened = person.open & window.stretch(day.from_cell, day.to_cell)
+        if opened:
+            breaks |= (1 << opened.bit_length()) - (opened & -opened) & ~opened
+    return breaks
 
 
 def _hands(free: int, shape: Shape) -> int:

@@ -667,6 +667,115 @@ def test_on_narrow_columns_a_quarter_of_an_hour_is_read_with_its_signs_beside_th
     assert second.evaluate(below)
 
 
+def test_with_the_panel_open_whole_columns_are_seen_and_names_are_short_instead_of_cut(
+    new_page: NewPage, app: Flask, live: str
+) -> None:
+    names = (
+        "Grace Whitfield",
+        "Dr. Aaron Feld",
+        "Mei Tanaka",
+        "Rosa Delgado",
+        "Tom Herrera",
+        "Linh Pham",
+        "Daniel Okafor",
+    )
+    with app.app_context():
+        set_up(
+            clinic(
+                visit_types=[
+                    visit_type(),
+                    visit_type("short", phases=[{"name": "treatment", "minutes": 15}]),
+                ],
+                practitioners=[
+                    practitioner(f"person-{n}", name=name, offers=["follow-up", "short"])
+                    for n, name in enumerate(names)
+                ],
+                rooms=clinics.rooms(7),
+            )
+        )
+    for n in range(7):
+        in_app(
+            app,
+            practitioner=f"person-{n}",
+            visit_type="short",
+            first_name="Maximiliana",
+            last_name=f"Castellano{n}",
+            email=f"{n}@example.com",
+        )
+    board = new_page(WINDOW)
+    sign_in(board, app, live)
+    board.goto(DAY)
+    whole = """() => {
+      const scroll = document.querySelector("[data-scroll]");
+      const view = scroll.getBoundingClientRect();
+      return [...scroll.querySelectorAll("[data-column]")].map((one) => one.getBoundingClientRect())
+        .filter((box) => box.left < view.right - 2 && box.right > view.right + 2).length;
+    }"""
+    shown = "(one) => getComputedStyle(one, '::before').content"
+    head = board.get_by_role("link", name="Grace Whitfield")
+    assert board.evaluate(whole) == 0 and head.evaluate(shown) == "none"
+    visit_in(board, "person-0", "Castellano0").click()
+    expect(board.get_by_role("complementary", name="The visit")).to_be_visible()
+    assert board.evaluate(whole) == 0
+    assert "G. Whitfield" in head.evaluate(shown)
+    name = visit_in(board, "person-0", "Castellano0").locator("b")
+    assert "M. Castellano0" in name.evaluate(shown)
+
+
+def test_what_is_lit_while_a_visit_moves_lies_below_the_visits(board: Page, app: Flask) -> None:
+    short = visit_type("short", phases=[{"name": "treatment", "minutes": 15}])
+    with app.app_context():
+        set_up(
+            clinic(
+                visit_types=[needled(), short],
+                practitioners=[practitioner(who, offers=["needles", "short"]) for who in ("ana", "ben")],
+            )
+        )
+    lying = in_app(app, practitioner="ana", visit_type="needles", first_name="Otto", email="otto@example.com")
+    in_app(app, practitioner="ben", visit_type="short")
+    board.goto(DAY)
+    keys = Keys(board)
+    keys("ArrowDown", "ArrowRight", "m")
+    expect(board.locator("[data-column='ana'] .lit").first).to_be_attached()
+    # Otto rests from a quarter past nine on: a visit can begin there, and his name is read as ever.
+    below = """(visit) => {
+      const lit = [...visit.closest("[data-column]").querySelectorAll(".lit")].map((one) => one.getBoundingClientRect());
+      const box = visit.getBoundingClientRect();
+      const inside = lit.filter((one) => one.top < box.bottom && one.bottom > box.top);
+      for (const one of document.querySelectorAll(".lights, .lit")) one.style.pointerEvents = "auto";
+      const at = (x) => inside.map((one) => document.elementFromPoint(x, Math.max(one.top, box.top) + 3));
+      return {
+        some: inside.length > 0,
+        covered: at(box.left + 20).every((one) => visit.contains(one)),
+        beside: at(box.right + 6).every((one) => one.matches(".lit")),
+      };
+    }"""
+    visit = board.locator(f"#v-{lying.reference}")
+    assert visit.evaluate(below) == {"some": True, "covered": True, "beside": True}
+
+
+def test_a_day_opens_at_its_opening_also_after_a_walk_in_at_night(
+    new_page: NewPage, app: Flask, live: str
+) -> None:
+    visit = in_app(app, practitioner="ana")
+    with app.app_context():
+        night = Place(starts_at=NINE - timedelta(hours=7))
+        moving.change(
+            hired(Role.DESK, name="Theo"),
+            visit.reference,
+            night,
+            version=None,
+            reason="Came at night",
+            key="night-0001",
+        )
+    board = new_page(WINDOW)
+    sign_in(board, app, live)
+    board.goto(DAY)
+    expect(board.locator("[data-opens='72']")).to_be_attached()
+    seen = "scroll => Math.round(scroll.scrollTop / document.querySelector('.ground').offsetHeight * Number(document.querySelector('[data-rows]').dataset.rows))"
+    assert board.locator("[data-scroll]").evaluate(seen) == 72
+
+
 def two_confirmed(board: Page, app: Flask) -> tuple[Keys, Locator]:
     """Rosa with Ana and then Otto with Ben are coming, as was said by keys; and what is told of it."""
     in_app(app, practitioner="ana")
@@ -763,7 +872,7 @@ def test_without_javascript_the_field_of_the_board_leads_to_the_patients(
     page.goto(DAY)
     page.get_by_label("Find a patient").fill("rosa")
     page.get_by_label("Find a patient").press("Enter")
-    page.wait_for_url("**/desk/patients?q=rosa")
+    page.wait_for_url("**/desk/patients?*q=rosa")
     expect(page.get_by_role("link", name="Rosa Lima")).to_be_visible()
 
 
@@ -780,7 +889,7 @@ def test_arrows_go_to_what_is_free_and_shift_to_what_takes_a_reason(board: Page,
     keys("ArrowUp")
     expect(doing).to_contain_text("11:30 am with Ana Ruiz – free")
     keys("Shift+ArrowDown")
-    expect(doing).to_contain_text("11:35 am with Ana Ruiz – That is outside working hours.")
+    expect(doing).to_contain_text("11:35 am with Ana Ruiz – That is in the practitioner's break.")
     keys("PageDown", "PageDown", "PageDown", "PageDown", "PageDown", "ArrowDown")
     expect(doing).to_contain_text("No free place further on.")
     keys("Escape")

@@ -25,6 +25,7 @@ class Naive:
 
     def __init__(self, world: oracle.World, own: oracle.Booked | None) -> None:
         self.world, self.own = world, own
+        self._working: dict[tuple[str, date], list[datetime]] = {}
 
     # What is in the way
 
@@ -77,14 +78,16 @@ class Naive:
             Breach.PAUSE: not world._free(person.name, start, hands, kind.pause),
             Breach.TURNOVER: bool(room)
             and not any(world._free(one, start, room, kind.turnover) for one in self.rooms(person)),
-            Breach.OUTSIDE_HOURS: not self._there(person, start),
+            Breach.OUTSIDE_HOURS: not self._there(person, start)
+            and not self._there(person, start, or_break=True),
+            Breach.IN_A_BREAK: not self._there(person, start) and self._there(person, start, or_break=True),
             Breach.TOO_MANY_AT_ONCE: self._crowded(person, start),
             Breach.OTHER_ROOM_KIND: bool(room) and not right,
         }
         return {code for code, broken in found.items() if broken}
 
-    def _there(self, person: oracle.Person, start: datetime) -> bool:
-        """At work in every minute, nobody away but where the visit is already."""
+    def _there(self, person: oracle.Person, start: datetime, *, or_break: bool = False) -> bool:
+        """At work in every minute, nobody away but where the visit is already; with `or_break`, or on a break."""
         early, late, kind = 0, person.type.minutes, person.type
         if kind.within_hours:
             hands, room = kind.uses("practitioner"), kind.uses("room")
@@ -95,10 +98,25 @@ class Naive:
         own = self._own(person.name)
         here = [(own[0][0], own[-1][1])] if own else []
         return all(
-            self.world.works(person, minute)
-            and (not self._in(minute, person.away + self.world.closures) or self._in(minute, here))
+            (or_break and self._on_a_break(person, minute))
+            or (
+                self.world.works(person, minute)
+                and (not self._in(minute, person.away + self.world.closures) or self._in(minute, here))
+            )
             for minute in _minutes(start, early, late)
         )
+
+    def _on_a_break(self, person: oracle.Person, minute: datetime) -> bool:
+        """Not at work, but before and after it on the same day."""
+        zone = self.world.zone
+        on = minute.astimezone(zone).date()
+        if (person.name, on) not in self._working:
+            around = (minute + n * MINUTE for n in range(-1500, 1505, 5))
+            self._working[person.name, on] = [
+                one for one in around if one.astimezone(zone).date() == on and self.world.works(person, one)
+            ]
+        working = self._working[person.name, on]
+        return bool(working) and working[0] < minute < working[-1] and minute not in working
 
     def _crowded(self, person: oracle.Person, start: datetime) -> bool:
         return any(

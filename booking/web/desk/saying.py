@@ -58,6 +58,7 @@ _BREACHES: Mapping[str, Any] = {
     Breach.TOO_SOON: lazy("That is sooner than the clinic's notice."),
     Breach.BEYOND_HORIZON: lazy("That is beyond the days that are open for booking."),
     Breach.OUTSIDE_HOURS: lazy("That is outside working hours."),
+    Breach.IN_A_BREAK: lazy("That is in the practitioner's break."),
     Breach.PRACTITIONER_LIMIT: lazy("The practitioner has as many of these visits as planned."),
     Breach.PATIENT_LIMIT: lazy("The patient has as many visits that day or week as planned."),
     Breach.PAUSE: lazy("The practitioner's pause between visits is cut short."),

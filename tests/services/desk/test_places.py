@@ -82,6 +82,18 @@ def test_what_is_free_what_needs_a_reason_and_why_not() -> None:
     assert [one.code for one in found.why("ana", at + 10_000)] == ["not_offered"]
 
 
+def test_a_break_is_called_a_break_and_takes_a_reason() -> None:
+    visit = booked(practitioner="ana")
+    found = places(hired(), visit.reference, TUESDAY)
+    lunch, evening = cell_at(NINE + 3 * HOUR), cell_at(NINE + 8 * HOUR)
+    # Also where it only reaches into it.
+    for cell in (lunch, lunch + 3, lunch - 3):
+        (one,) = found.why("ana", cell)
+        assert (one.code, one.hard) == ("in_a_break", False)
+        assert cell in starts(found.practitioners["ana"].with_reason)
+    assert [one.code for one in found.why("ana", evening)] == ["outside_hours"]
+
+
 def test_time_off_is_nowhere_to_go() -> None:
     visit = booked(practitioner="ana")
     ben = present().practitioners["ben"].id
