@@ -59,16 +59,23 @@ class Occupancy:
         for from_cell, to_cell in absences:
             absent |= window.stretch(from_cell, to_cell)
         seen = tuple(visits)
-        crowds: list[int] = []
+        crowds: tuple[int, ...] = ()
         for visit in seen:
-            here = window.stretch(visit.from_cell, visit.to_cell)
-            for level, crowd in enumerate(crowds):
-                crowds[level], here = crowd | here, crowd & here
-                if not here:
-                    break
-            if here:
-                crowds.append(here)
-        return cls(window, all_taken, all_padded, absent, tuple(crowds), seen)
+            crowds = _joined(crowds, window.stretch(visit.from_cell, visit.to_cell))
+        return cls(window, all_taken, all_padded, absent, crowds, seen)
+
+    def plus(self, visit: Visit, taken: Iterable[Taken]) -> "Occupancy":
+        """The same, with one more visit and what it takes."""
+        more = Occupancy.of(self.window, taken)
+        here = self.window.stretch(visit.from_cell, visit.to_cell)
+        return Occupancy(
+            self.window,
+            self.taken | more.taken,
+            self.padded | more.padded,
+            self.absent,
+            _joined(self.crowds, here),
+            (*self.visits, visit),
+        )
 
     def within(self, window: Window) -> "Occupancy":
         """The same for a smaller window that lies in this one."""
@@ -144,3 +151,15 @@ class Occupancy:
     def crowded(self, at_once: int) -> int:
         """The cells in which so many patients, or more, are present already."""
         return self.crowds[at_once - 1] if at_once <= len(self.crowds) else 0
+
+
+def _joined(crowds: tuple[int, ...], here: int) -> tuple[int, ...]:
+    """The crowds with one more patient, who is present in the cells `here`."""
+    found = list(crowds)
+    for level, crowd in enumerate(found):
+        found[level], here = crowd | here, crowd & here
+        if not here:
+            break
+    if here:
+        found.append(here)
+    return tuple(found)

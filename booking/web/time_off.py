@@ -95,14 +95,18 @@ class TimeOffForm(FlaskForm):
         return found
 
     def _reason(self) -> str:
-        try:
-            words = " ".join(contacts.note(self.reason.data or "").split())
-        except contacts.Unreadable as fault:
-            self._say(self.reason, str(fault))
-            return ""
+        words = " ".join((self.reason.data or "").split())
         if len(words) > LONGEST_REASON:
-            self._say(self.reason, _("Please shorten it to %(number)d letters.", number=LONGEST_REASON))
-        return words
+            self._say(
+                self.reason,
+                _(
+                    "Please shorten it to %(number)d letters: these are %(now)d.",
+                    number=LONGEST_REASON,
+                    now=len(words),
+                ),
+            )
+            return ""
+        return contacts.note(words)
 
     @staticmethod
     def _say(field: Any, words: str) -> None:
@@ -143,6 +147,7 @@ def shown(
         done=_just_done(clinic, entries, desk=desk),
         people=people,
         desk=desk,
+        longest_reason=LONGEST_REASON,
         key=secrets.token_urlsafe(12),
     )
 

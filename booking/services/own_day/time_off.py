@@ -22,7 +22,7 @@ from booking.services import absences
 from booking.services.clinic import Clinic, Practitioner, the_clinic
 from booking.services.idempotency import Answer, Key, once
 from booking.services.own_day.day import open_of
-from booking.services.own_day.visit import nearest
+from booking.services.own_day.elsewhere import Elsewhere
 from booking.services.own_day.whose import practitioner_of
 from booking.services.search import FreeTime
 from booking.services.staff import audit
@@ -61,12 +61,14 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Inside:
-    """A visit that still stands in somebody's time off, and the free times nearest to its own."""
+    """A visit that still stands in somebody's time off, and a free time near its own: one that stays free if those of
+    the visits before it are taken. None where there is none, or where so many visits are listed that none is looked for.
+    """
 
     reference: str
     starts_at: datetime
     name: str
-    times: tuple[FreeTime, ...]
+    free: FreeTime | None
 
 
 @dataclass(frozen=True)
@@ -111,28 +113,27 @@ def listed(who: Who, practitioner: str | None = None) -> tuple[Clinic, tuple[Tim
             .order_by(Absence.to_cell, Absence.id)
             .limit(LISTED)
         ).all()
-        found = [(entry, _visits_in(session, entry, now)) for entry in entries]
-    looked_for = 0
-    shown = []
-    for entry, visits in found:
-        inside = []
-        for visit in visits:
-            looked_for += 1
-            times = _times(clinic, visit) if looked_for <= TIMES_LOOKED_FOR else ()
-            name = f"{visit.first_name} {visit.last_name}"
-            inside.append(Inside(visit.reference, visit.starts_at, name, times))
-        shown.append(
-            TimeOff(
-                id=entry.id,
-                practitioner=people[entry.resource_id or 0],
-                starts_at=instant_of(entry.from_cell),
-                ends_at=instant_of(entry.to_cell),
-                whole_days=_whole_days(clinic, entry),
-                reason=entry.reason,
-                in_file=entry.file_key is not None,
-                inside=tuple(inside),
+        elsewhere, looked_for = Elsewhere(session), 0
+        shown = []
+        for entry in entries:
+            inside = []
+            for visit in _visits_in(session, entry, now):
+                looked_for += 1
+                free = elsewhere.place_for(visit) if looked_for <= TIMES_LOOKED_FOR else None
+                name = f"{visit.first_name} {visit.last_name}"
+                inside.append(Inside(visit.reference, visit.starts_at, name, free))
+            shown.append(
+                TimeOff(
+                    id=entry.id,
+                    practitioner=people[entry.resource_id or 0],
+                    starts_at=instant_of(entry.from_cell),
+                    ends_at=instant_of(entry.to_cell),
+                    whole_days=_whole_days(clinic, entry),
+                    reason=entry.reason,
+                    in_file=entry.file_key is not None,
+                    inside=tuple(inside),
+                )
             )
-        )
     return clinic, tuple(shown)
 
 
@@ -240,12 +241,6 @@ def _visits_in(session: Session, absence: Absence, now: datetime) -> list[Appoin
             .order_by(Appointment.from_cell, Appointment.id)
         )
     )
-
-
-def _times(clinic: Clinic, visit: Appointment) -> tuple[FreeTime, ...]:
-    visit_type = clinic.visit_type_by_id[visit.visit_type_id].slug
-    person = clinic.practitioner_by_id[visit.practitioner_id].slug
-    return nearest(clinic, visit_type, person, visit.starts_at, visit.id)
 
 
 def _whole_days(clinic: Clinic, absence: Absence) -> bool:

@@ -93,25 +93,20 @@ def _refuse_of_others(who: Who, appointment: Appointment) -> None:
 
 
 def other_times(who: Who, reference: str) -> tuple[FreeTime, ...]:
-    """The free times nearest to a visit's own, with the same practitioner first. Raises NotFound."""
+    """The free times nearest to a visit's own, with the same practitioner first; none for what the clinic doesn't offer
+    any more. Raises NotFound.
+    """
     with reading() as session:
         clinic = the_clinic(session)
         appointment = appointment_for(session, who, reference)
         visit_type = clinic.visit_type_by_id[appointment.visit_type_id]
         person = clinic.practitioner_by_id[appointment.practitioner_id]
         starts_at, appointment_id = appointment.starts_at, appointment.id
-    return nearest(clinic, visit_type.slug, person.slug, starts_at, appointment_id)
-
-
-def nearest(
-    clinic: Clinic, visit_type: str, practitioner: str, starts_at: datetime, appointment_id: int
-) -> tuple[FreeTime, ...]:
-    """Free times near one at which a visit can't stay; none for what the clinic doesn't offer any more."""
-    if visit_type not in clinic.visit_types or practitioner not in clinic.practitioners:
+    if visit_type.slug not in clinic.visit_types or person.slug not in clinic.practitioners:
         return ()
     found = alternatives(
-        visit_type,
-        practitioner,
+        visit_type.slug,
+        person.slug,
         max(starts_at, clock.now()),
         BookableBy.STAFF,
         ignoring_appointment=appointment_id,

@@ -1,6 +1,7 @@
 """Time off takes what is free and leaves what is booked, until that is moved."""
 
 from datetime import date, time, timedelta
+from itertools import pairwise
 
 import pytest
 from flask import Flask
@@ -8,11 +9,13 @@ from flask import Flask
 from booking.errors import NotFound
 from booking.models import Absence, AuditEntry, BookableBy, Claim, Role
 from booking.services import visits
+from booking.services.desk import moving
+from booking.services.desk.moving import Place
 from booking.services.own_day import time_off
 from booking.services.own_day.time_off import Wanted
 from booking.services.search import free_times
 from booking.services.staff.who import Who
-from tests.clinics import clinic, needled, practitioner, set_up, visit_type
+from tests.clinics import clinic, needled, practitioner, rooms, set_up, visit_type
 from tests.conftest import StandingClock
 from tests.services.making import NINE, booked, rows
 from tests.staffing import hired
@@ -80,8 +83,9 @@ def test_what_is_booked_stays_with_a_free_time_named_until_it_is_moved(ana: Who)
     time_off.enter(ana, None, rest, key="in-the-rest")
     _, (entry,) = time_off.listed(ana)
     (inside,) = entry.inside
-    assert inside.reference == visit.reference and inside.times[0].practitioner.slug == "ana"
-    assert all(free.starts_at >= NINE + timedelta(hours=1) for free in inside.times)
+    assert inside.free is not None
+    assert inside.reference == visit.reference and inside.free.practitioner.slug == "ana"
+    assert inside.free.starts_at >= NINE + timedelta(hours=1)
     assert "09:50" not in free_on(TUESDAY)
 
     visits.cancel(visit.reference, visit.token, "", actor="t", key="12345678")
@@ -90,6 +94,36 @@ def test_what_is_booked_stays_with_a_free_time_named_until_it_is_moved(ana: Who)
     cells = sorted((row["from_cell"], row["to_cell"]) for row in rows(Claim) if row["absence_id"] == entry.id)
     # Its claims fill what the visit has left.
     assert sum(last - first for first, last in cells) == 8
+
+
+def test_each_visit_is_shown_a_free_time_that_no_other_is_shown(ana: Who) -> None:
+    # One room: what Ana's patients are shown can't be shown to Ben's either.
+    set_up(
+        clinic(
+            visit_types=[visit_type(room_kinds=["cabin"], phases=[{"name": "treatment", "minutes": 60}])],
+            rooms=rooms(1, "cabin"),
+            practitioners=[practitioner("ana", name="Ana Ruiz"), practitioner("ben", name="Ben Okoro")],
+        )
+    )
+    hour, names = timedelta(hours=1), ("Rosa", "Otto", "Zoe", "Ida")
+    for n, name in enumerate(names):
+        whom = "ana" if n % 2 else "ben"
+        # From nine to twelve, and after lunch.
+        starts_at = NINE + (n + (n == 3)) * hour
+        booked(starts_at, practitioner=whom, first_name=name, email=f"{name}@example.com")
+    desk = hired(Role.DESK)
+    for whom in ("ana", "ben"):
+        time_off.enter(desk, whom, Wanted(TUESDAY, TUESDAY), key=f"off-{whom}-1")
+    inside = [visit for entry in time_off.listed(desk)[1] for visit in entry.inside]
+    assert len(inside) == 4 and all(visit.free for visit in inside)
+    starts = sorted(visit.free.starts_at for visit in inside if visit.free)
+    assert all(later - sooner >= hour for sooner, later in pairwise(starts))
+    # Those who take what they were shown, one after the other, all get it.
+    for visit in inside:
+        assert visit.free
+        place = Place(starts_at=visit.free.starts_at, practitioner=visit.free.practitioner.slug)
+        moving.change(desk, visit.reference, place, version=None, key=f"moved-{visit.reference}")
+    assert all(not entry.inside for entry in time_off.listed(desk)[1])
 
 
 def test_taken_back_it_can_be_booked_again(ana: Who) -> None:
