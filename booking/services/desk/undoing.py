@@ -26,11 +26,15 @@ from booking.services.staff.who import Who
 
 __all__ = ["UNDO_WITHIN", "undo"]
 
+# How a visit goes on its day, as the history calls it: what patients are never written to about.
+_STEPS = frozenset({"arrived", "checked-in", "needles_in", "needles_out", "fulfilled", "noshow"})
+
 
 def undo(who: Who, entry_id: int, *, key: str) -> Changed:
     """Takes back the change or the booking of this history entry, within ten minutes. Twice is a quiet success.
 
     A message that waits is dropped; for one that went, another one goes. Where the old place is taken, nothing changes.
+    Several steps of a day are taken back one after the other, the last one first.
     Raises OldPlaceTaken, StaleEdit if the visit was changed since, TooLateToUndo, NotChangeable for what staff didn't do
     to the visit, NotFound, KeyReused.
     """
@@ -115,11 +119,33 @@ def _refuse(
     if "before" not in entry.facts and not (_is_booking(entry) and who.sees_everybody):
         raise NotChangeable(visit_status=visit.status.value)
     version = entry.facts.get("version", 1)
-    if visit.version != version:
+    if visit.version != version and not _all_since_is_undone(session, visit, entry):
         shown: dict[str, Any] | None = history.state_at(session, visit, version)
         raise StaleEdit(shown=shown, now=states.state_of(clinic, visit), **states.last_change(session, visit))
     if now > entry.at + UNDO_WITHIN:
         raise TooLateToUndo(until=iso_utc(entry.at + UNDO_WITHIN))
+
+
+def _all_since_is_undone(session: Session, visit: Appointment, entry: HistoryEntry) -> bool:
+    """Whether the visit stands as after this step of its day, for all that was done since are such steps, taken back: so
+    several are taken back one after the other.
+    """
+    later = session.scalars(
+        select(HistoryEntry)
+        .where(HistoryEntry.appointment_id == entry.appointment_id, HistoryEntry.id > entry.id)
+        .order_by(HistoryEntry.id)
+    ).all()
+    if not later or later[-1].facts.get("version") != visit.version or entry.what not in _STEPS:
+        return False
+    left: list[int] = []
+    for one in later:
+        if one.what == "undone" and left and left[-1] == one.facts.get("entry"):
+            left.pop()
+        elif one.what in _STEPS:
+            left.append(one.id)
+        else:
+            return False
+    return not left
 
 
 def _undone_already(session: Session, visit: Appointment, entry: HistoryEntry) -> bool:

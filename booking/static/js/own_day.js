@@ -72,21 +72,15 @@ function warn(before) {
 
 let over = warn([]);
 
-// A tap of one's own is no news: what it leads to counts as looked at.
-document.addEventListener("submit", (event) => {
-  const visit = event.target.action.match(/\/visits\/(\w+)\/status$/)?.[1];
-  const visits = looked();
-  if (!visits) return;
-  if (visit && visit in visits) visits[visit] = "own";
-  remember(visits);
-});
-
+// What one did oneself, here or on another page, is no news: the page says which versions that has led to.
 function adopt() {
-  // The version that one's own tap has led to.
   const visits = looked();
   if (!visits) return;
   const now = shown();
-  for (const one of Object.keys(visits)) if (visits[one] === "own" && one in now) visits[one] = now[one];
+  for (const { dataset } of document.querySelectorAll("[data-own]")) {
+    if (dataset.own in now) visits[dataset.own] = dataset.version;
+    else delete visits[dataset.own];
+  }
   remember(visits);
 }
 

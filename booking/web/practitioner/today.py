@@ -9,16 +9,17 @@ import secrets
 from dataclasses import dataclass
 from datetime import datetime
 
-from flask import Response, current_app, make_response, render_template, request, session, url_for
+from flask import Response, current_app, make_response, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import generate_csrf
+from markupsafe import Markup
 
 from booking import clock
 from booking.errors import Refusal
 from booking.services.own_day.day import OwnDay, own_day
 from booking.services.staff import audit
 from booking.web import access
-from booking.web.practitioner import blueprint
+from booking.web.practitioner import blueprint, doing
 from booking.web.practitioner.words import STATUSES
 from booking.web.staff import staff_page
 from booking.web.visit_words import TAPS
@@ -114,13 +115,12 @@ def _filled(written: str, *, toasts: str = "", notice: str = "") -> str:
 
 
 def _toasts() -> str:
-    """What was just done, with a way back; shown once."""
-    done = session.pop("done", None)
-    if not done:
-        return ""
-    return render_template(
-        "practitioner/toast.html", says=done[0], entry=done[1], key=secrets.token_urlsafe(12)
-    )
+    """What was just done, and which changes are one's own and so no news; shown once."""
+    own = [
+        Markup('<span hidden data-own="{}" data-version="{}"></span>').format(reference, version)
+        for reference, version in doing.own_changes().items()
+    ]
+    return doing.toast() + Markup().join(own)
 
 
 def _answer(body: str, etag: str, status: int = 200) -> Response:

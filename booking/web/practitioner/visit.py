@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from flask import abort, redirect, request, session, url_for
+from flask import abort, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
@@ -15,7 +15,7 @@ from booking.services.own_day import visit as own_visits
 from booking.services.own_day.visit import FullVisit
 from booking.web import access, asked
 from booking.web.free import instant
-from booking.web.practitioner import blueprint
+from booking.web.practitioner import blueprint, doing
 from booking.web.practitioner.today import refused, visits_path
 from booking.web.practitioner.words import STATUSES, tapped
 from booking.web.staff import staff_page
@@ -54,22 +54,23 @@ def status(reference: str) -> ResponseReturnValue:
     except Refusal as refusal:
         return refused(refusal)
     shown = own_visits.brief(who, reference)
-    session["done"] = [tapped(move, shown), changed.entry_id]
+    doing.tapped(tapped(move, shown), changed)
     return redirect(_next(), 303)
 
 
 @blueprint.post("/undo/<int:entry>")
 def undo(entry: int) -> ResponseReturnValue:
-    """Takes back the last tap."""
+    """Takes back a tap: the last one, then the one before."""
     who, key = access.who(), asked.key()
     own_visits.refuse_of_others_by_entry(who, entry)
     try:
-        undoing.undo(who, entry, key=key)
+        changed = undoing.undo(who, entry, key=key)
     except NotFound:
         raise
     except Refusal as refusal:
+        doing.stays(entry)
         return refused(refusal)
-    session["done"] = [_("Taken back."), None]
+    doing.taken_back(entry, changed)
     return redirect(_next(), 303)
 
 
@@ -88,7 +89,7 @@ def move(reference: str) -> ResponseReturnValue:
     if starts_at is None:
         return _move_page(reference, 422, _("Please choose one of the times."))
     try:
-        moving.change(
+        changed = moving.change(
             who,
             reference,
             Place(starts_at=starts_at, practitioner=whom or None),
@@ -102,6 +103,7 @@ def move(reference: str) -> ResponseReturnValue:
         words = staff_words_for(refusal)
         found = own_visits.full_visit(who, reference)
         return _move_page(reference, words.status, f"{words.title} {staff_advice_for(refusal, found.clinic)}")
+    doing.moved(changed)
     return redirect(url_for("practitioner.visit", reference=reference), 303)
 
 
@@ -122,7 +124,6 @@ def _move_page(reference: str, status: int = 200, trouble: str = "") -> Response
 
 def _page(found: FullVisit) -> ResponseReturnValue:
     now = clock.now()
-    done = session.pop("done", None)
     return staff_page(
         "practitioner/visit.html",
         clinic=found.clinic,
@@ -139,7 +140,7 @@ def _page(found: FullVisit) -> ResponseReturnValue:
         taps=TAPS,
         visits_path=visits_path(),
         key=asked.fresh_key(),
-        done=done,
+        toast=doing.toast(),
     )
 
 

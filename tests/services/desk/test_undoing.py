@@ -170,6 +170,32 @@ def test_each_tap_can_be_taken_back(standing_clock: Any) -> None:
         step(dana, visit.reference, key=f"tap-100{number}")
 
 
+def test_the_last_few_taps_are_taken_back_one_after_the_other(standing_clock: Any) -> None:
+    visit, dana = booked(visit_type="needles", practitioner="ana"), hired()
+    standing_clock.at(NINE + 20 * MINUTE)
+    stood, entries = [], []
+    for number, step in enumerate((statuses.arrive, statuses.start, statuses.needles_in)):
+        stood.append(state())
+        entries.append(step(dana, visit.reference, key=f"tap-000{number}").entry_id or 0)
+    # Not the second while the third stands.
+    with pytest.raises(StaleEdit):
+        undo(dana, entries[1], key="undo-9999")
+    for number, (before, entry) in enumerate(reversed([*zip(stood, entries, strict=True)])):
+        undo(dana, entry, key=f"undo-000{number}")
+        assert state() == before
+
+
+def test_what_a_colleague_did_since_is_not_taken_back_with_ones_own_tap(standing_clock: Any) -> None:
+    visit, dana, theo = booked(visit_type="needles", practitioner="ana"), hired(), hired(name="Theo Desk")
+    standing_clock.at(NINE + 20 * MINUTE)
+    first = statuses.arrive(dana, visit.reference, key="tap-0001").entry_id or 0
+    second = statuses.start(dana, visit.reference, key="tap-0002").entry_id or 0
+    undo(dana, second, key="undo-0001")
+    change(theo, visit.reference, Place(room="room-2"), version=None, key="move-0001")
+    with pytest.raises(StaleEdit):
+        undo(dana, first, key="undo-0002")
+
+
 def test_a_no_show_taken_back_has_its_time_again(standing_clock: Any) -> None:
     visit, dana = booked(practitioner="ana"), hired()
     before = state()
