@@ -3,7 +3,7 @@
 Staff read theirs in the layout of their own pages, with the way back to where they begin; patients in that of theirs.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import structlog
@@ -111,7 +111,7 @@ def error_page(
     }
     if for_staff():
         # Whoever locks their screen here doesn't want to come back to it.
-        body = render_template("errors/staff.html", failed=True, **values, **_of_staff(clinic))
+        body = render_template("errors/staff.html", failed=True, **values, **_of_staff(clinic, words.status))
     else:
         body = render_template("errors/error.html", **values)
     return make_response(body, words.status)
@@ -124,8 +124,10 @@ def _sent() -> list[tuple[str, str]]:
     return [(name, value) for name, value in request.form.items(multi=True) if name != "csrf_token"]
 
 
-def _of_staff(clinic: Clinic | None) -> dict[str, Any]:
-    """The layout and the way back: with the menu for whoever is signed in, and whose screen is open."""
+def _of_staff(clinic: Clinic | None, status: int) -> dict[str, Any]:
+    """The layout and the way back: with the menu for whoever is signed in, and whose screen is open. What presses behind
+    its ways isn't counted where something broke.
+    """
     signed = _signed()
     if signed is None:
         return {
@@ -135,10 +137,16 @@ def _of_staff(clinic: Clinic | None) -> dict[str, Any]:
     if signed.locked or clinic is None:
         return {"layout": "layouts/sign_in.html", "way_back": (url_for("sign_in.home"), lazy("Go on"))}
     home = staff.home(signed.who)
+
+    def numbers() -> Mapping[str, int]:
+        return staff.counts(signed.who, clinic)
+
+    counted = (_if_it_can_be_had(numbers) if status < 500 else None) or {}
     words = {"practitioner.today": lazy("To my day"), "desk.today_board": lazy("To the board")}
     return {
         "layout": "layouts/staff.html",
         "way_back": (url_for(home), words.get(home, lazy("To my account"))),
+        "staff_counts": lambda: counted,
         **staff.signed_values(signed),
     }
 

@@ -55,7 +55,7 @@ def staff_page(
         clinic,
         status,
         **signed_values(access.signed()),
-        staff_counts=cache(partial(_counts, access.who(), clinic)),
+        staff_counts=cache(partial(counts, access.who(), clinic)),
         **values,
     )
 
@@ -78,7 +78,7 @@ def _ways(who: Who) -> list[tuple[str, Any]]:
     return [(url_for(endpoint), words) for endpoint, words in _WAYS if _open_to(who, endpoint)]
 
 
-def _counts(who: Who, clinic: Clinic) -> Mapping[str, int]:
+def counts(who: Who, clinic: Clinic) -> Mapping[str, int]:
     """How much presses behind an address of the menu, as it was a few seconds ago: but never before what was done here."""
     if not (access.may(who, "desk.calls") and who.sees_everybody):
         return {}
@@ -88,8 +88,8 @@ def _counts(who: Who, clinic: Clinic) -> Mapping[str, int]:
     stands = kept is not None and kept[0] <= now < kept[0] + _COUNTED_EVERY
     if kept is None or not stands or kept[0].timestamp() <= session.get("did_at", 0):
         found = pressing(who, clinic)
-        counts = {url_for(endpoint): getattr(found, what) for endpoint, what in _COUNTED.items()}
-        kept = current_app.extensions["booking_pressing"] = (now, counts)
+        numbers = {url_for(endpoint): getattr(found, what) for endpoint, what in _COUNTED.items()}
+        kept = current_app.extensions["booking_pressing"] = (now, numbers)
     return kept[1]
 
 

@@ -1,6 +1,7 @@
 """What staff read where something is not there, is refused or breaks: their own layout and words, and a way back."""
 
 import re
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -10,8 +11,10 @@ from flask.testing import FlaskClient
 from booking.errors import Busy
 from booking.models import Role
 from booking.services.own_day import day as own_days
+from booking.services.staff.who import Who
 from booking.web.words import FAULTS, FOR_STAFF, WORDS
 from tests.conftest import StandingClock
+from tests.services.making import NINE, booked
 from tests.staffing import hired, signed_in
 from tests.web.conftest import fields
 
@@ -51,6 +54,18 @@ def test_a_practitioner_finds_their_way_back_to_their_day(ana: FlaskClient, path
     answer = ana.get(path)
     assert answer.status_code == 404 and is_for_staff(answer, "/mine/today")
     assert "To my day" in answer.text
+
+
+def test_the_menu_counts_what_presses_also_where_something_is_not_there(
+    app: Flask, dana: Who, standing_clock: StandingClock
+) -> None:
+    with app.app_context():
+        booked(practitioner="ana")
+    standing_clock.at(NINE + timedelta(hours=2))
+    desk = signed_in(app, dana)
+    counted = re.compile(r'href="/desk/close"[^>]*>Close the day <span class="count">1</span>')
+    assert counted.search(desk.get("/desk/patients").text)
+    assert counted.search(desk.get("/desk/nothing").text)
 
 
 def test_not_there_and_not_for_this_role_are_the_same(ana: FlaskClient) -> None:
