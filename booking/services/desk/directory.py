@@ -14,12 +14,15 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 from datetime import date
+from itertools import chain, islice
 from typing import NamedTuple
 
 LONGEST_QUESTION = 80
 _SHORTEST_DIGITS = 3
 _SHORTEST_TO_FORGIVE = 4
 _MANY = 500
+# The tier in which errors are forgiven, and the last one.
+_FORGIVEN = 3
 
 _LETTERS = re.compile(r"[^\W\d_]+")
 _NUMBER = re.compile(r"\+?\(?\d[\d\s().+/-]*")
@@ -301,7 +304,7 @@ class Index:
         # So many begin with these digits that nobody looks for more who have them somewhere.
         inside = part.digits and len(part.digits) >= _SHORTEST_DIGITS and len(begins) < _MANY
         anywhere = begins | self.digits.containing(part.digits, _MANY) if inside else begins
-        for _tier in range(3):
+        for _tier in range(_FORGIVEN):
             yield anywhere
 
     def _born(self, words: str) -> set[int]:
@@ -345,28 +348,33 @@ class Directory:
         return Directory(self.index, self.lately, changed, Index.of(changed.values()))
 
     def find(self, parts: list[Asked], first: Set[int] = frozenset()) -> Iterator[int]:
-        """The ids of whom all parts mean, surest first; of those the ones in `first`, then by name. Each once."""
+        """The ids of whom all parts mean, surest first, then by name. Each once. Those in `first` come before all others, if
+        nothing has to be forgiven for that.
+        """
+        tiers = self._tiers(parts)
+        sure = list(islice(tiers, _FORGIVEN)) if first else []
+        ahead = [(index, meant & index.places_of(first), old) for index, meant, old in chain(*sure)]
         given: set[int] = set()
+        for index, meant, old in chain(ahead, *sure, chain.from_iterable(tiers)):
+            for place in sorted(meant):
+                patient_id = index.ids[place]
+                if patient_id not in given and not (old and patient_id in self.changed):
+                    given.add(patient_id)
+                    yield patient_id
+
+    def _tiers(self, parts: list[Asked]) -> Iterator[list[tuple[Index, set[int], bool]]]:
+        """Whom all parts mean, tier by tier, in the late index and in the one that is `old`."""
         if not parts:
             return
         both = [(self.late, False), (self.index, True)] if self.late else [(self.index, True)]
         streams = [
-            (index, zip(*(index.tiers(part) for part in parts), strict=True), index.places_of(first), old)
-            for index, old in both
+            (index, zip(*(index.tiers(part) for part in parts), strict=True), old) for index, old in both
         ]
-        for _tier in range(4):
-            ahead, found = [], []
-            for index, tiers, preferred, old in streams:
-                # Whoever has the fewest is asked first, so that little is compared.
-                meant = set.intersection(*sorted(next(tiers), key=len))
-                ahead.append((index, meant & preferred, old))
-                found.append((index, meant, old))
-            for index, meant, old in (*ahead, *found):
-                for place in sorted(meant):
-                    patient_id = index.ids[place]
-                    if patient_id not in given and not (old and patient_id in self.changed):
-                        given.add(patient_id)
-                        yield patient_id
+        for _tier in range(_FORGIVEN + 1):
+            # Whoever has the fewest is asked first, so that little is compared.
+            yield [
+                (index, set.intersection(*sorted(next(tiers), key=len)), old) for index, tiers, old in streams
+            ]
 
 
 def _digits(phone: str) -> str:

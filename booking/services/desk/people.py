@@ -108,7 +108,7 @@ class _Kept:
 def search(who: Who, words: str, *, day: date | None = None, shown: int = SHOWN) -> Search:
     """Patients whom `who` may see and whom these words mean. Every part must fit; errors of typing are forgiven.
 
-    Of those who are as surely meant, whoever has a visit on that `day` comes first. The hits are written down as seen.
+    Whoever has a visit on that `day` comes first, if no error has to be forgiven. The hits are written down as seen.
     Nothing but spaces finds nobody.
     """
     now = clock.now()
