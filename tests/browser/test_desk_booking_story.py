@@ -198,6 +198,7 @@ def test_a_booking_and_a_cancellation_are_taken_back_by_u(enter: Enter, app: Fla
     assert of(app, Appointment)[-1]["cancel_reason"] == "Booked by mistake"
     page.goto(f"/desk/day/2026-09-15?visit={of(app, Appointment)[0]['reference']}")
     panel.get_by_role("link", name="Cancel…").click()
+    page.get_by_label("The clinic").check()
     page.get_by_role("button", name="Cancel it and tell the patient").click()
     expect(toasts).to_contain_text("Cancelled.")
     expect(toasts.get_by_role("button", name="Undo")).to_be_visible()
