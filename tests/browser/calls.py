@@ -564,7 +564,7 @@ class Clerk:
     def _cancel(self, does: Away) -> None:
         self._choose(does.who)
         self._click(self.page.locator("[data-panel]").get_by_role("link", name="Cancel…"))
-        expect(self.page.get_by_label("The patient")).to_be_focused()
+        expect(self.page.get_by_label("The patient", exact=True)).to_be_focused()
         self._press("Tab")
         self._type(does.why)
         self._press("Enter")

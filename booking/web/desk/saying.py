@@ -277,9 +277,11 @@ def written(clinic: Clinic, call: Call) -> str:
     if call.written is None:
         return ""
     way, when = CHANNELS[call.written.channel], _when(clinic, call.written.at)
-    if call.written.gone:
-        return _("They were written to %(way)s at %(when)s, and haven't answered.", way=way, when=when)
-    return _("They are written to %(way)s at %(when)s.", way=way, when=when)
+    if not call.written.gone:
+        return _("They are written to %(way)s at %(when)s.", way=way, when=when)
+    if call.kind == "cancellation":
+        return _("They were written to %(way)s at %(when)s.", way=way, when=when)
+    return _("They were written to %(way)s at %(when)s, and haven't confirmed yet.", way=way, when=when)
 
 
 def settled(words: str) -> str:
