@@ -173,8 +173,12 @@ def test_beyond_the_rules_takes_a_reason(board: Page, app: Flask) -> None:
     expect(question).to_contain_text("outside working hours")
     reason = question.get_by_label("The reason")
     expect(reason).to_be_focused()
+    # Without one it is said here, where it covers none of those that stand ready.
+    reason.fill("  ")
     question.get_by_role("button", name="Move, tell nobody").click()
-    expect(question).to_be_visible()
+    expect(reason).to_have_accessible_description(re.compile("Please write why, or choose a reason below."))
+    expect(reason).to_be_focused()
+    assert board.evaluate("document.querySelector('[data-dialog=move] form').noValidate")
     reason.fill("She comes early")
     question.get_by_role("button", name="Move, tell nobody").click()
     expect(visit_in(board, "ana", "Rosa Lima")).to_contain_text("8:15")
@@ -774,6 +778,40 @@ def test_a_day_opens_at_its_opening_also_after_a_walk_in_at_night(
     expect(board.locator("[data-opens='72']")).to_be_attached()
     seen = "scroll => Math.round(scroll.scrollTop / document.querySelector('.ground').offsetHeight * Number(document.querySelector('[data-rows]').dataset.rows))"
     assert board.locator("[data-scroll]").evaluate(seen) == 72
+
+
+def test_free_times_are_shown_as_soon_as_something_is_chosen(
+    board: Page, app: Flask, axe: Callable[[Page], None]
+) -> None:
+    visit = in_app(app, practitioner="ana")
+    board.goto(f"/desk/visits/{visit.reference}/times")
+    found, part = board.locator("#found"), board.get_by_label("Part of the day")
+    expect(found.get_by_role("link").first).to_contain_text("am")
+    expect(board.get_by_role("button", name="Show")).to_be_hidden()
+    part.focus()
+    part.select_option("Afternoon")
+    expect(found.get_by_role("link").first).to_contain_text("pm")
+    expect(board.locator("[data-say]")).to_have_text("12 free times")
+    expect(part).to_be_focused()
+    board.get_by_label("Fri").check()
+    expect(found.get_by_role("link").first).to_contain_text("Fri, Sep 18")
+    assert "part=afternoon" in board.url and "weekday=4" in board.url
+    axe(board)
+    # Another visit has other people: its fields come along.
+    board.get_by_text("Another visit, room or length").click()
+    kind = board.get_by_label("Visit", exact=True)
+    kind.focus()
+    kind.select_option("Acupuncture")
+    expect(board.get_by_label("Minutes: rest")).to_be_visible()
+    expect(board.get_by_label("With").get_by_role("option")).to_have_text(["Anybody", "Ana Ruiz"])
+    expect(kind).to_be_focused()
+    # What can't be is said in its place.
+    board.get_by_label("Until").fill("2026-09-01")
+    expect(found).to_contain_text("Please choose days from today on")
+    board.get_by_role("link", name="Tomorrow").click()
+    expect(found.get_by_role("link").first).to_contain_text("Tue, Sep 15")
+    found.get_by_role("link").first.click()
+    expect(board.get_by_role("heading", name="What it would be")).to_be_visible()
 
 
 def two_confirmed(board: Page, app: Flask) -> tuple[Keys, Locator]:

@@ -193,9 +193,33 @@ def test_news_from_the_desk_comes_by_itself_and_is_marked_until_seen(
     expect(phone.locator(".own-visit.changed")).to_have_count(0)
     phone.reload()
     expect(phone.locator(".own-news")).to_be_hidden()
-    # One's own tap is no news.
+    # One's own tap is no news, nor is its undoing, nor what was tapped on the visit's own page.
     tap(phone, "In the room")
     expect(phone.locator(".own-news")).to_be_hidden()
+    phone.get_by_role("button", name="Undo").click()
+    expect(phone.locator(".toast")).to_contain_text("Taken back.")
+    expect(phone.locator(".own-news")).to_be_hidden()
+    phone.locator(".own-visit .own-name", has_text="Rosa").click()
+    phone.get_by_role("button", name=re.compile("^In the room ?: Rosa")).click()
+    expect(phone.locator(".toast")).to_contain_text("Rosa Lima is in the room.")
+    phone.goto("/mine/today")
+    expect(phone.locator(".own-card").first).to_contain_text("In the room")
+    expect(phone.locator(".own-visit.changed")).to_have_count(0)
+    expect(phone.locator(".own-news")).to_be_hidden()
+
+
+def test_the_menu_is_made_for_a_thumb_and_what_locks_is_not_beside_what_signs_out(
+    phone: Page, sign_in: SignIn
+) -> None:
+    sign_in(phone)
+    phone.goto("/mine/today")
+    menu = phone.get_by_role("navigation", name="Staff")
+    boxes = [one.bounding_box() for one in menu.locator("a, button").all()]
+    assert boxes and all(box and box["height"] >= 44 and box["width"] >= 44 for box in boxes)
+    lock, out = (menu.get_by_role("button", name=name).bounding_box() for name in ("Lock", "Sign out"))
+    assert lock and out
+    apart = abs(out["y"] - lock["y"]) >= 44 or out["x"] - (lock["x"] + lock["width"]) >= 44
+    assert apart, (lock, out)
 
 
 def test_a_day_without_connection_says_so_wherever_it_is_scrolled_to(

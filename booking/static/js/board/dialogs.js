@@ -53,6 +53,24 @@ function offerReasons(element) {
   });
 }
 
+// A reason that is needed and missing is asked for in our words: the browser's own lie over the reasons that stand ready.
+function wantReason(element) {
+  const field = element.querySelector("input[name=reason]");
+  element.querySelector("form").addEventListener("submit", (event) => {
+    if (!field.required || event.submitter?.value === "cancel" || field.value.trim()) return;
+    event.preventDefault();
+    sayMissing(element, true);
+    field.focus();
+  });
+  element.addEventListener("close", () => sayMissing(element, false));
+}
+
+function sayMissing(element, isMissing) {
+  const said = element.querySelector("[data-missing]");
+  said.textContent = isMissing ? said.dataset.missing : "";
+  element.querySelector("input[name=reason]").ariaInvalid = isMissing ? "true" : null;
+}
+
 // Whether to move, whether to tell the patient, and why, where a rule is passed: the `usual` reason stands there already.
 // Returns null, or {tell, reason}; `tell` is "yes", "phone" where they have just heard it on the telephone, or "no".
 async function askMove(title, { needsReason = false, usual = "", breaches = [], address = null } = {}) {

@@ -30,6 +30,7 @@ scroll.addEventListener("click", (event) => {
 });
 
 offerReasons(dialog("move"));
+wantReason(dialog("move"));
 
 const help = root.querySelector("[data-help]");
 help.hidden = false;
