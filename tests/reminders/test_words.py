@@ -385,13 +385,18 @@ def test_letters_that_are_dear_are_written_with_cheap_ones(standing_clock: Any) 
     assert words.startswith("Clinica Osaka: booked for Mon, Sep 21, 10:30 am Pacific Time.")
 
 
+def kind_of(story: Callable[..., Any]) -> str:
+    """The template that a story reads."""
+    return name_of(story).split("-past")[0].split("-by-the-clinic")[0]
+
+
 def test_every_kind_of_message_that_we_write_is_read_here() -> None:
     """So that a new template doesn't go out unread."""
     templates = Path(making.__file__).parent.parent / "templates"
     kinds = {path.name.split(".")[0] for path in (templates / "mail").glob("*.subject.txt")}
-    read = {name_of(story).split("-past")[0].replace("links-wanted", "links") for story in MAILS}
+    read = {kind_of(story).replace("links-wanted", "links") for story in MAILS}
     # `test_tomorrow` reads the practitioners' list of tomorrow.
     assert kinds == read | {"tomorrow"}
     kinds = {path.name.split(".")[0] for path in (templates / "text").glob("*.txt")}
-    read = {name_of(story) for story in TEXTS}
+    read = {kind_of(story) for story in TEXTS}
     assert {kind if kind.startswith("text-") else f"text-{kind}" for kind in kinds} == read

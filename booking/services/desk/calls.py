@@ -141,7 +141,8 @@ _IS_TRUE = or_(
     ),
 )
 _REACHED = (Outcome.REACHED.value, Outcome.LEFT_MESSAGE.value)
-# How the visit stands was told on the telephone: a message about it that fails later needs no call.
+# How the visit stands was told on the telephone: a message about it that fails later needs no call. Another one that the
+# desk asks for does.
 _TOLD_BY_CALL = exists().where(
     _OTHER.appointment_id == Message.appointment_id,
     _OTHER.sequence == Message.sequence,
@@ -157,7 +158,11 @@ _TO_BE_CALLED = and_(
     Appointment.from_cell > bindparam("now_cell"),
     _IS_TRUE,
     or_(Message.state.not_in(_FAILED), ~_TOLD_OTHERWISE),
-    or_(Message.kind.startswith("reminder-"), ~_TOLD_BY_CALL),
+    or_(
+        Message.kind.startswith("reminder-"),
+        Message.facts["why"].as_string() == Why.ASKED.value,
+        ~_TOLD_BY_CALL,
+    ),
 )
 # The desk has spoken with them since the visit was changed last.
 _SPOKEN_WITH = exists().where(

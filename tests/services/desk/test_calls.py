@@ -440,6 +440,23 @@ def test_a_call_that_the_desk_asks_for_says_so(context: Flask) -> None:
     assert listed() == [("confirmation", Why.ASKED, 0)]
 
 
+def test_who_was_reached_is_called_again_if_the_desk_asks_for_it(
+    context: Flask, standing_clock: StandingClock
+) -> None:
+    visit, who = booked(SOON, phone="+18185550123"), hired()
+    sent()
+    moving.change(who, visit.reference, LATER, version=1, key="move-0001")
+    standing_clock.on(minutes=3)
+    sent()
+    calls.settle(who, visit.reference, Outcome.LEFT_MESSAGE, key="call-0001")
+    assert listed() == []
+    (mail,) = [row for row in rows(Message) if (row["kind"], row["channel"]) == ("change", Channel.EMAIL)]
+    resending.resend(who, mail["id"], Channel.CALL, key="call-0002")
+    assert listed() == [("change", Why.ASKED, 0)]
+    calls.settle(who, visit.reference, Outcome.REACHED, key="call-0003")
+    assert listed() == []
+
+
 def test_records_that_are_merged_and_taken_apart_leave_the_calls_as_they_were(
     context: Flask, standing_clock: StandingClock
 ) -> None:
