@@ -535,7 +535,7 @@ class Clerk:
         expect(booked.or_(no)).to_be_visible()
         if no.is_visible():
             self.took.recovered = True
-            self._click(self.page.locator("label.choice-of-time", has_text=does.day).first)
+            self._click(self.page.locator("label.choice-of-time", has_text=this_week(does.day)).first)
             self._press("Enter")
         expect(booked).to_be_visible()
         self.took.fields += 1
@@ -546,7 +546,7 @@ class Clerk:
         expect(self.page.locator("input[name=time]:focus")).to_have_count(1)
         for _ in range(times.count()):
             words = self.page.locator("label.choice-of-time:has(input:focus)").inner_text()
-            if words.startswith(day) and self.page.locator("input[name=time]:focus").is_checked():
+            if words.startswith(this_week(day)) and self.page.locator("input[name=time]:focus").is_checked():
                 return
             self._press("ArrowDown")
         raise AssertionError(f"no time on {day}")
@@ -582,6 +582,11 @@ class Clerk:
         self._type(does.phone)
         self._press("Enter")
         expect(self.page.get_by_role("heading", name=does.who)).to_be_visible()
+
+
+def this_week(day: str) -> str:
+    """As in "Wed, Sep 16,": the same day a week later may be proposed as well."""
+    return f"{day}, {DAYS[day]:%b} {DAYS[day].day},"
 
 
 def place(words: str) -> tuple[date, int]:
