@@ -191,13 +191,15 @@ def taken_back(
     dropped: list[Row],
     known: Row | None,
     now: datetime,
+    *,
+    spoken: bool = False,
 ) -> Told:
     """What follows on a change that was taken back: its message is dropped; if it went already, another one goes.
 
     `sequence` was the visit's after that change, `dropped` is what it took the place of, and `known` is what it told: None
-    for a cancellation.
+    for a cancellation. `spoken`: it was told on the telephone. Whoever is here is told by whoever sees them.
     """
-    went = _went(session, appointment, sequence)
+    went = (spoken and appointment.status is Status.BOOKED) or _went(session, appointment, sequence)
     waited = _drop_waiting(session, appointment, "The change was taken back.", now)
     cancelled = appointment.status is Status.CANCELLED
     rows = reminders(clinic, appointment, now) if appointment.status is Status.BOOKED else []

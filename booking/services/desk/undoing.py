@@ -33,7 +33,8 @@ _STEPS = frozenset({"arrived", "checked-in", "needles_in", "needles_out", "fulfi
 def undo(who: Who, entry_id: int, *, key: str) -> Changed:
     """Takes back the change or the booking of this history entry, within ten minutes. Twice is a quiet success.
 
-    A message that waits is dropped; for one that went, another one goes. Where the old place is taken, nothing changes.
+    A message that waits is dropped; for one that went, or was told on the telephone, another one goes. Where the old place
+    is taken, nothing changes.
     Several steps of a day are taken back one after the other, the last one first.
     Raises OldPlaceTaken, StaleEdit if the visit was changed since, TooLateToUndo, NotChangeable for what staff didn't do
     to the visit, NotFound, KeyReused.
@@ -72,6 +73,7 @@ def _undo(session: Session, who: Who, entry_id: int) -> Changed:
             entry.facts.get("dropped", []),
             None if was_cancelled else known,
             now,
+            spoken=entry.facts.get("spoken", False),
         )
         tasks.moved(session, clinic, visit, now)
     else:

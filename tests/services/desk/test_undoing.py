@@ -83,6 +83,32 @@ def test_what_was_sent_meanwhile_is_followed_by_another_message() -> None:
     assert message["kind"] == "change" and message["facts"]["old_starts_at"] == "2026-09-15T17:00:00Z"
 
 
+def test_what_was_told_on_the_telephone_is_told_otherwise_once_it_is_taken_back() -> None:
+    visit, dana = booked(practitioner="ana"), hired()
+    known_to_the_patient()
+    later = Place(starts_at=NINE + HOUR)
+    changed = change(dana, visit.reference, later, version=None, spoken=True, key="move-0001")
+    assert waiting() == []
+    assert undo(dana, changed.entry_id or 0, key="undo-0001").told
+    (message,) = waiting()
+    assert message["kind"] == "change" and message["facts"]["old_starts_at"] == "2026-09-15T17:00:00Z"
+    cancelled = statuses.cancel(dana, visit.reference, spoken=True, key="cancel-01")
+    assert waiting() == []
+    assert undo(dana, cancelled.entry_id or 0, key="undo-0002").told
+    assert [message["kind"] for message in waiting()] == ["confirmation"]
+
+
+def test_who_is_here_is_not_written_to_when_a_change_is_taken_back(standing_clock: Any) -> None:
+    visit, dana = booked(practitioner="ana"), hired()
+    known_to_the_patient()
+    standing_clock.at(NINE - 20 * MINUTE)
+    statuses.arrive(dana, visit.reference, key="arrive-01")
+    later = Place(starts_at=NINE + HOUR)
+    changed = change(dana, visit.reference, later, version=None, spoken=True, reason="-", key="move-0001")
+    assert not undo(dana, changed.entry_id or 0, key="undo-0001").told
+    assert waiting() == []
+
+
 def test_a_confirmation_that_waited_is_sent_after_all() -> None:
     visit = booked(practitioner="ana")
     changed = moved(visit.reference, starts_at=NINE + HOUR)
