@@ -62,7 +62,8 @@ def moved(session: Session, clinic: Clinic, appointment: Appointment, known: Row
 
 class Told(NamedTuple):
     """What a change by the clinic told: when it goes and how, and what still waited that it took the place of. `corrects`:
-    the patient had heard otherwise, or nothing. `to_call`: they stand on the list of calls, until reached.
+    the patient had heard otherwise, or nothing. `to_call`: they stand on the list of calls, until reached. `knew`: when the
+    visit began as far as they knew, ISO in UTC.
     """
 
     due_at: datetime | None
@@ -70,6 +71,7 @@ class Told(NamedTuple):
     corrects: bool = False
     channel: Channel | None = None
     to_call: bool = False
+    knew: str | None = None
 
 
 def known_of(appointment: Appointment, clinic: Clinic) -> Row:
@@ -101,7 +103,7 @@ def changed_by_clinic(
 
     `known`: what the patient knows so far (`known_of`). What still waits to be told is told as it is now, without
     `tell` as well if it answers the patient. Twice moved is told once, and moved back not at all. `spoken`: they have just
-    heard it on the telephone, so that they needn't be reminded now either.
+    heard it on the telephone, so that they needn't be called or reminded now either.
     """
     dropped = _drop_waiting(session, appointment, "The visit was changed.", now)
     if appointment.status is not Status.BOOKED:
@@ -112,6 +114,8 @@ def changed_by_clinic(
     told = []
     if news and (tell or news.owed):
         told = _by_clinic(clinic, appointment, news.kind, now, appointment.starts_at, news.facts)
+        if spoken:
+            told = _but_calls(told)
     elif not spoken:
         rows += _remind_now(appointment, dropped, rows, now)
     add_all(session, Message, [*told, *rows])
@@ -133,7 +137,7 @@ def to_tell(known: Row, waiting: list[Row], now_known: Row) -> ToTell | None:
     """
     kind, facts, owed = "change", dict(known), False
     for one in waiting:
-        if one["kind"] not in _ANSWERS:
+        if one["kind"] not in ANSWERS:
             continue
         owed = owed or not one["facts"].get("by_clinic")
         if one["kind"] == "confirmation":
@@ -149,11 +153,9 @@ def booked_by_clinic(
     """The reminders that are still to come, and if `tell`, a confirmation in three minutes, by mail or text. Nobody is
     called to hear what they have just said on the telephone.
     """
-    way = channel_of_clinic(appointment)
     told = []
-    if tell and way is not None and way[0] is not Channel.CALL:
-        told = _by_clinic(clinic, appointment, "confirmation", now, appointment.starts_at, {})
-        told = [row for row in told if row["channel"] is not Channel.CALL]
+    if tell:
+        told = _but_calls(_by_clinic(clinic, appointment, "confirmation", now, appointment.starts_at, {}))
     add_all(session, Message, [*told, *reminders(clinic, appointment, now)])
     return _told(told, [], now)
 
@@ -211,7 +213,7 @@ def taken_back(
     elif went:
         told = _by_clinic(clinic, appointment, "change", now, appointment.starts_at, known or {})
     elif not cancelled:
-        for one in (row for row in dropped if row["kind"] in _ANSWERS):
+        for one in (row for row in dropped if row["kind"] in ANSWERS):
             facts = one["facts"]
             told += (
                 _by_clinic(clinic, appointment, one["kind"], now, appointment.starts_at, facts)
@@ -408,7 +410,8 @@ def drop_queued(session: Session, appointment: Appointment, why: str) -> None:
     session.connection().execute(_DROP, {"visit": appointment.id, "why": why})
 
 
-_ANSWERS = ("confirmation", "change", "cancellation")
+# What tells a patient how their visit stands.
+ANSWERS = ("confirmation", "change", "cancellation")
 
 # Every change says these, so they are put together once.
 _DROP = (
@@ -426,6 +429,7 @@ _WAITING = (
         Message.channel,
         Message.facts,
         Message.state,
+        Message.sequence,
         # What a worker has tried, or put off for a reason, was due as well.
         (or_(Message.due_at <= bindparam("now"), Message.attempts > 0, Message.last_error != "")).label(
             "due"
@@ -448,16 +452,19 @@ def _drop_waiting(session: Session, appointment: Appointment, why: str, now: dat
 
 
 def waiting(session: Session, appointment: Appointment, now: datetime) -> list[Row]:
-    """What waits to be told, as {"kind", "channel", "facts"}: answers that are queued, each kind once; and reminders whose
-    time has come, such as a call that nobody has made yet. Those of another time are written anew by `reminders`.
+    """What waits to be told, as {"kind", "channel", "facts"}: answers that are queued, or that are to be told by a call
+    which nobody has made yet, each kind once; and reminders whose time has come, such as such a call. Those of another time
+    are written anew by `reminders`.
     """
     answers: dict[str, Row] = {}
     reminding: list[Row] = []
     wanted = {"visit": appointment.id, "now": now}
-    for kind, channel, facts, state, due in session.connection().execute(_WAITING, wanted):
+    for kind, channel, facts, state, sequence, due in session.connection().execute(_WAITING, wanted).all():
         row = {"kind": kind, "channel": channel.value, "facts": dict(facts)}
-        if kind in _ANSWERS and state is MessageState.QUEUED:
+        if kind in ANSWERS and state is MessageState.QUEUED:
             answers[kind] = row
+        elif kind in ANSWERS and state is MessageState.TO_CALL and not _went(session, appointment, sequence):
+            answers.setdefault(kind, row)
         elif kind.startswith("reminder-") and due:
             reminding.append(row)
     return [*answers.values(), *reminding]
@@ -471,7 +478,7 @@ def _remind_now(
     """
     there, last_use = {(row["kind"], row["channel"]) for row in written}, not_after(appointment.starts_at)
     for one in dropped:
-        if one["kind"] in _ANSWERS or now >= last_use:
+        if one["kind"] in ANSWERS or now >= last_use:
             continue
         kind, channel = one["kind"], Channel(one["channel"])
         address = _address(appointment, channel)
@@ -501,6 +508,11 @@ def _by_clinic(
     return rows
 
 
+def _but_calls(rows: list[Row]) -> list[Row]:
+    """These, for somebody who has just been on the telephone."""
+    return [row for row in rows if row["channel"] is not Channel.CALL]
+
+
 def _next_start(starts: Sequence[datetime], now: datetime) -> datetime:
     """The next of the times at which a visit begins and began; the first of them where all have passed."""
     return min((start for start in starts if start > now), default=starts[0])
@@ -527,7 +539,12 @@ def _told(
     ]
     called = any(one["channel"] is Channel.CALL for one in rows)
     return Told(
-        row["due_at"], dropped, corrects, row["channel"], called or (moves and on_short_notice(now, begins))
+        row["due_at"],
+        dropped,
+        corrects,
+        channel=row["channel"],
+        to_call=called or (moves and on_short_notice(now, begins)),
+        knew=row["facts"].get("old_starts_at"),
     )
 
 
@@ -537,7 +554,7 @@ def _went(session: Session, appointment: Appointment, sequence: int) -> bool:
         select(Message).where(
             Message.appointment_id == appointment.id,
             Message.sequence == sequence,
-            or_(Message.kind.in_(_ANSWERS), Message.kind.startswith("reminder-")),
+            or_(Message.kind.in_(ANSWERS), Message.kind.startswith("reminder-")),
             Message.state.not_in((MessageState.QUEUED, MessageState.DROPPED, MessageState.DEAD)),
         )
     )

@@ -44,8 +44,6 @@ _OLDEST = timedelta(days=400)
 _PUT_BACK_WITHIN = timedelta(hours=12)
 
 _FAILED = (MessageState.DEAD, MessageState.UNSURE)
-# What tells a patient how their visit stands.
-_ANSWERS = ("confirmation", "change", "cancellation")
 _ON_ITS_WAY = (MessageState.QUEUED, MessageState.SENDING, MessageState.SENT, MessageState.SIMULATED)
 
 
@@ -69,14 +67,11 @@ class Why(StrEnum):
 
 @dataclass(frozen=True)
 class Written:
-    """A message that tells the same. `at`: when it went, or, if it hasn't `gone` yet, when it will. `knew`: when the visit
-    began as far as the patient knew before.
-    """
+    """A message that tells the same. `at`: when it went, or, if it hasn't `gone` yet, when it will."""
 
     channel: Channel
     at: datetime
     gone: bool
-    knew: datetime | None
 
 
 @dataclass(frozen=True)
@@ -123,32 +118,33 @@ _TOLD_OTHERWISE = exists().where(
     _OTHER.sequence == Message.sequence,
     _OTHER.state.in_(_ON_ITS_WAY),
 )
-# Whether what a message tells still holds, and is news to the patient.
+# Whether what a message tells still holds.
 _IS_TRUE = or_(
-    and_(
-        Message.kind == "cancellation",
-        Appointment.status == Status.CANCELLED,
-        Appointment.cancelled_by == Actor.STAFF,
-    ),
-    and_(
-        Appointment.status == Status.BOOKED,
-        or_(
-            Message.kind == "confirmation",
-            # Whoever says that they come knows when.
-            and_(Message.kind == "change", Appointment.confirmed_at.is_(None)),
-            and_(Message.kind.startswith("reminder-"), Appointment.cannot_come_at.is_(None)),
-        ),
-    ),
+    and_(Message.kind == "cancellation", Appointment.status == Status.CANCELLED),
+    and_(Message.kind != "cancellation", Appointment.status == Status.BOOKED),
 )
 _REACHED = (Outcome.REACHED.value, Outcome.LEFT_MESSAGE.value)
-# How the visit stands was told on the telephone: a message about it that fails later needs no call. Another one that the
-# desk asks for does.
+# How the visit stands was told on the telephone: a message about it that fails later needs no call.
 _TOLD_BY_CALL = exists().where(
     _OTHER.appointment_id == Message.appointment_id,
     _OTHER.sequence == Message.sequence,
     _OTHER.settled_at.is_not(None),
     _OTHER.settled_as.in_(_REACHED),
 )
+# Whether it is news to the patient: whoever says that they come knows when, and who has cancelled knows that.
+_IS_NEWS = or_(
+    and_(Message.kind.startswith("reminder-"), Appointment.cannot_come_at.is_(None)),
+    and_(
+        or_(
+            Message.kind == "confirmation",
+            and_(Message.kind == "change", Appointment.confirmed_at.is_(None)),
+            and_(Message.kind == "cancellation", Appointment.cancelled_by == Actor.STAFF),
+        ),
+        ~_TOLD_BY_CALL,
+    ),
+)
+# What the desk has put on the list stays there until it is settled.
+_ASKED = Message.facts["why"].as_string() == Why.ASKED.value
 # A message, and its visit, that somebody has to tell by telephone.
 _TO_BE_CALLED = and_(
     Message.state.in_((MessageState.TO_CALL, *_FAILED)),
@@ -157,12 +153,8 @@ _TO_BE_CALLED = and_(
     Message.sequence == Appointment.sequence,
     Appointment.from_cell > bindparam("now_cell"),
     _IS_TRUE,
+    or_(_ASKED, _IS_NEWS),
     or_(Message.state.not_in(_FAILED), ~_TOLD_OTHERWISE),
-    or_(
-        Message.kind.startswith("reminder-"),
-        Message.facts["why"].as_string() == Why.ASKED.value,
-        ~_TOLD_BY_CALL,
-    ),
 )
 # The desk has spoken with them since the visit was changed last.
 _SPOKEN_WITH = exists().where(
@@ -268,6 +260,7 @@ CHANGES = (
     select(
         Appointment.id,
         Appointment.status,
+        Appointment.cancelled_by,
         Appointment.confirmed_at,
         Appointment.from_cell,
         HistoryEntry.id.label("entry_id"),
@@ -341,36 +334,27 @@ def _with_what_was_written(session: Session, calls: Iterable[Call]) -> list[Call
     calls = list(calls)
     soon = [call.reference for call in calls if call.why is Why.SOON]
     written = _written(session, soon) if soon else {}
-    return [_with(call, written.get(call.reference)) for call in calls]
-
-
-def _with(call: Call, written: Written | None) -> Call:
-    if written is None:
-        return call
-    # What the history has from where may be a place of which nobody was told.
-    return replace(call, written=written, old_starts_at=written.knew or call.old_starts_at)
+    return [replace(call, written=written.get(call.reference)) for call in calls]
 
 
 def _written(session: Session, references: list[str]) -> dict[str, Written]:
     """The last message that tells how each of these visits stands."""
     found = session.execute(
-        select(Appointment.reference, Message.channel, Message.sent_at, Message.due_at, Message.facts)
+        select(Appointment.reference, Message.channel, Message.sent_at, Message.due_at)
         .join(Message, Message.appointment_id == Appointment.id)
         .where(
             Appointment.reference.in_(references),
             Message.sequence == Appointment.sequence,
-            Message.kind.in_(_ANSWERS),
+            Message.kind.in_(notices.ANSWERS),
             Message.channel != Channel.CALL,
             Message.state.in_(_ON_ITS_WAY),
         )
         .order_by(Message.id)
     )
-    written = {}
-    for reference, channel, sent_at, due_at, facts in found:
-        old = facts.get("old_starts_at")
-        knew = datetime.fromisoformat(old) if old else None
-        written[reference] = Written(channel, sent_at or due_at, sent_at is not None, knew)
-    return written
+    return {
+        reference: Written(channel, sent_at or due_at, sent_at is not None)
+        for reference, channel, sent_at, due_at in found
+    }
 
 
 def _to_be_told(appointment: Any, entries: Iterable[Any], now: datetime) -> Any:
@@ -384,13 +368,10 @@ def _to_be_told(appointment: Any, entries: Iterable[Any], now: datetime) -> Any:
             last = entry
     if last is None or not _told(last) or not _on_short_notice(appointment, last, now):
         return None
-    cancelled = appointment.status is Status.CANCELLED
-    if cancelled and last.what == "moved":
-        # The patient has cancelled since: they know.
-        return None
-    if not cancelled and (appointment.status is not Status.BOOKED or appointment.confirmed_at is not None):
-        return None
-    return last
+    if appointment.status is Status.CANCELLED:
+        # Who has cancelled themselves since knows.
+        return last if appointment.cancelled_by is Actor.STAFF else None
+    return last if appointment.status is Status.BOOKED and appointment.confirmed_at is None else None
 
 
 def _told(entry: Any) -> bool:
@@ -414,9 +395,10 @@ def _on_short_notice(appointment: Any, entry: Any, now: datetime) -> bool:
 
 
 def _old_start(entry: Any) -> datetime | None:
-    """When the visit began before the change."""
-    if "from" in entry.facts:
-        return datetime.fromisoformat(entry.facts["from"])
+    """When the visit began before the change: as the patient knows it, who may not have heard of the one before."""
+    old = entry.facts.get("knew") or entry.facts.get("from")
+    if old:
+        return datetime.fromisoformat(old)
     return instant_of(entry.facts["before"]["from_cell"]) if "before" in entry.facts else None
 
 
@@ -436,7 +418,7 @@ def _open(session: Session, appointment: Appointment) -> list[Message]:
     """What stands on the list about a visit, and a call about a change that the worker puts there in a moment."""
     in_a_moment = and_(
         Message.channel == Channel.CALL,
-        Message.kind.in_(_ANSWERS),
+        Message.kind.in_(notices.ANSWERS),
         Message.state.in_((MessageState.QUEUED, MessageState.SENDING)),
     )
     return list(

@@ -151,6 +151,7 @@ def keep(
         version=appointment.version,
         sequence=appointment.sequence,
         state=state,
+        **({"knew": told.knew} if told.knew else {}),
         **facts,
     )
     audit.did(session, who, what, f"appointment/{appointment.reference}", appointment.patient_id)

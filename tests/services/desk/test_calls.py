@@ -12,9 +12,11 @@ from booking.errors import NotFound
 from booking.models import Actor, Appointment, Channel, Message, MessageState, Patient, Reminders, Role
 from booking.reminders.delivery import deliver_due
 from booking.services import history, visits
+from booking.services.clinic import present
 from booking.services.desk import calls, merging, moving, resending, statuses, undoing
 from booking.services.desk.calls import Outcome, Why
 from booking.services.desk.moving import Place
+from booking.services.desk.pressing import pressing
 from booking.services.transaction import run
 from tests.clinics import set_up
 from tests.conftest import StandingClock
@@ -362,6 +364,71 @@ def test_a_move_that_comes_back_by_undo_is_called_about_again(context: Flask) ->
     assert (call.old_starts_at, call.starts_at) == (SOON, LATER.starts_at)
 
 
+def test_moved_within_a_day_and_then_far_ahead_they_are_called_all_the_same(context: Flask) -> None:
+    """They know the time of today, whatever was between."""
+    visit, who = booked(SOON), hired()
+    sent()
+    moving.change(who, visit.reference, Place(starts_at=NEXT_WEEK), version=1, key="move-0001")
+    further = Place(starts_at=NEXT_WEEK + timedelta(hours=1))
+    changed = moving.change(who, visit.reference, further, version=2, key="move-0002")
+    assert changed.to_call and listed() == [("change", Why.SOON, 0)]
+    back = undoing.undo(who, changed.entry_id or 0, key="undo-0001")
+    (call,) = calls.call_list(who).calls
+    assert back.to_call and (call.old_starts_at, call.starts_at) == (SOON, NEXT_WEEK)
+
+
+def test_a_call_that_nobody_has_made_yet_is_made_about_the_time_that_they_know(
+    context: Flask, standing_clock: StandingClock
+) -> None:
+    visit, who = booked(NEXT_WEEK, email=None, phone="+18185550123", reminders=Reminders.NONE), hired()
+
+    def called() -> list[Any]:
+        standing_clock.on(minutes=3)
+        sent()
+        return [(call.old_starts_at, call.starts_at) for call in calls.call_list(who).calls]
+
+    hour = timedelta(hours=1)
+    moving.change(who, visit.reference, Place(starts_at=NEXT_WEEK + hour), version=1, key="move-0001")
+    assert called() == [(NEXT_WEEK, NEXT_WEEK + hour)]
+    further = Place(starts_at=NEXT_WEEK + 2 * hour)
+    changed = moving.change(who, visit.reference, further, version=2, key="move-0002")
+    assert called() == [(NEXT_WEEK, NEXT_WEEK + 2 * hour)]
+    undoing.undo(who, changed.entry_id or 0, key="undo-0001")
+    assert called() == [(NEXT_WEEK, NEXT_WEEK + hour)]
+    moving.change(who, visit.reference, Place(starts_at=NEXT_WEEK), version=4, key="move-0003")
+    assert called() == []
+
+
+def test_whoever_was_called_about_a_move_knows_its_time(
+    context: Flask, standing_clock: StandingClock
+) -> None:
+    visit, who = booked(NEXT_WEEK, email=None, phone="+18185550123", reminders=Reminders.NONE), hired()
+    hour = timedelta(hours=1)
+    moving.change(who, visit.reference, Place(starts_at=NEXT_WEEK + hour), version=1, key="move-0001")
+    standing_clock.on(minutes=3)
+    sent()
+    calls.settle(who, visit.reference, Outcome.REACHED, key="call-0001")
+    moving.change(who, visit.reference, Place(starts_at=NEXT_WEEK), version=2, key="move-0002")
+    standing_clock.on(minutes=3)
+    sent()
+    (call,) = calls.call_list(who).calls
+    assert (call.old_starts_at, call.starts_at) == (NEXT_WEEK + hour, NEXT_WEEK)
+
+
+def test_who_cancels_by_the_link_after_a_move_was_taken_back_knows(
+    context: Flask, standing_clock: StandingClock
+) -> None:
+    visit, who = booked(NEXT_WEEK), hired()
+    sent()
+    changed = moving.change(who, visit.reference, Place(starts_at=SOON), version=1, key="move-0001")
+    standing_clock.on(minutes=3)
+    sent()
+    undoing.undo(who, changed.entry_id or 0, key="undo-0001")
+    assert listed() == [("change", Why.SOON, 0)] and pressing(who, present()).calls == 1
+    visits.cancel(visit.reference, visit.token, "", actor="t", key="cancel")
+    assert listed() == [] and pressing(who, present()).calls == 0
+
+
 def test_who_cancels_by_the_link_after_our_move_knows(context: Flask) -> None:
     visit, who = booked(SOON), hired()
     moving.change(who, visit.reference, Place(starts_at=NEXT_WEEK), version=1, key="move-0001")
@@ -395,6 +462,21 @@ def test_who_was_told_on_the_telephone_is_neither_written_to_nor_called(
     sent()
     assert listed() == []
     assert not [row for row in rows(Message) if row["kind"] in ("change", "cancellation")]
+
+
+def test_who_was_told_on_the_telephone_of_what_they_had_not_heard_yet_is_not_called(
+    context: Flask, standing_clock: StandingClock
+) -> None:
+    visit, who = booked(NEXT_WEEK, email=None, phone="+18185550123", reminders=Reminders.NONE), hired()
+    cancelled = statuses.cancel(who, visit.reference, key="cancel-01")
+    calls.settle(who, visit.reference, Outcome.REACHED, key="call-0001")
+    assert undoing.undo(who, cancelled.entry_id or 0, key="undo-0001").channel == "call"
+    later = Place(starts_at=NEXT_WEEK + timedelta(hours=1))
+    changed = moving.change(who, visit.reference, later, version=3, spoken=True, key="move-0001")
+    assert not changed.told
+    standing_clock.on(minutes=3)
+    sent()
+    assert listed() == []
 
 
 def test_a_reminder_by_call_that_was_due_is_over_once_they_were_told_on_the_telephone(
@@ -455,6 +537,18 @@ def test_who_was_reached_is_called_again_if_the_desk_asks_for_it(
     assert listed() == [("change", Why.ASKED, 0)]
     calls.settle(who, visit.reference, Outcome.REACHED, key="call-0003")
     assert listed() == []
+
+
+def test_a_call_about_a_cancellation_of_their_own_is_on_the_list_if_the_desk_asks_for_it(
+    context: Flask,
+) -> None:
+    visit, who = booked(NEXT_WEEK, phone="+18185550123"), hired()
+    visits.cancel(visit.reference, visit.token, "", actor="t", key="cancel")
+    sent()
+    assert listed() == []
+    (mail,) = [row for row in rows(Message) if row["kind"] == "cancellation"]
+    resending.resend(who, mail["id"], Channel.CALL, key="call-0001")
+    assert listed() == [("cancellation", Why.ASKED, 0)]
 
 
 def test_records_that_are_merged_and_taken_apart_leave_the_calls_as_they_were(
