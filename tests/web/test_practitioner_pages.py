@@ -10,9 +10,11 @@ from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import event
 
+from booking.errors import Busy
 from booking.extensions import db
 from booking.models import Absence, Appointment, AuditEntry, Role
 from booking.services.booking import Booked
+from booking.services.desk import undoing
 from booking.services.own_day import feed as feeds
 from booking.services.staff.who import Who
 from tests.clinics import clinic, needled, practitioner, set_up, visit_type
@@ -529,6 +531,7 @@ def test_the_last_few_taps_are_taken_back_one_after_the_other_and_are_no_news(
         ben = hired(Role.PRACTITIONER, practitioner="ben", name="Ben Okoro")
     with page.session_transaction() as kept:
         doing = kept["doing"]
+    assert "Lima" not in str(doing)
     theirs = signed_in(app, ben)
     with theirs.session_transaction() as kept:
         kept["doing"] = doing
@@ -550,6 +553,28 @@ def test_a_tap_that_is_too_long_ago_is_not_offered_to_be_taken_back(
     assert undo and post(page, undo[1], {"key": "undo-0001"}).status_code == 303
     text = page.get("/mine/today").text
     assert "Taken back." in text and "Undo as well" not in text
+
+
+def test_a_tap_that_can_not_be_taken_back_just_now_still_can_a_little_later(
+    app: Flask, ana: Who, standing_clock: StandingClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reference = with_ana(app).reference
+    standing_clock.at(NINE)
+    page = signed_in(app, ana)
+    tap(page, reference, "arrived")
+    undo = re.search(r'action="(/mine/undo/\d+)"', page.get("/mine/today").text)
+    assert undo
+
+    def busy(*_: Any, **__: Any) -> None:
+        raise Busy(retry_after=1)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(undoing, "undo", busy)
+        answer = post(page, undo[1], {"key": "undo-0001"})
+    assert answer.status_code == 503 and 'value="undo-0001"' in answer.text
+    with page.session_transaction() as kept:
+        assert len(kept["doing"]["taps"]) == 1
+    assert post(page, undo[1], {"key": "undo-0001"}).status_code == 303
 
 
 def test_a_tap_on_what_a_colleague_changed_says_so(

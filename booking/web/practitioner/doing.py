@@ -1,7 +1,7 @@
 """What somebody has just done on their own pages: told once, on the page that follows, with a way back.
 
-The last few taps are taken back one after the other. It stands in the session, which is the browser's; of another
-account nothing is told or taken back.
+The last few taps are taken back one after the other. It stands in the session, which is the browser's: so without a
+patient's name, and of another account nothing is told or taken back.
 """
 
 import secrets
@@ -12,26 +12,30 @@ from flask_babel import gettext as _
 from markupsafe import Markup
 
 from booking import clock
+from booking.errors import NotFound
 from booking.services.desk.states import UNDO_WITHIN, Changed
+from booking.services.desk.statuses import Move
+from booking.services.own_day import visit as own_visits
 from booking.web import access
+from booking.web.practitioner import words
 
 _TAPS_KEPT = 5
 
 
-def tapped(says: str, changed: Changed) -> None:
-    """A tap was done. `says`: what, in a sentence."""
-    doing = _mine()
+def tapped(move: Move, changed: Changed) -> None:
+    """A tap was done."""
+    doing, did = _mine(), [move.value, changed.reference]
     if changed.entry_id is not None:
         others = [tap for tap in doing["taps"] if tap[0] != changed.entry_id]
-        doing["taps"] = [*others, [changed.entry_id, says, int(clock.now().timestamp())]][-_TAPS_KEPT:]
-    _keep(doing | {"says": says}, changed)
+        doing["taps"] = [*others, [changed.entry_id, int(clock.now().timestamp()), *did]][-_TAPS_KEPT:]
+    _keep(doing | {"did": did}, changed)
 
 
 def taken_back(entry: int, changed: Changed) -> None:
     """A tap was taken back: the one before it is next."""
     doing = _mine()
     doing["taps"] = [tap for tap in doing["taps"] if tap[0] != entry]
-    _keep(doing | {"says": _("Taken back.")}, changed)
+    _keep(doing | {"did": []}, changed)
 
 
 def stays(entry: int) -> None:
@@ -48,15 +52,33 @@ def moved(changed: Changed) -> None:
 def toast() -> Markup:
     """What was just done, with a button that takes back the last tap; told once."""
     doing = _mine()
-    says = doing.pop("says", None)
-    if says is None:
+    did = doing.pop("did", None)
+    if did is None:
         return Markup()
     session["doing"] = doing
     since = (clock.now() - UNDO_WITHIN).timestamp()
-    last = next((tap for tap in reversed(doing["taps"]) if tap[2] >= since), None)
+    entry, _at, *last = next((tap for tap in reversed(doing["taps"]) if tap[1] >= since), (None, 0))
     return Markup(  # noqa: S704 - written by our own template, which escapes
-        render_template("practitioner/toast.html", says=says, last=last, key=secrets.token_urlsafe(12))
+        render_template(
+            "practitioner/toast.html",
+            says=_in_words(did),
+            entry=entry,
+            besides=_in_words(last) if last and last != did else "",
+            key=secrets.token_urlsafe(12),
+        )
     )
+
+
+def _in_words(did: list[str]) -> str:
+    """What was tapped, in a sentence; or that it was taken back."""
+    if not did:
+        return _("Taken back.")
+    move, reference = did
+    try:
+        return words.tapped(Move(move), own_visits.brief(access.who(), reference))
+    except NotFound:
+        # Given to a colleague meanwhile.
+        return _("That is done.")
 
 
 def own_changes() -> dict[str, int]:

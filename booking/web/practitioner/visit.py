@@ -7,7 +7,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
 from booking import clock
-from booking.errors import NotFound, Refusal
+from booking.errors import Busy, NotFound, Refusal
 from booking.services.desk import moving, statuses, undoing
 from booking.services.desk.moving import Changed, Place
 from booking.services.desk.statuses import Move
@@ -17,7 +17,7 @@ from booking.web import access, asked
 from booking.web.free import instant
 from booking.web.practitioner import blueprint, doing
 from booking.web.practitioner.today import refused, visits_path
-from booking.web.practitioner.words import STATUSES, tapped
+from booking.web.practitioner.words import STATUSES
 from booking.web.staff import staff_page
 from booking.web.visit_words import TAPS, happened, whom
 from booking.web.words import staff_advice_for, staff_words_for
@@ -53,8 +53,7 @@ def status(reference: str) -> ResponseReturnValue:
         raise
     except Refusal as refusal:
         return refused(refusal)
-    shown = own_visits.brief(who, reference)
-    doing.tapped(tapped(move, shown), changed)
+    doing.tapped(move, changed)
     return redirect(_next(), 303)
 
 
@@ -65,7 +64,7 @@ def undo(entry: int) -> ResponseReturnValue:
     own_visits.refuse_of_others_by_entry(who, entry)
     try:
         changed = undoing.undo(who, entry, key=key)
-    except NotFound:
+    except (NotFound, Busy):
         raise
     except Refusal as refusal:
         doing.stays(entry)
