@@ -17,14 +17,12 @@ from booking import clock
 from booking.errors import (
     Clash,
     ContactCannotBeReached,
-    IllegalStatus,
     LikelyKnown,
     NeedsReason,
     NotOffered,
     PatientElsewhere,
     Refusal,
 )
-from booking.formatting import iso_utc
 from booking.models import Actor, Appointment, BookableBy, Patient, Payment, Reminders, VisitKind
 from booking.scheduling import offers as engine
 from booking.scheduling.hours import instant_at
@@ -337,15 +335,8 @@ def _book(session: Session, who: Who, wish: DeskWish) -> Answer:
     refuse_unreachable(reminders, patient.email, patient.phone)
     if reminders in (Reminders.TEXT, Reminders.BOTH) and not (consented or wish.text_consent):
         raise ContactCannotBeReached(field="text_consent")
-
-    if wish.here and not statuses.soon(wish.starts_at, now):
-        not_before = iso_utc(wish.starts_at - statuses.ARRIVES_WITHIN)
-        raise IllegalStatus(
-            visit_status=Status.BOOKED.value,
-            to=Status.ARRIVED.value,
-            because="too_early",
-            not_before=not_before,
-        )
+    if wish.here:
+        statuses.refuse_early(Status.BOOKED, wish.starts_at, Status.ARRIVED, now)
 
     offers = locked(session, question, wish.starts_at, now, patient_id=patient.id)
     visit, breaches = _place(session, who, clinic, offers, wish, patient.id, now)

@@ -88,7 +88,7 @@ def arrive(who: Who, reference: str, *, version: int | None = None, key: str) ->
     """The patient is here. Raises IllegalStatus, also half a day or more before the visit; StaleEdit, NotFound."""
 
     def step(session: Session, clinic: Clinic, visit: Appointment, now: datetime) -> None:
-        _refuse_early(visit, Status.ARRIVED, now)
+        refuse_early(visit.status, visit.starts_at, Status.ARRIVED, now)
         _move(visit, Status.ARRIVED)
         visit.arrived_at = now
 
@@ -99,7 +99,7 @@ def start(who: Who, reference: str, *, version: int | None = None, key: str) -> 
     """The patient is in the room, and the visit begins. Raises as `arrive`."""
 
     def step(session: Session, clinic: Clinic, visit: Appointment, now: datetime) -> None:
-        _refuse_early(visit, Status.CHECKED_IN, now)
+        refuse_early(visit.status, visit.starts_at, Status.CHECKED_IN, now)
         _move(visit, Status.CHECKED_IN)
         visit.arrived_at = visit.arrived_at or now
         visit.started_at = now
@@ -111,7 +111,7 @@ def finish(who: Who, reference: str, *, version: int | None = None, key: str) ->
     """The visit is done. Raises IllegalStatus, also while needles are in; StaleEdit, NotFound."""
 
     def step(session: Session, clinic: Clinic, visit: Appointment, now: datetime) -> None:
-        _refuse_early(visit, Status.FULFILLED, now)
+        refuse_early(visit.status, visit.starts_at, Status.FULFILLED, now)
         done(visit, now)
 
     return _step(who, reference, Status.FULFILLED, step, version, key)
@@ -160,7 +160,7 @@ def needles_in(who: Who, reference: str, *, version: int | None = None, key: str
         to = Move.NEEDLES_IN.value
         if not rest_of(visit, uses_of(session, visit)):
             raise IllegalStatus(visit_status=visit.status.value, to=to, because="no_needles")
-        _refuse_early(visit, Status.CHECKED_IN, now)
+        refuse_early(visit.status, visit.starts_at, Status.CHECKED_IN, now)
         if not can(visit.status, Status.CHECKED_IN):
             raise IllegalStatus(visit_status=visit.status.value, to=to, because="")
         if visit.status is not Status.CHECKED_IN:
@@ -339,13 +339,14 @@ def _move(visit: Appointment, to: Status) -> None:
     visit.status = to
 
 
-def _refuse_early(visit: Appointment, to: Status, now: datetime) -> None:
-    if not soon(visit.starts_at, now):
+def refuse_early(status: Status, starts_at: datetime, to: Status, now: datetime) -> None:
+    """Refuses what needs the patient of a visit that begins then to be here, half a day or more before it."""
+    if not soon(starts_at, now):
         raise IllegalStatus(
-            visit_status=visit.status.value,
+            visit_status=status.value,
             to=to.value,
             because="too_early",
-            not_before=iso_utc(visit.starts_at - ARRIVES_WITHIN),
+            not_before=iso_utc(starts_at - ARRIVES_WITHIN),
         )
 
 

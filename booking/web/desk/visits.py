@@ -15,6 +15,7 @@ from booking import clock
 from booking.errors import Refusal
 from booking.models import Actor, BookableBy
 from booking.scheduling.hours import instant_at, week_start
+from booking.scheduling.status import Status, cancelled_late
 from booking.scheduling.timeline import CELL_MINUTES, cell_at, cell_in, instant_of
 from booking.services.clinic import Clinic, VisitType
 from booking.services.desk import asking, moving, panel, places, statuses
@@ -404,7 +405,7 @@ def cancel_page(
         **_values(found),
         words=words,
         by=by,
-        late=clock.now() > found.starts_at - found.visit_type.cut_off,
+        late=cancelled_late(Status.CANCELLED, found.starts_at, found.visit_type.cut_off, clock.now()),
         no=no,
         typed=typed,
         next=asked.onward(""),
