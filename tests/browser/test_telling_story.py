@@ -5,12 +5,13 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from booking.models import Actor, Appointment, Message, Reminders
 from booking.reminders.delivery import deliver_due
 from booking.services.desk import statuses
 from tests.browser.conftest import DESKTOP, PHONE, Enter
+from tests.browser.interception import intercept
 from tests.clinics import clinic, practitioner, set_up, visit_type
 from tests.conftest import StandingClock
 from tests.services.making import NINE, booked, rows
@@ -78,6 +79,28 @@ def test_whoever_has_only_a_telephone_goes_on_the_list_of_calls(enter: Enter, ap
     question.get_by_role("button", name="Move, and put them on the list of calls").click()
     expect(page.locator(".toasts")).to_contain_text("Call (818) 555-0123 to tell them")
     assert "change" in kinds(app)
+
+
+def test_an_answer_that_comes_late_says_nothing_about_another_move(enter: Enter, app: Flask) -> None:
+    in_app(app)
+    page = enter(DESKTOP)
+    page.goto(DAY)
+    late: list[Route] = []
+    intercept(page, "**/change?*", lambda route: route.continue_() if late else late.append(route))
+    question = move_to_the_next_free(page)
+    expect(question).not_to_contain_text("is told")
+    page.keyboard.press("Escape")
+    expect(question).to_be_hidden()
+    for key in ("m", "ArrowDown", "ArrowDown", "Enter"):
+        page.keyboard.press(key)
+    expect(question).to_contain_text("The patient is told")
+    preview = question.locator("[data-preview]")
+    says = preview.inner_text()
+    (first,) = late
+    with page.expect_response("**/change?*"):
+        first.continue_()
+    page.evaluate("new Promise((done) => setTimeout(done, 200))")
+    assert preview.inner_text() == says
 
 
 def test_before_somebody_who_is_here_is_moved_the_dialog_says_so(

@@ -71,6 +71,8 @@ function sayMissing(element, isMissing) {
   element.querySelector("input[name=reason]").ariaInvalid = isMissing ? "true" : null;
 }
 
+let askedMoves = 0;
+
 // Whether to move, whether to tell the patient, and why, where a rule is passed: the `usual` reason stands there already.
 // Returns null, or {tell, reason}; `tell` is "yes", "phone" where they have just heard it on the telephone, or "no".
 async function askMove(title, { needsReason = false, usual = "", breaches = [], address = null } = {}) {
@@ -100,10 +102,12 @@ async function askMove(title, { needsReason = false, usual = "", breaches = [], 
   element.querySelector("[data-here]").hidden = true;
   if (needsReason) showReason(breaches);
   const answer = ask(element);
+  const asked = ++askedMoves;
   (needsReason ? reason : tells).focus();
   if (address) {
     previewOf(address).then((found) => {
-      if (!found || !element.open) return;
+      // By now another move may be asked about.
+      if (!found || !element.open || asked !== askedMoves) return;
       if (found.clash.length) {
         // What can't be isn't offered.
         element.querySelector("[data-why]").hidden = true;
