@@ -106,6 +106,7 @@ class Draft(Base):
     id: Mapped[int] = mapped_column(primary_key=True)
     account_id: Mapped[int] = mapped_column(ForeignKey("staff_accounts.id"))
     path: Mapped[str] = mapped_column(String(300))
+    page: Mapped[str | None] = mapped_column(String(300))
     fields: Mapped[list[list[str]]] = mapped_column(JSON)
     kept_at: Mapped[datetime] = mapped_column(UTCDateTime)
 

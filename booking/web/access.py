@@ -144,10 +144,13 @@ desk.status                        POST       -        all    all      all   -
 desk.times                         GET        -        all    all      all   -
 desk.to_do                         GET        -        all    all      all   -
 desk.undo                          POST       -        all    all      all   -
+desk.ask_undo                      GET        -        all    all      all   -
 desk.visit                         GET        -        all    all      all   -
 desk.why                           GET        -        all    all      all   -
 desk.day                           GET        -        all    all      all   -
 desk.day_fragment                  GET        -        all    all      all   -
+desk.day_cancelled                 GET        -        all    all      all   -
+desk.week_cancelled                GET        -        all    all      all   -
 desk.sheet                         GET        -        all    all      all   -
 desk.today_board                   GET        -        all    all      all   -
 desk.enter_time_off                POST       -        all    all      all   -
@@ -336,7 +339,19 @@ def _page_of_this_request() -> str | None:
 
 def _keep_draft(account_id: int) -> None:
     if request.endpoint not in ("sign_in.active", "sign_in.lock", "sign_in.keep_drafts"):
-        drafts.keep(account_id, request.full_path.removesuffix("?"), request.form.items(multi=True))
+        drafts.keep(
+            account_id,
+            request.full_path.removesuffix("?"),
+            request.form.items(multi=True),
+            page=_page_of_the_form(),
+        )
+
+
+def _page_of_the_form() -> str:
+    """The page of ours from which this form was sent, as far as the browser says it."""
+    site = request.host_url.removesuffix("/")
+    _before, _site, page = (request.referrer or "").partition(site)
+    return page if not _before and page.startswith("/") else ""
 
 
 def _forget_what_was_sent(response: Response) -> Response:

@@ -162,6 +162,36 @@ def test_a_screen_that_is_locked_by_its_button_keeps_what_was_typed(new_page: Ne
     expect(page.get_by_label("E-mail")).to_have_value("new@clinic.example")
 
 
+def test_what_was_given_back_is_no_draft_any_more_until_it_is_locked_once_more(new_page: NewPage) -> None:
+    page = new_page(DESKTOP)
+    sign_in(page)
+    page.get_by_label("E-mail").fill("new@clinic.example")
+    for _ in range(2):
+        page.get_by_role("button", name="Lock").click()
+        expect(page.get_by_role("heading", name="Locked")).to_be_visible()
+        page.keyboard.type(PIN)
+        with page.expect_response("**/forget"):
+            page.keyboard.press("Enter")
+        expect(page.get_by_label("E-mail")).to_have_value("new@clinic.example")
+    page.goto("/staff/drafts")
+    expect(page.get_by_text("nothing left")).to_be_visible()
+
+
+def test_a_draft_is_opened_in_its_form(new_page: NewPage, axe: Axe) -> None:
+    page = new_page(DESKTOP)
+    sign_in(page)
+    page.get_by_label("E-mail").fill("new@clinic.example")
+    page.get_by_role("button", name="Lock").click()
+    expect(page.get_by_role("heading", name="Locked")).to_be_visible()
+    page.goto("/staff/locked?next=/staff/drafts")
+    page.keyboard.type(PIN)
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="What you typed")).to_be_visible()
+    axe(page)
+    page.get_by_role("link", name="Open the form with it").click()
+    expect(page.get_by_label("E-mail")).to_have_value("new@clinic.example")
+
+
 def test_a_locked_screen_says_of_when_it_is_and_that_it_has_no_connection(
     new_page: NewPage, axe: Axe
 ) -> None:
@@ -199,7 +229,7 @@ def test_without_javascript_what_was_sent_too_late_can_be_sent_again(
     page.get_by_role("button", name="Invite").click()
     page.get_by_label("PIN").fill(PIN)
     page.get_by_role("button", name="Open").click()
-    page.get_by_role("button", name="Send what I typed").click()
+    page.get_by_role("button", name="Send it as it is").click()
     expect(page.get_by_text("The invitation is on its way.")).to_be_visible()
 
 

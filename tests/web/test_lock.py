@@ -137,6 +137,42 @@ def test_a_form_that_came_too_late_is_kept_and_given_back(
     assert "nothing left" in client.get("/staff/drafts").text
 
 
+def test_a_draft_is_shown_in_the_words_of_its_form_with_a_way_back_to_it(app: Flask, clerk: Who) -> None:
+    client = signed_in(app, clerk)
+    proof = {"X-CSRFToken": token(client)}
+    pairs = [
+        ["new", "1"],
+        ["day", "2026-11-26"],
+        ["tell", "1"],
+        ["first_name", "Nora"],
+        ["note", "Left knee"],
+    ]
+    sent = [{"path": "/desk/book", "page": "/desk/book?new=1", "fields": pairs}]
+    assert client.post("/staff/drafts", json=sent, headers=proof).status_code == 204
+    open_again(client)
+    main = client.get("/staff/drafts").text.partition("<main")[2]
+    named = re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", main)
+    assert named == [("First name", "Nora"), ("Note for this visit", "Left knee")]
+    assert "New visit · " in main
+    assert re.search(r'<a class="button" href="/desk/book\?new=1#kept"[^>]*>Open the form with it', main)
+
+
+def test_what_was_sent_too_late_knows_the_page_that_it_came_from(
+    app: Flask, clerk: Who, standing_clock: StandingClock
+) -> None:
+    client = signed_in(app, clerk)
+    form = fields(client.get("/staff/accounts").text)
+    standing_clock.on(minutes=15)
+    for referrer, page in (
+        ("http://localhost/staff/accounts?a=1", "/staff/accounts?a=1"),
+        ("http://localhost.evil.example/staff/accounts", ""),
+        ("https://evil.example/?http://localhost/staff", ""),
+    ):
+        client.post("/staff/accounts", data=form | {"name": "Half"}, headers={"Referer": referrer})
+        with app.app_context():
+            assert [one.page for one in drafts.of(clerk.account_id)] == [page]
+
+
 def test_nobody_else_sees_what_was_typed(app: Flask, clerk: Who, standing_clock: StandingClock) -> None:
     other = with_pin(app, Role.OWNER)
     with app.app_context():

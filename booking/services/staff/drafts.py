@@ -17,6 +17,7 @@ from booking.services.transaction import lock_names, reading, run
 MOST_FIELDS = 200
 MOST_LETTERS = 20_000
 MOST_DRAFTS = 20
+LONGEST_PATH = 300
 # Whatever a form calls a secret, such as the old password, and what belongs to one sending only.
 _NEVER_KEPT = ("password", "pin", "code", "secret", "old", "csrf_token", "draft")
 
@@ -25,15 +26,16 @@ Fields = list[list[str]]
 
 @dataclass(frozen=True)
 class Kept:
-    """A form as it was: where it goes, and what stands in it."""
+    """A form as it was: where it goes, the page with it as far as that is known, and what stands in it."""
 
     number: int
     path: str
+    page: str
     fields: Fields
     kept_at: datetime
 
 
-def keep(account_id: int, path: str, fields: Iterable[tuple[str, str]]) -> None:
+def keep(account_id: int, path: str, fields: Iterable[tuple[str, str]], *, page: str = "") -> None:
     """Keeps a form instead of what was kept of the same form before. What is absurdly long isn't."""
     kept = [
         [name[:200], value]
@@ -41,7 +43,7 @@ def keep(account_id: int, path: str, fields: Iterable[tuple[str, str]]) -> None:
         if not any(secret in name.lower() for secret in _NEVER_KEPT)
     ]
     too_much = len(kept) > MOST_FIELDS or sum(len(value) for _, value in kept) > MOST_LETTERS
-    if too_much or not kept or len(path) > 300 or not path.startswith("/"):
+    if too_much or not kept or len(path) > LONGEST_PATH or not path.startswith("/"):
         return
 
     def action(session: Session) -> None:
@@ -52,7 +54,8 @@ def keep(account_id: int, path: str, fields: Iterable[tuple[str, str]]) -> None:
         newest = select(Draft.id).where(Draft.account_id == account_id).order_by(Draft.kept_at.desc())
         old = session.scalars(newest.offset(MOST_DRAFTS - 1).limit(100)).all()
         session.execute(delete(Draft).where(Draft.id.in_(old)))
-        row = {"account_id": account_id, "path": path, "fields": kept, "kept_at": now}
+        where = page if len(page) <= LONGEST_PATH else ""
+        row = {"account_id": account_id, "path": path, "page": where or None, "fields": kept, "kept_at": now}
         rows.add_all(session, Draft, [row])
 
     run(action)
@@ -66,7 +69,9 @@ def of(account_id: int) -> list[Kept]:
         .order_by(Draft.kept_at.desc(), Draft.id.desc())
     )
     with reading() as session:
-        return [Kept(row.id, row.path, row.fields, row.kept_at) for row in session.scalars(wanted)]
+        return [
+            Kept(row.id, row.path, row.page or "", row.fields, row.kept_at) for row in session.scalars(wanted)
+        ]
 
 
 def forget(account_id: int, number: int) -> None:

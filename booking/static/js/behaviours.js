@@ -12,6 +12,11 @@ const behaviours = {
     window.addEventListener("pageshow", () => { sent = false; });
   },
 
+  // What only a script can do is shown where there are scripts.
+  "with-scripts"(element) {
+    element.hidden = false;
+  },
+
   // Puts the reader where the trouble is told.
   "focus-here"(element) {
     element.focus();

@@ -18,6 +18,11 @@ function here() {
   return window.location.pathname + window.location.search;
 }
 
+// The page on which a form can be had again: one that was refused stands at an address that only takes forms.
+function pageOf(form) {
+  return form?.dataset.page ?? here();
+}
+
 function shared() {
   try { return Number(window.localStorage.getItem(SHARED)) || 0; } catch { return 0; }
 }
@@ -71,11 +76,13 @@ function changed(form) {
 function typed() {
   return forms().filter((form) => changed(form) || form.dataset.refilled).map((form) => ({
     path: addressOf(form),
+    page: pageOf(form),
     fields: [...new FormData(form)].filter(([, value]) => typeof value === "string"),
   }));
 }
 
-// Puts what was kept back into its form, as far as the page has it; of the rest it says where it is.
+// Puts what was kept back into its form, as far as the page has it, where it is typed text again and no longer a draft; of
+// the rest it says where it is.
 async function putBack() {
   if (window.location.hash !== "#kept") return;
   window.history.replaceState(null, "", here());
@@ -85,8 +92,10 @@ async function putBack() {
   let elsewhere = false;
   for (const draft of await answer.json()) {
     const form = forms().find((one) => addressOf(one) === draft.path);
-    if (form) first = fill(form, draft) ?? first;
-    else elsewhere = true;
+    if (form) {
+      first = fill(form, draft) ?? first;
+      post(`${DRAFTS}/${draft.number}/forget`).catch(() => {});
+    } else elsewhere = true;
   }
   if (first) first.focus();
   if (elsewhere) say();
@@ -106,11 +115,6 @@ function fill(form, draft) {
     }
   }
   form.dataset.refilled = "yes";
-  const mark = document.createElement("input");
-  mark.type = "hidden";
-  mark.name = "draft";
-  mark.value = draft.number;
-  form.append(mark);
   return first;
 }
 
@@ -134,7 +138,7 @@ function leave(lock = "") {
   if (locking) return;
   locking = true;
   const forms = typed();
-  const page = here();
+  const page = pageOf(document.querySelector("form[data-page]"));
   // At once, before anything is sent: whoever looks at the screen sees nothing.
   document.body.replaceChildren();
   document.title = "";

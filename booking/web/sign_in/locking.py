@@ -11,7 +11,7 @@ from booking.services.needles_in import rooms_with_needles
 from booking.services.staff import drafts, sign_ins
 from booking.web import access, limits
 from booking.web.pages import page, the_clinic_of_this_request as present_clinic
-from booking.web.sign_in import blueprint, going_on
+from booking.web.sign_in import blueprint, going_on, typed
 from booking.web.sign_in.entering import say
 from booking.web.sign_in.forms import PinForm
 from booking.web.staff import staff_page
@@ -69,12 +69,15 @@ def draft_list() -> ResponseReturnValue:
     kept = drafts.of(access.who().account_id)
     if "application/json" in request.headers.get("Accept", ""):
         return jsonify([{"number": one.number, "path": one.path, "fields": one.fields} for one in kept])
-    return staff_page("sign_in/drafts.html", drafts=kept, onward=going_on.home(access.who()))
+    drafts_shown = [typed.shown(one) for one in kept]
+    return staff_page("sign_in/drafts.html", drafts=drafts_shown, onward=going_on.home(access.who()))
 
 
 @blueprint.post("/drafts")
 def keep_drafts() -> ResponseReturnValue:
-    """Keeps what stands in the forms of a page, and locks the screen: [{"path": …, "fields": [[name, value], …]}, …]."""
+    """Keeps what stands in the forms of a page, and locks the screen: [{"path": …, "page": …, "fields":
+    [[name, value], …]}, …].
+    """
     try:
         sent = request.get_json(silent=True)
     except RecursionError:
@@ -83,9 +86,9 @@ def keep_drafts() -> ResponseReturnValue:
     forms = sent if isinstance(sent, list) else []
     who = access.who()
     for form in forms[: drafts.MOST_DRAFTS]:
-        path, fields = _read(form)
+        path, on_page, fields = _read(form)
         if going_on.local(path):
-            drafts.keep(who.account_id, path, fields)
+            drafts.keep(who.account_id, path, fields, page=going_on.local(on_page))
     sign_ins.lock(who)
     return "", 204
 
@@ -96,20 +99,20 @@ def forget_draft(number: int) -> ResponseReturnValue:
     return redirect(url_for("sign_in.draft_list"), 303)
 
 
-def _read(form: object) -> tuple[str, list[tuple[str, str]]]:
+def _read(form: object) -> tuple[str, str, list[tuple[str, str]]]:
     """A form as a script sent it; whatever doesn't look like one is nothing."""
     if not isinstance(form, dict):
-        return "", []
-    path, fields = form.get("path"), form.get("fields")
-    if not isinstance(path, str) or not isinstance(fields, list):
-        return "", []
+        return "", "", []
+    path, fields, on_page = form.get("path"), form.get("fields"), form.get("page", "")
+    if not isinstance(path, str) or not isinstance(fields, list) or not isinstance(on_page, str):
+        return "", "", []
     pairs = [tuple(pair) for pair in fields if isinstance(pair, list) and len(pair) == 2]
     whole = [
         (name, _writable(value))
         for name, value in pairs
         if isinstance(name, str) and isinstance(value, str) and name == _writable(name)
     ]
-    return path, whole
+    return path, on_page, whole
 
 
 def _writable(words: str) -> str:
