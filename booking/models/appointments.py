@@ -54,7 +54,7 @@ class Appointment(Base):
     __tablename__ = "appointments"
     __table_args__ = (
         CheckConstraint("from_cell < to_cell", name="not_empty"),
-        CheckConstraint("email IS NOT NULL OR phone IS NOT NULL", name="reachable"),
+        CheckConstraint("email IS NOT NULL OR phone IS NOT NULL OR reminders = 'none'", name="reachable"),
         Index("ix_appointments_practitioner_id_to_cell", "practitioner_id", "to_cell"),
         Index("ix_appointments_patient_id_to_cell", "patient_id", "to_cell"),
         Index("ix_appointments_email_to_cell", "email", "to_cell"),

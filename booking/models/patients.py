@@ -1,12 +1,12 @@
 """Patients, and what they have agreed to.
 
-A patient is a name with a way to reach them, not an address: couples share one. The normalised columns are what two
+A patient is a name with a way to reach them, not an address: couples share one. Who walks in may leave no way at all. The normalised columns are what two
 records are compared by (`booking.services.patients`).
 """
 
 from datetime import date, datetime
 
-from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, String, Text
+from sqlalchemy import JSON, ForeignKey, Index, String, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from booking import clock
@@ -18,7 +18,6 @@ class Patient(Resource):
     __tablename__ = "patients"
     __mapper_args__ = {"polymorphic_identity": ResourceKind.PATIENT}
     __table_args__ = (
-        CheckConstraint("email IS NOT NULL OR phone IS NOT NULL", name="reachable"),
         Index("ix_patients_email_name_key", "email", "name_key"),
         Index("ix_patients_phone_name_key", "phone", "name_key"),
         Index("ix_patients_reference", "reference", unique=True),

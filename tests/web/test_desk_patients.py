@@ -435,6 +435,32 @@ def test_a_walk_in_is_here_at_once_and_undo_takes_back_both(
     assert (visit["status"], visit["arrived_at"]) == ("cancelled", None)
 
 
+def test_a_walk_in_without_a_number_sees_with_whom_before_and_is_asked_for_nothing_else(
+    app: Flask, who: Who, standing_clock: StandingClock
+) -> None:
+    standing_clock.on(hours=3)
+    desk = signed_in(app, who)
+    page = desk.get("/desk/book?new=1&visit_type=follow-up")
+    assert re.search(r"walk-in, and is here · with Ana Ruiz, in Room \d", page.text)
+    assert "we can't reach them afterwards" in page.text
+    form = {"first_name": "Walter", "last_name": "Inn", "visit_type": "follow-up", "time": "now", "tell": "1"}
+    answer = send(desk, page, "/desk/book", **form)
+    assert answer.status_code == 303, answer.text
+    assert "with Ana Ruiz. Nobody is written to now." in desk.get(answer.location).text
+    # Whoever isn't here has to be reached.
+    later = send(
+        desk,
+        page,
+        "/desk/book",
+        **(form | {"time": "2026-09-21T16:00:00Z ana", "first_name": "Otto", "last_name": "Quist"}),
+    )
+    assert later.status_code == 422 and "One is enough." in later.text
+    patient = of(app, Patient)[-1]["reference"]
+    page = desk.get(f"/desk/book?patient={patient}&visit_type=follow-up")
+    later = send(desk, page, "/desk/book", visit_type="follow-up", time="2026-09-21T16:00:00Z ana", tell="1")
+    assert later.status_code == 422 and "The record has no phone number and no e-mail address." in later.text
+
+
 def test_a_walk_in_out_of_hours_is_asked_for_a_reason(
     app: Flask, rosa: str, who: Who, standing_clock: StandingClock
 ) -> None:

@@ -30,7 +30,7 @@ from booking.scheduling.latitude import NOTHING, Breach, Latitude, Taken, assign
 from booking.scheduling.offers import Assignment, Offers
 from booking.scheduling.rules import NOTICE, STAFF_RULES
 from booking.scheduling.status import Status
-from booking.scheduling.timeline import cell_at, instant_of
+from booking.scheduling.timeline import cell_at, cell_in, instant_of
 from booking.services import booking, history, notices, patients, rows
 from booking.services.availability import locked
 from booking.services.booking import Booked, Wish
@@ -84,7 +84,7 @@ class DeskWish:
     `patient`: the reference of a record, or somebody new. `reminders` None is what the patient had last time, else by
     mail, else by a call. `reason`: why beyond the rules, if it is. `short_notice`: what is written as the reason where
     none was given and nothing but the clinic's notice is broken; empty, and a reason is asked for. `here`: the patient
-    stands at the counter, has arrived with the booking, and isn't written to.
+    stands at the counter, has arrived with the booking, isn't written to, and needs no contact if nobody reminds them.
     """
 
     patient: str | NewPatient
@@ -286,6 +286,30 @@ def _apart(openings: Iterable[Opening]) -> list[Opening]:
     return found
 
 
+@dataclass(frozen=True)
+class WalkIn:
+    """Whom somebody who walks in now would see, and where: None is a visit without a room."""
+
+    practitioner: Practitioner
+    room: str | None
+
+
+def walk_in(visit_type: str, practitioner: str | None) -> WalkIn | None:
+    """What `book` would choose for who walks in at this moment; None where nobody is free. Raises NotFound, NotOffered."""
+    found = free_times(visit_type, practitioner, None, 1, audience=BookableBy.STAFF)
+    offers, start = found.offers, cell_in(clock.now())
+    choices = latitudes(offers.situation)
+    window = offers.situation.window
+    if not choices or not window.start <= start < window.end:
+        return None
+    best = _choice(offers, choices, start)
+    if best.taken_at(start):
+        return None
+    visit = assign(offers.situation, best.person.id, start)
+    room = next((one.name for one in found.clinic.rooms if one.id == visit.room), None)
+    return WalkIn(found.clinic.practitioner_by_id[best.person.id], room)
+
+
 def is_soon(visit_type: VisitType, starts_at: datetime, now: datetime) -> bool:
     """Whether this start lies ahead, but sooner than the notice that patients keep."""
     return now <= starts_at < now + visit_type.notice
@@ -332,7 +356,8 @@ def _book(session: Session, who: Who, wish: DeskWish) -> Answer:
     refuse_absurd(clinic, wish.starts_at.date(), now)
     patient, consented, usual = _patient(session, who, wish, now)
     reminders = wish.reminders or usual
-    refuse_unreachable(reminders, patient.email, patient.phone)
+    if not (wish.here and reminders is Reminders.NONE):
+        refuse_unreachable(reminders, patient.email, patient.phone)
     if reminders in (Reminders.TEXT, Reminders.BOTH) and not (consented or wish.text_consent):
         raise ContactCannotBeReached(field="text_consent")
     if wish.here:
@@ -427,18 +452,25 @@ def _place(
         start = cell_at(wish.starts_at)
     except ValueError:
         raise NotOffered from None
-    offer = offers.at(start)
-    if offer is not None and not found[offer.practitioner_id].breaches_at(start):
-        return assign(offers.situation, offer.practitioner_id, start), ()
-    best = _best(found.values(), start)
+    best = _choice(offers, found, start)
     taken = best.taken_at(start)
     if taken:
         raise _clash(session, who, clinic, offers, found, best, start, taken, patient_id, now)
     breaches = best.breaches_at(start)
     why = wish.reason or (wish.short_notice if breaches == (Breach.TOO_SOON,) else "")
-    if breaches and not why:
-        raise NeedsReason(breaches=[code.value for code in breaches], facts={})
+    # Nobody is asked why those who stand here come so soon.
+    to_explain = [code.value for code in breaches if not (wish.here and code is Breach.TOO_SOON)]
+    if to_explain and not why:
+        raise NeedsReason(breaches=to_explain, facts={})
     return assign(offers.situation, best.person.id, start), breaches
+
+
+def _choice(offers: Offers, found: dict[int, Latitude], start: int) -> Latitude:
+    """With whom it is: whoever is offered then and breaks no rule, else whoever is best."""
+    offer = offers.at(start)
+    if offer is not None and not found[offer.practitioner_id].breaches_at(start):
+        return found[offer.practitioner_id]
+    return _best(found.values(), start)
 
 
 def _best(found: Iterable[Latitude], start: int) -> Latitude:

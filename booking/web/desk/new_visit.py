@@ -26,7 +26,7 @@ from booking.scheduling.timeline import cell_in, instant_of
 from booking.services import idempotency
 from booking.services.clinic import Clinic, Practitioner, VisitType
 from booking.services.desk import board, new_visit, panel, people
-from booking.services.desk.new_visit import DeskWish, Known, NewPatient, Opening
+from booking.services.desk.new_visit import DeskWish, Known, NewPatient, Opening, WalkIn
 from booking.services.desk.people import Found, Search
 from booking.web import access, asked as of_form, contacts
 from booking.web.desk import answers, blueprint, saying
@@ -54,7 +54,7 @@ PAYMENTS = {
 }
 _FIELDS = (
     "patient", "new", "first_name", "last_name", "phone", "email", "born_on", "visit_type", "practitioner", "from",
-    "time", "other_day", "other_time", "reminders", "payment", "note", "reason", "q", "next", "day", "cell",
+    "time", "other_day", "other_time", "reminders", "payment", "note", "reason", "q", "next", "day", "cell", "now_with",
 )  # fmt: skip
 NOW, OTHER = "now", "other"
 
@@ -139,7 +139,7 @@ def book_visit() -> ResponseReturnValue:
     except KeyReused:
         return _booked_already(form, key)
     except ContactCannotBeReached as refusal:
-        form.refuse(refusal.facts["field"], _unreachable(refusal.facts["field"]))
+        form.refuse(*_unreachable(wish, refusal.facts["field"]))
         return _page(form, status=422)
     except RecordMerged as refusal:
         form.values["patient"] = refusal.facts["into"]
@@ -222,6 +222,9 @@ def _wish(form: Typed) -> DeskWish | None:
     if visit_type not in clinic.visit_types:
         form.refuse("visit_type", _("Please choose a visit."))
     starts_at, whom = _time(form, clinic)
+    if values["time"] == NOW and not whom and request.form.get("times_for") == _times_for(visit_type, ""):
+        # The person whom the form named, as long as it is about the same visit.
+        whom = values["now_with"]
     if whom and whom not in clinic.practitioners:
         form.refuse("practitioner", _("Please choose who gives it."))
     reminders = _one_of(form, "reminders", Reminders)
@@ -252,7 +255,7 @@ def _patient(form: Typed) -> str | NewPatient | None:
     if not form.values["new"]:
         form.refuse("q", _("Please choose the patient, or press “Somebody new”."))
         return None
-    form.understand_person()
+    form.understand_person(reachable=form.values["time"] != NOW)
     read = form.read
     if not read["first_name"] or not read["last_name"]:
         return None
@@ -357,6 +360,7 @@ def _page(
         no=no,
         other_times=other_times,
         choices=choices,
+        walk_in=_walk_in(asked),
         times_for=_times_for(
             asked.visit_type.slug if asked.visit_type else "",
             asked.practitioner.slug if asked.practitioner else "",
@@ -447,6 +451,16 @@ def _openings(asked: Asked, first: date | None) -> tuple[Opening, ...]:
         return ()
 
 
+def _walk_in(asked: Asked) -> WalkIn | None:
+    """Whom somebody who walks in now would see; None where that isn't asked yet, or nobody is free."""
+    if asked.visit_type is None or not asked.can_be:
+        return None
+    try:
+        return new_visit.walk_in(asked.visit_type.slug, asked.whom)
+    except (NotOffered, NotFound):
+        return None
+
+
 def _soon(asked: Asked, starts_at: datetime) -> bool:
     wanted = asked.visit_type
     return wanted is not None and new_visit.is_soon(wanted, starts_at, clock.now())
@@ -505,9 +519,15 @@ def _here(form: Typed, asked: Asked) -> dict[str, str]:
     return here
 
 
-def _unreachable(field: str) -> str:
-    return {
+def _unreachable(wish: DeskWish, field: str) -> tuple[str, str]:
+    """The field, and what is missing."""
+    if isinstance(wish.patient, str) and wish.reminders in (None, Reminders.NONE):
+        return "patient", _(
+            "The record has no phone number and no e-mail address. Please open it and write one; one is enough."
+        )
+    words = {
         "email": _("To be reminded by e-mail, an address is needed."),
         "phone": _("To be reminded by phone, a number is needed."),
         "text_consent": _("To be texted, they have to agree. Please ask, and tick it."),
-    }.get(field, _("Please choose other reminders."))
+    }
+    return field, words.get(field, _("Please choose other reminders."))

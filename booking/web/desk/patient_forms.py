@@ -75,14 +75,14 @@ class Typed:
             self.read[name] = None
             self.refuse(name, str(fault))
 
-    def understand_person(self) -> None:
-        """Name, phone, e-mail and birthday: one way to reach them is enough."""
+    def understand_person(self, *, reachable: bool = True) -> None:
+        """Name, phone, e-mail and birthday: one way to reach them is enough, and is asked for if they are to be `reachable`."""
         self.understand("first_name", contacts.name, needed=_("Please write the first name."))
         self.understand("last_name", contacts.name, needed=_("Please write the last name."))
         self.understand("phone", contacts.phone)
         self.understand("email", contacts.email)
         self.understand("born_on", birthday)
-        if not any(self.values.get(name, "").strip() for name in ("phone", "email")):
+        if reachable and not any(self.values.get(name, "").strip() for name in ("phone", "email")):
             self.refuse("phone", _("Please write a phone number or an e-mail address. One is enough."))
 
 

@@ -1,5 +1,6 @@
 """The desk books: for whom it has chosen, beyond the rules with a reason, never over a clash, once."""
 
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -35,6 +36,7 @@ from booking.services import rows as new_rows
 from booking.services.clinic import present
 from booking.services.desk import merging, new_visit, statuses
 from booking.services.desk.new_visit import DeskWish, NewPatient
+from booking.services.desk.undoing import undo
 from booking.services.staff.who import Who
 from booking.services.transaction import run
 from tests.clinics import clinic, practitioner, set_up, visit_type
@@ -338,6 +340,65 @@ def test_who_walks_in_out_of_hours_takes_a_reason(who: Who, standing_clock: Stan
     assert "outside_hours" in refused.value.facts["breaches"]
     book(who, wish(reference, now, short_notice="Walk-in", here=True, reason="Great pain"), "key-2")
     assert rows(HistoryEntry)[-1]["why"] == "Great pain"
+
+
+def new(name: str) -> NewPatient:
+    """Somebody who leaves no way to reach them."""
+    first, last = name.split()
+    return NewPatient(first, last, None, None)
+
+
+NOBODY = new("Walter Inn")
+
+
+def test_who_walks_in_needs_no_number_and_is_reminded_of_nothing(
+    who: Who, standing_clock: StandingClock
+) -> None:
+    now = MONDAY + timedelta(hours=2)
+    standing_clock.at(now)
+    visit = book(who, wish(NOBODY, now, short_notice="Walk-in", here=True))
+    assert (visit["status"], visit["email"], visit["phone"], visit["reminders"]) == (
+        "arrived",
+        None,
+        None,
+        "none",
+    )
+    assert rows(Message) == []
+    reference = rows(Patient)[-1]["reference"]
+    again = now + timedelta(days=7)
+    with pytest.raises(ContactCannotBeReached):
+        book(who, wish(reference, again), "key-2")
+    with pytest.raises(ContactCannotBeReached):
+        book(who, wish(reference, now, reminders=Reminders.EMAIL, here=True), "key-3")
+    with pytest.raises(ContactCannotBeReached):
+        book(who, wish(replace(NOBODY, first_name="Willa"), again), "key-4")
+    undo(who, rows(HistoryEntry)[-1]["id"], key="undo-0001")
+    assert rows(Appointment)[-1]["status"] == "cancelled"
+
+
+def test_whom_who_walks_in_would_see_is_said_before(who: Who, standing_clock: StandingClock) -> None:
+    """And it is who the visit is booked with."""
+    now = MONDAY + timedelta(hours=2)
+    standing_clock.at(now + timedelta(minutes=3))
+    for number, name in enumerate(("Otto Quist", "Ina Berg")):
+        found = new_visit.walk_in("follow-up", None)
+        assert found is not None and found.room
+        visit = book(who, wish(new(name), now, here=True), f"key-{number}")
+        assert visit["practitioner_id"] == found.practitioner.id
+    assert new_visit.walk_in("follow-up", None) is None
+    standing_clock.at(now - timedelta(hours=8))
+    assert new_visit.walk_in("follow-up", "ana") is not None
+
+
+def test_who_walks_in_is_never_asked_about_the_notice(who: Who, standing_clock: StandingClock) -> None:
+    """At eleven in the morning about nothing; out of hours about the hours."""
+    now = MONDAY + timedelta(hours=3)
+    standing_clock.at(now)
+    book(who, wish(NOBODY, now, here=True))
+    standing_clock.at(now - timedelta(hours=8))
+    with pytest.raises(NeedsReason) as refused:
+        book(who, wish(new("Ina Berg"), now - timedelta(hours=8), here=True), "key-2")
+    assert "too_soon" not in refused.value.facts["breaches"]
 
 
 def test_nobody_is_here_a_day_before(who: Who) -> None:
