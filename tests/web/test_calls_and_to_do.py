@@ -264,7 +264,14 @@ def test_the_day_is_closed_by_one_button_and_the_rest_one_by_one(
         desk = signed_in(app, hired(Role.DESK))
     for reference in came:
         press(desk, f"/desk/visits/{reference}", f"/desk/visits/{reference}/status", to="arrived")
-    assert "Settle all 2 who came" in desk.get("/desk/close/2026-09-15").text
+    page = desk.get("/desk/close/2026-09-15").text
+    assert "Settle all 2 who came" in page
+    assert page.count("They came; counts as attended.") == 2
+    assert page.count("Nobody checked them in. If this stays so, it counts as attended, “not closed”.") == 1
+    assert re.findall(r'value="(\S+)">(They[^<]*)', page) == [
+        ("fulfilled", "They came"),
+        ("noshow", "They didn’t come"),
+    ]
     after = press(desk, "/desk/close/2026-09-15", "/desk/close/2026-09-15")
     assert "2 visits are done." in after.text
     after = press(desk, "/desk/close/2026-09-15", f"/desk/visits/{missing}/status", to="noshow")

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import date, datetime
+from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import and_, bindparam, func, select
@@ -26,7 +27,9 @@ _CLOSES = (Status.ARRIVED, Status.CHECKED_IN)
 
 @dataclass(frozen=True)
 class Unsettled:
-    """A past visit that nobody settled. `closes`: closing the day makes it done."""
+    """A past visit that nobody settled. `closes`: closing the day makes it done; `left_as`: what is counted if nobody says
+    more.
+    """
 
     reference: str
     version: int
@@ -37,6 +40,20 @@ class Unsettled:
     status: Status
     needles_in: bool
     closes: bool
+
+    @property
+    def left_as(self) -> "Left":
+        if self.needles_in:
+            return Left.NEEDLES_IN
+        return Left.CAME if self.closes else Left.NEVER_CHECKED_IN
+
+
+class Left(StrEnum):
+    """How a visit stands that nobody settles."""
+
+    CAME = "came"
+    NEVER_CHECKED_IN = "never checked in"
+    NEEDLES_IN = "needles in"
 
 
 _UNSETTLED = and_(

@@ -4,13 +4,23 @@ from datetime import date
 
 from flask import url_for
 from flask.typing import ResponseReturnValue
+from flask_babel import lazy_gettext as lazy
 
 from booking.services.desk import closing
+from booking.services.desk.closing import Left
 from booking.services.staff import audit
 from booking.web import access, asked
 from booking.web.desk import answers, blueprint, saying
 from booking.web.pages import the_clinic_of_this_request, today
 from booking.web.staff import staff_page
+
+_LEFT_AS = {
+    Left.CAME: lazy("They came; counts as attended."),
+    Left.NEVER_CHECKED_IN: lazy(
+        "Nobody checked them in. If this stays so, it counts as attended, “not closed”."
+    ),
+    Left.NEEDLES_IN: lazy("Counts as attended. Needles have to be out before it is done."),
+}
 
 
 @blueprint.get("/close")
@@ -32,6 +42,7 @@ def _page(on: date) -> ResponseReturnValue:
         "desk/close.html",
         on=on,
         found=found,
+        left_as=_LEFT_AS,
         closes=sum(1 for one in found if one.closes),
         saying=saying,
         key=asked.fresh_key(),
