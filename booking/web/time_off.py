@@ -37,31 +37,30 @@ class TimeOffForm(FlaskForm):
     reason = StringField(lazy("Why (only the clinic sees it)"))
 
     def understood(self, clinic: Clinic) -> Wanted | None:
-        """What is wanted, or None with the errors beside the fields."""
+        """What is wanted, or None with all that is wrong beside the fields."""
         if not self.validate():
             return None
         first = self._date(self.first, _("Please write the first day."))
         last = self._date(self.last, "") if self.last.data and self.last.data.strip() else first
         opens, closes = self._time(self.opens), self._time(self.closes)
         reason = self._reason()
+        with_hours = opens is not None or closes is not None
+        if first and last:
+            self._check_days(clinic, first, last, LONGEST_DAYS_WITH_HOURS if with_hours else LONGEST_DAYS)
+        if closes is not None and time(0) != closes <= (opens or time(0)):
+            self._say(self.closes, _("It ends before it begins."))
         if any(field.errors for field in self) or first is None or last is None:
             return None
-        wanted = Wanted(first, last, opens, closes, reason)
-        self._check(clinic, wanted)
-        return None if any(field.errors for field in self) else wanted
+        return Wanted(first, last, opens, closes, reason)
 
-    def _check(self, clinic: Clinic, wanted: Wanted) -> None:
-        days = (wanted.last - wanted.first).days + 1
-        with_hours = wanted.opens is not None or wanted.closes is not None
+    def _check_days(self, clinic: Clinic, first: date, last: date, longest: int) -> None:
+        days = (last - first).days + 1
         if days < 1:
             self._say(self.last, _("The last day lies before the first."))
-        elif wanted.last < today(clinic):
+        elif last < today(clinic):
             self._say(self.last, _("These days are over."))
-        elif days > (LONGEST_DAYS_WITH_HOURS if with_hours else LONGEST_DAYS):
+        elif days > longest:
             self._say(self.last, _("That is too long. Please enter it in parts."))
-        elif with_hours and wanted.closes is not None and wanted.closes != time(0):
-            if wanted.closes <= (wanted.opens or time(0)):
-                self._say(self.closes, _("It ends before it begins."))
 
     def _date(self, field: Any, missing: str) -> date | None:
         words = (field.data or "").strip()

@@ -330,7 +330,7 @@ def test_time_off_names_what_is_booked_with_a_free_time_for_each(app: Flask, pag
     send_time_off(page, first="2026-09-15", last="2026-09-16")
     shown = page.get("/mine/time-off").text
     assert "1 visit stands in it:" in shown and f"/mine/visits/{reference}/move" in shown
-    assert re.search(r"free: (Mon|Thu), Sep 1[47], .*?, Ana Ruiz", shown)
+    assert re.search(r"could move to (Mon|Thu), Sep 1[47], .*?, with Ana Ruiz", shown)
     with app.app_context():
         assert [row["status"] for row in rows(Appointment)] == ["booked"]
 
@@ -359,6 +359,21 @@ def test_time_off_that_makes_no_sense_is_refused_with_a_word(
     answer = send_time_off(page, **typed)
     assert answer.status_code == 422 and word in answer.text
     assert typed.get("reason", "") in answer.text
+    assert absences(app) == []
+
+
+def test_all_that_is_wrong_with_time_off_is_said_at_once(app: Flask, page: FlaskClient) -> None:
+    wrong = {
+        "first": "2026-09-15",
+        "last": "2026-09-14",
+        "opens": "14:00",
+        "closes": "13:00",
+        "reason": "x" * 600,
+    }
+    answer = send_time_off(page, **wrong)
+    said = answer.text.partition('id="errors"')[2].partition("</ul>")[0]
+    for words in ("lies before the first", "ends before it begins", "Please shorten it"):
+        assert words in said
     assert absences(app) == []
 
 
