@@ -88,6 +88,7 @@ def _facts(session: Session, clinic: Clinic, message: Message) -> dict[str, Any]
         ],
         "own_list": own_list,
         "by_clinic": bool(message.facts.get("by_clinic")),
+        "after_all": bool(message.facts.get("after_all")),
         "news": wording.news(clinic, visit, message.facts) if visit and message.kind == "change" else None,
     }
 

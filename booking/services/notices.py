@@ -63,7 +63,7 @@ def moved(session: Session, clinic: Clinic, appointment: Appointment, known: Row
 class Told(NamedTuple):
     """What a change by the clinic told: when it goes and how, and what still waited that it took the place of. `corrects`:
     the patient had heard otherwise, or nothing. `to_call`: they stand on the list of calls, until reached. `knew`: when the
-    visit began as far as they knew, ISO in UTC.
+    visit began as far as they knew, ISO in UTC. `after_all`: as far as they knew, we had cancelled it.
     """
 
     due_at: datetime | None
@@ -72,6 +72,7 @@ class Told(NamedTuple):
     channel: Channel | None = None
     to_call: bool = False
     knew: str | None = None
+    after_all: bool = False
 
 
 def known_of(appointment: Appointment, clinic: Clinic) -> Row:
@@ -120,7 +121,7 @@ def changed_by_clinic(
         rows += _remind_now(appointment, dropped, rows, now)
     add_all(session, Message, [*told, *rows])
     moves = any(known[name] != now_known[name] for name in ("old_starts_at", "old_practitioner"))
-    return _told(told, dropped, now, corrects=news is not None, moves=moves and tell)
+    return _told(appointment, told, dropped, now, corrects=news is not None, moves=moves and tell)
 
 
 class ToTell(NamedTuple):
@@ -143,7 +144,7 @@ def to_tell(known: Row, waiting: list[Row], now_known: Row) -> ToTell | None:
         if one["kind"] == "confirmation":
             # Never heard of, or taken back from a cancellation: somebody who isn't told would stay away.
             kind, owed = "confirmation", True
-        facts |= {name: one["facts"][name] for name in known if name in one["facts"]}
+        facts |= {name: one["facts"][name] for name in (*known, "after_all") if name in one["facts"]}
     return ToTell(kind, facts, owed) if kind == "confirmation" or facts != now_known else None
 
 
@@ -157,7 +158,7 @@ def booked_by_clinic(
     if tell:
         told = _but_calls(_by_clinic(clinic, appointment, "confirmation", now, appointment.starts_at, {}))
     add_all(session, Message, [*told, *reminders(clinic, appointment, now)])
-    return _told(told, [], now)
+    return _told(appointment, told, [], now)
 
 
 def cancelled_by_clinic(
@@ -169,7 +170,7 @@ def cancelled_by_clinic(
     if tell:
         told = _by_clinic(clinic, appointment, "cancellation", now, appointment.ends_at, {})
     add_all(session, Message, told)
-    return _told(told, dropped, now)
+    return _told(appointment, told, dropped, now)
 
 
 def cancelled_as_asked(session: Session, appointment: Appointment, now: datetime, *, tell: bool) -> Told:
@@ -182,7 +183,7 @@ def cancelled_as_asked(session: Session, appointment: Appointment, now: datetime
         until = appointment.ends_at
         told = [_row(appointment, "cancellation", way.channel, way.address, now, way.due_at, until)]
     add_all(session, Message, told)
-    return _told(told, dropped, now)
+    return _told(appointment, told, dropped, now)
 
 
 def taken_back(
@@ -195,11 +196,13 @@ def taken_back(
     now: datetime,
     *,
     spoken: bool = False,
+    by_clinic: bool = True,
 ) -> Told:
     """What follows on a change that was taken back: its message is dropped; if it went already, another one goes.
 
     `sequence` was the visit's after that change, `dropped` is what it took the place of, and `known` is what it told: None
-    for a cancellation. `spoken`: it was told on the telephone. Whoever is here is told by whoever sees them.
+    for a cancellation, `by_clinic` or as they had asked. `spoken`: it was told on the telephone. Whoever is here is told by
+    whoever sees them.
     """
     went = (spoken and appointment.status is Status.BOOKED) or _went(session, appointment, sequence)
     waited = _drop_waiting(session, appointment, "The change was taken back.", now)
@@ -209,7 +212,8 @@ def taken_back(
     if went and cancelled:
         told = _by_clinic(clinic, appointment, "cancellation", now, appointment.ends_at, {})
     elif went and known is None:
-        told = _by_clinic(clinic, appointment, "confirmation", now, appointment.starts_at, {})
+        facts = {"after_all": True} if by_clinic else {}
+        told = _by_clinic(clinic, appointment, "confirmation", now, appointment.starts_at, facts)
     elif went:
         told = _by_clinic(clinic, appointment, "change", now, appointment.starts_at, known or {})
     elif not cancelled:
@@ -224,7 +228,7 @@ def taken_back(
         rows += _remind_now(appointment, [*dropped, *waited], rows, now)
     add_all(session, Message, told)
     add_all(session, Message, rows)
-    return _told(told, waited, now, corrects=went)
+    return _told(appointment, told, waited, now, corrects=went)
 
 
 def channel_of_clinic(appointment: Appointment) -> tuple[Channel, str] | None:
@@ -264,7 +268,7 @@ def way_of_clinic(
     channel, address = way
     begins, hours = _next_start(starts, now), _text_hours(clinic)
     early = appointment.phone is not None and before_texts(due, begins, *hours)
-    to_call = channel is Channel.CALL or early or (moves and on_short_notice(now, starts))
+    to_call = channel is Channel.CALL or early or (moves and _called_too(appointment, now, starts))
     if channel is Channel.TEXT:
         due = clinic_text_due(due, begins, *hours) or due
     return Way(channel, address, due, to_call)
@@ -283,6 +287,11 @@ def on_short_notice(at: datetime, starts: Iterable[datetime]) -> bool:
     then, less than a day later.
     """
     return any(at < start <= at + SOON for start in starts)
+
+
+def _called_too(appointment: Appointment, at: datetime, starts: Iterable[datetime]) -> bool:
+    """Whether a change on short notice is told by telephone as well: whoever has no number is promised no call."""
+    return on_short_notice(at, starts) and bool(appointment.phone or appointment.patient.phone)
 
 
 def contact_corrected(session: Session, clinic: Clinic, appointment: Appointment, now: datetime) -> None:
@@ -401,6 +410,33 @@ def call_made(session: Session, appointment: Appointment, kind: str, now: dateti
     session.add(message)
     session.flush()
     return message
+
+
+def stop_writing(session: Session, appointment: Appointment, why: str) -> list[Message]:
+    """Drops what waits to tell in writing how the visit stands, as the clinic changed it, and returns it. What a worker holds
+    goes all the same, and so does a first confirmation, which brings the patient their link.
+    """
+    waits = session.scalars(
+        select(Message)
+        .where(
+            Message.appointment_id == appointment.id,
+            Message.sequence == appointment.sequence,
+            Message.kind.in_(ANSWERS),
+            Message.channel != Channel.CALL,
+            Message.state == MessageState.QUEUED,
+        )
+        .order_by(Message.id)
+        .with_for_update()
+    )
+    stopped = [
+        message
+        for message in waits
+        if message.facts.get("by_clinic")
+        and (message.kind != "confirmation" or message.facts.get("after_all"))
+    ]
+    for message in stopped:
+        message.state, message.last_error = MessageState.DROPPED, why
+    return stopped
 
 
 def drop_queued(session: Session, appointment: Appointment, why: str) -> None:
@@ -528,7 +564,13 @@ def _without_why(facts: Row) -> Row:
 
 
 def _told(
-    rows: list[Row], dropped: list[Row], now: datetime, *, corrects: bool = False, moves: bool = True
+    appointment: Appointment,
+    rows: list[Row],
+    dropped: list[Row],
+    now: datetime,
+    *,
+    corrects: bool = False,
+    moves: bool = True,
 ) -> Told:
     """What these rows tell: by message rather than by telephone, where both do."""
     row = next((row for row in rows if row["channel"] is not Channel.CALL), rows[0] if rows else None)
@@ -543,8 +585,9 @@ def _told(
         dropped,
         corrects,
         channel=row["channel"],
-        to_call=called or (moves and on_short_notice(now, begins)),
+        to_call=called or (moves and _called_too(appointment, now, begins)),
         knew=row["facts"].get("old_starts_at"),
+        after_all=row["facts"].get("after_all", False),
     )
 
 

@@ -81,9 +81,11 @@ def of_change(clinic: Clinic, visit: Visit, known: Mapping[str, Any], way: Way) 
     return _of("change", clinic, visit, way, news=news(clinic, visit, known))
 
 
-def of_confirmation(clinic: Clinic, visit: Visit, way: Way) -> Words:
-    """What a patient is told who hasn't heard of the visit yet. `visit` is as it would be."""
-    return _of("confirmation", clinic, visit, way)
+def of_confirmation(clinic: Clinic, visit: Visit, way: Way, *, after_all: bool = False) -> Words:
+    """What a patient is told who hasn't heard of the visit yet, or heard that it is cancelled (`after_all`). `visit` is as it
+    would be.
+    """
+    return _of("confirmation", clinic, visit, way, after_all=after_all)
 
 
 def of_cancellation(clinic: Clinic, visit: Visit, way: Way, *, by_clinic: bool) -> Words:
@@ -112,6 +114,7 @@ def _of(
     *,
     news: News | None = None,
     by_clinic: bool = True,
+    after_all: bool = False,
 ) -> Words:
     channel, address = way.channel, way.address
     if channel is Channel.CALL:
@@ -126,6 +129,7 @@ def _of(
         "may_change": visit.may_change(way.due_at),
         "news": news,
         "by_clinic": by_clinic,
+        "after_all": after_all,
         "start": current_app.config["BOOKING"].base_url,
     }
     if channel is Channel.TEXT:

@@ -25,7 +25,7 @@ from booking.reminders.composing import compose
 from booking.services import booking, clinic_file, clinic_rows, inbound_texts, links, links_again, visits
 from booking.services.booking import Booked
 from booking.services.clinic import the_clinic
-from booking.services.desk import statuses
+from booking.services.desk import statuses, undoing
 from booking.services.rescheduling import reschedule
 from booking.services.staff import accounts, letters, passwords
 from booking.services.staff.who import Who
@@ -171,6 +171,15 @@ def cancellation_by_the_clinic(standing_clock: Any) -> None:
     standing_clock.on(minutes=3)
 
 
+def confirmation_by_the_clinic_after_all(standing_clock: Any) -> None:
+    who, visit = hired(), booked()
+    cancelled = statuses.cancel(who, visit.reference, reason="Mei is ill.", key="cancel-01")
+    standing_clock.on(minutes=3)
+    drain()
+    undoing.undo(who, cancelled.entry_id or 0, key="undo-0001")
+    standing_clock.on(minutes=3)
+
+
 def reminder(standing_clock: Any) -> None:
     booked()
     standing_clock.at(LONG_TIME - timedelta(days=3))
@@ -241,6 +250,7 @@ MAILS = (
     change_past_its_cut_off,
     cancellation,
     cancellation_by_the_clinic,
+    confirmation_by_the_clinic_after_all,
     reminder,
     reminder_past_its_cut_off,
     cannot_come,

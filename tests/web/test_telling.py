@@ -1,16 +1,19 @@
 """Whether and how a patient hears of what the desk does: asked before, said after, and said where one calls."""
 
+import html
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import update
 
-from booking.models import Actor, Appointment, Message, Reminders
+from booking.models import Actor, Appointment, Message, MessageState, Reminders
 from booking.reminders.delivery import deliver_due
 from booking.scheduling.timeline import cell_at
 from booking.services.desk import statuses
+from booking.services.transaction import run
 from tests.conftest import StandingClock
 from tests.services.making import NEXT_WEEK, NINE, booked, rows
 from tests.staffing import hired, signed_in
@@ -50,7 +53,7 @@ def test_a_cancellation_asks_whose_wish_it_is_and_begins_with_the_patients(
     assert "Who wants it cancelled?" in page
     assert '<input type="radio" name="by" value="patient" checked autofocus>' in page
     assert "it counts as cancelled late" in page
-    assert "they are on the list of calls as well" in page
+    assert "they go on the list of calls as well, in 3 minutes" in page
     said = sent(desk, reference, "cancel", by="patient", tell="yes")["says"]
     assert said == "Cancelled. The patient is told at 8:03 am, by e-mail."
     assert cancelled_by(app) is Actor.PATIENT
@@ -64,12 +67,13 @@ def test_what_the_clinic_cancels_on_short_notice_is_written_and_called_and_both_
     reference = visit_of(app, phone="+18185550123")
     said = sent(desk, reference, "cancel", by="staff", reason="Ana is ill.", tell="yes")["says"]
     assert said.startswith("Cancelled. The patient is told at 8:03 am, by e-mail.")
-    assert said.endswith("they are on the list of calls as well, until you reach them.")
+    assert said.endswith("they go on the list of calls as well, in 3 minutes, until you reach them.")
     assert cancelled_by(app) is Actor.STAFF
+    assert "Nobody is to be called." in desk.get("/desk/calls").text
+    standing_clock.on(minutes=3)
     calls = desk.get("/desk/calls").text
     assert "Cancelled by us on short notice" in calls and "Why: Ana is ill." in calls
     assert "They are written to by e-mail at 8:03 am." in calls
-    standing_clock.on(minutes=3)
     with app.app_context():
         while deliver_due():
             pass
@@ -156,11 +160,75 @@ def test_nobody_else_can_have_cancelled(app: Flask, desk: FlaskClient, by: str) 
     assert desk.post(f"/desk/visits/{reference}/cancel", data=form).status_code == 422
 
 
-def test_what_became_of_a_call_stands_on_the_visit_in_words(app: Flask, desk: FlaskClient) -> None:
+def test_what_became_of_a_call_stands_on_the_visit_in_words(
+    app: Flask, desk: FlaskClient, standing_clock: StandingClock
+) -> None:
     reference = visit_of(app, phone="+18185550123")
     sent(desk, reference, "change", cell=cell_at(SOON + timedelta(hours=1)), version=1, tell="yes")
+    standing_clock.on(minutes=3)
     page = desk.get("/desk/calls").text
     form = page[page.index(f'action="/desk/calls/{reference}"') :]
     desk.post(f"/desk/calls/{reference}", data=fields(form) | {"outcome": "left-message"})
     shown = desk.get(f"/desk/visits/{reference}").text
     assert "Left a message (Dana Desk)" in shown and "left-message" not in shown
+
+
+def called(desk: FlaskClient, reference: str, outcome: str) -> str:
+    """What is said once a call was made."""
+    page = desk.get("/desk/calls").text
+    form = page[page.index(f'action="/desk/calls/{reference}"') :]
+    typed = fields(form[: form.index("</form>")]) | {"outcome": outcome}
+    return str(desk.post(f"/desk/calls/{reference}", data=typed, headers=JSON).json["says"])
+
+
+def test_a_call_that_was_made_says_who_was_reached_and_what_needs_not_be_written(
+    app: Flask, desk: FlaskClient, standing_clock: StandingClock
+) -> None:
+    reference = visit_of(app, phone="+18185550123")
+    sent(desk, reference, "change", cell=cell_at(SOON + timedelta(hours=1)), version=1, tell="yes")
+    standing_clock.on(minutes=3)
+    assert called(desk, reference, "no-answer") == "No answer: Rosa Lima. They stay on the list."
+    said = called(desk, reference, "reached")
+    assert said == "Reached: Rosa Lima. The e-mail that was to go at 8:03 am isn't sent."
+    with app.app_context():
+        (told,) = [row for row in rows(Message) if row["kind"] == "change" and row["channel"] == "email"]
+    assert told["state"] == "dropped"
+
+
+def test_without_a_number_no_call_is_promised_and_one_button_says_that_they_were_told(
+    app: Flask, desk: FlaskClient, standing_clock: StandingClock
+) -> None:
+    reference = visit_of(app)
+    assert "list of calls" not in desk.get(f"/desk/visits/{reference}/cancel").text.partition("<main")[2]
+    said = sent(desk, reference, "cancel", by="staff", tell="yes")["says"]
+    assert said == "Cancelled. The patient is told at 8:03 am, by e-mail."
+    standing_clock.on(minutes=3)
+    assert "Nobody is to be called." in desk.get("/desk/calls").text
+    with app.app_context():
+        run(lambda session: session.execute(update(Message).values(state=MessageState.DEAD)))
+    page = desk.get("/desk/calls").text
+    assert "No telephone number: find another way." in page
+    assert 'value="told"' in page and 'value="reached"' not in page and 'value="no-answer"' not in page
+    assert called(desk, reference, "told") == "Told: Rosa Lima."
+    assert "Nobody is to be called." in desk.get("/desk/calls").text
+
+
+def test_a_cancellation_taken_back_after_they_heard_of_it_is_said_so(
+    app: Flask, desk: FlaskClient, standing_clock: StandingClock
+) -> None:
+    reference = visit_of(app, phone="+18185550123")
+    back = sent(desk, reference, "cancel", by="staff", tell="phone")["back"]
+    page = desk.get(f"/desk/visits/{reference}").text
+    desk.post(back, data=fields(page) | {"key": "undo-0001"}, headers=JSON)
+    standing_clock.on(minutes=3)
+    page = html.unescape(desk.get("/desk/calls").text)
+    assert "Takes place after all" in page
+    assert (
+        "“We told you that the visit on Monday, September 14, 2026, 3:00 pm can't take place. "
+        "It does take place after all, with Ana Ruiz. Can you come?”"
+    ) in page
+    with app.app_context():
+        while deliver_due():
+            pass
+        (mail,) = [row for row in rows(Message) if row["kind"] == "confirmation" and row["sequence"] == 2]
+    assert mail["facts"]["after_all"]

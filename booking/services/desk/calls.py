@@ -1,8 +1,8 @@
 """Whom the desk has to call: who wants to be reminded by telephone, and whom no message can reach.
 
 The list is what the outbox says: reminders by call, messages that failed and went no other way, and visits that the
-clinic moved or cancelled less than a day ahead and that nobody has confirmed: their patients are written to as well. What
-came of a call is kept there too.
+clinic moved or cancelled less than a day ahead and that nobody has confirmed: their patients are written to as well. Like
+what is written, these wait until the time to take the change back is over. What came of a call is kept there too.
 """
 
 from collections.abc import Iterable
@@ -48,11 +48,12 @@ _ON_ITS_WAY = (MessageState.QUEUED, MessageState.SENDING, MessageState.SENT, Mes
 
 
 class Outcome(StrEnum):
-    """What came of a call. After "no answer" it stays on the list."""
+    """What came of a call. After "no answer" it stays on the list. TOLD: in another way, where there is no number."""
 
     REACHED = "reached"
     LEFT_MESSAGE = "left-message"
     NO_ANSWER = "no-answer"
+    TOLD = "told"
 
 
 class Why(StrEnum):
@@ -79,7 +80,8 @@ class Call:
     """One call about one visit. `kind`: what is to be said, "reminder", "confirmation", "change" or "cancellation".
 
     `flags`, `desk_note`: what to know of the patient before they pick up. `tries`: calls that nobody answered. `because`:
-    the reason that was given for a change. `written`: the message by which they may know already.
+    the reason that was given for a change. `written`: the message by which they may know already. `after_all`: they were
+    told that we had cancelled it.
     """
 
     reference: str
@@ -100,6 +102,25 @@ class Call:
     problem: str = ""
     because: str = ""
     written: Written | None = None
+    after_all: bool = False
+
+    @property
+    def outcomes(self) -> tuple[Outcome, ...]:
+        """What can come of it."""
+        if self.phone is None:
+            return (Outcome.TOLD,)
+        return Outcome.REACHED, Outcome.LEFT_MESSAGE, Outcome.NO_ANSWER
+
+
+@dataclass(frozen=True)
+class Settled:
+    """A call that was made. `stopped`, `due_at`: the channel of a message about the same that doesn't go now, and when it
+    would have gone, ISO in UTC.
+    """
+
+    patient: str
+    stopped: str = ""
+    due_at: str = ""
 
 
 @dataclass(frozen=True)
@@ -123,7 +144,8 @@ _IS_TRUE = or_(
     and_(Message.kind == "cancellation", Appointment.status == Status.CANCELLED),
     and_(Message.kind != "cancellation", Appointment.status == Status.BOOKED),
 )
-_REACHED = (Outcome.REACHED.value, Outcome.LEFT_MESSAGE.value)
+_SPOKEN = (Outcome.REACHED, Outcome.TOLD)
+_REACHED = tuple(outcome.value for outcome in (*_SPOKEN, Outcome.LEFT_MESSAGE))
 # How the visit stands was told on the telephone: a message about it that fails later needs no call.
 _TOLD_BY_CALL = exists().where(
     _OTHER.appointment_id == Message.appointment_id,
@@ -163,6 +185,18 @@ _SPOKEN_WITH = exists().where(
     _OTHER.settled_at.is_not(None),
     _OTHER.settled_as.in_(_REACHED),
 )
+# Whether there is a telephone by which somebody reaches them, and whether a message tells them how the visit stands.
+_RECORD = aliased(Patient)
+_HAS_A_NUMBER = or_(
+    Appointment.phone.is_not(None),
+    exists().where(_RECORD.id == Appointment.patient_id, _RECORD.phone.is_not(None)),
+)
+_WRITTEN_TO = exists().where(
+    _OTHER.appointment_id == Appointment.id,
+    _OTHER.sequence == Appointment.sequence,
+    _OTHER.kind.in_(notices.ANSWERS),
+    _OTHER.state.in_(_ON_ITS_WAY),
+)
 # A visit, and what staff did lately to its place, or to whether it stands.
 _CHANGED_BY_US = and_(
     Appointment.from_cell > bindparam("now_cell"),
@@ -172,6 +206,7 @@ _CHANGED_BY_US = and_(
     HistoryEntry.actor == Actor.STAFF,
     HistoryEntry.what.in_(("moved", "cancelled", "undone")),
     ~_SPOKEN_WITH,
+    or_(_HAS_A_NUMBER, ~_WRITTEN_TO),
 )
 
 
@@ -195,20 +230,25 @@ def call_list(who: Who) -> CallList:
     return CallList(tuple(sorted(calls, key=lambda call: (call.starts_at, call.reference))))
 
 
-def settle(who: Who, reference: str, outcome: Outcome, *, key: str) -> None:
-    """Keeps what came of the call about a visit. Raises NotFound, KeyReused."""
+def settle(who: Who, reference: str, outcome: Outcome, *, key: str) -> Settled:
+    """Keeps what came of the call about a visit. Whoever was spoken with about a change isn't written to about it any more.
+    Raises NotFound, KeyReused.
+    """
 
     def action(session: Session) -> Answer:
         now = clock.now()
         appointment = appointment_for(session, who, reference, for_update=True)
-        messages = _open(session, appointment)
+        messages, stopped = _open(session, appointment), list[Message]()
+        name = f"{appointment.first_name} {appointment.last_name}"
         if not messages:
             if not _changed_by_us(session, appointment, now):
                 # Somebody else has just called; that call counts.
-                return {}
+                return vars(Settled(name))
             kind = "cancellation" if appointment.status is Status.CANCELLED else "change"
             messages = [notices.call_made(session, appointment, kind, now)]
-        for message in messages:
+        if outcome in _SPOKEN and any(message.kind in notices.ANSWERS for message in messages):
+            stopped = notices.stop_writing(session, appointment, "They were told by telephone.")
+        for message in (*messages, *stopped):
             if message.state is MessageState.QUEUED:
                 # The worker would put it on the list in a moment.
                 message.state = MessageState.TO_CALL
@@ -221,13 +261,17 @@ def settle(who: Who, reference: str, outcome: Outcome, *, key: str) -> None:
         audit.did(
             session, who, "called", f"appointment/{reference}", appointment.patient_id, outcome=outcome.value
         )
-        return {}
+        if not stopped:
+            return vars(Settled(name))
+        return vars(Settled(name, stopped[-1].channel.value, iso_utc(stopped[-1].due_at)))
 
-    once(Key.of(who.key, key, ["call", reference, outcome.value]), action)
+    return Settled(**once(Key.of(who.key, key, ["call", reference, outcome.value]), action))
 
 
-def put_back(who: Who, reference: str, *, key: str) -> None:
-    """Puts a call back on the list that was settled by mistake, today. Raises NotFound, KeyReused."""
+def put_back(who: Who, reference: str, *, key: str) -> Settled:
+    """Puts a call back on the list that was settled by mistake, today; a message that it stopped waits again. Raises
+    NotFound, KeyReused.
+    """
 
     def action(session: Session) -> Answer:
         appointment = appointment_for(session, who, reference, for_update=True)
@@ -243,10 +287,16 @@ def put_back(who: Who, reference: str, *, key: str) -> None:
             raise NotFound
         for message in settled:
             message.settled_at, message.settled_as, message.settled_by = None, "", ""
+            # The contact may have been corrected meanwhile.
+            if message.state is MessageState.DROPPED and message.address in (
+                appointment.email,
+                appointment.phone,
+            ):
+                message.state, message.last_error = MessageState.QUEUED, ""
         audit.did(session, who, "put call back", f"appointment/{reference}", appointment.patient_id)
-        return {}
+        return vars(Settled(f"{appointment.first_name} {appointment.last_name}"))
 
-    once(Key.of(who.key, key, ["call back", reference]), action)
+    return Settled(**once(Key.of(who.key, key, ["call back", reference]), action))
 
 
 # To be counted, as a part of other statements: how many visits are on the list by their messages, and the changes that
@@ -325,7 +375,8 @@ def _changed_soon(session: Session, clinic: Clinic, now: datetime) -> list[Call]
             kind = "cancellation" if appointment.status is Status.CANCELLED else "change"
             call = _call(clinic, appointment, patient, kind, Why.SOON)
             old = _old_start(entry) if kind == "change" else None
-            calls.append(replace(call, old_starts_at=old, because=entry.why))
+            after_all = entry.facts.get("after_all", False)
+            calls.append(replace(call, old_starts_at=old, because=entry.why, after_all=after_all))
     return calls
 
 
@@ -359,7 +410,7 @@ def _written(session: Session, references: list[str]) -> dict[str, Written]:
 
 def _to_be_told(appointment: Any, entries: Iterable[Any], now: datetime) -> Any:
     """The last of these changes, oldest first, if the patient has to hear of it by telephone: on short notice, still
-    ahead, and not answered by "I'm coming"; else None. Both are rows, or what there is of them.
+    ahead, not to be taken back any more, and not answered by "I'm coming"; else None. Both are rows, or what there is of them.
     """
     last = None
     for entry in entries:
@@ -367,6 +418,8 @@ def _to_be_told(appointment: Any, entries: Iterable[Any], now: datetime) -> Any:
         if entry.what != "undone" or not states.same_entry(entry.facts["before"], entry.facts["after"]):
             last = entry
     if last is None or not _told(last) or not _on_short_notice(appointment, last, now):
+        return None
+    if now < last.at + notices.TAKEN_BACK_WITHIN:
         return None
     if appointment.status is Status.CANCELLED:
         # Who has cancelled themselves since knows.
@@ -460,6 +513,7 @@ def _call(
         tries=facts.get("tries", 0),
         tried_at=datetime.fromisoformat(tried) if tried else None,
         problem=message.last_error if message and message.state in _FAILED else "",
+        after_all=facts.get("after_all", False),
     )
 
 
@@ -478,4 +532,5 @@ def _the_weightier(one: Call, other: Call) -> Call:
         tried_at=first.tried_at or second.tried_at,
         problem=first.problem or second.problem,
         because=first.because or second.because,
+        after_all=first.after_all or second.after_all,
     )

@@ -152,6 +152,7 @@ def keep(
         sequence=appointment.sequence,
         state=state,
         **({"knew": told.knew} if told.knew else {}),
+        **({"after_all": True} if told.after_all else {}),
         **facts,
     )
     audit.did(session, who, what, f"appointment/{appointment.reference}", appointment.patient_id)

@@ -74,7 +74,11 @@ def _undo(session: Session, who: Who, entry_id: int) -> Changed:
             None if was_cancelled else known,
             now,
             spoken=entry.facts.get("spoken", False),
+            by_clinic=entry.facts.get("by", Actor.STAFF.value) == Actor.STAFF.value,
         )
+        if was_cancelled and told.corrects:
+            # Who had confirmed has heard since that they need not come.
+            visit.confirmed_at = None
         tasks.moved(session, clinic, visit, now)
     else:
         states.remind_as_the_type_wants(session, visit, before)

@@ -24,7 +24,7 @@ function keepFresh(lists) {
   document.addEventListener("visibilitychange", ask);
 }
 
-// R, L and O press the buttons of the call that has the focus; of the first one, where nothing has it. U takes back what
+// R, L, O and T press the buttons of the call that has the focus; of the first one, where nothing has it. U takes back what
 // was done last.
 function listKeys(page) {
   document.addEventListener("keydown", (event) => {

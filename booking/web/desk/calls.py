@@ -8,6 +8,7 @@ from booking.services.desk.calls import Outcome
 from booking.services.staff import audit
 from booking.web import access, asked
 from booking.web.desk import answers, blueprint, saying
+from booking.web.pages import the_clinic_of_this_request
 from booking.web.staff import staff_page
 
 
@@ -20,7 +21,6 @@ def calls() -> ResponseReturnValue:
         "desk/calls.html",
         calls=service.call_list(who).calls,
         saying=saying,
-        outcomes=tuple(Outcome),
         key=asked.fresh_key(),
         done=answers.what_was_done(),
     )
@@ -28,17 +28,18 @@ def calls() -> ResponseReturnValue:
 
 @blueprint.post("/calls/<reference>")
 def called(reference: str) -> ResponseReturnValue:
-    """`outcome`: reached, left-message or no-answer; or back, which puts a call back that was settled by mistake."""
+    """`outcome`: reached, left-message, no-answer or told; or back, which puts a call back that was settled by mistake."""
     who, key, wanted = access.who(), asked.key(), request.form.get("outcome", "")
 
     def action() -> ResponseReturnValue:
         if wanted == "back":
-            service.put_back(who, reference, key=key)
-            return answers.done(saying.back_on_the_list(), asked.onward(url_for("desk.calls")))
+            back_again = service.put_back(who, reference, key=key)
+            says = saying.call_back_on_the_list(back_again)
+            return answers.done(says, asked.onward(url_for("desk.calls")))
         outcome = next((one for one in Outcome if one == wanted), None) or abort(422)
-        service.settle(who, reference, outcome, key=key)
+        settled = service.settle(who, reference, outcome, key=key)
         back = None if outcome is Outcome.NO_ANSWER else url_for("desk.called", reference=reference)
-        says = str(saying.OUTCOMES[outcome][1])
+        says = saying.called(the_clinic_of_this_request(), outcome, settled)
         return answers.done(says, asked.onward(url_for("desk.calls")), back=back)
 
     return answers.attempt(action, answers.no_page)

@@ -23,9 +23,10 @@ from booking.models import Actor, Channel, MessageState, TaskKind
 from booking.scheduling.latitude import Breach, Taken
 from booking.scheduling.status import Status
 from booking.services.clinic import Clinic
-from booking.services.desk.calls import Call, Outcome, Why
+from booking.services.desk.calls import Call, Outcome, Settled, Why
 from booking.services.desk.moving import Changed, Preview
 from booking.services.desk.statuses import Move
+from booking.services.notices import TAKEN_BACK_WITHIN
 from booking.services.wording import Words
 from booking.web.visit_words import (
     HAPPENED,
@@ -103,10 +104,16 @@ _KINDS: Mapping[str, Any] = {
     "comes-after-all": lazy("To us: comes after all"),
     "links": lazy("Links"),
 }
+# What the button of an outcome says, what is said once it is done, and of whom.
 OUTCOMES: Mapping[Outcome, tuple[Any, Any]] = {
-    Outcome.REACHED: (lazy("Reached"), lazy("Reached.")),
-    Outcome.LEFT_MESSAGE: (lazy("Left a message"), lazy("Left a message.")),
-    Outcome.NO_ANSWER: (lazy("No answer"), lazy("No answer. They stay on the list.")),
+    Outcome.REACHED: (lazy("Reached"), lazy("Reached: %(name)s.")),
+    Outcome.LEFT_MESSAGE: (lazy("Left a message"), lazy("Left a message: %(name)s.")),
+    Outcome.NO_ANSWER: (lazy("No answer"), lazy("No answer: %(name)s. They stay on the list.")),
+    Outcome.TOLD: (lazy("Told"), lazy("Told: %(name)s.")),
+}
+_STOPPED: Mapping[Channel, Any] = {
+    Channel.EMAIL: lazy("The e-mail that was to go at %(time)s isn't sent."),
+    Channel.TEXT: lazy("The text that was to go at %(time)s isn't sent."),
 }
 # Flags of patients that matter before one dials.
 FOR_A_CALL = frozenset({"interpreter", "hard of hearing"})
@@ -213,7 +220,10 @@ def told(clinic: Clinic, words: Words | Preview) -> str:
 
 
 def _called_too() -> str:
-    return _("As the visit is soon, they are on the list of calls as well, until you reach them.")
+    return _(
+        "As the visit is soon, they go on the list of calls as well, in %(minutes)d minutes, until you reach them.",
+        minutes=TAKEN_BACK_WITHIN.seconds // 60,
+    )
 
 
 def _when(clinic: Clinic, at: datetime) -> str:
@@ -240,6 +250,8 @@ def told_anyway() -> str:
 def sentence(clinic: Clinic, call: Call) -> str:
     """What to say on the telephone. It names no treatment: somebody else may pick up."""
     when, name = clinic.times.moment(call.starts_at), call.practitioner.name
+    if call.after_all and call.kind in ("confirmation", "change"):
+        return _after_all(clinic, call)
     if call.kind == "cancellation":
         return _("“The visit on %(when)s can't take place. May we find another time?”", when=when)
     if call.kind == "change" and call.old_starts_at and call.old_starts_at != call.starts_at:
@@ -266,7 +278,41 @@ def sentence(clinic: Clinic, call: Call) -> str:
     return _("“We expect you on %(when)s, with %(name)s. Are you coming?”", when=when, name=name)
 
 
+def _after_all(clinic: Clinic, call: Call) -> str:
+    """To whoever was told that it is cancelled, whether or not it was moved since."""
+    when, name = clinic.times.moment(call.starts_at), call.practitioner.name
+    if call.old_starts_at in (None, call.starts_at):
+        return _(
+            "“We told you that the visit on %(when)s can't take place. It does take place after all, with %(name)s. "
+            "Can you come?”",
+            when=when,
+            name=name,
+        )
+    return _(
+        "“We told you that the visit of %(old)s can't take place. It does take place after all, on %(when)s, "
+        "with %(name)s. Does that suit?”",
+        old=clinic.times.short_moment(call.old_starts_at),
+        when=when,
+        name=name,
+    )
+
+
+def called(clinic: Clinic, outcome: Outcome, settled: Settled) -> str:
+    """What came of a call, of whom, and what needn't be written now."""
+    says = str(OUTCOMES[outcome][1] % {"name": settled.patient})
+    if not settled.stopped:
+        return says
+    at = _when(clinic, datetime.fromisoformat(settled.due_at))
+    return f"{says} {_STOPPED[Channel(settled.stopped)] % {'time': at}}"
+
+
+def call_back_on_the_list(settled: Settled) -> str:
+    return _("Back on the list: %(name)s.", name=settled.patient)
+
+
 def why_call(call: Call) -> str:
+    if call.after_all:
+        return _("Takes place after all")
     if call.why is Why.SOON and call.kind == "cancellation":
         return _("Cancelled by us on short notice")
     return str(_WHY_CALL[call.why])

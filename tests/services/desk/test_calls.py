@@ -9,6 +9,7 @@ from sqlalchemy import select, update
 
 from booking import clock
 from booking.errors import NotFound
+from booking.formatting import iso_utc
 from booking.models import Actor, Appointment, Channel, Message, MessageState, Patient, Reminders, Role
 from booking.reminders.delivery import deliver_due
 from booking.services import history, visits
@@ -23,6 +24,8 @@ from tests.conftest import StandingClock
 from tests.services.making import NEXT_WEEK, NINE, booked, rows
 from tests.staffing import hired
 
+PHONE = "+18185550123"
+
 
 @pytest.fixture(autouse=True)
 def clinic_is_set_up(context: Flask, standing_clock: Any) -> None:
@@ -34,7 +37,7 @@ def listed() -> list[tuple[str, Why, int]]:
 
 
 def wants_calls(**how: Any) -> Any:
-    return booked(NEXT_WEEK, reminders=Reminders.CALL, phone="+18185550123", email=None, **how)
+    return booked(NEXT_WEEK, reminders=Reminders.CALL, phone=PHONE, email=None, **how)
 
 
 def ended(state: MessageState, channel: Channel = Channel.EMAIL) -> None:
@@ -112,27 +115,30 @@ def test_what_was_settled_by_mistake_comes_back(context: Flask, standing_clock: 
 
 
 def test_whom_no_mail_reaches_is_called(context: Flask) -> None:
-    booked(NEXT_WEEK, phone="+18185550123")
+    booked(NEXT_WEEK, phone=PHONE)
     ended(MessageState.DEAD)
     assert listed() == [("confirmation", Why.UNREACHABLE, 0)]
 
 
 def test_what_went_another_way_needs_no_call(context: Flask) -> None:
-    booked(NEXT_WEEK, phone="+18185550123", reminders=Reminders.BOTH, text_consent=True)
+    booked(NEXT_WEEK, phone=PHONE, reminders=Reminders.BOTH, text_consent=True)
     ended(MessageState.DEAD, Channel.TEXT)
     assert listed() == []
 
 
 def test_a_failure_about_a_time_that_is_no_more_is_not_on_the_list(context: Flask) -> None:
-    visit = booked(NEXT_WEEK, phone="+18185550123")
+    visit = booked(NEXT_WEEK, phone=PHONE)
     ended(MessageState.DEAD)
     visits.cancel(visit.reference, visit.token, "", actor="t", key="cancel")
     assert listed() == []
 
 
-def test_whom_we_moved_within_a_day_is_called_until_reached(context: Flask) -> None:
-    visit, who = booked(NINE - timedelta(hours=18)), hired()
+def test_whom_we_moved_within_a_day_is_called_until_reached(
+    context: Flask, standing_clock: StandingClock
+) -> None:
+    visit, who = booked(NINE - timedelta(hours=18), phone=PHONE), hired()
     moved_by_staff(visit.reference, timedelta(hours=1))
+    standing_clock.on(minutes=3)
     (call,) = calls.call_list(who).calls
     assert (call.kind, call.why) == ("change", Why.SOON)
     assert call.old_starts_at == NINE - timedelta(hours=18)
@@ -143,7 +149,7 @@ def test_whom_we_moved_within_a_day_is_called_until_reached(context: Flask) -> N
 
 
 def test_whoever_has_confirmed_the_new_time_needs_no_call(context: Flask) -> None:
-    visit = booked(NINE - timedelta(hours=18))
+    visit = booked(NINE - timedelta(hours=18), phone=PHONE)
     moved_by_staff(visit.reference, timedelta(hours=1))
     visits.confirm(visit.reference, visit.token, actor="t", key="confirm-1")
     assert listed() == []
@@ -151,21 +157,24 @@ def test_whoever_has_confirmed_the_new_time_needs_no_call(context: Flask) -> Non
 
 def test_whom_we_moved_far_ahead_or_spoke_with_needs_no_call(context: Flask) -> None:
     moved_by_staff(booked(NEXT_WEEK).reference, timedelta(hours=1))
-    moved_by_staff(booked(NINE - timedelta(hours=18)).reference, timedelta(hours=1), tell=False)
+    moved_by_staff(booked(NINE - timedelta(hours=18), phone=PHONE).reference, timedelta(hours=1), tell=False)
     assert listed() == []
 
 
 def test_a_practitioner_has_no_list_of_calls(context: Flask) -> None:
-    booked(NEXT_WEEK, phone="+18185550123")
+    booked(NEXT_WEEK, phone=PHONE)
     ended(MessageState.DEAD)
     assert calls.call_list(hired(Role.PRACTITIONER, practitioner="ana")).calls == ()
     assert clock.now()
 
 
-def test_a_real_move_on_short_notice_is_called_and_its_undoing_is_not(context: Flask) -> None:
-    visit, who = booked(NINE - timedelta(hours=18)), hired()
+def test_a_real_move_on_short_notice_is_called_and_its_undoing_is_not(
+    context: Flask, standing_clock: StandingClock
+) -> None:
+    visit, who = booked(NINE - timedelta(hours=18), phone=PHONE), hired()
     later = Place(starts_at=NINE - timedelta(hours=17))
     moved = moving.change(who, visit.reference, later, version=1, key="move-0001")
+    standing_clock.on(minutes=3)
     assert listed() == [("change", Why.SOON, 0)]
     undoing.undo(who, moved.entry_id or 0, key="undo-0001")
     assert listed() == []
@@ -173,17 +182,23 @@ def test_a_real_move_on_short_notice_is_called_and_its_undoing_is_not(context: F
     assert listed() == []
 
 
-def test_a_visit_that_we_cancel_on_short_notice_is_called(context: Flask) -> None:
-    visit, who = booked(NINE - timedelta(hours=18)), hired()
+def test_a_visit_that_we_cancel_on_short_notice_is_called(
+    context: Flask, standing_clock: StandingClock
+) -> None:
+    visit, who = booked(NINE - timedelta(hours=18), phone=PHONE), hired()
     statuses.cancel(who, visit.reference, reason="Ana is ill", version=1, key="cancel-01")
+    standing_clock.on(minutes=3)
     assert listed() == [("cancellation", Why.SOON, 0)]
 
 
-def test_a_tap_taken_back_leaves_the_call_about_the_move(context: Flask) -> None:
-    visit, who = booked(NINE - timedelta(hours=18)), hired()
+def test_a_tap_taken_back_leaves_the_call_about_the_move(
+    context: Flask, standing_clock: StandingClock
+) -> None:
+    visit, who = booked(NINE - timedelta(hours=18), phone=PHONE), hired()
     moving.change(
         who, visit.reference, Place(starts_at=NINE - timedelta(hours=17)), version=1, key="move-0001"
     )
+    standing_clock.on(minutes=3)
     tap = statuses.confirm(who, visit.reference, key="confirm-1")
     assert listed() == []
     undoing.undo(who, tap.entry_id or 0, key="undo-0001")
@@ -194,23 +209,27 @@ def test_short_notice_is_counted_from_the_change(context: Flask, standing_clock:
     """Moved two days ahead isn't on short notice a day later; moved away from this afternoon is."""
     far, near, who = (
         booked(NINE + timedelta(days=1)),
-        booked(NINE - timedelta(hours=18), first_name="Ada"),
+        booked(NINE - timedelta(hours=18), first_name="Ada", phone=PHONE),
         hired(),
     )
     moving.change(
         who, far.reference, Place(starts_at=NINE + timedelta(days=1, hours=1)), version=1, key="move-0001"
     )
     moving.change(who, near.reference, Place(starts_at=NEXT_WEEK), version=1, key="move-0002")
+    standing_clock.on(minutes=3)
     assert [call.patient_name for call in calls.call_list(who).calls] == ["Ada Lima"]
     standing_clock.on(hours=23)
     assert listed() == []
 
 
-def test_no_answer_keeps_why_we_call_and_a_confirmation_ends_it(context: Flask) -> None:
-    visit, who = booked(NINE - timedelta(hours=18)), hired()
+def test_no_answer_keeps_why_we_call_and_a_confirmation_ends_it(
+    context: Flask, standing_clock: StandingClock
+) -> None:
+    visit, who = booked(NINE - timedelta(hours=18), phone=PHONE), hired()
     moving.change(
         who, visit.reference, Place(starts_at=NINE - timedelta(hours=17)), version=1, key="move-0001"
     )
+    standing_clock.on(minutes=3)
     calls.settle(who, visit.reference, Outcome.NO_ANSWER, key="call-0001")
     assert listed() == [("change", Why.SOON, 1)]
     visits.confirm(visit.reference, visit.token, actor="t", key="confirm-1")
@@ -258,14 +277,14 @@ def sent() -> None:
 def test_of_what_we_change_on_short_notice_the_call_says_why_and_that_they_were_written_to(
     context: Flask, standing_clock: StandingClock
 ) -> None:
-    visit, who = booked(SOON, phone="+18185550123"), hired()
+    visit, who = booked(SOON, phone=PHONE), hired()
     sent()
     changed = moving.change(who, visit.reference, LATER, version=1, reason="Ana is ill.", key="move-0001")
     assert (changed.channel, changed.to_call) == ("email", True)
+    standing_clock.on(minutes=3)
     (call,) = calls.call_list(who).calls
     assert call.because == "Ana is ill."
     assert call.written and (call.written.channel, call.written.gone) == (Channel.EMAIL, False)
-    standing_clock.on(minutes=3)
     sent()
     (call,) = calls.call_list(who).calls
     assert call.written and call.written.gone and call.written.at == clock.now()
@@ -273,7 +292,7 @@ def test_of_what_we_change_on_short_notice_the_call_says_why_and_that_they_were_
 
 
 def test_far_ahead_nobody_is_called_as_well(context: Flask) -> None:
-    visit, who = booked(NEXT_WEEK, phone="+18185550123"), hired()
+    visit, who = booked(NEXT_WEEK, phone=PHONE), hired()
     changed = moving.change(
         who, visit.reference, Place(starts_at=NEXT_WEEK + timedelta(hours=1)), version=1, key="move-0001"
     )
@@ -285,12 +304,13 @@ def test_a_call_at_night_says_what_it_is_for_and_comes_no_second_time(
     context: Flask, standing_clock: StandingClock
 ) -> None:
     """Texts rest, so the outbox asks for the call as well: it isn't that our messages don't arrive."""
-    visit, who = booked(NINE, phone="+18185550123"), hired()
+    visit, who = booked(NINE, phone=PHONE), hired()
     sent()
     standing_clock.at(NINE - timedelta(hours=5))
     statuses.cancel(who, visit.reference, reason="Ana is ill.", key="cancel-01")
-    assert listed() == [("cancellation", Why.SOON, 0)]
+    assert listed() == []
     standing_clock.on(minutes=3)
+    assert listed() == [("cancellation", Why.SOON, 0)]
     sent()
     assert listed() == [("cancellation", Why.SOON, 0)]
     calls.settle(who, visit.reference, Outcome.REACHED, key="call-0001")
@@ -301,7 +321,7 @@ def test_a_call_at_night_says_what_it_is_for_and_comes_no_second_time(
 def test_whom_we_call_before_the_outbox_asks_for_it_is_called_once(
     context: Flask, standing_clock: StandingClock, outcome: Outcome
 ) -> None:
-    visit, who = booked(NINE, phone="+18185550123"), hired()
+    visit, who = booked(NINE, phone=PHONE), hired()
     sent()
     standing_clock.at(NINE - timedelta(hours=5))
     statuses.cancel(who, visit.reference, reason="Ana is ill.", key="cancel-01")
@@ -319,9 +339,11 @@ def test_whom_we_call_before_the_outbox_asks_for_it_is_called_once(
 def test_a_mail_that_fails_after_they_were_reached_needs_no_call(
     context: Flask, standing_clock: StandingClock
 ) -> None:
-    visit, who = booked(SOON, phone="+18185550123"), hired()
+    visit, who = booked(SOON, phone=PHONE), hired()
     sent()
     moving.change(who, visit.reference, LATER, version=1, key="move-0001")
+    standing_clock.on(minutes=3)
+    sent()
     calls.settle(who, visit.reference, Outcome.REACHED, key="call-0001")
     ended(MessageState.DEAD)
     assert listed() == []
@@ -329,18 +351,21 @@ def test_a_mail_that_fails_after_they_were_reached_needs_no_call(
     assert listed() == [("change", Why.UNREACHABLE, 0)]
 
 
-def test_moved_twice_the_call_tells_of_the_time_that_the_patient_knows(context: Flask) -> None:
-    visit, who = booked(SOON), hired()
+def test_moved_twice_the_call_tells_of_the_time_that_the_patient_knows(
+    context: Flask, standing_clock: StandingClock
+) -> None:
+    visit, who = booked(SOON, phone=PHONE), hired()
     sent()
     moving.change(who, visit.reference, LATER, version=1, key="move-0001")
     once_more = Place(starts_at=NINE - timedelta(hours=16, minutes=30))
     moving.change(who, visit.reference, once_more, version=2, key="move-0002")
+    standing_clock.on(minutes=3)
     (call,) = calls.call_list(who).calls
     assert (call.old_starts_at, call.starts_at) == (SOON, once_more.starts_at)
 
 
 def test_moved_back_before_anybody_was_told_needs_no_call(context: Flask) -> None:
-    visit, who = booked(SOON), hired()
+    visit, who = booked(SOON, phone=PHONE), hired()
     sent()
     moving.change(who, visit.reference, LATER, version=1, key="move-0001")
     back = moving.change(who, visit.reference, Place(starts_at=SOON), version=2, key="move-0002")
@@ -348,8 +373,10 @@ def test_moved_back_before_anybody_was_told_needs_no_call(context: Flask) -> Non
     assert listed() == []
 
 
-def test_a_move_that_comes_back_by_undo_is_called_about_again(context: Flask) -> None:
-    visit, who = booked(SOON), hired()
+def test_a_move_that_comes_back_by_undo_is_called_about_again(
+    context: Flask, standing_clock: StandingClock
+) -> None:
+    visit, who = booked(SOON, phone=PHONE), hired()
     sent()
     moving.change(who, visit.reference, LATER, version=1, key="move-0001")
     further = moving.change(
@@ -360,19 +387,24 @@ def test_a_move_that_comes_back_by_undo_is_called_about_again(context: Flask) ->
         key="move-0002",
     )
     assert undoing.undo(who, further.entry_id or 0, key="undo-0001").to_call
+    standing_clock.on(minutes=3)
     (call,) = calls.call_list(who).calls
     assert (call.old_starts_at, call.starts_at) == (SOON, LATER.starts_at)
 
 
-def test_moved_within_a_day_and_then_far_ahead_they_are_called_all_the_same(context: Flask) -> None:
+def test_moved_within_a_day_and_then_far_ahead_they_are_called_all_the_same(
+    context: Flask, standing_clock: StandingClock
+) -> None:
     """They know the time of today, whatever was between."""
-    visit, who = booked(SOON), hired()
+    visit, who = booked(SOON, phone=PHONE), hired()
     sent()
     moving.change(who, visit.reference, Place(starts_at=NEXT_WEEK), version=1, key="move-0001")
     further = Place(starts_at=NEXT_WEEK + timedelta(hours=1))
     changed = moving.change(who, visit.reference, further, version=2, key="move-0002")
+    standing_clock.on(minutes=3)
     assert changed.to_call and listed() == [("change", Why.SOON, 0)]
     back = undoing.undo(who, changed.entry_id or 0, key="undo-0001")
+    standing_clock.on(minutes=3)
     (call,) = calls.call_list(who).calls
     assert back.to_call and (call.old_starts_at, call.starts_at) == (SOON, NEXT_WEEK)
 
@@ -380,7 +412,7 @@ def test_moved_within_a_day_and_then_far_ahead_they_are_called_all_the_same(cont
 def test_a_call_that_nobody_has_made_yet_is_made_about_the_time_that_they_know(
     context: Flask, standing_clock: StandingClock
 ) -> None:
-    visit, who = booked(NEXT_WEEK, email=None, phone="+18185550123", reminders=Reminders.NONE), hired()
+    visit, who = booked(NEXT_WEEK, email=None, phone=PHONE, reminders=Reminders.NONE), hired()
 
     def called() -> list[Any]:
         standing_clock.on(minutes=3)
@@ -402,7 +434,7 @@ def test_a_call_that_nobody_has_made_yet_is_made_about_the_time_that_they_know(
 def test_whoever_was_called_about_a_move_knows_its_time(
     context: Flask, standing_clock: StandingClock
 ) -> None:
-    visit, who = booked(NEXT_WEEK, email=None, phone="+18185550123", reminders=Reminders.NONE), hired()
+    visit, who = booked(NEXT_WEEK, email=None, phone=PHONE, reminders=Reminders.NONE), hired()
     hour = timedelta(hours=1)
     moving.change(who, visit.reference, Place(starts_at=NEXT_WEEK + hour), version=1, key="move-0001")
     standing_clock.on(minutes=3)
@@ -418,20 +450,22 @@ def test_whoever_was_called_about_a_move_knows_its_time(
 def test_who_cancels_by_the_link_after_a_move_was_taken_back_knows(
     context: Flask, standing_clock: StandingClock
 ) -> None:
-    visit, who = booked(NEXT_WEEK), hired()
+    visit, who = booked(NEXT_WEEK, phone=PHONE), hired()
     sent()
     changed = moving.change(who, visit.reference, Place(starts_at=SOON), version=1, key="move-0001")
     standing_clock.on(minutes=3)
     sent()
     undoing.undo(who, changed.entry_id or 0, key="undo-0001")
+    standing_clock.on(minutes=3)
     assert listed() == [("change", Why.SOON, 0)] and pressing(who, present()).calls == 1
     visits.cancel(visit.reference, visit.token, "", actor="t", key="cancel")
     assert listed() == [] and pressing(who, present()).calls == 0
 
 
-def test_who_cancels_by_the_link_after_our_move_knows(context: Flask) -> None:
-    visit, who = booked(SOON), hired()
+def test_who_cancels_by_the_link_after_our_move_knows(context: Flask, standing_clock: StandingClock) -> None:
+    visit, who = booked(SOON, phone=PHONE), hired()
     moving.change(who, visit.reference, Place(starts_at=NEXT_WEEK), version=1, key="move-0001")
+    standing_clock.on(minutes=3)
     assert listed() == [("change", Why.SOON, 0)]
     visits.cancel(visit.reference, visit.token, "", actor="t", key="cancel")
     assert listed() == []
@@ -440,7 +474,7 @@ def test_who_cancels_by_the_link_after_our_move_knows(context: Flask) -> None:
 
 
 def test_who_has_asked_for_it_is_not_called(context: Flask, standing_clock: StandingClock) -> None:
-    visit, who = booked(SOON, phone="+18185550123"), hired()
+    visit, who = booked(SOON, phone=PHONE), hired()
     sent()
     changed = statuses.cancel(who, visit.reference, by=Actor.PATIENT, key="cancel-01")
     assert (changed.channel, changed.to_call) == ("email", False)
@@ -452,7 +486,7 @@ def test_who_has_asked_for_it_is_not_called(context: Flask, standing_clock: Stan
 def test_who_was_told_on_the_telephone_is_neither_written_to_nor_called(
     context: Flask, standing_clock: StandingClock
 ) -> None:
-    visit, who = booked(SOON, phone="+18185550123"), hired()
+    visit, who = booked(SOON, phone=PHONE), hired()
     sent()
     changed = moving.change(who, visit.reference, LATER, version=1, spoken=True, key="move-0001")
     assert not changed.told and not changed.to_call
@@ -467,7 +501,7 @@ def test_who_was_told_on_the_telephone_is_neither_written_to_nor_called(
 def test_who_was_told_on_the_telephone_of_what_they_had_not_heard_yet_is_not_called(
     context: Flask, standing_clock: StandingClock
 ) -> None:
-    visit, who = booked(NEXT_WEEK, email=None, phone="+18185550123", reminders=Reminders.NONE), hired()
+    visit, who = booked(NEXT_WEEK, email=None, phone=PHONE, reminders=Reminders.NONE), hired()
     cancelled = statuses.cancel(who, visit.reference, key="cancel-01")
     calls.settle(who, visit.reference, Outcome.REACHED, key="call-0001")
     assert undoing.undo(who, cancelled.entry_id or 0, key="undo-0001").channel == "call"
@@ -493,7 +527,7 @@ def test_a_reminder_by_call_that_was_due_is_over_once_they_were_told_on_the_tele
 
 
 def test_who_is_here_is_not_called(context: Flask, standing_clock: StandingClock) -> None:
-    visit, who = booked(NINE, phone="+18185550123"), hired()
+    visit, who = booked(NINE, phone=PHONE), hired()
     sent()
     standing_clock.at(NINE - timedelta(minutes=20))
     statuses.arrive(who, visit.reference, key="arrive-01")
@@ -504,7 +538,7 @@ def test_who_is_here_is_not_called(context: Flask, standing_clock: StandingClock
 def test_who_has_only_a_telephone_is_called_for_that_reason(
     context: Flask, standing_clock: StandingClock
 ) -> None:
-    visit, who = booked(NEXT_WEEK, email=None, phone="+18185550123", reminders=Reminders.NONE), hired()
+    visit, who = booked(NEXT_WEEK, email=None, phone=PHONE, reminders=Reminders.NONE), hired()
     changed = moving.change(
         who, visit.reference, Place(starts_at=NEXT_WEEK + timedelta(hours=1)), version=1, key="move-0001"
     )
@@ -515,7 +549,7 @@ def test_who_has_only_a_telephone_is_called_for_that_reason(
 
 
 def test_a_call_that_the_desk_asks_for_says_so(context: Flask) -> None:
-    booked(NEXT_WEEK, phone="+18185550123")
+    booked(NEXT_WEEK, phone=PHONE)
     sent()
     (message,) = [row for row in rows(Message) if row["kind"] == "confirmation"]
     resending.resend(hired(), message["id"], Channel.CALL, key="call-0001")
@@ -525,7 +559,7 @@ def test_a_call_that_the_desk_asks_for_says_so(context: Flask) -> None:
 def test_who_was_reached_is_called_again_if_the_desk_asks_for_it(
     context: Flask, standing_clock: StandingClock
 ) -> None:
-    visit, who = booked(SOON, phone="+18185550123"), hired()
+    visit, who = booked(SOON, phone=PHONE), hired()
     sent()
     moving.change(who, visit.reference, LATER, version=1, key="move-0001")
     standing_clock.on(minutes=3)
@@ -542,7 +576,7 @@ def test_who_was_reached_is_called_again_if_the_desk_asks_for_it(
 def test_a_call_about_a_cancellation_of_their_own_is_on_the_list_if_the_desk_asks_for_it(
     context: Flask,
 ) -> None:
-    visit, who = booked(NEXT_WEEK, phone="+18185550123"), hired()
+    visit, who = booked(NEXT_WEEK, phone=PHONE), hired()
     visits.cancel(visit.reference, visit.token, "", actor="t", key="cancel")
     sent()
     assert listed() == []
@@ -554,7 +588,7 @@ def test_a_call_about_a_cancellation_of_their_own_is_on_the_list_if_the_desk_ask
 def test_records_that_are_merged_and_taken_apart_leave_the_calls_as_they_were(
     context: Flask, standing_clock: StandingClock
 ) -> None:
-    visit, who = booked(NINE, phone="+18185550123"), hired()
+    visit, who = booked(NINE, phone=PHONE), hired()
     booked(NEXT_WEEK, first_name="Rosie", email="rosie@example.com", phone="+18185550199")
     sent()
     standing_clock.at(NINE - timedelta(hours=5))
@@ -566,3 +600,161 @@ def test_records_that_are_merged_and_taken_apart_leave_the_calls_as_they_were(
     standing_clock.on(minutes=3)
     sent()
     assert listed() == []
+
+
+AT_NIGHT = NINE - timedelta(hours=5)
+
+
+def text_that_waits_for_the_morning(standing_clock: StandingClock) -> Any:
+    """A visit that was moved at night; its patient is called, and would have a text at six."""
+    visit = booked(
+        NINE, email=None, phone=PHONE, reminders=Reminders.TEXT, text_consent=True, practitioner="ana"
+    )
+    sent()
+    standing_clock.at(AT_NIGHT)
+    moving.change(
+        hired(), visit.reference, Place(starts_at=NINE + timedelta(hours=1)), version=1, key="move-0001"
+    )
+    standing_clock.on(minutes=3)
+    sent()
+    return visit
+
+
+def told_in_writing(kind: str = "change") -> list[MessageState]:
+    return [
+        row["state"]
+        for row in rows(Message)
+        if row["kind"] == kind and row["channel"] is not Channel.CALL and row["sequence"]
+    ]
+
+
+def test_whoever_is_reached_is_not_written_to_about_the_same(
+    context: Flask, standing_clock: StandingClock
+) -> None:
+    visit, who = text_that_waits_for_the_morning(standing_clock), hired()
+    settled = calls.settle(who, visit.reference, Outcome.REACHED, key="call-0001")
+    assert (settled.patient, settled.stopped, bool(settled.due_at)) == ("Rosa Lima", "text", True)
+    assert told_in_writing() == [MessageState.DROPPED]
+    standing_clock.at(NINE - timedelta(hours=1))
+    sent()
+    assert told_in_writing() == [MessageState.DROPPED] and listed() == []
+    # They know the new time: what follows says so.
+    further = Place(starts_at=NINE + timedelta(hours=2))
+    moving.change(who, visit.reference, further, version=2, key="move-0002")
+    (told,) = [row for row in rows(Message) if row["kind"] == "change" and row["sequence"] == 2]
+    assert told["facts"]["old_starts_at"] == "2026-09-15T17:00:00Z"
+
+
+def test_put_back_on_the_list_what_was_stopped_goes(context: Flask, standing_clock: StandingClock) -> None:
+    visit, who = text_that_waits_for_the_morning(standing_clock), hired()
+    calls.settle(who, visit.reference, Outcome.REACHED, key="call-0001")
+    assert calls.put_back(who, visit.reference, key="back-0001").patient == "Rosa Lima"
+    assert told_in_writing() == [MessageState.QUEUED]
+    assert listed() == [("change", Why.SOON, 0)]
+    standing_clock.at(NINE - timedelta(hours=2))
+    sent()
+    assert told_in_writing() == [MessageState.SIMULATED]
+
+
+@pytest.mark.parametrize("outcome", [Outcome.LEFT_MESSAGE, Outcome.NO_ANSWER])
+def test_whoever_was_not_spoken_with_is_written_to(
+    context: Flask, standing_clock: StandingClock, outcome: Outcome
+) -> None:
+    visit = text_that_waits_for_the_morning(standing_clock)
+    assert not calls.settle(hired(), visit.reference, outcome, key="call-0001").stopped
+    assert told_in_writing() == [MessageState.QUEUED]
+
+
+def test_a_call_stands_on_the_list_once_the_change_cannot_be_taken_back_any_more(
+    context: Flask, standing_clock: StandingClock
+) -> None:
+    visit, who = booked(SOON, email=None, phone=PHONE, reminders=Reminders.NONE), hired()
+    changed = moving.change(who, visit.reference, LATER, version=1, key="move-0001")
+    standing_clock.on(minutes=2, seconds=59)
+    sent()
+    assert listed() == [] and pressing(who, present()).calls == 0
+    standing_clock.on(seconds=1)
+    assert changed.due_at == iso_utc(clock.now())
+    assert len(listed()) == 1 and pressing(who, present()).calls == 1
+    sent()
+    assert len(listed()) == 1 and pressing(who, present()).calls == 1
+
+
+def test_without_a_number_they_are_promised_no_call_and_stand_on_the_list_if_nothing_else_reaches_them(
+    context: Flask, standing_clock: StandingClock
+) -> None:
+    visit, who = booked(SOON), hired()
+    preview = moving.preview(who, visit.reference, LATER)
+    assert not preview.to_call and not statuses.preview_cancellation(who, visit.reference).to_call
+    changed = moving.change(who, visit.reference, LATER, version=1, key="move-0001")
+    assert changed.told and not changed.to_call
+    standing_clock.on(minutes=3)
+    assert listed() == []
+    sent()
+    assert listed() == [] and pressing(who, present()).calls == 0
+    ended(MessageState.DEAD)
+    (call,) = calls.call_list(who).calls
+    assert (call.phone, call.outcomes, pressing(who, present()).calls) == (None, (Outcome.TOLD,), 1)
+    calls.settle(who, visit.reference, Outcome.TOLD, key="call-0001")
+    assert listed() == []
+
+
+def test_the_number_of_their_record_will_do(context: Flask, standing_clock: StandingClock) -> None:
+    visit, who = booked(SOON), hired()
+    run(lambda session: session.execute(update(Patient).values(phone=PHONE)))
+    assert moving.change(who, visit.reference, LATER, version=1, key="move-0001").to_call
+    standing_clock.on(minutes=3)
+    assert [call.phone for call in calls.call_list(who).calls] == [PHONE]
+
+
+@pytest.mark.parametrize("told", ["call", "phone"])
+@pytest.mark.parametrize("email", ["rosa@example.com", None])
+def test_who_was_told_that_it_is_cancelled_is_told_that_it_takes_place(
+    context: Flask, standing_clock: StandingClock, told: str, email: str | None
+) -> None:
+    visit, who = booked(SOON, email=email, phone=PHONE, reminders=Reminders.NONE), hired()
+    sent()
+    visits.confirm(visit.reference, visit.token, actor="t", key="confirm-1")
+    cancelled = statuses.cancel(who, visit.reference, spoken=told == "phone", key="cancel-01")
+    standing_clock.on(minutes=3)
+    sent()
+    if told == "call":
+        calls.settle(who, visit.reference, Outcome.REACHED, key="call-0001")
+    undone = undoing.undo(who, cancelled.entry_id or 0, key="undo-0001")
+    assert undone.to_call
+    standing_clock.on(minutes=3)
+    (call,) = calls.call_list(who).calls
+    assert call.after_all
+    calls.settle(who, visit.reference, Outcome.NO_ANSWER, key="call-0002")
+    (call,) = calls.call_list(who).calls
+    assert call.after_all and call.tries == 1
+    calls.settle(who, visit.reference, Outcome.REACHED, key="call-0003")
+    assert listed() == []
+
+
+def test_moved_before_they_were_told_that_it_takes_place_they_hear_both(
+    context: Flask, standing_clock: StandingClock
+) -> None:
+    visit, who = booked(SOON, phone=PHONE), hired()
+    sent()
+    cancelled = statuses.cancel(who, visit.reference, key="cancel-01")
+    standing_clock.on(minutes=3)
+    sent()
+    undone = undoing.undo(who, cancelled.entry_id or 0, key="undo-0001")
+    moving.change(who, visit.reference, LATER, version=undone.version, key="move-0001")
+    standing_clock.on(minutes=3)
+    (call,) = calls.call_list(who).calls
+    assert (call.after_all, call.old_starts_at, call.starts_at) == (True, SOON, LATER.starts_at)
+
+
+def test_what_they_had_cancelled_themselves_we_never_said_to_be_off(
+    context: Flask, standing_clock: StandingClock
+) -> None:
+    visit, who = booked(SOON, phone=PHONE), hired()
+    sent()
+    cancelled = statuses.cancel(who, visit.reference, by=Actor.PATIENT, key="cancel-01")
+    standing_clock.on(minutes=3)
+    sent()
+    undoing.undo(who, cancelled.entry_id or 0, key="undo-0001")
+    standing_clock.on(minutes=3)
+    assert [call.after_all for call in calls.call_list(who).calls] == [False]

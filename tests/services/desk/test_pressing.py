@@ -56,12 +56,13 @@ def test_as_many_calls_as_the_list_has(context: Flask, standing_clock: StandingC
     """By a message that failed, by a reminder, by a change on short notice, and by two of these at once."""
     who = hired()
     soon = NINE - timedelta(hours=18)
-    by_change = booked(soon, first_name="Ida")
-    by_both = booked(soon + timedelta(minutes=30), first_name="Ada")
+    by_change = booked(soon, first_name="Ida", phone="+18185550123")
+    by_both = booked(soon + timedelta(minutes=30), first_name="Ada", phone="+18185550124")
     booked(NEXT_WEEK, first_name="Uma", reminders=Reminders.CALL, phone="+18185550123", email=None)
     for number, visit in enumerate((by_change, by_both)):
         later = Place(starts_at=soon + timedelta(minutes=60 + 30 * number))
         moving.change(who, visit.reference, later, version=1, key=f"move-000{number}")
+    standing_clock.on(minutes=3)
     assert pressing(who, present()) == listed()
     assert listed().calls == 2
     failed()
