@@ -31,6 +31,8 @@ from booking.services.visits import shaped
 
 # Nobody arrives on another day than that of the visit.
 ARRIVES_WITHIN = timedelta(hours=12)
+# Why a no-show is here after all.
+CAME_LATE = "Came late"
 
 
 class Move(StrEnum):
@@ -67,7 +69,8 @@ def possible(visit: Standing, now: datetime) -> tuple[Move, ...]:
     """The moves to offer, in the order in which a day goes. Illegal ones aren't among them."""
     offered = {
         Move.CONFIRM: visit.status is Status.BOOKED and visit.confirmed_at is None and now < visit.starts_at,
-        Move.ARRIVE: visit.status is Status.BOOKED and soon(visit.starts_at, now),
+        Move.ARRIVE: (visit.status is Status.BOOKED and soon(visit.starts_at, now))
+        or comes_late(visit.status, visit.starts_at, now),
         Move.START: visit.status in (Status.BOOKED, Status.ARRIVED) and soon(visit.starts_at, now),
         Move.NEEDLES_IN: visit.has_needles
         and visit.needles_in_at is None
@@ -85,12 +88,21 @@ def possible(visit: Standing, now: datetime) -> tuple[Move, ...]:
 
 
 def arrive(who: Who, reference: str, *, version: int | None = None, key: str) -> Changed:
-    """The patient is here. Raises IllegalStatus, also half a day or more before the visit; StaleEdit, NotFound."""
+    """The patient is here. A no-show of the same day came late, and takes back the rest of the time.
 
-    def step(session: Session, clinic: Clinic, visit: Appointment, now: datetime) -> None:
-        refuse_early(visit.status, visit.starts_at, Status.ARRIVED, now)
-        _move(visit, Status.ARRIVED)
+    Raises IllegalStatus, also half a day or more before the visit; OldPlaceTaken, StaleEdit, NotFound.
+    """
+
+    def step(session: Session, clinic: Clinic, visit: Appointment, now: datetime) -> str:
+        late = comes_late(visit.status, visit.starts_at, now)
+        if late:
+            _take_back_the_rest(session, clinic, who, visit, now)
+            visit.status = Status.ARRIVED
+        else:
+            refuse_early(visit.status, visit.starts_at, Status.ARRIVED, now)
+            _move(visit, Status.ARRIVED)
         visit.arrived_at = now
+        return CAME_LATE if late else ""
 
     return _step(who, reference, Status.ARRIVED, step, version, key)
 
@@ -298,7 +310,8 @@ def correct(
 # Parts
 
 
-Step = Callable[[Session, Clinic, Appointment, datetime], None]
+# What a step does; it may say why.
+Step = Callable[[Session, Clinic, Appointment, datetime], str | None]
 
 
 def _step(
@@ -319,10 +332,10 @@ def _step(
             return vars(states.unchanged(clinic, visit))
         states.refuse_stale(session, clinic, visit, version, same_will_do=True)
         before = states.snapshot(visit, uses_of(session, visit))
-        step(session, clinic, visit, now)
+        why = step(session, clinic, visit, now) or ""
         session.flush()
-        what = to.value.replace("-", "_") if isinstance(to, Move) else to.value
-        return vars(states.keep(session, who, clinic, visit, what, before, uses_of(session, visit), now))
+        what, uses = to.value.replace("-", "_") if isinstance(to, Move) else to.value, uses_of(session, visit)
+        return vars(states.keep(session, who, clinic, visit, what, before, uses, now, why=why))
 
     return Changed(**once(Key.of(who.key, key, ["step", reference, to.value, version]), action))
 
@@ -364,6 +377,11 @@ def _refuse_early_no_show(visit: Appointment, now: datetime) -> None:
 def soon(starts_at: datetime, now: datetime) -> bool:
     """Whether the patient of a visit that begins then may be here already."""
     return now >= starts_at - ARRIVES_WITHIN
+
+
+def comes_late(status: Status, starts_at: datetime, now: datetime) -> bool:
+    """Whether a visit was given up, on a day on which its patient may still come."""
+    return status is Status.NOSHOW and now < starts_at + ARRIVES_WITHIN
 
 
 def _needles_are_in(visit: Appointment | Standing) -> bool:

@@ -14,6 +14,7 @@ from booking.services import visits
 from booking.services.desk import statuses
 from booking.services.desk.moving import Place, change
 from booking.services.desk.statuses import Move, possible
+from booking.services.desk.undoing import undo
 from tests.conftest import MONDAY
 from tests.services.making import NINE, booked, rows
 from tests.staffing import hired
@@ -155,6 +156,44 @@ def test_a_no_show_whose_rest_is_taken_says_by_whom(standing_clock: Any) -> None
     assert one()["status"] == "noshow" and one()["version"] == 2
 
 
+def test_a_no_show_that_comes_late_is_here_by_one_tap_if_the_rest_is_free(standing_clock: Any) -> None:
+    visit, dana = booked(practitioner="ana"), hired()
+    before = [(row["resource_id"], row["from_cell"], row["to_cell"]) for row in rows(Claim)]
+    standing_clock.at(NINE + 16 * MINUTE)
+    statuses.no_show(dana, visit.reference, key="noshow-01")
+    standing_clock.at(NINE + 20 * MINUTE)
+    late = statuses.arrive(dana, visit.reference, version=2, key="arrive-01")
+    assert one()["status"] == "arrived" and one()["arrived_at"] == NINE + 20 * MINUTE
+    after = [(row["resource_id"], row["from_cell"], row["to_cell"]) for row in rows(Claim)]
+    assert sorted(after) == sorted(before)
+    assert (last()["what"], last()["why"]) == ("arrived", "Came late")
+    undo(dana, late.entry_id or 0, key="undo-0001")
+    assert (one()["status"], one()["arrived_at"]) == ("noshow", None)
+    assert {row["to_cell"] for row in rows(Claim)} == {cell_at(NINE) + 4}
+
+
+def test_who_comes_late_and_whose_time_is_taken_hears_by_whom(standing_clock: Any) -> None:
+    visit, dana = booked(practitioner="ana"), hired()
+    other = booked(NINE + 4 * HOUR, practitioner="ana", email="x@example.com", first_name="Xenia")
+    standing_clock.at(NINE + 16 * MINUTE)
+    statuses.no_show(dana, visit.reference, key="noshow-01")
+    soon = Place(starts_at=NINE + 20 * MINUTE)
+    change(dana, other.reference, soon, version=None, reason="Waits.", key="gap-00001")
+    with pytest.raises(OldPlaceTaken) as refused:
+        statuses.arrive(dana, visit.reference, key="arrive-01")
+    assert {by["whose"] for by in refused.value.facts["by"]} == {"Xenia Lima"}
+    assert one()["status"] == "noshow" and one()["version"] == 2
+
+
+def test_a_no_show_of_yesterday_does_not_come_late(standing_clock: Any) -> None:
+    visit, dana = booked(practitioner="ana"), hired()
+    standing_clock.at(NINE + 16 * MINUTE)
+    statuses.no_show(dana, visit.reference, key="noshow-01")
+    standing_clock.at(NINE + 24 * HOUR)
+    with pytest.raises(IllegalStatus):
+        statuses.arrive(dana, visit.reference, key="arrive-01")
+
+
 def test_done_can_be_corrected_to_no_show_and_a_cancelled_visit_to_nothing(standing_clock: Any) -> None:
     visit, dana = booked(), hired()
     standing_clock.at(NINE + 5 * MINUTE)
@@ -277,8 +316,11 @@ def test_only_what_is_legal_is_offered() -> None:
     assert offered(Status.CHECKED_IN, 0, has_needles=False) == {finish}
     assert offered(Status.CHECKED_IN, 20, needles_in_at=NINE) == {Move.NEEDLES_OUT}
     assert offered(Status.CHECKED_IN, 30, needles_in_at=NINE, needles_out_at=NINE) == {finish}
-    for over in (Status.FULFILLED, Status.CANCELLED, Status.NOSHOW):
+    for over in (Status.FULFILLED, Status.CANCELLED):
         assert offered(over, 30) == set()
+    # Who comes late is here after all, on the same day.
+    assert offered(Status.NOSHOW, 30) == {Move.ARRIVE}
+    assert offered(Status.NOSHOW, 12 * 60) == set()
 
 
 def test_late_cancellations_and_no_shows_are_counted_apart() -> None:
