@@ -59,9 +59,11 @@ def entries_of(session: Session, appointment: Appointment) -> tuple[Entry, ...]:
     entries = session.scalars(
         select(HistoryEntry).where(HistoryEntry.appointment_id == appointment.id).order_by(HistoryEntry.id)
     )
-    return tuple(
-        Entry(one.id, one.at, one.actor, one.actor_name, one.what, one.why, one.facts) for one in entries
-    )
+    return tuple(map(shaped, entries))
+
+
+def shaped(entry: HistoryEntry) -> Entry:
+    return Entry(entry.id, entry.at, entry.actor, entry.actor_name, entry.what, entry.why, entry.facts)
 
 
 def state_at(session: Session, appointment: Appointment, version: int) -> State | None:

@@ -1217,6 +1217,87 @@ def test_u_tries_again_what_could_not_be_taken_back_before_it_takes_back_anythin
     expect(visit_in(board, "ana", "Rosa Lima")).to_contain_text("Confirmed")
 
 
+def test_u_asks_after_a_reload_by_name_and_shows_the_visit(board: Page, app: Flask, axe: Any) -> None:
+    keys, toast = two_confirmed(board, app)
+    board.reload()
+    keys("u")
+    question = board.get_by_role("dialog")
+    expect(question).to_contain_text("Otto Lima")
+    expect(question).to_contain_text("Said that they are coming")
+    axe(board)
+    keys("Escape")
+    expect(question).to_have_count(0)
+    expect(visit_in(board, "ben", "Otto Lima")).to_contain_text("Confirmed")
+    keys("u")
+    expect(question).to_be_visible()
+    keys("Enter")
+    expect(toast).to_contain_text("Otto Lima: Taken back. Was: Said that they are coming. Now: Booked.")
+    expect(visit_in(board, "ben", "Otto Lima")).to_contain_class("chosen")
+
+
+def test_u_stops_at_what_cannot_be_taken_back_and_goes_on_by_the_next(board: Page, app: Flask) -> None:
+    keys, toast = two_confirmed(board, app)
+    with app.app_context():
+        (otto,) = [row for row in rows(Appointment) if row["first_name"] == "Otto"]
+        moving.change(
+            hired(Role.DESK, name="Eve Early"), otto["reference"], Place(starts_at=NINE + timedelta(hours=1)),
+            version=None, key="move-0001",
+        )  # fmt: skip
+    keys("u")
+    told = board.get_by_role("dialog")
+    expect(told).to_contain_text("Otto Lima:")
+    expect(visit_in(board, "ana", "Rosa Lima")).to_contain_text("Confirmed")
+    keys("Enter")
+    expect(told).to_have_count(0)
+    keys("u")
+    expect(toast).to_contain_text("Rosa Lima: Taken back")
+
+
+def test_a_click_on_the_figures_lists_what_is_cancelled(board: Page, app: Flask, live: str, axe: Any) -> None:
+    visit = in_app(app, practitioner="ana")
+    dana = sign_in(board, app, live)
+    with app.app_context():
+        statuses.cancel(dana, visit.reference, key="cancel-01")
+    board.goto(DAY)
+    board.get_by_role("link", name="1 cancelled").click()
+    expect(board.get_by_role("heading", level=1)).to_contain_text("Cancelled, Tuesday, September 15")
+    axe(board)
+    board.get_by_role("link", name=re.compile("Open.*Rosa Lima")).click()
+    board.get_by_role("button", name="Take the cancellation back").click()
+    expect(board.locator(".done")).to_contain_text("Rosa Lima: Taken back.")
+    board.goto(DAY)
+    expect(visit_in(board, "ana", "Rosa Lima")).to_contain_text("Booked")
+
+
+def test_a_no_show_who_comes_late_is_here_by_a(
+    board: Page, app: Flask, live: str, standing_clock: StandingClock
+) -> None:
+    visit = in_app(app, practitioner="ana")
+    other = in_app(app, starts_at=NINE + timedelta(hours=4), practitioner="ana", first_name="Otto")
+    standing_clock.at(NINE + timedelta(minutes=16))
+    dana = sign_in(board, app, live)
+    with app.app_context():
+        statuses.no_show(dana, visit.reference, key="noshow-01")
+    board.goto(DAY)
+    rosa, keys = visit_in(board, "ana", "Rosa Lima"), Keys(board)
+    expect(rosa).to_contain_text("No-show")
+    rosa.focus()
+    keys("a")
+    expect(rosa).to_contain_text("Here")
+    keys("u")
+    expect(rosa).to_contain_text("No-show")
+    with app.app_context():
+        moving.change(
+            dana, other.reference, Place(starts_at=NINE + timedelta(minutes=20)), version=None, reason="Waits.",
+            key="gap-00001",
+        )  # fmt: skip
+    keys("a")
+    refused = board.get_by_role("dialog")
+    expect(refused).to_contain_text("Otto Lima")
+    refused.get_by_role("link", name="Find a time").click()
+    expect(board).to_have_url(re.compile("/desk/book.*patient="))
+
+
 @pytest.mark.parametrize("size", [WINDOW, {"width": 900, "height": 720}], ids=["wide", "narrow"])
 def test_needles_stay_in_sight_and_turn_clay_while_a_visit_moves(
     new_page: NewPage, app: Flask, live: str, standing_clock: StandingClock, size: Any

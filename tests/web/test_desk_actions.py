@@ -221,7 +221,9 @@ def test_a_cancellation_is_taken_back_from_the_page_that_follows(
     page = desk.get(board).text
     assert "Cancelled. The patient is told at" in page
     undone = re.search(r'action="(/desk/undo/\d+)"', page)
-    assert undone and post(undone[1]).json["says"].startswith("Taken back.")
+    says = undone and post(undone[1]).json["says"]
+    stands_again = "Booked, Tue, Sep 15, 9:00 am, with Ana Ruiz"
+    assert says and says.startswith(f"Rosa Lima: Taken back. Was: Cancelled. Now: {stands_again}.")
     assert stands(app, reference)["status"] is Status.BOOKED
 
 
@@ -311,3 +313,74 @@ def test_a_form_without_a_proper_key_is_none_of_ours(post: Post, reference: str,
 def test_what_is_not_there_is_not_found(post: Post, path: str, typed: dict[str, str]) -> None:
     assert post(path, **typed).status_code == 404
     assert post(path, plain=True, **typed).status_code == 404
+
+
+def test_what_u_would_take_back_is_named_before_and_after(
+    desk: FlaskClient, dana: Who, app: Flask, post: Post, reference: str, standing_clock: StandingClock
+) -> None:
+    standing_clock.at(NINE + timedelta(minutes=20))
+    signed_in(app, dana, desk)
+    post(f"/desk/visits/{reference}/status", to="noshow")
+    back = post(f"/desk/visits/{reference}/status", correct="booked", reason="Waits outside.").json["back"]
+    asked = desk.get(back, headers=JSON).json
+    assert asked["question"] == "Rosa Lima, 9:20 am: Corrected: No-show → Booked"
+    assert (asked["name"], asked["note"]) == ("Rosa Lima", "")
+    done = post(back).json
+    assert done["says"] == "Rosa Lima: Taken back. Was: Corrected: No-show → Booked. Now: No-show."
+    assert done["visit"] == reference
+    standing_clock.at(NINE + timedelta(minutes=31))
+    signed_in(app, dana, desk)
+    earlier = back.replace(back.rpartition("/")[2], str(int(back.rpartition("/")[2]) - 1))
+    late = desk.get(earlier, headers=JSON)
+    assert (late.status_code, late.json["name"]) == (409, "Rosa Lima")
+
+
+def test_a_no_show_who_comes_late_is_here_or_finds_another_time(
+    desk: FlaskClient, dana: Who, app: Flask, post: Post, reference: str, standing_clock: StandingClock
+) -> None:
+    with app.app_context():
+        other = booked(
+            NINE + timedelta(hours=4), practitioner="ana", first_name="Otto", email="o@example.com"
+        )
+    standing_clock.at(NINE + timedelta(minutes=16))
+    signed_in(app, dana, desk)
+    post(f"/desk/visits/{reference}/status", to="noshow")
+    assert "Came late" in desk.get(f"/desk/visits/{reference}").text
+    late = post(f"/desk/visits/{reference}/status", to="arrived").json
+    assert late["says"] == "Here." and stands(app, reference)["status"] is Status.ARRIVED
+    post(late["back"])
+    taken = post(
+        f"/desk/visits/{other.reference}/change", cell=cell_at(NINE + timedelta(minutes=20)), reason="Waits."
+    )
+    assert taken.json["ok"], taken.json
+    refused = post(f"/desk/visits/{reference}/status", to="arrived")
+    assert refused.status_code == 409 and "Otto Lima" in refused.json["alternatives"][0]
+    assert desk.get(refused.json["times"]).status_code == 200
+    page = post(f"/desk/visits/{reference}/status", plain=True, to="arrived")
+    assert "Find a time" in page.text and "/desk/book?patient=" in page.text
+
+
+def test_a_cancelled_visit_is_found_from_the_board_and_taken_back(
+    desk: FlaskClient, app: Flask, post: Post, colleague: Post, reference: str
+) -> None:
+    day = "/desk/day/2026-09-15"
+    assert f"{day}/cancelled" not in desk.get(day).text
+    assert "No visit is cancelled." in desk.get(f"{day}/cancelled").text
+    colleague(f"/desk/visits/{reference}/cancel", by="patient", reason="Ill", version=1)
+    assert f'href="{day}/cancelled"' in desk.get(day).text
+    week = "/desk/week/ana/2026-09-15"
+    assert f'href="{week}/cancelled"' in desk.get(week).text
+    for address in (f"{day}/cancelled", f"{week}/cancelled"):
+        text = " ".join(re.sub(r"<[^>]+>", " ", desk.get(address).text).split())
+        assert "9:00 am Rosa Lima" in text and "Cancelled by the patient" in text and ": Ill" in text
+    assert "Rosa Lima" not in desk.get("/desk/week/ben/2026-09-15/cancelled").text
+    assert f'href="/desk/visits/{reference}"' in desk.get(f"{day}/cancelled").text
+    page = desk.get(f"/desk/visits/{reference}").text
+    assert "Take the cancellation back" in page
+    undone = re.search(r'action="(/desk/undo/\d+)"', page)
+    assert undone and post(undone[1], plain=True).status_code == 303
+    assert stands(app, reference)["status"] is Status.BOOKED
+
+
+def test_the_room_is_read_before_the_kind_of_care(desk: FlaskClient, reference: str) -> None:
+    assert '<span class="ty">Room 1, Follow-up' in desk.get("/desk/day/2026-09-15").text

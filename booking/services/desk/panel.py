@@ -30,7 +30,7 @@ from booking.scheduling.status import CORRECTIONS, LIVE, Status
 from booking.scheduling.timeline import cell_from
 from booking.services import history, tasks
 from booking.services.clinic import Clinic, Practitioner, Thing, VisitType, the_clinic
-from booking.services.desk import asking, resending, states
+from booking.services.desk import asking, resending, states, undoing
 from booking.services.desk.statuses import Move, possible
 from booking.services.history import Entry, entries_of
 from booking.services.idempotency import Answer, Key, once
@@ -148,7 +148,9 @@ class Head:
 
 @dataclass(frozen=True)
 class Panel(Head):
-    """Everything about one visit. `moves` are those that are legal now; `corrections` need a reason."""
+    """Everything about one visit. `moves` are those that are legal now; `corrections` need a reason. `take_back`: the entry
+    by which a cancellation can be taken back.
+    """
 
     id: int
     email: str | None
@@ -166,6 +168,7 @@ class Panel(Head):
     needles_over: bool
     moves: tuple[Move, ...]
     corrections: tuple[Status, ...]
+    take_back: int | None
     patient: PatientSeen
     history: tuple[Entry, ...]
     messages: tuple[Said, ...]
@@ -248,7 +251,7 @@ def _shaped(session: Session, clinic: Clinic, appointment: Appointment, now: dat
         bool(rest),
     )
     phone = appointment.phone or patient.phone
-    corrections = CORRECTIONS.get(appointment.status, frozenset())
+    corrections, entries = CORRECTIONS.get(appointment.status, frozenset()), entries_of(session, appointment)
     return Panel(
         **_head(clinic, appointment, uses),
         id=appointment.id,
@@ -268,9 +271,10 @@ def _shaped(session: Session, clinic: Clinic, appointment: Appointment, now: dat
         moves=tuple(possible(standing, now)),
         # In the order of a day, not of a set.
         corrections=tuple(status for status in Status if status in corrections),
+        take_back=undoing.cancellation_to_undo(appointment, entries, now),
         patient=_patient(session, patient, phone),
         # The latest first.
-        history=entries_of(session, appointment)[::-1],
+        history=entries[::-1],
         messages=_messages(session, appointment, now),
         replies=_replies(session, phone),
         tasks=_tasks(session, clinic, appointment)

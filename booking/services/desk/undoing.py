@@ -3,16 +3,17 @@
 Before a booking there was no visit. Taken back, it is one that staff cancelled, and that nobody hears of.
 """
 
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from booking import clock
-from booking.errors import NotChangeable, StaleEdit, TooLateToUndo
+from booking.errors import NotChangeable, Refusal, StaleEdit, TooLateToUndo
 from booking.formatting import iso_utc
-from booking.models import Actor, Appointment, HistoryEntry
+from booking.models import Actor, Appointment, HistoryEntry, Message
 from booking.scheduling.status import Status
 from booking.services import history, notices, tasks
 from booking.services.clinic import Clinic, the_clinic
@@ -20,14 +21,58 @@ from booking.services.desk import states
 from booking.services.desk.asking import uses_of
 from booking.services.desk.states import BOOKED_BY_MISTAKE, UNDO_WITHIN, Changed, Snapshot
 from booking.services.desk.statuses import take_again
+from booking.services.history import Entry, shaped
 from booking.services.idempotency import Key, once
 from booking.services.staff.ownership import appointment_of
 from booking.services.staff.who import Who
+from booking.services.transaction import reading
 
-__all__ = ["UNDO_WITHIN", "undo"]
+__all__ = ["UNDO_WITHIN", "Doing", "cancellation_to_undo", "look", "undo"]
 
 # How a visit goes on its day, as the history calls it: what patients are never written to about.
 _STEPS = frozenset({"arrived", "checked-in", "needles_in", "needles_out", "fulfilled", "noshow"})
+
+
+@dataclass(frozen=True)
+class Doing:
+    """What would be taken back: whose visit, and what was done to it. `told_at`: when its patient was written to about it.
+    `refusal`: why it can't be taken back, but for its old place, which is asked for when it is.
+    """
+
+    reference: str
+    name: str
+    entry: Entry
+    told_at: datetime | None
+    refusal: Refusal | None
+
+
+def look(who: Who, entry_id: int) -> Doing:
+    """Changes nothing. Raises NotFound."""
+    with reading() as session:
+        visit = appointment_of(session, who, HistoryEntry, entry_id)
+        entry = session.get_one(HistoryEntry, entry_id)
+        refusal = None
+        if not _undone_already(session, visit, entry):
+            try:
+                _refuse(session, the_clinic(session), who, visit, entry, clock.now())
+            except Refusal as why:
+                refusal = why
+        return Doing(
+            visit.reference,
+            f"{visit.first_name} {visit.last_name}",
+            shaped(entry),
+            _told_at(session, entry),
+            refusal,
+        )
+
+
+def cancellation_to_undo(visit: Appointment, entries: tuple[Entry, ...], now: datetime) -> int | None:
+    """The entry by which a cancelled visit can be as it was, if staff cancelled it a moment ago."""
+    last = entries[-1] if entries else None
+    if last is None or visit.status is not Status.CANCELLED or last.what != "cancelled":
+        return None
+    is_fresh = "before" in last.facts and now <= last.at + UNDO_WITHIN
+    return last.id if is_fresh and last.facts.get("version") == visit.version else None
 
 
 def undo(who: Who, entry_id: int, *, key: str) -> Changed:
@@ -96,6 +141,20 @@ def _undo(session: Session, who: Who, entry_id: int) -> Changed:
         undid=entry.what,
         tell=told.corrects or told.to_call,
         dropped=told.dropped,
+    )
+
+
+def _told_at(session: Session, entry: HistoryEntry) -> datetime | None:
+    """When a message went about what this entry changed in the patient's calendar, if it changed anything there."""
+    facts = entry.facts
+    if "before" in facts and states.same_entry(facts["before"], facts["after"]):
+        return None
+    return session.scalar(
+        select(func.max(Message.sent_at)).where(
+            Message.appointment_id == entry.appointment_id,
+            Message.sequence == facts.get("sequence", 0),
+            Message.kind.in_(notices.ANSWERS),
+        )
     )
 
 

@@ -8,7 +8,7 @@ from typing import TypeVar
 from flask import abort, request, url_for
 from flask.typing import ResponseReturnValue
 
-from booking.errors import Refusal
+from booking.errors import OldPlaceTaken, Refusal
 from booking.models import Actor, Channel
 from booking.scheduling.status import Status
 from booking.services.clinic import Clinic
@@ -109,8 +109,21 @@ def status(reference: str) -> ResponseReturnValue:
         return answers.done(says, onward, entry=changed.entry_id, version=changed.version)
 
     return answers.attempt(
-        action, lambda no: _on_visit(reference, no, typed_correction=wanted, typed_reason=reason)
+        action,
+        lambda no: _on_visit(reference, no, typed_correction=wanted, typed_reason=reason),
+        helps=lambda refusal: _another_time(who, reference, refusal),
     )
+
+
+def _another_time(who: Who, reference: str, refusal: Refusal) -> str | None:
+    """Where whoever comes late, and whose time is taken, finds another one: a visit of the same kind, booked anew."""
+    if not isinstance(refusal, OldPlaceTaken):
+        return None
+    found = panel.brief(who, reference)
+    return url_for(
+        "desk.new_visit", patient=found.patient.reference, visit_type=found.visit_type.slug,
+        practitioner=found.practitioner.slug,
+    )  # fmt: skip
 
 
 @blueprint.post(f"{PATH}/cancel")
@@ -134,6 +147,26 @@ def cancel(reference: str) -> ResponseReturnValue:
     return answers.attempt(action, lambda no: cancel_page(reference, no, reason, by))
 
 
+@blueprint.get("/undo/<int:entry>", endpoint="ask_undo")
+def ask_undo(entry: int) -> ResponseReturnValue:
+    """What would be taken back, as a question: for whoever no longer has in sight what they did last."""
+    clinic = the_clinic_of_this_request()
+    try:
+        doing = undoing.look(access.who(), entry)
+    except Refusal as refusal:
+        no = saying.no(refusal, clinic)
+        return no.as_json(), no.status
+    if doing.refusal:
+        no = saying.no(doing.refusal, clinic)
+        return no.as_json() | {"name": doing.name}, no.status
+    return {
+        "ok": True,
+        "question": saying.what_was_done(clinic, doing),
+        "note": saying.was_told(clinic, doing),
+        "name": doing.name,
+    }
+
+
 @blueprint.post("/undo/<int:entry>")
 def undo(entry: int) -> ResponseReturnValue:
     """Takes back what was done a moment ago."""
@@ -142,8 +175,8 @@ def undo(entry: int) -> ResponseReturnValue:
     def action() -> ResponseReturnValue:
         changed = undoing.undo(who, entry, key=key)
         onward = asked.onward(url_for("desk.visit", reference=changed.reference))
-        says = saying.undone(the_clinic_of_this_request(), changed)
-        return answers.done(says, onward, version=changed.version)
+        says = saying.undone(the_clinic_of_this_request(), undoing.look(who, entry), changed)
+        return answers.done(says, onward, version=changed.version, visit=changed.reference)
 
     return answers.attempt(action, answers.no_page)
 

@@ -1,6 +1,7 @@
 """How actions of the desk are answered: forms get a page back, the board's scripts get JSON."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from flask import flash, get_flashed_messages, redirect, request, session, url_for
@@ -20,29 +21,38 @@ def wants_json() -> bool:
 
 
 def done(
-    says: str, then: str, *, entry: int | None = None, version: int | None = None, back: str | None = None
+    says: str,
+    then: str,
+    *,
+    entry: int | None = None,
+    version: int | None = None,
+    back: str | None = None,
+    visit: str | None = None,
 ) -> ResponseReturnValue:
     """It is done: said in JSON, or on the page that follows, with a way back where there is one: the undoing of a
-    history entry, or what takes a form at the address `back`.
+    history entry, or what takes a form at the address `back`. `visit`: the one that scripts are to show.
     """
     # For the menu's numbers: what they were before is no longer so.
     session["did_at"] = clock.now().timestamp()
     if entry is not None:
         back = url_for("desk.undo", entry=entry)
     if wants_json():
-        return {"ok": True, "back": back, "says": says, "version": version}
+        return {"ok": True, "back": back, "says": says, "version": version, "visit": visit}
     flash({"says": says, "back": back, "key": asked.fresh_key(), "next": then}, "done")  # type: ignore[arg-type]
     return redirect(then, 303)
 
 
 def attempt(
-    action: Callable[[], ResponseReturnValue], page: Callable[[No], ResponseReturnValue]
+    action: Callable[[], ResponseReturnValue],
+    page: Callable[[No], ResponseReturnValue],
+    *,
+    helps: Callable[[Refusal], str | None] = lambda _refusal: None,
 ) -> ResponseReturnValue:
-    """Does it, or says why not: in JSON, or on `page`, which keeps what was typed."""
+    """Does it, or says why not: in JSON, or on `page`, which keeps what was typed. `helps`: where another time is found."""
     try:
         return action()
     except Refusal as refusal:
-        no = saying.no(refusal, the_clinic_of_this_request())
+        no = replace(saying.no(refusal, the_clinic_of_this_request()), times=helps(refusal))
         if wants_json():
             return no.as_json(), no.status
         if no.status in (404, 503):

@@ -17,9 +17,10 @@ from booking import clock
 from booking.scheduling.timeline import instant_of
 from booking.services.desk import board
 from booking.services.desk.board import Asked, BoardDay, Stamp, View
+from booking.services.desk.cancelled import cancelled_on
 from booking.services.staff import audit
 from booking.web import access
-from booking.web.desk import blueprint
+from booking.web.desk import blueprint, saying
 from booking.web.pages import today
 from booking.web.staff import staff_page
 
@@ -76,6 +77,17 @@ def week_fragment(person: str, day: str) -> ResponseReturnValue:
     return _fragment(Asked(_day(day), View.PEOPLE, person))
 
 
+@blueprint.get("/day/<day>/cancelled")
+def day_cancelled(day: str) -> ResponseReturnValue:
+    """The visits that the board counts as cancelled, and doesn't draw."""
+    return _cancelled(Asked(_day(day), View.PEOPLE))
+
+
+@blueprint.get("/week/<person>/<day>/cancelled")
+def week_cancelled(person: str, day: str) -> ResponseReturnValue:
+    return _cancelled(Asked(_day(day), View.PEOPLE, person))
+
+
 @blueprint.get("/day/<day>/sheet")
 def sheet(day: str) -> ResponseReturnValue:
     """What is needed on paper if the network fails: a sheet for the desk, and one for each practitioner."""
@@ -83,6 +95,19 @@ def sheet(day: str) -> ResponseReturnValue:
     audit.saw(access.who(), "printed day", f"board/{found.on}")
     return staff_page(
         "desk/day_sheet.html", clinic=found.clinic, board=found, printed=clock.now(), **_words(found)
+    )
+
+
+def _cancelled(asked: Asked) -> ResponseReturnValue:
+    clinic, found = cancelled_on(access.who(), asked)
+    _note(asked)
+    return staff_page(
+        "desk/cancelled.html",
+        clinic=clinic,
+        asked=asked,
+        cancelled=found,
+        saying=saying,
+        board_link=_link(asked, asked.on),
     )
 
 
@@ -131,11 +156,12 @@ def _ways(asked: Asked, found: BoardDay) -> dict[str, Any]:
     """Where the board's links lead."""
     step = 7 if asked.person else 1
     return {
-        "fragment_link": _link(asked, asked.on, fragment=True),
+        "fragment_link": _link(asked, asked.on, "fragment"),
         "this_link": _link(asked, asked.on),
         "earlier": _link(asked, asked.on - timedelta(days=step)),
         "later": _link(asked, asked.on + timedelta(days=step)),
         "today_link": _link(asked, today(found.clinic)),
+        "cancelled_link": _link(asked, asked.on, "cancelled"),
     }
 
 
@@ -160,7 +186,7 @@ def _written(asked: Asked) -> Written:
     stamp, fresh = board.board(who, asked)
     values = {"board": fresh, "asked": asked, "clinic": fresh.clinic, "times": fresh.clinic.times}
     template = "desk/board_list.html" if asked.view is View.LIST else "desk/board_grid.html"
-    html = render_template(template, **values, **_words(fresh))
+    html = render_template(template, **values, **_words(fresh), **_ways(asked, fresh))
     around = {name: _around(name, asked, fresh) for name in ("tools", "dialogs", "counts")}
     found = Written(stamp, fresh, html, hashlib.sha256(html.encode()).hexdigest()[:16], around)
     if len(kept) >= _KEPT_AT_MOST:
@@ -198,8 +224,9 @@ def _words(found: BoardDay) -> dict[str, Any]:
     return {"at": at, "short": short, "hour": hour, "visit_link": visit_link}
 
 
-def _link(asked: Asked, on: date, *, fragment: bool = False) -> str:
-    ending = "_fragment" if fragment else ""
+def _link(asked: Asked, on: date, part: str = "") -> str:
+    """The address of a board, or of a part of it."""
+    ending = f"_{part}" if part else ""
     if asked.person:
         return url_for(f"desk.week{ending}", person=asked.person, day=on.isoformat())
     return url_for(f"desk.day{ending}", day=on.isoformat(), **_said(asked.view))

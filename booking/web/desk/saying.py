@@ -26,19 +26,22 @@ from booking.services.clinic import Clinic
 from booking.services.desk.calls import Call, Outcome, Settled, Why
 from booking.services.desk.moving import Changed, Preview
 from booking.services.desk.statuses import Move
+from booking.services.desk.undoing import Doing
 from booking.services.notices import TAKEN_BACK_WITHIN
 from booking.services.wording import Words
 from booking.web.visit_words import (
     HAPPENED,
     STANDINGS,
     TAPS,
-    happened,  # noqa: F401 - the visit's page asks for it here.
+    happened,
     person,
     status,
     whom,
 )
 from booking.web.words import staff_advice_for, staff_words_for
 
+# What the button says where a no-show comes after all.
+CAME_LATE = lazy("Came late")
 # What a button says, and what is said once it is done.
 MOVES: Mapping[Move, tuple[Any, Any]] = {
     move: (TAPS[move], says)
@@ -397,8 +400,50 @@ def corrected(to: Status) -> str:
     return _("Corrected to: %(status)s.", status=STANDINGS[to].words)
 
 
-def undone(clinic: Clinic, changed: Changed) -> str:
-    return f"{_('Taken back.')} {_told_at(clinic, changed)}".strip()
+def undone(clinic: Clinic, doing: Doing, changed: Changed) -> str:
+    """Whose visit it was, what is taken back, how it stands now, and whether its patient hears of it."""
+    stands = str(STANDINGS[Status(changed.state["status"])].words)
+    if doing.entry.what in ("moved", "changed", "cancelled"):
+        stands = _(
+            "%(status)s, %(when)s, with %(name)s",
+            status=stands,
+            when=clinic.times.short_moment(datetime.fromisoformat(changed.state["starts_at"])),
+            name=person(clinic, changed.state["practitioner"]),
+        )
+    says = _(
+        "%(name)s: Taken back. Was: %(what)s. Now: %(stands)s.",
+        name=doing.name,
+        what=happened(clinic, doing.entry),
+        stands=stands,
+    )
+    return f"{says} {_told_at(clinic, changed)}".strip()
+
+
+def what_was_done(clinic: Clinic, doing: Doing) -> str:
+    """As in "Noah Shaw, 6:15 am: Corrected: No-show → Here"."""
+    return _(
+        "%(name)s, %(time)s: %(what)s",
+        name=doing.name,
+        time=clinic.times.time(doing.entry.at),
+        what=happened(clinic, doing.entry),
+    )
+
+
+def was_told(clinic: Clinic, doing: Doing) -> str:
+    """What to know before something is taken back of which its patient has heard."""
+    if doing.told_at is None:
+        return ""
+    return _(
+        "The patient was told at %(time)s, and is told again if you take it back.",
+        time=clinic.times.time(doing.told_at),
+    )
+
+
+def cancelled_by(actor: Actor | None) -> str:
+    """Whose wish a cancellation was, as in "by the clinic"."""
+    if actor is Actor.PATIENT:
+        return _("the patient")
+    return _("the clinic")
 
 
 def noted() -> str:
@@ -435,7 +480,9 @@ def due(on: date, today: date, clinic: Clinic) -> str:
 
 @dataclass(frozen=True)
 class No:
-    """A refusal in words. `needs_reason`: what would be broken; `more`: what is in the way."""
+    """A refusal in words. `needs_reason`: what would be broken; `more`: what is in the way. `other`: the visit that is;
+    `times`: where another time is found.
+    """
 
     code: str
     status: int
@@ -444,6 +491,7 @@ class No:
     needs_reason: tuple[str, ...] = ()
     more: tuple[str, ...] = ()
     other: str | None = None
+    times: str | None = None
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -454,6 +502,7 @@ class No:
             "needs_reason": list(self.needs_reason),
             "alternatives": list(self.more),
             "other": self.other,
+            "times": self.times,
         }
 
 

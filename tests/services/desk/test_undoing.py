@@ -14,7 +14,8 @@ from booking.services.clinic import present
 from booking.services.desk import calls, new_visit, records, statuses
 from booking.services.desk.moving import Changed, Place, change
 from booking.services.desk.new_visit import BookedHere, DeskWish, NewPatient
-from booking.services.desk.undoing import undo
+from booking.services.desk.panel import panel
+from booking.services.desk.undoing import look, undo
 from booking.services.transaction import run
 from tests.conftest import MONDAY
 from tests.services.making import NEXT_WEEK, NINE, booked, rows
@@ -392,3 +393,55 @@ def test_a_booking_that_somebody_changed_since_or_long_ago_stands(standing_clock
     with pytest.raises(TooLateToUndo):
         undo(hired(), other.entry_id, key="undo-0002")
     assert {one["status"] for one in rows(Appointment)} == {"booked"}
+
+
+def test_before_it_is_taken_back_one_sees_whose_it_is_and_whether_they_were_told(standing_clock: Any) -> None:
+    visit, dana = booked(practitioner="ana"), hired()
+    known_to_the_patient()
+    changed = moved(visit.reference, starts_at=NINE + HOUR)
+    entry = changed.entry_id or 0
+    found = look(dana, entry)
+    assert (found.reference, found.name, found.entry.what) == (visit.reference, "Rosa Lima", "moved")
+    assert (found.told_at, found.refusal) == (None, None)
+    told_at = MONDAY + 3 * MINUTE
+    run(
+        lambda session: session.execute(
+            update(Message.__table__)
+            .where(Message.__table__.c.kind == "change")
+            .values(state="sent", sent_at=told_at)
+        )
+    )
+    assert look(dana, entry).told_at == told_at
+    standing_clock.at(MONDAY + 11 * MINUTE)
+    assert isinstance(look(dana, entry).refusal, TooLateToUndo)
+    with pytest.raises(NotFound):
+        look(dana, 99_999)
+
+
+def test_a_step_of_the_day_is_nothing_that_somebody_was_told(standing_clock: Any) -> None:
+    visit, dana = booked(practitioner="ana"), hired()
+    known_to_the_patient()
+    standing_clock.at(NINE)
+    arrived = statuses.arrive(dana, visit.reference, key="arrive-01")
+    assert look(dana, arrived.entry_id or 0).told_at is None
+
+
+def test_a_colleague_takes_a_cancellation_back_from_the_visit_for_ten_minutes(standing_clock: Any) -> None:
+    visit, dana, eve = booked(practitioner="ana"), hired(), hired(Role.DESK, name="Eve Early")
+    assert panel(eve, visit.reference).take_back is None
+    cancelled = statuses.cancel(dana, visit.reference, key="cancel-01")
+    entry = panel(eve, visit.reference).take_back
+    assert entry == cancelled.entry_id
+    standing_clock.at(MONDAY + 11 * MINUTE)
+    assert panel(eve, visit.reference).take_back is None
+    standing_clock.at(MONDAY + 9 * MINUTE)
+    undo(eve, entry or 0, key="undo-0001")
+    (row,) = rows(Appointment)
+    assert row["status"] == "booked"
+    assert panel(eve, visit.reference).take_back is None
+
+
+def test_what_the_patient_cancelled_is_not_taken_back_by_the_desk() -> None:
+    visit = booked(practitioner="ana")
+    visits.cancel(visit.reference, visit.token, "", actor="test", key="cancel-01")
+    assert panel(hired(), visit.reference).take_back is None

@@ -17,16 +17,17 @@ function ask(element) {
   });
 }
 
-// Says no, as the server put it, and what would do instead.
-async function refused(answer) {
+// Says no, as the server put it, and what would do instead. `name`: whose visit it is, where one doesn't look at it.
+async function refused(answer, name = "") {
   await refresh();
-  await tellRefusal(answer);
+  await tellRefusal(answer, name);
 }
 
 // The same, where the board is fresh already.
-async function tellRefusal(answer) {
+async function tellRefusal(answer, name = "") {
   const element = dialog("said");
-  element.querySelector("[data-title]").textContent = answer.title || word("failed");
+  const title = answer.title || word("failed");
+  element.querySelector("[data-title]").textContent = name ? `${name}: ${title}` : title;
   element.querySelector("[data-advice]").textContent = answer.advice || "";
   const more = element.querySelector("[data-more]");
   const offered = (answer.alternatives ?? []).map((one) => (typeof one === "string" ? one : one.words)).filter(Boolean);
@@ -36,6 +37,9 @@ async function tellRefusal(answer) {
     return line;
   }));
   more.hidden = !offered.length;
+  const times = element.querySelector("[data-times]");
+  times.hidden = !answer.times;
+  if (answer.times) times.href = answer.times;
   await ask(element);
 }
 

@@ -42,7 +42,7 @@ function boardKey(event) {
     case "n": window.location.assign(root.querySelector("[data-new]").href); return true;
     case "/": findField.select(); return true;
     case "t": window.location.assign(root.dataset.today); return true;
-    case "u": undo(); return true;
+    case "u": undoLast(); return true;
     case "?": ask(dialog("help")); return true;
     default: return false;
   }

@@ -14,9 +14,18 @@ function post(address, fields, key, accept) {
 }
 
 // The answer, with `status`; a line that broke is `status` 0.
-async function send(address, fields, key = newKey()) {
+function send(address, fields, key = newKey()) {
+  return answered(post(address, fields, key, "application/json"));
+}
+
+// What stands at an address, in the same way.
+function look(address) {
+  return answered(fetch(address, { headers: { Accept: "application/json" } }));
+}
+
+async function answered(request) {
   try {
-    const answer = await post(address, fields, key, "application/json");
+    const answer = await request;
     if (answer.redirected || !answer.headers.get("Content-Type")?.startsWith("application/json")) {
       // Signed out, or locked meanwhile: the page itself says so.
       if (answer.redirected || answer.status === 401 || answer.status === 423) window.location.reload();
@@ -42,7 +51,7 @@ async function sendFor(reference, address, fields, key) {
 async function setStatus(visit, to) {
   const facts = factsOf(visit);
   const answer = await sendFor(facts.reference, `/desk/visits/${facts.reference}/status`, { to, version: facts.version });
-  if (!answer.ok) return refused(answer);
+  if (!answer.ok) return refused(answer, facts.name);
   toast(answer.says, { name: facts.name, back: answer.back });
   await refresh();
 }

@@ -46,17 +46,18 @@ function button(text, action) {
 }
 
 // What somebody did in this window, the latest last: what U takes back, also after a day was turned over. Each their own:
-// whoever signs in next in the same window takes back nothing of it. Whose visit it was is known to this page alone:
-// nothing of a patient is kept in the browser.
+// whoever signs in next in the same window takes back nothing of it. Whose visit it was, and when it was done, is known to
+// this page alone: nothing of a patient is kept in the browser.
 const SHELF = `what U takes back, for ${root.dataset.account}`;
-const whose = new Map();
+const NO_LONGER_IN_MIND = 2 * 60_000;
+const doings = new Map();
 
 function remembered() {
   return JSON.parse(sessionStorage.getItem(SHELF) ?? "[]");
 }
 
 function remember(back, name) {
-  whose.set(back, name);
+  doings.set(back, { name, at: Date.now() });
   sessionStorage.setItem(SHELF, JSON.stringify([...remembered().filter((one) => one !== back), back].slice(-20)));
 }
 
@@ -65,19 +66,52 @@ function forget(back) {
   for (const line of toasts.querySelectorAll(".board-toast")) if (line.dataset.back === back) takeAway(line);
 }
 
-async function undo(back = remembered().at(-1)) {
+// By U: what was done long ago, or before the page was loaded, is asked about first, since nobody has it in mind.
+async function undoLast() {
+  const back = remembered().at(-1);
   if (!back) {
     toast(word("nothing"), { bad: true });
     return;
   }
-  const name = whose.get(back) ?? "";
+  const isInMind = Date.now() - (doings.get(back)?.at ?? 0) < NO_LONGER_IN_MIND;
+  if (isInMind || await askUndo(back)) await undo(back);
+}
+
+// Names whom and what. What can't be taken back any more is said, and only U once more goes on to what was done before.
+async function askUndo(back) {
+  const element = dialog("undo");
+  // A task or a call: what the server knows of it isn't a visit's history.
+  const found = /\/undo\/\d+$/.test(back) ? await look(back) : { ok: true, question: word("elsewhere"), note: "" };
+  if (dialogIsOpen()) return false;
+  if (!found.ok) {
+    if (isOver(found)) forget(back);
+    await refused(found, found.name);
+    return false;
+  }
+  element.querySelector("[data-what]").textContent = found.question;
+  const note = element.querySelector("[data-note]");
+  note.textContent = found.note;
+  note.hidden = !found.note;
+  return Boolean(await ask(element));
+}
+
+async function undo(back) {
+  const name = doings.get(back)?.name ?? "";
   // As the form of a page says it.
   const answer = await send(back, { do: "back", outcome: "back" });
   // Whatever else came of it, such as a line that broke: it isn't taken back yet, and U tries it again.
-  if (answer.ok || [404, 409, 422].includes(answer.status)) forget(back);
-  if (!answer.ok) return refused(answer);
-  toast(answer.says || word("undone"), { name });
+  if (answer.ok || isOver(answer)) forget(back);
+  if (!answer.ok) return refused(answer, name);
+  if (answer.visit) own.set(answer.visit, String(answer.version));
+  toast(answer.says || word("undone"), answer.visit ? {} : { name });
   await refresh();
+  const visit = visitOf(answer.visit);
+  // It may be far from what one looks at. Who reads or types beside the board goes on there.
+  if (visit) choose(visit, { focus: scroll.contains(document.activeElement) });
   // What is no part of the visit itself, such as a task, doesn't change its version.
   if (shown && !answer.version && mayBeRedrawn()) await openPanel(shown.reference, { focus: false });
+}
+
+function isOver(answer) {
+  return [404, 409, 422].includes(answer.status);
 }
