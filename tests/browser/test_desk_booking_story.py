@@ -321,3 +321,39 @@ def test_on_a_phone_and_without_javascript_all_of_it_works(
                 page.goto(address if address.startswith("/") else f"{here}/{address}")
             assert not page.evaluate("document.documentElement.scrollWidth > window.innerWidth"), address
             picture(page, name)
+
+
+def test_an_address_stands_in_one_line_where_there_is_room(enter: Enter, app: Flask) -> None:
+    with app.app_context():
+        booked(
+            NINE + timedelta(days=2),
+            first_name="Dolores",
+            last_name="Kowalski",
+            email="patient93@mail.example",
+        )
+    page = enter(DESKTOP)
+    page.goto("/desk/book?q=dolores")
+    address = page.locator("a.hit span", has_text="patient93@mail.example")
+    expect(address).to_be_visible()
+    assert address.evaluate("one => one.getBoundingClientRect().height < 30")
+
+
+def test_of_who_walks_in_it_is_said_with_whom_and_that_nobody_is_written_to(
+    enter: Enter, app: Flask, axe: Any, standing_clock: Any
+) -> None:
+    standing_clock.on(hours=3)
+    page = enter(DESKTOP)
+    page.goto("/desk/book?new=1&visit_type=follow-up")
+    write, said = page.get_by_label("Write to the patient"), page.get_by_text("so nobody is written to")
+    expect(write).to_be_visible()
+    expect(said).to_be_hidden()
+    page.get_by_label("Now walk-in, and is here · Ana Ruiz, in Room").check()
+    expect(write).to_be_hidden()
+    expect(said).to_be_visible()
+    axe(page)
+    page.get_by_label("With").select_option("Ben Okoro")
+    expect(page.get_by_label("is here · Ben Okoro, in Room")).to_be_checked()
+    page.get_by_label("First name").fill("Walter")
+    page.get_by_label("Last name").fill("Inn")
+    page.get_by_role("button", name="Book", exact=True).click()
+    expect(page.get_by_role("status").get_by_text("Booked, and here: Walter Inn")).to_be_visible()

@@ -441,7 +441,7 @@ def test_a_walk_in_without_a_number_sees_with_whom_before_and_is_asked_for_nothi
     standing_clock.on(hours=3)
     desk = signed_in(app, who)
     page = desk.get("/desk/book?new=1&visit_type=follow-up")
-    assert re.search(r"walk-in, and is here · with Ana Ruiz, in Room \d", page.text)
+    assert re.search(r"walk-in, and is here · Ana Ruiz, in Room \d", page.text)
     assert "we can't reach them afterwards" in page.text
     form = {"first_name": "Walter", "last_name": "Inn", "visit_type": "follow-up", "time": "now", "tell": "1"}
     answer = send(desk, page, "/desk/book", **form)

@@ -91,7 +91,8 @@ const follow = (form) => {
     if (!event.target.closest("[data-times]")) return;
     const number = ++asked;
     const said = new FormData(form);
-    said.delete("time");
+    // A time that was free for what was chosen before is none that is wanted; now, or one that is typed, still is.
+    if (!["now", "other"].includes(said.get("time"))) said.delete("time");
     said.set("show", "1");
     try {
       const found = await page(form.action, { method: "POST", body: said });
