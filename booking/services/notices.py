@@ -291,7 +291,9 @@ def on_short_notice(at: datetime, starts: Iterable[datetime]) -> bool:
 
 def _called_too(appointment: Appointment, at: datetime, starts: Iterable[datetime]) -> bool:
     """Whether a change on short notice is told by telephone as well: whoever has no number is promised no call."""
-    return on_short_notice(at, starts) and bool(appointment.phone or appointment.patient.phone)
+    # A visit that is only just being booked has no record beside it yet; its own number is that record's.
+    of_record = appointment.patient.phone if appointment.patient else None
+    return on_short_notice(at, starts) and bool(appointment.phone or of_record)
 
 
 def contact_corrected(session: Session, clinic: Clinic, appointment: Appointment, now: datetime) -> None:
