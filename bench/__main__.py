@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from contextlib import ExitStack
 from datetime import UTC, datetime
 
-from bench import calls, history, inside, pages, staff, yardsticks
+from bench import calls, history, inside, pages, plans, staff, yardsticks
 from bench.measuring import Figure
 from tests import databases
 
@@ -52,6 +52,8 @@ def main() -> int:
                 show(inside.figures(long, repeats))
                 show(pages.figures(long, url, instance, repeats=repeats, requests=requests, after=after))
                 show(staff.figures(long, url, instance, repeats=repeats, requests=requests))
+    print("\nplans, three proposals each", flush=True)
+    show(plans.figures(repeats))
     print("\nforty calls at the desk, in Chromium, on SQLite", flush=True)
     show(calls.figures())
     print(f"\n{len(missed)} figures not reached." if missed else "\nAll figures reached.")

@@ -1,0 +1,131 @@
+"""Covering weeks with few starts: for each week one of its ways, where each start that is used costs once."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from booking.scheduling.plans.task import IMPOSSIBLE, Choice
+
+Weeks = int
+"""A set of weeks, with a bit for each."""
+
+
+class Way(NamedTuple):
+    """A way to lie in one week on a weekday: for each kind of care a start, or None."""
+
+    cost: int
+    starts: tuple[int | None, ...]
+    choices: tuple[Choice | None, ...]
+
+
+class Covers:
+    """With how few starts a set of weeks can be covered. `by_start`: the weeks in which each is free."""
+
+    def __init__(self, days: Sequence[Sequence[tuple[int, Choice]]]) -> None:
+        self.by_start: dict[int, Weeks] = {}
+        for slot, day in enumerate(days):
+            for _, one in day:
+                self.by_start[one.starts] = self.by_start.get(one.starts, 0) | 1 << slot
+        widest: list[Weeks] = []
+        for weeks in sorted(set(self.by_start.values()), key=int.bit_count, reverse=True):
+            if not any(weeks & wider == weeks for wider in widest):
+                widest.append(weeks)
+        self.fewest = [0] * (1 << len(days))
+        for weeks in range(1, len(self.fewest)):
+            lowest = weeks & -weeks
+            covering = [self.fewest[weeks & ~some] for some in widest if some & lowest]
+            self.fewest[weeks] = 1 + min(covering) if covering else IMPOSSIBLE
+
+
+def _nothing() -> None:
+    return None
+
+
+def cheapest(
+    rows: Sequence[Sequence[Way]],
+    time: int,
+    weeks: tuple[Weeks, ...],
+    covers: Sequence[Covers],
+    *,
+    below: int = IMPOSSIBLE,
+    apart: Callable[[int, Way, Way], bool] | None = None,
+    spend: Callable[[], None] = _nothing,
+) -> tuple[int, tuple[Way, ...]]:
+    """A way for each row so that all of them, and the starts that they use, cost least. Branches and bounds.
+
+    `weeks`: those of each care that have to be covered. What has to be opened for those that no start covers yet isn't held
+    against a way. `apart`: whether the ways of a row and of the next one go together. `spend` is called for each state.
+    """
+    cares = range(len(weeks))
+    order = sorted(range(len(rows)), key=lambda number: len(rows[number]))
+    rest = [0]
+    for number in reversed(order):
+        rest.append(rest[-1] + rows[number][0].cost)
+    rest.reverse()
+    fewest = [one.fewest for one in covers]
+    by_start = [one.by_start for one in covers]
+    used: list[set[int]] = [set() for _ in cares]
+    picked: list[Way | None] = [None] * len(rows)
+    least = rest[0] + time * sum(fewest[care][weeks[care]] for care in cares)
+    best: int = below
+    way: tuple[Way, ...] = ()
+
+    def goes(number: int, one: Way) -> bool:
+        if apart is None:
+            return True
+        before = picked[number - 1] if number else None
+        after = picked[number + 1] if number + 1 < len(picked) else None
+        return (before is None or apart(number - 1, before, one)) and (
+            after is None or apart(number, one, after)
+        )
+
+    def go(depth: int, cost: int, open_: tuple[Weeks, ...]) -> None:
+        """`open_`: for each care the weeks that no start of those used covers."""
+        nonlocal best, way
+        if depth == len(order):
+            if cost < best:
+                best, way = cost, tuple([one for one in picked if one is not None])
+            return
+        spend()
+        number = order[depth]
+        needed = [fewest[care][open_[care]] for care in cares]
+        base = cost + time * sum(needed) + rest[depth + 1]
+        if base + rows[number][0].cost >= best:
+            return
+        more = [{start: time * (1 + fewest[care][open_[care] & ~free] - needed[care]) for start, free in by_start[care].items()}
+                for care in cares]  # fmt: skip
+        for care in cares:
+            for start in used[care]:
+                more[care][start] = 0
+        options = []
+        for place, one in enumerate(rows[number]):
+            extra = one.cost
+            if base + extra >= best:
+                break
+            for care, begins in enumerate(one.starts):
+                if begins is not None:
+                    extra += more[care][begins]
+            if base + extra < best and goes(number, one):
+                options.append((extra, place, one))
+        options.sort()
+        for extra, _, one in options:
+            if base + extra >= best:
+                break
+            opened = [
+                (care, start)
+                for care, start in enumerate(one.starts)
+                if start is not None and start not in used[care]
+            ]
+            still = list(open_)
+            for care, start in opened:
+                used[care].add(start)
+                still[care] &= ~by_start[care][start]
+            picked[number] = one
+            go(depth + 1, cost + one.cost + time * len(opened), tuple(still))
+            picked[number] = None
+            for care, start in opened:
+                used[care].discard(start)
+            if best == least:
+                return
+
+    go(0, 0, weeks)
+    return best, way

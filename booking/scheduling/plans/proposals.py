@@ -1,0 +1,51 @@
+"""Up to three plans to choose from: each the best by its own measure, and unlike the others."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from booking.scheduling.plans.finder import EFFORT, find
+from booking.scheduling.plans.task import Found, Planned, Task, Weights
+
+MEASURES = {
+    "steady": Weights(),
+    "fewest-trips": Weights(time=12, person=9, trip=40),
+    "soonest": Weights(time=12, person=9, late=6),
+    "other-times": Weights(again=30),
+}
+"""By what a plan may be best. The last one has no measure of its own: it is the steadiest away from the others."""
+
+UNLIKE = 3
+"""One visit in so many, at least, lies elsewhere than in each other plan."""
+
+
+@dataclass(frozen=True)
+class Proposal:
+    measure: str
+    found: Found
+
+
+def propose(
+    task: Task, measures: dict[str, Weights] = MEASURES, most: int = 3, effort: int = EFFORT
+) -> list[Proposal]:
+    """The best plan by each measure, the first measure first, as far as they are unlike; none where there is no plan."""
+    chosen: list[Proposal] = []
+    for measure, weights in measures.items():
+        if len(chosen) == most:
+            break
+        found = find(replace(task, others=_begun(chosen)) if weights.again else task, weights, effort)
+        if found is None:
+            break
+        if all(unlike(found.visits, other.found.visits) for other in chosen):
+            chosen.append(Proposal(measure, found))
+    return chosen
+
+
+def unlike(visits: Sequence[Planned], others: Sequence[Planned]) -> bool:
+    """Whether a third of the visits, at least, are none of the others."""
+    return UNLIKE * len(set(visits) - set(others)) >= len(visits)
+
+
+def _begun(proposals: Iterable[Proposal]) -> frozenset[tuple[int, int, int]]:
+    return frozenset(
+        (visit.care, visit.day, visit.choice.starts) for one in proposals for visit in one.found.visits
+    )

@@ -1,0 +1,228 @@
+"""What the visits of one weekday cost, in whichever weeks they lie.
+
+Plans are steady when the same weekday-and-start comes again: each that is used costs once, however many weeks use it. So the
+weeks that use a weekday meet in its starts, and nowhere else; and a weekday's cost is a function of the sets of weeks in
+which each kind of care uses it.
+"""
+
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from itertools import combinations, pairwise, product
+from operator import itemgetter
+from typing import Any
+
+from booking.scheduling.plans.covering import Way, Weeks, cheapest
+from booking.scheduling.plans.supply import Supply
+from booking.scheduling.plans.task import IMPOSSIBLE, WEEKDAYS, Choice, Task, Weights
+
+Slots = tuple[int, ...]
+"""For each kind of care the place of the week, or of the first visit, that it uses of a weekday; or -1."""
+NOT_USED = -1
+
+
+class Weekdays:
+    """What each weekday costs with these supplies, one for each kind of care."""
+
+    def __init__(self, task: Task, weights: Weights, supplies: Sequence[Supply]) -> None:
+        self.task, self.weights, self.supplies = task, weights, supplies
+        self._pairing = task.pairing
+        self._another_trip = weights.trip if task.most_trips is None else None
+        self.cares = range(len(supplies))
+        self._weeks = task.weeks
+        self._least: dict[tuple[int, Slots], int] = {}
+        self._ways: dict[tuple[int, Slots], list[Way]] = {}
+        self._starts = [
+            [[weights.time * fewest for fewest in covers.fewest] for covers in supply.covers]
+            for supply in supplies
+        ]
+        self._later = (1 << task.weeks) - 2
+        self._costs: dict[tuple[int, tuple[Weeks, ...]], tuple[int, tuple[Way, ...]]] = {}
+        self._clashing = frozenset(day for day, _ in task.clashes)
+
+    # Bounds
+
+    def least_of(self, weekday: int, slots: Slots) -> int:
+        """The least that one week costs on a weekday, but for its starts: never more than it does."""
+        found = self._least.get((weekday, slots))
+        if found is None:
+            used = [care for care in self.cares if slots[care] != NOT_USED]
+            found = self.weights.trip + sum(self.supplies[care].least[weekday][slots[care]] for care in used)
+            for one, other in pairwise(used):
+                if found < IMPOSSIBLE:
+                    found += self._apart(weekday, (one, slots[one]), (other, slots[other]))
+            self._least[weekday, slots] = found
+        return found
+
+    def _apart(self, weekday: int, one: tuple[int, int], other: tuple[int, int]) -> int:
+        """The least that lies between two visits of a day: a wait, or another trip."""
+        if len(self.cares) > 2:
+            return 0
+        pairing, weights = self._pairing, self.weights
+        trip = IMPOSSIBLE if self._another_trip is None else self._another_trip
+        if pairing is None:
+            return trip
+        starts, ends = self.supplies[one[0]].grid[weekday][one[1]]
+        starts2, ends2 = self.supplies[other[0]].grid[weekday][other[1]]
+        for steps in range(pairing.gap // 5 + 1):
+            if ends << steps & starts2 or (not pairing.in_order and ends2 << steps & starts):
+                return min(trip, steps * weights.wait)
+        return trip
+
+    def bound(self, weekday: int, weeks: tuple[Weeks, ...]) -> int:
+        """The least that a weekday may cost in these weeks; quickly, and never more than it does."""
+        if len(weeks) == 2:
+            return self._bound_of_two(weekday, weeks)
+        found = 0
+        for care, some in enumerate(weeks):
+            found += self._starts[care][weekday][some]
+        first_week = [self._slot_of_first_week[some] for some in weeks]
+        if max(first_week) != NOT_USED:
+            found += self.least_of(weekday, tuple(first_week))
+        for cares, least in self._by_cares[weekday]:
+            together = self._later
+            for care, some in enumerate(weeks):
+                together &= some if care in cares else ~some
+            found += least[together]
+        return found
+
+    def _bound_of_two(self, weekday: int, weeks: tuple[Weeks, ...]) -> int:
+        """The same, for what is asked by far the most often."""
+        one, other = weeks
+        starts, starts2, only, only2, both, first_week = self._tables[weekday]
+        slot, later = self._slot_of_first_week, self._later
+        cost: int = starts[one] + starts2[other] + first_week[slot[one], slot[other]]
+        cost += only[one & ~other & later] + only2[other & ~one & later] + both[one & other & later]
+        return cost
+
+    @cached_property
+    def _tables(self) -> list[tuple[Any, ...]]:
+        slots = NOT_USED, 0, self._weeks
+        tables = []
+        for weekday in WEEKDAYS:
+            starts = [self._starts[care][weekday] for care in self.cares]
+            sums = [least for _, least in self._by_cares[weekday]]
+            first_week = {
+                pair: self.least_of(weekday, pair)
+                for pair in product(slots, slots)
+                if self._have(weekday, pair)
+            }
+            first_week[NOT_USED, NOT_USED] = 0
+            tables.append((*starts, *sums, first_week))
+        return tables
+
+    def _have(self, weekday: int, slots: Slots) -> bool:
+        return all(slot < len(self.supplies[care].least[weekday]) for care, slot in enumerate(slots))
+
+    @cached_property
+    def _slot_of_first_week(self) -> list[int]:
+        """For each set of weeks the slot of the first one that is in it."""
+        first = self._weeks
+        return [first if some >> first else 0 if some & 1 else NOT_USED for some in range(2 << first)]
+
+    @cached_property
+    def _by_cares(self) -> list[list[tuple[frozenset[int], list[int]]]]:
+        """For each weekday and each set of cares the least that exactly they cost in any set of weeks after the first."""
+        sets = [frozenset(some) for size in self.cares for some in combinations(self.cares, size + 1)]
+        return [[(cares, self._sums(weekday, cares)) for cares in sets] for weekday in WEEKDAYS]
+
+    def _sums(self, weekday: int, cares: frozenset[int]) -> list[int]:
+        sums = [0] * (1 << self._weeks)
+        for week in range(1, self._weeks):
+            one = 1 << week
+            least = self.least_of(
+                weekday, tuple([week if care in cares else NOT_USED for care in self.cares])
+            )
+            for weeks in range(0, one, 2):
+                sums[one | weeks] = sums[weeks] + least
+        return sums
+
+    def _slots(self, weeks: tuple[Weeks, ...]) -> Iterator[Slots]:
+        """For each week that uses the weekday, in which slot each care does."""
+        first = self._weeks
+        union = 0
+        for some in weeks:
+            union |= some
+        if union & 1 or union >> first:
+            yield tuple([self._slot_of_first_week[some] for some in weeks])
+        for week in range(1, first):
+            if union >> week & 1:
+                yield tuple([week if some >> week & 1 else NOT_USED for some in weeks])
+
+    # The truth
+
+    def cost(self, weekday: int, weeks: tuple[Weeks, ...]) -> int:
+        """What a weekday costs in these weeks, at its best."""
+        return self._solved(weekday, weeks)[0]
+
+    def ways(self, weekday: int, weeks: tuple[Weeks, ...]) -> list[tuple[Slots, Way]]:
+        """How it costs that: for each week that uses the weekday its way."""
+        return list(zip(self._slots(weeks), self._solved(weekday, weeks)[1], strict=True))
+
+    def _solved(self, weekday: int, weeks: tuple[Weeks, ...]) -> tuple[int, tuple[Way, ...]]:
+        found = self._costs.get((weekday, weeks))
+        if found is None:
+            rows = [self._ways_of(weekday, slots) for slots in self._slots(weeks)]
+            if not all(rows):
+                found = IMPOSSIBLE, ()
+            elif not rows:
+                found = 0, ()
+            else:
+                covers = [self.supplies[care].covers[weekday] for care in self.cares]
+                found = cheapest(rows, self.weights.time, weeks, covers)
+            self._costs[weekday, weeks] = found
+        return found
+
+    def _ways_of(self, weekday: int, slots: Slots) -> list[Way]:
+        """All ways to lie in a week on a weekday: for each starts the cheapest; the cheapest first."""
+        found = self._ways.get((weekday, slots))
+        if found is None:
+            week = min(slot % self._weeks for slot in slots if slot != NOT_USED)
+            day = week * 7 + weekday
+            best: dict[tuple[int | None, ...], Way] = {}
+            for cost, choices in self._had(weekday, slots):
+                if day in self._clashing and (day, choices) in self.task.clashes:
+                    continue
+                starts = tuple([one and one.starts for one in choices])
+                known = best.get(starts)
+                if known is None or cost < known.cost:
+                    best[starts] = Way(cost, starts, choices)
+            found = sorted(best.values(), key=itemgetter(0))
+            self._ways[weekday, slots] = found
+        return found
+
+    def _had(self, weekday: int, slots: Slots) -> Iterator[tuple[int, tuple[Choice | None, ...]]]:
+        """All that somebody can have on a weekday of one week, with its cost."""
+        trip = self.weights.trip
+        used = [care for care in self.cares if slots[care] != NOT_USED]
+        free = [self.supplies[care].choices[weekday][slots[care]] for care in used]
+        if len(used) == len(slots) == 2:
+            for cost, one in free[0]:
+                for cost2, two in free[1]:
+                    between = self._between(one, two, in_order=True)
+                    if between is not None:
+                        yield cost + cost2 + trip + between, (one, two)
+            return
+        nothing: list[Choice | None] = [None] * len(slots)
+        for visits in product(*free):
+            cost, choices = trip, nothing.copy()
+            for care, (alone, one) in zip(used, visits, strict=True):
+                cost += alone
+                choices[care] = one
+            day = sorted((one, care) for care, one in enumerate(choices) if one)
+            waits = [
+                self._between(one, two, in_order=care < care2) for (one, care), (two, care2) in pairwise(day)
+            ]
+            if None not in waits:
+                yield cost + sum(filter(None, waits)), tuple(choices)
+
+    def _between(self, one: Choice, two: Choice, *, in_order: bool) -> int | None:
+        """What lies between two visits of a day, a wait or another trip; None where nobody could be at both."""
+        wait = two.starts - one.ends
+        if wait < 0:
+            wait, in_order = one.starts - two.ends, not in_order
+            if wait < 0:
+                return None
+        pairing = self._pairing
+        if pairing and wait <= pairing.gap and (in_order or not pairing.in_order):
+            return wait // 5 * self.weights.wait
+        return self._another_trip
