@@ -196,9 +196,6 @@ def keep(url: str) -> str:
     return kept
 
 
-_OWN = f"own_{secrets.token_hex(4)}"
-
-
 @contextmanager
 def sqlite(template: str = "", *, name: str = "") -> Iterator[str]:
     """The URL of a fresh SQLite database, or of a copy of another."""

@@ -40,9 +40,15 @@ class _Quiet(WSGIRequestHandler):
 def serving(app: Flask, address: str, now: Callable[[], datetime]) -> Iterator[str]:
     """The application at this address, each of whose requests happens at `now()`."""
 
+    answering = _Answering()
+
     def at_the_clocks_time(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        with clock.turned_to(now()):
-            body, status, headers = run_wsgi_app(app, environ, buffered=True)
+        with answering as open_:
+            if not open_:
+                start_response("503 Service Unavailable", [])
+                return []
+            with clock.turned_to(now()):
+                body, status, headers = run_wsgi_app(app, environ, buffered=True)
         start_response(status, headers.to_wsgi_list())
         return body
 
@@ -56,6 +62,33 @@ def serving(app: Flask, address: str, now: Callable[[], datetime]) -> Iterator[s
         server.shutdown()
         thread.join()
         server.server_close()
+        answering.end()
+
+
+class _Answering:
+    """The requests that are being answered. Their threads are nobody's: one that came late would take a connection to this
+    test's database along into the next one.
+    """
+
+    def __init__(self) -> None:
+        self._changed, self._requests, self._ended = threading.Condition(), 0, False
+
+    def __enter__(self) -> bool:
+        """Whether it may be answered still."""
+        with self._changed:
+            self._requests += 1
+            return not self._ended
+
+    def __exit__(self, *_: object) -> None:
+        with self._changed:
+            self._requests -= 1
+            self._changed.notify_all()
+
+    def end(self) -> None:
+        """Nothing is answered from now on; what is being answered is waited for."""
+        with self._changed:
+            self._ended = True
+            self._changed.wait_for(lambda: not self._requests)
 
 
 def chromium_program() -> str | None:
