@@ -250,7 +250,7 @@ def starts_of(
     }
 
 
-@settings(max_examples=100)
+@settings(max_examples=70)
 @given(worlds())
 def test_the_core_offers_what_the_oracle_finds(case: tuple[oracle.World, date]) -> None:
     world, day = case
