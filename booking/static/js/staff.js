@@ -4,6 +4,8 @@
 const LOCKED = "/staff/locked";
 const DRAFTS = "/staff/drafts";
 const TOLD_EVERY = 60_000;
+// What forms say by themselves.
+const NOT_TYPED = new Set(["key", "version", "next", "times_for", "now_with", "q", "day", "cell", "not"]);
 // Shared by the windows of one browser: when somebody was last active in any of them. No data of anybody.
 const SHARED = "staff-active-at";
 
@@ -91,14 +93,28 @@ async function putBack() {
   let first = null;
   let elsewhere = false;
   for (const draft of await answer.json()) {
-    const form = forms().find((one) => addressOf(one) === draft.path);
-    if (form) {
-      first = fill(form, draft) ?? first;
-      post(`${DRAFTS}/${draft.number}/forget`).catch(() => {});
-    } else elsewhere = true;
+    const form = formOf(draft);
+    if (form) first = fill(form, draft) ?? first;
+    if (form && holds(form, draft)) post(`${DRAFTS}/${draft.number}/forget`).catch(() => {});
+    else elsewhere = true;
   }
   if (first) first.focus();
   if (elsewhere) say();
+}
+
+// Of several forms at one address the one with most of its fields; none that is about another patient.
+function formOf(draft) {
+  const said = new Map(draft.fields);
+  const isAbout = (form, name) => (form.querySelector(`input[type="hidden"][name="${name}"]`)?.value ?? "") === (said.get(name) ?? "");
+  const known = (form) => draft.fields.filter(([name]) => form.elements.namedItem(name)).length;
+  return forms()
+    .filter((form) => addressOf(form) === draft.path && ["patient", "new"].every((name) => isAbout(form, name)))
+    .sort((one, other) => known(other) - known(one))[0];
+}
+
+// Whether all that was typed has a place there.
+function holds(form, draft) {
+  return draft.fields.every(([name, value]) => !value || NOT_TYPED.has(name) || form.elements.namedItem(name));
 }
 
 function fill(form, draft) {
