@@ -461,6 +461,23 @@ def test_a_walk_in_without_a_number_sees_with_whom_before_and_is_asked_for_nothi
     assert later.status_code == 422 and "The record has no phone number and no e-mail address." in later.text
 
 
+def test_the_record_of_a_walk_in_without_a_number_can_be_corrected_and_gets_no_contact_taken_away(
+    app: Flask, who: Who, standing_clock: StandingClock
+) -> None:
+    standing_clock.on(hours=3)
+    desk = signed_in(app, who)
+    page = desk.get("/desk/book?new=1&visit_type=follow-up")
+    send(desk, page, "/desk/book", first_name="Walter", last_name="In", visit_type="follow-up", time="now")
+    edit = f"/desk/patients/{of(app, Patient)[-1]['reference']}/edit"
+    walter = {"first_name": "Walter", "last_name": "Inn", "flags": ["ground floor"], "desk_note": "Deaf"}
+    assert send(desk, desk.get(edit), edit, **walter).status_code == 303
+    patient = of(app, Patient)[-1]
+    assert (patient["last_name"], patient["phone"], patient["desk_note"]) == ("Inn", None, "Deaf")
+    assert send(desk, desk.get(edit), edit, **(walter | {"phone": "(818) 555-0166"})).status_code == 303
+    again = send(desk, desk.get(edit), edit, **(walter | {"phone": "", "email": ""}))
+    assert again.status_code == 422 and "One is enough." in again.text
+
+
 def test_a_walk_in_out_of_hours_is_asked_for_a_reason(
     app: Flask, rosa: str, who: Who, standing_clock: StandingClock
 ) -> None:

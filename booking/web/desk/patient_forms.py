@@ -103,9 +103,9 @@ def birthday(words: str) -> date:
     return found
 
 
-def values_typed(form: Typed) -> Values | None:
-    """A record as it was typed, or None with the errors beside the fields."""
-    form.understand_person()
+def values_typed(form: Typed, *, reachable: bool = True) -> Values | None:
+    """A record as it was typed, or None with the errors beside the fields. `reachable`: as `Typed.understand_person`."""
+    form.understand_person(reachable=reachable)
     form.understand("preferences", contacts.note)
     form.understand("desk_note", contacts.note)
     flags = request.form.getlist("flags")

@@ -102,11 +102,22 @@ def edit_patient(reference: str) -> ResponseReturnValue:
 def save_patient(reference: str) -> ResponseReturnValue:
     """Keeps what was typed, or shows it again with what is in the way."""
     form = typed(*FIELDS)
-    values = values_typed(form)
+    values = values_typed(form, reachable=not _never_had_a_contact(reference, form))
     try:
         return _saved(reference, form, values)
     except RecordMerged as refusal:
         return _merged_meanwhile(form, values, refusal)
+
+
+def _never_had_a_contact(reference: str, form: Typed) -> bool:
+    """Whether none was typed, and the record has none: of whom walked in without, the rest can be kept all the same."""
+    if form.values["phone"].strip() or form.values["email"].strip():
+        return False
+    try:
+        known, _version, _ahead = records.to_edit(access.who(), reference)
+    except RecordMerged:
+        return False
+    return not known.phone and not known.email
 
 
 def _saved(reference: str, form: Typed, values: Values | None) -> ResponseReturnValue:
