@@ -173,6 +173,14 @@ def test_what_was_sent_too_late_knows_the_page_that_it_came_from(
             assert [one.page for one in drafts.of(clerk.account_id)] == [page]
 
 
+@pytest.mark.parametrize("page", ["/desk/visits/AAAA/status", "/staff/drafts", "/nowhere"])
+def test_a_page_that_has_no_form_to_open_is_no_way_back(app: Flask, clerk: Who, page: str) -> None:
+    with app.app_context():
+        drafts.keep(clerk.account_id, "/desk/book", [("note", "Left knee")], page=page)
+    shown = signed_in(app, clerk).get("/staff/drafts").text
+    assert "Left knee" in shown and "Open the form with it" not in shown
+
+
 def test_nobody_else_sees_what_was_typed(app: Flask, clerk: Who, standing_clock: StandingClock) -> None:
     other = with_pin(app, Role.OWNER)
     with app.app_context():

@@ -58,14 +58,16 @@ class Shown:
 
 def shown(draft: Kept) -> Shown:
     lines = tuple((_WORDS[name], value) for name, value in draft.fields if name in _WORDS and value.strip())
-    title = _FORMS.get(_endpoint(draft.path)) or _("A form")
-    return Shown(draft.number, title, draft.kept_at, lines, draft.path, draft.page, draft.fields)
+    title = _FORMS.get(_endpoint(draft.path, "POST")) or _("A form")
+    # A form that was refused stood at an address that only takes forms, and this list has no form to type in.
+    page = draft.page if _endpoint(draft.page, "GET") not in ("", "sign_in.draft_list") else ""
+    return Shown(draft.number, title, draft.kept_at, lines, draft.path, page, draft.fields)
 
 
-def _endpoint(path: str) -> str:
-    """Where the form goes, as the table of access calls it; nothing for what is no longer there."""
+def _endpoint(path: str, method: str) -> str:
+    """Where an address leads, as the table of access calls it; nothing for what is no longer there."""
     try:
-        endpoint, _values = current_app.url_map.bind("").match(path.partition("?")[0], method="POST")
+        endpoint, _values = current_app.url_map.bind("").match(path.partition("?")[0], method=method)
     except (HTTPException, RequestRedirect):
         return ""
     return str(endpoint)
