@@ -22,7 +22,8 @@ const seek = (form) => {
   const hits = document.getElementById(form.dataset.seek);
   let waiting = 0;
   let asked = 0;
-  let shown = field.value.trim();
+  // What the page came with: somebody quick has typed before we listen.
+  let shown = field.defaultValue.trim();
   let wanted = null;
 
   const look = async () => {
@@ -81,6 +82,7 @@ const seek = (form) => {
   };
   form.addEventListener("keydown", step);
   hits.addEventListener("keydown", step);
+  look();
 };
 
 // Another visit, person or day: the times that are free for it; a visit that wasn't chosen yet, if it is known by the
