@@ -20,7 +20,7 @@ def fine(found: dict[str, Any]) -> None:
 
 @BOTH
 def test_a_storm_through_the_use_cases(kind: str) -> None:
-    found = storm.through_use_cases(kind, attempts=160, processes=2)
+    found = storm.through_use_cases(kind, attempts=240, processes=2)
     fine(found)
     assert found["outcomes"]["booked"] > 20
     assert found["outcomes"]["slot_taken"] > 20

@@ -276,7 +276,8 @@ def versions_of_rooms(app: Flask) -> list[int]:
 def test_a_deadlock_is_tried_again_until_both_are_done(app: Flask) -> None:
     answers, attempts = crossing(app)
     assert answers == ["done", "done"]
-    assert sorted(attempts) == [1, 2]
+    # The server takes one of them back, and on a slow day the other has waited too long by then.
+    assert max(attempts) == 2
     before, after = versions_of_rooms(app)
     assert before == after
 
