@@ -238,7 +238,7 @@ def settle(who: Who, reference: str, outcome: Outcome, *, key: str) -> Settled:
     def action(session: Session) -> Answer:
         now = clock.now()
         appointment = appointment_for(session, who, reference, for_update=True)
-        messages, stopped = _open(session, appointment), list[Message]()
+        messages, stopped = _open(session, appointment, now), list[Message]()
         name = f"{appointment.first_name} {appointment.last_name}"
         if not messages:
             if not _changed_by_us(session, appointment, now):
@@ -467,10 +467,13 @@ def _changed_by_us(session: Session, appointment: Appointment, now: datetime) ->
     return _to_be_told(appointment, entries, now) is not None
 
 
-def _open(session: Session, appointment: Appointment) -> list[Message]:
-    """What stands on the list about a visit, and a call about a change that the worker puts there in a moment."""
+def _open(session: Session, appointment: Appointment, now: datetime) -> list[Message]:
+    """What stands on the list about a visit, and a call about a change that the worker puts there in a moment. One that isn't
+    due yet is about a change that nobody has seen on the list.
+    """
     in_a_moment = and_(
         Message.channel == Channel.CALL,
+        Message.due_at <= now,
         Message.kind.in_(notices.ANSWERS),
         Message.state.in_((MessageState.QUEUED, MessageState.SENDING)),
     )

@@ -325,8 +325,8 @@ def test_whom_we_call_before_the_outbox_asks_for_it_is_called_once(
     sent()
     standing_clock.at(NINE - timedelta(hours=5))
     statuses.cancel(who, visit.reference, reason="Ana is ill.", key="cancel-01")
-    calls.settle(who, visit.reference, outcome, key="call-0001")
     standing_clock.on(minutes=3)
+    calls.settle(who, visit.reference, outcome, key="call-0001")
     sent()
     assert listed() == ([] if outcome is Outcome.REACHED else [("cancellation", Why.SOON, 1)])
     calls.settle(who, visit.reference, Outcome.REACHED, key="call-0002")
@@ -503,6 +503,7 @@ def test_who_was_told_on_the_telephone_of_what_they_had_not_heard_yet_is_not_cal
 ) -> None:
     visit, who = booked(NEXT_WEEK, email=None, phone=PHONE, reminders=Reminders.NONE), hired()
     cancelled = statuses.cancel(who, visit.reference, key="cancel-01")
+    standing_clock.on(minutes=3)
     calls.settle(who, visit.reference, Outcome.REACHED, key="call-0001")
     assert undoing.undo(who, cancelled.entry_id or 0, key="undo-0001").channel == "call"
     later = Place(starts_at=NEXT_WEEK + timedelta(hours=1))
@@ -593,6 +594,7 @@ def test_records_that_are_merged_and_taken_apart_leave_the_calls_as_they_were(
     sent()
     standing_clock.at(NINE - timedelta(hours=5))
     statuses.cancel(who, visit.reference, reason="Ana is ill.", key="cancel-01")
+    standing_clock.on(minutes=3)
     calls.settle(who, visit.reference, Outcome.REACHED, key="call-0001")
     rosa, rosie = (row["reference"] for row in rows(Patient))
     merge = merging.merge(who, rosie, rosa, stays_version=1, goes_version=1, key="merge-001")
@@ -678,6 +680,22 @@ def test_a_call_stands_on_the_list_once_the_change_cannot_be_taken_back_any_more
     assert len(listed()) == 1 and pressing(who, present()).calls == 1
     sent()
     assert len(listed()) == 1 and pressing(who, present()).calls == 1
+
+
+def test_what_was_said_on_the_telephone_is_not_what_was_changed_meanwhile(
+    context: Flask, standing_clock: StandingClock
+) -> None:
+    visit, who = booked(SOON, email=None, phone=PHONE, reminders=Reminders.NONE), hired()
+    moving.change(who, visit.reference, LATER, version=1, key="move-0001")
+    standing_clock.on(minutes=3)
+    sent()
+    # One clerk dials, a colleague moves the visit once more.
+    further = Place(starts_at=NINE - timedelta(hours=19))
+    moving.change(who, visit.reference, further, version=2, key="move-0002")
+    calls.settle(who, visit.reference, Outcome.REACHED, key="call-0001")
+    standing_clock.on(minutes=3)
+    sent()
+    assert [call.starts_at for call in calls.call_list(who).calls] == [further.starts_at]
 
 
 def test_without_a_number_they_are_promised_no_call_and_stand_on_the_list_if_nothing_else_reaches_them(
