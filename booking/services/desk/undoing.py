@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import case, func, select
 from sqlalchemy.orm import Session
 
 from booking import clock
 from booking.errors import NotChangeable, Refusal, StaleEdit, TooLateToUndo
 from booking.formatting import iso_utc
-from booking.models import Actor, Appointment, HistoryEntry, Message
+from booking.models import Actor, Appointment, HistoryEntry, Message, MessageState
 from booking.scheduling.status import Status
 from booking.services import history, notices, tasks
 from booking.services.clinic import Clinic, the_clinic
@@ -145,12 +145,15 @@ def _undo(session: Session, who: Who, entry_id: int) -> Changed:
 
 
 def _told_at(session: Session, entry: HistoryEntry) -> datetime | None:
-    """When a message went about what this entry changed in the patient's calendar, if it changed anything there."""
+    """When a message went, or somebody was called, about what this entry changed in the patient's calendar, if it changed
+    anything there.
+    """
     facts = entry.facts
     if "before" in facts and states.same_entry(facts["before"], facts["after"]):
         return None
+    by_call = case((Message.state == MessageState.TO_CALL, Message.settled_at))
     return session.scalar(
-        select(func.max(Message.sent_at)).where(
+        select(func.max(func.coalesce(Message.sent_at, by_call))).where(
             Message.appointment_id == entry.appointment_id,
             Message.sequence == facts.get("sequence", 0),
             Message.kind.in_(notices.ANSWERS),

@@ -7,7 +7,17 @@ import pytest
 from sqlalchemy import update
 
 from booking.errors import NotChangeable, NotFound, OldPlaceTaken, StaleEdit, TooLateToUndo
-from booking.models import AbsenceKind, Actor, Appointment, Claim, HistoryEntry, Message, Patient, Role
+from booking.models import (
+    AbsenceKind,
+    Actor,
+    Appointment,
+    Claim,
+    HistoryEntry,
+    Message,
+    Patient,
+    Reminders,
+    Role,
+)
 from booking.scheduling.timeline import cell_at
 from booking.services import absences, visits
 from booking.services.clinic import present
@@ -416,6 +426,16 @@ def test_before_it_is_taken_back_one_sees_whose_it_is_and_whether_they_were_told
     assert isinstance(look(dana, entry).refusal, TooLateToUndo)
     with pytest.raises(NotFound):
         look(dana, 99_999)
+
+
+def test_who_was_called_about_it_was_told(standing_clock: Any) -> None:
+    soon, dana = NINE - 18 * HOUR, hired()
+    visit = booked(soon, practitioner="ana", email=None, phone="+18185550123", reminders=Reminders.NONE)
+    changed = moved(visit.reference, starts_at=soon + HOUR)
+    standing_clock.on(minutes=3)
+    assert look(dana, changed.entry_id or 0).told_at is None
+    calls.settle(dana, visit.reference, calls.Outcome.REACHED, key="call-0001")
+    assert look(dana, changed.entry_id or 0).told_at == standing_clock.now
 
 
 def test_a_step_of_the_day_is_nothing_that_somebody_was_told(standing_clock: Any) -> None:
