@@ -28,7 +28,7 @@ def test_a_storm_through_the_use_cases(kind: str) -> None:
 
 @BOTH
 def test_a_storm_at_the_desk(kind: str) -> None:
-    found = storm.through_the_desk(kind, attempts=160, processes=2)
+    found = storm.through_the_desk(kind, attempts=240, processes=2)
     fine(found)
     for something in ("changed", "undone", "clash"):
         assert found["outcomes"][something] > 5, found
@@ -36,7 +36,7 @@ def test_a_storm_at_the_desk(kind: str) -> None:
 
 @BOTH
 def test_a_storm_through_http(kind: str) -> None:
-    found = storm.through_http(kind, attempts=160)
+    found = storm.through_http(kind, attempts=240)
     fine(found)
     assert found["outcomes"]["201"] > 20
     assert found["outcomes"]["409"] > 20
