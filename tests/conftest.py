@@ -132,7 +132,10 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                 item.user_properties.append(("needs", needed))
 
 
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
+KINDS = ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)]
+
+
+@pytest.fixture(params=KINDS)
 def database_kind(request: pytest.FixtureRequest) -> str:
     """Once SQLite and once PostgreSQL."""
     kind: str = request.param

@@ -54,13 +54,13 @@ def day(words: str) -> date:
     return day_or_none(words) or abort(404)
 
 
-def day_or_none(words: str) -> date | None:
-    """A day as forms write it, not years from now; None for whatever else was typed."""
+def day_or_none(words: str, around: int = _DAYS_AROUND) -> date | None:
+    """A day as forms write it, not more than so many days from today; None for whatever else was typed."""
     try:
         on = date.fromisoformat(words) if len(words) == 10 else None
     except ValueError:
         return None
-    return on if on and abs((on - clock.now().date()).days) <= _DAYS_AROUND else None
+    return on if on and abs((on - clock.now().date()).days) <= around else None
 
 
 def onward(otherwise: str) -> str:

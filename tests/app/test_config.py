@@ -14,7 +14,7 @@ from booking.extensions import db
 from booking.services import clinic as clinics
 from tests import databases
 from tests.clinics import set_up
-from tests.conftest import MakeApp
+from tests.conftest import KINDS, MakeApp
 
 FIT = {
     "BOOKING_ENV": "production",
@@ -109,7 +109,7 @@ def test_production_does_not_open_without_its_pages(
         gunicorn_settings.refuse_unfit(app)
 
 
-@pytest.mark.parametrize("kind", ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
+@pytest.mark.parametrize("kind", KINDS)
 def test_before_the_first_migration_the_web_server_starts(kind: str, make_app: MakeApp) -> None:
     """Nobody can be searched for yet; `flask doctor` says what to do."""
     with databases.unmigrated(kind) as url:

@@ -33,7 +33,7 @@ from booking.scheduling.timeline import cell_from, instant_of
 from booking.services.clinic import Clinic, present
 from booking.services.search import free_times
 from tests import databases
-from tests.conftest import MONDAY, MakeApp, StandingClock
+from tests.conftest import KINDS, MONDAY, MakeApp, StandingClock
 from tests.services.making import booked, rows
 
 pytestmark = pytest.mark.usefixtures("standing_clock")
@@ -53,7 +53,7 @@ def _loaded(kind: str, instance: Path) -> Iterator[str]:
         yield url
 
 
-@pytest.fixture(scope="module", params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
+@pytest.fixture(scope="module", params=KINDS)
 def loaded(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a database into which the demo was loaded, on Monday morning."""
     with _loaded(request.param, tmp_path_factory.mktemp("demo")) as url:

@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 
 from bench import soak, storm
+from tests.conftest import KINDS
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
-BOTH = pytest.mark.parametrize("kind", ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)])
+BOTH = pytest.mark.parametrize("kind", KINDS)
 
 
 def fine(found: dict[str, Any]) -> None:

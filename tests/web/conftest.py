@@ -12,11 +12,10 @@ from werkzeug.test import TestResponse
 from booking.models import Role
 from booking.services.staff.who import Who
 from tests.clinics import clinic, practitioner, set_up, visit_type
+from tests.conftest import KINDS
 from tests.staffing import hired, signed_in
 
-on_both = pytest.mark.parametrize(
-    "database_kind", ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)], indirect=True
-)
+on_both = pytest.mark.parametrize("database_kind", KINDS, indirect=True)
 
 
 @pytest.fixture(params=["sqlite"])

@@ -34,8 +34,7 @@ class Doses:
         self.most = [most for _, most in care.doses]
         self.open = [self._open(weekday) for weekday in WEEKDAYS]
         self._room = self._rooms()
-        # How many visits may lie before a weekday, and from it on.
-        self.since = [sum(row[weekday] for row in self._room) for weekday in range(8)]
+        # How many visits may lie before a weekday.
         self.until = [self._before(weekday) for weekday in range(8)]
         self._options: dict[tuple[int, int, Before], list[Option]] = {}
 
@@ -44,9 +43,7 @@ class Doses:
         if self.supply.open[weekday] & self.first:
             weeks |= 1
         for week in range(self.weeks):
-            day = week * 7 + weekday
-            near = any(abs(day - other) <= self.care.rest_days for other in self.care.elsewhere)
-            if near or not self.most[week]:
+            if self.care.is_near(week * 7 + weekday) or not self.most[week]:
                 weeks &= ~(1 << week)
         return weeks
 

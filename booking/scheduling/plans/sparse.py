@@ -38,8 +38,7 @@ class SparseSearch:
         """All ways to lie in a week; their starts count on through the week."""
         ways = []
         for weekday in WEEKDAYS:
-            day = week * 7 + weekday
-            if any(abs(day - other) <= self._care.rest_days for other in self._care.elsewhere):
+            if self._care.is_near(week * 7 + weekday):
                 continue
             for cost, one in self._supply.choices[weekday][slot]:
                 moved = Choice(one.starts + weekday * _DAY, one.ends + weekday * _DAY, one.person)

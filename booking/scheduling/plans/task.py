@@ -41,6 +41,10 @@ class Care:
     wished: frozenset[int] = frozenset()
     elsewhere: tuple[int, ...] = ()
 
+    def is_near(self, day: int) -> bool:
+        """Whether a visit on this day has too few days of rest from one that the patient has already."""
+        return any(abs(day - other) <= self.rest_days for other in self.elsewhere)
+
     @cached_property
     def people(self) -> tuple[int, ...]:
         """Everybody with whom something is free, in order."""

@@ -37,6 +37,7 @@ Stretch = tuple[int, int]
 OwnStart = tuple[tuple[Taken, ...], tuple[Breach, ...]]
 
 LONGEST_LOOK = 62  # Days that are shown at once.
+DAYS_SEARCHED = 60  # Unless somebody says until when.
 NOON = time(12)
 
 
@@ -165,7 +166,7 @@ def find_times(
     found: Head,
     *,
     first: date | None = None,
-    days: int = 60,
+    days: int = DAYS_SEARCHED,
     weekdays: tuple[int, ...] | None = None,
     part: str = "",
     place: Place | None = None,

@@ -20,12 +20,13 @@ from booking.services.desk.board import Asked, BoardDay, Stamp, View
 from booking.services.desk.cancelled import cancelled_on
 from booking.services.staff import audit
 from booking.web import access
+from booking.web.asked import day_or_none
 from booking.web.desk import blueprint, saying
 from booking.web.pages import today
 from booking.web.staff import staff_page
 
 _KEPT_AT_MOST = 32
-# How far from today somebody may look: further, and a typing error is more likely than a wish.
+# What was done years ago is looked at here, as in no form.
 _DAYS_AROUND = 3660
 
 
@@ -46,7 +47,7 @@ def today_board() -> ResponseReturnValue:
     """Leads to today, or to the day that a form asks for; one that can't be shown is said on the board of today."""
     clinic = board.the_clinic_of(access.who())
     view, person, typed = _view(), request.args.get("person", ""), request.args.get("day", "")
-    on = _day_or_none(typed) if typed else today(clinic)
+    on = day_or_none(typed, _DAYS_AROUND) if typed else today(clinic)
     if on is None:
         return _page(Asked(today(clinic), View.PEOPLE if person else view, person), typed=typed[:10])
     if person:
@@ -245,12 +246,4 @@ def _view() -> View:
 
 def _day(words: str) -> date:
     """A day as addresses write it; whatever else stands there is not there."""
-    return _day_or_none(words) or abort(404)
-
-
-def _day_or_none(words: str) -> date | None:
-    try:
-        on = date.fromisoformat(words) if len(words) == 10 else None
-    except ValueError:
-        return None
-    return on if on and abs((on - clock.now().date()).days) <= _DAYS_AROUND else None
+    return day_or_none(words, _DAYS_AROUND) or abort(404)

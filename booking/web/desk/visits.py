@@ -32,7 +32,6 @@ from booking.web.staff import staff_page
 
 PATH = "/visits/<reference>"
 _SHOWN_TIMES = 12
-_DAYS_SEARCHED = 60
 _A_MONDAY = date(2026, 9, 14)
 
 
@@ -252,7 +251,7 @@ def times(reference: str) -> ResponseReturnValue:
         free = places.find_times(
             found,
             first=first,
-            days=(last - begins).days + 1 if last else _DAYS_SEARCHED,
+            days=(last - begins).days + 1 if last else places.DAYS_SEARCHED,
             weekdays=weekdays or None,
             part=part,
             place=replace(wish.place, starts_at=None, practitioner=practitioner or None),

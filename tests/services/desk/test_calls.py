@@ -40,6 +40,15 @@ def wants_calls(**how: Any) -> Any:
     return booked(NEXT_WEEK, reminders=Reminders.CALL, phone=PHONE, email=None, **how)
 
 
+def to_be_reminded(standing_clock: StandingClock) -> tuple[Any, Any]:
+    """A visit of tomorrow, whose patient stands on the list to be reminded, and somebody at the desk."""
+    visit, who = wants_calls(), hired()
+    standing_clock.at(NEXT_WEEK - timedelta(hours=23))
+    deliver_due()
+    assert [call.kind for call in calls.call_list(who).calls] == ["reminder"]
+    return visit, who
+
+
 def ended(state: MessageState, channel: Channel = Channel.EMAIL) -> None:
     """As if the worker had tried what it has."""
     run(
@@ -239,10 +248,7 @@ def test_no_answer_keeps_why_we_call_and_a_confirmation_ends_it(
 def test_a_call_that_was_due_survives_a_move_without_telling_and_an_undoing(
     context: Flask, standing_clock: StandingClock
 ) -> None:
-    visit, who = wants_calls(), hired()
-    standing_clock.at(NEXT_WEEK - timedelta(hours=23))
-    deliver_due()
-    assert [call.kind for call in calls.call_list(who).calls] == ["reminder"]
+    visit, who = to_be_reminded(standing_clock)
     later = Place(starts_at=NEXT_WEEK + timedelta(hours=1))
     moved = moving.change(who, visit.reference, later, version=1, tell=False, key="move-0001")
     deliver_due()
@@ -255,9 +261,7 @@ def test_a_call_that_was_due_survives_a_move_without_telling_and_an_undoing(
 def test_a_cancellation_taken_back_is_called_about_as_before(
     context: Flask, standing_clock: StandingClock
 ) -> None:
-    visit, who = wants_calls(), hired()
-    standing_clock.at(NEXT_WEEK - timedelta(hours=23))
-    deliver_due()
+    visit, who = to_be_reminded(standing_clock)
     cancelled = statuses.cancel(who, visit.reference, tell=False, version=1, key="cancel-01")
     assert calls.call_list(who).calls == ()
     undoing.undo(who, cancelled.entry_id or 0, key="undo-0001")
@@ -517,10 +521,7 @@ def test_who_was_told_on_the_telephone_of_what_they_had_not_heard_yet_is_not_cal
 def test_a_reminder_by_call_that_was_due_is_over_once_they_were_told_on_the_telephone(
     context: Flask, standing_clock: StandingClock
 ) -> None:
-    visit, who = wants_calls(), hired()
-    standing_clock.at(NEXT_WEEK - timedelta(hours=23))
-    deliver_due()
-    assert [call.kind for call in calls.call_list(who).calls] == ["reminder"]
+    visit, who = to_be_reminded(standing_clock)
     later = Place(starts_at=NEXT_WEEK + timedelta(minutes=30))
     moving.change(who, visit.reference, later, version=1, spoken=True, key="move-0001")
     sent()
