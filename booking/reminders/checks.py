@@ -69,7 +69,7 @@ def _untrue(message: Message, appointment: Appointment) -> str | None:
     if message.kind in _TO_THE_CLINIC:
         said = appointment.cannot_come_at is not None
         return None if said == (message.kind == "cannot-come") else "The patient has changed their mind."
-    if message.address not in (appointment.email, appointment.phone):
+    if message.address and message.address not in (appointment.email, appointment.phone):
         return "The contact was corrected."
     live = appointment.status is Status.BOOKED
     if message.kind == "cancellation":

@@ -103,7 +103,7 @@ def changed_by_clinic(
     """Tells of what the clinic changed, in three minutes, so that it can be taken back; and reminds of the new time.
 
     `known`: what the patient knows so far (`known_of`). What still waits to be told is told as it is now, without
-    `tell` as well if it answers the patient. Twice moved is told once, and moved back not at all. `spoken`: they have just
+    `tell` as well. Twice moved is told once, and moved back not at all. `spoken`: they have just
     heard it on the telephone, so that they needn't be called or reminded now either.
     """
     dropped = _drop_waiting(session, appointment, "The visit was changed.", now)
@@ -140,10 +140,11 @@ def to_tell(known: Row, waiting: list[Row], now_known: Row) -> ToTell | None:
     for one in waiting:
         if one["kind"] not in ANSWERS:
             continue
-        owed = owed or not one["facts"].get("by_clinic")
+        # It was to be told; dropped for a change that is told to nobody, they would hear of neither.
+        owed = True
         if one["kind"] == "confirmation":
-            # Never heard of, or taken back from a cancellation: somebody who isn't told would stay away.
-            kind, owed = "confirmation", True
+            # Never heard of, or taken back from a cancellation.
+            kind = "confirmation"
         facts |= {name: one["facts"][name] for name in (*known, "after_all") if name in one["facts"]}
     return ToTell(kind, facts, owed) if kind == "confirmation" or facts != now_known else None
 
@@ -231,14 +232,15 @@ def taken_back(
     return _told(appointment, told, waited, now, corrects=went)
 
 
-def channel_of_clinic(appointment: Appointment) -> tuple[Channel, str] | None:
-    """How the patient hears of what the clinic changes: by mail, by text if texts are wanted, else by a call."""
+def channel_of_clinic(appointment: Appointment) -> tuple[Channel, str]:
+    """How the patient hears of what the clinic changes: by mail, by text if texts are wanted, else by a call; the number is
+    empty where the visit has none, and the desk has to find another way.
+    """
     if appointment.email:
         return Channel.EMAIL, appointment.email
-    if appointment.phone:
-        texts = Channel.TEXT in _REMINDED_BY[appointment.reminders]
-        return Channel.TEXT if texts else Channel.CALL, appointment.phone
-    return None
+    if appointment.phone and Channel.TEXT in _REMINDED_BY[appointment.reminders]:
+        return Channel.TEXT, appointment.phone
+    return Channel.CALL, appointment.phone or ""
 
 
 class Way(NamedTuple):
@@ -262,10 +264,9 @@ def way_of_clinic(
     """The way of a change that is made now to a visit that begins, or began until now, at `starts`. None where nobody can
     be told in time. `moves`: to another time or person, or cancelled.
     """
-    way, due = channel_of_clinic(appointment), now + TAKEN_BACK_WITHIN
-    if way is None or due > useful_until:
+    (channel, address), due = channel_of_clinic(appointment), now + TAKEN_BACK_WITHIN
+    if due > useful_until:
         return None
-    channel, address = way
     begins, hours = _next_start(starts, now), _text_hours(clinic)
     early = appointment.phone is not None and before_texts(due, begins, *hours)
     to_call = channel is Channel.CALL or early or (moves and _called_too(appointment, now, starts))
@@ -276,10 +277,10 @@ def way_of_clinic(
 
 def way_of_answer(appointment: Appointment, now: datetime, useful_until: datetime) -> Way | None:
     """The way of `cancelled_as_asked`. None where nobody is written to."""
-    way, due = channel_of_clinic(appointment), now + TAKEN_BACK_WITHIN
-    if way is None or way[0] is Channel.CALL or due > useful_until:
+    (channel, address), due = channel_of_clinic(appointment), now + TAKEN_BACK_WITHIN
+    if channel is Channel.CALL or due > useful_until:
         return None
-    return Way(*way, due, to_call=False)
+    return Way(channel, address, due, to_call=False)
 
 
 def on_short_notice(at: datetime, starts: Iterable[datetime]) -> bool:

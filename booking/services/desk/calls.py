@@ -85,6 +85,7 @@ class Call:
     """
 
     reference: str
+    version: int
     kind: str
     why: Why
     patient_name: str
@@ -230,14 +231,15 @@ def call_list(who: Who) -> CallList:
     return CallList(tuple(sorted(calls, key=lambda call: (call.starts_at, call.reference))))
 
 
-def settle(who: Who, reference: str, outcome: Outcome, *, key: str) -> Settled:
+def settle(who: Who, reference: str, outcome: Outcome, *, version: int | None = None, key: str) -> Settled:
     """Keeps what came of the call about a visit. Whoever was spoken with about a change isn't written to about it any more.
-    Raises NotFound, KeyReused.
+    `version`: the visit's, as the caller told it. Raises StaleEdit, NotFound, KeyReused.
     """
 
     def action(session: Session) -> Answer:
         now = clock.now()
         appointment = appointment_for(session, who, reference, for_update=True)
+        states.refuse_stale(session, the_clinic(session), appointment, version)
         messages, stopped = _open(session, appointment, now), list[Message]()
         name = f"{appointment.first_name} {appointment.last_name}"
         if not messages:
@@ -265,7 +267,7 @@ def settle(who: Who, reference: str, outcome: Outcome, *, key: str) -> Settled:
             return vars(Settled(name))
         return vars(Settled(name, stopped[-1].channel.value, iso_utc(stopped[-1].due_at)))
 
-    return Settled(**once(Key.of(who.key, key, ["call", reference, outcome.value]), action))
+    return Settled(**once(Key.of(who.key, key, ["call", reference, outcome.value, version]), action))
 
 
 def put_back(who: Who, reference: str, *, key: str) -> Settled:
@@ -355,7 +357,7 @@ def _why(message: Message, appointment: Appointment) -> Why:
     if message.channel is Channel.CALL and appointment.reminders is Reminders.CALL:
         return Why.WANTED
     way = notices.channel_of_clinic(appointment)
-    return Why.ONLY_PHONE if way and way[0] is Channel.CALL else Why.UNREACHABLE
+    return Why.ONLY_PHONE if way[0] is Channel.CALL and way[1] else Why.UNREACHABLE
 
 
 def _changed_soon(session: Session, clinic: Clinic, now: datetime) -> list[Call]:
@@ -501,6 +503,7 @@ def _call(
     old, tried = facts.get("old_starts_at"), facts.get("tried_at")
     return Call(
         reference=appointment.reference,
+        version=appointment.version,
         kind=kind.partition("-")[0],
         why=why,
         patient_name=f"{appointment.first_name} {appointment.last_name}",

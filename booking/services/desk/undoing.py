@@ -100,7 +100,7 @@ def _undo(session: Session, who: Who, entry_id: int) -> Changed:
     _refuse(session, clinic, who, visit, entry, now)
 
     then, known = _before(visit, entry, now), notices.known_of(visit, clinic)
-    was_cancelled = visit.status is Status.CANCELLED
+    was_cancelled, by_clinic = visit.status is Status.CANCELLED, visit.cancelled_by is not Actor.PATIENT
     before = states.snapshot(visit, uses_of(session, visit))
     uses = states.uses_in(session, visit, then)
     take_again(session, clinic, who, visit, uses, entry.at, now)
@@ -119,7 +119,7 @@ def _undo(session: Session, who: Who, entry_id: int) -> Changed:
             None if was_cancelled else known,
             now,
             spoken=entry.facts.get("spoken", False),
-            by_clinic=entry.facts.get("by", Actor.STAFF.value) == Actor.STAFF.value,
+            by_clinic=by_clinic,
         )
         if was_cancelled and told.corrects:
             # Who had confirmed has heard since that they need not come.
@@ -151,6 +151,8 @@ def _told_at(session: Session, entry: HistoryEntry) -> datetime | None:
     facts = entry.facts
     if "before" in facts and states.same_entry(facts["before"], facts["after"]):
         return None
+    if facts.get("spoken"):
+        return entry.at
     by_call = case((Message.state == MessageState.TO_CALL, Message.settled_at))
     return session.scalar(
         select(func.max(func.coalesce(Message.sent_at, by_call))).where(

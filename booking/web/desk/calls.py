@@ -37,7 +37,7 @@ def called(reference: str) -> ResponseReturnValue:
             says = saying.call_back_on_the_list(back_again)
             return answers.done(says, asked.onward(url_for("desk.calls")))
         outcome = next((one for one in Outcome if one == wanted), None) or abort(422)
-        settled = service.settle(who, reference, outcome, key=key)
+        settled = service.settle(who, reference, outcome, version=asked.version(), key=key)
         back = None if outcome is Outcome.NO_ANSWER else url_for("desk.called", reference=reference)
         says = saying.called(the_clinic_of_this_request(), outcome, settled)
         return answers.done(says, asked.onward(url_for("desk.calls")), back=back)

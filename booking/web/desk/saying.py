@@ -210,6 +210,8 @@ def told(clinic: Clinic, words: Words | Preview) -> str:
     """Whether and how the patient would be told, in sentences."""
     if not words.channel or words.due_at is None:
         return _("Nobody is written to.")
+    if not words.address:
+        return _without_a_way()
     address = phone(words.address) if words.address.startswith("+") else words.address
     if words.channel == Channel.CALL:
         return _("Call %(number)s to tell them: they go on the list of calls.", number=address)
@@ -220,6 +222,12 @@ def told(clinic: Clinic, words: Words | Preview) -> str:
         time=_when(clinic, words.due_at),
     )
     return f"{says} {_called_too()}" if words.to_call else says
+
+
+def _without_a_way() -> str:
+    return _(
+        "They left neither a number nor an address: they stand on the list of calls until somebody has told them."
+    )
 
 
 def _called_too() -> str:
@@ -247,7 +255,7 @@ def here_since(clinic: Clinic, arrived_at: datetime | None) -> str:
 
 def told_anyway() -> str:
     """Where staff may say "tell nobody", and somebody is told all the same."""
-    return _("Whichever you choose, they are told: what they are waiting to hear hasn't gone out yet.")
+    return _("Whichever you choose, they are told: earlier news of this visit hasn't gone out yet.")
 
 
 def sentence(clinic: Clinic, call: Call) -> str:

@@ -8,7 +8,7 @@ from flask import Flask
 from sqlalchemy import select, update
 
 from booking import clock
-from booking.errors import NotFound
+from booking.errors import NotFound, StaleEdit
 from booking.formatting import iso_utc
 from booking.models import Actor, Appointment, Channel, Message, MessageState, Patient, Reminders, Role
 from booking.reminders.delivery import deliver_due
@@ -716,6 +716,46 @@ def test_without_a_number_they_are_promised_no_call_and_stand_on_the_list_if_not
     assert (call.phone, call.outcomes, pressing(who, present()).calls) == (None, (Outcome.TOLD,), 1)
     calls.settle(who, visit.reference, Outcome.TOLD, key="call-0001")
     assert listed() == []
+
+
+@pytest.mark.parametrize("how", ["moved", "cancelled"])
+def test_who_left_no_way_to_reach_them_stands_on_the_list_until_somebody_has_told_them(
+    context: Flask, standing_clock: StandingClock, how: str
+) -> None:
+    """However far ahead: no message goes, so only the list remembers it."""
+    visit, who = booked(NEXT_WEEK), hired()
+    sent()
+    run(lambda session: session.execute(update(Appointment).values(email=None, reminders=Reminders.NONE)))
+    if how == "moved":
+        changed = moving.change(
+            who, visit.reference, Place(starts_at=NEXT_WEEK + timedelta(hours=1)), version=1, key="move-0001"
+        )
+    else:
+        changed = statuses.cancel(who, visit.reference, key="cancel-01")
+    assert (changed.channel, changed.to_call) == ("call", True)
+    standing_clock.on(minutes=3)
+    sent()
+    standing_clock.on(days=2)
+    (call,) = calls.call_list(who).calls
+    assert (call.phone, call.why, call.outcomes) == (None, Why.UNREACHABLE, (Outcome.TOLD,))
+    calls.settle(who, visit.reference, Outcome.TOLD, key="call-0001")
+    assert listed() == []
+
+
+def test_who_told_them_something_that_has_changed_since_is_told_so(
+    context: Flask, standing_clock: StandingClock
+) -> None:
+    visit, who = booked(SOON, phone=PHONE), hired()
+    moving.change(who, visit.reference, LATER, version=1, key="move-0001")
+    standing_clock.on(minutes=3)
+    (call,) = calls.call_list(who).calls
+    moving.change(
+        who, visit.reference, Place(starts_at=NINE + timedelta(hours=2)), version=2, key="move-0002"
+    )
+    with pytest.raises(StaleEdit):
+        calls.settle(who, visit.reference, Outcome.REACHED, version=call.version, key="call-0001")
+    standing_clock.on(minutes=3)
+    assert listed() == [("change", Why.SOON, 0)]
 
 
 def test_the_number_of_their_record_will_do(context: Flask, standing_clock: StandingClock) -> None:

@@ -134,6 +134,19 @@ def test_twice_moved_is_told_once_and_moved_back_not_at_all() -> None:
     assert [row for row in told() if row["state"] == "queued"] == []
 
 
+def test_what_was_to_be_told_is_told_as_it_is_now_whatever_is_chosen_later() -> None:
+    """Dropped for a second move that is told to nobody, they would hear of neither."""
+    visit = booked(practitioner="ana")
+    sent_everything()
+    moved(visit.reference, "move-0001", starts_at=NINE + HOUR)
+    assert preview(hired(), visit.reference, Place(starts_at=NINE + 2 * HOUR)).owed
+    moved(visit.reference, "move-0002", starts_at=NINE + 2 * HOUR, tell=False)
+    (waiting,) = [row for row in told() if row["state"] == "queued"]
+    assert (waiting["sequence"], waiting["facts"]["old_starts_at"]) == (2, "2026-09-15T16:00:00Z")
+    moved(visit.reference, "move-0003", starts_at=NINE, tell=False)
+    assert [row for row in told() if row["state"] == "queued"] == []
+
+
 def test_without_telling_the_reminders_speak_of_the_new_time_all_the_same() -> None:
     visit = booked(NEXT_WEEK, practitioner="ana")
     sent_everything()
@@ -472,4 +485,4 @@ def test_a_preview_speaks_of_what_the_patient_knows() -> None:
     back = preview(hired(), visit.reference, Place(starts_at=NINE))
     assert (back.channel, back.text, back.owed) == ("", "", False)
     further = preview(hired(), visit.reference, Place(starts_at=NINE + 2 * HOUR))
-    assert "It was Tuesday, September 15, 2026, 9:00 am." in further.text and not further.owed
+    assert "It was Tuesday, September 15, 2026, 9:00 am." in further.text and further.owed

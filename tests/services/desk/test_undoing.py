@@ -438,6 +438,28 @@ def test_who_was_called_about_it_was_told(standing_clock: Any) -> None:
     assert look(dana, changed.entry_id or 0).told_at == standing_clock.now
 
 
+def test_who_was_told_on_the_telephone_just_then_was_told() -> None:
+    visit, dana = booked(practitioner="ana"), hired()
+    known_to_the_patient()
+    entry = statuses.cancel(dana, visit.reference, spoken=True, key="cancel-01").entry_id or 0
+    assert look(dana, entry).told_at == MONDAY
+
+
+def test_who_wanted_it_cancelled_is_never_told_that_it_takes_place_after_all() -> None:
+    """Undone, and the undoing undone, it is still the patient who has cancelled."""
+    visit, dana = booked(practitioner="ana"), hired()
+    known_to_the_patient()
+    cancelled = statuses.cancel(dana, visit.reference, by=Actor.PATIENT, key="cancel-01")
+    known_to_the_patient()
+    standing = undo(dana, cancelled.entry_id or 0, key="undo-0001")
+    known_to_the_patient()
+    again = undo(dana, standing.entry_id or 0, key="undo-0002")
+    known_to_the_patient()
+    undo(dana, again.entry_id or 0, key="undo-0003")
+    (waiting,) = [row for row in rows(Message) if row["state"] == "queued" and row["kind"] == "confirmation"]
+    assert not waiting["facts"].get("after_all")
+
+
 def test_a_step_of_the_day_is_nothing_that_somebody_was_told(standing_clock: Any) -> None:
     visit, dana = booked(practitioner="ana"), hired()
     known_to_the_patient()
