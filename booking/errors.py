@@ -88,6 +88,34 @@ class TooManyRequests(Refusal):
     code = "too_many_requests"
 
 
+class VisitsTaken(Refusal):
+    """Some visits of a plan can't be had any more. Facts: `lost`, a list of {"visit_type", "starts_at", "practitioner",
+    "replacements": [{"starts_at", "practitioner"}, …]}, the nearest times that keep the plan's rules first.
+    """
+
+    code = "visits_taken"
+
+
+class PlanRulesBroken(Refusal):
+    """These visits don't keep what the plan prescribes. Facts: `faults`, a list of {"rule", "week" (from 1), "care"}, rules
+    as in `booking.scheduling.plans.keeping.Rule`.
+    """
+
+    code = "plan_rules_broken"
+
+
+class NeedsPrescription(Refusal):
+    """A plan of this kind is begun by a practitioner, or with the link that they gave. Facts: `phone`."""
+
+    code = "needs_prescription"
+
+
+class PlanRunning(Refusal):
+    """This contact has begun a plan by themselves already. Facts: `phone`."""
+
+    code = "plan_running"
+
+
 class TooLateToChange(Refusal):
     """The visit type's cut-off has passed. Facts: `until` (ISO, UTC), `phone`."""
 

@@ -20,6 +20,7 @@ from booking.models.desk import Merge, PatientChange, Task, TaskKind
 from booking.models.messages import LIVE, Channel, InboundText, Message, MessageState
 from booking.models.operations import Heartbeat, Installation, KeptAnswer, RequestCount
 from booking.models.patients import FLAGS, OptOut, Patient, TextConsent
+from booking.models.plans import Coverage, Plan, PlanEntry, PlanReminders, PlanStatus, PlanTemplate
 from booking.models.resources import Device, Practitioner, Resource, ResourceKind, Room
 from booking.models.staff import AuditEntry, Draft, Role, SignIn, StaffAccount
 
@@ -38,6 +39,7 @@ __all__ = [
     "Clinic",
     "ClinicDatedHours",
     "ClinicHours",
+    "Coverage",
     "DatedWorkingHours",
     "Device",
     "Draft",
@@ -56,6 +58,11 @@ __all__ = [
     "Patient",
     "PatientChange",
     "Payment",
+    "Plan",
+    "PlanEntry",
+    "PlanReminders",
+    "PlanStatus",
+    "PlanTemplate",
     "Practitioner",
     "PriceShown",
     "Reminders",

@@ -4,7 +4,7 @@ import enum
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, String, Text
+from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, String, Text, false
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from booking.models.base import Base, UTCDateTime, words
@@ -104,6 +104,12 @@ class Appointment(Base):
     desk_note: Mapped[str] = mapped_column(Text, default="", server_default="")
     # Minutes of each phase, where staff made this visit longer or shorter; None for the practitioner's own.
     phase_minutes: Mapped[list[int] | None] = mapped_column(JSON(none_as_null=True))
+
+    # The plan that it belongs to, and what it is to it (`scheduling.plans.keeping.Role`). Plans are never removed.
+    plan_id: Mapped[int | None] = mapped_column(index=True)
+    plan_role: Mapped[str | None] = mapped_column(String(16))
+    # It holds its time until a practitioner has decided; nobody is reminded of it.
+    penciled: Mapped[bool] = mapped_column(default=False, server_default=false())
 
     patient: Mapped[Patient] = relationship()
     practitioner: Mapped[Practitioner] = relationship(foreign_keys=[practitioner_id])

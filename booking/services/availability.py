@@ -134,7 +134,7 @@ def situation(
             zone=clinic.zone,
             now=now,
             notice=question.visit_type.notice,
-            horizon_days=clinic.horizon_days,
+            horizon_days=question.horizon_days or clinic.horizon_days,
             visit_type=question.visit_type.slug,
             limits=clinic.limits,
         ),

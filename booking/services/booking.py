@@ -30,7 +30,10 @@ from booking.services.visits import refuse_unreachable
 
 _UPCOMING_BY_EMAIL, _UPCOMING_BY_PHONE = (
     select(func.count(Appointment.id)).where(
-        column == bindparam("contact"), Appointment.to_cell > bindparam("now"), Appointment.status.in_(LIVE)
+        column == bindparam("contact"),
+        Appointment.to_cell > bindparam("now"),
+        Appointment.status.in_(LIVE),
+        Appointment.plan_id.is_(None),
     )
     for column in (Appointment.email, Appointment.phone)
 )
@@ -171,7 +174,7 @@ def record(
     claims.take(session, [*visit.uses, visit.patient_use(patient_id)], appointment_id=appointment.id)
     claims.bump(session, [use.resource_id for use in visit.uses] + [patient_id])
     if wish.text_consent and wish.phone:
-        _keep_consent(session, clinic, wish, patient_id, now)
+        keep_consent(session, clinic, wish.phone, patient_id, now)
     facts: dict[str, Any] = {
         "starts_at": iso_utc(appointment.starts_at),
         "practitioner": clinic.practitioner_by_id[visit.practitioner_id].slug,
@@ -202,12 +205,13 @@ def _refuse_too_many(session: Session, clinic: Clinic, wish: Wish, now: datetime
             raise TooManyVisits(limit=clinic.visits_without_staff, phone=clinic.phone)
 
 
-def _keep_consent(session: Session, clinic: Clinic, wish: Wish, patient_id: int, now: datetime) -> None:
+def keep_consent(session: Session, clinic: Clinic, phone: str, patient_id: int, now: datetime) -> None:
+    """Keeps that somebody agreed to texts, with the words that they saw."""
     rows.add(
         session,
         TextConsent(
             patient_id=patient_id,
-            phone=wish.phone,
+            phone=phone,
             wording=clinic.text_consent,
             wording_version=clinic.text_consent_version,
             given_at=now,

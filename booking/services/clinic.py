@@ -24,6 +24,7 @@ from booking.models import (
     Device,
     Modality as ModalityRow,
     Offering as OfferingRow,
+    PlanTemplate as PlanTemplateRow,
     Practitioner as PractitionerRow,
     PriceShown,
     Room as RoomRow,
@@ -32,6 +33,7 @@ from booking.models import (
     WorkingHours,
 )
 from booking.scheduling.hours import DatedHours, Hours
+from booking.scheduling.plans.course import Course
 from booking.scheduling.situation import Limit
 from booking.scheduling.timeline import CELL_MINUTES
 from booking.scheduling.visit import Pad, Phase, Shape
@@ -144,6 +146,18 @@ class Thing:
 
 
 @dataclass(frozen=True)
+class PlanTemplate:
+    """What plans are made from. `self_service`: patients may begin it by themselves."""
+
+    id: int
+    slug: str
+    name: str
+    summary: str
+    self_service: bool
+    course: Course
+
+
+@dataclass(frozen=True)
 class TextRules:
     """When and how often the clinic itself may begin a text."""
 
@@ -185,6 +199,7 @@ class Clinic:
     modalities: tuple[Modality, ...]
     visit_types: Mapping[str, VisitType]
     practitioners: Mapping[str, Practitioner]
+    plan_templates: Mapping[str, PlanTemplate]
     # Those that the clinic has no more as well: past visits speak of them.
     visit_type_by_id: Mapping[int, VisitType]
     practitioner_by_id: Mapping[int, Practitioner]
@@ -212,6 +227,13 @@ class Clinic:
         """Raises NotFound."""
         try:
             return self.practitioners[slug]
+        except KeyError:
+            raise NotFound from None
+
+    def plan_template(self, slug: str) -> PlanTemplate:
+        """Raises NotFound."""
+        try:
+            return self.plan_templates[slug]
         except KeyError:
             raise NotFound from None
 
@@ -348,6 +370,9 @@ def _read(session: Session) -> Clinic:
             },
         )
 
+    templates = session.scalars(
+        select(PlanTemplateRow).where(PlanTemplateRow.active).order_by(PlanTemplateRow.position)
+    )
     people_by_id = {person.id: practitioner(person) for person in people}
     active_types = {found.slug: by_id[found.id] for found in type_rows if found.active}
     return Clinic(
@@ -378,6 +403,12 @@ def _read(session: Session) -> Clinic:
         modalities=tuple(dict.fromkeys(visit_type.modality for visit_type in active_types.values())),
         visit_types=active_types,
         practitioners={person.slug: people_by_id[person.id] for person in people if person.active},
+        plan_templates={
+            one.slug: PlanTemplate(
+                one.id, one.slug, one.name, one.summary, one.self_service, Course.of(one.course)
+            )
+            for one in templates
+        },
         visit_type_by_id=by_id,
         practitioner_by_id=people_by_id,
         rooms=tuple(rooms.values()),

@@ -7,7 +7,7 @@ writes a definition into rows, `clinic_reading` reads it back.
 import re
 import tomllib
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, time
 from functools import cache
 from itertools import pairwise
@@ -312,6 +312,65 @@ class Practitioner(Part):
     offers: list[Offer] = []
 
 
+def _dose(words: Any) -> tuple[int, int]:
+    """As in 3, or in "2-3"."""
+    if isinstance(words, (tuple, list)):
+        words = f"{words[0]}-{words[-1]}"
+    found = re.fullmatch(r"\s*(\d)\s*(?:[-–]\s*(\d)\s*)?", str(words))
+    if not found:
+        raise ValueError(f'"{words}" is no number of visits a week; write 3, or "2-3"')
+    fewest, most = int(found[1]), int(found[2] or found[1])
+    if not 0 <= fewest <= most <= 7 or most == 0:
+        raise ValueError(f'"{words}": one to seven visits a week, the fewest first')
+    return fewest, most
+
+
+def _dose_written(dose: tuple[int, int]) -> int | str:
+    fewest, most = dose
+    return most if fewest == most else f"{fewest}-{most}"
+
+
+Dose = Annotated[tuple[int, int], BeforeValidator(_dose), PlainSerializer(_dose_written, when_used="json")]
+RestDays = Annotated[int, Field(ge=0, le=30)]
+
+
+class PlanPhase(Part):
+    """So many weeks with the same doses by visit type; `every` second week, or third, has them where it is more than 1."""
+
+    weeks: Annotated[int, Field(ge=1, le=52)]
+    every: Annotated[int, Field(ge=1, le=8)] = 1
+    doses: Annotated[dict[Slug, Dose], Field(min_length=1, max_length=4)]
+
+
+class PlanPairing(Part):
+    gap_minutes: Annotated[int, Field(ge=0, le=120), AfterValidator(_five)] = 15
+    in_order: bool = False
+
+
+class PlanTemplate(Part):
+    """`rest_days`: by modality. `reassessment`: visit types of which one decides, after each phase, how it goes on."""
+
+    id: Slug
+    name: Name
+    summary: Words = ""
+    self_service: bool = False
+    rest_days: dict[Slug, RestDays] = {}
+    pairing: PlanPairing | None = None
+    most_trips: Annotated[int, Field(ge=1, le=14)] | None = None
+    reassessment: list[Slug] = []
+    phases: Annotated[list[PlanPhase], Field(min_length=1, max_length=8)]
+
+    @model_validator(mode="after")
+    def _not_too_long(self) -> Self:
+        if sum(phase.weeks for phase in self.phases) > 52:
+            raise ValueError("a plan lasts a year at the most")
+        return self
+
+    def as_course(self) -> dict[str, Any]:
+        """The plain values of which the plan's course is made."""
+        return self.model_dump(include={"phases", "rest_days", "pairing", "most_trips", "reassessment"})
+
+
 class ClinicFile(Part):
     clinic: About
     policies: Policies
@@ -324,6 +383,7 @@ class ClinicFile(Part):
     rooms: list[Room] = []
     devices: list[Room] = []
     practitioners: Annotated[list[Practitioner], Field(min_length=1)]
+    plan_templates: list[PlanTemplate] = []
 
     @property
     def zone(self) -> ZoneInfo:
@@ -356,7 +416,7 @@ def parse(text: str) -> ClinicFile:
 
 def _contradictions(definition: ClinicFile) -> Iterator[tuple[Place, str]]:
     """What each part alone can't know: names that nothing bears, and people and hours that don't fit together."""
-    for kind in ("modalities", "visit_types", "rooms", "devices", "practitioners"):
+    for kind in ("modalities", "visit_types", "rooms", "devices", "practitioners", "plan_templates"):
         seen: set[str] = set()
         for index, one in enumerate(getattr(definition, kind)):
             if one.id in seen:
@@ -404,6 +464,8 @@ def _contradictions(definition: ClinicFile) -> Iterator[tuple[Place, str]]:
             for stretch in getattr(person.hours, day):
                 if not any(_inside(stretch, open_) for open_ in getattr(definition.hours, day)):
                     yield (*at, "hours", day), f"{_written(stretch)} lies outside the clinic's own hours"
+    for index, template in enumerate(definition.plan_templates):
+        yield from _of_template(template, ("plan_templates", index), visit_types, modalities)
     yield from _doubles(("closures",), [(one.first, one.last, one.hours) for one in definition.closures])
     yield from _doubles(("dated_hours",), [one.on for one in definition.dated_hours])
     for index, person in enumerate(definition.practitioners):
@@ -415,6 +477,30 @@ def _contradictions(definition: ClinicFile) -> Iterator[tuple[Place, str]]:
             yield ("rules", "limits", index), f'no visit type is called "{limit.visit_type}"'
         if limit.practitioner and limit.practitioner not in people:
             yield ("rules", "limits", index), f'no practitioner is called "{limit.practitioner}"'
+
+
+def _of_template(
+    template: PlanTemplate, at: Place, visit_types: Mapping[str, VisitType], modalities: set[str]
+) -> Iterator[tuple[Place, str]]:
+    for modality in set(template.rest_days) - modalities:
+        yield (*at, "rest_days"), f'no modality is called "{modality}"'
+    for name in template.reassessment:
+        if name not in visit_types:
+            yield (*at, "reassessment"), f'no visit type is called "{name}"'
+    by_modality: dict[str, str] = {}
+    for number, phase in enumerate(template.phases):
+        for name, (fewest, _) in phase.doses.items():
+            found = visit_types.get(name)
+            if found is None:
+                yield (*at, "phases", number, "doses"), f'no visit type is called "{name}"'
+                continue
+            if by_modality.setdefault(found.modality, name) != name:
+                yield (*at, "phases", number, "doses"), f'"{found.modality}" has two visit types in one plan'
+            if (fewest - 1) * (template.rest_days.get(found.modality, 0) + 1) >= 7:
+                yield (
+                    (*at, "phases", number, "doses"),
+                    f'"{name}": with days of rest, a week has no room for {fewest}',
+                )
 
 
 def _doubles(place: Place, days: Sequence[object]) -> Iterator[tuple[Place, str]]:

@@ -14,6 +14,7 @@ from booking.models import (
     Device,
     Modality,
     Offering,
+    PlanTemplate,
     Practitioner,
     Room,
     VisitType,
@@ -118,6 +119,18 @@ def read_back(session: Session) -> ClinicFile | None:
                     ],
                 }
                 for one in people
+            ],
+            "plan_templates": [
+                {
+                    "id": one.slug,
+                    "name": one.name,
+                    "summary": one.summary,
+                    "self_service": one.self_service,
+                    **one.course,
+                }
+                for one in session.scalars(
+                    select(PlanTemplate).where(PlanTemplate.active).order_by(PlanTemplate.position)
+                )
             ],
         }
     )

@@ -17,6 +17,7 @@ from booking.models import (
     Device,
     Modality,
     Offering,
+    PlanTemplate,
     Practitioner,
     Resource,
     ResourceKind,
@@ -59,6 +60,10 @@ def write(session: Session, definition: ClinicFile) -> None:
         for thing in given:
             rows[thing.id].name = thing.name
             setattr(rows[thing.id], column, thing.kind)
+    with session.no_autoflush:
+        templates = _matched(session, PlanTemplate, definition.plan_templates)
+        for position, template in enumerate(definition.plan_templates):
+            _write_template(templates[template.id], template, position)
     people = _matched(session, Practitioner, definition.practitioners)
     for position, person in enumerate(definition.practitioners):
         row = people[person.id]
@@ -140,6 +145,11 @@ def _write_visit_type(row: VisitType, given: clinic_file.VisitType, modality_id:
         )
         for number, phase in enumerate(given.phases)
     ]
+
+
+def _write_template(row: PlanTemplate, given: clinic_file.PlanTemplate, position: int) -> None:
+    row.name, row.summary, row.self_service = given.name, given.summary, given.self_service
+    row.course, row.position = given.as_course(), position
 
 
 def _write_work(

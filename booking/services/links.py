@@ -21,10 +21,15 @@ _TOKEN_BYTES = 16
 
 
 def token(reference: str, link_number: int) -> str:
-    """The secret part of a link: 128 bits that only this installation can make."""
+    """The secret part of a link."""
+    return mark(f"visit {reference} {link_number}")
+
+
+def mark(of: str) -> str:
+    """128 bits that stand for these words, and that only this installation can make."""
     key = current_app.config["BOOKING"].link_key.encode()
-    mark = hmac.new(key, f"visit {reference} {link_number}".encode(), hashlib.sha256).digest()
-    return b32encode(mark[:_TOKEN_BYTES]).decode().rstrip("=").lower()
+    made = hmac.new(key, of.encode(), hashlib.sha256).digest()
+    return b32encode(made[:_TOKEN_BYTES]).decode().rstrip("=").lower()
 
 
 def address(reference: str, link_number: int) -> str:

@@ -17,7 +17,7 @@ from sqlalchemy import bindparam, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from booking.formatting import iso_utc
-from booking.models import Appointment, Channel, Message, MessageState, Reminders
+from booking.models import Appointment, Channel, Message, MessageState, Plan, Reminders
 from booking.scheduling.reminder_times import (
     before_texts,
     clinic_text_due,
@@ -50,6 +50,30 @@ def booked(session: Session, clinic: Clinic, appointment: Appointment, now: date
     add_all(
         session, Message, [*_answer(appointment, "confirmation", now), *reminders(clinic, appointment, now)]
     )
+
+
+def plan_booked(
+    session: Session, clinic: Clinic, plan: Plan, visits: Sequence[Appointment], now: datetime
+) -> None:
+    """One confirmation of all visits at once, and the reminders of each that are still to come."""
+    rows = list(of_plan(plan, "plan-confirmation", now, visits[-1].starts_at))
+    for visit in visits:
+        rows += reminders(clinic, visit, now)
+    add_all(session, Message, rows)
+
+
+def of_plan(
+    plan: Plan, kind: str, now: datetime, useful_until: datetime, facts: Row | None = None
+) -> Iterator[Row]:
+    """A message about a whole plan at once, by mail if there is an address, else by text if texts are wanted."""
+    if plan.email:
+        channel, address = Channel.EMAIL, plan.email
+    elif plan.phone and Channel.TEXT in _REMINDED_BY[plan.reminders]:
+        channel, address = Channel.TEXT, plan.phone
+    else:
+        return
+    row = bare_row(f"plan/{plan.reference}", kind, channel, address, now, now, useful_until)
+    yield row | {"sequence": plan.sequence, "facts": facts or {}}
 
 
 def moved(session: Session, clinic: Clinic, appointment: Appointment, known: Row, now: datetime) -> None:
@@ -350,10 +374,9 @@ def reminders(clinic: Clinic, appointment: Appointment, now: datetime) -> list[R
     """The reminders of an appointment that are still ahead. One whose time is past, or now, isn't written: the
     confirmation is the reminder.
     """
-    visit_type = clinic.visit_type_by_id[appointment.visit_type_id]
     last_use = not_after(appointment.starts_at)
     rows = []
-    for days in visit_type.reminder_days:
+    for days in reminder_days(clinic, appointment):
         for channel in _REMINDED_BY[appointment.reminders]:
             due: datetime | None = days_before(appointment.starts_at, days, clinic.zone)
             if channel is Channel.TEXT and due is not None:
@@ -363,6 +386,15 @@ def reminders(clinic: Clinic, appointment: Appointment, now: datetime) -> list[R
             if due is not None and now < due <= last_use and address:
                 rows.append(_row(appointment, f"reminder-{days}d", channel, address, now, due, last_use))
     return rows
+
+
+def reminder_days(clinic: Clinic, appointment: Appointment) -> tuple[int, ...]:
+    """How many days before a visit somebody is reminded of it. In dense care the day before is enough; what is only penciled
+    in is nothing to remind of.
+    """
+    if appointment.penciled:
+        return ()
+    return (1,) if appointment.plan_id else clinic.visit_type_by_id[appointment.visit_type_id].reminder_days
 
 
 def another_way(session: Session, appointment: Appointment, message: Message, now: datetime) -> None:

@@ -11,7 +11,10 @@ from booking.services.clinic import Clinic, Practitioner, Thing, VisitType
 
 @dataclass(frozen=True)
 class Question:
-    """`wanted` is the practitioner asked for, or None for anyone; `practitioners` are those who may give the visit."""
+    """`wanted` is the practitioner asked for, or None for anyone; `practitioners` are those who may give the visit.
+
+    `horizon_days`: how far ahead it may be, where that isn't what the clinic's rules say.
+    """
 
     clinic: Clinic
     visit_type: VisitType
@@ -21,6 +24,7 @@ class Question:
     devices: tuple[Thing, ...]
     rules: tuple[Rule, ...]
     audience: BookableBy
+    horizon_days: int | None = None
 
     @property
     def resource_ids(self) -> list[int]:

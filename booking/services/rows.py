@@ -41,6 +41,13 @@ def add_all(session: Session, kind: type[Base], rows: Iterable[Row]) -> None:
         session.connection().execute(statement, rows)
 
 
+def add_many(session: Session, kind: type[Base], rows: list[Row]) -> list[int]:
+    """Inserts rows, all of the same columns, of a model with one table; returns their ids, in no particular order."""
+    (statement,) = _inserts(kind)
+    (key,) = statement.table.primary_key
+    return list(session.connection().scalars(statement.returning(key), rows))
+
+
 @cache
 def _inserts(kind: type[Base]) -> tuple[Insert, ...]:
     """The model's tables, the one that others refer to first."""

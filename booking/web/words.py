@@ -52,6 +52,26 @@ WORDS: dict[str, Words] = {
         lazy("You have as many visits on that day or in that week as we plan for one person."),
         lazy("Please choose another day, or call us."),
     ),
+    "visits_taken": Words(
+        409,
+        lazy("Some of these times were taken meanwhile."),
+        lazy("Nothing is booked yet. Please choose other times for those; the rest stays as you chose it."),
+    ),
+    "plan_rules_broken": Words(
+        422,
+        lazy("These visits aren't what the plan asks for."),
+        lazy("Please choose one of the proposals, or call us."),
+    ),
+    "needs_prescription": Words(
+        403,
+        lazy("A practitioner begins this plan with you."),
+        lazy("Please book a first visit, or call us; they will send you a link."),
+    ),
+    "plan_running": Words(
+        409,
+        lazy("There is a plan with this e-mail address or phone number already."),
+        lazy("You find it by the link in your confirmation. To begin another one, please call us."),
+    ),
     "too_many_holds": Words(
         429,
         lazy("Too many times are being held from your connection."),

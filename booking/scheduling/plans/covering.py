@@ -1,6 +1,7 @@
 """Covering weeks with few starts: for each week one of its ways, where each start that is used costs once."""
 
 from collections.abc import Callable, Sequence
+from itertools import product
 from typing import NamedTuple
 
 from booking.scheduling.plans.task import IMPOSSIBLE, Choice
@@ -36,6 +37,35 @@ class Covers:
             self.fewest[weeks] = 1 + min(covering) if covering else IMPOSSIBLE
 
 
+class _LastRow:
+    """The ways of the row that is settled last, so that its best is looked up: some starts are used by then."""
+
+    def __init__(self, ways: Sequence[Way], time: int) -> None:
+        self._time, self._cheapest = time, ways[0]
+        self._cares = [care for care, start in enumerate(ways[0].starts) if start is not None]
+        self._by_starts = {one.starts: one for one in ways}
+        self._with: list[dict[int | None, Way]] = [{} for _ in ways[0].starts]
+        for one in ways:
+            for care in self._cares:
+                self._with[care].setdefault(one.starts[care], one)
+
+    def best(self, used: Sequence[set[int]]) -> tuple[int, Way]:
+        """The cheapest way, and its cost with the starts that it opens."""
+        time, cares = self._time, self._cares
+        best = self._cheapest.cost + time * len(cares), self._cheapest
+        for care in cares:
+            for start in used[care]:
+                one = self._with[care].get(start)
+                if one is not None:
+                    best = min(best, (one.cost + time * (len(cares) - 1), one))
+        if len(cares) == 2:
+            for starts in product(*(used[care] if care in cares else (None,) for care in range(len(used)))):
+                one = self._by_starts.get(starts)
+                if one is not None:
+                    best = min(best, (one.cost, one))
+        return best
+
+
 def _nothing() -> None:
     return None
 
@@ -66,6 +96,8 @@ def cheapest(
     used: list[set[int]] = [set() for _ in cares]
     picked: list[Way | None] = [None] * len(rows)
     least = rest[0] + time * sum(fewest[care][weeks[care]] for care in cares)
+    # Of three kinds of care there are too many ways to use two starts and open a third.
+    last_row = _LastRow(rows[order[-1]], time) if rows and apart is None and len(weeks) < 3 else None
     best: int = below
     way: tuple[Way, ...] = ()
 
@@ -87,6 +119,13 @@ def cheapest(
             return
         spend()
         number = order[depth]
+        if last_row is not None and depth + 1 == len(order):
+            more_cost, one = last_row.best(used)
+            if cost + more_cost < best:
+                picked[number] = one
+                best, way = cost + more_cost, tuple([some for some in picked if some is not None])
+                picked[number] = None
+            return
         needed = [fewest[care][open_[care]] for care in cares]
         base = cost + time * sum(needed) + rest[depth + 1]
         if base + rows[number][0].cost >= best:

@@ -11,7 +11,7 @@ from itertools import combinations, pairwise, product
 from operator import itemgetter
 from typing import Any
 
-from booking.scheduling.plans.covering import Way, Weeks, cheapest
+from booking.scheduling.plans.covering import Covers, Way, Weeks, cheapest
 from booking.scheduling.plans.supply import Supply
 from booking.scheduling.plans.task import IMPOSSIBLE, WEEKDAYS, Choice, Task, Weights
 
@@ -168,9 +168,31 @@ class Weekdays:
                 found = 0, ()
             else:
                 covers = [self.supplies[care].covers[weekday] for care in self.cares]
-                found = cheapest(rows, self.weights.time, weeks, covers)
+                found = self._cheapest(rows, weeks, covers)
             self._costs[weekday, weeks] = found
         return found
+
+    def _cheapest(
+        self, rows: Sequence[list[Way]], weeks: tuple[Weeks, ...], covers: Sequence[Covers]
+    ) -> tuple[int, tuple[Way, ...]]:
+        """A way for each week. Weeks in which the same starts are free at the same costs are alike at the best, so they are
+        looked at as one.
+        """
+        alike: dict[tuple[tuple[int, tuple[int | None, ...]], ...], list[int]] = {}
+        for number, row in enumerate(rows):
+            alike.setdefault(tuple([one[:2] for one in row]), []).append(number)
+        together = [
+            [one._replace(cost=one.cost * len(numbers)) for one in rows[numbers[0]]]
+            for numbers in alike.values()
+        ]
+        cost, ways = cheapest(together, self.weights.time, weeks, covers)
+        if not ways:
+            return cost, ways
+        found: list[Way | None] = [None] * len(rows)
+        for numbers, way in zip(alike.values(), ways, strict=True):
+            for number in numbers:
+                found[number] = next(one for one in rows[number] if one.starts == way.starts)
+        return cost, tuple([one for one in found if one is not None])
 
     def _ways_of(self, weekday: int, slots: Slots) -> list[Way]:
         """All ways to lie in a week on a weekday: for each starts the cheapest; the cheapest first."""

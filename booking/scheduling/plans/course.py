@@ -1,0 +1,125 @@
+"""What a plan prescribes: doses week by week, days of rest, and when somebody looks again. Values only.
+
+Kinds of care are named by the visit type of their ordinary visit, modalities by their slugs, as in the clinic's file.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+from booking.scheduling.plans.task import Pairing
+
+LOOKED_AT_WITHIN = 7
+"""So many days after a phase's last week, at the latest, somebody looks again how it goes on."""
+REASSESSED_BEFORE = 13
+"""Before the visit of this number in a phase, if it has so many of one kind of care."""
+
+
+class Dose(NamedTuple):
+    """So many visits a week of one kind of care: the fewest and the most."""
+
+    visit_type: str
+    fewest: int
+    most: int
+
+
+@dataclass(frozen=True)
+class Phase:
+    """So many weeks with the same doses. `every`: the doses are those of each so many weeks' first; the others have none."""
+
+    weeks: int
+    doses: tuple[Dose, ...]
+    every: int = 1
+
+
+@dataclass(frozen=True)
+class Course:
+    """All phases of a plan. `rest_days`: free days between two visits of a modality. `most_trips`: in a week, or None.
+
+    `reassessment`: visit types of which one, after each phase, decides how it goes on; none where nobody needs to.
+    """
+
+    phases: tuple[Phase, ...]
+    rest_days: Mapping[str, int]
+    pairing: Pairing | None = None
+    most_trips: int | None = None
+    reassessment: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, given: Mapping[str, Any]) -> "Course":
+        """From the plain values in which a clinic's file and a patient's plan keep it (`as_plain`)."""
+        pairing = given.get("pairing")
+        return cls(
+            phases=tuple(
+                Phase(
+                    phase["weeks"],
+                    tuple(Dose(name, *dose) for name, dose in phase["doses"].items()),
+                    phase.get("every", 1),
+                )
+                for phase in given["phases"]
+            ),
+            rest_days=dict(given.get("rest_days", {})),
+            pairing=Pairing(pairing["gap_minutes"], pairing["in_order"]) if pairing else None,
+            most_trips=given.get("most_trips"),
+            reassessment=tuple(given.get("reassessment", ())),
+        )
+
+    def as_plain(self) -> dict[str, Any]:
+        pairing = self.pairing
+        return {
+            "phases": [
+                {
+                    "weeks": phase.weeks,
+                    "every": phase.every,
+                    "doses": {dose.visit_type: [dose.fewest, dose.most] for dose in phase.doses},
+                }
+                for phase in self.phases
+            ],
+            "rest_days": dict(self.rest_days),
+            "pairing": {"gap_minutes": pairing.gap, "in_order": pairing.in_order} if pairing else None,
+            "most_trips": self.most_trips,
+            "reassessment": list(self.reassessment),
+        }
+
+    @cached_property
+    def weeks(self) -> int:
+        return sum(phase.weeks for phase in self.phases)
+
+    @cached_property
+    def kinds(self) -> tuple[str, ...]:
+        """The visit types of all doses, in the order in which they are named first."""
+        return tuple(dict.fromkeys(dose.visit_type for phase in self.phases for dose in phase.doses))
+
+    def doses(self, visit_type: str) -> tuple[tuple[int, int], ...]:
+        """For each week of the plan the fewest and the most visits of a kind of care."""
+        found: list[tuple[int, int]] = []
+        for phase in self.phases:
+            dose = next((one for one in phase.doses if one.visit_type == visit_type), None)
+            for week in range(phase.weeks):
+                counts = dose is not None and week % phase.every == 0
+                found.append((dose.fewest, dose.most) if dose is not None and counts else (0, 0))
+        return tuple(found)
+
+    def phase_of(self, week: int) -> int:
+        """The number of the phase in which a week lies; of the last one for what comes after it."""
+        for number, phase in enumerate(self.phases):
+            if week < phase.weeks:
+                return number
+            week -= phase.weeks
+        return len(self.phases) - 1
+
+    def weeks_of(self, phase: int) -> range:
+        """The weeks of a phase."""
+        before = sum(one.weeks for one in self.phases[:phase])
+        return range(before, before + self.phases[phase].weeks)
+
+    def until(self, weeks: int) -> "Course":
+        """The same, cut off after so many weeks."""
+        phases = []
+        for phase in self.phases:
+            if weeks <= 0:
+                break
+            phases.append(Phase(min(phase.weeks, weeks), phase.doses, phase.every))
+            weeks -= phase.weeks
+        return Course(tuple(phases), self.rest_days, self.pairing, self.most_trips, self.reassessment)

@@ -1,0 +1,189 @@
+"""Whether visits keep what a plan prescribes: doses, days of rest, ways, and when somebody looks again.
+
+One list of rules for whoever proposes, books, moves or repairs. Days are counted from the plan's first day, from 0 on.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple
+
+from booking.scheduling.plans.course import LOOKED_AT_WITHIN, REASSESSED_BEFORE, Course
+
+
+class Role(StrEnum):
+    """What a visit is to its plan. FIRST begins a kind of care with somebody new, and is one of its doses."""
+
+    DOSE = "dose"
+    FIRST = "first"
+    REASSESSMENT = "reassessment"
+
+
+class Kept(NamedTuple):
+    """A visit of a plan. `care`: the ordinary visit type of its kind of care; its own one, for a reassessment."""
+
+    day: int
+    starts: int
+    ends: int
+    care: str
+    modality: str
+    role: Role = Role.DOSE
+
+    @property
+    def week(self) -> int:
+        return self.day // 7
+
+
+class Rule(StrEnum):
+    TOO_FEW = "too_few"
+    TOO_MANY = "too_many"
+    REST_DAYS = "rest_days"
+    FIRST_VISIT = "first_visit"
+    TRIPS = "trips"
+    NO_REASSESSMENT = "no_reassessment"
+    REASSESSMENT_PLACE = "reassessment_place"
+    NOT_OF_THE_PLAN = "not_of_the_plan"
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What isn't kept. `week` counts from 0; `care` is the kind of care that suffers, or ""."""
+
+    rule: Rule
+    week: int
+    care: str = ""
+
+
+def faults(course: Course, visits: Iterable[Kept], weeks: range | None = None) -> list[Fault]:
+    """Everything that these visits don't keep, by week. `weeks`: those whose doses are to be whole; all, if left out.
+
+    Pairing is no rule: two visits of a trip may be moved apart, and the patient decides.
+    """
+    ordered = sorted(visits)
+    whole = range(course.weeks) if weeks is None else weeks
+    found = [
+        *_doses(course, ordered, whole),
+        *_rest(course, ordered),
+        *_firsts(ordered),
+        *_trips(course, ordered),
+        *_reassessments(course, ordered, whole),
+    ]
+    return sorted(found, key=lambda fault: (fault.week, fault.rule, fault.care))
+
+
+def short_by(course: Course, visits: Iterable[Kept], weeks: Iterable[int]) -> dict[tuple[int, str], int]:
+    """For each week and kind of care by how many visits the fewest of its dose is missed, where it is."""
+    given = _counted(visits)
+    return {
+        (week, care): course.doses(care)[week][0] - given[week, care]
+        for week in weeks
+        for care in course.kinds
+        if given[week, care] < course.doses(care)[week][0]
+    }
+
+
+def trips(visits: Sequence[Kept], gap: int) -> int:
+    """Ways to the clinic on one day. Visits of which the next begins at most so many minutes after the last are one way."""
+    ways, until = 0, None
+    for visit in sorted(visits, key=lambda one: one.starts):
+        if until is None or visit.starts - until > gap:
+            ways += 1
+        until = visit.ends
+    return ways
+
+
+def looked_at(course: Course, phase: int, visits: Iterable[Kept]) -> range:
+    """The days on which somebody may look again after a phase, by the visits that it has."""
+    weeks = course.weeks_of(phase)
+    given = [one for one in sorted(visits) if one.week in weeks and one.role is not Role.REASSESSMENT]
+    first = given[-1].day if given else weeks.stop * 7 - 1
+    last = weeks.stop * 7 - 1 + LOOKED_AT_WITHIN
+    for care in course.kinds:
+        days = [one.day for one in given if one.care == care]
+        if len(days) >= REASSESSED_BEFORE:
+            first, last = min(first, days[REASSESSED_BEFORE - 2]), min(last, days[REASSESSED_BEFORE - 1] - 1)
+    return range(first, last + 1)
+
+
+def is_rested(
+    day: int, modality: str, visits: Iterable[Kept], rest_days: Mapping[str, int], *, same_day: bool = False
+) -> bool:
+    """Whether a visit of this modality on this day keeps its days of rest from all others."""
+    near = rest_days.get(modality, 0)
+    return not any(
+        one.modality == modality and abs(one.day - day) <= near and not (same_day and one.day == day)
+        for one in visits
+    )
+
+
+def _counted(visits: Iterable[Kept]) -> Counter[tuple[int, str]]:
+    return Counter((one.week, one.care) for one in visits if one.role is not Role.REASSESSMENT)
+
+
+def _doses(course: Course, visits: Sequence[Kept], whole: range) -> Iterator[Fault]:
+    given, doses = _counted(visits), {care: course.doses(care) for care in course.kinds}
+    for week, care in given:
+        if care not in doses or not 0 <= week < course.weeks:
+            yield Fault(Rule.NOT_OF_THE_PLAN, week, care)
+    for care, weekly in doses.items():
+        for week, (fewest, most) in enumerate(weekly):
+            if given[week, care] > most:
+                yield Fault(Rule.TOO_MANY, week, care)
+            elif given[week, care] < fewest and week in whole:
+                yield Fault(Rule.TOO_FEW, week, care)
+
+
+def _rest(course: Course, visits: Sequence[Kept]) -> Iterator[Fault]:
+    last: dict[str, int] = {}
+    for one in visits:
+        before = last.get(one.modality)
+        if before is not None and one.day - before <= course.rest_days.get(one.modality, 0):
+            yield Fault(Rule.REST_DAYS, one.week, one.care)
+        last[one.modality] = one.day
+
+
+def _firsts(visits: Sequence[Kept]) -> Iterator[Fault]:
+    begun: set[str] = set()
+    for one in visits:
+        if one.role is Role.FIRST and one.care in begun:
+            yield Fault(Rule.FIRST_VISIT, one.week, one.care)
+        if one.role is not Role.REASSESSMENT:
+            begun.add(one.care)
+
+
+def _trips(course: Course, visits: Sequence[Kept]) -> Iterator[Fault]:
+    if course.most_trips is None:
+        return
+    gap = course.pairing.gap if course.pairing else 0
+    weekly: Counter[int] = Counter()
+    for day in {one.day for one in visits}:
+        weekly[day // 7] += trips([one for one in visits if one.day == day], gap)
+    for week, ways in weekly.items():
+        if ways > course.most_trips:
+            yield Fault(Rule.TRIPS, week)
+
+
+def _reassessments(course: Course, visits: Sequence[Kept], whole: range) -> Iterator[Fault]:
+    looks = [one for one in visits if one.role is Role.REASSESSMENT]
+    for one in looks:
+        if one.care not in course.reassessment:
+            yield Fault(Rule.NOT_OF_THE_PLAN, one.week, one.care)
+    if not course.reassessment:
+        return
+    left = list(looks)
+    for phase in range(len(course.phases)):
+        weeks = course.weeks_of(phase)
+        if not set(weeks) <= set(whole):
+            break
+        days = looked_at(course, phase, visits)
+        at = next((one for one in left if one.day in days), None)
+        if at is not None:
+            left.remove(at)
+        elif left:
+            yield Fault(Rule.REASSESSMENT_PLACE, weeks.stop - 1)
+            left.pop(0)
+        else:
+            yield Fault(Rule.NO_REASSESSMENT, weeks.stop - 1)
+    for one in left:
+        yield Fault(Rule.REASSESSMENT_PLACE, one.week, one.care)

@@ -1,0 +1,1 @@
+"""Plans of many visits: proposed, booked whole or not at all, and kept whole."""

@@ -1,0 +1,400 @@
+"""Booking a plan: all its visits or none, in one transaction.
+
+What was chosen from a proposal is checked against what the plan prescribes, and looked up again under the lock, like a
+single visit. What was lost meanwhile is named, with times that take its place; the rest is as it was.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from booking import clock
+from booking.errors import (
+    ContactCannotBeReached,
+    NeedsPrescription,
+    NotFound,
+    PlanRulesBroken,
+    PlanRunning,
+    Refusal,
+    VisitsTaken,
+)
+from booking.formatting import iso_utc
+from booking.models import (
+    Actor,
+    Appointment,
+    BookableBy,
+    Claim,
+    HistoryEntry,
+    Payment,
+    Plan,
+    PlanEntry,
+    PlanReminders,
+    PlanStatus,
+    Reminders,
+)
+from booking.models.base import random_reference
+from booking.scheduling.offers import Assignment
+from booking.scheduling.plans.course import LOOKED_AT_WITHIN, Course
+from booking.scheduling.plans.keeping import Kept, Role, faults
+from booking.scheduling.plans.windows import Presence
+from booking.scheduling.timeline import instant_of
+from booking.services import claims, holds, notices, patients, rows, tasks
+from booking.services.booking import keep_consent
+from booking.services.clinic import Clinic, the_clinic
+from booking.services.idempotency import Answer, Key, once
+from booking.services.plans import links as plan_links
+from booking.services.plans.choosing import (
+    Chosen,
+    PlanWish,
+    choose,
+    questions_for,
+    weeks_within_horizon,
+)
+from booking.services.plans.ground import Ground
+from booking.services.plans.replacing import replacements
+from booking.services.visits import refuse_unreachable
+
+
+@dataclass(frozen=True)
+class BookedPlan:
+    """The plan that was booked, as it was then. Plain values: they are kept. `visits`: {"reference", "link_number",
+    "visit_type", "starts_at", "local", "practitioner", "penciled"} each, in order.
+    """
+
+    reference: str
+    link_number: int
+    visits: list[dict[str, Any]]
+
+    @property
+    def token(self) -> str:
+        return plan_links.token(self.reference, self.link_number)
+
+
+def book(wish: PlanWish, *, actor: str, key: str) -> BookedPlan:
+    """Books all visits of a plan, once per key, and queues one confirmation and the reminders.
+
+    Raises VisitsTaken with what was lost and what could take its place, PlanRulesBroken where the visits aren't what the
+    plan prescribes, NeedsPrescription for a plan that patients don't begin by themselves, PlanRunning,
+    ContactCannotBeReached, NotOffered, NotFound, KeyReused.
+    """
+    content = {
+        name: value.as_plain() if isinstance(value, Presence) else value for name, value in vars(wish).items()
+    }
+    del content["visitor"]
+
+    def with_replacements(refusal: Refusal) -> Refusal:
+        if isinstance(refusal, VisitsTaken):
+            refusal.facts["lost"] = [
+                one | {"replacements": replacements(wish, number)}
+                for one, number in zip(refusal.facts["lost"], refusal.facts.pop("numbers"), strict=True)
+            ]
+        return refusal
+
+    return BookedPlan(
+        **once(
+            Key.of(actor, key, content), lambda session: _book(session, wish), on_refusal=with_replacements
+        )
+    )
+
+
+def _book(session: Session, wish: PlanWish) -> Answer:
+    now, clinic = clock.now(), the_clinic(session)
+    refuse_unreachable(wish.reminders, wish.email, wish.phone)
+    if wish.reminders in (Reminders.TEXT, Reminders.BOTH) and not wish.text_consent:
+        raise ContactCannotBeReached(field="text_consent")
+    prescribed = _prescribed(session, wish, now)
+    course = _course(clinic, wish, prescribed)
+    chosen = choose(clinic, course, wish.first_day, wish.visits)
+    _refuse_broken_rules(clinic, course, wish.first_day, chosen, now)
+
+    patients.lock_contacts(session, wish.email, wish.phone)
+    if prescribed is None and wish.audience is BookableBy.PATIENTS:
+        _refuse_running(session, clinic, wish)
+    patient_id = (
+        prescribed.patient_id
+        if prescribed
+        else patients.join(session, wish.first_name, wish.last_name, wish.email, wish.phone)
+    )
+    held = holds.of_visitor(session, wish.visitor)
+    ground = Ground.locked(
+        session, clinic, questions_for(clinic, chosen, wish.audience), wish.first_day,
+        wish.first_day + timedelta(days=course.weeks * 7 - 1 + LOOKED_AT_WITHIN), now,
+        patient_id=patient_id, visitor=wish.visitor, also=claims.held_by(session, held),
+    )  # fmt: skip
+    assigned = ground.together([one.wanted for one in chosen])
+    lost = [number for number, assignment in enumerate(assigned) if assignment is None]
+    if lost:
+        named = [_named(chosen[number]) for number in lost]
+        raise VisitsTaken(lost=named, numbers=lost)
+    claims.drop_holds(session, held)
+    plan = prescribed or _new_plan(session, clinic, wish, course, patient_id, now)
+    _begin(session, plan, wish, now)
+    by = Actor.STAFF if wish.audience is BookableBy.STAFF else Actor.PATIENT
+    pending = waiting(plan, course, [one.kept for one in chosen])
+    visits = [
+        (one, assignment, waits)
+        for one, assignment, waits in zip(chosen, assigned, pending, strict=True)
+        if assignment is not None
+    ]
+    booked = record_all(
+        session,
+        plan,
+        visits,
+        by,
+        now,
+        payment=wish.payment,
+        note=wish.note,
+        policy_version=wish.policy_version,
+    )
+    if wish.text_consent and wish.phone:
+        keep_consent(session, clinic, wish.phone, patient_id, now)
+    noted(session, plan, "booked", by, now, visits=len(booked))
+    tasks.owe(session, clinic, booked[0], now)
+    notices.plan_booked(session, clinic, plan, booked, now)
+    return _answer(clinic, plan, booked)
+
+
+def _refuse_broken_rules(
+    clinic: Clinic, course: Course, first_day: date, chosen: Sequence[Chosen], now: datetime
+) -> None:
+    weeks = weeks_within_horizon(clinic, course, first_day, now)
+    broken = faults(course, [one.kept for one in chosen], range(weeks))
+    if broken or not chosen:
+        raise PlanRulesBroken(
+            faults=[{"rule": one.rule.value, "week": one.week + 1, "care": one.care} for one in broken]
+        )
+
+
+def _prescribed(session: Session, wish: PlanWish, now: datetime) -> Plan | None:
+    if wish.plan is None:
+        return None
+    if wish.audience is BookableBy.STAFF:
+        found = session.scalar(select(Plan).where(Plan.reference == wish.plan).with_for_update())
+    else:
+        found = plan_links.plan_by_link(session, wish.plan, wish.token or "", now, for_update=True)
+    if found is None:
+        raise NotFound
+    if found.status is not PlanStatus.PRESCRIBED:
+        raise PlanRunning
+    return found
+
+
+def _course(clinic: Clinic, wish: PlanWish, prescribed: Plan | None) -> Course:
+    if prescribed is not None:
+        return Course.of(prescribed.course)
+    template = clinic.plan_template(wish.template)
+    if wish.audience is BookableBy.PATIENTS and not template.self_service:
+        raise NeedsPrescription(phone=clinic.phone)
+    return template.course
+
+
+def _refuse_running(session: Session, clinic: Clinic, wish: PlanWish) -> None:
+    for column, contact in ((Plan.email, wish.email), (Plan.phone, wish.phone)):
+        running = select(Plan.id).where(
+            column == contact,
+            Plan.by_themselves,
+            Plan.status.in_((PlanStatus.RUNNING, PlanStatus.PAUSED)),
+        )
+        if contact and session.scalar(running.limit(1)) is not None:
+            raise PlanRunning(phone=clinic.phone)
+
+
+def _named(chosen: Chosen) -> dict[str, Any]:
+    return {
+        "visit_type": chosen.visit_type.slug,
+        "starts_at": iso_utc(instant_of(chosen.wanted.cell)),
+        "practitioner": chosen.practitioner.slug,
+    }
+
+
+# The plan and its visits, written
+
+
+def _new_plan(
+    session: Session, clinic: Clinic, wish: PlanWish, course: Course, patient_id: int, now: datetime
+) -> Plan:
+    template = clinic.plan_template(wish.template)
+    by_themselves = wish.audience is BookableBy.PATIENTS
+    plan = Plan(
+        reference=random_reference(),
+        patient_id=patient_id,
+        template=template.slug,
+        name=template.name,
+        course=course.as_plain(),
+        first_day=wish.first_day,
+        status=PlanStatus.PRESCRIBED,
+        first_name=wish.first_name,
+        last_name=wish.last_name,
+        email=wish.email,
+        phone=wish.phone,
+        reminders=wish.reminders,
+        by_themselves=by_themselves,
+        made_at=now,
+        made_by=Actor.PATIENT if by_themselves else Actor.STAFF,
+        changed_at=now,
+    )
+    session.add(plan)
+    session.flush()
+    return plan
+
+
+def _begin(session: Session, plan: Plan, wish: PlanWish, now: datetime) -> None:
+    """The plan runs from now on, as its patient wants it."""
+    plan.status, plan.first_day = PlanStatus.RUNNING, wish.first_day
+    plan.presence = wish.presence.as_plain()
+    plan.only_with = {name: list(people) for name, people in wish.only.items()}
+    plan.rather_with = {name: list(people) for name, people in wish.wished.items()}
+    plan.known_in = list(wish.returning)
+    plan.email, plan.phone, plan.reminders = wish.email, wish.phone, wish.reminders
+    plan.reminded_of = wish.reminded_of
+    plan.agreed_at = plan.changed_at = now
+    if not plan.by_themselves:
+        plan.confirmed_at = now
+    plan.version += 1
+    session.flush()
+
+
+def waiting(plan: Plan, course: Course, visits: Sequence[Kept]) -> list[bool]:
+    """Which of a plan's visits, in order, hold their times until a practitioner has decided: what comes after a phase that
+    nobody has looked at yet, and of a plan that nobody has confirmed, all but the first visit of each kind of care.
+    """
+    begun: set[str] = set()
+    found = []
+    for one in visits:
+        is_first = one.role is not Role.REASSESSMENT and one.care not in begun
+        begun.add(one.care)
+        gated = (
+            bool(course.reassessment)
+            and one.role is not Role.REASSESSMENT
+            and course.phase_of(one.week) > plan.decided_phases
+        )
+        found.append(gated or (plan.confirmed_at is None and not is_first))
+    return found
+
+
+def record_all(
+    session: Session,
+    plan: Plan,
+    visits: Sequence[tuple[Chosen, Assignment, bool]],
+    by: Actor,
+    now: datetime,
+    *,
+    payment: Payment | None = None,
+    note: str = "",
+    policy_version: str = "",
+    **history_of: Any,
+) -> list[Appointment]:
+    """The appointments of a plan, with what they take and their first entries of history: a statement for each table.
+
+    A part of use cases that have locked everything in the assignments, and the patient. Each is (what was chosen, what it
+    takes, whether it is penciled in). `history_of`: who did it, as columns of the history.
+    """
+    given = []
+    for number, (one, assignment, is_penciled) in enumerate(visits):
+        digest = plan.reminded_of is PlanReminders.DIGEST
+        given.append(
+            {
+                "reference": random_reference(),
+                "patient_id": plan.patient_id,
+                "practitioner_id": assignment.practitioner_id,
+                "visit_type_id": one.visit_type.id,
+                "room_id": assignment.room,
+                "from_cell": assignment.from_cell,
+                "to_cell": assignment.to_cell,
+                "first_name": plan.first_name,
+                "last_name": plan.last_name,
+                "email": plan.email,
+                "phone": plan.phone,
+                "reminders": Reminders.NONE if digest else plan.reminders,
+                "payment": payment,
+                "note": note if number == 0 else "",
+                "policy_version": policy_version,
+                "booked_at": now,
+                "booked_by": by,
+                "changed_at": now,
+                "plan_id": plan.id,
+                "plan_role": one.kept.role.value,
+                "penciled": is_penciled,
+            }
+        )
+    ids = rows.add_many(session, Appointment, given)
+    made = session.scalars(
+        select(Appointment).where(Appointment.id.in_(ids)).order_by(Appointment.from_cell)
+    ).all()
+    by_cell = {appointment.from_cell: appointment for appointment in made}
+    taken, seen = [], {plan.patient_id}
+    for _, assignment, _ in visits:
+        appointment = by_cell[assignment.from_cell]
+        for use in (*assignment.uses, assignment.patient_use(plan.patient_id)):
+            seen.add(use.resource_id)
+            taken.append(
+                {
+                    "resource_id": use.resource_id,
+                    "from_cell": use.from_cell,
+                    "to_cell": use.to_cell,
+                    "before": use.before,
+                    "after": use.after,
+                    "appointment_id": appointment.id,
+                    "hold_id": None,
+                }
+            )
+    rows.add_all(session, Claim, taken)
+    claims.bump(session, seen)
+    rows.add_all(
+        session,
+        HistoryEntry,
+        (
+            {
+                "appointment_id": appointment.id,
+                "at": now,
+                "actor": by,
+                "what": "booked",
+                "facts": {"starts_at": iso_utc(appointment.starts_at), "plan": plan.reference},
+                **history_of,
+            }
+            for appointment in made
+        ),
+    )
+    return list(made)
+
+
+def noted(
+    session: Session,
+    plan: Plan,
+    what: str,
+    by: Actor,
+    now: datetime,
+    *,
+    why: str = "",
+    name: str = "",
+    account_id: int | None = None,
+    **facts: Any,
+) -> None:
+    """Appends to the history of a plan."""
+    entry = PlanEntry(
+        plan_id=plan.id, at=now, actor=by, actor_name=name, account_id=account_id, what=what, why=why, facts=facts
+    )  # fmt: skip
+    rows.add(session, entry)
+
+
+def _answer(clinic: Clinic, plan: Plan, booked: Sequence[Appointment]) -> Answer:
+    return {
+        "reference": plan.reference,
+        "link_number": plan.link_number,
+        "visits": [
+            {
+                "reference": one.reference,
+                "link_number": one.link_number,
+                "visit_type": clinic.visit_type_by_id[one.visit_type_id].slug,
+                "starts_at": iso_utc(one.starts_at),
+                "local": clinic.times.iso_local(one.starts_at),
+                "practitioner": clinic.practitioner_by_id[one.practitioner_id].slug,
+                "penciled": one.penciled,
+            }
+            for one in booked
+        ],
+    }

@@ -1,0 +1,111 @@
+"""What somebody wants to book of a plan, and what they chose, in the words of its rules and of the engine."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from typing import NamedTuple
+
+from booking.errors import PlanRulesBroken
+from booking.models import BookableBy, Payment, PlanReminders, Reminders
+from booking.scheduling.plans.course import Course
+from booking.scheduling.plans.keeping import Kept, Role
+from booking.scheduling.plans.windows import Presence
+from booking.scheduling.timeline import cell_at
+from booking.services.clinic import Clinic, Practitioner, VisitType
+from booking.services.plans.ground import HORIZON_DAYS, Wanted, question_of
+from booking.services.plans.wanted import first_visit_of
+from booking.services.question import Question
+
+
+class VisitWish(NamedTuple):
+    """A visit of a plan, as somebody chose it. Names are slugs."""
+
+    visit_type: str
+    practitioner: str
+    starts_at: datetime
+
+
+@dataclass(frozen=True)
+class PlanWish:
+    """What somebody wants to book, checked for form by whoever made it.
+
+    `plan`, `token`: of a plan that a practitioner prescribed; its template and what it prescribes are taken from there.
+    `presence`, `only`, `wished`, `returning`: as they were asked for, kept for what is found for this plan later.
+    """
+
+    template: str
+    first_day: date
+    visits: tuple[VisitWish, ...]
+    first_name: str
+    last_name: str
+    email: str | None
+    phone: str | None
+    reminders: Reminders
+    text_consent: bool = False
+    reminded_of: PlanReminders = PlanReminders.BOTH
+    payment: Payment | None = None
+    note: str = ""
+    policy_version: str = ""
+    presence: Presence = Presence()
+    only: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    wished: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    returning: tuple[str, ...] = ()
+    plan: str | None = None
+    token: str | None = None
+    audience: BookableBy = BookableBy.PATIENTS
+    visitor: str | None = None
+
+
+class Chosen(NamedTuple):
+    """A visit that was chosen, in the words of the plan's rules and of the engine."""
+
+    visit_type: VisitType
+    practitioner: Practitioner
+    kept: Kept
+    wanted: Wanted
+
+
+def choose(clinic: Clinic, course: Course, first_day: date, visits: Iterable[VisitWish]) -> list[Chosen]:
+    """The visits in order. Raises NotFound for names that the clinic doesn't have, PlanRulesBroken for visits of none of
+    the plan's kinds.
+    """
+    cares = {clinic.visit_type(name).modality.slug: clinic.visit_type(name) for name in course.kinds}
+    found = []
+    for visit in sorted(visits, key=lambda one: one.starts_at):
+        visit_type, person = clinic.visit_type(visit.visit_type), clinic.practitioner(visit.practitioner)
+        local = visit.starts_at.astimezone(clinic.zone)
+        day, minute = (local.date() - first_day).days, local.hour * 60 + local.minute
+        offering = person.offerings.get(visit_type.slug)
+        minutes = offering.minutes if offering else visit_type.minutes
+        care, modality = cares.get(visit_type.modality.slug), visit_type.modality.slug
+        if visit_type.slug in course.reassessment:
+            kept = Kept(day, minute, minute + minutes, visit_type.slug, modality, Role.REASSESSMENT)
+        elif care is not None and visit_type == care:
+            kept = Kept(day, minute, minute + minutes, care.slug, modality, Role.DOSE)
+        elif care is not None and visit_type == first_visit_of(clinic, care):
+            kept = Kept(day, minute, minute + minutes, care.slug, modality, Role.FIRST)
+        else:
+            week = day // 7 + 1
+            raise PlanRulesBroken(faults=[{"rule": "not_of_the_plan", "week": week, "care": visit_type.slug}])
+        found.append(
+            Chosen(visit_type, person, kept, Wanted(visit_type.slug, person.id, cell_at(visit.starts_at)))
+        )
+    return found
+
+
+def weeks_within_horizon(clinic: Clinic, course: Course, first_day: date, now: datetime) -> int:
+    """As many whole weeks of a plan as may be booked now."""
+    last = clinic.times.local_date(now) + timedelta(days=max(HORIZON_DAYS, clinic.horizon_days))
+    return min(course.weeks, max(0, ((last - first_day).days + 1) // 7))
+
+
+def questions_for(clinic: Clinic, chosen: Iterable[Chosen], audience: BookableBy) -> dict[str, Question]:
+    """What is asked of the engine for these visits: those people, and all rooms and devices that would do."""
+    people: dict[str, set[str]] = {}
+    for one in chosen:
+        people.setdefault(one.visit_type.slug, set()).add(one.practitioner.slug)
+    found = {}
+    for name, slugs in people.items():
+        # A reassessment comes with its plan only; the others are on the clinic's lists, or come with a person's name.
+        found[name] = question_of(clinic, name, sorted(slugs), audience)
+    return found

@@ -1,0 +1,212 @@
+"""What is free for the visits of one plan: the engine, asked for all its visit types at once.
+
+Proposals read it, a booking reads it under the lock; both ask the same engine, so that they can't disagree.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+from typing import NamedTuple
+
+from sqlalchemy.orm import Session
+
+from booking.models import BookableBy
+from booking.scheduling import offers as engine
+from booking.scheduling.hours import Day, day_at, day_of
+from booking.scheduling.occupancy import Occupancy, Taken, Visit
+from booking.scheduling.offers import Assignment, assign
+from booking.scheduling.rules import PATIENT_RULES, STAFF_RULES
+from booking.scheduling.situation import Situation
+from booking.scheduling.timeline import Window
+from booking.services.availability import situation, taken_under_lock
+from booking.services.clinic import Clinic
+from booking.services.occupancies import (
+    NOTHING_IGNORED,
+    Ignoring,
+    Kept,
+    known,
+    shared_versions,
+    window_for,
+)
+from booking.services.question import Question
+
+HORIZON_DAYS = 120
+"""So far ahead plans are booked; single visits as the clinic's rules say."""
+
+
+class Wanted(NamedTuple):
+    """A start that a plan wants: which visit type, with whom."""
+
+    visit_type: str
+    practitioner_id: int
+    cell: int
+
+
+def question_of(
+    clinic: Clinic, visit_type: str, people: Iterable[str] | None, audience: BookableBy
+) -> Question:
+    """What is asked for one visit type: with anyone whom this audience may book, or with some of them only.
+
+    Raises NotFound for a name that the clinic doesn't have, NotOffered where nobody at all gives it.
+    """
+    asked = Question.of(clinic, visit_type, None, BookableBy.STAFF)
+    offering = clinic.who_offers(asked.visit_type, audience)
+    if people is not None:
+        # Whoever names somebody may book with them also where they are on no list of ours.
+        by_name = BookableBy.LINK if audience is BookableBy.PATIENTS else audience
+        names = {clinic.practitioner(slug).slug for slug in people}
+        offering = tuple(one for one in clinic.who_offers(asked.visit_type, by_name) if one.slug in names)
+    return replace(
+        asked,
+        practitioners=offering,
+        rules=STAFF_RULES if audience is BookableBy.STAFF else PATIENT_RULES,
+        audience=audience,
+        horizon_days=max(HORIZON_DAYS, clinic.horizon_days),
+    )
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What is free for some visit types, from one day to another. `questions` are by visit type."""
+
+    clinic: Clinic
+    questions: Mapping[str, Question]
+    first: date
+    last: date
+    now: datetime
+    taken: Mapping[int, Kept]
+    patient_id: int | None = None
+    ignoring: Ignoring = NOTHING_IGNORED
+    _offers: dict[str, engine.Offers] = field(default_factory=dict, repr=False, compare=False)
+
+    @classmethod
+    def read(
+        cls,
+        session: Session,
+        clinic: Clinic,
+        questions: Mapping[str, Question],
+        first: date,
+        last: date,
+        now: datetime,
+        *,
+        patient_id: int | None = None,
+        visitor: str | None = None,
+    ) -> "Ground":
+        """As pages see it. One statement, and one more for a patient."""
+        window = window_for(clinic, first, last)
+        _, versions = shared_versions(session)
+        taken = known(session, clinic, _resources(questions), window, now, versions, keep=True)
+        if patient_id is not None:
+            # Its version is of no use to anybody: patients aren't kept.
+            taken = taken | known(session, clinic, [patient_id], window, now, {patient_id: -1}, keep=False)
+        return cls(clinic, questions, first, last, now, taken, patient_id, Ignoring(visitor=visitor))
+
+    @classmethod
+    def locked(
+        cls,
+        session: Session,
+        clinic: Clinic,
+        questions: Mapping[str, Question],
+        first: date,
+        last: date,
+        now: datetime,
+        *,
+        patient_id: int,
+        visitor: str | None = None,
+        also: Iterable[int] = (),
+    ) -> "Ground":
+        """The same under the lock of everything that may be taken. `also`: further resources to lock."""
+        window = window_for(clinic, first, last)
+        wanted = [*_resources(questions), patient_id]
+        taken = taken_under_lock(session, clinic, wanted, window, now, also=also)
+        return cls(clinic, questions, first, last, now, taken, patient_id, Ignoring(visitor=visitor))
+
+    @property
+    def days(self) -> list[Day]:
+        zone, count = self.clinic.zone, (self.last - self.first).days + 1
+        return [day_at(date.fromordinal(self.first.toordinal() + n), zone) for n in range(count)]
+
+    def situation(self, visit_type: str, window: Window) -> Situation:
+        question = self.questions[visit_type]
+        return situation(question, window, self.now, self.taken, self.ignoring, self.patient_id)
+
+    def offers(self, visit_type: str) -> engine.Offers:
+        """All its free starts."""
+        found = self._offers.get(visit_type)
+        if found is None:
+            window = window_for(self.clinic, self.first, self.last)
+            found = self._offers[visit_type] = engine.find(self.situation(visit_type, window))
+        return found
+
+    def together(self, wanted: Sequence[Wanted]) -> list[Assignment | None]:
+        """For each start what it takes, if all are had together; None for those that can't be, or not any more."""
+        days: dict[date, list[int]] = defaultdict(list)
+        for number, one in enumerate(wanted):
+            days[day_of(one.cell, self.clinic.zone)].append(number)
+        found: list[Assignment | None] = [None] * len(wanted)
+        for day, numbers in days.items():
+            given = self._on(day, [wanted[number] for number in numbers])
+            for number, assignment in zip(numbers, given, strict=True):
+                found[number] = assignment
+        return found
+
+    def _on(self, day: date, wanted: list[Wanted]) -> list[Assignment | None]:
+        """The same for one day: in their order, and where that leaves one without a room, in the other."""
+        if len(wanted) == 1:
+            return [self._alone(wanted[0])]
+        given = self._one_after_the_other(day, wanted)
+        if None not in given:
+            return given
+        other = self._one_after_the_other(day, wanted[::-1])[::-1]
+        return other if other.count(None) < given.count(None) else given
+
+    def _alone(self, one: Wanted) -> Assignment | None:
+        offers = self.offers(one.visit_type)
+        free = offers.by_practitioner.get(one.practitioner_id, 0)
+        if not free & offers.situation.window.bit(one.cell):
+            return None
+        return assign(offers.situation, one.practitioner_id, one.cell)
+
+    def _one_after_the_other(self, day: date, wanted: Iterable[Wanted]) -> list[Assignment | None]:
+        window = window_for(self.clinic, day, day)
+        given: list[Assignment | None] = []
+        taken: list[tuple[str, Assignment]] = []
+        for one in wanted:
+            asked = self.situation(one.visit_type, window)
+            for visit_type, assignment in taken:
+                asked = _with(asked, visit_type, assignment)
+            offers = engine.find(asked)
+            free = offers.by_practitioner.get(one.practitioner_id, 0)
+            if free & window.bit(one.cell):
+                taken.append((one.visit_type, assign(asked, one.practitioner_id, one.cell)))
+                given.append(taken[-1][1])
+            else:
+                given.append(None)
+        return given
+
+
+def _resources(questions: Mapping[str, Question]) -> list[int]:
+    return list(dict.fromkeys(one for question in questions.values() for one in question.resource_ids))
+
+
+def _with(asked: Situation, visit_type: str, taken: Assignment) -> Situation:
+    """The same situation once another visit of the same patient is had."""
+    visit = Visit(taken.from_cell, taken.to_cell, visit_type)
+    uses: dict[int, list[Taken]] = defaultdict(list)
+    for use in taken.uses:
+        uses[use.resource_id].append(Taken(use.from_cell, use.to_cell, use.before, use.after))
+
+    def more(resource_id: int, occupancy: Occupancy) -> Occupancy:
+        return occupancy.plus(visit, uses[resource_id]) if resource_id in uses else occupancy
+
+    patient = asked.patient or Occupancy(asked.window)
+    return replace(
+        asked,
+        practitioners=tuple(
+            replace(one, occupancy=more(one.id, one.occupancy)) for one in asked.practitioners
+        ),
+        rooms=tuple(replace(one, occupancy=more(one.id, one.occupancy)) for one in asked.rooms),
+        devices=tuple(replace(one, occupancy=more(one.id, one.occupancy)) for one in asked.devices),
+        patient=patient.plus(visit, [Taken(visit.from_cell, visit.to_cell)]),
+    )

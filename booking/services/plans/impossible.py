@@ -1,0 +1,264 @@
+"""Why a plan can't be, and the smallest relaxations with which it could: each one tried, none guessed."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from enum import StrEnum
+from typing import NamedTuple
+
+from booking.errors import NotOffered
+from booking.scheduling.plans.effort import Stopped
+from booking.scheduling.plans.finder import find
+from booking.scheduling.plans.task import Care, Days, Task, Weights
+from booking.scheduling.plans.windows import TimeWindow
+from booking.scheduling.reasons import Reason, explain
+from booking.services.clinic import Practitioner, VisitType
+from booking.services.plans.wanted import Asked, PlanWanted
+
+LATEST_START = 21
+"""So many days later a start is tried."""
+_NOON = 12 * 60
+_HALVES = ((0, _NOON), (_NOON, 24 * 60))
+"""Mornings, and afternoons with evenings."""
+_EFFORT = 4_000
+
+
+class Lack(StrEnum):
+    """What a week lacks for one kind of care, when it isn't a reason of the engine's."""
+
+    WINDOWS = "windows"
+    REST_DAYS = "rest_days"
+    TOGETHER = "together"
+    BEYOND_HORIZON = "beyond_horizon"
+
+
+class WeekReason(NamedTuple):
+    """Why a week has too few visits of one kind of care. `days`: on how many days it has one at all, `needs`: how many it
+    needs. `why`: the engine's reason of the others, the most frequent one first, each with whom it is about, or None for
+    anyone.
+    """
+
+    care: VisitType
+    lack: Lack | None
+    days: int
+    needs: int
+    why: tuple[tuple[Reason, Practitioner | None], ...] = ()
+
+
+@dataclass(frozen=True)
+class Relaxation:
+    """One change with which the plan can be. `kind`: "window", "any_time", "practitioners", "start" or "fewer".
+
+    Facts: "weekday" (Monday 0), "opens" and "closes" (minutes of the day); "modality"; "day"; "week", "care" and "visits".
+    """
+
+    kind: str
+    facts: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Impossible:
+    """The first week, from 0 on, that fails; why; and what would help."""
+
+    week: int
+    reasons: tuple[WeekReason, ...]
+    relaxations: tuple[Relaxation, ...]
+
+
+def why_none(asked: Asked) -> Impossible:
+    """What is in the way of a plan that wasn't found."""
+    if not asked.weeks:
+        care = asked.kinds[0].care
+        return Impossible(0, (WeekReason(care, Lack.BEYOND_HORIZON, 0, 1),), ())
+    task = asked.task
+    short = next(iter(_short(task)), None)
+    if short is None:
+        # Each kind of care could be by itself.
+        week = _first_week_together(task)
+        reasons = tuple(
+            WeekReason(kind.care, Lack.TOGETHER, 0, care.doses[week][0])
+            for kind, care in zip(asked.kinds, task.cares, strict=True)
+        )
+    else:
+        week = short[0]
+        reasons = tuple(_reason(asked, task, number, week) for at, number in _short(task) if at == week)
+    return Impossible(week, reasons, tuple(_relaxations(asked, week)))
+
+
+# Whether a kind of care could be, by itself
+
+
+def _days(care: Care, first: Days | None = None) -> list[bool]:
+    """On which days of the plan a kind of care is free at all."""
+    return [bool(day) and not care.is_near(number) for number, day in enumerate(first or care.free)]
+
+
+def _given(care: Care) -> tuple[list[int], int | None]:
+    """How many visits each week can have at the most, and the day of the last one: the earliest days are taken, which leaves
+    the most room for those that follow.
+    """
+    free, first = _days(care), _days(care, care.first) if care.first is not None else None
+    given, last, begun = [], -1 - care.rest_days, first is None
+    for week, (_, most) in enumerate(care.doses):
+        count = 0
+        for day in range(week * 7, week * 7 + 7):
+            if count == most or day - last <= care.rest_days:
+                continue
+            is_free = free[day] if begun else (first or [])[day]
+            if is_free:
+                count, last, begun = count + 1, day, True
+        given.append(count)
+    return given, None if last < 0 else last
+
+
+def _short(task: Task) -> Iterator[tuple[int, int]]:
+    """Weeks that can't have the fewest visits of a kind of care, and its number; by week."""
+    found = [
+        (week, number)
+        for number, care in enumerate(task.cares)
+        for week, (count, (fewest, _)) in enumerate(zip(_given(care)[0], care.doses, strict=True))
+        if count < fewest
+    ]
+    yield from sorted(found)
+
+
+def _is_possible(task: Task) -> bool:
+    if any(_short(task)):
+        return False
+    try:
+        return find(task, Weights(), _EFFORT) is not None
+    except Stopped:
+        return False
+
+
+def _first_week_together(task: Task) -> int:
+    """The first week until which the kinds of care can't be had together."""
+    for week in range(task.weeks):
+        cares = tuple(
+            replace(care, doses=care.doses[: week + 1] + ((0, 0),) * (task.weeks - week - 1))
+            for care in task.cares
+        )
+        if not _is_possible(replace(task, cares=cares)):
+            return week
+    return task.weeks - 1
+
+
+# Reasons
+
+
+def _reason(asked: Asked, task: Task, number: int, week: int) -> WeekReason:
+    care, kind = task.cares[number], asked.kinds[number]
+    begins = care.first is not None and not any(fewest for fewest, _ in care.doses[:week])
+    visit_type = kind.first if begins and kind.first else kind.care
+    free = _days(care, care.first) if begins and care.first is not None else _days(care)
+    days = range(week * 7, week * 7 + 7)
+    count, needs = sum(free[day] for day in days), care.doses[week][0]
+    lack: Lack | None = None
+    if count >= needs:
+        lack = Lack.REST_DAYS
+    elif sum(bool(asked.choices(visit_type, day, always=True)) for day in days) >= needs:
+        lack = Lack.WINDOWS
+    return WeekReason(kind.care, lack, count, needs, _engine_reasons(asked, visit_type, days))
+
+
+def _engine_reasons(
+    asked: Asked, visit_type: VisitType, days: range
+) -> tuple[tuple[Reason, Practitioner | None], ...]:
+    """Why the days without any time have none: of each person where somebody is away, else of all together."""
+    offers = asked.ground.offers(visit_type.slug)
+    found: Counter[tuple[Reason, Practitioner | None]] = Counter()
+    for number in days:
+        day = asked.days[number]
+        for person in offers.situation.practitioners:
+            alone = replace(offers.situation, practitioners=(person,))
+            reason = explain(alone, day.from_cell, day.to_cell)
+            if reason is not None and reason.until is not None:
+                found[reason, asked.clinic.practitioner_by_id[person.id]] += 1
+        reason = explain(offers.situation, day.from_cell, day.to_cell)
+        if reason is not None:
+            found[reason, None] += 1
+    return tuple(one for one, _ in found.most_common(4))
+
+
+# What would help
+
+
+def _relaxations(asked: Asked, week: int) -> Iterator[Relaxation]:
+    """At most one of each kind, those that ask the least of the patient first."""
+    yield from _one_more_window(asked)
+    yield from _other_practitioners(asked)
+    yield from _later_start(asked)
+    yield from _fewer(asked, week)
+
+
+def _one_more_window(asked: Asked) -> Iterator[Relaxation]:
+    presence = asked.wanted.presence
+    if not presence.windows:
+        return
+    candidates = []
+    for weekday in range(7):
+        for opens, closes in _HALVES:
+            more = TimeWindow(frozenset({weekday}), opens, closes)
+            if any(
+                weekday in one.weekdays and one.opens <= opens and closes <= one.closes
+                for one in presence.windows
+            ):
+                continue
+            wider = _with(asked, replace(presence, windows=(*presence.windows, more)))
+            # On a day on which they come anyway, that asks less.
+            comes = any(weekday in one.weekdays for one in presence.windows)
+            missing = sum(1 for _ in _short(wider.task))
+            candidates.append((missing, not comes, weekday, opens, more, wider))
+    for _, _, weekday, _, more, wider in sorted(candidates, key=lambda one: one[:4])[:4]:
+        if _is_possible(wider.task):
+            yield Relaxation("window", {"weekday": weekday, "opens": more.opens, "closes": more.closes})
+            return
+    anytime = _with(asked, replace(presence, windows=()))
+    if _is_possible(anytime.task):
+        yield Relaxation("any_time")
+
+
+def _with(asked: Asked, presence: object) -> Asked:
+    return replace(asked, wanted=replace(asked.wanted, presence=presence), _starts={})  # type: ignore[arg-type]
+
+
+def _other_practitioners(asked: Asked) -> Iterator[Relaxation]:
+    for modality in asked.wanted.only:
+        only = {name: people for name, people in asked.wanted.only.items() if name != modality}
+        wider = _again(asked, replace(asked.wanted, only=only))
+        if wider is not None and _is_possible(wider.task):
+            yield Relaxation("practitioners", {"modality": modality})
+            return
+
+
+def _later_start(asked: Asked) -> Iterator[Relaxation]:
+    for days in range(1, LATEST_START + 1):
+        first_day = asked.wanted.first_day + timedelta(days=days)
+        later = _again(asked, replace(asked.wanted, first_day=first_day))
+        if later is not None and later.weeks == asked.weeks and _is_possible(later.task):
+            yield Relaxation("start", {"day": first_day})
+            return
+
+
+def _fewer(asked: Asked, week: int) -> Iterator[Relaxation]:
+    """One kind of care with fewer visits in the week that fails."""
+    task = asked.task
+    for number, kind in enumerate(asked.kinds):
+        care = task.cares[number]
+        fewest, most = care.doses[week]
+        for visits in range(fewest - 1, -1, -1):
+            doses = (*care.doses[:week], (visits, most), *care.doses[week + 1 :])
+            cares = tuple(
+                replace(one, doses=doses) if n == number else one for n, one in enumerate(task.cares)
+            )
+            if _is_possible(replace(task, cares=cares)):
+                yield Relaxation("fewer", {"week": week, "care": kind.care, "visits": visits})
+                return
+
+
+def _again(asked: Asked, wanted: PlanWanted) -> Asked | None:
+    try:
+        return asked.anew(wanted)
+    except NotOffered:
+        return None

@@ -1,0 +1,317 @@
+"""Up to three complete plans to choose from, each with what was bent and why; or why there is none, and what would help.
+
+Reads only: what is chosen is looked up anew under the lock (`booking.services.plans.booking`).
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from typing import NamedTuple
+
+from booking import clock
+from booking.models import BookableBy
+from booking.scheduling.plans.effort import Stopped
+from booking.scheduling.plans.keeping import Kept, Role, is_rested, looked_at
+from booking.scheduling.plans.proposals import propose as propose_plans
+from booking.scheduling.plans.task import Choice, Planned, Task
+from booking.scheduling.reasons import Reason, explain
+from booking.scheduling.timeline import instant_of
+from booking.services.clinic import Clinic, Practitioner, VisitType, the_clinic
+from booking.services.plans.ground import Wanted
+from booking.services.plans.impossible import Impossible, why_none
+from booking.services.plans.wanted import Asked, PlanWanted
+from booking.services.transaction import reading
+
+
+class Bent(NamedTuple):
+    """That a visit isn't at its regular time. `day`, `minute`: when that would have been; `why` it isn't possible with this
+    person then, or None where it would be, but the whole is better so.
+    """
+
+    day: date
+    minute: int
+    practitioner: Practitioner
+    why: Reason | None
+    cannot_come: bool = False
+
+
+@dataclass(frozen=True)
+class ProposedVisit:
+    """A visit of a proposal. `penciled`: it holds its time until a practitioner has decided."""
+
+    visit_type: VisitType
+    care: str
+    role: Role
+    practitioner: Practitioner
+    cell: int
+    to_cell: int
+    week: int
+    room_kind: str | None
+    penciled: bool
+    bent: Bent | None = None
+
+    @property
+    def starts_at(self) -> datetime:
+        return instant_of(self.cell)
+
+    @property
+    def ends_at(self) -> datetime:
+        return instant_of(self.to_cell)
+
+
+class Regular(NamedTuple):
+    """A weekday and time at which a plan's visits of one kind of care mostly are. Monday is 0; minutes of the wall clock."""
+
+    care: str
+    weekday: int
+    minute: int
+    practitioner: Practitioner
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A complete plan. `cost`, `bound`: see `Found`. `looked_at`: whether each phase has its reassessment."""
+
+    measure: str
+    cost: int
+    bound: int
+    visits: tuple[ProposedVisit, ...]
+    regular: tuple[Regular, ...]
+    looked_at: bool
+
+
+@dataclass(frozen=True)
+class Proposals:
+    """What was found. `weeks`: as many of the plan as lie within the horizon; `impossible` where nothing was found."""
+
+    clinic: Clinic
+    wanted: PlanWanted
+    proposals: tuple[Proposal, ...]
+    impossible: Impossible | None
+    weeks: int
+
+
+def propose(wanted: PlanWanted) -> Proposals:
+    """Raises NotFound for names that the clinic doesn't have, NotOffered where nobody gives a kind of care."""
+    now = clock.now()
+    with reading() as session:
+        clinic = the_clinic(session)
+        asked = Asked.of(session, clinic, wanted, now)
+    found = _proposals(asked)
+    return Proposals(clinic, wanted, tuple(found), None if found else why_none(asked), asked.weeks)
+
+
+def _proposals(asked: Asked) -> list[Proposal]:
+    if not asked.weeks:
+        return []
+    task = asked.task
+    # Two visits of a day may each be free and yet not both: such pairs are named, and it is searched again.
+    for _ in range(20):
+        try:
+            found = propose_plans(task)
+        except Stopped:
+            return []
+        clashes = {clash for one in found for clash in _clashes(asked, task, one.found.visits)}
+        if not clashes:
+            return [
+                _proposal(
+                    asked, one.measure, one.found.cost, one.found.bound, _visits(asked, one.found.visits)
+                )
+                for one in found
+            ]
+        task = replace(task, clashes=task.clashes | clashes)
+    return []
+
+
+class _Place(NamedTuple):
+    """A visit as it is placed, before it is described."""
+
+    visit_type: VisitType
+    care: str
+    role: Role
+    day: int
+    choice: Choice
+    cell: int
+
+    @property
+    def kept(self) -> Kept:
+        modality = self.visit_type.modality.slug
+        return Kept(self.day, self.choice.starts, self.choice.ends, self.care, modality, self.role)
+
+    @property
+    def wanted(self) -> Wanted:
+        return Wanted(self.visit_type.slug, self.choice.person, self.cell)
+
+
+def _visits(asked: Asked, planned: Iterable[Planned]) -> list[_Place]:
+    found = []
+    for visit in planned:
+        start = asked.start(visit)
+        role = Role.FIRST if visit.first else Role.DOSE
+        care = asked.kinds[visit.care].care.slug
+        found.append(_Place(start.visit_type, care, role, visit.day, visit.choice, start.cell))
+    return found
+
+
+def _clashes(
+    asked: Asked, task: Task, planned: Sequence[Planned]
+) -> Iterator[tuple[int, tuple[Choice | None, ...]]]:
+    """Days whose visits can't all be had, as the finder wants to be told."""
+    days: dict[int, list[tuple[int, _Place]]] = defaultdict(list)
+    for visit, place in zip(planned, _visits(asked, planned), strict=True):
+        days[place.day].append((visit.care, place))
+    for day, visits in days.items():
+        if len(visits) > 1 and None in asked.ground.together([place.wanted for _, place in visits]):
+            choices: list[Choice | None] = [None] * len(task.cares)
+            for care, place in visits:
+                choices[care] = place.choice
+            yield day, tuple(choices)
+
+
+def _proposal(asked: Asked, measure: str, cost: int, bound: int, places: list[_Place]) -> Proposal:
+    regular = _regular(asked, places)
+    whole, complete = _with_reassessments(asked, places)
+    bent = dict(_bent(asked, places, regular))
+    assigned = asked.ground.together([place.wanted for place in whole])
+    rooms = {room.id: room.kind for room in asked.clinic.rooms}
+    visits = []
+    for place, assignment in sorted(zip(whole, assigned, strict=True), key=lambda pair: pair[0].cell):
+        assert assignment is not None  # Whatever clashes was left out before.
+        visits.append(
+            ProposedVisit(
+                visit_type=place.visit_type,
+                care=place.care,
+                role=place.role,
+                practitioner=asked.clinic.practitioner_by_id[place.choice.person],
+                cell=place.cell,
+                to_cell=assignment.to_cell,
+                week=place.day // 7,
+                room_kind=rooms.get(assignment.room) if assignment.room else None,
+                penciled=False,
+                bent=bent.get(place),
+            )
+        )
+    return Proposal(measure, cost, bound, tuple(penciled(asked.wanted, visits)), tuple(regular), complete)
+
+
+def penciled(wanted: PlanWanted, visits: Sequence[ProposedVisit]) -> Iterator[ProposedVisit]:
+    """These visits, in order, with those marked that hold their times until a practitioner has decided: what comes after a
+    reassessment; and of a plan that a patient begins by themselves, all but the first visit of each kind of care.
+    """
+    begun: set[str] = set()
+    by_themselves = wanted.audience is BookableBy.PATIENTS
+    for visit in visits:
+        is_first = visit.care not in begun
+        begun.add(visit.care)
+        after_a_look = bool(wanted.course.reassessment) and wanted.course.phase_of(visit.week) > 0
+        waits = visit.role is Role.REASSESSMENT or not is_first
+        gated = after_a_look and visit.role is not Role.REASSESSMENT
+        yield replace(visit, penciled=gated or (by_themselves and waits))
+
+
+# The regular times, and what isn't at them
+
+
+def _regular(asked: Asked, places: Iterable[_Place]) -> list[Regular]:
+    """The times that recur, the most frequent of each weekday; of plans without any, the first of each."""
+    times: dict[tuple[str, int], Counter[tuple[int, int]]] = defaultdict(Counter)
+    first = asked.wanted.first_day.weekday()
+    for place in places:
+        if place.role is Role.DOSE:
+            key = (place.care, (first + place.day) % 7)
+            times[key][place.choice.starts, place.choice.person] += 1
+    found = []
+    for (care, weekday), counted in times.items():
+        ((minute, person), times_used) = min(counted.items(), key=lambda item: (-item[1], item[0]))
+        if times_used * 2 >= counted.total() and times_used > 1:
+            found.append(Regular(care, weekday, minute, asked.clinic.practitioner_by_id[person]))
+    order = {care: number for number, care in enumerate(asked.wanted.course.kinds)}
+    return sorted(found, key=lambda one: (order[one.care], one.weekday, one.minute))
+
+
+def _bent(
+    asked: Asked, places: Sequence[_Place], regular: Sequence[Regular]
+) -> Iterator[tuple[_Place, Bent]]:
+    """Which visits aren't at a regular time, though one of their week is empty."""
+    first = asked.wanted.first_day.weekday()
+    for care in {one.care for one in regular}:
+        slots = [one for one in regular if one.care == care]
+        for week in {place.day // 7 for place in places}:
+            of_week = [
+                one for one in places if one.care == care and one.day // 7 == week and one.role is Role.DOSE
+            ]
+            left = {((one.weekday - first) % 7, one.minute, one.practitioner.id): one for one in slots}
+            others = []
+            for place in of_week:
+                at = (place.day % 7, place.choice.starts, place.choice.person)
+                if left.pop(at, None) is None:
+                    others.append(place)
+            for place in others:
+                near = min(left, key=lambda at: (abs(at[0] - place.day % 7), at), default=None)
+                if near is not None:
+                    slot = left.pop(near)
+                    yield place, _bent_from(asked, place, week * 7 + near[0], slot)
+
+
+def _bent_from(asked: Asked, place: _Place, day: int, slot: Regular) -> Bent:
+    on = asked.days[day]
+    care = next(kind.care for kind in asked.kinds if kind.care.slug == place.care)
+    offers = asked.ground.offers(care.slug)
+    person = offers.situation.by_id.get(slot.practitioner.id)
+    cell = next(
+        (start for start in range(on.from_cell, on.to_cell) if asked.minute(on, start) == slot.minute),
+        None,
+    )
+    why = None
+    if person is not None and cell is not None:
+        why = explain(replace(offers.situation, practitioners=(person,)), cell, cell + 1)
+    ends = slot.minute + care.minutes
+    inside = any(opens <= slot.minute and ends <= closes for opens, closes in asked.wanted.presence.on(on.on))
+    return Bent(on.on, slot.minute, slot.practitioner, why, cannot_come=not inside)
+
+
+# When somebody looks again
+
+
+def _with_reassessments(asked: Asked, places: list[_Place]) -> tuple[list[_Place], bool]:
+    """The visits with a reassessment after each phase, and whether each phase has one."""
+    course, found, complete = asked.course, list(places), True
+    if not course.reassessment:
+        return found, True
+    for phase in range(len(course.phases)):
+        visits = [place.kept for place in found]
+        days = looked_at(course, phase, visits)
+        at = _reassessment(asked, found, days)
+        if at is None:
+            complete = False
+        else:
+            found.append(at)
+    return found, complete
+
+
+def _reassessment(asked: Asked, places: list[_Place], days: range) -> _Place | None:
+    """The best of these days: on the way to another visit if that can be, soon, and with the days of rest kept."""
+    kept = [place.kept for place in places]
+    gap = asked.course.pairing.gap if asked.course.pairing else 15
+    candidates = []
+    for name in asked.course.reassessment:
+        visit_type = asked.clinic.visit_type(name)
+        modality = visit_type.modality.slug
+        for day in days:
+            if day >= len(asked.days) or not is_rested(day, modality, kept, asked.course.rest_days):
+                continue
+            others = [place.choice for place in places if place.day == day]
+            for choice in asked.choices(visit_type, day):
+                apart = [max(one.starts - choice.ends, choice.starts - one.ends) for one in others]
+                if min(apart, default=0) < 0:
+                    continue
+                on_the_way = 0 if others and min(apart) <= gap else 1 if others else 2
+                candidates.append((on_the_way, day, choice, name))
+    for _, day, choice, name in sorted(candidates):
+        visit_type = asked.clinic.visit_type(name)
+        place = _Place(visit_type, name, Role.REASSESSMENT, day, choice, asked.cell(visit_type, day, choice))
+        together = [one.wanted for one in places if one.day == day]
+        if None not in asked.ground.together([*together, place.wanted]):
+            return place
+    return None

@@ -1,0 +1,191 @@
+"""What somebody asks for when they ask for a plan, and the finder's task that it makes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from functools import cached_property
+from typing import NamedTuple
+
+from sqlalchemy.orm import Session
+
+from booking.models import BookableBy, VisitKind
+from booking.scheduling.hours import Day
+from booking.scheduling.plans.course import LOOKED_AT_WITHIN, Course
+from booking.scheduling.plans.task import Care, Choice, Days, Planned, Task
+from booking.scheduling.plans.windows import Presence
+from booking.scheduling.timeline import CELL_MINUTES, instant_of, places
+from booking.services.clinic import Clinic, VisitType
+from booking.services.plans.ground import HORIZON_DAYS, Ground, question_of
+from booking.services.question import Question
+from booking.services.transaction import reading
+
+_CELLS_A_DAY = 24 * 60 // CELL_MINUTES
+
+
+@dataclass(frozen=True)
+class PlanWanted:
+    """`only`: by modality with whom, and with nobody else; `wished`: with whom rather. `returning`: modalities in which the
+    patient has been treated here before. `elsewhere`: by modality the days of visits that they have already.
+    """
+
+    course: Course
+    first_day: date
+    presence: Presence = Presence()
+    only: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    wished: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    returning: frozenset[str] = frozenset()
+    audience: BookableBy = BookableBy.PATIENTS
+    patient_id: int | None = None
+    visitor: str | None = None
+    elsewhere: Mapping[str, frozenset[date]] = field(default_factory=dict)
+
+
+class Kind(NamedTuple):
+    """One kind of care of a plan. `first`: with which visit somebody new begins, or None."""
+
+    care: VisitType
+    first: VisitType | None
+
+
+def first_visit_of(clinic: Clinic, care: VisitType) -> VisitType | None:
+    """The visit type with which somebody new begins this kind of care; None where it begins with itself."""
+    if care.kind is VisitKind.FIRST:
+        return None
+    return next(
+        (
+            one
+            for one in clinic.visit_types.values()
+            if one.kind is VisitKind.FIRST and one.modality == care.modality and not one.on_request
+        ),
+        None,
+    )
+
+
+def kinds_of(clinic: Clinic, wanted: PlanWanted) -> tuple[Kind, ...]:
+    """The kinds of care of a plan, each with the visit that it begins with. Raises NotFound."""
+    cares = [clinic.visit_type(name) for name in wanted.course.kinds]
+    return tuple(
+        Kind(care, None if care.modality.slug in wanted.returning else first_visit_of(clinic, care))
+        for care in cares
+    )
+
+
+class Start(NamedTuple):
+    """A free start, as the finder's choice stands for it."""
+
+    visit_type: VisitType
+    practitioner_id: int
+    cell: int
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A plan that is asked for, with what is free for it. `weeks`: as many as lie within the horizon."""
+
+    wanted: PlanWanted
+    clinic: Clinic
+    kinds: tuple[Kind, ...]
+    ground: Ground
+    weeks: int
+    _starts: dict[tuple[str, int, Choice], int] = field(default_factory=dict, repr=False, compare=False)
+
+    @classmethod
+    def of(cls, session: Session, clinic: Clinic, wanted: PlanWanted, now: datetime) -> "Asked":
+        """Raises NotFound for names that the clinic doesn't have, NotOffered where a kind of care is given by nobody."""
+        kinds = kinds_of(clinic, wanted)
+        last_day = clinic.times.local_date(now) + timedelta(days=max(HORIZON_DAYS, clinic.horizon_days))
+        weeks = min(wanted.course.weeks, max(0, ((last_day - wanted.first_day).days + 1) // 7))
+        last = wanted.first_day + timedelta(days=weeks * 7 - 1 + LOOKED_AT_WITHIN)
+        ground = Ground.read(
+            session, clinic, _questions(clinic, wanted, kinds), wanted.first_day, max(last, wanted.first_day), now,
+            patient_id=wanted.patient_id, visitor=wanted.visitor,
+        )  # fmt: skip
+        return cls(wanted, clinic, kinds, ground, weeks)
+
+    def anew(self, wanted: PlanWanted) -> "Asked":
+        """Another plan of the same clinic and moment. Raises NotFound, NotOffered."""
+        with reading() as session:
+            return Asked.of(session, self.clinic, wanted, self.ground.now)
+
+    @cached_property
+    def course(self) -> Course:
+        return self.wanted.course.until(self.weeks)
+
+    @cached_property
+    def days(self) -> list[Day]:
+        return self.ground.days
+
+    @cached_property
+    def task(self) -> Task:
+        """What the finder has to know. Its cares are in the order of `kinds`."""
+        course = self.course
+        cares = []
+        for care, first in self.kinds:
+            modality = care.modality.slug
+            wished = {self.clinic.practitioner(slug).id for slug in self.wanted.wished.get(modality, ())}
+            cares.append(
+                Care(
+                    doses=course.doses(care.slug),
+                    free=self._free(care),
+                    rest_days=course.rest_days.get(modality, 0),
+                    first=self._free(first) if first else None,
+                    wished=frozenset(wished),
+                    elsewhere=tuple(
+                        sorted(
+                            (on - self.wanted.first_day).days
+                            for on in self.wanted.elsewhere.get(modality, ())
+                        )
+                    ),
+                )
+            )
+        return Task(tuple(cares), course.pairing, course.most_trips)
+
+    def start(self, visit: Planned) -> Start:
+        """What a planned visit stands for."""
+        care, first = self.kinds[visit.care]
+        visit_type = first if visit.first and first else care
+        return Start(visit_type, visit.choice.person, self.cell(visit_type, visit.day, visit.choice))
+
+    def cell(self, visit_type: VisitType, day: int, choice: Choice) -> int:
+        """At which cell one of the `choices` begins."""
+        return self._starts[visit_type.slug, day, choice]
+
+    def choices(self, visit_type: VisitType, day: int, *, always: bool = False) -> tuple[Choice, ...]:
+        """What is free on a day of the plan when the patient can come; `always`, at any time of it."""
+        offers = self.ground.offers(visit_type.slug)
+        window, on = offers.situation.window, self.days[day]
+        inside = window.stretch(on.from_cell, on.to_cell)
+        stretches = ((0, 24 * 60),) if always else self.wanted.presence.on(on.on)
+        found = []
+        for person_id, free in offers.by_practitioner.items() if stretches else ():
+            cells = offers.situation.by_id[person_id].shape.length
+            for place in places(free & inside):
+                cell = window.start + place
+                choice = Choice(self.minute(on, cell), self.minute(on, cell + cells), person_id)
+                if any(opens <= choice.starts and choice.ends <= closes for opens, closes in stretches):
+                    # An hour that comes twice: the first of the two.
+                    self._starts.setdefault((visit_type.slug, day, choice), cell)
+                    found.append(choice)
+        return tuple(sorted(set(found)))
+
+    def _free(self, visit_type: VisitType) -> Days:
+        return tuple(self.choices(visit_type, day) for day in range(self.weeks * 7))
+
+    def minute(self, on: Day, cell: int) -> int:
+        """Of the wall clock, counted from the day's midnight."""
+        if on.to_cell - on.from_cell == _CELLS_A_DAY:
+            return (cell - on.from_cell) * CELL_MINUTES
+        wall = instant_of(cell).astimezone(self.clinic.zone)
+        return (wall.date() - on.on).days * 24 * 60 + wall.hour * 60 + wall.minute
+
+
+def _questions(clinic: Clinic, wanted: PlanWanted, kinds: tuple[Kind, ...]) -> dict[str, Question]:
+    found = {}
+    for visit_type in (one for kind in kinds for one in kind if one is not None):
+        people = wanted.only.get(visit_type.modality.slug)
+        found[visit_type.slug] = question_of(clinic, visit_type.slug, people, wanted.audience)
+    # Patients don't choose this one by itself, but with its plan.
+    by_plan = BookableBy.STAFF if wanted.audience is BookableBy.STAFF else BookableBy.LINK
+    for name in wanted.course.reassessment:
+        found.setdefault(name, question_of(clinic, name, None, by_plan))
+    return found
