@@ -86,6 +86,72 @@ def clinic(**how: Any) -> ClinicFile:
     )
 
 
+def plan_template(slug: str, doses: dict[str, int | str], *, weeks: int = 4, **how: Any) -> dict[str, Any]:
+    """Of one phase, with a free day between two visits of acupuncture."""
+    return {
+        "id": slug,
+        "name": slug.replace("-", " ").capitalize(),
+        "rest_days": {"acupuncture": 1},
+        "phases": [{"weeks": weeks, "doses": doses}],
+    } | how
+
+
+def plan_clinic(**how: Any) -> ClinicFile:
+    """Acupuncture with Mei and Dan, chiropractic with Aaron and Lin, Monday to Friday from nine to five with lunch, and
+    Mei and Aaron on Saturday mornings. Plans: `disc` (3 + 2 a week), `disc-gentle` (2 + 1, self-service), `weekly` (1).
+    """
+    acupuncture = {"modality": "acupuncture", "room_kinds": ["treatment"]}
+    chiropractic = {"modality": "chiropractic", "room_kinds": ["adjusting"]}
+    eighty, forty, twenty = ([{"name": "treatment", "minutes": minutes}] for minutes in (80, 40, 20))
+    two: dict[str, Any] = {
+        "pairing": {"gap_minutes": 15},
+        "reassessment": ["acupuncture-reassessment", "chiropractic-reassessment"],
+    }
+    saturdays = every_day("9:00-12:00", "13:00-17:00") | {"saturday": ["8:00-13:00"]}
+
+    def gives(modality: str) -> list[str | dict[str, str]]:
+        looks_again = {"visit_type": f"{modality}-reassessment", "bookable_by": "link"}
+        return [f"{modality}-first", f"{modality}-follow-up", looks_again]
+
+    return clinic(
+        **{
+            "hours": every_day("8:00-20:00") | {"saturday": ["8:00-13:00"]},
+            "modalities": [
+                {"id": "acupuncture", "name": "Acupuncture"},
+                {"id": "chiropractic", "name": "Chiropractic"},
+            ],
+            "visit_types": [
+                needled("acupuncture-follow-up", kind="returning", **acupuncture),
+                visit_type("acupuncture-first", kind="first", **acupuncture | {"phases": eighty}),
+                visit_type("acupuncture-reassessment", kind="returning", **acupuncture | {"phases": forty}),
+                visit_type("chiropractic-follow-up", kind="returning", **chiropractic | {"phases": twenty}),
+                visit_type("chiropractic-first", kind="first", **chiropractic | {"phases": forty}),
+                visit_type(
+                    "chiropractic-reassessment", kind="returning", **chiropractic | {"phases": twenty}
+                ),
+            ],
+            "rooms": [*rooms(3, "treatment"), *rooms(2, "adjusting")],
+            "practitioners": [
+                practitioner("mei", name="Mei Tanaka", hours=saturdays, offers=gives("acupuncture")),
+                practitioner("dan", name="Daniel Okafor", offers=gives("acupuncture")),
+                practitioner("aaron", name="Aaron Feld", hours=saturdays, offers=gives("chiropractic")),
+                practitioner("lin", name="Linh Pham", offers=gives("chiropractic")),
+            ],
+            "plan_templates": [
+                plan_template("disc", {"acupuncture-follow-up": 3, "chiropractic-follow-up": 2}, **two),
+                plan_template(
+                    "disc-gentle",
+                    {"acupuncture-follow-up": 2, "chiropractic-follow-up": 1},
+                    self_service=True,
+                    **two,
+                ),
+                plan_template("weekly", {"acupuncture-follow-up": 1}, weeks=6),
+            ],
+        }
+        | how
+    )
+
+
 def set_up(definition: ClinicFile | None = None) -> None:
     """Makes this the clinic of the database, in an application context.
 
