@@ -33,6 +33,8 @@ from booking.services.rows import Row, add_all
 TAKEN_BACK_WITHIN = timedelta(minutes=3)
 # What the clinic changes less than this before a visit is told by telephone as well.
 SOON = timedelta(hours=24)
+# The link to a plan that isn't booked yet is of use so long.
+PLAN_LINK_OF_USE = timedelta(days=7)
 # Why somebody is called rather than written to, as the facts of a call keep it.
 UNREACHABLE, ON_SHORT_NOTICE, ASKED = "unreachable", "soon", "asked"
 
@@ -60,6 +62,18 @@ def plan_booked(
     for visit in visits:
         rows += reminders(clinic, visit, now)
     add_all(session, Message, rows)
+
+
+def plan_prescribed(session: Session, plan: Plan, now: datetime) -> bool:
+    """The link by which a patient books their plan, now. Says whether there is a way to send it."""
+    rows = list(of_plan(plan, "plan-link", now, now + PLAN_LINK_OF_USE))
+    last = session.scalar(
+        select(func.max(Message.resend)).where(
+            Message.subject == f"plan/{plan.reference}", Message.kind == "plan-link"
+        )
+    )
+    add_all(session, Message, [row | {"resend": 0 if last is None else last + 1} for row in rows])
+    return bool(rows)
 
 
 def of_plan(

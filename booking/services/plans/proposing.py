@@ -200,7 +200,7 @@ def penciled(wanted: PlanWanted, visits: Sequence[ProposedVisit]) -> Iterator[Pr
     reassessment; and of a plan that a patient begins by themselves, all but the first visit of each kind of care.
     """
     begun: set[str] = set()
-    by_themselves = wanted.audience is BookableBy.PATIENTS
+    by_themselves = wanted.audience is BookableBy.PATIENTS and not wanted.prescribed
     for visit in visits:
         is_first = visit.care not in begun
         begun.add(visit.care)

@@ -25,7 +25,8 @@ _CELLS_A_DAY = 24 * 60 // CELL_MINUTES
 @dataclass(frozen=True)
 class PlanWanted:
     """`only`: by modality with whom, and with nobody else; `wished`: with whom rather. `returning`: modalities in which the
-    patient has been treated here before. `elsewhere`: by modality the days of visits that they have already.
+    patient has been treated here before. `elsewhere`: by modality the days of visits that they have already. `prescribed`: by
+    a practitioner, so that all of it is firm.
     """
 
     course: Course
@@ -38,6 +39,7 @@ class PlanWanted:
     patient_id: int | None = None
     visitor: str | None = None
     elsewhere: Mapping[str, frozenset[date]] = field(default_factory=dict)
+    prescribed: bool = False
 
 
 class Kind(NamedTuple):

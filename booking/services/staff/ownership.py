@@ -1,17 +1,18 @@
 """What is whose: records are fetched for somebody, or not at all.
 
 Not there and not yours are the same NotFound. The desk, managers and owners see all patients; a practitioner sees those
-whom they have, had within twelve months or will have, and all visits of those, whoever gives them.
+whom they have, had within twelve months or will have, or to whom they prescribed a plan, and all visits of those, whoever
+gives them.
 """
 
 from datetime import timedelta
 
-from sqlalchemy import ColumnElement, bindparam, exists, select
+from sqlalchemy import ColumnElement, bindparam, exists, or_, select
 from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 
 from booking import clock
 from booking.errors import NotFound
-from booking.models import Appointment, HistoryEntry, Message, Patient, StaffAccount
+from booking.models import Appointment, HistoryEntry, Message, Patient, Plan, PlanStatus, StaffAccount
 from booking.scheduling.status import Status
 from booking.scheduling.timeline import cell_from
 from booking.services.staff.who import Who
@@ -72,6 +73,21 @@ def patient_for(session: Session, who: Who, reference: str, *, for_update: bool 
     return patient
 
 
+def plan_for(session: Session, who: Who, reference: str, *, for_update: bool = False) -> Plan:
+    """The plan of this reference, if its patient is one whom `who` may see; locked if it is about to change.
+
+    Raises NotFound.
+    """
+    _refuse_rubbish(reference)
+    wanted = select(Plan).where(Plan.reference == reference, theirs(who, Plan.patient_id))
+    if for_update:
+        wanted = wanted.with_for_update(of=Plan).execution_options(populate_existing=True)
+    plan = session.scalar(wanted)
+    if plan is None:
+        raise NotFound
+    return plan
+
+
 def own_account(who: Who) -> StaffAccount:
     """Their own account, as it is now. Raises NotFound."""
     with reading() as session:
@@ -91,10 +107,17 @@ def theirs(who: Who, patient_id: InstrumentedAttribute[int]) -> ColumnElement[bo
     """Whether a patient is one whom `who` may see."""
     if who.sees_everybody:
         return patient_id.is_not(None)
-    given = aliased(Appointment)
-    return exists().where(
-        given.patient_id == patient_id,
-        given.practitioner_id == (who.practitioner_id or 0),
-        given.to_cell > cell_from(clock.now() - HAD_WITHIN),
-        given.status != Status.CANCELLED,
+    given, plan = aliased(Appointment), aliased(Plan)
+    return or_(
+        exists().where(
+            given.patient_id == patient_id,
+            given.practitioner_id == (who.practitioner_id or 0),
+            given.to_cell > cell_from(clock.now() - HAD_WITHIN),
+            given.status != Status.CANCELLED,
+        ),
+        exists().where(
+            plan.patient_id == patient_id,
+            plan.prescribed_by == (who.practitioner_id or 0),
+            plan.status.in_((PlanStatus.PRESCRIBED, PlanStatus.RUNNING, PlanStatus.PAUSED)),
+        ),
     )

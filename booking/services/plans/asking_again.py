@@ -1,0 +1,63 @@
+"""What a plan that is there already asks for: how its visits are proposed, repaired and changed."""
+
+from datetime import date
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from booking import clock
+from booking.models import Appointment, BookableBy
+from booking.scheduling.plans.windows import Presence
+from booking.scheduling.status import Status
+from booking.scheduling.timeline import cell_from, instant_of
+from booking.services.clinic import Clinic
+from booking.services.plans.reading import PlanView
+from booking.services.plans.wanted import PlanWanted
+from booking.services.transaction import reading
+
+
+def wanted_by(
+    plan: PlanView,
+    audience: BookableBy,
+    *,
+    first_day: date | None = None,
+    presence: Presence | None = None,
+    visitor: str | None = None,
+) -> PlanWanted:
+    """A plan as it is to be proposed to its patient, away from the visits that they have besides. `first_day`, `presence`:
+    where they want it otherwise than was prescribed.
+    """
+    with reading() as session:
+        others = elsewhere(session, plan.clinic, plan.patient_id, plan.id)
+    return PlanWanted(
+        course=plan.course,
+        first_day=first_day or plan.first_day,
+        presence=presence or plan.presence,
+        only=plan.only,
+        wished=plan.wished,
+        returning=frozenset(plan.returning),
+        audience=audience,
+        patient_id=plan.patient_id,
+        visitor=visitor,
+        elsewhere=others,
+        prescribed=True,
+    )
+
+
+def elsewhere(
+    session: Session, clinic: Clinic, patient_id: int, plan_id: int | None
+) -> dict[str, frozenset[date]]:
+    """By modality the days of a patient's visits ahead that belong to no plan, or to another one."""
+    ahead = session.execute(
+        select(Appointment.visit_type_id, Appointment.from_cell, Appointment.plan_id).where(
+            Appointment.patient_id == patient_id,
+            Appointment.to_cell > cell_from(clock.now()),
+            Appointment.status == Status.BOOKED,
+        )
+    )
+    days: dict[str, set[date]] = {}
+    for visit_type, from_cell, of_plan in ahead:
+        if plan_id is None or of_plan != plan_id:
+            modality = clinic.visit_type_by_id[visit_type].modality.slug
+            days.setdefault(modality, set()).add(clinic.times.local_date(instant_of(from_cell)))
+    return {modality: frozenset(on) for modality, on in days.items()}

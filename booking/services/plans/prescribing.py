@@ -1,0 +1,200 @@
+"""Prescribing a plan: a copy of a template, changed for one patient, with a link by which they book it whole."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from booking import clock
+from booking.errors import NotChangeable, PlanRulesBroken
+from booking.models import Actor, Appointment, Plan, PlanReminders, PlanStatus
+from booking.models.base import random_reference
+from booking.scheduling.plans.course import Course, Dose
+from booking.scheduling.plans.windows import Presence
+from booking.scheduling.status import Status
+from booking.scheduling.timeline import cell_from
+from booking.services import notices
+from booking.services.clinic import Clinic, the_clinic
+from booking.services.desk.records import habits, standing
+from booking.services.idempotency import Answer, Key, once
+from booking.services.plans import links
+from booking.services.plans.booking import noted
+from booking.services.plans.reading import PlanView, view
+from booking.services.staff import audit
+from booking.services.staff.ownership import plan_for
+from booking.services.staff.who import Who
+from booking.services.transaction import reading
+
+
+@dataclass(frozen=True)
+class Prescription:
+    """What is prescribed, checked for form. Names are slugs.
+
+    `doses`: by visit type the fewest and the most a week, where they aren't the template's; 0 leaves a kind of care out.
+    `returning`: None for what the patient's visits say. `prescribed_by`: who decides, where that isn't who enters it.
+    """
+
+    patient: str
+    template: str
+    first_day: date
+    doses: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    presence: Presence = Presence()
+    only: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    wished: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    returning: tuple[str, ...] | None = None
+    prescribed_by: str | None = None
+    reason: str = ""
+    reminded_of: PlanReminders = PlanReminders.BOTH
+
+
+@dataclass(frozen=True)
+class Prescribed:
+    """The plan that was prescribed, and the number of the link by which the patient books it. Plain values: they are kept."""
+
+    reference: str
+    link_number: int
+    told: bool
+
+    @property
+    def token(self) -> str:
+        return links.token(self.reference, self.link_number)
+
+    @property
+    def address(self) -> str:
+        return links.address(self.reference, self.link_number)
+
+
+def prescribe(who: Who, wish: Prescription, *, tell: bool, key: str) -> Prescribed:
+    """Prescribes a plan, once per key. With `tell` the patient gets the link by which they book it.
+
+    Raises PlanRulesBroken for doses that no week has room for, NotFound, RecordMerged, KeyReused.
+    """
+    content = ["prescribe", *(str(value) for value in vars(wish).values()), tell]
+    return Prescribed(**once(Key.of(who.key, key, content), lambda s: _prescribe(s, who, wish, tell)))
+
+
+def _prescribe(session: Session, who: Who, wish: Prescription, tell: bool) -> Answer:
+    now, clinic = clock.now(), the_clinic(session)
+    patient = standing(session, who, wish.patient)
+    template = clinic.plan_template(wish.template)
+    course = with_doses(clinic, template.course, wish.doses)
+    decides = clinic.practitioner(wish.prescribed_by).id if wish.prescribed_by else who.practitioner_id
+    plan = Plan(
+        reference=random_reference(),
+        patient_id=patient.id,
+        template=template.slug,
+        name=template.name,
+        course=course.as_plain(),
+        first_day=wish.first_day,
+        status=PlanStatus.PRESCRIBED,
+        presence=wish.presence.as_plain(),
+        only_with={name: list(people) for name, people in wish.only.items()},
+        rather_with={name: list(people) for name, people in wish.wished.items()},
+        known_in=list(known_in(session, clinic, patient.id) if wish.returning is None else wish.returning),
+        first_name=patient.first_name,
+        last_name=patient.last_name,
+        email=patient.email,
+        phone=patient.phone,
+        reminders=habits(session, patient).reminders,
+        reminded_of=wish.reminded_of,
+        prescribed_by=decides,
+        reason=wish.reason.strip()[:500],
+        made_at=now,
+        made_by=Actor.STAFF,
+        changed_at=now,
+    )
+    session.add(plan)
+    session.flush()
+    noted(
+        session, plan, "prescribed", Actor.STAFF, now,
+        why=plan.reason, name=who.name, account_id=who.account_id, doses=plan.course["phases"],
+    )  # fmt: skip
+    audit.did(session, who, "prescribed plan", f"plan/{plan.reference}", patient.id)
+    told = tell and notices.plan_prescribed(session, plan, now)
+    return {"reference": plan.reference, "link_number": plan.link_number, "told": told}
+
+
+def send_link(who: Who, reference: str, *, key: str) -> bool:
+    """Sends the patient the link to a plan that isn't booked yet, once more. Says whether there is a way to. Raises
+    NotFound, NotChangeable, KeyReused.
+    """
+
+    def action(session: Session) -> Answer:
+        plan = plan_for(session, who, reference, for_update=True)
+        if plan.status is not PlanStatus.PRESCRIBED:
+            raise NotChangeable(visit_status=plan.status.value)
+        audit.did(session, who, "sent plan link", f"plan/{reference}", plan.patient_id)
+        return {"told": notices.plan_prescribed(session, plan, clock.now())}
+
+    told: bool = once(Key.of(who.key, key, ["plan link", reference]), action)["told"]
+    return told
+
+
+def withdraw(who: Who, reference: str, reason: str, *, key: str) -> None:
+    """Takes back a plan of which nothing is booked yet; its link opens nothing from then on. Twice is a quiet success. Raises
+    NotFound, NotChangeable, KeyReused.
+    """
+
+    def action(session: Session) -> Answer:
+        now = clock.now()
+        plan = plan_for(session, who, reference, for_update=True)
+        if plan.status is PlanStatus.STOPPED:
+            return {}
+        if plan.status is not PlanStatus.PRESCRIBED:
+            raise NotChangeable(visit_status=plan.status.value)
+        plan.status, plan.changed_at = PlanStatus.STOPPED, now
+        plan.version += 1
+        plan.link_number += 1
+        noted(
+            session, plan, "withdrawn", Actor.STAFF, now, why=reason.strip()[:500], name=who.name,
+            account_id=who.account_id,
+        )  # fmt: skip
+        audit.did(session, who, "withdrew plan", f"plan/{reference}", plan.patient_id)
+        return {}
+
+    once(Key.of(who.key, key, ["withdraw plan", reference]), action)
+
+
+def plans_of(who: Who, patient_reference: str) -> tuple[PlanView, ...]:
+    """All plans of a patient, the latest first. Raises NotFound, RecordMerged."""
+    with reading() as session:
+        clinic, patient = the_clinic(session), standing(session, who, patient_reference)
+        plans = session.scalars(select(Plan).where(Plan.patient_id == patient.id).order_by(Plan.id.desc()))
+        return tuple(view(session, clinic, plan) for plan in plans)
+
+
+def with_doses(clinic: Clinic, course: Course, doses: Mapping[str, tuple[int, int]]) -> Course:
+    """The same course with other doses in all its phases. Raises PlanRulesBroken for what no week has room for, and for a
+    plan without any visit.
+    """
+    phases, broken = [], []
+    for phase in course.phases:
+        kept = []
+        for dose in phase.doses:
+            fewest, most = doses.get(dose.visit_type, (dose.fewest, dose.most))
+            rest = course.rest_days.get(clinic.visit_type(dose.visit_type).modality.slug, 0)
+            if not 0 <= fewest <= most <= 7 or (fewest - 1) * (rest + 1) >= 7:
+                broken.append({"rule": "too_many", "week": 1, "care": dose.visit_type})
+            elif most:
+                kept.append(Dose(dose.visit_type, fewest, most))
+        if kept:
+            phases.append(replace(phase, doses=tuple(kept)))
+    if broken or not phases:
+        raise PlanRulesBroken(faults=broken or [{"rule": "too_few", "week": 1, "care": ""}])
+    return replace(course, phases=tuple(phases))
+
+
+def known_in(session: Session, clinic: Clinic, patient_id: int) -> set[str]:
+    """The modalities in which a patient has been treated here before."""
+    had = session.scalars(
+        select(Appointment.visit_type_id)
+        .where(
+            Appointment.patient_id == patient_id,
+            Appointment.to_cell <= cell_from(clock.now()),
+            Appointment.status.not_in((Status.CANCELLED, Status.NOSHOW)),
+        )
+        .distinct()
+    )
+    return {clinic.visit_type_by_id[visit_type].modality.slug for visit_type in had}

@@ -1,0 +1,310 @@
+"""A plan as it stands: its visits, and week by week what was prescribed and what became of it.
+
+The dose is the truth, and visits serve it: what counts is what the visits are now, not what they were when they were booked.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import NamedTuple
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from booking import clock
+from booking.models import Actor, Appointment, Plan, PlanEntry, PlanReminders, PlanStatus, Reminders
+from booking.scheduling.plans.course import Course
+from booking.scheduling.plans.keeping import Kept, Role
+from booking.scheduling.plans.windows import Presence
+from booking.scheduling.status import Status
+from booking.services.clinic import Clinic, Practitioner, VisitType, the_clinic
+from booking.services.plans import links
+from booking.services.staff import audit
+from booking.services.staff.ownership import plan_for
+from booking.services.staff.who import Who
+from booking.services.transaction import reading
+
+_MISSED = (Status.NOSHOW, Status.CANCELLED)
+
+
+@dataclass(frozen=True)
+class PlanVisit:
+    """A visit of a plan. `care`: the ordinary visit type of its kind of care. `week`: of the plan, from 0 on."""
+
+    id: int
+    reference: str
+    link_number: int
+    version: int
+    visit_type: VisitType
+    care: VisitType
+    role: Role | None
+    practitioner: Practitioner
+    starts_at: datetime
+    ends_at: datetime
+    status: Status
+    penciled: bool
+    week: int
+
+    @property
+    def stands(self) -> bool:
+        return self.status not in _MISSED
+
+
+class Dose(NamedTuple):
+    """What became of one kind of care in one week. `made_up`: of those missed, as many as others took the place of. `left`:
+    how many the fewest of the dose still lacks.
+    """
+
+    care: VisitType
+    fewest: int
+    most: int
+    booked: int
+    attended: int
+    missed: int
+    made_up: int
+    left: int
+
+
+class Week(NamedTuple):
+    """A week of a plan, from 0 on, from its first day to its last."""
+
+    number: int
+    first: date
+    last: date
+    doses: tuple[Dose, ...]
+    visits: tuple[PlanVisit, ...]
+
+    @property
+    def left(self) -> int:
+        return sum(dose.left for dose in self.doses)
+
+
+@dataclass(frozen=True)
+class PlanView:
+    """A plan with all that belongs to it. Plain values: nothing here asks the database."""
+
+    clinic: Clinic
+    id: int
+    reference: str
+    version: int
+    link_number: int
+    patient_id: int
+    name: str
+    template: str
+    course: Course
+    first_day: date
+    status: PlanStatus
+    first_name: str
+    last_name: str
+    email: str | None
+    phone: str | None
+    reminders: Reminders
+    reminded_of: PlanReminders
+    presence: Presence
+    only: dict[str, tuple[str, ...]]
+    wished: dict[str, tuple[str, ...]]
+    returning: tuple[str, ...]
+    by_themselves: bool
+    prescribed_by: Practitioner | None
+    reason: str
+    confirmed_at: datetime | None
+    decided_phases: int
+    agreed_at: datetime | None
+    made_at: datetime
+    visits: tuple[PlanVisit, ...]
+    weeks: tuple[Week, ...]
+
+    @property
+    def token(self) -> str:
+        return links.token(self.reference, self.link_number)
+
+    @property
+    def standing(self) -> tuple[PlanVisit, ...]:
+        """The visits that were or are to be, in order."""
+        return tuple(one for one in self.visits if one.stands and one.role is not None)
+
+    @property
+    def last_day(self) -> date:
+        return self.first_day + timedelta(days=self.course.weeks * 7 - 1)
+
+
+class PlanNote(NamedTuple):
+    """One thing that was done to a plan."""
+
+    at: datetime
+    actor: Actor
+    name: str
+    what: str
+    why: str
+    facts: dict[str, object]
+
+
+def by_link(reference: str, token: str) -> PlanView:
+    """The plan that this link opens. Raises NotFound."""
+    with reading() as session:
+        plan = links.plan_by_link(session, reference, token, clock.now())
+        return view(session, the_clinic(session), plan)
+
+
+def for_staff(who: Who, reference: str) -> PlanView:
+    """The plan of this reference, written down as seen. Raises NotFound."""
+    with reading() as session:
+        plan = plan_for(session, who, reference)
+        found = view(session, the_clinic(session), plan)
+    audit.saw(who, "opened plan", f"plan/{reference}", [found.patient_id])
+    return found
+
+
+def notes(who: Who, reference: str) -> tuple[PlanNote, ...]:
+    """Everything that was done to a plan, oldest first. Raises NotFound."""
+    with reading() as session:
+        plan = plan_for(session, who, reference)
+        entries = session.scalars(
+            select(PlanEntry).where(PlanEntry.plan_id == plan.id).order_by(PlanEntry.id)
+        )
+        return tuple(
+            PlanNote(one.at, one.actor, one.actor_name, one.what, one.why, one.facts) for one in entries
+        )
+
+
+# Parts of other use cases
+
+
+def visits_of(session: Session, clinic: Clinic, plan: Plan) -> list[PlanVisit]:
+    """All visits of a plan, cancelled ones as well, in order."""
+    rows = session.scalars(
+        select(Appointment).where(Appointment.plan_id == plan.id).order_by(Appointment.from_cell)
+    )
+    return [shaped(clinic, plan, row) for row in rows]
+
+
+def shaped(clinic: Clinic, plan: Plan, row: Appointment) -> PlanVisit:
+    visit_type = clinic.visit_type_by_id[row.visit_type_id]
+    day = (clinic.times.local_date(row.starts_at) - plan.first_day).days
+    return PlanVisit(
+        id=row.id,
+        reference=row.reference,
+        link_number=row.link_number,
+        version=row.version,
+        visit_type=visit_type,
+        care=_care(clinic, plan, visit_type, row.plan_role),
+        role=Role(row.plan_role) if row.plan_role else None,
+        practitioner=clinic.practitioner_by_id[row.practitioner_id],
+        starts_at=row.starts_at,
+        ends_at=row.ends_at,
+        status=row.status,
+        penciled=row.penciled,
+        week=day // 7,
+    )
+
+
+def kept(clinic: Clinic, plan: Plan, visit: PlanVisit) -> Kept:
+    """A visit in the words of the plan's rules."""
+    return kept_at(
+        clinic, plan.first_day, visit.starts_at, visit.ends_at, visit.care, visit.role or Role.DOSE
+    )
+
+
+def kept_at(
+    clinic: Clinic, first_day: date, starts_at: datetime, ends_at: datetime, care: VisitType, role: Role
+) -> Kept:
+    local = starts_at.astimezone(clinic.zone)
+    minute = local.hour * 60 + local.minute
+    minutes = int((ends_at - starts_at).total_seconds()) // 60
+    day = (local.date() - first_day).days
+    return Kept(day, minute, minute + minutes, care.slug, care.modality.slug, role)
+
+
+def view(session: Session, clinic: Clinic, plan: Plan) -> PlanView:
+    visits = tuple(visits_of(session, clinic, plan))
+    course = Course.of(plan.course)
+    return PlanView(
+        clinic=clinic,
+        id=plan.id,
+        reference=plan.reference,
+        version=plan.version,
+        link_number=plan.link_number,
+        patient_id=plan.patient_id,
+        name=plan.name,
+        template=plan.template,
+        course=course,
+        first_day=plan.first_day,
+        status=plan.status,
+        first_name=plan.first_name,
+        last_name=plan.last_name,
+        email=plan.email,
+        phone=plan.phone,
+        reminders=plan.reminders,
+        reminded_of=plan.reminded_of,
+        presence=Presence.of(plan.presence),
+        only={modality: tuple(people) for modality, people in plan.only_with.items()},
+        wished={modality: tuple(people) for modality, people in plan.rather_with.items()},
+        returning=tuple(plan.known_in),
+        by_themselves=plan.by_themselves,
+        prescribed_by=clinic.practitioner_by_id.get(plan.prescribed_by or 0),
+        reason=plan.reason,
+        confirmed_at=plan.confirmed_at,
+        decided_phases=plan.decided_phases,
+        agreed_at=plan.agreed_at,
+        made_at=plan.made_at,
+        visits=visits,
+        weeks=weeks_of(clinic, course, plan.first_day, visits, clock.now()),
+    )
+
+
+def weeks_of(
+    clinic: Clinic, course: Course, first_day: date, visits: Sequence[PlanVisit], now: datetime
+) -> tuple[Week, ...]:
+    """Week by week what was prescribed and what became of it."""
+    weeks = []
+    doses = {name: course.doses(name) for name in course.kinds}
+    for number in range(course.weeks):
+        first = first_day + timedelta(days=number * 7)
+        of_week = tuple(one for one in visits if one.week == number)
+        weeks.append(
+            Week(
+                number,
+                first,
+                first + timedelta(days=6),
+                tuple(
+                    _dose(
+                        clinic.visit_type(name),
+                        weekly[number],
+                        (
+                            one
+                            for one in of_week
+                            if one.care.slug == name and one.role in (Role.DOSE, Role.FIRST)
+                        ),
+                        now,
+                    )
+                    for name, weekly in doses.items()
+                    if weekly[number][1] or any(one.care.slug == name for one in of_week)
+                ),
+                of_week,
+            )
+        )
+    return tuple(weeks)
+
+
+def _dose(care: VisitType, dose: tuple[int, int], visits: Iterable[PlanVisit], now: datetime) -> Dose:
+    fewest, most = dose
+    booked = attended = missed = 0
+    for one in visits:
+        if not one.stands:
+            missed += 1
+        elif one.status is Status.BOOKED and now < one.ends_at:
+            booked += 1
+        else:
+            # What is over and was never settled counts as attended.
+            attended += 1
+    had = booked + attended
+    made_up = min(missed, max(0, had + missed - fewest))
+    return Dose(care, fewest, most, booked, attended, missed, made_up, max(0, fewest - had))
+
+
+def _care(clinic: Clinic, plan: Plan, visit_type: VisitType, role: str | None) -> VisitType:
+    """The ordinary visit type of a visit's kind of care: the plan's of the same modality."""
+    if role == Role.REASSESSMENT:
+        return visit_type
+    cares = (clinic.visit_types.get(name) for phase in plan.course["phases"] for name in phase["doses"])
+    return next((one for one in cares if one and one.modality == visit_type.modality), visit_type)
