@@ -76,6 +76,23 @@ def plan_prescribed(session: Session, plan: Plan, now: datetime) -> bool:
     return bool(rows)
 
 
+def plan_changed(
+    session: Session, clinic: Clinic, plan: Plan, visits: Sequence[Appointment], now: datetime, facts: Row
+) -> None:
+    """One message about several visits of a plan at once, now, and what else goes about each of them from then on.
+
+    `visits`: those that were changed, as they are now. `facts`: {"cancelled": [ISO in UTC, …], "added": […], "firm": […]},
+    when they began or begin. The plan's sequence has grown by the change.
+    """
+    rows: list[Row] = []
+    for visit in visits:
+        drop_queued(session, visit, "The plan was changed.")
+        if visit.status is Status.BOOKED:
+            rows += reminders(clinic, visit, now)
+    useful_until = max([visit.ends_at for visit in visits], default=now + PLAN_LINK_OF_USE)
+    add_all(session, Message, [*of_plan(plan, "plan-change", now, useful_until, facts), *rows])
+
+
 def of_plan(
     plan: Plan, kind: str, now: datetime, useful_until: datetime, facts: Row | None = None
 ) -> Iterator[Row]:
