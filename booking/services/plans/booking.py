@@ -128,7 +128,7 @@ def _book(session: Session, wish: PlanWish) -> Answer:
     assigned = ground.together([one.wanted for one in chosen])
     lost = [number for number, assignment in enumerate(assigned) if assignment is None]
     if lost:
-        named = [_named(chosen[number]) for number in lost]
+        named = [named(chosen[number]) for number in lost]
         raise VisitsTaken(lost=named, numbers=lost)
     claims.drop_holds(session, held)
     plan = prescribed or _new_plan(session, clinic, wish, course, patient_id, now)
@@ -203,7 +203,7 @@ def _refuse_running(session: Session, clinic: Clinic, wish: PlanWish) -> None:
             raise PlanRunning(phone=clinic.phone)
 
 
-def _named(chosen: Chosen) -> dict[str, Any]:
+def named(chosen: Chosen) -> dict[str, Any]:
     return {
         "visit_type": chosen.visit_type.slug,
         "starts_at": iso_utc(instant_of(chosen.wanted.cell)),

@@ -1,0 +1,140 @@
+"""Changing several visits of a plan in one transaction: giving some up, adding others, making penciled ones firm.
+
+Parts of use cases: they receive the session and never commit. Locks, in this order: the plan, its visits, then everything
+that they take or leave.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from booking import clock
+from booking.errors import VisitsTaken
+from booking.formatting import iso_utc
+from booking.models import Actor, Appointment, BookableBy, Claim, Plan
+from booking.scheduling.plans.course import LOOKED_AT_WITHIN
+from booking.scheduling.status import Status
+from booking.services import claims, history
+from booking.services.clinic import Clinic
+from booking.services.plans.booking import named, record_all
+from booking.services.plans.choosing import Chosen, questions_for
+from booking.services.plans.ground import Ground
+from booking.services.staff.who import Who
+
+
+class By(NamedTuple):
+    """Who changes a plan, and why."""
+
+    actor: Actor
+    name: str = ""
+    account_id: int | None = None
+    why: str = ""
+
+    @classmethod
+    def staff(cls, who: Who, why: str = "") -> "By":
+        return cls(Actor.STAFF, who.name, who.account_id, why.strip()[:500])
+
+
+PATIENT = By(Actor.PATIENT)
+
+
+def visits_to_change(session: Session, plan: Plan) -> list[Appointment]:
+    """All visits of a plan that are still ahead and stand, locked, in order."""
+    rows = session.scalars(
+        select(Appointment)
+        .where(Appointment.plan_id == plan.id)
+        .order_by(Appointment.id)
+        .with_for_update(of=Appointment)
+        .execution_options(populate_existing=True)
+    ).all()
+    now = clock.now()
+    ahead = [one for one in rows if one.status is Status.BOOKED and one.starts_at > now]
+    return sorted(ahead, key=lambda one: one.from_cell)
+
+
+def lock_what_they_take(session: Session, visits: Iterable[Appointment], also: Iterable[int] = ()) -> None:
+    """Everything that these visits take, and `also` others, in one go."""
+    ids = [one.id for one in visits]
+    taken = session.scalars(select(Claim.resource_id).where(Claim.appointment_id.in_(ids)).distinct())
+    claims.lock(session, {*taken, *also})
+
+
+def give_up(session: Session, visits: Sequence[Appointment], by: By, now: datetime, **facts: Any) -> None:
+    """Cancels these visits, which are locked with all that they take. They are no missed visits of the plan: it asks for them
+    no more, unless `missed` says so.
+    """
+    missed = facts.pop("missed", False)
+    for visit in visits:
+        visit.status = Status.CANCELLED
+        visit.cancelled_at = visit.changed_at = now
+        visit.cancelled_by, visit.cancel_reason = by.actor, by.why
+        visit.sequence += 1
+        visit.version += 1
+        if not missed:
+            visit.plan_role = None
+        claims.give_back(session, appointment_id=visit.id)
+        _note(session, visit, "cancelled", by, **facts)
+    session.flush()
+
+
+def make_firm(session: Session, visits: Sequence[Appointment], by: By, now: datetime) -> None:
+    """These visits, which are locked, are penciled in no more."""
+    session.execute(
+        update(Appointment)
+        .where(Appointment.id.in_([one.id for one in visits]))
+        .values(penciled=False, changed_at=now, version=Appointment.version + 1)
+        .execution_options(synchronize_session="fetch")
+    )
+    for visit in visits:
+        _note(session, visit, "made firm", by)
+
+
+def add(
+    session: Session,
+    clinic: Clinic,
+    plan: Plan,
+    chosen: Sequence[tuple[Chosen, bool]],
+    by: By,
+    now: datetime,
+    *,
+    audience: BookableBy,
+) -> list[Appointment]:
+    """Books further visits of a plan, each (what was chosen, whether it is penciled in): all, or VisitsTaken with those that
+    can't be had.
+    """
+    if not chosen:
+        return []
+    wanted = [one for one, _ in chosen]
+    days = [one.kept.day for one in wanted]
+    ground = Ground.locked(
+        session, clinic, questions_for(clinic, wanted, audience),
+        plan.first_day + timedelta(days=min(days)),
+        plan.first_day + timedelta(days=max(days) + LOOKED_AT_WITHIN), now, patient_id=plan.patient_id,
+    )  # fmt: skip
+    assigned = ground.together([one.wanted for one in wanted])
+    lost = [one for one, assignment in zip(wanted, assigned, strict=True) if assignment is None]
+    if lost:
+        raise VisitsTaken(lost=[named(one) | {"replacements": []} for one in lost])
+    visits = [
+        (one, assignment, penciled)
+        for (one, penciled), assignment in zip(chosen, assigned, strict=True)
+        if assignment is not None
+    ]
+    return record_all(
+        session, plan, visits, by.actor, now, why=by.why, actor_name=by.name, account_id=by.account_id
+    )
+
+
+def begun_at(visits: Iterable[Appointment]) -> list[str]:
+    """When these visits begin, as facts of a message."""
+    return [iso_utc(one.starts_at) for one in visits]
+
+
+def _note(session: Session, visit: Appointment, what: str, by: By, **facts: Any) -> None:
+    history.note(
+        session, visit, what, by.actor, why=by.why, name=by.name, account_id=by.account_id,
+        version=visit.version, **facts,
+    )  # fmt: skip

@@ -1,0 +1,279 @@
+"""What a practitioner or the desk changes of a plan that runs: confirmed, stopped, paused, decided after a reassessment.
+
+Each is one transaction and one message. Nothing is decided for the practitioner: these keep what they decide, and say
+beforehand what it does to which visits (`preview`).
+"""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import StrEnum
+
+from sqlalchemy.orm import Session
+
+from booking import clock
+from booking.errors import NotChangeable, StaleEdit
+from booking.models import Appointment, Plan, PlanStatus
+from booking.scheduling.plans.course import Course, Phase
+from booking.scheduling.plans.keeping import Role
+from booking.scheduling.plans.windows import Presence
+from booking.services import notices
+from booking.services.clinic import Clinic, the_clinic
+from booking.services.idempotency import Answer, Key, once
+from booking.services.plans.altering import (
+    By,
+    begun_at,
+    give_up,
+    lock_what_they_take,
+    make_firm,
+    visits_to_change,
+)
+from booking.services.plans.booking import noted
+from booking.services.plans.reading import PlanVisit, shaped
+from booking.services.staff import audit
+from booking.services.staff.ownership import plan_for
+from booking.services.staff.who import Who
+from booking.services.transaction import reading
+
+
+class Decision(StrEnum):
+    """What a practitioner decides after a reassessment."""
+
+    CONTINUE = "continue"
+    TAPER = "taper"
+    STOP = "stop"
+    REFER = "refer"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a change does, or did, to a plan's visits. `untold`: the patient hears of it when the practitioner has told them."""
+
+    reference: str
+    status: str
+    cancelled: list[str]
+    firm: list[str]
+    told: bool
+
+
+def confirm(who: Who, reference: str, *, version: int | None = None, key: str) -> Outcome:
+    """After the examination a practitioner agrees to a plan that its patient began by themselves: its visits stand, and one
+    message lists them. Twice is a quiet success. Raises NotChangeable, StaleEdit, NotFound, KeyReused.
+    """
+
+    def action(session: Session) -> Answer:
+        plan, now, clinic = _running(session, who, reference, version)
+        if plan.confirmed_at is not None:
+            return vars(_outcome(plan, [], [], told=False))
+        plan.confirmed_at = now
+        visits = _gated_no_more(plan, clinic, visits_to_change(session, plan))
+        by = By.staff(who)
+        make_firm(session, visits, by, now)
+        _changed(session, who, plan, "confirmed", by, now)
+        notices.plan_changed(session, clinic, plan, visits, now, {"firm": begun_at(visits)})
+        return vars(_outcome(plan, [], visits, told=True))
+
+    return Outcome(**once(Key.of(who.key, key, ["confirm plan", reference]), action))
+
+
+def stop(
+    who: Who, reference: str, reason: str, *, tell: bool = True, version: int | None = None, key: str
+) -> Outcome:
+    """Stops a plan: all of its visits ahead are cancelled, and one message says which. Twice is a quiet success. Raises
+    NotChangeable, StaleEdit, NotFound, KeyReused.
+    """
+
+    def action(session: Session) -> Answer:
+        if plan_for(session, who, reference).status is PlanStatus.STOPPED:
+            return vars(_outcome(plan_for(session, who, reference), [], [], told=False))
+        plan, now, clinic = _running(session, who, reference, version)
+        by = By.staff(who, reason)
+        visits = visits_to_change(session, plan)
+        _give_up(session, clinic, plan, visits, by, now, tell=tell)
+        plan.status = PlanStatus.STOPPED
+        _changed(session, who, plan, "stopped", by, now)
+        return vars(_outcome(plan, visits, [], told=tell))
+
+    return Outcome(**once(Key.of(who.key, key, ["stop plan", reference, reason, tell]), action))
+
+
+def pause(
+    who: Who,
+    reference: str,
+    first: date,
+    last: date,
+    reason: str,
+    *,
+    tell: bool = True,
+    version: int | None = None,
+    key: str,
+) -> Outcome:
+    """Gives up the visits from one day to another, both included: travel, illness. Nothing is offered on those days from then
+    on; what the doses lack stands on the plan as left, until other times are chosen. Raises NotChangeable, StaleEdit,
+    NotFound, KeyReused.
+    """
+
+    def action(session: Session) -> Answer:
+        plan, now, clinic = _running(session, who, reference, version)
+        by = By.staff(who, reason)
+        presence = Presence.of(plan.presence)
+        plan.presence = Presence(presence.windows, (*presence.away, (first, last))).as_plain()
+        visits = [
+            one
+            for one in visits_to_change(session, plan)
+            if first <= clinic.times.local_date(one.starts_at) <= last
+        ]
+        _give_up(session, clinic, plan, visits, by, now, tell=tell, missed=True)
+        _changed(session, who, plan, "paused", by, now, first=first.isoformat(), last=last.isoformat())
+        return vars(_outcome(plan, visits, [], told=tell))
+
+    content = ["pause plan", reference, first.isoformat(), last.isoformat(), reason, tell]
+    return Outcome(**once(Key.of(who.key, key, content), action))
+
+
+def decide(
+    who: Who,
+    reference: str,
+    decision: Decision,
+    *,
+    note: str = "",
+    told: bool,
+    weeks: int | None = None,
+    doses: dict[str, tuple[int, int]] | None = None,
+    version: int | None = None,
+    key: str,
+) -> Outcome:
+    """Keeps what a practitioner decided after a reassessment, and acts on it.
+
+    To continue makes the next phase's penciled visits firm; a plan without a next phase goes on for `weeks` with the doses of
+    the last one, and to taper with `doses`: those visits are then proposed and chosen like others. To stop or to refer
+    cancels what lies ahead. The patient's message lists which visits stand and which are cancelled, never the decision, and
+    goes only if the practitioner has `told` the patient. Raises NotChangeable, StaleEdit, NotFound, KeyReused.
+    """
+
+    def action(session: Session) -> Answer:
+        plan, now, clinic = _running(session, who, reference, version)
+        by, course = By.staff(who, note), Course.of(plan.course)
+        visits = visits_to_change(session, plan)
+        cancelled: list[Appointment] = []
+        firm: list[Appointment] = []
+        if decision in (Decision.STOP, Decision.REFER):
+            cancelled = visits
+            _give_up(session, clinic, plan, cancelled, by, now, tell=told)
+            plan.status = PlanStatus.COMPLETED
+        else:
+            plan.decided_phases += 1
+            if plan.decided_phases >= len(course.phases):
+                course = _going_on(course, weeks, doses)
+                plan.course = course.as_plain()
+            firm = _gated_no_more(plan, clinic, [one for one in visits if one.penciled])
+            make_firm(session, firm, by, now)
+            if told:
+                facts = {"firm": begun_at(firm)}
+                notices.plan_changed(session, clinic, plan, firm, now, facts)
+        _changed(session, who, plan, "decided", by, now, decision=decision.value, told=told)
+        return vars(_outcome(plan, cancelled, firm, told=told))
+
+    content = ["decide plan", reference, decision.value, note, told, weeks, doses]
+    return Outcome(**once(Key.of(who.key, key, content), action))
+
+
+def preview(
+    who: Who, reference: str, decision: Decision
+) -> tuple[tuple[PlanVisit, ...], tuple[PlanVisit, ...]]:
+    """Which visits a decision would cancel, and which it would make firm. Raises NotFound."""
+    with reading() as session:
+        clinic, plan = the_clinic(session), plan_for(session, who, reference)
+        visits = visits_to_change(session, plan)
+        if decision in (Decision.STOP, Decision.REFER):
+            return tuple(shaped(clinic, plan, one) for one in visits), ()
+        plan.decided_phases += 1
+        firm = _gated_no_more(plan, clinic, [one for one in visits if one.penciled])
+        found = tuple(shaped(clinic, plan, one) for one in firm)
+        session.expunge_all()
+        return (), found
+
+
+def _going_on(course: Course, weeks: int | None, doses: dict[str, tuple[int, int]] | None) -> Course:
+    """The course with one more phase: that of the last one, or with other doses."""
+    last = course.phases[-1]
+    kept = [
+        dose._replace(fewest=given[0], most=given[1])
+        for dose in last.doses
+        if (given := (doses or {}).get(dose.visit_type, (dose.fewest, dose.most)))[1]
+    ]
+    further = Phase(weeks or last.weeks, tuple(kept) or last.doses, last.every)
+    return Course(
+        (*course.phases, further), course.rest_days, course.pairing, course.most_trips, course.reassessment
+    )
+
+
+def _running(
+    session: Session, who: Who, reference: str, version: int | None
+) -> tuple[Plan, datetime, Clinic]:
+    plan = plan_for(session, who, reference, for_update=True)
+    if version is not None and version != plan.version:
+        raise StaleEdit(shown=None, now={"status": plan.status.value})
+    if plan.status not in (PlanStatus.RUNNING, PlanStatus.PAUSED):
+        raise NotChangeable(visit_status=plan.status.value)
+    return plan, clock.now(), the_clinic(session)
+
+
+def _gated_no_more(plan: Plan, clinic: Clinic, visits: list[Appointment]) -> list[Appointment]:
+    """The penciled ones of these visits that no decision is waited for any more."""
+    course = Course.of(plan.course)
+    found = []
+    for visit in visits:
+        one = shaped(clinic, plan, visit)
+        gated = (
+            bool(course.reassessment)
+            and one.role is not Role.REASSESSMENT
+            and course.phase_of(one.week) > plan.decided_phases
+        )
+        if visit.penciled and not gated:
+            found.append(visit)
+    return found
+
+
+def _give_up(
+    session: Session,
+    clinic: Clinic,
+    plan: Plan,
+    visits: list[Appointment],
+    by: By,
+    now: datetime,
+    *,
+    tell: bool,
+    missed: bool = False,
+) -> None:
+    """Cancels visits of a plan, and tells of all at once, if `tell`."""
+    lock_what_they_take(session, visits)
+    begun = begun_at(visits)
+    give_up(session, visits, by, now, missed=missed, plan=plan.reference)
+    plan.sequence += 1
+    session.flush()
+    if tell and visits:
+        notices.plan_changed(session, clinic, plan, visits, now, {"cancelled": begun})
+    else:
+        for visit in visits:
+            notices.drop_queued(session, visit, "The plan was changed.")
+
+
+def _changed(
+    session: Session, who: Who, plan: Plan, what: str, by: By, now: datetime, **facts: object
+) -> None:
+    plan.version += 1
+    plan.sequence += 1
+    plan.changed_at = now
+    session.flush()
+    noted(session, plan, what, by.actor, now, why=by.why, name=by.name, account_id=by.account_id, **facts)
+    audit.did(session, who, f"{what} plan", f"plan/{plan.reference}", plan.patient_id)
+
+
+def _outcome(plan: Plan, cancelled: list[Appointment], firm: list[Appointment], *, told: bool) -> Outcome:
+    return Outcome(
+        plan.reference,
+        plan.status.value,
+        [one.reference for one in cancelled],
+        [one.reference for one in firm],
+        told,
+    )
