@@ -1,14 +1,14 @@
 """Two records of one patient become one, and two again if that was a mistake.
 
-Visits, what they claim of the patient's time, and consents go over to the record that stays; messages and history are
-the visits' own and go with them. What was typed into the record that goes stays there, so that nothing is lost, and
+Visits, what they claim of the patient's time, plans, what insurance or packages allow, and consents go over to the record
+that stays; messages and history are the visits' and the plans' own and go with them. What was typed into the record that goes stays there, so that nothing is lost, and
 fills what is empty in the other. Links of patients open their visits as before.
 
 Locks, in this order: the records by their references and contacts, so that nobody books for them, edits them or joins
 them meanwhile; their visits, as whoever moves one does; their time.
 """
 
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session, aliased
 
 from booking import clock
 from booking.errors import NotFound, NotMergeable, VisitsOverlap
-from booking.models import Appointment, Claim, Merge, Patient, TextConsent
+from booking.models import Appointment, Claim, Coverage, Merge, Patient, Plan, TextConsent
 from booking.scheduling.timeline import cell_from
 from booking.services import claims, rows
 from booking.services.clinic import Clinic, the_clinic
@@ -43,6 +43,13 @@ from booking.services.transaction import Contention, reading
 
 _NAMES = ("first_name", "last_name")
 _TELL_APART = (*_NAMES, "phone", "email", "born_on")
+# What goes over with a patient's visits, by the names that a merge's facts have.
+_BELONGINGS: Mapping[str, Any] = {
+    "visits": Appointment,
+    "consents": TextConsent,
+    "plans": Plan,
+    "coverages": Coverage,
+}
 
 
 @dataclass(frozen=True)
@@ -55,6 +62,8 @@ class Side:
     values: Values
     visits: int
     consents: int
+    plans: int
+    coverages: int
     upcoming: tuple[VisitLine, ...]
 
     @property
@@ -137,20 +146,17 @@ def merge(who: Who, stays: str, goes: str, *, stays_version: int, goes_version: 
         overlapping = _overlapping(session, kept.id, gone.id)
         if overlapping:
             raise VisitsOverlap(pairs=[[one.reference, other.reference] for one, other in overlapping])
-        visits = list(session.scalars(select(Appointment.id).where(Appointment.patient_id == gone.id)))
-        consents = list(session.scalars(select(TextConsent.id).where(TextConsent.patient_id == gone.id)))
+        going_over = {name: _ids(session, kind, gone.id) for name, kind in _BELONGINGS.items()}
         earlier = list(
             session.scalars(select(Merge.gone_id).where(Merge.kept_id == gone.id, Merge.undone_at.is_(None)))
         )
-        _hand_over(session, visits, consents, gone.id, kept.id)
+        _hand_over(session, going_over, gone.id, kept.id)
         before, going = Values.of(kept), Values.of(gone)
         after = together(before, going)
         write(session, who, kept, "merged", after, now, other=gone.reference)
         write(session, who, gone, "merged_into", going, now, other=kept.reference)
         _point(session, [gone.id, *earlier], kept.id, now)
-        facts: dict[str, Any] = {
-            "visits": visits,
-            "consents": consents,
+        facts: dict[str, Any] = going_over | {
             "earlier": earlier,
             "filled": {name: [before.plain()[name], after.plain()[name]] for name in _filled(before, after)},
         }
@@ -168,8 +174,8 @@ def merge(who: Who, stays: str, goes: str, *, stays_version: int, goes_version: 
 def take_back(who: Who, stays: str, merge_id: int, *, key: str) -> str:
     """Takes a merge back, once per key: both records as they were. Returns the reference of the one that is back.
 
-    What was changed in the visits since stays changed, visits booked since stay where they were booked, and what
-    somebody wrote since over what the merge had filled in stays written.
+    What was changed in the visits since stays changed, visits booked since stay where they were booked unless they are of a
+    plan that goes back, and what somebody wrote since over what the merge had filled in stays written.
     Raises NotFound, NotMergeable for one that was taken back already, RecordMerged, KeyReused.
     """
 
@@ -187,7 +193,10 @@ def take_back(who: Who, stays: str, merge_id: int, *, key: str) -> str:
         facts = found.facts
         _lock_visits(session, kept.id, gone.id)
         claims.lock(session, [kept.id, gone.id])
-        _hand_over(session, facts["visits"], facts["consents"], kept.id, gone.id)
+        going_back = {name: facts.get(name, []) for name in _BELONGINGS}
+        of_plans = select(Appointment.id).where(Appointment.plan_id.in_(going_back["plans"]))
+        going_back["visits"] = sorted({*going_back["visits"], *session.scalars(of_plans)})
+        _hand_over(session, going_back, kept.id, gone.id)
         now_plain = Values.of(kept).plain()
         restored = {
             name: before for name, (before, after) in facts["filled"].items() if now_plain[name] == after
@@ -282,9 +291,10 @@ def _contacts(session: Session, *patient_ids: int) -> set[str | None]:
 
 
 def _lock_visits(session: Session, *patient_ids: int) -> None:
-    """As whoever changes a visit does, before its patient's time is locked."""
-    wanted = select(Appointment.id).where(Appointment.patient_id.in_(sorted(patient_ids)))
-    session.execute(wanted.order_by(Appointment.id).with_for_update())
+    """As whoever changes a plan or a visit does, before the patient's time is locked."""
+    for kind in (Plan, Appointment):
+        wanted = select(kind.id).where(kind.patient_id.in_(sorted(patient_ids)))
+        session.execute(wanted.order_by(kind.id).with_for_update())
     session.expire_all()
 
 
@@ -307,21 +317,23 @@ def _overlapping(session: Session, one_id: int, other_id: int) -> list[tuple[App
     ]
 
 
-def _hand_over(
-    session: Session, visits: Iterable[int], consents: Iterable[int], from_id: int, to_id: int
-) -> None:
-    """Gives these visits, their claims of the patient's time and these consents to the other record.
+def _ids(session: Session, kind: Any, patient_id: int) -> list[int]:
+    return list(session.scalars(select(kind.id).where(kind.patient_id == patient_id).order_by(kind.id)))
+
+
+def _hand_over(session: Session, belongings: Mapping[str, Sequence[int]], from_id: int, to_id: int) -> None:
+    """Gives these visits, their claims of the patient's time, and all else of these belongings to the other record.
 
     Where two past visits overlap, the time of the one stays where it was: it is over, and nobody needs it any more.
     """
-    visits = list(visits)
     without_sync = {"synchronize_session": False}
-    session.execute(
-        update(Appointment)
-        .where(Appointment.id.in_(visits), Appointment.patient_id == from_id)
-        .values(patient_id=to_id)
-        .execution_options(**without_sync)
-    )
+    for name, kind in _BELONGINGS.items():
+        session.execute(
+            update(kind)
+            .where(kind.id.in_(belongings[name]), kind.patient_id == from_id)
+            .values(patient_id=to_id)
+            .execution_options(**without_sync)
+        )
     there = aliased(Claim)
     overlaps = (
         select(there.id)
@@ -330,14 +342,8 @@ def _hand_over(
     )
     session.execute(
         update(Claim)
-        .where(Claim.appointment_id.in_(visits), Claim.resource_id == from_id, ~overlaps)
+        .where(Claim.appointment_id.in_(belongings["visits"]), Claim.resource_id == from_id, ~overlaps)
         .values(resource_id=to_id)
-        .execution_options(**without_sync)
-    )
-    session.execute(
-        update(TextConsent)
-        .where(TextConsent.id.in_(list(consents)), TextConsent.patient_id == from_id)
-        .values(patient_id=to_id)
         .execution_options(**without_sync)
     )
     claims.bump(session, [from_id, to_id])
@@ -354,14 +360,12 @@ def _point(session: Session, patient_ids: list[int], to_id: int, now: datetime) 
 
 def _side(session: Session, clinic: Clinic, patient: Patient) -> Side:
     ahead = ahead_of(patient.id, clock.now())
-    count = len(session.scalars(select(Appointment.id).where(Appointment.patient_id == patient.id)).all())
-    consents = session.scalars(select(TextConsent.id).where(TextConsent.patient_id == patient.id)).all()
+    counts = {name: len(_ids(session, kind, patient.id)) for name, kind in _BELONGINGS.items()}
     return Side(
         id=patient.id,
         reference=patient.reference,
         edit=patient.edit,
         values=Values.of(patient),
-        visits=count,
-        consents=len(consents),
         upcoming=tuple(visit_line(clinic, one) for one in session.scalars(ahead.limit(SHOWN))),
+        **counts,
     )
