@@ -167,18 +167,21 @@ def _engine_reasons(
 ) -> tuple[tuple[Reason, Practitioner | None], ...]:
     """Why the days without any time have none: of each person where somebody is away, else of all together."""
     offers = asked.ground.offers(visit_type.slug)
-    found: Counter[tuple[Reason, Practitioner | None]] = Counter()
+    found: Counter[tuple[Reason, int | None]] = Counter()
     for number in days:
         day = asked.days[number]
         for person in offers.situation.practitioners:
             alone = replace(offers.situation, practitioners=(person,))
             reason = explain(alone, day.from_cell, day.to_cell)
             if reason is not None and reason.until is not None:
-                found[reason, asked.clinic.practitioner_by_id[person.id]] += 1
+                found[reason, person.id] += 1
         reason = explain(offers.situation, day.from_cell, day.to_cell)
         if reason is not None:
             found[reason, None] += 1
-    return tuple(one for one, _ in found.most_common(4))
+    people = asked.clinic.practitioner_by_id
+    return tuple(
+        (reason, None if person is None else people[person]) for (reason, person), _ in found.most_common(4)
+    )
 
 
 # What would help

@@ -1,0 +1,107 @@
+"""Plans in a line, for tests about what comes after their booking."""
+
+from datetime import date, datetime
+from typing import Any
+
+from booking import clock
+from booking.models import BookableBy, Patient, Reminders, Role
+from booking.scheduling.plans.windows import Presence
+from booking.services import patients, rows
+from booking.services.clinic import present
+from booking.services.plans import prescribing
+from booking.services.plans.asking_again import wanted_by
+from booking.services.plans.booking import BookedPlan, book
+from booking.services.plans.choosing import PlanWish, VisitWish
+from booking.services.plans.prescribing import Prescribed, Prescription
+from booking.services.plans.proposing import Proposal, propose
+from booking.services.plans.reading import PlanView, by_link, for_staff
+from booking.services.plans.wanted import PlanWanted
+from booking.services.staff.who import Who
+from booking.services.transaction import run
+from tests.staffing import hired
+
+FIRST_DAY = date(2026, 9, 21)
+"""The Monday after the tests' own."""
+BOTH = frozenset({"acupuncture", "chiropractic"})
+
+
+def proposed(template: str = "disc", first_day: date = FIRST_DAY, **how: Any) -> list[Proposal]:
+    course = present().plan_template(template).course
+    wanted = PlanWanted(**{"course": course, "first_day": first_day, "returning": BOTH} | how)
+    return list(propose(wanted).proposals)
+
+
+def wish(proposal: Proposal, template: str, **how: Any) -> PlanWish:
+    visits = tuple(
+        VisitWish(one.visit_type.slug, one.practitioner.slug, one.starts_at) for one in proposal.visits
+    )
+    return PlanWish(
+        **{
+            "template": template,
+            "first_day": FIRST_DAY,
+            "visits": visits,
+            "first_name": "Rosa",
+            "last_name": "Lima",
+            "email": "rosa@example.com",
+            "phone": None,
+            "reminders": Reminders.EMAIL,
+            "returning": tuple(sorted(BOTH)),
+        }
+        | how
+    )
+
+
+def practitioner(slug: str = "mei") -> Who:
+    """Somebody who is signed in and gives visits."""
+    return hired(Role.PRACTITIONER, practitioner=slug, name=slug.title())
+
+
+def patient(first_name: str = "Rosa", email: str | None = "rosa@example.com") -> str:
+    """Somebody's record; its reference."""
+
+    def action(session: Any) -> str:
+        made = Patient(
+            first_name=first_name, last_name="Lima", name_key=patients.name_key(first_name, "Lima"), email=email,
+            phone="+18185550123", created_at=clock.now(), changed_at=clock.now(),
+        )  # fmt: skip
+        rows.add(session, made)
+        return made.reference
+
+    return run(action)
+
+
+def prescribed(patient: str, template: str = "disc", **how: Any) -> Prescribed:
+    first_day = how.pop("first_day", FIRST_DAY)
+    returning = how.pop("returning", tuple(sorted(BOTH)))
+    asked = Prescription(
+        patient=patient,
+        template=template,
+        first_day=first_day,
+        prescribed_by="mei",
+        returning=returning,
+        **how,
+    )
+    return prescribing.prescribe(hired(), asked, tell=True, key=f"prescribe {patient}")
+
+
+def running(made: Prescribed, *, presence: Presence | None = None, key: str = "book-plan") -> BookedPlan:
+    """The prescribed plan, booked by its link as the first proposal has it."""
+    plan = by_link(made.reference, made.token)
+    wanted = wanted_by(plan, BookableBy.LINK, presence=presence)
+    proposal = propose(wanted).proposals[0]
+    asked = wish(
+        proposal, plan.template, plan=made.reference, token=made.token, email=plan.email, phone=plan.phone,
+        audience=BookableBy.LINK, first_day=plan.first_day, returning=plan.returning,
+        presence=presence or plan.presence,
+    )  # fmt: skip
+    return book(asked, actor="link", key=key)
+
+
+def seen(booked: BookedPlan) -> PlanView:
+    return for_staff(hired(), booked.reference)
+
+
+def at(day: date, hour: int, minute: int = 0) -> datetime:
+    """An instant of the tests' clinic."""
+    zone = present().zone
+    return datetime(day.year, day.month, day.day, hour, minute, tzinfo=zone)
