@@ -6,7 +6,7 @@ appointment's sequence, so nothing stale is sent and nothing is sent twice.
 """
 
 import secrets
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime, time, timedelta
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -66,14 +66,24 @@ def plan_booked(
 
 def plan_prescribed(session: Session, plan: Plan, now: datetime) -> bool:
     """The link by which a patient books their plan, now. Says whether there is a way to send it."""
-    rows = list(of_plan(plan, "plan-link", now, now + PLAN_LINK_OF_USE))
+    return _sent_anew(session, plan, "plan-link", now)
+
+
+def _sent_anew(session: Session, plan: Plan, kind: str, now: datetime) -> bool:
+    """A link to a plan, as often as it is asked for."""
+    rows = list(of_plan(plan, kind, now, now + PLAN_LINK_OF_USE))
     last = session.scalar(
         select(func.max(Message.resend)).where(
-            Message.subject == f"plan/{plan.reference}", Message.kind == "plan-link"
+            Message.subject == f"plan/{plan.reference}", Message.kind == kind
         )
     )
     add_all(session, Message, [row | {"resend": 0 if last is None else last + 1} for row in rows])
     return bool(rows)
+
+
+def make_up_offered(session: Session, plan: Plan, now: datetime) -> bool:
+    """The link to times for visits that a plan lacks, now. Says whether there is a way to send it."""
+    return _sent_anew(session, plan, "plan-make-up", now)
 
 
 def plan_changed(
@@ -118,7 +128,8 @@ def moved(session: Session, clinic: Clinic, appointment: Appointment, known: Row
 class Told(NamedTuple):
     """What a change by the clinic told: when it goes and how, and what still waited that it took the place of. `corrects`:
     the patient had heard otherwise, or nothing. `to_call`: they stand on the list of calls, until reached. `knew`: when the
-    visit began as far as they knew, ISO in UTC. `after_all`: as far as they knew, we had cancelled it.
+    visit began as far as they knew, ISO in UTC. `after_all`: as far as they knew, we had cancelled it. `tells`: there was
+    something to tell, and they were to hear it.
     """
 
     due_at: datetime | None
@@ -128,6 +139,7 @@ class Told(NamedTuple):
     to_call: bool = False
     knew: str | None = None
     after_all: bool = False
+    tells: bool = False
 
 
 def known_of(appointment: Appointment, clinic: Clinic) -> Row:
@@ -168,7 +180,8 @@ def changed_by_clinic(
     news = to_tell(known, dropped, now_known)
     rows = reminders(clinic, appointment, now)
     told = []
-    if news and (tell or news.owed):
+    tells = news is not None and (tell or news.owed)
+    if news and tells:
         told = _by_clinic(clinic, appointment, news.kind, now, appointment.starts_at, news.facts)
         if spoken:
             told = _but_calls(told)
@@ -176,7 +189,8 @@ def changed_by_clinic(
         rows += _remind_now(appointment, dropped, rows, now)
     add_all(session, Message, [*told, *rows])
     moves = any(known[name] != now_known[name] for name in ("old_starts_at", "old_practitioner"))
-    return _told(appointment, told, dropped, now, corrects=news is not None, moves=moves and tell)
+    found = _told(appointment, told, dropped, now, corrects=news is not None, moves=moves and not spoken)
+    return found._replace(tells=tells and not spoken)
 
 
 class ToTell(NamedTuple):
@@ -251,16 +265,20 @@ def taken_back(
     known: Row | None,
     now: datetime,
     *,
-    spoken: bool = False,
+    spoken: Collection[int] = (),
     by_clinic: bool = True,
 ) -> Told:
     """What follows on a change that was taken back: its message is dropped; if it went already, another one goes.
 
-    `sequence` was the visit's after that change, `dropped` is what it took the place of, and `known` is what it told: None
-    for a cancellation, `by_clinic` or as they had asked. `spoken`: it was told on the telephone. Whoever is here is told by
-    whoever sees them.
+    `sequence` was the visit's after that change, and has grown since by what was done and taken back, of which they may have
+    heard too. `dropped` is what it took the place of, and `known` is what it told: None for a cancellation, `by_clinic` or
+    as they had asked. `spoken`: the sequences that were told on the telephone. Whoever is here is told by whoever sees them.
     """
-    went = (spoken and appointment.status is Status.BOOKED) or _went(session, appointment, sequence)
+    last = appointment.sequence - 1
+    went = (bool(spoken) and appointment.status is Status.BOOKED) or _went(
+        session, appointment, range(sequence, last + 1)
+    )
+    heard_last = last in spoken or _went(session, appointment, [last])
     waited = _drop_waiting(session, appointment, "The change was taken back.", now)
     cancelled = appointment.status is Status.CANCELLED
     rows = reminders(clinic, appointment, now) if appointment.status is Status.BOOKED else []
@@ -271,7 +289,10 @@ def taken_back(
         facts = {"after_all": True} if by_clinic else {}
         told = _by_clinic(clinic, appointment, "confirmation", now, appointment.starts_at, facts)
     elif went:
-        told = _by_clinic(clinic, appointment, "change", now, appointment.starts_at, known or {})
+        # What corrects something that they have heard waited itself, and says what they know.
+        news = to_tell(known, [] if heard_last else waited, known_of(appointment, clinic))
+        if news is not None:
+            told = _by_clinic(clinic, appointment, news.kind, now, appointment.starts_at, news.facts)
     elif not cancelled:
         for one in (row for row in dropped if row["kind"] in ANSWERS):
             facts = one["facts"]
@@ -565,7 +586,9 @@ def waiting(session: Session, appointment: Appointment, now: datetime) -> list[R
         row = {"kind": kind, "channel": channel.value, "facts": dict(facts)}
         if kind in ANSWERS and state is MessageState.QUEUED:
             answers[kind] = row
-        elif kind in ANSWERS and state is MessageState.TO_CALL and not _went(session, appointment, sequence):
+        elif (
+            kind in ANSWERS and state is MessageState.TO_CALL and not _went(session, appointment, [sequence])
+        ):
             answers.setdefault(kind, row)
         elif kind.startswith("reminder-") and due:
             reminding.append(row)
@@ -657,12 +680,12 @@ def _told(
     )
 
 
-def _went(session: Session, appointment: Appointment, sequence: int) -> bool:
-    """Whether the patient was told, or may have been told, how the visit stood under this sequence: reminded as well."""
+def _went(session: Session, appointment: Appointment, sequences: Sequence[int]) -> bool:
+    """Whether the patient was told, or may have been told, how the visit stood under these sequences: reminded as well."""
     told = session.scalars(
         select(Message).where(
             Message.appointment_id == appointment.id,
-            Message.sequence == sequence,
+            Message.sequence.in_(sequences),
             or_(Message.kind.in_(ANSWERS), Message.kind.startswith("reminder-")),
             Message.state.not_in((MessageState.QUEUED, MessageState.DROPPED, MessageState.DEAD)),
         )

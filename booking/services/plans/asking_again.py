@@ -7,12 +7,16 @@ from sqlalchemy.orm import Session
 
 from booking import clock
 from booking.models import Appointment, BookableBy
+from booking.scheduling.plans.course import Course
+from booking.scheduling.plans.keeping import Kept, Role
 from booking.scheduling.plans.windows import Presence
 from booking.scheduling.status import Status
-from booking.scheduling.timeline import cell_from, instant_of
+from booking.scheduling.timeline import cell_at, cell_from, instant_of
 from booking.services.clinic import Clinic
-from booking.services.plans.reading import PlanView
-from booking.services.plans.wanted import PlanWanted
+from booking.services.plans.choosing import Chosen
+from booking.services.plans.ground import Wanted
+from booking.services.plans.reading import PlanView, PlanVisit, kept_at
+from booking.services.plans.wanted import Asked, PlanWanted
 from booking.services.transaction import reading
 
 
@@ -61,3 +65,22 @@ def elsewhere(
             modality = clinic.visit_type_by_id[visit_type].modality.slug
             days.setdefault(modality, set()).add(clinic.times.local_date(instant_of(from_cell)))
     return {modality: frozenset(on) for modality, on in days.items()}
+
+
+def asked_for(plan: PlanView, audience: BookableBy, course: Course | None = None) -> Asked:
+    wanted = wanted_by(plan, audience)
+    if course is not None:
+        wanted = wanted.with_course(course)
+    with reading() as session:
+        return Asked.of(session, plan.clinic, wanted, clock.now())
+
+
+def kept_of(plan: PlanView, visit: PlanVisit) -> Kept:
+    return kept_at(
+        plan.clinic, plan.first_day, visit.starts_at, visit.ends_at, visit.care, visit.role or Role.DOSE
+    )
+
+
+def chosen_of(plan: PlanView, visit: PlanVisit) -> Chosen:
+    wanted = Wanted(visit.visit_type.slug, visit.practitioner.id, cell_at(visit.starts_at))
+    return Chosen(visit.visit_type, visit.practitioner, kept_of(plan, visit), wanted)

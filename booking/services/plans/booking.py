@@ -88,9 +88,9 @@ def book(wish: PlanWish, *, actor: str, key: str) -> BookedPlan:
 
     def with_replacements(refusal: Refusal) -> Refusal:
         if isinstance(refusal, VisitsTaken):
+            found = replacements(wish, refusal.facts.pop("numbers"))
             refusal.facts["lost"] = [
-                one | {"replacements": replacements(wish, number)}
-                for one, number in zip(refusal.facts["lost"], refusal.facts.pop("numbers"), strict=True)
+                one | {"replacements": there} for one, there in zip(refusal.facts["lost"], found, strict=True)
             ]
         return refusal
 

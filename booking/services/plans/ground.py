@@ -112,13 +112,13 @@ class Ground:
         last: date,
         now: datetime,
         *,
-        patient_id: int,
+        patient_id: int | None = None,
         visitor: str | None = None,
         also: Iterable[int] = (),
     ) -> "Ground":
         """The same under the lock of everything that may be taken. `also`: further resources to lock."""
         window = window_for(clinic, first, last)
-        wanted = [*_resources(questions), patient_id]
+        wanted = _resources(questions) + ([] if patient_id is None else [patient_id])
         taken = taken_under_lock(session, clinic, wanted, window, now, also=also)
         return cls(clinic, questions, first, last, now, taken, patient_id, Ignoring(visitor=visitor))
 

@@ -1,17 +1,22 @@
 """Times that can take the place of one visit of a plan: what was lost meanwhile, missed, or is to be exchanged."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
 from booking import clock
-from booking.errors import NotFound, NotOffered
+from booking.errors import NotOffered
 from booking.formatting import iso_utc
+from booking.models import Plan
 from booking.scheduling.plans.course import Course
 from booking.scheduling.plans.keeping import Kept, Role, faults, is_rested, looked_at
 from booking.scheduling.timeline import instant_of
 from booking.services.clinic import Clinic, Practitioner, the_clinic
-from booking.services.plans.choosing import Chosen, PlanWish, choose
+from booking.services.plans.asking_again import elsewhere
+from booking.services.plans.choosing import Chosen, PlanWish, VisitWish, choose
 from booking.services.plans.ground import Wanted
 from booking.services.plans.wanted import Asked, PlanWanted
 from booking.services.transaction import reading
@@ -28,33 +33,52 @@ class Instead(NamedTuple):
     day: int
 
 
-def replacements(wish: PlanWish, number: int) -> list[dict[str, Any]]:
-    """The nearest times for the visit of this number in a plan that is to be booked, with all others as they are wished
+def replacements(wish: PlanWish, numbers: Sequence[int]) -> list[list[dict[str, Any]]]:
+    """For each visit of these numbers in a plan that is to be booked the nearest times, with all others as they are wished
     for. Empty where nothing keeps the plan's rules.
+    """
+    with reading() as session:
+        wanted = _wanted(session, the_clinic(session), wish)
+    return [
+        [{"starts_at": iso_utc(one.starts_at), "practitioner": one.practitioner.slug} for one in found]
+        for found in instead(wanted, wish.visits, numbers)
+    ]
+
+
+def instead(
+    wanted: PlanWanted, visits: Sequence[VisitWish], numbers: Sequence[int], most: int = OFFERED
+) -> list[list[Instead]]:
+    """For each visit of these numbers, in the order of their times, what can take its place in a plan that isn't booked
+    yet. Raises NotFound, PlanRulesBroken for visits of none of the plan's kinds.
     """
     with reading() as session:
         clinic = the_clinic(session)
         try:
-            course = _course(clinic, wish)
-            asked = Asked.of(
-                session, clinic,
-                PlanWanted(
-                    course=course, first_day=wish.first_day, presence=wish.presence, only=wish.only,
-                    wished=wish.wished, returning=frozenset(wish.returning), audience=wish.audience,
-                    visitor=wish.visitor,
-                ),
-                clock.now(),
-            )  # fmt: skip
-        except (NotFound, NotOffered):
-            return []
-    chosen = choose(clinic, course, wish.first_day, wish.visits)
-    lost = chosen.pop(number)
-    found = instead_of(asked, lost, chosen)
-    return [{"starts_at": iso_utc(one.starts_at), "practitioner": one.practitioner.slug} for one in found]
+            asked = Asked.of(session, clinic, wanted, clock.now())
+        except NotOffered:
+            return [[] for _ in numbers]
+    chosen = choose(clinic, wanted.course, wanted.first_day, visits)
+    return [
+        instead_of(asked, chosen[number], chosen[:number] + chosen[number + 1 :], most) for number in numbers
+    ]
 
 
-def _course(clinic: Clinic, wish: PlanWish) -> Course:
-    return clinic.plan_template(wish.template).course
+def _wanted(session: Session, clinic: Clinic, wish: PlanWish) -> PlanWanted:
+    """What somebody who wishes to book this asks for: of a plan that was prescribed, as it was."""
+    plan = session.scalar(select(Plan).where(Plan.reference == wish.plan)) if wish.plan else None
+    return PlanWanted(
+        course=Course.of(plan.course) if plan else clinic.plan_template(wish.template).course,
+        first_day=wish.first_day,
+        presence=wish.presence,
+        only=wish.only,
+        wished=wish.wished,
+        returning=frozenset(wish.returning),
+        audience=wish.audience,
+        patient_id=plan.patient_id if plan else None,
+        visitor=wish.visitor,
+        elsewhere=elsewhere(session, clinic, plan.patient_id, plan.id) if plan else {},
+        prescribed=plan is not None,
+    )
 
 
 def instead_of(asked: Asked, lost: Chosen, others: Iterable[Chosen], most: int = OFFERED) -> list[Instead]:

@@ -1,7 +1,7 @@
 """What somebody asks for when they ask for a plan, and the finder's task that it makes."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from functools import cached_property
 from typing import NamedTuple
@@ -40,6 +40,9 @@ class PlanWanted:
     visitor: str | None = None
     elsewhere: Mapping[str, frozenset[date]] = field(default_factory=dict)
     prescribed: bool = False
+
+    def with_course(self, course: Course) -> "PlanWanted":
+        return replace(self, course=course)
 
 
 class Kind(NamedTuple):

@@ -1,0 +1,212 @@
+"""A plan that the desk arranges for a patient, on the telephone or at the counter: asked for, exchanged, booked.
+
+What is prescribed and what is booked are two steps, each once: whoever loses some visits meanwhile chooses again for the same
+plan, and one of which nothing was booked still has its link.
+"""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from booking import clock
+from booking.models import Appointment, BookableBy, Patient, PlanReminders, Reminders
+from booking.scheduling.plans.course import Course
+from booking.scheduling.plans.windows import Presence
+from booking.scheduling.status import Status
+from booking.scheduling.timeline import cell_at
+from booking.services.clinic import Clinic, Practitioner, the_clinic
+from booking.services.desk.records import habits, may_be_texted, standing
+from booking.services.plans import asking_again, prescribing
+from booking.services.plans.booking import BookedPlan, book
+from booking.services.plans.choosing import PlanWish, VisitWish, choose
+from booking.services.plans.prescribing import Prescription
+from booking.services.plans.proposing import ProposedVisit, penciled
+from booking.services.plans.reading import view
+from booking.services.plans.wanted import PlanWanted
+from booking.services.staff import audit
+from booking.services.staff.ownership import plan_for
+from booking.services.staff.who import Who
+from booking.services.transaction import reading
+
+
+@dataclass(frozen=True)
+class Whose:
+    """The patient for whom a plan is arranged. `usual`: who gave or gives their latest visit. `reminders`: what they may
+    choose, and what they had last.
+    """
+
+    reference: str
+    name: str
+    email: str | None
+    phone: str | None
+    texts: bool
+    reminders: Reminders
+    returning: tuple[str, ...]
+    usual: Practitioner | None
+
+
+@dataclass(frozen=True)
+class Arranged:
+    """A plan as it is asked for at the desk: a new one, or one that was prescribed before (`plan`)."""
+
+    clinic: Clinic
+    whose: Whose
+    name: str
+    prescription: Prescription
+    wanted: PlanWanted
+    plan: str | None = None
+
+
+def whose(who: Who, patient: str) -> Whose:
+    """The patient of this reference, for the form; written down as seen. Raises NotFound, RecordMerged."""
+    with reading() as session:
+        record = standing(session, who, patient)
+        found = _whose(session, the_clinic(session), record)
+    audit.saw(who, "opened patient", f"patient/{patient}", [record.id])
+    return found
+
+
+def arranged(who: Who, wish: Prescription) -> Arranged:
+    """What is to be proposed for a new plan. Raises PlanRulesBroken for doses that no week has room for, NotFound,
+    RecordMerged.
+    """
+    with reading() as session:
+        clinic, record = the_clinic(session), standing(session, who, wish.patient)
+        template = clinic.plan_template(wish.template)
+        course = prescribing.with_doses(clinic, template.course, wish.doses)
+        patient = _whose(session, clinic, record)
+        returning = patient.returning if wish.returning is None else wish.returning
+        wanted = PlanWanted(
+            course=course,
+            first_day=wish.first_day,
+            presence=wish.presence,
+            only=wish.only,
+            wished=wish.wished,
+            returning=frozenset(returning),
+            audience=BookableBy.STAFF,
+            patient_id=record.id,
+            elsewhere=asking_again.elsewhere(session, clinic, record.id, None),
+            prescribed=True,
+        )
+    return Arranged(clinic, patient, template.name, replace(wish, returning=tuple(returning)), wanted)
+
+
+def arranged_again(
+    who: Who,
+    reference: str,
+    *,
+    first_day: object = None,
+    presence: Presence | None = None,
+    only: dict[str, tuple[str, ...]] | None = None,
+) -> Arranged:
+    """The same for a plan that was prescribed and isn't booked yet. What isn't given is as it was prescribed. Raises NotFound,
+    RecordMerged.
+    """
+    with reading() as session:
+        clinic, plan = the_clinic(session), plan_for(session, who, reference)
+        found = view(session, clinic, plan)
+        patient = _whose(session, clinic, session.get_one(Patient, plan.patient_id))
+    starts = first_day or found.first_day
+    wanted = replace(
+        asking_again.wanted_by(found, BookableBy.STAFF, first_day=starts, presence=presence),  # type: ignore[arg-type]
+        only=found.only if only is None else only,
+    )
+    wish = Prescription(
+        patient=patient.reference,
+        template=found.template,
+        first_day=wanted.first_day,
+        presence=wanted.presence,
+        only=wanted.only,
+        wished=found.wished,
+        returning=found.returning,
+        prescribed_by=found.prescribed_by.slug if found.prescribed_by else None,
+        reason=found.reason,
+        reminded_of=found.reminded_of,
+    )
+    return Arranged(clinic, patient, found.name, wish, wanted, reference)
+
+
+def as_chosen(asked: Arranged, visits: Iterable[VisitWish]) -> tuple[ProposedVisit, ...]:
+    """These visits as a proposal shows them, in order. Raises NotFound, PlanRulesBroken for visits of none of its kinds."""
+    chosen = choose(asked.clinic, asked.wanted.course, asked.wanted.first_day, visits)
+    found = [
+        ProposedVisit(
+            visit_type=one.visit_type,
+            care=one.kept.care,
+            role=one.kept.role,
+            practitioner=one.practitioner,
+            cell=one.wanted.cell,
+            to_cell=one.wanted.cell + (one.kept.ends - one.kept.starts) // 5,
+            week=one.kept.week,
+            room_kind=None,
+            penciled=False,
+        )
+        for one in chosen
+    ]
+    return tuple(penciled(asked.wanted, found))
+
+
+def book_whole(
+    who: Who,
+    asked: Arranged,
+    visits: tuple[VisitWish, ...],
+    *,
+    reminders: Reminders,
+    text_consent: bool = False,
+    reminded_of: PlanReminders = PlanReminders.BOTH,
+    key: str,
+) -> BookedPlan:
+    """Books all visits of a plan for a patient, once per key, and prescribes it first if that hasn't been done.
+
+    Raises what `prescribe` and `book` raise: VisitsTaken, PlanRulesBroken, PlanRunning, ContactCannotBeReached, NotFound.
+    """
+    wish = replace(asked.prescription, reminded_of=reminded_of)
+    plan = asked.plan or prescribing.prescribe(who, wish, tell=False, key=f"{key[:70]} plan").reference
+    with reading() as session:
+        plan_for(session, who, plan)
+        agreed = text_consent or asked.whose.texts
+    wanted = PlanWish(
+        template=wish.template,
+        first_day=wish.first_day,
+        visits=visits,
+        first_name="",
+        last_name="",
+        email=asked.whose.email,
+        phone=asked.whose.phone,
+        reminders=reminders,
+        text_consent=agreed,
+        reminded_of=reminded_of,
+        presence=wish.presence,
+        only=wish.only,
+        wished=wish.wished,
+        returning=wish.returning or (),
+        plan=plan,
+        audience=BookableBy.STAFF,
+        staff=who,
+    )
+    # Other visits under the same key are another wish: some were lost meanwhile, and others chosen.
+    chosen = hashlib.sha256(f"{key} {visits}".encode()).hexdigest()[:40]
+    return book(wanted, actor=who.key, key=chosen)
+
+
+def _whose(session: Session, clinic: Clinic, record: Patient) -> Whose:
+    latest = session.scalar(
+        select(Appointment.practitioner_id)
+        .where(Appointment.patient_id == record.id, Appointment.status != Status.CANCELLED)
+        .order_by(Appointment.to_cell.desc())
+        .limit(1)
+    )
+    person = clinic.practitioner_by_id.get(latest or 0)
+    return Whose(
+        reference=record.reference,
+        name=f"{record.first_name} {record.last_name}",
+        email=record.email,
+        phone=record.phone,
+        texts=may_be_texted(session, record),
+        reminders=habits(session, record).reminders,
+        returning=tuple(sorted(prescribing.known_in(session, clinic, record.id))),
+        usual=person if person and person.slug in clinic.practitioners else None,
+    )

@@ -1,0 +1,198 @@
+"""How often a patient comes, changed from a week on: what goes, what comes, in one transaction and one message."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import combinations, pairwise
+
+from sqlalchemy.orm import Session
+
+from booking import clock
+from booking.errors import NotChangeable, PlanRulesBroken
+from booking.models import BookableBy, PlanStatus
+from booking.scheduling.plans.course import Course, Dose, Phase
+from booking.scheduling.plans.keeping import Role
+from booking.services import notices
+from booking.services.clinic import Clinic, the_clinic
+from booking.services.idempotency import Answer, Key, once
+from booking.services.plans.altering import (
+    By,
+    add,
+    begun_at,
+    give_up,
+    lock_what_they_take,
+    visits_to_change,
+)
+from booking.services.plans.asking_again import asked_for, chosen_of
+from booking.services.plans.booking import noted
+from booking.services.plans.choosing import Chosen, VisitWish, choose
+from booking.services.plans.reading import PlanView, PlanVisit, for_staff
+from booking.services.plans.repairing import Missed, as_missed
+from booking.services.plans.replacing import Instead, instead_of
+from booking.services.plans.wanted import Asked
+from booking.services.staff import audit
+from booking.services.staff.ownership import plan_for
+from booking.services.staff.who import Who
+
+
+@dataclass(frozen=True)
+class Thinned:
+    """What another frequency does to a plan: which visits go, which come, and what couldn't be found."""
+
+    course: Course
+    goes: tuple[PlanVisit, ...]
+    comes: tuple[Chosen, ...]
+    lacks: tuple[Missed, ...]
+
+
+def with_other_doses(
+    plan: PlanView, from_week: int, doses: dict[str, tuple[int, int]], audience: BookableBy
+) -> Thinned:
+    """What it would do to a plan to have other doses from a week on, by visit type. Favourite days are kept: what goes is what
+    leaves the others the farthest apart, and what comes lies at times that the plan has already, if that can be.
+    """
+    course = from_week_on(plan.course, from_week, doses)
+    now = clock.now()
+    standing = [one for one in plan.standing if one.role is not Role.REASSESSMENT]
+    goes = [
+        one
+        for care in course.kinds
+        for one in _too_many(course, care, [v for v in standing if v.care.slug == care], from_week, now)
+    ]
+    left = [one for one in plan.standing if one not in goes]
+    asked, others = asked_for(plan, audience, course), [chosen_of(plan, one) for one in left]
+    comes: list[Chosen] = []
+    lacks: list[Missed] = []
+    for week in range(from_week, asked.weeks):
+        for care in course.kinds:
+            have = sum(one.kept.week == week and one.kept.care == care for one in others)
+            for _ in range(course.doses(care)[week][0] - have):
+                missed = Missed(plan.clinic.visit_type(care), week, None)
+                found = _favourite(asked, plan, missed, others)
+                if found is None:
+                    lacks.append(missed)
+                else:
+                    others.append(found)
+                    comes.append(found)
+    return Thinned(course, tuple(goes), tuple(comes), tuple(lacks))
+
+
+def change_doses(
+    who: Who, reference: str, from_week: int, doses: dict[str, tuple[int, int]], reason: str, *,
+    tell: bool = True, key: str,
+) -> Thinned:  # fmt: skip
+    """Changes how often a patient comes from a week on, as `with_other_doses` shows it, in one transaction and one message.
+
+    Raises VisitsTaken, NotChangeable, NotFound, KeyReused.
+    """
+    audience = BookableBy.STAFF
+    change = with_other_doses(for_staff(who, reference), from_week, doses, audience)
+
+    def action(session: Session) -> Answer:
+        now, clinic = clock.now(), the_clinic(session)
+        plan = plan_for(session, who, reference, for_update=True)
+        if plan.status is not PlanStatus.RUNNING:
+            raise NotChangeable(visit_status=plan.status.value)
+        by = By.staff(who, reason)
+        go = {one.reference for one in change.goes}
+        going = [one for one in visits_to_change(session, plan) if one.reference in go]
+        lock_what_they_take(session, going, _takes(clinic, change.comes, plan.patient_id))
+        cancelled = begun_at(going)
+        give_up(session, going, by, now, plan=plan.reference)
+        coming = [(one, False) for one in change.comes]
+        added = add(session, clinic, plan, coming, by, now, audience=audience)
+        plan.course, plan.changed_at = change.course.as_plain(), now
+        plan.version += 1
+        plan.sequence += 1
+        session.flush()
+        noted(
+            session, plan, "changed doses", by.actor, now, why=by.why, name=by.name,
+            account_id=by.account_id, from_week=from_week + 1,
+            doses={care: list(dose) for care, dose in doses.items()},
+        )  # fmt: skip
+        audit.did(session, who, "changed doses", f"plan/{reference}", plan.patient_id)
+        if tell and (going or added):
+            facts = {"cancelled": cancelled, "added": begun_at(added)}
+            notices.plan_changed(session, clinic, plan, [*going, *added], now, facts)
+        return {}
+
+    content = ["change doses", reference, from_week, doses, reason, tell]
+    once(Key.of(who.key, key, content), action)
+    return change
+
+
+def from_week_on(course: Course, week: int, doses: dict[str, tuple[int, int]]) -> Course:
+    """The same course, with other doses from a week on in all phases. Raises PlanRulesBroken where nothing is left of it."""
+    phases: list[Phase] = []
+    before = 0
+    for phase in course.phases:
+        until = max(0, min(phase.weeks, week - before))
+        if until:
+            phases.append(Phase(until, phase.doses, phase.every))
+        if until < phase.weeks:
+            kept = tuple(
+                Dose(one.visit_type, *given)
+                for one in phase.doses
+                if (given := doses.get(one.visit_type, (one.fewest, one.most)))[1]
+            )
+            if not kept:
+                raise PlanRulesBroken(faults=[{"rule": "too_few", "week": week + 1, "care": ""}])
+            phases.append(Phase(phase.weeks - until, kept, phase.every))
+        before += phase.weeks
+    return Course(tuple(phases), course.rest_days, course.pairing, course.most_trips, course.reassessment)
+
+
+# Parts
+
+
+def _favourite(asked: Asked, plan: PlanView, missed: Missed, others: Sequence[Chosen]) -> Chosen | None:
+    """The best time for one more visit of a kind: at a weekday and time that the plan has already, if that can be."""
+    lost = as_missed(plan, missed, others)
+    if lost is None:
+        return None
+    used = {(one.kept.day % 7, one.kept.starts) for one in others if one.kept.care == missed.care.slug}
+    times = instead_of(asked, lost, others, most=7)
+    if not times:
+        return None
+
+    def rank(one: Instead) -> tuple[bool, int, datetime]:
+        local = one.starts_at.astimezone(plan.clinic.zone)
+        return (one.day % 7, local.hour * 60 + local.minute) not in used, one.day, one.starts_at
+
+    best = min(times, key=rank)
+    wish = VisitWish(missed.care.slug, best.practitioner.slug, best.starts_at)
+    (chosen,) = choose(plan.clinic, asked.course, plan.first_day, [wish])
+    return chosen
+
+
+def _too_many(
+    course: Course, care: str, visits: Sequence[PlanVisit], from_week: int, now: datetime
+) -> Iterable[PlanVisit]:
+    """Visits ahead beyond the most of their weeks: the same weekday goes in all of them, if that can be."""
+    for week in range(from_week, course.weeks):
+        most = course.doses(care)[week][1]
+        of_week = [one for one in visits if one.week == week]
+        ahead = [one for one in of_week if one.starts_at > now]
+        keep = most - (len(of_week) - len(ahead))
+        if len(ahead) > keep:
+            kept = _farthest_apart(ahead, max(0, keep))
+            yield from (one for one in ahead if one not in kept)
+
+
+def _farthest_apart(visits: Sequence[PlanVisit], count: int) -> tuple[PlanVisit, ...]:
+    """So many of these visits of one week, with the longest rest between any two, across the week's edge as well."""
+
+    def rest(some: tuple[PlanVisit, ...]) -> int:
+        days = sorted(one.starts_at.date() for one in some)
+        apart = [(later - sooner).days for sooner, later in pairwise(days)]
+        return min([*apart, 7 - (days[-1] - days[0]).days])
+
+    if count == 0:
+        return ()
+    return max(combinations(visits, count), key=lambda some: (rest(some), -some[0].week))
+
+
+def _takes(clinic: Clinic, comes: Sequence[Chosen], patient_id: int) -> set[int]:
+    """Everything that visits to come may take."""
+    things = [*clinic.rooms, *clinic.devices]
+    return {patient_id, *(one.practitioner.id for one in comes), *(thing.id for thing in things)}

@@ -1,0 +1,105 @@
+"""Holding all visits of a plan that was chosen, while its patient types. Like the hold of a single time, it lapses by itself
+after ten minutes, and one that lapsed costs nothing if the times are still free.
+"""
+
+from collections.abc import Sequence
+from datetime import date, timedelta
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from booking import clock
+from booking.models import BookableBy, Claim, Hold
+from booking.scheduling.offers import Assignment
+from booking.scheduling.plans.course import LOOKED_AT_WITHIN, Course
+from booking.services import claims, holds, rows
+from booking.services.clinic import the_clinic
+from booking.services.plans.choosing import Chosen, VisitWish, choose, questions_for
+from booking.services.plans.ground import Ground
+from booking.services.transaction import run
+
+
+def hold_plan(
+    course: Course,
+    first_day: date,
+    visits: Sequence[VisitWish],
+    *,
+    audience: BookableBy,
+    visitor: str,
+    network: str,
+) -> list[int]:
+    """Keeps these visits for ten minutes, instead of whatever this visitor held. Returns the numbers, in the order of their
+    times, of those that somebody else has; the others are held.
+
+    Raises TooManyHolds when the network holds as many as it may, of which a plan is one; PlanRulesBroken for visits of none
+    of the plan's kinds, NotOffered, NotFound.
+    """
+    return run(lambda session: _hold(session, course, first_day, visits, audience, visitor, network))
+
+
+def _hold(
+    session: Session,
+    course: Course,
+    first_day: date,
+    visits: Sequence[VisitWish],
+    audience: BookableBy,
+    visitor: str,
+    network: str,
+) -> list[int]:
+    now, clinic = clock.now(), the_clinic(session)
+    chosen = choose(clinic, course, first_day, visits)
+    last_day = first_day + timedelta(days=course.weeks * 7 - 1 + LOOKED_AT_WITHIN)
+    own = holds.of_visitor(session, visitor)
+    ground = Ground.locked(
+        session, clinic, questions_for(clinic, chosen, audience), first_day, last_day, now,
+        visitor=visitor, also=claims.held_by(session, own),
+    )  # fmt: skip
+    assigned = ground.together([one.wanted for one in chosen])
+    claims.drop_holds(session, own)
+    holds.refuse_too_many(session, network, now)
+    kept = [
+        (one, assignment) for one, assignment in zip(chosen, assigned, strict=True) if assignment is not None
+    ]
+    if kept:
+        _take(session, kept, visitor, holds.of_plans(network))
+    return [number for number, assignment in enumerate(assigned) if assignment is None]
+
+
+def _take(session: Session, kept: Sequence[tuple[Chosen, Assignment]], visitor: str, network: str) -> None:
+    now = clock.now()
+    ids = rows.add_many(
+        session,
+        Hold,
+        [
+            {
+                "visitor": visitor,
+                "network": network,
+                "visit_type_id": one.visit_type.id,
+                "practitioner_id": assignment.practitioner_id,
+                "from_cell": assignment.from_cell,
+                "to_cell": assignment.to_cell,
+                "made_at": now,
+                "lapses_at": now + holds.LASTS,
+            }
+            for one, assignment in kept
+        ],
+    )
+    by_cell = dict(session.execute(select(Hold.from_cell, Hold.id).where(Hold.id.in_(ids))).tuples().all())
+    uses = [(by_cell[assignment.from_cell], use) for _, assignment in kept for use in assignment.uses]
+    rows.add_all(
+        session,
+        Claim,
+        (
+            {
+                "resource_id": use.resource_id,
+                "from_cell": use.from_cell,
+                "to_cell": use.to_cell,
+                "before": use.before,
+                "after": use.after,
+                "appointment_id": None,
+                "hold_id": hold_id,
+            }
+            for hold_id, use in uses
+        ),
+    )
+    claims.bump(session, {use.resource_id for _, use in uses})

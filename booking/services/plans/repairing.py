@@ -1,0 +1,215 @@
+"""Keeping a plan whole: times that take a missed visit's place, single visits moved, doses changed from a week on.
+
+Nothing is held until it is chosen; what is chosen is looked up anew under the lock, and what was lost is proposed anew.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy.orm import Session
+
+from booking import clock
+from booking.errors import NotChangeable, NotFound, PlanRulesBroken
+from booking.models import BookableBy, Plan, PlanStatus
+from booking.scheduling.plans.course import Course
+from booking.scheduling.plans.keeping import Fault, Role, faults
+from booking.services import notices
+from booking.services.clinic import VisitType, the_clinic
+from booking.services.idempotency import Answer, Key, once
+from booking.services.plans import links
+from booking.services.plans.altering import (
+    PATIENT,
+    By,
+    add,
+    begun_at,
+)
+from booking.services.plans.asking_again import asked_for, chosen_of, kept_of
+from booking.services.plans.booking import noted
+from booking.services.plans.choosing import Chosen, VisitWish, choose
+from booking.services.plans.reading import PlanView, PlanVisit, kept_at, view
+from booking.services.plans.replacing import Instead, instead_of
+from booking.services.plans.wanted import Asked
+from booking.services.staff import audit
+from booking.services.staff.ownership import plan_for
+from booking.services.staff.who import Who
+
+
+class Missed(NamedTuple):
+    """A visit that a plan still lacks: of which kind of care, in which week, and in whose place, if it was booked once."""
+
+    care: VisitType
+    week: int
+    visit: PlanVisit | None
+
+
+@dataclass(frozen=True)
+class MakeUp:
+    """What a plan lacks, and times that would take its place."""
+
+    missed: Missed
+    times: tuple[Instead, ...]
+
+
+def lacking(plan: PlanView, now: datetime) -> list[Missed]:
+    """The visits that a plan's weeks lack, those of weeks that are over as well, by week."""
+    today = plan.clinic.times.local_date(now)
+    found = []
+    for week in plan.weeks:
+        if week.first > today and not any(dose.missed for dose in week.doses):
+            continue
+        for dose in week.doses:
+            gone = [
+                one
+                for one in week.visits
+                if not one.stands and one.role in (Role.DOSE, Role.FIRST) and one.care == dose.care
+            ]
+            for number in range(dose.left):
+                of = gone[-1 - number] if number < len(gone) else None
+                found.append(Missed(dose.care, week.number, of))
+    return found
+
+
+def make_up_times(plan: PlanView, audience: BookableBy) -> list[MakeUp]:
+    """For each visit that a plan lacks up to three times that keep days of rest and windows: in its own week, or, where that
+    has none, in the next one.
+    """
+    if plan.status is not PlanStatus.RUNNING:
+        return []
+    asked = asked_for(plan, audience)
+    others = [chosen_of(plan, one) for one in plan.standing]
+    return [MakeUp(one, tuple(_times(asked, plan, one, others))) for one in lacking(plan, asked.ground.now)]
+
+
+def take(
+    reference: str, token: str, week: int, care: str, starts_at: datetime, practitioner: str, *,
+    actor: str, key: str,
+) -> str:  # fmt: skip
+    """Books what a patient chose of the times for a visit that their plan lacks; returns its reference.
+
+    Raises VisitsTaken, PlanRulesBroken for a time that isn't one of those, NotChangeable, NotFound, KeyReused.
+    """
+
+    def action(session: Session) -> Answer:
+        plan = links.plan_by_link(session, reference, token, clock.now(), for_update=True)
+        return _take(session, plan, week, care, starts_at, practitioner, PATIENT, BookableBy.LINK)
+
+    content = ["make up", reference, week, care, starts_at, practitioner]
+    return str(once(Key.of(actor, key, content), action)["reference"])
+
+
+def take_for(
+    who: Who, reference: str, week: int, care: str, starts_at: datetime, practitioner: str, *, key: str
+) -> str:
+    """The same by the desk. Raises as `take`."""
+
+    def action(session: Session) -> Answer:
+        plan = plan_for(session, who, reference, for_update=True)
+        audit.did(session, who, "made up", f"plan/{reference}", plan.patient_id)
+        by = By.staff(who)
+        return _take(session, plan, week, care, starts_at, practitioner, by, BookableBy.STAFF)
+
+    content = ["make up", reference, week, care, starts_at, practitioner]
+    return str(once(Key.of(who.key, key, content), action)["reference"])
+
+
+def offer(who: Who, reference: str, *, key: str) -> bool:
+    """Sends the patient the link to the times for what their plan lacks. Says whether there is a way to. Raises NotFound,
+    NotChangeable, KeyReused.
+    """
+
+    def action(session: Session) -> Answer:
+        now, plan = clock.now(), plan_for(session, who, reference, for_update=True)
+        if plan.status is not PlanStatus.RUNNING:
+            raise NotChangeable(visit_status=plan.status.value)
+        noted(
+            session, plan, "offered make-up", By.staff(who).actor, now, name=who.name,
+            account_id=who.account_id,
+        )  # fmt: skip
+        audit.did(session, who, "offered make-up", f"plan/{reference}", plan.patient_id)
+        return {"told": notices.make_up_offered(session, plan, now)}
+
+    return bool(once(Key.of(who.key, key, ["offer make-up", reference]), action)["told"])
+
+
+def suffers(plan: PlanView, visit: PlanVisit, starts_at: datetime, ends_at: datetime) -> list[Fault]:
+    """What a plan wouldn't keep any more if one of its visits were at another time."""
+    others = [kept_of(plan, one) for one in plan.standing if one.reference != visit.reference]
+    moved = kept_at(plan.clinic, plan.first_day, starts_at, ends_at, visit.care, visit.role or Role.DOSE)
+    before = faults(plan.course, [*others, kept_of(plan, visit)])
+    return [fault for fault in faults(plan.course, [*others, moved]) if fault not in before]
+
+
+def better_times(plan: PlanView, visit: PlanVisit, audience: BookableBy) -> list[Instead]:
+    """Times for one visit of a plan that keep all of its rules."""
+    others = [chosen_of(plan, one) for one in plan.standing if one.reference != visit.reference]
+    return instead_of(asked_for(plan, audience), chosen_of(plan, visit), others)
+
+
+# Parts
+
+
+def as_missed(plan: PlanView, missed: Missed, others: Sequence[Chosen]) -> Chosen | None:
+    """What is missed, as something that is to be replaced: what was booked once, else like another of its kind."""
+    if missed.visit is not None:
+        was = chosen_of(plan, missed.visit)
+        # A first visit that was missed is followed by others already, which it can't come after.
+        return was._replace(kept=was.kept._replace(day=missed.week * 7 + was.kept.day % 7))
+    like = next((one for one in others if one.kept.care == missed.care.slug), None)
+    if like is None:
+        return None
+    day = missed.week * 7 + like.kept.day % 7
+    return Chosen(missed.care, like.practitioner, like.kept._replace(day=day, role=Role.DOSE), like.wanted)
+
+
+def _times(asked: Asked, plan: PlanView, missed: Missed, others: Sequence[Chosen]) -> list[Instead]:
+    lost = as_missed(plan, missed, others)
+    if lost is None:
+        return []
+    found = instead_of(asked, lost, others)
+    if found or missed.week + 1 >= asked.weeks:
+        return found
+    next_week = lost._replace(kept=lost.kept._replace(day=lost.kept.day + 7))
+    return instead_of(asked, next_week, others)
+
+
+def _take(
+    session: Session,
+    plan: Plan,
+    week: int,
+    care: str,
+    starts_at: datetime,
+    practitioner: str,
+    by: By,
+    audience: BookableBy,
+) -> Answer:
+    now, clinic = clock.now(), the_clinic(session)
+    if plan.status is not PlanStatus.RUNNING:
+        raise NotChangeable(visit_status=plan.status.value)
+    shown = view(session, clinic, plan)
+    missed = next((one for one in lacking(shown, now) if one.week == week and one.care.slug == care), None)
+    if missed is None:
+        raise NotFound
+    visit_type = missed.visit.visit_type if missed.visit else missed.care
+    course = Course.of(plan.course)
+    wish = VisitWish(visit_type.slug, practitioner, starts_at)
+    (chosen,) = choose(clinic, course, plan.first_day, [wish])
+    others = [kept_of(shown, one) for one in shown.standing]
+    no_weeks = range(0)
+    broken = len(faults(course, [*others, chosen.kept], no_weeks)) > len(faults(course, others, no_weeks))
+    in_time = 0 <= chosen.kept.week - week <= 1
+    # In the next week it is one more than that week's own.
+    if not in_time or (broken and chosen.kept.week == week):
+        raise PlanRulesBroken(faults=[{"rule": "rest_days", "week": week + 1, "care": care}])
+    (made,) = add(session, clinic, plan, [(chosen, False)], by, now, audience=audience)
+    plan.version += 1
+    plan.sequence += 1
+    plan.changed_at = now
+    session.flush()
+    noted(
+        session, plan, "made up", by.actor, now, name=by.name, account_id=by.account_id,
+        visit=made.reference, week=week + 1,
+    )  # fmt: skip
+    notices.plan_changed(session, clinic, plan, [made], now, {"added": begun_at([made])})
+    return {"reference": made.reference}
