@@ -7,7 +7,7 @@ lapsed holds in the same transaction. A hold that lapsed costs nothing if the ti
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from booking import clock
@@ -53,6 +53,25 @@ def of_visitor(session: Session, visitor: str | None) -> frozenset[int]:
     return frozenset(session.scalars(select(Hold.id).where(Hold.visitor == visitor)))
 
 
+def of_plans(network: str) -> str:
+    """The mark that visits of a plan bear which is held from this network: together they count as one hold."""
+    return f"plan {network}"
+
+
+def refuse_too_many(session: Session, network: str, now: datetime) -> None:
+    """A part of use cases that are about to hold one more. Raises TooManyHolds."""
+    lock_names(session, f"network {network}")
+    single = select(Hold.lapses_at).where(Hold.network == network, Hold.lapses_at > now)
+    plans = (
+        select(func.min(Hold.lapses_at))
+        .where(Hold.network == of_plans(network), Hold.lapses_at > now)
+        .group_by(Hold.visitor)
+    )
+    holding = sorted([*session.scalars(single), *session.scalars(plans)])
+    if len(holding) >= OF_ONE_NETWORK:
+        raise TooManyHolds(retry_after=int((holding[0] - now).total_seconds()) + 1)
+
+
 def _hold(
     session: Session,
     visit_type: str,
@@ -73,11 +92,11 @@ def _hold(
         raise refusal_at(offers, start, clinic.phone)
 
     visit = assign(offers.situation, offer.practitioner_id, start)
-    # What overlaps gives way to the new one, as does the oldest of too many.
+    # What overlaps gives way to the new one, as does the oldest of too many; a plan's visits aren't counted.
     overlapping = {one.id for one in own if one.from_cell < visit.to_cell and visit.from_cell < one.to_cell}
-    others = [one.id for one in own if one.id not in overlapping]
+    others = [one.id for one in own if one.id not in overlapping and not one.network.startswith(of_plans(""))]
     claims.drop_holds(session, overlapping | set(others[: len(others) - OF_ONE_VISITOR + 1]))
-    _refuse_too_many(session, network, now)
+    refuse_too_many(session, network, now)
     made = Hold(
         visitor=visitor,
         network=network,
@@ -92,12 +111,3 @@ def _hold(
     claims.take(session, visit.uses, hold_id=made.id)
     claims.bump(session, [use.resource_id for use in visit.uses])
     return Held(starts_at, clinic.practitioner_by_id[offer.practitioner_id].slug)
-
-
-def _refuse_too_many(session: Session, network: str, now: datetime) -> None:
-    lock_names(session, f"network {network}")
-    holding = session.scalars(
-        select(Hold.lapses_at).where(Hold.network == network, Hold.lapses_at > now).order_by(Hold.lapses_at)
-    ).all()
-    if len(holding) >= OF_ONE_NETWORK:
-        raise TooManyHolds(retry_after=int((holding[0] - now).total_seconds()) + 1)

@@ -29,6 +29,7 @@ from booking.models import (
     BookableBy,
     Claim,
     HistoryEntry,
+    Patient,
     Payment,
     Plan,
     PlanEntry,
@@ -45,6 +46,7 @@ from booking.scheduling.timeline import instant_of
 from booking.services import claims, holds, notices, patients, rows, tasks
 from booking.services.booking import keep_consent
 from booking.services.clinic import Clinic, the_clinic
+from booking.services.desk.records import may_be_texted
 from booking.services.idempotency import Answer, Key, once
 from booking.services.plans import links as plan_links
 from booking.services.plans.choosing import (
@@ -56,6 +58,7 @@ from booking.services.plans.choosing import (
 )
 from booking.services.plans.ground import Ground
 from booking.services.plans.replacing import replacements
+from booking.services.staff import audit
 from booking.services.visits import refuse_unreachable
 
 
@@ -84,7 +87,7 @@ def book(wish: PlanWish, *, actor: str, key: str) -> BookedPlan:
     content = {
         name: value.as_plain() if isinstance(value, Presence) else value for name, value in vars(wish).items()
     }
-    del content["visitor"]
+    del content["visitor"], content["staff"]
 
     def with_replacements(refusal: Refusal) -> Refusal:
         if isinstance(refusal, VisitsTaken):
@@ -104,9 +107,9 @@ def book(wish: PlanWish, *, actor: str, key: str) -> BookedPlan:
 def _book(session: Session, wish: PlanWish) -> Answer:
     now, clinic = clock.now(), the_clinic(session)
     refuse_unreachable(wish.reminders, wish.email, wish.phone)
-    if wish.reminders in (Reminders.TEXT, Reminders.BOTH) and not wish.text_consent:
-        raise ContactCannotBeReached(field="text_consent")
     prescribed = _prescribed(session, wish, now)
+    if wish.reminders in (Reminders.TEXT, Reminders.BOTH) and not _agrees_to_texts(session, wish, prescribed):
+        raise ContactCannotBeReached(field="text_consent")
     course = _course(clinic, wish, prescribed)
     chosen = choose(clinic, course, wish.first_day, wish.visits)
     _refuse_broken_rules(clinic, course, wish.first_day, chosen, now)
@@ -128,8 +131,7 @@ def _book(session: Session, wish: PlanWish) -> Answer:
     assigned = ground.together([one.wanted for one in chosen])
     lost = [number for number, assignment in enumerate(assigned) if assignment is None]
     if lost:
-        named = [named(chosen[number]) for number in lost]
-        raise VisitsTaken(lost=named, numbers=lost)
+        raise VisitsTaken(lost=[named(chosen[number]) for number in lost], numbers=lost)
     claims.drop_holds(session, held)
     plan = prescribed or _new_plan(session, clinic, wish, course, patient_id, now)
     _begin(session, plan, wish, now)
@@ -149,13 +151,30 @@ def _book(session: Session, wish: PlanWish) -> Answer:
         payment=wish.payment,
         note=wish.note,
         policy_version=wish.policy_version,
+        **({"actor_name": wish.staff.name, "account_id": wish.staff.account_id} if wish.staff else {}),
     )
     if wish.text_consent and wish.phone:
         keep_consent(session, clinic, wish.phone, patient_id, now)
-    noted(session, plan, "booked", by, now, visits=len(booked))
+    _note_booked(session, plan, wish, by, now, len(booked))
     tasks.owe(session, clinic, booked[0], now)
     notices.plan_booked(session, clinic, plan, booked, now)
     return _answer(clinic, plan, booked)
+
+
+def _agrees_to_texts(session: Session, wish: PlanWish, prescribed: Plan | None) -> bool:
+    """Now, or before: whom the desk books for needn't say it again."""
+    if wish.text_consent or wish.audience is not BookableBy.STAFF or prescribed is None:
+        return wish.text_consent
+    return may_be_texted(session, session.get_one(Patient, prescribed.patient_id))
+
+
+def _note_booked(session: Session, plan: Plan, wish: PlanWish, by: Actor, now: datetime, visits: int) -> None:
+    staff = wish.staff
+    if staff is None:
+        noted(session, plan, "booked", by, now, visits=visits)
+        return
+    noted(session, plan, "booked", by, now, name=staff.name, account_id=staff.account_id, visits=visits)
+    audit.did(session, staff, "booked plan", f"plan/{plan.reference}", plan.patient_id)
 
 
 def _refuse_broken_rules(
