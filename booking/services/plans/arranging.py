@@ -7,16 +7,15 @@ plan, and one of which nothing was booked still has its link.
 import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from datetime import date
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from booking import clock
 from booking.models import Appointment, BookableBy, Patient, PlanReminders, Reminders
-from booking.scheduling.plans.course import Course
 from booking.scheduling.plans.windows import Presence
 from booking.scheduling.status import Status
-from booking.scheduling.timeline import cell_at
+from booking.scheduling.timeline import CELL_MINUTES
 from booking.services.clinic import Clinic, Practitioner, the_clinic
 from booking.services.desk.records import habits, may_be_texted, standing
 from booking.services.plans import asking_again, prescribing
@@ -39,13 +38,18 @@ class Whose:
     """
 
     reference: str
-    name: str
+    first_name: str
+    last_name: str
     email: str | None
     phone: str | None
     texts: bool
     reminders: Reminders
     returning: tuple[str, ...]
     usual: Practitioner | None
+
+    @property
+    def name(self) -> str:
+        return f"{self.first_name} {self.last_name}"
 
 
 @dataclass(frozen=True)
@@ -98,7 +102,7 @@ def arranged_again(
     who: Who,
     reference: str,
     *,
-    first_day: object = None,
+    first_day: date | None = None,
     presence: Presence | None = None,
     only: dict[str, tuple[str, ...]] | None = None,
 ) -> Arranged:
@@ -109,9 +113,8 @@ def arranged_again(
         clinic, plan = the_clinic(session), plan_for(session, who, reference)
         found = view(session, clinic, plan)
         patient = _whose(session, clinic, session.get_one(Patient, plan.patient_id))
-    starts = first_day or found.first_day
     wanted = replace(
-        asking_again.wanted_by(found, BookableBy.STAFF, first_day=starts, presence=presence),  # type: ignore[arg-type]
+        asking_again.wanted_by(found, BookableBy.STAFF, first_day=first_day, presence=presence),
         only=found.only if only is None else only,
     )
     wish = Prescription(
@@ -139,7 +142,7 @@ def as_chosen(asked: Arranged, visits: Iterable[VisitWish]) -> tuple[ProposedVis
             role=one.kept.role,
             practitioner=one.practitioner,
             cell=one.wanted.cell,
-            to_cell=one.wanted.cell + (one.kept.ends - one.kept.starts) // 5,
+            to_cell=one.wanted.cell + (one.kept.ends - one.kept.starts) // CELL_MINUTES,
             week=one.kept.week,
             room_kind=None,
             penciled=False,
@@ -167,17 +170,16 @@ def book_whole(
     plan = asked.plan or prescribing.prescribe(who, wish, tell=False, key=f"{key[:70]} plan").reference
     with reading() as session:
         plan_for(session, who, plan)
-        agreed = text_consent or asked.whose.texts
     wanted = PlanWish(
         template=wish.template,
         first_day=wish.first_day,
         visits=visits,
-        first_name="",
-        last_name="",
+        first_name=asked.whose.first_name,
+        last_name=asked.whose.last_name,
         email=asked.whose.email,
         phone=asked.whose.phone,
         reminders=reminders,
-        text_consent=agreed,
+        text_consent=text_consent,
         reminded_of=reminded_of,
         presence=wish.presence,
         only=wish.only,
@@ -202,7 +204,8 @@ def _whose(session: Session, clinic: Clinic, record: Patient) -> Whose:
     person = clinic.practitioner_by_id.get(latest or 0)
     return Whose(
         reference=record.reference,
-        name=f"{record.first_name} {record.last_name}",
+        first_name=record.first_name,
+        last_name=record.last_name,
         email=record.email,
         phone=record.phone,
         texts=may_be_texted(session, record),

@@ -15,6 +15,7 @@ from booking.services.clinic import Clinic, Practitioner, VisitType
 from booking.services.plans.ground import HORIZON_DAYS, Wanted, question_of
 from booking.services.plans.wanted import first_visit_of
 from booking.services.question import Question
+from booking.services.staff.who import Who
 
 
 class VisitWish(NamedTuple):
@@ -31,6 +32,7 @@ class PlanWish:
 
     `plan`, `token`: of a plan that a practitioner prescribed; its template and what it prescribes are taken from there.
     `presence`, `only`, `wished`, `returning`: as they were asked for, kept for what is found for this plan later.
+    `staff`: who books it, where that isn't the patient.
     """
 
     template: str
@@ -54,6 +56,7 @@ class PlanWish:
     token: str | None = None
     audience: BookableBy = BookableBy.PATIENTS
     visitor: str | None = None
+    staff: Who | None = None
 
 
 class Chosen(NamedTuple):

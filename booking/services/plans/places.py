@@ -49,9 +49,7 @@ def places_of(session: Session, clinic: Clinic, plan_ids: Collection[int]) -> di
     by_plan: dict[int, list[Any]] = defaultdict(list)
     for visit in visits:
         by_plan[visit.plan_id].append(visit)
-    return {
-        number: place for plan in plans for number, place in _placed(clinic, plan, by_plan[plan.id])
-    }
+    return {number: place for plan in plans for number, place in _placed(clinic, plan, by_plan[plan.id])}
 
 
 def _placed(clinic: Clinic, plan: Any, visits: Iterable[Any]) -> Iterator[tuple[int, PlanPlace]]:
@@ -68,13 +66,16 @@ def _placed(clinic: Clinic, plan: Any, visits: Iterable[Any]) -> Iterator[tuple[
         modality = clinic.visit_type_by_id[visit.visit_type_id].modality.slug
         standing = counted[modality]
         number = standing.index(visit.id) + 1 if visit.id in standing else None
-        yield visit.id, PlanPlace(
-            plan=plan.reference,
-            name=plan.name,
-            number=number,
-            of=max(prescribed.get(modality, 0), len(standing)),
-            reassessment=visit.plan_role == Role.REASSESSMENT,
-            penciled=visit.penciled,
+        yield (
+            visit.id,
+            PlanPlace(
+                plan=plan.reference,
+                name=plan.name,
+                number=number,
+                of=max(prescribed.get(modality, 0), len(standing)),
+                reassessment=visit.plan_role == Role.REASSESSMENT,
+                penciled=visit.penciled,
+            ),
         )
 
 
