@@ -290,7 +290,7 @@ def taken_back(
         told = _by_clinic(clinic, appointment, "confirmation", now, appointment.starts_at, facts)
     elif went:
         # What corrects something that they have heard waited itself, and says what they know.
-        news = to_tell(known, [] if heard_last else waited, known_of(appointment, clinic))
+        news = to_tell(known or {}, [] if heard_last else waited, known_of(appointment, clinic))
         if news is not None:
             told = _by_clinic(clinic, appointment, news.kind, now, appointment.starts_at, news.facts)
     elif not cancelled:

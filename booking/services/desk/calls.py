@@ -198,6 +198,22 @@ _WRITTEN_TO = exists().where(
     _OTHER.kind.in_(notices.ANSWERS),
     _OTHER.state.in_(_ON_ITS_WAY),
 )
+# What a change by us left behind, and whether the desk has spoken with them while the visit stood as it left it.
+_ENTRY = (
+    HistoryEntry.id.label("entry_id"),
+    HistoryEntry.what,
+    HistoryEntry.at,
+    HistoryEntry.why,
+    HistoryEntry.facts,
+    exists()
+    .where(
+        _OTHER.appointment_id == HistoryEntry.appointment_id,
+        _OTHER.sequence == HistoryEntry.facts["sequence"].as_integer(),
+        _OTHER.settled_at.is_not(None),
+        _OTHER.settled_as.in_(_REACHED),
+    )
+    .label("reached"),
+)
 # A visit, and what staff did lately to its place, or to whether it stands.
 _CHANGED_BY_US = and_(
     Appointment.from_cell > bindparam("now_cell"),
@@ -243,7 +259,7 @@ def settle(who: Who, reference: str, outcome: Outcome, *, version: int | None = 
         messages, stopped = _open(session, appointment, now), list[Message]()
         name = f"{appointment.first_name} {appointment.last_name}"
         if not messages:
-            if not _changed_by_us(session, appointment, now):
+            if not to_be_called_about(session, appointment, now):
                 # Somebody else has just called; that call counts.
                 return vars(Settled(name))
             kind = "cancellation" if appointment.status is Status.CANCELLED else "change"
@@ -315,10 +331,7 @@ CHANGES = (
         Appointment.cancelled_by,
         Appointment.confirmed_at,
         Appointment.from_cell,
-        HistoryEntry.id.label("entry_id"),
-        HistoryEntry.what,
-        HistoryEntry.at,
-        HistoryEntry.facts,
+        *_ENTRY,
     )
     .join(HistoryEntry, HistoryEntry.appointment_id == Appointment.id)
     .where(
@@ -363,7 +376,7 @@ def _why(message: Message, appointment: Appointment) -> Why:
 def _changed_soon(session: Session, clinic: Clinic, now: datetime) -> list[Call]:
     """Visits that the clinic moved or cancelled within a day of their beginning, and of which nobody said "I know"."""
     wanted = (
-        select(Appointment, Patient, HistoryEntry)
+        select(Appointment, Patient, *_ENTRY)
         .join(Patient, Patient.id == Appointment.patient_id)
         .join(HistoryEntry, HistoryEntry.appointment_id == Appointment.id)
         .where(_CHANGED_BY_US)
@@ -372,7 +385,7 @@ def _changed_soon(session: Session, clinic: Clinic, now: datetime) -> list[Call]
     calls = []
     found = session.execute(wanted, bounds(now))
     for (appointment, patient), rows in groupby(found, key=lambda row: (row[0], row[1])):
-        entry = _to_be_told(appointment, [row[2] for row in rows], now)
+        entry = _to_be_told(appointment, rows, now)
         if entry is not None:
             kind = "cancellation" if appointment.status is Status.CANCELLED else "change"
             call = _call(clinic, appointment, patient, kind, Why.SOON)
@@ -411,15 +424,12 @@ def _written(session: Session, references: list[str]) -> dict[str, Written]:
 
 
 def _to_be_told(appointment: Any, entries: Iterable[Any], now: datetime) -> Any:
-    """The last of these changes, oldest first, if the patient has to hear of it by telephone: on short notice, still
-    ahead, not to be taken back any more, and not answered by "I'm coming"; else None. Both are rows, or what there is of them.
+    """The change by which the visit stands as it does, of these, oldest first, if the patient has to hear of it by telephone:
+    on short notice, still ahead, not to be taken back any more, and not answered by "I'm coming"; else None. Both are rows,
+    or what there is of them.
     """
-    last = None
-    for entry in entries:
-        # A tap that was taken back touches no place: the change before it stands.
-        if entry.what != "undone" or not states.same_entry(entry.facts["before"], entry.facts["after"]):
-            last = entry
-    if last is None or not _told(last) or not _on_short_notice(appointment, last, now):
+    last, reached = _standing(entries)
+    if last is None or reached or not _told(last) or not _on_short_notice(appointment, last, now):
         return None
     if now < last.at + notices.TAKEN_BACK_WITHIN:
         return None
@@ -427,6 +437,23 @@ def _to_be_told(appointment: Any, entries: Iterable[Any], now: datetime) -> Any:
         # Who has cancelled themselves since knows.
         return last if appointment.cancelled_by is Actor.STAFF else None
     return last if appointment.status is Status.BOOKED and appointment.confirmed_at is None else None
+
+
+def _standing(entries: Iterable[Any]) -> tuple[Any, bool]:
+    """The last of these changes that wasn't taken back without a word, and whether somebody has been reached while the visit
+    stood so.
+    """
+    stood: list[tuple[int, Any, bool]] = [(0, None, False)]
+    for entry in entries:
+        _, last, reached = stood[-1]
+        if entry.what != "undone" or entry.facts.get("tell"):
+            last, reached = entry, entry.reached
+        elif not states.same_entry(entry.facts["before"], entry.facts["after"]):
+            # As before what it undid, whose patient has heard of neither. A tap touches no place.
+            _, last, reached = next(one for one in reversed(stood) if one[0] < entry.facts["entry"])
+            reached = reached or entry.reached
+        stood.append((entry.entry_id, last, reached))
+    return stood[-1][1:]
 
 
 def _told(entry: Any) -> bool:
@@ -457,10 +484,10 @@ def _old_start(entry: Any) -> datetime | None:
     return instant_of(entry.facts["before"]["from_cell"]) if "before" in entry.facts else None
 
 
-def _changed_by_us(session: Session, appointment: Appointment, now: datetime) -> bool:
+def to_be_called_about(session: Session, appointment: Appointment, now: datetime) -> bool:
     """Whether this visit stands on the list although there is no message about it."""
-    entries = session.scalars(
-        select(HistoryEntry)
+    entries = session.execute(
+        select(*_ENTRY)
         .join(Appointment, Appointment.id == HistoryEntry.appointment_id)
         .where(Appointment.id == appointment.id, _CHANGED_BY_US)
         .order_by(HistoryEntry.id),

@@ -21,7 +21,7 @@ from booking.scheduling.status import Status
 from booking.scheduling.timeline import CELL_MINUTES, instant_of
 from booking.services import claims, notices, tasks, wording
 from booking.services.clinic import Clinic, Practitioner, the_clinic
-from booking.services.desk import states, statuses
+from booking.services.desk import calls, states, statuses
 from booking.services.desk.asking import (
     Answer,
     Place,
@@ -53,7 +53,7 @@ class Preview:
     """What a change would mean. `channel`: "email", "text", "call", or "" where nobody would be told.
 
     `to_call`: they stand on the list of calls, until reached. `owed`: they are told whatever staff choose, for they haven't
-    heard of the visit, or asked for an answer. `here_since`: when they came, if they are here and stay.
+    heard of the visit, asked for an answer, or are to be called about it. `here_since`: when they came, if they are here and stay.
     `room` and `devices` are None and empty where it can't be; `phase_minutes` are those of the visit as it would be.
     `breaches`: codes that need a reason, with their facts in `facts`. `clash`: what is in the way, as in the refusal
     Clash. `elsewhere`: the patient's other visit, as in the refusal PatientElsewhere, or None. With one of the two, it
@@ -176,6 +176,8 @@ def _change(
         raise NeedsReason(breaches=[*breaches], facts=facts_of(found.answer, breaches))
 
     before = states.snapshot(appointment, found.uses)
+    # Whom somebody is to call hears of what comes now instead.
+    owed = not tell and not spoken and calls.to_be_called_about(session, appointment, now)
     known = notices.known_of(appointment, clinic)
     visit = _assigned(appointment, found)
     uses = sorted([*visit.uses, visit.patient_use(appointment.patient_id)])
@@ -193,9 +195,8 @@ def _change(
         appointment.sequence += 1
         if not found.stays:
             appointment.confirmed_at = appointment.cannot_come_at = None
-        told = notices.changed_by_clinic(
-            session, clinic, appointment, known, now, tell=tell and not spoken, spoken=spoken
-        )
+        tell = (tell or owed) and not spoken
+        told = notices.changed_by_clinic(session, clinic, appointment, known, now, tell=tell, spoken=spoken)
         tasks.moved(session, clinic, appointment, now)
     else:
         states.remind_as_the_type_wants(session, appointment, before)
@@ -213,7 +214,7 @@ def _change(
         breaches=[*breaches],
         dropped=told.dropped,
         spoken=spoken,
-        **_moved(clinic, before, appointment, tell and not spoken and told.corrects),
+        **_moved(clinic, before, appointment, told.tells),
     )
 
 
@@ -405,10 +406,11 @@ def _told(
     news = notices.to_tell(known, notices.waiting(session, appointment, now), to_be)
     if news is None:
         return wording.NOTHING, False
+    owed = news.owed or calls.to_be_called_about(session, appointment, now)
     visit = replace(
         shaped(clinic, appointment), starts_at=starts_at, ends_at=ends_at, practitioner=found.person
     )
     if news.kind == "confirmation":
         after_all = news.facts.get("after_all", False)
-        return wording.of_confirmation(clinic, visit, way, after_all=after_all), news.owed
-    return wording.of_change(clinic, visit, news.facts, way), news.owed
+        return wording.of_confirmation(clinic, visit, way, after_all=after_all), owed
+    return wording.of_change(clinic, visit, news.facts, way), owed

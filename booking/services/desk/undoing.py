@@ -3,6 +3,7 @@
 Before a booking there was no visit. Taken back, it is one that staff cancelled, and that nobody hears of.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -28,9 +29,6 @@ from booking.services.staff.who import Who
 from booking.services.transaction import reading
 
 __all__ = ["UNDO_WITHIN", "Doing", "cancellation_to_undo", "look", "undo"]
-
-# How a visit goes on its day, as the history calls it: what patients are never written to about.
-_STEPS = frozenset({"arrived", "checked-in", "needles_in", "needles_out", "fulfilled", "noshow"})
 
 
 @dataclass(frozen=True)
@@ -80,7 +78,7 @@ def undo(who: Who, entry_id: int, *, key: str) -> Changed:
 
     A message that waits is dropped; for one that went, or was told on the telephone, another one goes. Where the old place
     is taken, nothing changes.
-    Several steps of a day are taken back one after the other, the last one first.
+    Several changes are taken back one after the other, the last one first.
     Raises OldPlaceTaken, StaleEdit if the visit was changed since, TooLateToUndo, NotChangeable for what staff didn't do
     to the visit, NotFound, KeyReused.
     """
@@ -118,10 +116,10 @@ def _undo(session: Session, who: Who, entry_id: int) -> Changed:
             entry.facts.get("dropped", []),
             None if was_cancelled else known,
             now,
-            spoken=entry.facts.get("spoken", False),
+            spoken=[one.facts["sequence"] for one in _spoken(session, entry)],
             by_clinic=by_clinic,
         )
-        if was_cancelled and told.corrects:
+        if (was_cancelled and told.corrects) or told.after_all:
             # Who had confirmed has heard since that they need not come.
             visit.confirmed_at = None
         tasks.moved(session, clinic, visit, now)
@@ -145,19 +143,19 @@ def _undo(session: Session, who: Who, entry_id: int) -> Changed:
 
 
 def _told_at(session: Session, entry: HistoryEntry) -> datetime | None:
-    """When a message went, or somebody was called, about what this entry changed in the patient's calendar, if it changed
-    anything there.
+    """When a message went, or somebody was called, about what this entry changed in the patient's calendar, or about what
+    was done and taken back since; if it changed anything there.
     """
     facts = entry.facts
     if "before" in facts and states.same_entry(facts["before"], facts["after"]):
         return None
-    if facts.get("spoken"):
-        return entry.at
+    if spoken := _spoken(session, entry):
+        return spoken[-1].at
     by_call = case((Message.state == MessageState.TO_CALL, Message.settled_at))
     return session.scalar(
         select(func.max(func.coalesce(Message.sent_at, by_call))).where(
             Message.appointment_id == entry.appointment_id,
-            Message.sequence == facts.get("sequence", 0),
+            Message.sequence >= facts.get("sequence", 0),
             Message.kind.in_(notices.ANSWERS),
         )
     )
@@ -197,36 +195,37 @@ def _refuse(
 
 
 def _all_since_is_undone(session: Session, visit: Appointment, entry: HistoryEntry) -> bool:
-    """Whether the visit stands as after this step of its day, for all that was done since are such steps, taken back: so
-    several are taken back one after the other.
+    """Whether the visit stands as this entry left it, for all that was done since was taken back: so several changes are
+    taken back one after the other.
     """
-    later = session.scalars(
+    later, left = _later(session, entry), list[int]()
+    for one in later:
+        if one.what == "undone" and left and left[-1] == one.facts.get("entry"):
+            left.pop()
+        else:
+            left.append(one.id)
+    return not left and bool(later) and later[-1].facts.get("version") == visit.version
+
+
+def _later(session: Session, entry: HistoryEntry) -> Sequence[HistoryEntry]:
+    """What was done to its visit since, oldest first."""
+    return session.scalars(
         select(HistoryEntry)
         .where(HistoryEntry.appointment_id == entry.appointment_id, HistoryEntry.id > entry.id)
         .order_by(HistoryEntry.id)
     ).all()
-    if not later or later[-1].facts.get("version") != visit.version or entry.what not in _STEPS:
-        return False
-    left: list[int] = []
-    for one in later:
-        if one.what == "undone" and left and left[-1] == one.facts.get("entry"):
-            left.pop()
-        elif one.what in _STEPS:
-            left.append(one.id)
-        else:
-            return False
-    return not left
+
+
+def _spoken(session: Session, entry: HistoryEntry) -> list[HistoryEntry]:
+    """This and what was done since, as far as it was told on the telephone."""
+    return [one for one in (entry, *_later(session, entry)) if one.facts.get("spoken")]
 
 
 def _undone_already(session: Session, visit: Appointment, entry: HistoryEntry) -> bool:
     """Whether the last that was done to the visit was the undoing of this: done once more since, it isn't undone."""
-    later = session.scalars(
-        select(HistoryEntry).where(
-            HistoryEntry.appointment_id == entry.appointment_id,
-            HistoryEntry.id > entry.id,
-            HistoryEntry.what == "undone",
-        )
-    )
     return any(
-        one.facts.get("entry") == entry.id and one.facts.get("version") == visit.version for one in later
+        one.what == "undone"
+        and one.facts.get("entry") == entry.id
+        and one.facts.get("version") == visit.version
+        for one in _later(session, entry)
     )

@@ -817,3 +817,124 @@ def test_what_they_had_cancelled_themselves_we_never_said_to_be_off(
     undoing.undo(who, cancelled.entry_id or 0, key="undo-0001")
     standing_clock.on(minutes=3)
     assert [call.after_all for call in calls.call_list(who).calls] == [False]
+
+
+def moved_twice(standing_clock: StandingClock, **how: Any) -> tuple[Any, Any, moving.Changed]:
+    """Moved on short notice, which a mail has told and a call is due about; and moved once more."""
+    visit, who = booked(SOON, phone=PHONE), hired()
+    sent()
+    moving.change(who, visit.reference, LATER, version=1, key="move-0001")
+    standing_clock.on(minutes=3)
+    sent()
+    assert listed() == [("change", Why.SOON, 0)]
+    return visit, who, moving.change(who, visit.reference, HALF_PAST, version=2, key="move-0002", **how)
+
+
+HALF_PAST = Place(starts_at=NINE - timedelta(hours=17, minutes=30))
+
+
+def test_a_second_move_that_is_taken_back_leaves_the_call_about_the_first(
+    context: Flask, standing_clock: StandingClock
+) -> None:
+    visit, who, second = moved_twice(standing_clock)
+    assert listed() == []
+    undoing.undo(who, second.entry_id or 0, key="undo-0001")
+    (call,) = calls.call_list(who).calls
+    assert (call.kind, call.why, call.old_starts_at) == ("change", Why.SOON, SOON)
+    assert pressing(who, present()).calls == 1
+    calls.settle(who, visit.reference, Outcome.REACHED, version=4, key="call-0001")
+    assert listed() == []
+
+
+def test_who_was_reached_about_the_first_move_is_not_called_again_when_the_second_is_taken_back(
+    context: Flask, standing_clock: StandingClock
+) -> None:
+    visit, who = booked(SOON, phone=PHONE), hired()
+    sent()
+    moving.change(who, visit.reference, LATER, version=1, key="move-0001")
+    standing_clock.on(minutes=3)
+    sent()
+    calls.settle(who, visit.reference, Outcome.REACHED, key="call-0001")
+    for number in (2, 3):
+        moved = moving.change(who, visit.reference, HALF_PAST, version=None, key=f"move-000{number}")
+        undoing.undo(who, moved.entry_id or 0, key=f"undo-000{number}")
+        assert listed() == []
+        assert pressing(who, present()).calls == 0
+    standing_clock.on(minutes=3)
+    assert listed() == []
+
+
+def test_who_was_reached_between_two_moves_that_were_taken_back_is_not_called_again(
+    context: Flask, standing_clock: StandingClock
+) -> None:
+    visit, who, second = moved_twice(standing_clock)
+    undoing.undo(who, second.entry_id or 0, key="undo-0001")
+    calls.settle(who, visit.reference, Outcome.REACHED, key="call-0001")
+    third = moving.change(who, visit.reference, HALF_PAST, version=None, key="move-0003")
+    undoing.undo(who, third.entry_id or 0, key="undo-0003")
+    assert listed() == []
+    assert pressing(who, present()).calls == 0
+
+
+def test_what_is_taken_back_and_done_again_is_called_about(
+    context: Flask, standing_clock: StandingClock
+) -> None:
+    _visit, who, second = moved_twice(standing_clock)
+    back = undoing.undo(who, second.entry_id or 0, key="undo-0001")
+    undoing.undo(who, back.entry_id or 0, key="undo-0002")
+    standing_clock.on(minutes=3)
+    (call,) = calls.call_list(who).calls
+    assert (call.starts_at, call.kind) == (HALF_PAST.starts_at, "change")
+
+
+def test_a_change_of_the_end_that_is_taken_back_leaves_the_call_about_the_move(
+    context: Flask, standing_clock: StandingClock
+) -> None:
+    visit, who = booked(SOON, phone=PHONE), hired()
+    sent()
+    moving.change(who, visit.reference, LATER, version=1, key="move-0001")
+    standing_clock.on(minutes=3)
+    sent()
+    longer = moving.change(
+        who, visit.reference, Place(phase_minutes=(75,)), version=2, reason="More time", key="move-0002"
+    )
+    undoing.undo(who, longer.entry_id or 0, key="undo-0001")
+    assert [(call.kind, call.old_starts_at) for call in calls.call_list(who).calls] == [("change", SOON)]
+
+
+def test_whoever_is_still_to_be_called_is_told_of_a_further_move_whatever_is_chosen(
+    context: Flask, standing_clock: StandingClock
+) -> None:
+    """They were to be reached, and would hear of neither."""
+    visit, who, second = moved_twice(standing_clock)
+    undoing.undo(who, second.entry_id or 0, key="undo-0001")
+    assert moving.preview(who, visit.reference, HALF_PAST).owed
+    third = moving.change(who, visit.reference, HALF_PAST, version=None, tell=False, key="move-0003")
+    assert (third.told, third.to_call) == (True, True)
+    standing_clock.on(minutes=3)
+    (call,) = calls.call_list(who).calls
+    assert (call.starts_at, call.old_starts_at) == (HALF_PAST.starts_at, LATER.starts_at)
+
+
+def test_moved_again_before_the_first_news_went_they_are_called_too_whatever_is_chosen(
+    context: Flask, standing_clock: StandingClock
+) -> None:
+    visit, who = booked(SOON, phone=PHONE), hired()
+    sent()
+    moving.change(who, visit.reference, LATER, version=1, key="move-0001")
+    second = moving.change(who, visit.reference, HALF_PAST, version=2, tell=False, key="move-0002")
+    assert (second.told, second.to_call) == (True, True)
+    standing_clock.on(minutes=3)
+    (call,) = calls.call_list(who).calls
+    assert (call.starts_at, call.old_starts_at) == (HALF_PAST.starts_at, SOON)
+
+
+def test_who_was_told_of_a_further_move_on_the_telephone_is_not_called(
+    context: Flask, standing_clock: StandingClock
+) -> None:
+    visit, who, second = moved_twice(standing_clock)
+    undoing.undo(who, second.entry_id or 0, key="undo-0001")
+    third = moving.change(who, visit.reference, HALF_PAST, version=None, spoken=True, key="move-0003")
+    assert (third.told, third.to_call) == (False, False)
+    standing_clock.on(minutes=3)
+    assert listed() == []

@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import update
 
 from booking.errors import NotChangeable, NotFound, OldPlaceTaken, StaleEdit, TooLateToUndo
+from booking.formatting import iso_utc
 from booking.models import (
     AbsenceKind,
     Actor,
@@ -281,9 +282,110 @@ def test_what_was_done_once_more_is_not_said_to_be_undone() -> None:
     back = undo(dana, first.entry_id, key="undo-0001")
     assert back.entry_id
     undo(dana, back.entry_id, key="undo-0002")
-    with pytest.raises(StaleEdit):
-        undo(dana, first.entry_id, key="undo-0003")
     assert rows(Appointment)[0]["from_cell"] == cell_at(NINE + HOUR)
+    # It stands again, and is taken back again.
+    assert undo(dana, first.entry_id, key="undo-0003").entry_id
+    assert rows(Appointment)[0]["from_cell"] == cell_at(NINE)
+
+
+def entries(*done: Changed) -> list[int]:
+    return [one.entry_id or 0 for one in done]
+
+
+def told_of() -> list[tuple[str, str]]:
+    """What waits to be told, and since when they think that the visit begins."""
+    return [(row["kind"], row["facts"].get("old_starts_at", "")) for row in waiting()]
+
+
+def test_two_moves_are_taken_back_one_after_the_other() -> None:
+    visit, dana = booked(practitioner="ana"), hired()
+    known_to_the_patient()
+    before = state()
+    first = moved(visit.reference, starts_at=NINE + HOUR)
+    between = state()
+    second = moved(visit.reference, "move-0002", starts_at=NINE + 2 * HOUR, room="room-2")
+    one, two = entries(first, second)
+    with pytest.raises(StaleEdit):
+        undo(dana, one, key="undo-9999")
+    undo(dana, two, key="undo-0002")
+    assert state() == between
+    assert told_of() == [("change", iso_utc(NINE))]
+    assert look(dana, one).refusal is None
+    undo(dana, one, key="undo-0001")
+    assert state() == before
+    # They have heard of neither.
+    assert told_of() == []
+
+
+def test_what_was_told_between_two_moves_is_told_otherwise_once_both_are_taken_back() -> None:
+    """They know the second place, by mail, and are told once: of the first."""
+    visit, dana = booked(practitioner="ana"), hired()
+    known_to_the_patient()
+    quiet = change(
+        dana,
+        visit.reference,
+        Place(starts_at=NINE + HOUR),
+        version=None,
+        tell=False,
+        key="move-0001",
+    )
+    second = moved(visit.reference, "move-0002", starts_at=NINE + 2 * HOUR)
+    known_to_the_patient()
+    one, two = entries(quiet, second)
+    undo(dana, two, key="undo-0002")
+    back = undo(dana, one, key="undo-0001")
+    assert back.told
+    assert told_of() == [("change", iso_utc(NINE + 2 * HOUR))]
+
+
+def test_what_was_said_on_the_telephone_of_the_second_move_is_known_when_the_first_is_taken_back() -> None:
+    visit, dana = booked(practitioner="ana"), hired()
+    known_to_the_patient()
+    first = change(
+        dana, visit.reference, Place(starts_at=NINE + HOUR), version=None, tell=False, key="move-0001"
+    )
+    second = change(
+        dana, visit.reference, Place(starts_at=NINE + 2 * HOUR), version=None, spoken=True, key="move-0002"
+    )
+    one, two = entries(first, second)
+    undo(dana, two, key="undo-0002")
+    undo(dana, one, key="undo-0001")
+    assert told_of() == [("change", iso_utc(NINE + 2 * HOUR))]
+
+
+def test_what_was_never_heard_of_is_not_corrected_when_two_changes_are_taken_back() -> None:
+    """A move, then a cancellation of which a mail went: the move taken back as well, they hear that it takes place."""
+    visit, dana = booked(practitioner="ana"), hired()
+    known_to_the_patient()
+    first = moved(visit.reference, starts_at=NINE + HOUR)
+    cancelled = statuses.cancel(dana, visit.reference, version=None, key="cancel-01")
+    known_to_the_patient()
+    one, two = entries(first, cancelled)
+    undo(dana, two, key="undo-0002")
+    undo(dana, one, key="undo-0001")
+    (row,) = waiting()
+    assert (row["kind"], row["facts"]["after_all"]) == ("confirmation", True)
+    assert rows(Appointment)[0]["from_cell"] == cell_at(NINE)
+    assert rows(Appointment)[0]["confirmed_at"] is None
+
+
+def test_a_booking_is_taken_back_after_a_no_show_that_was_taken_back(standing_clock: Any) -> None:
+    standing_clock.at(NINE + 14 * MINUTE)
+    made = booked_here(NINE, reason="Overlooked")
+    standing_clock.at(NINE + 16 * MINUTE)
+    changed = statuses.no_show(hired(), made.reference, key="noshow-01")
+    undo(hired(), changed.entry_id or 0, key="undo-0001")
+    assert undo(hired(), made.entry_id, key="undo-0002").state["status"] == "cancelled"
+
+
+def test_what_a_colleague_changed_and_took_back_is_in_nobodys_way() -> None:
+    visit, dana, theo = booked(practitioner="ana"), hired(), hired(name="Theo Desk")
+    before = state()
+    first = moved(visit.reference, starts_at=NINE + HOUR).entry_id or 0
+    again = change(theo, visit.reference, Place(room="room-2"), version=None, key="move-0002").entry_id or 0
+    undo(theo, again, key="undo-0001")
+    undo(dana, first, key="undo-0002")
+    assert state() == before
 
 
 MARIA = NewPatient("Maria", "Lopez", "+18185550111", "maria@example.com")
