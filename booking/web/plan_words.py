@@ -1,0 +1,379 @@
+"""Treatment plans in words, for pages and programs: what a proposal is called, what was bent, why there is none, what would
+help, and which rules some visits don't keep.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, time, timedelta
+from typing import Any, NamedTuple
+
+from flask_babel import gettext as _, lazy_gettext as lazy, ngettext
+
+from booking.formatting import Times
+from booking.scheduling.plans.keeping import Role, Rule
+from booking.scheduling.reasons import Reason, Why
+from booking.scheduling.timeline import instant_of
+from booking.services.clinic import Clinic
+from booking.services.plans.impossible import Impossible, Lack, Relaxation, WeekReason
+from booking.services.plans.proposing import Bent, Proposal, Proposals, ProposedVisit
+from booking.services.plans.wanted import PlanWanted
+
+_A_MONDAY = date(2001, 1, 1)
+_NOON = 12 * 60
+MOSTLY = 0.8
+"""Where fewer visits than this are at the regular times, those are only most of it."""
+
+
+class Said(NamedTuple):
+    """A sentence, with the code by which programs tell it from others."""
+
+    code: str
+    message: str
+
+
+def list_of(words: Sequence[str]) -> str:
+    """As in "Mon, Wed and Fri"."""
+    if len(words) < 2:
+        return "".join(words)
+    return _("%(some)s and %(last)s", some=", ".join(words[:-1]), last=words[-1])
+
+
+def within(name: str) -> str:
+    """The name of a kind of care within a sentence."""
+    return name[:1].lower() + name[1:]
+
+
+# What a proposal is called
+
+
+def title(found: Proposals, proposal: Proposal) -> str:
+    """When one comes and to whom, as in "Tue and Thu 4:00 pm, Sat 8:00 am with Rosa Delgado"."""
+    doses = [visit for visit in proposal.visits if visit.role is not Role.REASSESSMENT]
+    people = list_of(list(dict.fromkeys(visit.practitioner.name for visit in doses)))
+    if not proposal.regular:
+        times = found.clinic.times
+        return ngettext(
+            "%(num)d visit from %(first)s to %(last)s with %(people)s",
+            "%(num)d visits from %(first)s to %(last)s with %(people)s",
+            len(doses),
+            first=times.short_date(doses[0].starts_at),
+            last=times.short_date(doses[-1].starts_at),
+            people=people,
+        )
+    regular = _regular_times(found, proposal)
+    if _share_at_regular_times(found.clinic, proposal, doses) < MOSTLY:
+        return _("Mostly %(times)s with %(people)s", times=regular, people=people)
+    return _("%(times)s with %(people)s", times=regular, people=people)
+
+
+def _regular_times(found: Proposals, proposal: Proposal) -> str:
+    """The ways to the clinic: visits of one trip begin with its first."""
+    clinic, pairing = found.clinic, found.wanted.course.pairing
+    days: dict[int, list[tuple[int, int]]] = defaultdict(list)
+    for one in proposal.regular:
+        length = one.practitioner.offerings[one.care].minutes
+        days[one.weekday].append((one.minute, one.minute + length))
+    groups: dict[tuple[int, ...], list[int]] = defaultdict(list)
+    for weekday, stretches in sorted(days.items()):
+        groups[_begins(stretches, pairing.gap if pairing else 0)].append(weekday)
+    return ", ".join(
+        _(
+            "%(days)s %(times)s",
+            days=list_of([clinic.times.short_weekday(_A_MONDAY + timedelta(days=one)) for one in weekdays]),
+            times=list_of([_wall(clinic.times, minute) for minute in minutes]),
+        )
+        for minutes, weekdays in groups.items()
+    )
+
+
+def _begins(stretches: Iterable[tuple[int, int]], gap: int) -> tuple[int, ...]:
+    begins, until = [], None
+    for starts, ends in sorted(stretches):
+        if until is None or starts - until > gap:
+            begins.append(starts)
+        until = ends if until is None else max(until, ends)
+    return tuple(begins)
+
+
+def _share_at_regular_times(clinic: Clinic, proposal: Proposal, doses: Sequence[ProposedVisit]) -> float:
+    regular = {(one.care, one.weekday, one.minute) for one in proposal.regular}
+    locals_ = [(visit.care, clinic.times.local(visit.starts_at)) for visit in doses]
+    there = sum((care, at.weekday(), at.hour * 60 + at.minute) in regular for care, at in locals_)
+    return there / len(doses)
+
+
+# What was bent
+
+
+def bent(clinic: Clinic, visit: ProposedVisit) -> str | None:
+    """As in "Week 3, Wednesday 10:00 am instead of 9:15 am: Mei Tanaka is away."; None for a visit at its regular time."""
+    if visit.bent is None:
+        return None
+    is_now, regularly = _differences(clinic.times, visit, visit.bent)
+    return _(
+        "Week %(week)d, %(now)s instead of %(regularly)s: %(why)s",
+        week=visit.week + 1,
+        now=is_now,
+        regularly=regularly,
+        why=_why_bent(visit.bent),
+    )
+
+
+def _differences(times: Times, visit: ProposedVisit, was: Bent) -> tuple[str, str]:
+    """When and with whom it is, and as much of the regular time as is other."""
+    day, person = times.local_date(visit.starts_at), visit.practitioner
+    at, regular_at = times.time(visit.starts_at), _wall(times, was.minute)
+    with_other = person.slug != was.practitioner.slug
+    is_now = _("%(day)s %(time)s", day=times.weekday(day), time=at)
+    if with_other:
+        is_now = _("%(when)s with %(who)s", when=is_now, who=person.name)
+    if day != was.day:
+        regularly = _("%(day)s %(time)s", day=times.weekday(was.day), time=regular_at)
+    elif at != regular_at:
+        regularly = regular_at
+    else:
+        return is_now, was.practitioner.name
+    if with_other:
+        regularly = _("%(when)s with %(who)s", when=regularly, who=was.practitioner.name)
+    return is_now, regularly
+
+
+def _why_bent(was: Bent) -> str:
+    if was.cannot_come:
+        return _("that is outside the chosen times.")
+    if was.why is None:
+        return _("so all visits fit together best.")
+    words = {
+        Why.AWAY: lazy("%(who)s is away."),
+        Why.CLOSED: lazy("%(who)s isn't here then."),
+        Why.TOO_SHORT: lazy("%(who)s isn't here long enough then."),
+        Why.FULLY_BOOKED: lazy("%(who)s has no time then."),
+        Why.LIMIT_REACHED: lazy("there are as many visits that day or week as we plan."),
+        Why.NO_ROOM: lazy("all our rooms are taken then."),
+        Why.NO_DEVICE: lazy("what this visit needs is taken then."),
+        Why.PATIENT_BUSY: lazy("there is another visit at that time."),
+        Why.TOO_SOON: lazy("that is too soon to book."),
+        Why.BEYOND_HORIZON: lazy("that is too far ahead to book yet."),
+    }.get(was.why.why, lazy("that is taken."))
+    return str(words) % {"who": was.practitioner.name}
+
+
+# Why there is none
+
+
+def reasons(clinic: Clinic, wanted: PlanWanted, found: Impossible) -> list[Said]:
+    """Why the week that fails can't be, each reason once, the weightiest first."""
+    said = []
+    for one in found.reasons:
+        said.append(_lack(clinic, wanted, found, one))
+        if one.lack not in (Lack.TOGETHER, Lack.BEYOND_HORIZON):
+            said += _of_engine(clinic, one)
+    return list(dict.fromkeys(said))
+
+
+def _lack(clinic: Clinic, wanted: PlanWanted, found: Impossible, one: WeekReason) -> Said:
+    week, care = found.week + 1, one.care.modality.name
+    if one.lack is Lack.BEYOND_HORIZON:
+        return Said("beyond_horizon", _("A plan that begins so late can't be booked yet."))
+    if one.lack is Lack.TOGETHER:
+        first, *others = (reason.care.modality.name for reason in found.reasons)
+        cares = list_of([first, *map(within, others)])
+        if len(found.reasons) == 1:
+            return Said(
+                "together",
+                _("%(care)s has times in week %(week)d, but not all together.", care=care, week=week),
+            )
+        return Said(
+            "together",
+            _("%(cares)s each have times in week %(week)d, but not together.", cares=cares, week=week),
+        )
+    if one.lack is Lack.REST_DAYS:
+        return Said("rest_days", _too_near(wanted, one, week))
+    days = ngettext("%(num)d day", "%(num)d days", one.days) if one.days else _("no day")
+    facts = {"care": care, "week": week, "days": days, "needs": one.needs}
+    if one.lack is Lack.WINDOWS:
+        return Said(
+            "windows",
+            _("%(care)s in week %(week)d: the chosen times fit on %(days)s, of %(needs)d.", **facts),
+        )
+    return Said(
+        "too_few", _("%(care)s in week %(week)d: there are times on %(days)s, of %(needs)d.", **facts)
+    )
+
+
+def _too_near(wanted: PlanWanted, one: WeekReason, week: int) -> str:
+    rest = wanted.course.rest_days.get(one.care.modality.slug, 0)
+    facts = {"care": one.care.modality.name, "week": week}
+    if not rest:
+        return _("%(care)s in week %(week)d: the times lie before the first visit can be.", **facts)
+    return ngettext(
+        "%(care)s in week %(week)d: the times are too near each other; a free day has to lie between two visits.",
+        "%(care)s in week %(week)d: the times are too near each other; %(num)d free days have to lie between two visits.",
+        rest,
+        **facts,
+    )
+
+
+def _of_engine(clinic: Clinic, one: WeekReason) -> list[Said]:
+    """Who is away; and where nothing would help but other days, the most frequent reason of all."""
+    said = [
+        Said("away", _("%(who)s is away until %(day)s.", who=who.name, day=clinic.times.day(reason.until)))
+        for reason, who in one.why
+        if who is not None and reason.why is Why.AWAY and reason.until is not None
+    ]
+    general = next((reason for reason, who in one.why if who is None), None)
+    if one.lack is None and general is not None and not (said and general.why is Why.AWAY):
+        said.append(Said(general.why.value, _general(clinic.times, general)))
+    return said
+
+
+def _general(times: Times, reason: Reason) -> str:
+    if reason.why is Why.BEYOND_HORIZON and reason.until:
+        return _("You can book up to %(day)s.", day=times.day(reason.until))
+    if reason.why is Why.TOO_SOON and reason.not_before is not None:
+        return _(
+            "It is too soon to book here; from %(when)s on you can.",
+            when=times.short_moment(instant_of(reason.not_before)),
+        )
+    words = {
+        Why.NOT_OFFERED: lazy("Nobody of those chosen gives this visit."),
+        Why.CLOSED: lazy("Nobody who gives it is here on the other days."),
+        Why.TOO_SHORT: lazy("On the other days nobody is here long enough for it."),
+        Why.AWAY: lazy("Everybody who gives it is away on the other days."),
+        Why.FULLY_BOOKED: lazy("The other days are fully booked."),
+        Why.LIMIT_REACHED: lazy("On the other days we take no more of these visits."),
+        Why.NO_ROOM: lazy("On the other days all our rooms are taken."),
+        Why.NO_DEVICE: lazy("On the other days what this visit needs is taken."),
+        Why.PATIENT_BUSY: lazy("On the other days there is another visit."),
+    }
+    return str(words.get(reason.why, lazy("Nothing is free on the other days.")))
+
+
+# What would help
+
+
+def relaxation(clinic: Clinic, wanted: PlanWanted, one: Relaxation) -> str:
+    """What to do, as in "Come on Wednesday mornings as well."."""
+    facts: Mapping[str, Any] = one.facts
+    if one.kind == "window":
+        return _one_more_window(clinic, wanted, facts)
+    if one.kind == "practitioners":
+        return _anyone(clinic, wanted, facts)
+    if one.kind == "start":
+        return _("Start on %(day)s.", day=clinic.times.day(facts["day"]))
+    if one.kind == "fewer":
+        return _fewer(facts)
+    return _("Leave the times open, and choose among what is found.")
+
+
+def _one_more_window(clinic: Clinic, wanted: PlanWanted, facts: Mapping[str, Any]) -> str:
+    weekday, opens, closes = facts["weekday"], facts["opens"], facts["closes"]
+    name = clinic.times.weekday(_A_MONDAY + timedelta(days=weekday))
+    # Whoever comes then anyway is asked for the rest of it.
+    comes = any(
+        weekday in one.weekdays and one.opens < closes and opens < one.closes
+        for one in wanted.presence.windows
+    )
+    if closes <= _NOON:
+        words = (
+            _("Come on %(weekday)s at any time of the morning.")
+            if comes
+            else _("Come on %(weekday)s mornings as well.")
+        )
+    elif comes:
+        words = _("Come on %(weekday)s at any time from noon on.")
+    else:
+        words = _("Come on %(weekday)s afternoons or evenings as well.")
+    return words % {"weekday": name}
+
+
+def _anyone(clinic: Clinic, wanted: PlanWanted, facts: Mapping[str, Any]) -> str:
+    modality = next(one for one in clinic.modalities if one.slug == facts["modality"])
+    people = [clinic.practitioner(slug).name for slug in wanted.only[modality.slug]]
+    return _(
+        "Have %(care)s with anyone, not only with %(people)s.",
+        care=within(modality.name),
+        people=list_of(people),
+    )
+
+
+def _fewer(facts: Mapping[str, Any]) -> str:
+    care, week = facts["care"], facts["week"] + 1
+    name = within(care.modality.name)
+    if not facts["visits"]:
+        return _("Leave out %(care)s in week %(week)d. Please ask us about it.", care=name, week=week)
+    return ngettext(
+        "Have %(care)s once in week %(week)d. Please ask us about it.",
+        "Have %(care)s only %(num)d times in week %(week)d. Please ask us about it.",
+        facts["visits"],
+        care=name,
+        week=week,
+    )
+
+
+# What holds for all proposals
+
+
+def notes(found: Proposals) -> list[Said]:
+    """What somebody should know who chooses among these proposals."""
+    said, whole = [], found.wanted.course.weeks
+    if found.proposals and found.weeks < whole:
+        said.append(
+            Said(
+                "horizon",
+                ngettext(
+                    "Only the first week of %(whole)d can be booked yet; the others follow later.",
+                    "Only the first %(num)d weeks of %(whole)d can be booked yet; the others follow later.",
+                    found.weeks,
+                    whole=whole,
+                ),
+            )
+        )
+    gaps = [-((one.bound - one.cost) * 100 // one.cost) for one in found.proposals if one.bound < one.cost]
+    if gaps:
+        said.append(
+            Said(
+                "stopped_early",
+                _(
+                    "The search was stopped before it was through: there may be a plan that is up to %(percent)d %% better.",
+                    percent=max(gaps),
+                ),
+            )
+        )
+    if any(not one.looked_at for one in found.proposals):
+        said.append(
+            Said(
+                "no_reassessment",
+                _("There is no time yet to look again how it went; we will find one with you."),
+            )
+        )
+    return said
+
+
+# Which rules some visits don't keep
+
+
+def broken(clinic: Clinic, fault: Mapping[str, Any]) -> str:
+    """A fault as PlanRulesBroken names it, as in "Week 2, acupuncture: too few visits."."""
+    what = str(_BROKEN[Rule(fault["rule"])])
+    visit_type = clinic.visit_types.get(fault["care"])
+    if visit_type is None:
+        return _("Week %(week)d: %(what)s", week=fault["week"], what=what)
+    care = within(visit_type.modality.name)
+    return _("Week %(week)d, %(care)s: %(what)s", week=fault["week"], care=care, what=what)
+
+
+_BROKEN = {
+    Rule.TOO_FEW: lazy("too few visits."),
+    Rule.TOO_MANY: lazy("too many visits."),
+    Rule.REST_DAYS: lazy("too little rest between two visits."),
+    Rule.FIRST_VISIT: lazy("the first visit isn't the first."),
+    Rule.TRIPS: lazy("too many trips."),
+    Rule.NO_REASSESSMENT: lazy("nobody looks again how it went."),
+    Rule.REASSESSMENT_PLACE: lazy("somebody looks again too early, too late, or once too often."),
+    Rule.NOT_OF_THE_PLAN: lazy("a visit that isn't part of the plan."),
+}
+
+
+def _wall(times: Times, minute: int) -> str:
+    return times.wall_time(time(minute // 60, minute % 60))

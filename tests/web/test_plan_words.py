@@ -1,0 +1,293 @@
+"""Plans in words: short, true, and naming what is meant."""
+
+from dataclasses import replace
+from datetime import date, timedelta
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from booking import clock
+from booking.models import AbsenceKind
+from booking.scheduling.plans.keeping import Rule
+from booking.scheduling.plans.windows import Presence, TimeWindow
+from booking.scheduling.reasons import Reason, Why
+from booking.scheduling.timeline import cell_at
+from booking.services import absences
+from booking.services.clinic import present
+from booking.services.plans.impossible import Impossible, Lack, Relaxation, WeekReason
+from booking.services.plans.proposing import Bent, Proposals, ProposedVisit, propose
+from booking.services.plans.wanted import PlanWanted
+from booking.services.transaction import run
+from booking.web import plan_words
+from tests.clinics import plan_clinic, set_up
+from tests.services.plans.making import BOTH, FIRST_DAY, at
+
+TUE, WED, THU, SAT = 1, 2, 3, 5
+
+
+@pytest.fixture(autouse=True)
+def clinic_with_plans(context: Flask, standing_clock: Any) -> None:
+    set_up(plan_clinic())
+
+
+def wanted(template: str = "weekly", **how: Any) -> PlanWanted:
+    course = present().plan_template(template).course
+    return PlanWanted(**{"course": course, "first_day": FIRST_DAY, "returning": BOTH} | how)
+
+
+def windows(*stretches: tuple[set[int], int, int]) -> Presence:
+    return Presence(tuple(TimeWindow(frozenset(days), opens, closes) for days, opens, closes in stretches))
+
+
+def title(found: Proposals) -> str:
+    return plan_words.title(found, found.proposals[0])
+
+
+@pytest.mark.parametrize(
+    ("words", "joined"),
+    [
+        ([], ""),
+        (["Mon"], "Mon"),
+        (["Mon", "Wed"], "Mon and Wed"),
+        (["Mon", "Wed", "Fri"], "Mon, Wed and Fri"),
+    ],
+)
+def test_a_list_reads_as_people_say_it(words: list[str], joined: str) -> None:
+    assert plan_words.list_of(words) == joined
+
+
+# Titles
+
+
+def test_a_title_says_when_one_comes_and_to_whom() -> None:
+    presence = windows(({TUE, THU}, 16 * 60, 17 * 60), ({SAT}, 8 * 60, 9 * 60))
+    disc = wanted("disc", presence=presence, only={"acupuncture": ("mei",)})
+    acupuncture = replace(
+        disc.course,
+        phases=(replace(disc.course.phases[0], doses=disc.course.phases[0].doses[:1]),),
+        reassessment=(),
+    )
+    found = propose(replace(disc, course=acupuncture))
+    assert title(found) == "Tue and Thu 4:00 pm, Sat 8:00 am with Mei Tanaka"
+
+
+def test_two_visits_of_one_trip_are_named_by_the_first() -> None:
+    found = propose(wanted("disc-gentle", presence=windows(({TUE, THU}, 9 * 60, 10 * 60 + 30))))
+    assert title(found).endswith(" with Mei Tanaka and Aaron Feld")
+    assert title(found).startswith("Tue and Thu 9:00 am")
+
+
+def test_two_trips_of_one_day_are_both_named() -> None:
+    apart = windows(({TUE}, 9 * 60, 9 * 60 + 50), ({TUE}, 14 * 60, 14 * 60 + 20))
+    one_each = {
+        "phases": [{"weeks": 4, "doses": {"acupuncture-follow-up": [1, 1], "chiropractic-follow-up": [1, 1]}}]
+    }
+    course = type(wanted().course).of(one_each)
+    assert (
+        title(propose(wanted(course=course, presence=apart)))
+        == "Tue 9:00 am and 2:00 pm with Mei Tanaka and Aaron Feld"
+    )
+
+
+def test_a_plan_without_regular_times_is_named_by_its_days() -> None:
+    found = propose(wanted())
+    varying = replace(found.proposals[0], regular=())
+    assert plan_words.title(found, varying) == "6 visits from Mon, Sep 21 to Mon, Oct 26 with Mei Tanaka"
+
+
+def test_what_holds_for_most_visits_only_is_said_to_be_mostly_so() -> None:
+    found = propose(wanted())
+    first = found.proposals[0]
+    moved = tuple(
+        replace(visit, cell=visit.cell + 12) if number < 2 else visit
+        for number, visit in enumerate(first.visits)
+    )
+    assert plan_words.title(found, replace(first, visits=moved)) == "Mostly Mon 9:00 am with Mei Tanaka"
+    one_moved = (*moved[:1], *first.visits[1:])
+    assert plan_words.title(found, replace(first, visits=one_moved)) == "Mon 9:00 am with Mei Tanaka"
+
+
+# What is bent
+
+WEDNESDAY = date(2026, 10, 7)
+
+
+def bent(hour: int, minute: int = 0, *, on: date = WEDNESDAY, who: str = "mei", **how: Any) -> str | None:
+    """The words of a visit in week 3 that should be on Wednesday at 9:15 with Mei."""
+    clinic = present()
+    visit_type = clinic.visit_type("acupuncture-follow-up")
+    cell = cell_at(at(on, hour, minute))
+    usual = {
+        "day": WEDNESDAY,
+        "minute": 9 * 60 + 15,
+        "practitioner": clinic.practitioner("mei"),
+        "why": Reason(Why.AWAY, until=date(2026, 10, 8)),
+    }
+    visit = ProposedVisit(
+        visit_type=visit_type, care=visit_type.slug, role="dose", practitioner=clinic.practitioner(who), cell=cell,  # type: ignore[arg-type]
+        to_cell=cell + 10, week=2, room_kind="treatment", penciled=False, bent=Bent(**usual | how),
+    )  # fmt: skip
+    return plan_words.bent(clinic, visit)
+
+
+def test_a_visit_at_its_regular_time_has_nothing_to_say() -> None:
+    visit = propose(wanted()).proposals[0].visits[0]
+    assert visit.bent is None and plan_words.bent(present(), visit) is None
+
+
+def test_a_bent_visit_says_what_is_other_and_why() -> None:
+    assert bent(10) == "Week 3, Wednesday 10:00 am instead of 9:15 am: Mei Tanaka is away."
+    assert bent(10, on=date(2026, 10, 8)) == (
+        "Week 3, Thursday 10:00 am instead of Wednesday 9:15 am: Mei Tanaka is away."
+    )
+    assert bent(9, 15, who="dan") == (
+        "Week 3, Wednesday 9:15 am with Daniel Okafor instead of Mei Tanaka: Mei Tanaka is away."
+    )
+    assert bent(10, who="dan") == (
+        "Week 3, Wednesday 10:00 am with Daniel Okafor instead of 9:15 am with Mei Tanaka: Mei Tanaka is away."
+    )
+
+
+@pytest.mark.parametrize(
+    ("how", "why"),
+    [
+        ({"cannot_come": True}, "that is outside the chosen times."),
+        ({"why": None}, "so all visits fit together best."),
+        *(({"why": Reason(why)}, None) for why in Why),
+    ],
+)
+def test_each_reason_ends_a_sentence(how: dict[str, Any], why: str | None) -> None:
+    said = bent(10, **how)
+    assert said is not None and said.startswith("Week 3, Wednesday 10:00 am instead of 9:15 am: ")
+    assert said.endswith(why or ".") and "%" not in said
+
+
+def test_the_words_of_a_visit_that_the_finder_bent() -> None:
+    """Mei is away once on each of the two days on which the patient can come."""
+    mei = present().practitioner("mei").id
+    for day in (FIRST_DAY + timedelta(days=15), FIRST_DAY + timedelta(days=25)):
+        cells = cell_at(at(day, 8)), cell_at(at(day, 20))
+        run(lambda session, cells=cells: absences.enter(session, AbsenceKind.TIME_OFF, mei, *cells))  # type: ignore[misc]
+    once = windows(({TUE, 4}, 15 * 60, 15 * 60 + 50))
+    first = propose(wanted(only={"acupuncture": ("mei",)}, presence=once)).proposals[0]
+    said = [words for visit in first.visits if (words := plan_words.bent(present(), visit))]
+    assert said in (
+        ["Week 3, Friday 3:00 pm instead of Tuesday 3:00 pm: Mei Tanaka is away."],
+        ["Week 4, Tuesday 3:00 pm instead of Friday 3:00 pm: Mei Tanaka is away."],
+    )
+
+
+# Why there is none, and what would help
+
+
+def why(lack: Lack | None, *, days: int = 1, needs: int = 3, engine: Any = (), **how: Any) -> list[str]:
+    care = present().visit_type("acupuncture-follow-up")
+    found = Impossible(2, (WeekReason(care, lack, days, needs, engine),), ())
+    return [said.message for said in plan_words.reasons(present(), wanted(**how), found)]
+
+
+def test_why_there_is_none_names_the_week_and_the_kind_of_care() -> None:
+    assert why(Lack.WINDOWS) == ["Acupuncture in week 3: the chosen times fit on 1 day, of 3."]
+    assert why(Lack.WINDOWS, days=0) == ["Acupuncture in week 3: the chosen times fit on no day, of 3."]
+    assert why(Lack.REST_DAYS) == [
+        "Acupuncture in week 3: the times are too near each other; a free day has to lie between two visits."
+    ]
+    assert why(Lack.TOGETHER) == ["Acupuncture has times in week 3, but not all together."]
+    assert why(Lack.BEYOND_HORIZON) == ["A plan that begins so late can't be booked yet."]
+
+
+def test_two_kinds_of_care_that_dont_go_together_are_one_reason() -> None:
+    clinic = present()
+    found = Impossible(
+        0,
+        tuple(
+            WeekReason(clinic.visit_type(name), Lack.TOGETHER, 0, 2)
+            for name in ("acupuncture-follow-up", "chiropractic-follow-up")
+        ),
+        (),
+    )
+    (said,) = plan_words.reasons(clinic, wanted("disc"), found)
+    assert said == ("together", "Acupuncture and chiropractic each have times in week 1, but not together.")
+
+
+def test_whoever_is_away_is_named_and_the_rest_in_general() -> None:
+    mei = present().practitioner("mei")
+    away = (Reason(Why.AWAY, until=date(2026, 10, 12)), mei)
+    rooms = (Reason(Why.NO_ROOM), None)
+    assert why(None, engine=(away, rooms)) == [
+        "Acupuncture in week 3: there are times on 1 day, of 3.",
+        "Mei Tanaka is away until Monday, October 12.",
+        "On the other days all our rooms are taken.",
+    ]
+    # Where the windows are in the way, other times of the same days would do.
+    assert why(Lack.WINDOWS, engine=(away, rooms))[1:] == ["Mei Tanaka is away until Monday, October 12."]
+    for one in Why:
+        assert all(
+            "%" not in said and said.endswith(".") for said in why(None, engine=((Reason(one), None),))
+        )
+
+
+@pytest.mark.parametrize(
+    ("kind", "facts", "words"),
+    [
+        ("window", {"weekday": WED, "opens": 0, "closes": 720}, "Come on Wednesday mornings as well."),
+        (
+            "window",
+            {"weekday": WED, "opens": 720, "closes": 1440},
+            "Come on Wednesday afternoons or evenings as well.",
+        ),
+        (
+            "window",
+            {"weekday": TUE, "opens": 0, "closes": 720},
+            "Come on Tuesday at any time of the morning.",
+        ),
+        ("any_time", {}, "Leave the times open, and choose among what is found."),
+        (
+            "practitioners",
+            {"modality": "acupuncture"},
+            "Have acupuncture with anyone, not only with Mei Tanaka.",
+        ),
+        ("start", {"day": date(2026, 12, 3)}, "Start on Thursday, December 3."),
+        (
+            "fewer",
+            {"week": 2, "visits": 2},
+            "Have acupuncture only 2 times in week 3. Please ask us about it.",
+        ),
+        ("fewer", {"week": 2, "visits": 1}, "Have acupuncture once in week 3. Please ask us about it."),
+        ("fewer", {"week": 2, "visits": 0}, "Leave out acupuncture in week 3. Please ask us about it."),
+    ],
+)
+def test_what_would_help_is_something_to_do(kind: str, facts: dict[str, Any], words: str) -> None:
+    clinic = present()
+    if kind == "fewer":
+        facts = facts | {"care": clinic.visit_type("acupuncture-follow-up")}
+    asked = wanted(only={"acupuncture": ("mei",)}, presence=windows(({TUE}, 9 * 60, 10 * 60)))
+    assert plan_words.relaxation(clinic, asked, Relaxation(kind, facts)) == words
+
+
+# What holds for all proposals
+
+
+def test_weeks_beyond_the_horizon_are_said_to_follow() -> None:
+    today = present().times.local_date(clock.now())
+    found = propose(wanted(first_day=today + timedelta(days=100)))
+    assert plan_words.notes(found) == [
+        ("horizon", "Only the first 3 weeks of 6 can be booked yet; the others follow later.")
+    ]
+
+
+def test_what_the_search_left_open_is_said_and_what_it_didnt_isnt() -> None:
+    found = propose(wanted())
+    assert plan_words.notes(found) == []
+    first = replace(found.proposals[0], cost=200, bound=190, looked_at=False)
+    codes = {said.code: said.message for said in plan_words.notes(replace(found, proposals=(first,)))}
+    assert set(codes) == {"stopped_early", "no_reassessment"}
+    assert "up to 5 % better" in codes["stopped_early"]
+
+
+def test_each_broken_rule_has_words() -> None:
+    for rule in Rule:
+        said = plan_words.broken(present(), {"rule": rule.value, "week": 2, "care": "acupuncture-follow-up"})
+        assert said.startswith("Week 2, acupuncture: ") and said.endswith(".")
+    assert plan_words.broken(present(), {"rule": "trips", "week": 1, "care": ""}) == "Week 1: too many trips."
