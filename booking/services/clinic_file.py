@@ -335,10 +335,13 @@ RestDays = Annotated[int, Field(ge=0, le=30)]
 
 
 class PlanPhase(Part):
-    """So many weeks with the same doses by visit type; `every` second week, or third, has them where it is more than 1."""
+    """So many weeks with the same doses by visit type; `every` second week, or third, has them where it is more than 1.
+    `reassessed`: after it somebody looks again, where the template has reassessments.
+    """
 
     weeks: Annotated[int, Field(ge=1, le=52)]
     every: Annotated[int, Field(ge=1, le=8)] = 1
+    reassessed: bool = True
     doses: Annotated[dict[Slug, Dose], Field(min_length=1, max_length=4)]
 
 

@@ -4,7 +4,7 @@ Kinds of care are named by the visit type of their ordinary visit, modalities by
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -26,18 +26,23 @@ class Dose(NamedTuple):
 
 @dataclass(frozen=True)
 class Phase:
-    """So many weeks with the same doses. `every`: the doses are those of each so many weeks' first; the others have none."""
+    """So many weeks with the same doses. `every`: the doses are those of each so many weeks' first; the others have none.
+
+    `reassessed`: after it somebody looks again, if the plan has reassessments.
+    """
 
     weeks: int
     doses: tuple[Dose, ...]
     every: int = 1
+    reassessed: bool = True
 
 
 @dataclass(frozen=True)
 class Course:
     """All phases of a plan. `rest_days`: free days between two visits of a modality. `most_trips`: in a week, or None.
 
-    `reassessment`: visit types of which one, after each phase, decides how it goes on; none where nobody needs to.
+    `reassessment`: visit types of which one decides, after a phase, how it goes on; none where nobody needs to. The weeks
+    until somebody looks again are a stage.
     """
 
     phases: tuple[Phase, ...]
@@ -56,6 +61,7 @@ class Course:
                     phase["weeks"],
                     tuple(Dose(name, *dose) for name, dose in phase["doses"].items()),
                     phase.get("every", 1),
+                    phase.get("reassessed", True),
                 )
                 for phase in given["phases"]
             ),
@@ -72,6 +78,7 @@ class Course:
                 {
                     "weeks": phase.weeks,
                     "every": phase.every,
+                    "reassessed": phase.reassessed,
                     "doses": {dose.visit_type: [dose.fewest, dose.most] for dose in phase.doses},
                 }
                 for phase in self.phases
@@ -101,18 +108,28 @@ class Course:
                 found.append((dose.fewest, dose.most) if dose is not None and counts else (0, 0))
         return tuple(found)
 
-    def phase_of(self, week: int) -> int:
-        """The number of the phase in which a week lies; of the last one for what comes after it."""
-        for number, phase in enumerate(self.phases):
-            if week < phase.weeks:
-                return number
-            week -= phase.weeks
-        return len(self.phases) - 1
+    @cached_property
+    def stages(self) -> tuple[range, ...]:
+        """The weeks of each stage. What comes after the last look is one as well."""
+        found: list[range] = []
+        first = week = 0
+        for phase in self.phases:
+            week += phase.weeks
+            if self.reassessment and phase.reassessed:
+                found.append(range(first, week))
+                first = week
+        return (*found, range(first, week)) if first < week else tuple(found)
 
-    def weeks_of(self, phase: int) -> range:
-        """The weeks of a phase."""
-        before = sum(one.weeks for one in self.phases[:phase])
-        return range(before, before + self.phases[phase].weeks)
+    @property
+    def looks(self) -> int:
+        """After how many stages somebody looks again."""
+        return sum(phase.reassessed for phase in self.phases) if self.reassessment else 0
+
+    def stage_of(self, week: int) -> int:
+        """The number of the stage in which a week lies; of the last one for what comes after it."""
+        return next(
+            (number for number, weeks in enumerate(self.stages) if week < weeks.stop), len(self.stages) - 1
+        )
 
     def until(self, weeks: int) -> "Course":
         """The same, cut off after so many weeks."""
@@ -120,6 +137,6 @@ class Course:
         for phase in self.phases:
             if weeks <= 0:
                 break
-            phases.append(Phase(min(phase.weeks, weeks), phase.doses, phase.every))
+            phases.append(replace(phase, weeks=min(phase.weeks, weeks)))
             weeks -= phase.weeks
-        return Course(tuple(phases), self.rest_days, self.pairing, self.most_trips, self.reassessment)
+        return replace(self, phases=tuple(phases))

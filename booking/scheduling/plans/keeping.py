@@ -93,9 +93,9 @@ def trips(visits: Sequence[Kept], gap: int) -> int:
     return ways
 
 
-def looked_at(course: Course, phase: int, visits: Iterable[Kept]) -> range:
-    """The days on which somebody may look again after a phase, by the visits that it has."""
-    weeks = course.weeks_of(phase)
+def looked_at(course: Course, stage: int, visits: Iterable[Kept]) -> range:
+    """The days on which somebody may look again after a stage, by the visits that it has."""
+    weeks = course.stages[stage]
     given = [one for one in sorted(visits) if one.week in weeks and one.role is not Role.REASSESSMENT]
     first = given[-1].day if given else weeks.stop * 7 - 1
     last = weeks.stop * 7 - 1 + LOOKED_AT_WITHIN
@@ -172,18 +172,14 @@ def _reassessments(course: Course, visits: Sequence[Kept], whole: range) -> Iter
     if not course.reassessment:
         return
     left = list(looks)
-    for phase in range(len(course.phases)):
-        weeks = course.weeks_of(phase)
-        if not set(weeks) <= set(whole):
-            break
-        days = looked_at(course, phase, visits)
+    for stage in range(course.looks):
+        weeks = course.stages[stage]
+        days = looked_at(course, stage, visits)
         at = next((one for one in left if one.day in days), None)
         if at is not None:
             left.remove(at)
-        elif left:
-            yield Fault(Rule.REASSESSMENT_PLACE, weeks.stop - 1)
-            left.pop(0)
-        else:
-            yield Fault(Rule.NO_REASSESSMENT, weeks.stop - 1)
+        elif set(weeks) <= set(whole):
+            yield Fault(Rule.REASSESSMENT_PLACE if left else Rule.NO_REASSESSMENT, weeks.stop - 1)
+            left = left[1:]
     for one in left:
         yield Fault(Rule.REASSESSMENT_PLACE, one.week, one.care)

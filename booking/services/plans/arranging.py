@@ -5,7 +5,7 @@ plan, and one of which nothing was booked still has its link.
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import date
 
@@ -104,7 +104,8 @@ def arranged_again(
     *,
     first_day: date | None = None,
     presence: Presence | None = None,
-    only: dict[str, tuple[str, ...]] | None = None,
+    only: Mapping[str, tuple[str, ...]] | None = None,
+    wished: Mapping[str, tuple[str, ...]] | None = None,
 ) -> Arranged:
     """The same for a plan that was prescribed and isn't booked yet. What isn't given is as it was prescribed. Raises NotFound,
     RecordMerged.
@@ -116,6 +117,7 @@ def arranged_again(
     wanted = replace(
         asking_again.wanted_by(found, BookableBy.STAFF, first_day=first_day, presence=presence),
         only=found.only if only is None else only,
+        wished=found.wished if wished is None else wished,
     )
     wish = Prescription(
         patient=patient.reference,
@@ -123,7 +125,7 @@ def arranged_again(
         first_day=wanted.first_day,
         presence=wanted.presence,
         only=wanted.only,
-        wished=found.wished,
+        wished=wanted.wished,
         returning=found.returning,
         prescribed_by=found.prescribed_by.slug if found.prescribed_by else None,
         reason=found.reason,

@@ -289,7 +289,7 @@ def waiting(plan: Plan, course: Course, visits: Sequence[Kept]) -> list[bool]:
         gated = (
             bool(course.reassessment)
             and one.role is not Role.REASSESSMENT
-            and course.phase_of(one.week) > plan.decided_phases
+            and course.stage_of(one.week) > plan.decided_phases
         )
         found.append(gated or (plan.confirmed_at is None and not is_first))
     return found

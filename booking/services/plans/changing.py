@@ -4,7 +4,7 @@ Each is one transaction and one message. Nothing is decided for the practitioner
 beforehand what it does to which visits (`preview`).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from enum import StrEnum
 
@@ -162,7 +162,7 @@ def decide(
             plan.status = PlanStatus.COMPLETED
         else:
             plan.decided_phases += 1
-            if plan.decided_phases >= len(course.phases):
+            if plan.decided_phases >= len(course.stages):
                 course = _going_on(course, weeks, doses)
                 plan.course = course.as_plain()
             firm = _gated_no_more(plan, clinic, [one for one in visits if one.penciled])
@@ -202,9 +202,7 @@ def _going_on(course: Course, weeks: int | None, doses: dict[str, tuple[int, int
         if (given := (doses or {}).get(dose.visit_type, (dose.fewest, dose.most)))[1]
     ]
     further = Phase(weeks or last.weeks, tuple(kept) or last.doses, last.every)
-    return Course(
-        (*course.phases, further), course.rest_days, course.pairing, course.most_trips, course.reassessment
-    )
+    return replace(course, phases=(*course.phases, further))
 
 
 def _running(
@@ -227,7 +225,7 @@ def _gated_no_more(plan: Plan, clinic: Clinic, visits: list[Appointment]) -> lis
         gated = (
             bool(course.reassessment)
             and one.role is not Role.REASSESSMENT
-            and course.phase_of(one.week) > plan.decided_phases
+            and course.stage_of(one.week) > plan.decided_phases
         )
         if visit.penciled and not gated:
             found.append(visit)

@@ -1,7 +1,7 @@
 """How often a patient comes, changed from a week on: what goes, what comes, in one transaction and one message."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import combinations, pairwise
 
@@ -56,11 +56,24 @@ def with_other_doses(
     standing = [one for one in plan.standing if one.role is not Role.REASSESSMENT]
     goes = [
         one
-        for care in course.kinds
+        for care in plan.course.kinds
         for one in _too_many(course, care, [v for v in standing if v.care.slug == care], from_week, now)
     ]
-    left = [one for one in plan.standing if one not in goes]
-    asked, others = asked_for(plan, audience, course), [chosen_of(plan, one) for one in left]
+    asked = asked_for(plan, audience, course)
+    found = _filled(asked, plan, from_week, goes)
+    looks = [one for one in plan.standing if one.role is Role.REASSESSMENT and one.starts_at > now]
+    if found.lacks and looks:
+        # Where a look that is booked leaves no room for what it is to see, it is booked anew.
+        again = _with_new_looks(asked, plan, _filled(asked, plan, from_week, [*goes, *looks]), looks)
+        if again is not None and len(again.lacks) < len(found.lacks):
+            return again
+    return found
+
+
+def _filled(asked: Asked, plan: PlanView, from_week: int, goes: Sequence[PlanVisit]) -> Thinned:
+    """What comes so that all weeks from that one on have their doses, once some visits are gone."""
+    course = asked.course
+    others = [chosen_of(plan, one) for one in plan.standing if one not in goes]
     comes: list[Chosen] = []
     lacks: list[Missed] = []
     for week in range(from_week, asked.weeks):
@@ -74,7 +87,23 @@ def with_other_doses(
                 else:
                     others.append(found)
                     comes.append(found)
-    return Thinned(course, tuple(goes), tuple(comes), tuple(lacks))
+    return Thinned(asked.wanted.course, tuple(goes), tuple(comes), tuple(lacks))
+
+
+def _with_new_looks(
+    asked: Asked, plan: PlanView, change: Thinned, looks: Sequence[PlanVisit]
+) -> Thinned | None:
+    """The same with a new time for each of these reassessments; None where one has none."""
+    others = [chosen_of(plan, one) for one in plan.standing if one not in change.goes] + [*change.comes]
+    comes = list(change.comes)
+    for look in looks:
+        times = instead_of(asked, chosen_of(plan, look), others, most=1)
+        if not times:
+            return None
+        wish = VisitWish(look.visit_type.slug, times[0].practitioner.slug, times[0].starts_at)
+        comes += choose(plan.clinic, asked.course, plan.first_day, [wish])
+        others.append(comes[-1])
+    return replace(change, comes=tuple(comes))
 
 
 def change_doses(
@@ -128,7 +157,7 @@ def from_week_on(course: Course, week: int, doses: dict[str, tuple[int, int]]) -
     for phase in course.phases:
         until = max(0, min(phase.weeks, week - before))
         if until:
-            phases.append(Phase(until, phase.doses, phase.every))
+            phases.append(replace(phase, weeks=until, reassessed=phase.reassessed and until == phase.weeks))
         if until < phase.weeks:
             kept = tuple(
                 Dose(one.visit_type, *given)
@@ -137,9 +166,9 @@ def from_week_on(course: Course, week: int, doses: dict[str, tuple[int, int]]) -
             )
             if not kept:
                 raise PlanRulesBroken(faults=[{"rule": "too_few", "week": week + 1, "care": ""}])
-            phases.append(Phase(phase.weeks - until, kept, phase.every))
+            phases.append(replace(phase, weeks=phase.weeks - until, doses=kept))
         before += phase.weeks
-    return Course(tuple(phases), course.rest_days, course.pairing, course.most_trips, course.reassessment)
+    return replace(course, phases=tuple(phases))
 
 
 # Parts

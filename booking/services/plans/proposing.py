@@ -204,7 +204,7 @@ def penciled(wanted: PlanWanted, visits: Sequence[ProposedVisit]) -> Iterator[Pr
     for visit in visits:
         is_first = visit.care not in begun
         begun.add(visit.care)
-        after_a_look = bool(wanted.course.reassessment) and wanted.course.phase_of(visit.week) > 0
+        after_a_look = bool(wanted.course.reassessment) and wanted.course.stage_of(visit.week) > 0
         waits = visit.role is Role.REASSESSMENT or not is_first
         gated = after_a_look and visit.role is not Role.REASSESSMENT
         yield replace(visit, penciled=gated or (by_themselves and waits))
@@ -279,9 +279,9 @@ def _with_reassessments(asked: Asked, places: list[_Place]) -> tuple[list[_Place
     course, found, complete = asked.course, list(places), True
     if not course.reassessment:
         return found, True
-    for phase in range(len(course.phases)):
+    for stage in range(course.looks):
         visits = [place.kept for place in found]
-        days = looked_at(course, phase, visits)
+        days = looked_at(course, stage, visits)
         at = _reassessment(asked, found, days)
         if at is None:
             complete = False

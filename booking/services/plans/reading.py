@@ -6,9 +6,9 @@ The dose is the truth, and visits serve it: what counts is what the visits are n
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from sqlalchemy import select
+from sqlalchemy import Row, select
 from sqlalchemy.orm import Session
 
 from booking import clock
@@ -17,12 +17,14 @@ from booking.scheduling.plans.course import Course
 from booking.scheduling.plans.keeping import Kept, Role
 from booking.scheduling.plans.windows import Presence
 from booking.scheduling.status import Status
+from booking.scheduling.timeline import instant_of
 from booking.services.clinic import Clinic, Practitioner, VisitType, the_clinic
 from booking.services.plans import links
 from booking.services.staff import audit
 from booking.services.staff.ownership import plan_for
 from booking.services.staff.who import Who
 from booking.services.transaction import reading
+from booking.services.visits import Visit, shaped as as_visit
 
 _MISSED = (Status.NOSHOW, Status.CANCELLED)
 
@@ -146,6 +148,19 @@ def by_link(reference: str, token: str) -> PlanView:
         return view(session, the_clinic(session), plan)
 
 
+def visits_by_link(reference: str, token: str) -> tuple[Visit, ...]:
+    """The visits of this plan that weren't cancelled, each as its own link opens it. Raises NotFound."""
+    with reading() as session:
+        plan = links.plan_by_link(session, reference, token, clock.now())
+        clinic = the_clinic(session)
+        rows = session.scalars(
+            select(Appointment)
+            .where(Appointment.plan_id == plan.id, Appointment.status != Status.CANCELLED)
+            .order_by(Appointment.from_cell)
+        )
+        return tuple(as_visit(clinic, row) for row in rows)
+
+
 def for_staff(who: Who, reference: str) -> PlanView:
     """The plan of this reference, written down as seen. Raises NotFound."""
     with reading() as session:
@@ -178,9 +193,10 @@ def visits_of(session: Session, clinic: Clinic, plan: Plan) -> list[PlanVisit]:
     return [shaped(clinic, plan, row) for row in rows]
 
 
-def shaped(clinic: Clinic, plan: Plan, row: Appointment) -> PlanVisit:
-    visit_type = clinic.visit_type_by_id[row.visit_type_id]
-    day = (clinic.times.local_date(row.starts_at) - plan.first_day).days
+def shaped(clinic: Clinic, plan: Plan | Row[Any], row: Appointment | Row[Any]) -> PlanVisit:
+    """A visit of a plan, both as they are or as rows with the same columns."""
+    visit_type, starts_at = clinic.visit_type_by_id[row.visit_type_id], instant_of(row.from_cell)
+    day = (clinic.times.local_date(starts_at) - plan.first_day).days
     return PlanVisit(
         id=row.id,
         reference=row.reference,
@@ -190,8 +206,8 @@ def shaped(clinic: Clinic, plan: Plan, row: Appointment) -> PlanVisit:
         care=_care(clinic, plan, visit_type, row.plan_role),
         role=Role(row.plan_role) if row.plan_role else None,
         practitioner=clinic.practitioner_by_id[row.practitioner_id],
-        starts_at=row.starts_at,
-        ends_at=row.ends_at,
+        starts_at=starts_at,
+        ends_at=instant_of(row.to_cell),
         status=row.status,
         penciled=row.penciled,
         week=day // 7,
@@ -302,7 +318,7 @@ def _dose(care: VisitType, dose: tuple[int, int], visits: Iterable[PlanVisit], n
     return Dose(care, fewest, most, booked, attended, missed, made_up, max(0, fewest - had))
 
 
-def _care(clinic: Clinic, plan: Plan, visit_type: VisitType, role: str | None) -> VisitType:
+def _care(clinic: Clinic, plan: Plan | Row[Any], visit_type: VisitType, role: str | None) -> VisitType:
     """The ordinary visit type of a visit's kind of care: the plan's of the same modality."""
     if role == Role.REASSESSMENT:
         return visit_type

@@ -125,8 +125,12 @@ def instead_of(asked: Asked, lost: Chosen, others: Iterable[Chosen], most: int =
 
 def _days(asked: Asked, lost: Kept, others: list[Kept]) -> Iterable[int]:
     if lost.role is Role.REASSESSMENT:
-        return looked_at(asked.course, asked.course.phase_of(lost.week), others)
-    return range(lost.week * 7, min(lost.week * 7 + 7, len(asked.days)))
+        return looked_at(asked.course, asked.course.stage_of(lost.week), others)
+    # Whoever looks again has to have seen all of it.
+    stage = asked.course.stages[asked.course.stage_of(lost.week)]
+    looks = [one.day for one in others if one.role is Role.REASSESSMENT and one.day >= stage.start * 7]
+    until = min(looks, default=len(asked.days)) + 1
+    return range(lost.week * 7, min(lost.week * 7 + 7, len(asked.days), until))
 
 
 def _breaks(asked: Asked, others: list[Kept], one: Kept) -> bool:

@@ -1,0 +1,216 @@
+"""A plan is booked whole or not at all."""
+
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import pytest
+from sqlalchemy import event
+
+from booking.errors import (
+    ContactCannotBeReached,
+    KeyReused,
+    NeedsPrescription,
+    NotFound,
+    PlanRulesBroken,
+    PlanRunning,
+    VisitsTaken,
+)
+from booking.extensions import db
+from booking.models import (
+    Appointment,
+    BookableBy,
+    Claim,
+    HistoryEntry,
+    Message,
+    Patient,
+    Plan,
+    PlanEntry,
+    Reminders,
+)
+from booking.services.plans.asking_again import wanted_by
+from booking.services.plans.booking import book
+from booking.services.plans.choosing import VisitWish
+from booking.services.plans.proposing import propose
+from booking.services.plans.reading import by_link
+from tests.clinics import plan_clinic, set_up
+from tests.services.making import booked, rows
+from tests.services.plans.making import patient, prescribed, proposed, running, seen, wish
+
+pytestmark = pytest.mark.usefixtures("standing_clock", "context")
+
+
+@pytest.fixture(autouse=True)
+def clinic_with_plans(context: Any, standing_clock: Any) -> None:
+    set_up(plan_clinic())
+
+
+def nothing_was_written() -> None:
+    for kind in (Appointment, Claim, HistoryEntry, Message, Patient, Plan, PlanEntry):
+        assert rows(kind) == [], kind
+
+
+def test_all_visits_of_a_prescribed_plan_are_booked_at_once() -> None:
+    made = running(prescribed(patient()))
+    visits = rows(Appointment)
+    assert len(made.visits) == len(visits) == 21
+    assert {row["plan_id"] for row in visits} == {rows(Plan)[0]["id"]}
+    assert [row["plan_role"] for row in visits].count("reassessment") == 1
+    assert not any(row["penciled"] for row in visits)
+    (plan,) = rows(Plan)
+    assert (plan["status"], plan["by_themselves"], bool(plan["confirmed_at"])) == ("running", False, True)
+    assert [row["what"] for row in rows(PlanEntry)] == ["prescribed", "booked"]
+    assert {row["what"] for row in rows(HistoryEntry)} == {"booked"} and len(rows(HistoryEntry)) == 21
+    # One confirmation of all, and the day before each day a reminder.
+    kinds = [row["kind"] for row in rows(Message)]
+    assert (
+        kinds.count("plan-confirmation") == 1 and "confirmation" not in kinds and "reminder-3d" not in kinds
+    )
+    assert {row["patient_id"] for row in visits} == {rows(Patient)[0]["id"]}
+
+
+def test_what_the_visits_take_is_claimed_like_that_of_single_ones() -> None:
+    running(prescribed(patient()))
+    claims = rows(Claim)
+    for visit in rows(Appointment):
+        own = [row for row in claims if row["appointment_id"] == visit["id"]]
+        assert {visit["patient_id"], visit["practitioner_id"], visit["room_id"]} <= {
+            row["resource_id"] for row in own
+        }
+
+
+def test_the_same_key_books_once() -> None:
+    asked = wish(proposed("disc-gentle")[0], "disc-gentle")
+    first, again = (book(asked, actor="t", key="same-key") for _ in range(2))
+    assert first == again and len(rows(Plan)) == 1
+    with pytest.raises(KeyReused):
+        book(replace(asked, note="otherwise"), actor="t", key="same-key")
+
+
+def test_of_a_plan_begun_by_its_patient_later_visits_are_penciled_in_and_not_reminded_of() -> None:
+    book(wish(proposed("disc-gentle")[0], "disc-gentle"), actor="t", key="gentle-1")
+    visits = rows(Appointment)
+    firm = [row for row in visits if not row["penciled"]]
+    assert len(firm) == 2 and len(visits) == 13
+    reminded = {row["appointment_id"] for row in rows(Message) if row["kind"].startswith("reminder")}
+    assert reminded == {row["id"] for row in firm}
+    assert rows(Plan)[0]["by_themselves"] and rows(Plan)[0]["confirmed_at"] is None
+
+
+def test_one_visit_lost_meanwhile_books_nothing_and_names_what_could_take_its_place() -> None:
+    first = proposed("disc-gentle")[0]
+    lost = first.visits[3]
+    booked(
+        lost.starts_at,
+        visit_type=lost.visit_type.slug,
+        practitioner=lost.practitioner.slug,
+        first_name="Bo",
+        email="bo@example.com",
+    )
+    before = len(rows(Appointment))
+    asked = wish(first, "disc-gentle")
+    with pytest.raises(VisitsTaken) as refused:
+        book(asked, actor="t", key="gentle-1")
+    assert len(rows(Appointment)) == before and rows(Plan) == []
+    (named,) = refused.value.facts["lost"]
+    assert (named["visit_type"], named["practitioner"]) == (lost.visit_type.slug, lost.practitioner.slug)
+    replacement = named["replacements"][0]
+    instead = VisitWish(
+        lost.visit_type.slug, replacement["practitioner"], datetime.fromisoformat(replacement["starts_at"])
+    )
+    visits = tuple(instead if one.starts_at == lost.starts_at else one for one in asked.visits)
+    assert len(book(replace(asked, visits=visits), actor="t", key="gentle-2").visits) == 13
+
+
+def by_kind(visits: tuple[VisitWish, ...]) -> tuple[VisitWish, ...]:
+    """The acupuncture, then the chiropractic, then the reassessment; each in order."""
+    return tuple(
+        sorted(visits, key=lambda one: ("reassessment" in one.visit_type, one.visit_type, one.starts_at))
+    )
+
+
+@pytest.mark.parametrize(
+    ("spoil", "rule"),
+    [
+        (lambda visits: visits[1:], "too_few"),
+        (lambda visits: (*visits, visits[1]), "too_many"),
+        (lambda visits: visits[:-1], "no_reassessment"),
+        # On the day of the first one.
+        (lambda visits: (visits[0], visits[1]._replace(starts_at=visits[0].starts_at), *visits[2:]), "rest_days"),
+        (lambda visits: (), None),
+    ],
+)  # fmt: skip
+def test_what_is_not_prescribed_is_refused(spoil: Any, rule: str | None) -> None:
+    asked = wish(proposed("disc-gentle")[0], "disc-gentle")
+    with pytest.raises(PlanRulesBroken) as refused:
+        book(replace(asked, visits=spoil(by_kind(asked.visits))), actor="t", key="spoiled-1")
+    if rule:
+        assert rule in [fault["rule"] for fault in refused.value.facts["faults"]]
+    nothing_was_written()
+
+
+def test_a_visit_of_no_kind_of_the_plan_is_refused() -> None:
+    asked = wish(proposed("weekly")[0], "weekly", audience=BookableBy.STAFF)
+    other = asked.visits[0]._replace(visit_type="chiropractic-follow-up", practitioner="aaron")
+    with pytest.raises(PlanRulesBroken):
+        book(replace(asked, visits=(other, *asked.visits[1:])), actor="t", key="other-001")
+    nothing_was_written()
+
+
+def test_three_and_two_a_week_need_a_prescription() -> None:
+    with pytest.raises(NeedsPrescription):
+        book(wish(proposed("disc")[0], "disc"), actor="t", key="disc-0001")
+    nothing_was_written()
+
+
+def test_a_contact_has_one_plan_of_their_own() -> None:
+    book(wish(proposed("disc-gentle")[0], "disc-gentle"), actor="t", key="gentle-1")
+    with pytest.raises(PlanRunning):
+        book(wish(proposed("disc-gentle")[0], "disc-gentle", first_name="Ana"), actor="t", key="gentle-2")
+
+
+@pytest.mark.parametrize(
+    "how", [{"email": None}, {"reminders": Reminders.TEXT}, {"reminders": Reminders.TEXT, "phone": "+18185550123"}]
+)  # fmt: skip
+def test_reminders_fit_the_contact(how: dict[str, Any]) -> None:
+    with pytest.raises(ContactCannotBeReached):
+        book(wish(proposed("disc-gentle")[0], "disc-gentle", **how), actor="t", key="reach-001")
+    nothing_was_written()
+
+
+def test_a_plan_link_opens_its_own_plan_only_and_books_once() -> None:
+    made = prescribed(patient())
+    with pytest.raises(NotFound):
+        by_link(made.reference, "a" * 26)
+    running(made)
+    with pytest.raises(PlanRunning):
+        running(made, key="book-again")
+
+
+def test_the_plan_tells_week_by_week_what_became_of_it() -> None:
+    plan = seen(running(prescribed(patient())))
+    assert len(plan.weeks) == 4
+    for week in plan.weeks:
+        assert {(dose.care.slug, dose.booked, dose.attended, dose.left) for dose in week.doses} == {
+            ("acupuncture-follow-up", 3, 0, 0),
+            ("chiropractic-follow-up", 2, 0, 0),
+        }
+
+
+def test_twenty_visits_take_a_handful_of_statements() -> None:
+    """One for each table rather than one for each visit."""
+    made = prescribed(patient())
+    said: list[str] = []
+
+    def listen(*given: Any) -> None:
+        said.append(given[2])
+
+    plan = by_link(made.reference, made.token)
+    proposal = propose(wanted_by(plan, BookableBy.LINK)).proposals[0]
+    asked = wish(proposal, "disc", plan=made.reference, token=made.token, audience=BookableBy.LINK)
+    event.listen(db.engine, "before_cursor_execute", listen)
+    try:
+        book(asked, actor="t", key="counted-1")
+    finally:
+        event.remove(db.engine, "before_cursor_execute", listen)
+    assert len(said) <= 40, "\n".join(said)

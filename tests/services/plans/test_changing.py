@@ -1,0 +1,315 @@
+"""A running plan is confirmed, stopped, paused, decided upon; what it lacks is made up; how often changes."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from booking import clock
+from booking.errors import NotChangeable, NotFound, PlanRulesBroken, StaleEdit
+from booking.models import Actor, Appointment, BookableBy, Claim, Message, Plan, PlanEntry, Role
+from booking.scheduling.plans.keeping import Rule, faults
+from booking.services.desk import statuses
+from booking.services.plans.asking_again import kept_of
+from booking.services.plans.booking import BookedPlan, book
+from booking.services.plans.changing import Decision, confirm, decide, pause, preview, stop
+from booking.services.plans.frequency import change_doses, with_other_doses
+from booking.services.plans.reading import PlanView, PlanVisit, by_link
+from booking.services.plans.repairing import (
+    better_times,
+    lacking,
+    make_up_times,
+    offer,
+    suffers,
+    take,
+    take_for,
+)
+from tests.clinics import plan_clinic, set_up
+from tests.conftest import StandingClock
+from tests.services.making import rows
+from tests.services.plans.making import (
+    FIRST_DAY,
+    at,
+    patient,
+    practitioner,
+    prescribed,
+    proposed,
+    running,
+    seen,
+    wish,
+)
+from tests.staffing import hired
+
+pytestmark = pytest.mark.usefixtures("standing_clock", "context")
+
+ACUPUNCTURE, CHIROPRACTIC = "acupuncture-follow-up", "chiropractic-follow-up"
+
+
+@pytest.fixture(autouse=True)
+def clinic_with_plans(context: Any, standing_clock: Any) -> None:
+    set_up(plan_clinic())
+
+
+@pytest.fixture
+def gentle() -> BookedPlan:
+    """A plan that its patient began by themselves."""
+    return book(wish(proposed("disc-gentle")[0], "disc-gentle"), actor="t", key="gentle-1")
+
+
+@pytest.fixture
+def disc() -> BookedPlan:
+    return running(prescribed(patient()))
+
+
+def live(kind: str) -> list[Any]:
+    return [row for row in rows(Message) if row["kind"] == kind and row["state"] == "queued"]
+
+
+def of(plan: PlanView, care: str, week: int) -> list[PlanVisit]:
+    return [one for one in plan.standing if one.care.slug == care and one.week == week]
+
+
+def every_rule_is_kept(plan: PlanView, *but: Rule) -> None:
+    broken = [
+        one
+        for one in faults(plan.course, [kept_of(plan, one) for one in plan.standing])
+        if one.rule not in but
+    ]
+    assert broken == []
+
+
+# Confirmed by a practitioner
+
+
+def test_a_confirmed_plan_is_firm_and_its_patient_hears_of_it_once(gentle: BookedPlan) -> None:
+    done = confirm(practitioner(), gentle.reference, key="confirm-1")
+    assert len(done.firm) == 11 and not any(row["penciled"] for row in rows(Appointment))
+    assert rows(Plan)[0]["confirmed_at"] == clock.now()
+    (told,) = live("plan-change")
+    assert len(told["facts"]["firm"]) == 11
+    again = confirm(practitioner(), gentle.reference, key="confirm-2")
+    assert again.firm == [] and len(live("plan-change")) == 1
+
+
+def test_visits_that_are_firm_now_are_reminded_of(gentle: BookedPlan) -> None:
+    before = len(live("reminder-1d"))
+    confirm(practitioner(), gentle.reference, key="confirm-1")
+    assert before == 2 and len(live("reminder-1d")) == 13
+
+
+# Stopped and paused
+
+
+def test_a_stopped_plan_frees_all_that_lies_ahead_and_tells_it_once(disc: BookedPlan) -> None:
+    done = stop(hired(), disc.reference, "Moves away.", key="stop-0001")
+    assert len(done.cancelled) == 21 and rows(Claim) == []
+    assert {row["status"] for row in rows(Appointment)} == {"cancelled"}
+    assert rows(Plan)[0]["status"] == "stopped"
+    assert len(live("plan-change")) == 1 and live("reminder-1d") == []
+    assert stop(hired(), disc.reference, "Moves away.", key="stop-0002").cancelled == []
+    with pytest.raises(NotChangeable):
+        pause(hired(), disc.reference, FIRST_DAY, FIRST_DAY, "", key="pause-001")
+
+
+def test_what_is_past_stays_as_it_was(disc: BookedPlan, standing_clock: StandingClock) -> None:
+    standing_clock.at(at(FIRST_DAY + timedelta(days=7), 0))
+    done = stop(hired(), disc.reference, "", key="stop-0001")
+    assert len(done.cancelled) == 16
+    week = seen(disc).weeks[0]
+    assert [dose.attended for dose in week.doses] == [3, 2]
+
+
+def test_a_week_of_holidays_is_given_back_and_stands_as_left(disc: BookedPlan) -> None:
+    first = FIRST_DAY + timedelta(days=14)
+    pause(hired(), disc.reference, first, first + timedelta(days=6), "Travels.", key="pause-001")
+    plan = seen(disc)
+    assert [week.left for week in plan.weeks] == [0, 0, 5, 0]
+    assert len(plan.standing) == 16 and plan.presence.is_away(first)
+    assert make_up_times(plan, BookableBy.STAFF)[0].missed.week == 2
+
+
+def test_a_change_of_what_was_changed_meanwhile_is_refused(disc: BookedPlan) -> None:
+    version = seen(disc).version
+    pause(hired(), disc.reference, FIRST_DAY, FIRST_DAY, "", version=version, key="pause-001")
+    with pytest.raises(StaleEdit):
+        stop(hired(), disc.reference, "", version=version, key="stop-0001")
+
+
+def test_nobody_changes_a_plan_of_somebody_elses_patient(disc: BookedPlan) -> None:
+    stranger = hired(Role.PRACTITIONER, practitioner="lin", name="Lin")
+    if any(one.practitioner.slug == "lin" for one in seen(disc).visits):
+        pytest.fail("the plan was to be without Lin")
+    with pytest.raises(NotFound):
+        stop(stranger, disc.reference, "", key="stop-0001")
+
+
+# Decided after a reassessment
+
+
+@pytest.mark.parametrize("decision", [Decision.STOP, Decision.REFER])
+@pytest.mark.parametrize("told", [False, True])
+def test_to_stop_or_refer_cancels_what_lies_ahead_and_never_says_why(
+    disc: BookedPlan, standing_clock: StandingClock, decision: Decision, told: bool
+) -> None:
+    standing_clock.at(at(FIRST_DAY + timedelta(days=21), 0))
+    goes, firm = preview(practitioner(), disc.reference, decision)
+    done = decide(practitioner(), disc.reference, decision, note="No progress.", told=told, key="decide-01")
+    assert [one.reference for one in goes] == done.cancelled and firm == () and len(done.cancelled) == 6
+    assert rows(Plan)[0]["status"] == "completed"
+    messages = live("plan-change")
+    assert len(messages) == told
+    assert not any("progress" in str(row["facts"]) or decision.value in str(row["facts"]) for row in messages)
+    assert rows(PlanEntry)[-1]["facts"]["decision"] == decision.value
+
+
+def test_to_continue_a_plan_without_another_phase_adds_one(disc: BookedPlan) -> None:
+    decide(practitioner(), disc.reference, Decision.CONTINUE, told=False, weeks=2, key="decide-01")
+    plan = seen(disc)
+    assert plan.course.weeks == 6 and [week.left for week in plan.weeks] == [0, 0, 0, 0, 5, 5]
+    assert plan.decided_phases == 1
+
+
+def test_to_taper_goes_on_with_fewer(disc: BookedPlan) -> None:
+    fewer = {ACUPUNCTURE: (1, 1), CHIROPRACTIC: (0, 0)}
+    decide(practitioner(), disc.reference, Decision.TAPER, told=False, weeks=4, doses=fewer, key="decide-01")
+    plan = seen(disc)
+    assert [week.left for week in plan.weeks] == [0, 0, 0, 0, 1, 1, 1, 1]
+
+
+# Missed and made up
+
+
+def missed(disc: BookedPlan, standing_clock: StandingClock) -> PlanVisit:
+    """The first acupuncture of the second week, to which its patient didn't come."""
+    visit = of(seen(disc), ACUPUNCTURE, 1)[0]
+    standing_clock.at(visit.starts_at + timedelta(minutes=20))
+    statuses.no_show(hired(), visit.reference, key="noshow-01")
+    return visit
+
+
+def test_what_was_missed_is_made_up_within_the_rules(disc: BookedPlan, standing_clock: StandingClock) -> None:
+    visit = missed(disc, standing_clock)
+    plan = seen(disc)
+    (lack,) = lacking(plan, clock.now())
+    assert (lack.week, lack.care.slug, lack.visit and lack.visit.reference) == (
+        1,
+        ACUPUNCTURE,
+        visit.reference,
+    )
+    (make_up,) = make_up_times(plan, BookableBy.LINK)
+    assert 1 <= len(make_up.times) <= 3
+    best = make_up.times[0]
+    take(
+        disc.reference,
+        disc.token,
+        1,
+        ACUPUNCTURE,
+        best.starts_at,
+        best.practitioner.slug,
+        actor="link",
+        key="take-0001",
+    )
+    after = seen(disc)
+    dose = next(one for one in after.weeks[1].doses if one.care.slug == ACUPUNCTURE)
+    assert (dose.missed, dose.made_up, dose.left) == (1, 1, 0) or after.weeks[2].doses[0].booked == 4
+    assert make_up_times(after, BookableBy.LINK) == [] or after.weeks[1].left
+    every_rule_is_kept(after, Rule.TOO_FEW, Rule.TOO_MANY)
+
+
+def test_what_was_made_up_already_is_not_made_up_twice(
+    disc: BookedPlan, standing_clock: StandingClock
+) -> None:
+    missed(disc, standing_clock)
+    (make_up,) = make_up_times(seen(disc), BookableBy.STAFF)
+    best, other = make_up.times[0], make_up.times[-1]
+    take_for(hired(), disc.reference, 1, ACUPUNCTURE, best.starts_at, best.practitioner.slug, key="take-0001")
+    if best.day // 7 == 1:
+        with pytest.raises(NotFound):
+            take_for(
+                hired(),
+                disc.reference,
+                1,
+                ACUPUNCTURE,
+                other.starts_at,
+                other.practitioner.slug,
+                key="take-0002",
+            )
+
+
+def test_a_time_that_breaks_the_rest_days_is_not_taken(
+    disc: BookedPlan, standing_clock: StandingClock
+) -> None:
+    missed(disc, standing_clock)
+    plan = seen(disc)
+    second = of(plan, ACUPUNCTURE, 1)[0]
+    same_day = second.starts_at - timedelta(hours=2)
+    with pytest.raises(PlanRulesBroken):
+        take(disc.reference, disc.token, 1, ACUPUNCTURE, same_day, "mei", actor="link", key="take-0001")
+
+
+def test_the_patient_gets_a_link_to_the_times_when_the_desk_agrees(
+    disc: BookedPlan, standing_clock: StandingClock
+) -> None:
+    missed(disc, standing_clock)
+    assert offer(hired(), disc.reference, key="offer-001")
+    assert len(live("plan-make-up")) == 1
+
+
+def test_one_visit_moved_says_what_suffers_with_better_times(disc: BookedPlan) -> None:
+    plan = seen(disc)
+    first, second = of(plan, ACUPUNCTURE, 1)[:2]
+    on_the_next_day = second.starts_at - timedelta(days=1)
+    if (on_the_next_day.date() - first.starts_at.date()).days > 1:
+        on_the_next_day = first.starts_at + timedelta(days=1)
+    broken = suffers(plan, second, on_the_next_day, on_the_next_day + (second.ends_at - second.starts_at))
+    assert [fault.rule for fault in broken] == [Rule.REST_DAYS]
+    assert all(
+        not suffers(plan, second, one.starts_at, one.ends_at)
+        for one in better_times(plan, second, BookableBy.STAFF)
+    )
+
+
+# How often
+
+
+def test_fewer_a_week_keeps_the_days_that_lie_farthest_apart(disc: BookedPlan) -> None:
+    shown = with_other_doses(seen(disc), 2, {ACUPUNCTURE: (2, 2)}, BookableBy.STAFF)
+    assert len(shown.goes) == 2 and shown.comes == () and shown.lacks == ()
+    change_doses(hired(), disc.reference, 2, {ACUPUNCTURE: (2, 2)}, "Better.", key="doses-001")
+    plan = seen(disc)
+    assert [len(of(plan, ACUPUNCTURE, week)) for week in range(4)] == [3, 3, 2, 2]
+    assert [week.left for week in plan.weeks] == [0, 0, 0, 0]
+    assert {row["plan_role"] for row in rows(Appointment) if row["status"] == "cancelled"} == {None}
+    (told,) = live("plan-change")
+    assert len(told["facts"]["cancelled"]) == 2
+    every_rule_is_kept(plan)
+
+
+def test_more_a_week_adds_at_times_that_the_plan_has(gentle: BookedPlan) -> None:
+    confirm(practitioner(), gentle.reference, key="confirm-1")
+    change_doses(hired(), gentle.reference, 2, {ACUPUNCTURE: (3, 3)}, "Worse.", key="doses-001")
+    plan = seen(gentle)
+    assert [len(of(plan, ACUPUNCTURE, week)) for week in range(4)] == [2, 2, 3, 3]
+    assert [week.left for week in plan.weeks] == [0, 0, 0, 0]
+    every_rule_is_kept(plan)
+
+
+def test_a_kind_of_care_is_left_out_from_a_week_on(disc: BookedPlan) -> None:
+    change_doses(hired(), disc.reference, 1, {CHIROPRACTIC: (0, 0)}, "", key="doses-001")
+    plan = seen(disc)
+    assert [len(of(plan, CHIROPRACTIC, week)) for week in range(4)] == [2, 0, 0, 0]
+
+
+def test_the_plan_knows_who_did_what(disc: BookedPlan) -> None:
+    stop(hired(name="Dana Desk"), disc.reference, "Moves away.", key="stop-0001")
+    last = rows(PlanEntry)[-1]
+    assert (last["what"], last["actor"], last["actor_name"], last["why"]) == (
+        "stopped",
+        Actor.STAFF,
+        "Dana Desk",
+        "Moves away.",
+    )
+
+
+def test_the_link_shows_the_plan_as_it_stands(disc: BookedPlan) -> None:
+    assert len(by_link(disc.reference, disc.token).standing) == 21
