@@ -63,6 +63,11 @@ def day_or_none(words: str, around: int = _DAYS_AROUND) -> date | None:
     return on if on and abs((on - clock.now().date()).days) <= around else None
 
 
+def is_far(words: str) -> bool:
+    """Whether a form names a day, but one further from today than anybody may look."""
+    return day_or_none(words) is None and day_or_none(words, around=date.max.toordinal()) is not None
+
+
 def onward(otherwise: str) -> str:
     """Where the form wants to go on, if that is a page of ours."""
     wanted = request.form.get("next") or request.args.get("next") or ""

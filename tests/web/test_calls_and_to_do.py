@@ -23,6 +23,8 @@ from booking.models import (
 )
 from booking.reminders.delivery import deliver_due
 from booking.services import inbound_texts
+from booking.services.desk import moving
+from booking.services.desk.moving import Place
 from booking.services.transaction import run
 from tests.conftest import StandingClock
 from tests.services.making import NEXT_WEEK, NINE, booked, rows
@@ -273,9 +275,44 @@ def test_the_day_is_closed_by_one_button_and_the_rest_one_by_one(
         ("noshow", "They didn’t come"),
     ]
     after = press(desk, "/desk/close/2026-09-15", "/desk/close/2026-09-15")
-    assert "2 visits are done." in after.text
+    assert "2 visits are done: Ida Lima, Zoe Lima." in after.text
     after = press(desk, "/desk/close/2026-09-15", f"/desk/visits/{missing}/status", to="noshow")
     assert "Everything that is over is settled." in after.text
+
+
+def test_of_one_visit_that_closing_the_day_settles_one_hears_whose_it_was_and_takes_it_back(
+    app: Flask, standing_clock: StandingClock
+) -> None:
+    with app.app_context():
+        ida = booked(practitioner="ana", first_name="Ida").reference
+        booked(NINE + timedelta(hours=6), practitioner="ana", first_name="Zoe")
+        standing_clock.at(NINE + timedelta(hours=2))
+        desk = signed_in(app, hired(Role.DESK))
+    press(desk, f"/desk/visits/{ida}", f"/desk/visits/{ida}/status", to="arrived")
+    after = press(desk, "/desk/close/2026-09-15", "/desk/close/2026-09-15")
+    assert "One visit is done: Ida Lima." in after.text
+    assert "Everything that is over is settled. One visit is still to come." in after.text
+    back = re.search(r'action="(/desk/undo/\d+)"', after.text)
+    assert back
+    typed = fields(after.text.partition('class="toasts"')[2])
+    assert "They came; counts as attended." in desk.post(back[1], data=typed, follow_redirects=True).text
+
+
+def test_a_call_about_what_was_changed_meanwhile_is_refused_with_the_name(
+    app: Flask, desk: FlaskClient, standing_clock: StandingClock
+) -> None:
+    with app.app_context():
+        visit = booked(NINE - timedelta(hours=18), phone="+18185550123", practitioner="ana").reference
+        where = Place(starts_at=NINE - timedelta(hours=17))
+        moving.change(hired(), visit, where, version=1, key="move-0001")
+        standing_clock.on(minutes=3)
+        desk = signed_in(app, hired(Role.DESK))
+    shown = fields(desk.get("/desk/calls").text.partition("<main")[2])
+    with app.app_context():
+        where = Place(starts_at=NINE - timedelta(hours=17, minutes=30))
+        moving.change(hired(), visit, where, version=2, key="move-0002")
+    answer = desk.post(f"/desk/calls/{visit}", data=shown | {"outcome": "reached"})
+    assert answer.status_code == 409 and "<h2>Rosa Lima: " in answer.text
 
 
 def test_practitioners_have_none_of_these(app: Flask) -> None:

@@ -457,6 +457,7 @@ def test_a_walk_in_without_a_number_sees_with_whom_before_and_is_asked_for_nothi
     assert later.status_code == 422 and "One is enough." in later.text
     patient = of(app, Patient)[-1]["reference"]
     page = desk.get(f"/desk/book?patient={patient}&visit_type=follow-up")
+    assert "Write to the patient" not in page.text
     later = send(desk, page, "/desk/book", visit_type="follow-up", time="2026-09-21T16:00:00Z ana", tell="1")
     assert later.status_code == 422 and "The record has no phone number and no e-mail address." in later.text
 
@@ -485,8 +486,12 @@ def test_a_walk_in_out_of_hours_is_asked_for_a_reason(
     desk = signed_in(app, who)
     form = {"visit_type": "follow-up", "practitioner": "ana", "time": "now", "tell": "1"}
     page = send(desk, desk.get(f"/desk/book?patient={rosa}"), "/desk/book", **form, show="1")
+    assert re.search("needs a reason</span> <span[^>]*>That is outside working hours.", page.text)
     refused = send(desk, page, "/desk/book", **form)
-    assert refused.status_code in (409, 422) and "outside working hours" in refused.text
+    assert refused.status_code in (409, 422) and "Please write why." not in refused.text
+    assert '<p class="hint" id="reason-broken">That is outside working hours.' in refused.text
+    refused = send(desk, refused, "/desk/book", **form, reason="   ")
+    assert refused.status_code in (409, 422) and "Please write why." in refused.text
     assert 'value="now" checked' in refused.text and len(of(app, Appointment)) == 1
     assert send(desk, refused, "/desk/book", **form, reason="Great pain").status_code == 303
     entry = of(app, HistoryEntry)[-1]

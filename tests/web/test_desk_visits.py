@@ -397,3 +397,10 @@ def test_the_form_keeps_what_was_typed(desk: FlaskClient, reference: str) -> Non
 
 def test_staff_of_nobody_are_asked_to_sign_in(client: FlaskClient, reference: str) -> Any:
     assert client.get(f"/desk/visits/{reference}").status_code == 303
+
+
+def test_a_day_that_is_years_away_is_said_to_be(desk: FlaskClient, reference: str) -> None:
+    page = desk.get(f"/desk/visits/{reference}/change?day=2031-02-03&time=09:00")
+    assert page.status_code == 422
+    assert "That day is too far away. Please look at the year." in page.text
+    assert "isn’t understood" not in page.text and 'value="2031-02-03"' in page.text

@@ -131,9 +131,31 @@ def test_of_a_patient_who_is_here_one_is_warned(
         sent(desk, reference, "cancel", by="staff", tell="yes")["says"] == "Cancelled. Nobody is written to."
     )
     assert "Nobody is to be called." in desk.get("/desk/calls").text
-    # Moved to another day, they go home and hear of it like anybody.
-    next_week = f"/desk/visits/{visit_of(app, NINE + timedelta(hours=2))}/change?cell={cell_at(NEXT_WEEK)}"
+    # Moved to another day, they go home, which is said, and hear of it like anybody.
+    going_home = visit_of(app, NINE + timedelta(hours=2))
+    next_week = f"/desk/visits/{going_home}/change?cell={cell_at(NEXT_WEEK)}"
     assert desk.get(next_week, headers=JSON).json["here"] == ""
+    with app.app_context():
+        statuses.arrive(hired(), going_home, key="arrive-02")
+    again = "The patient is here already. The visit is booked anew, and they come another time."
+    assert desk.get(next_week, headers=JSON).json["here"] == again
+    assert again in desk.get(next_week).text
+
+
+def test_who_has_not_heard_of_an_earlier_change_can_not_be_left_untold(app: Flask, desk: FlaskClient) -> None:
+    reference = visit_of(app, phone="+18185550123")
+    change = f"/desk/visits/{reference}/change?cell={cell_at(SOON + timedelta(minutes=30))}"
+    assert "Change it, tell nobody" in desk.get(change).text
+    assert desk.get(change, headers=JSON).json["owed"] is False
+    sent(desk, reference, "change", cell=cell_at(SOON + timedelta(hours=1)), version=1, tell="yes")
+    assert "Change it, tell nobody" not in desk.get(change).text
+    asked = desk.get(change, headers=JSON).json
+    assert asked["owed"] is True and "so they can't be left untold" in asked["tells"]
+    # What is said after it names the call as well.
+    said = sent(desk, reference, "change", cell=cell_at(SOON + timedelta(minutes=30)), version=2, tell="no")[
+        "says"
+    ]
+    assert "by e-mail. As the visit is soon, they go on the list of calls as well" in said
 
 
 def test_a_missed_visit_is_corrected_to_cancelled_by_whom(

@@ -64,6 +64,7 @@ class Why(StrEnum):
     ASKED = notices.ASKED
     SOON = notices.ON_SHORT_NOTICE
     UNREACHABLE = notices.UNREACHABLE
+    NO_CONTACT = "no-contact"
 
 
 @dataclass(frozen=True)
@@ -357,20 +358,22 @@ def _by_message(session: Session, clinic: Clinic, now: datetime) -> list[Call]:
     )
     calls = []
     for message, appointment, patient in session.execute(wanted, bounds(now)):
-        why = _why(message, appointment)
+        why = _why(message, appointment, patient)
         calls.append(_call(clinic, appointment, patient, message.kind, why, message))
     return calls
 
 
-def _why(message: Message, appointment: Appointment) -> Why:
+def _why(message: Message, appointment: Appointment, patient: Patient) -> Why:
     if message.state in _FAILED:
         return Why.UNREACHABLE
+    if not (appointment.email or appointment.phone or patient.phone):
+        return Why.NO_CONTACT
     if "why" in message.facts:
         return Why(message.facts["why"])
     if message.channel is Channel.CALL and appointment.reminders is Reminders.CALL:
         return Why.WANTED
-    way = notices.channel_of_clinic(appointment)
-    return Why.ONLY_PHONE if way[0] is Channel.CALL and way[1] else Why.UNREACHABLE
+    channel, _address = notices.channel_of_clinic(appointment)
+    return Why.ONLY_PHONE if channel is Channel.CALL else Why.UNREACHABLE
 
 
 def _changed_soon(session: Session, clinic: Clinic, now: datetime) -> list[Call]:

@@ -5,7 +5,7 @@ from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import and_, bindparam, func, select
+from sqlalchemy import ColumnElement, and_, bindparam, func, select
 from sqlalchemy.orm import Session
 
 from booking import clock
@@ -48,6 +48,15 @@ class Unsettled:
         return Left.CAME if self.closes else Left.NEVER_CHECKED_IN
 
 
+@dataclass(frozen=True)
+class Closed:
+    """A visit that closing the day has made done. `entry_id`: the history entry, by which that is taken back."""
+
+    name: str
+    entry_id: int | None
+    version: int
+
+
 class Left(StrEnum):
     """How a visit stands that nobody settles."""
 
@@ -62,6 +71,12 @@ _UNSETTLED = and_(
     # Says the same for the index, which has the end.
     Appointment.to_cell > bindparam("day_from"),
     Appointment.to_cell <= bindparam("over_by"),
+    Appointment.status.in_(LIVE),
+)
+_TO_COME = and_(
+    Appointment.from_cell >= bindparam("day_from"),
+    Appointment.from_cell < bindparam("day_to"),
+    Appointment.to_cell > bindparam("over_by"),
     Appointment.status.in_(LIVE),
 )
 # How many of them there are, as a part of other statements.
@@ -89,8 +104,16 @@ def unsettled(who: Who, on: date) -> list[Unsettled]:
         return [_unsettled(clinic, visit) for visit in _open(session, clinic, who, on, now)]
 
 
-def close_day(who: Who, on: date, *, key: str) -> int:
-    """Makes all visits of the day done that are over and whose patients had come, and returns how many.
+def to_come(who: Who, on: date) -> int:
+    """How many visits of a local day aren't over yet, and stand."""
+    with reading() as session:
+        clinic = the_clinic(session)
+        wanted = select(func.count(Appointment.id)).where(_TO_COME, *_own(who))
+        return session.scalar(wanted, bounds(clinic, on, clock.now())) or 0
+
+
+def close_day(who: Who, on: date, *, key: str) -> tuple[Closed, ...]:
+    """Makes all visits of the day done that are over and whose patients had come, and returns which.
 
     Those that stand as booked stay so: they count as attended, "not closed". So do those whose needles are still in.
     Raises BeyondHorizon for a day that is years away, KeyReused.
@@ -101,29 +124,36 @@ def close_day(who: Who, on: date, *, key: str) -> int:
         clinic = the_clinic(session)
         refuse_absurd(clinic, on, now)
         closing = [visit for visit in _open(session, clinic, who, on, now, for_update=True) if _closes(visit)]
-        for visit in closing:
+        closed = []
+        for visit in sorted(closing, key=lambda visit: (visit.from_cell, visit.id)):
             uses = uses_of(session, visit)
             before = states.snapshot(visit, uses)
             done(visit, now)
-            states.keep(session, who, clinic, visit, Status.FULFILLED.value, before, uses, now, closed=True)
+            kept = states.keep(
+                session, who, clinic, visit, Status.FULFILLED.value, before, uses, now, closed=True
+            )
+            closed.append(vars(Closed(f"{visit.first_name} {visit.last_name}", kept.entry_id, kept.version)))
         audit.did(session, who, "closed day", f"day/{on.isoformat()}", visits=len(closing))
-        return {"closed": len(closing)}
+        return {"closed": closed}
 
-    closed: int = once(Key.of(who.key, key, ["close day", on]), action)["closed"]
-    return closed
+    answer = once(Key.of(who.key, key, ["close day", on]), action)
+    return tuple(Closed(**one) for one in answer["closed"])
 
 
 def _open(
     session: Session, clinic: Clinic, who: Who, on: date, now: datetime, *, for_update: bool = False
 ) -> list[Appointment]:
     """Visits of the day that are over and unsettled, in order. To be changed, they are locked in order of their ids."""
-    wanted = select(Appointment).where(_UNSETTLED)
-    if not who.sees_everybody:
-        wanted = wanted.where(Appointment.practitioner_id == (who.practitioner_id or 0))
+    wanted = select(Appointment).where(_UNSETTLED, *_own(who))
     if for_update:
         wanted = wanted.order_by(Appointment.id).with_for_update(of=Appointment)
     found = session.scalars(wanted, bounds(clinic, on, now))
     return sorted(found, key=lambda visit: (visit.from_cell, visit.id))
+
+
+def _own(who: Who) -> list[ColumnElement[bool]]:
+    """Of which visits somebody closes the day: practitioners of their own."""
+    return [] if who.sees_everybody else [Appointment.practitioner_id == (who.practitioner_id or 0)]
 
 
 def _unsettled(clinic: Clinic, visit: Appointment) -> Unsettled:

@@ -53,8 +53,8 @@ class Preview:
     """What a change would mean. `channel`: "email", "text", "call", or "" where nobody would be told.
 
     `to_call`: they stand on the list of calls, until reached. `owed`: they are told whatever staff choose, for they haven't
-    heard of the visit, asked for an answer, or are to be called about it. `here_since`: when they came, if they are here and stay.
-    `room` and `devices` are None and empty where it can't be; `phase_minutes` are those of the visit as it would be.
+    heard of the visit, asked for an answer, or are to be called about it. `here_since`: when they came, if they are here and
+    stay; `comes_again`: they are here, and are booked for another time. `room` and `devices` are None and empty where it can't be; `phase_minutes` are those of the visit as it would be.
     `breaches`: codes that need a reason, with their facts in `facts`. `clash`: what is in the way, as in the refusal
     Clash. `elsewhere`: the patient's other visit, as in the refusal PatientElsewhere, or None. With one of the two, it
     can't be. `text`: the words, without the link.
@@ -76,6 +76,7 @@ class Preview:
     to_call: bool
     owed: bool
     here_since: datetime | None
+    comes_again: bool
     breaches: tuple[str, ...]
     clash: tuple[dict[str, Any], ...]
     elsewhere: dict[str, Any] | None
@@ -378,6 +379,7 @@ def _preview(session: Session, who: Who, appointment: Appointment, found: _Asked
         to_call=told.to_call,
         owed=owed,
         here_since=_here_since(appointment, found, now),
+        comes_again=_goes_home(appointment, found.start, now),
         breaches=tuple(breaches),
         clash=tuple(clash),
         elsewhere=other,

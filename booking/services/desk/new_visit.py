@@ -288,10 +288,13 @@ def _apart(openings: Iterable[Opening]) -> list[Opening]:
 
 @dataclass(frozen=True)
 class WalkIn:
-    """Whom somebody who walks in now would see, and where: None is a visit without a room."""
+    """Whom somebody who walks in now would see, and where: None is a visit without a room. `breaches`: what it would be asked
+    a reason for.
+    """
 
     practitioner: Practitioner
     room: str | None
+    breaches: tuple[Breach, ...]
 
 
 def walk_in(visit_type: str, practitioner: str | None) -> WalkIn | None:
@@ -307,7 +310,9 @@ def walk_in(visit_type: str, practitioner: str | None) -> WalkIn | None:
         return None
     visit = assign(offers.situation, best.person.id, start)
     room = next((one.name for one in found.clinic.rooms if one.id == visit.room), None)
-    return WalkIn(found.clinic.practitioner_by_id[best.person.id], room)
+    # Nobody is asked why those who stand here come so soon.
+    breaches = tuple(code for code in best.breaches_at(start) if code is not Breach.TOO_SOON)
+    return WalkIn(found.clinic.practitioner_by_id[best.person.id], room, breaches)
 
 
 def is_soon(visit_type: VisitType, starts_at: datetime, now: datetime) -> bool:

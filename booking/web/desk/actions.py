@@ -1,6 +1,6 @@
 """What is done to a visit from its panel and from the board: another place, a step of its day, a note, its messages."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from enum import StrEnum
 from typing import TypeVar
@@ -42,7 +42,7 @@ def change(reference: str) -> ResponseReturnValue:
     found = panel.head(who, reference)
     wish = wish_of(found, request.form)
     if wish.unclear:
-        return _unclear() if answers.wants_json() else change_page(found, wish)
+        return _unclear(wish.unclear) if answers.wants_json() else change_page(found, wish)
     key, reason = asked.key(), asked.reason()
 
     def action() -> ResponseReturnValue:
@@ -221,8 +221,8 @@ def _on_visit(reference: str, no: No, **typed: str) -> ResponseReturnValue:
     return visit_page(panel.brief(access.who(), reference), no, **typed)
 
 
-def _unclear() -> ResponseReturnValue:
-    return No("unclear", 422, saying.not_understood(), "").as_json(), 422
+def _unclear(what: Iterable[str]) -> ResponseReturnValue:
+    return No("unclear", 422, saying.unclear(what), "").as_json(), 422
 
 
 def _tells() -> bool:

@@ -1,13 +1,16 @@
 """The list of calls: whom, at which number, what to say, and what came of it."""
 
+from dataclasses import replace
+
 from flask import abort, request, url_for
 from flask.typing import ResponseReturnValue
 
-from booking.services.desk import calls as service
+from booking.services.desk import calls as service, panel
 from booking.services.desk.calls import Outcome
 from booking.services.staff import audit
 from booking.web import access, asked
 from booking.web.desk import answers, blueprint, saying
+from booking.web.desk.saying import No
 from booking.web.pages import the_clinic_of_this_request
 from booking.web.staff import staff_page
 
@@ -42,4 +45,9 @@ def called(reference: str) -> ResponseReturnValue:
         says = saying.called(the_clinic_of_this_request(), outcome, settled)
         return answers.done(says, asked.onward(url_for("desk.calls")), back=back)
 
-    return answers.attempt(action, answers.no_page)
+    return answers.attempt(action, lambda no: answers.no_page(_of_whom(no, reference)))
+
+
+def _of_whom(no: No, reference: str) -> No:
+    """The refusal with the name of the patient: the list has many."""
+    return replace(no, title=f"{panel.head(access.who(), reference).name}: {no.title}")

@@ -42,6 +42,7 @@ def _page(on: date) -> ResponseReturnValue:
         "desk/close.html",
         on=on,
         found=found,
+        to_come=0 if found else closing.to_come(who, on),
         left_as=_LEFT_AS,
         closes=sum(1 for one in found if one.closes),
         saying=saying,
@@ -56,7 +57,13 @@ def close_day(day: str) -> ResponseReturnValue:
     on, who, key = asked.day(day), access.who(), asked.key()
 
     def action() -> ResponseReturnValue:
-        number = closing.close_day(who, on, key=key)
-        return answers.done(saying.closed(number), asked.onward(url_for("desk.close", day=on.isoformat())))
+        closed = closing.close_day(who, on, key=key)
+        one = closed[0] if len(closed) == 1 else None
+        return answers.done(
+            saying.closed([visit.name for visit in closed]),
+            asked.onward(url_for("desk.close", day=on.isoformat())),
+            entry=one.entry_id if one else None,
+            version=one.version if one else None,
+        )
 
     return answers.attempt(action, answers.no_page)

@@ -344,6 +344,7 @@ def _page(
     # After a refusal nothing is chosen instead of what was: Enter shall not book another time than was meant.
     if choices and not (no or other_times or form.errors) and values["time"] not in offered:
         values["time"] = _likeliest(clinic, known, choices).value
+    walk_in = _walk_in(asked)
     reminders, payment = values["reminders"], values["payment"]
     if known and request.method == "GET":
         reminders = reminders or known.habits.reminders.value
@@ -360,12 +361,13 @@ def _page(
         no=no,
         other_times=other_times,
         choices=choices,
-        walk_in=_walk_in(asked),
+        walk_in=walk_in,
+        walk_in_breaks=saying.breaches(walk_in.breaches) if walk_in else [],
         times_for=_times_for(
             asked.visit_type.slug if asked.visit_type else "",
             asked.practitioner.slug if asked.practitioner else "",
         ),
-        reminders=_reminders(),
+        reminders=reminders_offered(),
         chosen_reminders=reminders,
         payments=PAYMENTS,
         chosen_payment=payment,
@@ -499,7 +501,7 @@ def _no(refused: Refusal) -> No:
     return no
 
 
-def _reminders() -> dict[Reminders, Any]:
+def reminders_offered() -> dict[Reminders, Any]:
     texts = current_app.config["BOOKING"].texts != "none"
     return {
         kind: words

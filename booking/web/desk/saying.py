@@ -1,6 +1,6 @@
 """The words of the desk's pages: how a visit stands, what was done to it, what keeps it from a place, whom to call."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -126,6 +126,7 @@ _WHY_CALL: Mapping[Why, Any] = {
     Why.ASKED: lazy("Put here by the desk"),
     Why.SOON: lazy("Changed by us on short notice"),
     Why.UNREACHABLE: lazy("Our messages don't arrive"),
+    Why.NO_CONTACT: lazy("Left no number or address"),
 }
 # What became of a message by somebody's hand.
 _SETTLED: Mapping[str, Any] = {
@@ -253,9 +254,14 @@ def here_since(clinic: Clinic, arrived_at: datetime | None) -> str:
     )
 
 
+def comes_again() -> str:
+    """Of who is here, and whose visit is moved to another day."""
+    return _("The patient is here already. The visit is booked anew, and they come another time.")
+
+
 def told_anyway() -> str:
-    """Where staff may say "tell nobody", and somebody is told all the same."""
-    return _("Whichever you choose, they are told: earlier news of this visit hasn't gone out yet.")
+    """Why "tell nobody" isn't offered."""
+    return _("Earlier news of this visit hasn't reached them yet, so they can't be left untold.")
 
 
 def sentence(clinic: Clinic, call: Call) -> str:
@@ -466,14 +472,22 @@ def back_on_the_list() -> str:
     return _("Back on the list.")
 
 
-def closed(number: int) -> str:
-    """How many visits closing the day has settled."""
-    if not number:
+def closed(names: Sequence[str]) -> str:
+    """Whose visits closing the day has settled."""
+    if not names:
         return _("Nothing was left to settle by itself.")
-    return ngettext("One visit is done.", "%(num)d visits are done.", number)
+    return ngettext(
+        "One visit is done: %(names)s.",
+        "%(num)d visits are done: %(names)s.",
+        len(names),
+        names=", ".join(names),
+    )
 
 
-def not_understood() -> str:
+def unclear(what: Iterable[str]) -> str:
+    """Why a change can't be made of what was typed. "far": a day that is years away."""
+    if "far" in what:
+        return _("That day is too far away. Please look at the year.")
     return _("The time or the length isn't understood. Both go by five minutes.")
 
 

@@ -239,7 +239,7 @@ def times(reference: str) -> ResponseReturnValue:
     practitioner = practitioner if practitioner in the_clinic_of_this_request().practitioners else ""
     found = panel.head(who, reference)
     wish = wish_of(found, request.args)
-    unclear = [what for what in wish.unclear if what != "time"]
+    unclear = [what for what in wish.unclear if what not in ("time", "far")]
     today = found.clinic.times.local_date(clock.now())
     first, last, free = _first_day(found, wish), _last_day(), list[FreeTime]()
     begins = max(first or today, today)
@@ -378,6 +378,7 @@ def change_page(
         cell_at=cell_at,
         wished=wish.fields,
         told=_told(clinic, preview) if preview else "",
+        here_already=_of_who_is_here(clinic, preview) if preview else "",
         new_practitioner=clinic.person(preview.practitioner) if preview else None,
         new_room=next((room for room in clinic.rooms if preview and room.slug == preview.room), None),
         people=clinic.practitioners.values(),
@@ -425,7 +426,7 @@ def wish_of(found: Head, given: Any) -> Wish:
         # The time that stands in the form isn't a wish: in the hour that comes twice it would be the other one.
         starts_at = _instant(clinic, typed["day"], typed["time"])
         if starts_at is None:
-            unclear.append("time")
+            unclear.append("far" if asked.is_far(typed["day"]) else "time")
     practitioner = given.get("practitioner") or None
     room, visit_type = given.get("room") or None, given.get("visit_type") or None
     devices = tuple(slug for slug in given.getlist("device") if slug)
@@ -521,8 +522,9 @@ def _preview_as_json(clinic: Clinic, preview: Preview | None, no: No | None) -> 
     return {
         "ok": True,
         "channel": preview.channel,
-        "here": saying.here_since(clinic, preview.here_since) if preview.here_since else "",
+        "here": _of_who_is_here(clinic, preview),
         "tells": _told(clinic, preview),
+        "owed": preview.owed,
         "subject": preview.subject,
         "text": preview.text,
         "needs_reason": saying.breaches(preview.breaches),
@@ -534,6 +536,13 @@ def _told(clinic: Clinic, preview: Preview) -> str:
     """Whom a change would tell how and when, and whether it is told whatever staff choose."""
     told = saying.told(clinic, preview)
     return f"{told} {saying.told_anyway()}" if preview.owed else told
+
+
+def _of_who_is_here(clinic: Clinic, preview: Preview) -> str:
+    """What to know of a patient who has come already; nothing of one who hasn't."""
+    if preview.comes_again:
+        return saying.comes_again()
+    return saying.here_since(clinic, preview.here_since) if preview.here_since else ""
 
 
 def _no(refusal: Refusal) -> ResponseReturnValue:

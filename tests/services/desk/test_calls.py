@@ -737,7 +737,7 @@ def test_who_left_no_way_to_reach_them_stands_on_the_list_until_somebody_has_tol
     sent()
     standing_clock.on(days=2)
     (call,) = calls.call_list(who).calls
-    assert (call.phone, call.why, call.outcomes) == (None, Why.UNREACHABLE, (Outcome.TOLD,))
+    assert (call.phone, call.why, call.outcomes) == (None, Why.NO_CONTACT, (Outcome.TOLD,))
     calls.settle(who, visit.reference, Outcome.TOLD, key="call-0001")
     assert listed() == []
 

@@ -8,7 +8,7 @@ import pytest
 from booking.errors import BeyondHorizon
 from booking.models import Appointment, HistoryEntry, Role
 from booking.services.desk import statuses
-from booking.services.desk.closing import close_day, unsettled
+from booking.services.desk.closing import close_day, to_come, unsettled
 from booking.services.desk.undoing import undo
 from tests.clinics import clinic, needled, practitioner, rooms, set_up, visit_type
 from tests.services.making import NINE, booked, rows
@@ -52,9 +52,11 @@ def test_a_day_is_closed(standing_clock: Any) -> None:
         ("Booked Lima", False, False),
         ("Needles Lima", False, True),
     ]
-    assert close_day(dana, TUESDAY, key="close-0001") == 2
-    assert close_day(dana, TUESDAY, key="close-0001") == 2
-    assert close_day(dana, TUESDAY, key="close-0002") == 0
+    closed = close_day(dana, TUESDAY, key="close-0001")
+    assert [one.name for one in closed] == ["Arrived Lima", "Started Lima"]
+    assert close_day(dana, TUESDAY, key="close-0001") == closed
+    assert close_day(dana, TUESDAY, key="close-0002") == ()
+    assert to_come(dana, TUESDAY) == 1
     status = {row["first_name"]: row["status"] for row in rows(Appointment)}
     assert status == {
         "Arrived": "fulfilled", "Started": "fulfilled", "Booked": "booked",

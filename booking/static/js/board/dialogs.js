@@ -124,6 +124,8 @@ async function askMove(title, { needsReason = false, usual = "", breaches = [], 
       preview.hidden = !found.text;
       element.querySelector("[data-here]").textContent = found.here;
       element.querySelector("[data-here]").hidden = !found.here;
+      // Who hasn't heard of an earlier change can't be left untold.
+      element.querySelector("button[value=no]").hidden = found.owed;
       if (found.channel === "call") tells.textContent = tells.dataset.callWords;
       if (found.needsReason.length && reason.required === false) {
         showReason(found.needsReason);

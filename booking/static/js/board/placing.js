@@ -191,7 +191,7 @@ async function previewOf(address) {
     const found = await answer.json();
     const lines = [found.tells, found.subject, found.text].filter(Boolean);
     const clash = found.ok ? found.clash : [found.title, found.advice].filter(Boolean);
-    return { here: found.here ?? "", channel: found.channel ?? "", text: lines.join("\n"), needsReason: found.needs_reason ?? [], clash };
+    return { here: found.here ?? "", channel: found.channel ?? "", owed: Boolean(found.owed), text: lines.join("\n"), needsReason: found.needs_reason ?? [], clash };
   } catch {
     return null;
   }
