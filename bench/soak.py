@@ -31,7 +31,8 @@ from flask import Flask
 from sqlalchemy import and_, insert, or_, select, text, update
 
 from bench.clinic import contended_starts, fresh, fresh_processes, make_app
-from bench.storm import HALF_BOOKINGS, OVERLAPS, appointment, count, server
+from bench.crowds import OVERLAPS, count
+from bench.storm import HALF_BOOKINGS, appointment, server
 from booking import clock
 from booking.errors import Refusal
 from booking.extensions import db

@@ -17,17 +17,18 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from flask import Flask
 from sqlalchemy import text
 
-from bench.clinic import SETTINGS, contended_starts, fresh, fresh_processes, make_app
+from bench import plan_storm
+from bench.clinic import SETTINGS, contended_starts, fresh, make_app
+from bench.crowds import OVERLAPS, count, crowd
 from booking.errors import Busy, Refusal
 from booking.extensions import db
 from booking.models import Reminders, Role
@@ -40,10 +41,6 @@ from tests import databases
 from tests.databases import free_port
 
 PROCESSES = 4
-OVERLAPS = """
-    SELECT count(*) FROM claims a JOIN claims b
-    ON a.resource_id = b.resource_id AND a.id < b.id AND a.from_cell < b.to_cell AND b.from_cell < a.to_cell
-"""
 # A visit that stands has a practitioner, a room, a patient, a history and something to tell; one that doesn't, no claims.
 HALF_BOOKINGS = """
     SELECT count(*) FROM appointments a WHERE
@@ -54,11 +51,6 @@ HALF_BOOKINGS = """
     OR NOT EXISTS (SELECT 1 FROM history h WHERE h.appointment_id = a.id)
     OR NOT EXISTS (SELECT 1 FROM messages m WHERE m.appointment_id = a.id)
 """
-
-
-def count(app: Flask, query: str) -> int:
-    with app.app_context(), db.engine.connect() as connection:
-        return int(connection.execute(text(query)).scalar_one())
 
 
 # Through the use cases
@@ -116,27 +108,11 @@ def _wish(start: datetime, whom: str | None, key: str) -> booking.Wish:
     )
 
 
-def _crowd(one: Callable[..., None], processes: int, url: str, attempts: int, *more: Any) -> Counter[str]:
-    """So many processes at once, each with its share of the attempts; what came of all of them."""
-    made = fresh_processes()
-    barrier, results = made.Barrier(processes), made.Queue()
-    crowd = [
-        made.Process(target=one, args=(url, seed, attempts // processes, *more, barrier, results))
-        for seed in range(processes)
-    ]
-    for process in crowd:
-        process.start()
-    outcomes = sum((results.get(timeout=7200) for _ in crowd), Counter[str]())
-    for process in crowd:
-        process.join()
-    return outcomes
-
-
 def through_use_cases(kind: str, attempts: int, processes: int = PROCESSES) -> dict[str, Any]:
     """So many attempts over several processes. What came of them, with overlaps and half-bookings."""
     with tempfile.TemporaryDirectory() as instance, fresh(kind, instance) as (url, app):
         starts, began = contended_starts(app), time.perf_counter()
-        outcomes = _crowd(_hammer, processes, url, attempts, starts)
+        outcomes = crowd(_hammer, processes, url, attempts, starts)
         return {
             "attempts": sum(outcomes.values()),
             "seconds": round(time.perf_counter() - began, 1),
@@ -233,7 +209,7 @@ def through_the_desk(kind: str, attempts: int, processes: int = PROCESSES) -> di
                         made = booking.book(wish, actor="storm", key=f"made-{number}-{person}")
                         references.append(made.reference)
         began = time.perf_counter()
-        outcomes = _crowd(_desk, processes, url, attempts, references, starts)
+        outcomes = crowd(_desk, processes, url, attempts, references, starts)
         return {
             "attempts": sum(outcomes.values()),
             "seconds": round(time.perf_counter() - began, 1),
@@ -346,13 +322,13 @@ def through_http(kind: str, attempts: int, threads: int = 8) -> dict[str, Any]:
         starts, barrier, said = contended_starts(app), threading.Barrier(threads), list[Any]()
         began = time.perf_counter()
         each = attempts // threads
-        crowd = [
+        clients = [
             threading.Thread(target=_client, args=(port, seed, each, starts, barrier, said))
             for seed in range(threads)
         ]
-        for thread in crowd:
+        for thread in clients:
             thread.start()
-        for thread in crowd:
+        for thread in clients:
             thread.join()
         outcomes = sum((one for one, _ in said), Counter[str]())
         return {
@@ -401,10 +377,10 @@ def mutant(kind: str, rounds: int = 4, threads: int = 8) -> int:
                         )
 
             with mock.patch.object(booking, "locked", lambda *_, found=found, **__: found.offers):
-                crowd = [threading.Thread(target=one, args=(thread,)) for thread in range(threads)]
-                for thread in crowd:
+                racing = [threading.Thread(target=one, args=(thread,)) for thread in range(threads)]
+                for thread in racing:
                     thread.start()
-                for thread in crowd:
+                for thread in racing:
                     thread.join()
         return count(app, OVERLAPS)
 
@@ -415,6 +391,9 @@ def main() -> int:
     parser.add_argument("--use-cases", type=int, default=100_000, help="attempts through the use cases")
     parser.add_argument("--desk", type=int, default=20_000, help="moves, changes, taps and undos at the desk")
     parser.add_argument("--http", type=int, default=20_000, help="attempts through HTTP")
+    parser.add_argument(
+        "--plans", type=int, default=2_000, help="whole plans that eight processes want at once"
+    )
     parser.add_argument("--databases", nargs="+", default=["sqlite", "postgresql"])
     given = parser.parse_args()
     fine = True
@@ -429,6 +408,7 @@ def main() -> int:
             ("use cases", through_use_cases, given.use_cases),
             ("desk", through_the_desk, given.desk),
             ("HTTP", through_http, given.http),
+            ("plans", plan_storm.through_plans, given.plans),
         ):
             found = storm(kind, attempts)
             print(f"{kind}, {name}: {json.dumps(found)}", flush=True)

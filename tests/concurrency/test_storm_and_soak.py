@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from bench import soak, storm
+from bench import plan_storm, soak, storm
 from tests.conftest import KINDS
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
@@ -41,6 +41,13 @@ def test_a_storm_through_http(kind: str) -> None:
     fine(found)
     assert found["outcomes"]["201"] > 20
     assert found["outcomes"]["409"] > 20
+
+
+@BOTH
+def test_a_storm_of_whole_plans(kind: str) -> None:
+    found = plan_storm.through_plans(kind, attempts=24, processes=2)
+    fine(found)
+    assert found["outcomes"]["booked"] > 8 and found["outcomes"]["some lost"] > 4, found
 
 
 @BOTH
