@@ -4,6 +4,7 @@ It says the least: the clinic's name for messages, the place, and how to change 
 DTSTAMP come from the row, so the same state makes the same file.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 from urllib.parse import urlencode, urlsplit
@@ -14,6 +15,7 @@ from icalendar import Calendar, Event, vCalAddress, vText
 
 from booking import clock
 from booking.formatting import phone
+from booking.scheduling.status import Status
 from booking.services import links as patients_links
 from booking.services.visits import Visit
 
@@ -35,6 +37,17 @@ def title(visit: Visit) -> str:
 
 def entry(visit: Visit, *, method: Method, attendee: str | None = None) -> bytes:
     """The entry as a calendar file. REQUEST and CANCEL are for mails and name the attendee."""
+    return _file([_event(visit, method, attendee)], method)
+
+
+def plan_calendar(
+    visits: Iterable[Visit], *, method: Method = "PUBLISH", attendee: str | None = None
+) -> bytes:
+    """All visits of a plan as one calendar file, each with the entry that it has by itself."""
+    return _file([_event(visit, method, attendee) for visit in visits], method)
+
+
+def _event(visit: Visit, method: Method, attendee: str | None) -> Event:
     clinic = visit.clinic
     event = Event()
     event.add("uid", f"{visit.reference}@{urlsplit(current_app.config['BOOKING'].base_url).hostname}")
@@ -44,9 +57,11 @@ def entry(visit: Visit, *, method: Method, attendee: str | None = None) -> bytes
     event.add("dtend", visit.ends_at)
     event.add("summary", title(visit))
     event.add("location", ", ".join(clinic.address))
-    if method != "CANCEL":
+    gone = method == "CANCEL" or visit.status is Status.CANCELLED
+    if not gone:
         event.add("description", _details(visit))
-    event.add("status", "CANCELLED" if method == "CANCEL" else "CONFIRMED")
+    standing = "TENTATIVE" if visit.penciled else "CONFIRMED"
+    event.add("status", "CANCELLED" if gone else standing)
     organizer = vCalAddress(f"mailto:{clinic.mailbox}")
     organizer.params["CN"] = vText(clinic.message_name)
     event.add("organizer", organizer)
@@ -55,11 +70,16 @@ def entry(visit: Visit, *, method: Method, attendee: str | None = None) -> bytes
         guest.params["RSVP"] = vText("FALSE")
         guest.params["PARTSTAT"] = vText("ACCEPTED")
         event.add("attendee", guest)
+    return event
+
+
+def _file(events: Iterable[Event], method: Method) -> bytes:
     calendar = Calendar()
     calendar.add("prodid", "-//clinic-booking//visits//EN")
     calendar.add("version", "2.0")
     calendar.add("method", method)
-    calendar.add_component(event)
+    for event in events:
+        calendar.add_component(event)
     written: bytes = calendar.to_ical()
     return written
 

@@ -45,6 +45,8 @@ class Visit:
     cancelled_at: datetime | None
     changed_at: datetime
     change_until: datetime
+    # It holds its time until a practitioner has decided.
+    penciled: bool = False
 
     @property
     def token(self) -> str:
@@ -237,6 +239,7 @@ def shaped(clinic: Clinic, appointment: Appointment) -> Visit:
         cancelled_at=appointment.cancelled_at,
         changed_at=appointment.changed_at,
         change_until=appointment.starts_at - visit_type.cut_off,
+        penciled=appointment.penciled,
     )
 
 

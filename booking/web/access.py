@@ -43,7 +43,10 @@ demo_mail.mailbox                  GET        demo     -      -        -     -
 demo_mail.message                  GET        demo     -      -        -     -
 
 patient.ask_to_cancel              GET        link     -      -        -     -
+patient.begin_plan                 GET        open     -      -        -     -
 patient.book                       POST       open     -      -        -     -
+patient.book_own                   POST       open     -      -        -     -
+patient.book_plan                  POST       link     -      -        -     -
 patient.booked                     GET        link     -      -        -     -
 patient.calendar_file              GET        link     -      -        -     -
 patient.cancel                     POST       link     -      -        -     -
@@ -51,6 +54,8 @@ patient.cannot_come                POST       link     -      -        -     -
 patient.choose                     GET        open     -      -        -     -
 patient.choose_in                  GET        open     -      -        -     -
 patient.choose_other_time          GET        link     -      -        -     -
+patient.choose_own                 POST       open     -      -        -     -
+patient.choose_plan                POST       link     -      -        -     -
 patient.choose_with                GET        open     -      -        -     -
 patient.confirm                    POST       link     -      -        -     -
 patient.contact                    GET        link     -      -        -     -
@@ -59,6 +64,14 @@ patient.details                    GET        open     -      -        -     -
 patient.hold                       POST       open     -      -        -     -
 patient.move                       POST       link     -      -        -     -
 patient.my_visit                   GET        open     -      -        -     -
+patient.own_details                GET        open     -      -        -     -
+patient.own_proposals              GET        open     -      -        -     -
+patient.plan                       GET        link     -      -        -     -
+patient.plan_booked                GET        link     -      -        -     -
+patient.plan_calendar              GET        link     -      -        -     -
+patient.plan_details               GET        link     -      -        -     -
+patient.plan_proposals             GET        link     -      -        -     -
+patient.plans                      GET        open     -      -        -     -
 patient.policies                   GET        open     -      -        -     -
 patient.privacy                    GET        open     -      -        -     -
 patient.send_link                  POST       open     -      -        -     -
@@ -69,11 +82,15 @@ patient.visit_of_text              GET        link     -      -        -     -
 
 api.appointment                    GET        link     -      -        -     -
 api.book                           POST       open     -      -        -     -
+api.book_plan                      POST       open     -      -        -     -
 api.calendar_file                  GET        link     -      -        -     -
 api.cancel                         POST       link     -      -        -     -
 api.confirm                        POST       link     -      -        -     -
 api.offers                         GET        open     -      -        -     -
 api.openapi                        GET        open     -      -        -     -
+api.plan                           GET        link     -      -        -     -
+api.plan_proposals                 POST       open     -      -        -     -
+api.plan_templates                 GET        open     -      -        -     -
 api.practitioners                  GET        open     -      -        -     -
 api.readable                       GET        open     -      -        -     -
 api.reschedule                     POST       link     -      -        -     -
@@ -160,12 +177,27 @@ desk.week                          GET        -        all    all      all   -
 desk.week_fragment                 GET        -        all    all      all   -
 desk.book_visit                    POST       -        all    all      all   -
 desk.choose_to_merge               GET        -        all    all      all   -
+desk.add_coverage                  POST       -        all    all      all   own
+desk.change_coverage               POST       -        all    all      all   own
+desk.coverage_of                   GET        -        all    all      all   own
+desk.draw_coverage_earlier         POST       -        all    all      all   own
+desk.end_coverage                  POST       -        all    all      all   own
+desk.record_improving              POST       -        -      -        -     own
+desk.see_to_coverage               POST       -        all    all      all   -
 desk.edit_patient                  GET        -        all    all      all   -
 desk.merge                         POST       -        all    all      all   -
 desk.new_visit                     GET        -        all    all      all   -
 desk.patient                       GET        -        all    all      all   own
 desk.patients                      GET        -        all    all      all   own
 desk.save_patient                  POST       -        all    all      all   -
+desk.book_plan                     POST       -        all    all      all   -
+desk.new_plan                      GET        -        all    all      all   -
+desk.plan                          GET        -        all    all      all   -
+desk.plan_link                     GET        -        all    all      all   -
+desk.plans                         GET        -        all    all      all   -
+desk.propose_plan                  POST       -        all    all      all   -
+desk.send_plan_link                POST       -        all    all      all   -
+desk.withdraw_plan                 POST       -        all    all      all   -
 desk.take_merge_back               POST       -        all    all      all   -
 
 # practitioner: their own day and calendar
@@ -173,6 +205,14 @@ practitioner.ask_move              GET        -        -      -        -     own
 practitioner.change_feed           POST       -        -      -        -     self
 practitioner.colleagues            GET        -        -      -        -     self
 practitioner.colleagues_on         GET        -        -      -        -     self
+practitioner.choose_plan           GET        -        -      -        -     own
+practitioner.plan                  GET        -        -      -        -     own
+practitioner.plan_link             GET        -        -      -        -     own
+practitioner.plans                 GET        -        -      -        -     own
+practitioner.prescribe             POST       -        -      -        -     own
+practitioner.prescribe_plan        GET        -        -      -        -     own
+practitioner.send_plan_link        POST       -        -      -        -     own
+practitioner.withdraw_plan         POST       -        -      -        -     own
 practitioner.enter_time_off        POST       -        -      -        -     self
 practitioner.feed_settings         GET        -        -      -        -     self
 practitioner.month                 GET        -        -      -        -     self

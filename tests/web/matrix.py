@@ -8,6 +8,7 @@ without an entry, the token and a key alone are sent.
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import date
 from secrets import token_hex
 from typing import Any
 
@@ -18,26 +19,34 @@ from booking import clock
 from booking.models import (
     Absence,
     AbsenceKind,
+    Actor,
     Appointment,
+    Coverage,
     HistoryEntry,
     InboundText,
     Merge,
     Message,
     Patient,
+    Plan,
+    PlanStatus,
     Practitioner,
+    Reminders,
     Role,
     SignIn,
     StaffAccount,
     Task,
     TaskKind,
 )
+from booking.models.base import random_reference
+from booking.scheduling.allowances.usual import USUAL
 from booking.scheduling.timeline import cell_at
 from booking.services import rows
 from booking.services.own_day import feed
+from booking.services.plans import links as plan_links
 from booking.services.staff import accounts, drafts, letters, library, sign_ins
 from booking.services.staff.who import Who
 from booking.services.transaction import reading, run
-from tests.clinics import clinic, practitioner, set_up, visit_type
+from tests.clinics import clinic, plan_template, practitioner, set_up, visit_type
 from tests.services.making import NEXT_WEEK, NINE, booked
 from tests.staffing import hired
 
@@ -72,6 +81,7 @@ def made(app: Flask) -> World:
             clinic(
                 visit_types=[visit_type()],
                 practitioners=[practitioner("ana", name="Ana Ruiz"), practitioner("ben", name="Ben Okoro")],
+                plan_templates=[plan_template("gentle", {"follow-up": 1}, rest_days={}, self_service=True)],
             )
         )
         for role in Role:
@@ -218,6 +228,17 @@ def _merge(world: World, _role: Role, whose: str) -> int:
     return _added(world, Merge(kept_id=kept, gone_id=kept, at=now, name="somebody", facts={}, undone_at=now))
 
 
+def _coverage(world: World, _role: Role, whose: str) -> int:
+    if whose == NOTHING:
+        return 9999
+    with world.app.app_context(), reading() as session:
+        patient = session.scalars(select(Patient.id).where(Patient.reference == world.patients[whose])).one()
+    now = clock.now()
+    terms = USUAL["package"](now.date()).as_plain()
+    row = Coverage(patient_id=patient, name="Package", terms=terms, made_at=now, changed_at=now)
+    return _added(world, row)
+
+
 def _added(world: World, row: Any) -> int:
     with world.app.app_context():
         run(lambda session: rows.add(session, row))
@@ -228,6 +249,27 @@ def _added(world: World, row: Any) -> int:
 VALUES: dict[str, Value] = {
     "reference": _visit,
     "desk.patient/reference": _patient,
+    **{
+        f"desk.{page}/reference": _patient
+        for page in (
+            "add_coverage",
+            "change_coverage",
+            "coverage_of",
+            "draw_coverage_earlier",
+            "end_coverage",
+        )
+    },
+    **{f"desk.{page}/reference": _patient for page in ("record_improving", "see_to_coverage")},
+    **{
+        f"desk.{page}/number": _coverage
+        for page in (
+            "change_coverage",
+            "draw_coverage_earlier",
+            "end_coverage",
+            "record_improving",
+            "see_to_coverage",
+        )
+    },
     **{
         f"desk.{page}/reference": _patient
         for page in ("choose_to_merge", "edit_patient", "merge", "save_patient", "take_merge_back")
@@ -253,6 +295,16 @@ VALUES: dict[str, Value] = {
 
 # What a route must be sent, besides its token and a key.
 FORMS: dict[str, dict[str, str]] = {
+    "desk.add_coverage": {
+        "name": "Blue Shield",
+        "kind": "insurance",
+        "modalities": "care",
+        "limit": "12",
+        "span": "calendar_year",
+        "cap_span": "calendar_year",
+        "same_day": "each",
+    },
+    "desk.end_coverage": {"do": "end"},
     "desk.called": {"outcome": "reached"},
     "desk.message": {"do": "settle"},
     "desk.change": {"room": "", "version": "1"},
@@ -291,6 +343,22 @@ def _patients_link(world: World) -> dict[str, Any]:
     return {"reference": world.visits[OWN], "token": world.tokens[OWN]}
 
 
+def _plans_link(world: World) -> dict[str, Any]:
+    """Of a plan that was prescribed."""
+    with world.app.app_context(), reading() as session:
+        patient = session.scalars(select(Patient).where(Patient.reference == world.patients[OWN])).one()
+    plan = Plan(
+        reference=random_reference(), patient_id=patient.id, template="weekly", name="Weekly",
+        course={"phases": [{"weeks": 1, "doses": {"follow-up": [1, 1]}}]}, first_day=date(2026, 9, 21),
+        status=PlanStatus.PRESCRIBED, first_name="Rosa", last_name="Lima", email="rosa@example.com",
+        reminders=Reminders.EMAIL, made_at=clock.now(), made_by=Actor.STAFF, changed_at=clock.now(),
+    )  # fmt: skip
+    reference = plan.reference
+    _added(world, plan)
+    with world.app.app_context():
+        return {"reference": reference, "token": plan_links.token(reference, 1)}
+
+
 def _invitation(world: World) -> dict[str, Any]:
     with world.app.app_context(), reading() as session:
         return {"token": letters.invitation_mark(session.get_one(StaffAccount, world.invited))}
@@ -311,6 +379,11 @@ def _feed(world: World) -> dict[str, Any]:
 LINKS: dict[str, Callable[[World], dict[str, Any]]] = {
     "patient": _patients_link,
     "api": _patients_link,
+    "api.plan": _plans_link,
+    "patient.plan": _plans_link,
+    **{f"patient.plan_{page}": _plans_link for page in ("booked", "calendar", "details", "proposals")},
+    "patient.book_plan": _plans_link,
+    "patient.choose_plan": _plans_link,
     "feed.calendar": _feed,
     "sign_in.invitation": _invitation,
     "sign_in.accept": _invitation,
@@ -327,4 +400,8 @@ OPEN: dict[str, dict[str, Any]] = {
     "patient.book": {"visit_type": "follow-up"},
     "patient.choose_in": {"modality": "care"},
     "patient.choose_with": {"practitioner": "ana"},
+    **{
+        f"patient.{page}": {"template": "gentle"}
+        for page in ("begin_plan", "own_proposals", "choose_own", "own_details", "book_own")
+    },
 }

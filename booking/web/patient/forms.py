@@ -9,7 +9,7 @@ from wtforms import BooleanField, Field, HiddenField, RadioField, StringField, T
 from wtforms.fields.choices import SelectChoice
 from wtforms.validators import InputRequired, Length, Optional, Regexp, ValidationError
 
-from booking.models import Payment, Reminders
+from booking.models import Payment, PlanReminders, Reminders
 from booking.web import contacts
 
 REMINDERS = {
@@ -18,6 +18,11 @@ REMINDERS = {
     Reminders.BOTH: _("By both"),
     Reminders.CALL: _("By a phone call from us"),
     Reminders.NONE: _("No reminders"),
+}
+REMINDED_OF = {
+    PlanReminders.EACH: _("Each visit, the day before"),
+    PlanReminders.DIGEST: _("A list once a week, on Friday, of the week that follows"),
+    PlanReminders.BOTH: _("Both"),
 }
 PAYMENTS = {
     Payment.INSURANCE: _("Insurance"),
@@ -108,6 +113,22 @@ class DetailsForm(FlaskForm):
     @staticmethod
     def _refuse(field: Field, words: Any) -> None:
         field.errors = [*field.errors, words]
+
+
+class PlanDetailsForm(DetailsForm):
+    """The same for a plan. Whose plan it is stands in it, where a practitioner prescribed it."""
+
+    reminded_of = RadioField(
+        _("Of what should we remind you?"),
+        choices=[SelectChoice(kind.value, words) for kind, words in REMINDED_OF.items()],
+        validators=[Optional()],
+        default=PlanReminders.BOTH.value,
+    )
+
+    def __init__(self, *given: Any, asks_name: bool, **named: Any) -> None:
+        super().__init__(*given, **named)
+        if not asks_name:
+            del self.first_name, self.last_name
 
 
 class ContactForm(FlaskForm):

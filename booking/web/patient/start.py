@@ -25,13 +25,21 @@ class CareToChoose:
 @blueprint.get("/")
 def start() -> ResponseReturnValue:
     clinic = present_clinic()
-    return page("patient/start.html", clinic, care=_care(clinic), opening_hours=_opening_hours(clinic))
+    return page(
+        "patient/start.html",
+        clinic,
+        care=_care(clinic),
+        plans=_plans(clinic),
+        opening_hours=_opening_hours(clinic),
+    )
 
 
 @blueprint.get("/book")
 def choose() -> ResponseReturnValue:
     clinic = present_clinic()
-    return page("patient/choose.html", clinic, care=_care(clinic), only=None, person=None)
+    return page(
+        "patient/choose.html", clinic, care=_care(clinic), only=None, person=None, plans=_plans(clinic)
+    )
 
 
 @blueprint.get("/care/<modality>")
@@ -41,7 +49,7 @@ def choose_in(modality: str) -> ResponseReturnValue:
     only = [care for care in _care(clinic) if care.modality.slug == modality]
     if not only:
         raise NotFound
-    return page("patient/choose.html", clinic, care=only, only=only[0].modality, person=None)
+    return page("patient/choose.html", clinic, care=only, only=only[0].modality, person=None, plans=False)
 
 
 @blueprint.get("/with/<practitioner>")
@@ -49,7 +57,9 @@ def choose_with(practitioner: str) -> ResponseReturnValue:
     """Deep link: the visits that one practitioner gives."""
     clinic = present_clinic()
     person = clinic.practitioner(practitioner)
-    return page("patient/choose.html", clinic, care=_care(clinic, person), only=None, person=person)
+    return page(
+        "patient/choose.html", clinic, care=_care(clinic, person), only=None, person=person, plans=False
+    )
 
 
 @blueprint.get("/privacy")
@@ -60,6 +70,11 @@ def privacy() -> ResponseReturnValue:
 @blueprint.get("/policies")
 def policies() -> ResponseReturnValue:
     return page("patient/policies.html", present_clinic())
+
+
+def _plans(clinic: Clinic) -> bool:
+    """Whether there are plans that patients begin by themselves."""
+    return any(one.self_service for one in clinic.plan_templates.values())
 
 
 def _care(clinic: Clinic, person: Practitioner | None = None) -> list[CareToChoose]:

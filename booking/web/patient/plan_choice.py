@@ -1,0 +1,114 @@
+"""The visits of a plan that somebody chose but hasn't booked: how they travel from page to page, and as weeks to read.
+
+A choice isn't stored. It travels in addresses and forms, and whoever books it has all of it checked.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import NamedTuple
+
+from booking.scheduling.timeline import CELL_MINUTES, cell_at, instant_of
+from booking.services.clinic import Clinic
+from booking.services.plans.choosing import Chosen, VisitWish, choose
+from booking.services.plans.proposing import ProposedVisit, penciled
+from booking.services.plans.wanted import PlanWanted
+from booking.web.asked import FURTHEST_CELL
+
+MOST = 60
+_DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+
+
+class WeekOf(NamedTuple):
+    """A week of a plan, from 0 on, with its visits, each with its number among all."""
+
+    number: int
+    first: date
+    last: date
+    visits: tuple[tuple[int, ProposedVisit], ...]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Visits in order, as they were chosen."""
+
+    visits: tuple[VisitWish, ...]
+
+    @classmethod
+    def of(cls, visits: Iterable[VisitWish]) -> "Choice":
+        return cls(tuple(sorted(visits, key=lambda one: (one.starts_at, one.visit_type))))
+
+    @classmethod
+    def proposed(cls, visits: Iterable[ProposedVisit]) -> "Choice":
+        return cls.of(VisitWish(one.visit_type.slug, one.practitioner.slug, one.starts_at) for one in visits)
+
+    @classmethod
+    def read(cls, words: str) -> "Choice | None":
+        """From what `written` wrote; None for anything else."""
+        found = []
+        for group in words.split("~"):
+            visit_type, _dot, rest = group.partition(".")
+            practitioner, _dot, starts = rest.partition(".")
+            for start in starts.split("."):
+                cell = int(start, 36) if start.isascii() and start.isalnum() and len(start) < 7 else 0
+                if not visit_type or not practitioner or not 0 < cell < FURTHEST_CELL:
+                    return None
+                found.append(VisitWish(visit_type, practitioner, instant_of(cell)))
+        return cls.of(found) if len(found) <= MOST else None
+
+    @property
+    def written(self) -> str:
+        """In few letters, since it stands in addresses: "visit-type.person.start.start~visit-type…"."""
+        groups: dict[tuple[str, str], list[str]] = {}
+        for one in self.visits:
+            groups.setdefault((one.visit_type, one.practitioner), []).append(_base36(cell_at(one.starts_at)))
+        return "~".join(".".join([*names, *starts]) for names, starts in groups.items())
+
+    def with_other(self, number: int, other: VisitWish) -> "Choice":
+        """The same with another time or person for one visit."""
+        return Choice.of([*self.visits[:number], other, *self.visits[number + 1 :]])
+
+
+def shown(clinic: Clinic, wanted: PlanWanted, choice: Choice) -> tuple[ProposedVisit, ...]:
+    """The visits as pages show them. Raises NotFound, PlanRulesBroken for visits of none of the plan's kinds."""
+    chosen = choose(clinic, wanted.course, wanted.first_day, choice.visits)
+    return tuple(penciled(wanted, [_as_proposed(one) for one in chosen]))
+
+
+def weeks_of(clinic: Clinic, first_day: date, visits: Sequence[ProposedVisit]) -> list[WeekOf]:
+    """The same week by week; weeks without any visit are left out."""
+    weeks: dict[int, list[tuple[int, ProposedVisit]]] = {}
+    for number, visit in enumerate(visits):
+        weeks.setdefault(visit.week, []).append((number, visit))
+    return [
+        WeekOf(
+            number,
+            first_day + timedelta(days=number * 7),
+            first_day + timedelta(days=number * 7 + 6),
+            tuple(of_week),
+        )
+        for number, of_week in sorted(weeks.items())
+    ]
+
+
+def _as_proposed(one: Chosen) -> ProposedVisit:
+    cell = one.wanted.cell
+    return ProposedVisit(
+        visit_type=one.visit_type,
+        care=one.kept.care,
+        role=one.kept.role,
+        practitioner=one.practitioner,
+        cell=cell,
+        to_cell=cell + (one.kept.ends - one.kept.starts) // CELL_MINUTES,
+        week=one.kept.week,
+        room_kind=None,
+        penciled=False,
+    )
+
+
+def _base36(number: int) -> str:
+    digits = ""
+    while number:
+        number, digit = divmod(number, 36)
+        digits = _DIGITS[digit] + digits
+    return digits

@@ -1,0 +1,129 @@
+"""The chosen plan with the form of who is coming: one visit may be exchanged, what was lost is replaced, what was typed stays."""
+
+import secrets
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any
+
+from flask import current_app, request
+from flask.typing import ResponseReturnValue
+
+from booking.errors import Refusal, TooManyHolds
+from booking.scheduling.plans.windows import Presence
+from booking.services.plans.choosing import VisitWish
+from booking.services.plans.holding import hold_plan
+from booking.services.plans.replacing import Instead, instead
+from booking.web import visitor
+from booking.web.free import instant
+from booking.web.pages import page
+from booking.web.patient.forms import PlanDetailsForm
+from booking.web.patient.plan_asking import Answers
+from booking.web.patient.plan_choice import Choice, shown, weeks_of
+from booking.web.patient.plan_way import Way
+from booking.web.words import advice_for, words_for
+
+_OFFERED = 6
+# Buttons that lead to other pages of the same form, and what the form itself brings anew.
+_NOT_CARRIED = {"csrf_token", "other", "instead", "keep"}
+
+
+def form_of(way: Way, *, prefilled: bool = False) -> PlanDetailsForm:
+    """The form as it was sent; `prefilled`, as it is shown first: with what stands in the plan that was prescribed."""
+    how: dict[str, Any] = {
+        "texts_offered": current_app.config["BOOKING"].texts != "none",
+        "asks_name": way.plan is None,
+    }
+    if not prefilled:
+        return PlanDetailsForm(**how)
+    if way.plan is not None:
+        how |= {
+            "email": way.plan.email,
+            "phone": way.plan.phone,
+            "reminders": way.plan.reminders.value,
+            "reminded_of": way.plan.reminded_of.value,
+        }
+    return PlanDetailsForm(formdata=None, key=secrets.token_urlsafe(16), **how)
+
+
+def held(way: Way, answers: Answers, choice: Choice) -> list[int]:
+    """Keeps all visits while the patient types; the numbers of those that somebody else has. Where a network holds as many
+    as it may one goes on without: what nobody holds can be booked.
+    """
+    with suppress(TooManyHolds):
+        return hold_plan(
+            way.course, answers.first_day, choice.visits,
+            audience=way.audience, visitor=visitor.mark(), network=visitor.network(),
+        )  # fmt: skip
+    return []
+
+
+def details_page(
+    way: Way,
+    answers: Answers,
+    choice: Choice,
+    form: PlanDetailsForm,
+    *,
+    lost: Sequence[int] = (),
+    refused: Refusal | None = None,
+    status: int = 200,
+) -> ResponseReturnValue:
+    wanted = way.wanted(answers)
+    visits = shown(way.clinic, wanted, choice)
+    lost = [number for number in lost if number < len(visits)]
+    offered = instead(wanted, choice.visits, lost) if lost else []
+    marks: dict[int, str] = {}  # By a visit's number what is to be said of its allowance.
+    return page(
+        "patient/plan_details.html",
+        way.clinic,
+        status,
+        way=way,
+        answers=answers,
+        chosen=choice.written,
+        visits=visits,
+        weeks=weeks_of(way.clinic, answers.first_day, visits),
+        lost=list(zip(lost, (visits[number] for number in lost), offered, strict=True)),
+        marks=marks,
+        form=form,
+        refused=words_for(refused) if refused else None,
+        advice=advice_for(refused, way.clinic) if refused else "",
+    )
+
+
+def other_time_page(way: Way, answers: Answers, choice: Choice, which: str) -> ResponseReturnValue:
+    """Other times for one visit: when the patient said that they can come, and else. Everything that was typed comes along."""
+    wanted = way.wanted(answers)
+    visits = shown(way.clinic, wanted, choice)
+    number = int(which) if which.isascii() and which.isdigit() and len(which) < 3 else len(visits)
+    if number >= len(visits):
+        return details_page(way, answers, choice, form_of(way))
+    (inside,) = instead(wanted, choice.visits, [number], _OFFERED)
+    outside: list[Instead] = []
+    if answers.presence.windows:
+        at_any_time = Presence(away=answers.presence.away)
+        (others,) = instead(
+            replace(wanted, presence=at_any_time), choice.visits, [number], _OFFERED + len(inside)
+        )
+        outside = [one for one in others if one not in inside]
+    return page(
+        "patient/plan_other.html",
+        way.clinic,
+        way=way,
+        visit=visits[number],
+        number=number,
+        inside=inside,
+        outside=outside,
+        carried=[(name, value) for name, value in request.form.items(multi=True) if name not in _NOT_CARRIED],
+    )
+
+
+def with_other_time(choice: Choice, words: str) -> Choice:
+    """The choice with a visit exchanged, as the button says: "number instant person". Whatever else it says is ignored."""
+    number, _between, rest = words.partition(" ")
+    start, _between, person = rest.partition(" ")
+    starts_at = instant(start)
+    known = number.isascii() and number.isdigit() and len(number) < 3 and int(number) < len(choice.visits)
+    if not known or starts_at is None or not person:
+        return choice
+    visit_type = choice.visits[int(number)].visit_type
+    return choice.with_other(int(number), VisitWish(visit_type, person, starts_at))

@@ -1,0 +1,114 @@
+"""A plan that was booked, as its patient reads it: week by week its visits and how each of them stands."""
+
+from datetime import date
+from typing import Any, NamedTuple
+
+from flask import url_for
+from flask_babel import gettext as _, lazy_gettext as lazy, ngettext
+
+from booking import clock
+from booking.models import PlanStatus
+from booking.scheduling.plans.keeping import Role
+from booking.scheduling.status import Status
+from booking.services import links
+from booking.services.plans.reading import PlanView, PlanVisit, Week
+from booking.web import course_words
+
+
+class Standing(NamedTuple):
+    """How a visit stands: symbol, word and the name of its colours."""
+
+    symbol: str
+    words: Any
+    tone: str
+
+
+_BOOKED = Standing("○", lazy("Booked"), "plain")
+_PENCILED = Standing("✎", lazy("Penciled in"), "amber")
+_CAME = Standing("✔", lazy("You came"), "green")
+_STANDINGS = {
+    Status.CANCELLED: Standing("✕", lazy("Cancelled"), "clay"),
+    Status.NOSHOW: Standing("✕", lazy("Missed"), "clay"),
+    Status.FULFILLED: _CAME,
+    Status.ARRIVED: Standing("◆", lazy("You are here"), "blue"),
+    Status.CHECKED_IN: Standing("◆", lazy("You are here"), "blue"),
+}
+
+
+class ShownVisit(NamedTuple):
+    visit: PlanVisit
+    standing: Standing
+    href: str
+
+
+class ShownWeek(NamedTuple):
+    """`lacks`: in words what the week doesn't have, or nothing."""
+
+    number: int
+    first: date
+    last: date
+    visits: tuple[ShownVisit, ...]
+    lacks: str
+    is_over: bool
+
+
+def shown_plan(plan: PlanView) -> dict[str, Any]:
+    """The values of the pages about a plan that was booked."""
+    now = clock.now()
+    ahead = [one for one in plan.standing if one.status is Status.BOOKED and one.starts_at > now]
+    weeks = [_week(plan, week) for week in plan.weeks]
+    later = [_visit(one) for one in plan.visits if one.week >= len(plan.weeks)]
+    return {
+        "plan": plan,
+        "prescribed": course_words.prescribed(plan.clinic, plan.course),
+        "weeks": weeks,
+        "later": later,
+        "ahead": ahead,
+        "next": ahead[0] if ahead else None,
+        "came": sum(1 for one in plan.standing if one.starts_at <= now and one.status is not Status.BOOKED),
+        "waits": any(one.penciled for one in ahead),
+        "unconfirmed": plan.by_themselves and plan.confirmed_at is None,
+        "looks": [one for one in ahead if one.role is Role.REASSESSMENT],
+        "running": plan.status is PlanStatus.RUNNING,
+        "said": _said(plan),
+    }
+
+
+def _said(plan: PlanView) -> str:
+    """What to know first of a plan that doesn't run."""
+    return {
+        PlanStatus.PAUSED: _("Your plan is paused. To go on, please call us."),
+        PlanStatus.STOPPED: _("Your plan has ended. Nothing more is booked from it."),
+        PlanStatus.COMPLETED: _("Your plan is complete."),
+    }.get(plan.status, "")
+
+
+def _week(plan: PlanView, week: Week) -> ShownWeek:
+    over = week.last < plan.clinic.times.local_date(clock.now())
+    if not week.visits:
+        # A week of rest, or one that lies too far ahead.
+        due = any(dose.fewest for dose in week.doses)
+        lacks = _("Nothing is booked for this week yet.") if due and not over else ""
+    elif week.left and plan.status is PlanStatus.RUNNING and not over:
+        lacks = ngettext(
+            "%(num)d visit is missing in this week.", "%(num)d visits are missing in this week.", week.left
+        )
+    else:
+        lacks = ""
+    return ShownWeek(week.number, week.first, week.last, tuple(map(_visit, week.visits)), lacks, over)
+
+
+def _visit(visit: PlanVisit) -> ShownVisit:
+    token = links.token(visit.reference, visit.link_number)
+    return ShownVisit(
+        visit, _standing(visit), url_for("patient.visit", reference=visit.reference, token=token)
+    )
+
+
+def _standing(visit: PlanVisit) -> Standing:
+    if visit.status is not Status.BOOKED:
+        return _STANDINGS.get(visit.status, _BOOKED)
+    if visit.ends_at <= clock.now():
+        # What is over and was never settled counts as attended.
+        return _CAME
+    return _PENCILED if visit.penciled else _BOOKED

@@ -1,0 +1,419 @@
+"""The patient's pages of plans: from a link, or from the start page, to all visits booked; and the plan as it then stands."""
+
+import re
+from html import unescape
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from booking.models import Appointment, Hold, Plan, PlanStatus, Reminders
+from booking.scheduling.plans.windows import Presence, TimeWindow
+from booking.services.booking import Wish, book
+from booking.services.plans.choosing import VisitWish
+from booking.services.plans.prescribing import Prescribed
+from booking.web.patient.plan_choice import Choice
+from tests.clinics import plan_clinic, set_up
+from tests.conftest import StandingClock
+from tests.services.making import rows
+from tests.services.plans.making import patient, prescribed
+from tests.web.conftest import on_both
+
+MAIL = {"email": "rosa@example.com", "reminders": "email", "reminded_of": "both"}
+ROSA = MAIL | {"first_name": "Rosa", "last_name": "Lima"}
+KNOWN = "known_acupuncture=yes&known_chiropractic=no"
+ASKED = "asked=1&first=2026-09-21"
+OWN = "/plans/disc-gentle"
+
+
+@pytest.fixture
+def app(app: Flask, standing_clock: Any) -> Flask:
+    with app.app_context():
+        set_up(plan_clinic())
+    return app
+
+
+def link(app: Flask, template: str = "disc", **how: Any) -> str:
+    with app.app_context():
+        made: Prescribed = prescribed(patient(), template, **how)
+        return f"/plan/{made.reference}/{made.token}"
+
+
+def hidden(page: TestResponse, form: int = 0) -> dict[str, Any]:
+    """The hidden fields of one of the page's forms with a token."""
+    forms = [one for one in page.text.split("<form")[1:] if "csrf_token" in one]
+    found: dict[str, Any] = {}
+    for name, value in re.findall(r'<input type="hidden" name="([\w-]+)" value="([^"]*)"', forms[form]):
+        found.setdefault(name, []).append(unescape(value))
+    return found
+
+
+def words(page: TestResponse) -> str:
+    return " ".join(re.sub(r"<[^>]+>", " ", unescape(page.text)).split())
+
+
+def chosen(client: FlaskClient, way: str, answers: str = ASKED, number: int = 0) -> TestResponse:
+    """The details page of the first proposal."""
+    proposals = client.get(f"{way}/proposals?{answers}")
+    assert proposals.status_code == 200, words(proposals)
+    answer = client.post(f"{way}/choose", data=hidden(proposals, number))
+    assert answer.status_code == 303, words(answer)
+    return client.get(answer.location)
+
+
+def sent(client: FlaskClient, way: str, page: TestResponse, **typed: Any) -> TestResponse:
+    return client.post(f"{way}/details", data=hidden(page) | typed)
+
+
+def visits_on(page: TestResponse) -> tuple[VisitWish, ...]:
+    choice = Choice.read(hidden(page)["visits"][0])
+    assert choice is not None
+    return choice.visits
+
+
+def take(app: Flask, visit: VisitWish) -> None:
+    """Somebody else books this time."""
+    with app.app_context():
+        book(
+            Wish(
+                visit.visit_type, visit.practitioner, visit.starts_at, "Omar", "Reyes", "omar@example.com", None,
+                Reminders.EMAIL,
+            ),
+            actor="test", key="key-of-omar",
+        )  # fmt: skip
+
+
+def all_of(app: Flask, kind: Any) -> list[Any]:
+    with app.app_context():
+        return rows(kind)
+
+
+# From the link to "You are booked"
+
+
+def test_the_link_says_what_was_prescribed_and_asks_when_one_can_come(
+    client: FlaskClient, app: Flask
+) -> None:
+    page = client.get(link(app))
+    assert "When can you come?" in page.text
+    assert "3 times a week and" in words(page) and "twice a week, for 4 weeks, from" in words(page)
+    assert 'name="first" value="2026-09-21"' in page.text
+    assert 'value="5m"' in page.text and 'value="6m"' not in page.text, "the clinic is closed on Sundays"
+    assert 'value="5e"' not in page.text, "and on Saturday afternoons"
+    assert "known_acupuncture" not in page.text, "what was prescribed says who is new"
+
+
+@pytest.mark.usefixtures("standing_clock")
+def test_four_pages_lead_from_the_link_to_twenty_booked_visits(client: FlaskClient, app: Flask) -> None:
+    way = link(app)
+    details = chosen(client, way)
+    assert "For Rosa Lima." in words(details) and 'value="rosa@example.com"' in details.text
+    answer = sent(client, way, details, **MAIL)
+    assert answer.status_code == 303, words(answer)
+    booked = client.get(answer.location)
+    assert "You are booked." in words(booked) and "We wrote to r…@example.com, with all visits." in words(
+        booked
+    )
+    made = all_of(app, Appointment)
+    assert sorted(row["plan_role"] for row in made) == ["dose"] * 20 + ["reassessment"]
+    assert len(re.findall(r'href="/visit/', booked.text)) == 21
+    (plan,) = all_of(app, Plan)
+    assert plan["status"] is PlanStatus.RUNNING or plan["status"] == "running"
+    assert all_of(app, Hold) == []
+
+
+def test_what_was_chosen_is_held_while_one_types(client: FlaskClient, app: Flask) -> None:
+    details = chosen(client, link(app))
+    assert len(all_of(app, Hold)) == len(visits_on(details)) == 21
+
+
+def test_the_times_that_were_ticked_are_kept(client: FlaskClient, app: Flask) -> None:
+    way = link(app, "weekly")
+    details = chosen(client, way, "asked=1&first=2026-09-21&t=5m")
+    assert len(re.findall(r"Sat, \w+ \d+, (?:8|9|10|11):", words(details))) >= 6
+
+
+def test_an_absence_is_kept(client: FlaskClient, app: Flask) -> None:
+    way = link(app, "weekly")
+    asked = "asked=1&first=2026-09-21&away_from_1=2026-09-21&away_to_1=2026-09-24"
+    first = visits_on(chosen(client, way, asked))[0]
+    assert first.starts_at.date().isoformat() in ("2026-09-25", "2026-09-26")
+
+
+def test_whom_one_wishes_for_is_rather_chosen(client: FlaskClient, app: Flask) -> None:
+    way = link(app, "weekly")
+    visits = visits_on(chosen(client, way, "asked=1&first=2026-09-21&whom_acupuncture=dan"))
+    assert {one.practitioner for one in visits} == {"dan"}
+
+
+def test_the_plan_remembers_what_was_answered(client: FlaskClient, app: Flask) -> None:
+    way = link(app, "weekly")
+    answers = (
+        "asked=1&first=2026-09-22&t=1e&t=2e&away_from_1=2026-10-05&away_to_1=2026-10-06&whom_acupuncture=mei"
+    )
+    sent(client, way, chosen(client, way, answers), **MAIL)
+    (plan,) = all_of(app, Plan)
+    assert plan["presence"] == {
+        "windows": [{"weekdays": [1, 2], "opens": 960, "closes": 1440}],
+        "away": [["2026-10-05", "2026-10-06"]],
+    }
+    assert plan["rather_with"] == {"acupuncture": ["mei"]}
+    assert plan["first_day"].isoformat() == "2026-09-22"
+
+
+def test_windows_that_were_agreed_are_ticked_or_said(client: FlaskClient, app: Flask) -> None:
+    evenings = Presence((TimeWindow(frozenset({1, 3}), 16 * 60, 24 * 60),))
+    page = client.get(link(app, presence=evenings)).text
+    assert 'value="1e" checked' in page and 'value="3e" checked' in page and 'value="2e" checked' not in page
+
+
+def test_windows_that_cant_be_ticked_can_be_kept_or_left(client: FlaskClient, app: Flask) -> None:
+    odd = Presence((TimeWindow(frozenset({1, 3}), 13 * 60 + 30, 16 * 60 + 30),))
+    way = link(app, "weekly", presence=odd)
+    page = client.get(way)
+    assert "As we noted: Tuesday and Thursday 1:30 pm to 4:30 pm" in words(page)
+    kept = visits_on(chosen(client, way, "asked=1&first=2026-09-21&agreed=1"))
+    assert all(13 <= (one.starts_at.hour - 7) <= 15 for one in kept)
+
+
+# What can go wrong
+
+
+@pytest.mark.parametrize(
+    ("answers", "says"),
+    [
+        ("first=", "Please write the first day"),
+        ("first=2026-09-01", "The first day is over already."),
+        ("first=2028-09-01", "Please choose a first day before"),
+        ("first=2026-09-21&away_to_1=2026-09-25", "From which day on can't you come?"),
+        ("first=2026-09-21&away_from_1=tomorrow", "Please write a day"),
+        (
+            "first=2026-09-21&away_from_2=2026-09-25&away_to_2=2026-09-21",
+            "The last day lies before the first.",
+        ),
+    ],
+)
+def test_what_cant_be_understood_is_said_beside_it_and_kept(
+    client: FlaskClient, app: Flask, answers: str, says: str
+) -> None:
+    page = client.get(f"{link(app)}/proposals?asked=1&t=1e&{answers}")
+    assert page.status_code == 422
+    assert says in words(page) and 'value="1e" checked' in page.text
+
+
+def test_where_no_plan_fits_the_week_the_reasons_and_what_helps_are_said(
+    client: FlaskClient, app: Flask
+) -> None:
+    way = link(app)
+    page = client.get(f"{way}/proposals?asked=1&first=2026-09-21&t=1e&t=3e")
+    assert "We found no plan that fits." in words(page) and "Week 1 doesn't work:" in words(page)
+    (fixes,) = re.findall(r"With this it works:</h2>(.*?)</ul>", page.text, re.DOTALL)
+    addresses = [unescape(one) for one in re.findall(r'class="row" href="([^"]+)"', fixes)]
+    assert addresses
+    assert "Which plan suits you?" in words(client.get(addresses[0]))
+
+
+def test_a_time_taken_before_choosing_is_named_with_others_and_the_rest_is_held(
+    client: FlaskClient, app: Flask
+) -> None:
+    way = link(app)
+    proposals = client.get(f"{way}/proposals?{ASKED}")
+    form = hidden(proposals)
+    lost = Choice.read(form["visits"][0]).visits[4]  # type: ignore[union-attr]
+    take(app, lost)
+    page = client.get(client.post(f"{way}/choose", data=form).location)
+    assert "Somebody else has just taken one of your times." in words(page)
+    assert len(all_of(app, Hold)) == 20
+    other = unescape(re.findall(r'name="instead" value="([^"]+)"', page.text)[0])
+    page = sent(client, way, page, instead=other)
+    assert page.status_code == 200 and "just taken" not in words(page)
+    assert sent(client, way, page, **MAIL).status_code == 303
+    assert len(all_of(app, Appointment)) == 22
+
+
+def test_a_time_taken_while_typing_loses_nothing_that_was_typed(
+    client: FlaskClient, app: Flask, standing_clock: StandingClock
+) -> None:
+    way = link(app)
+    details = chosen(client, way)
+    standing_clock.on(minutes=11)
+    take(app, visits_on(details)[3])
+    page = sent(client, way, details, note="Stairs are hard.", **MAIL | {"email": "rl@example.org"})
+    assert page.status_code == 409
+    assert "Somebody else has just taken one of your times." in words(page)
+    assert 'value="rl@example.org"' in page.text and "Stairs are hard." in page.text
+    assert len(all_of(app, Appointment)) == 1
+    other = unescape(re.findall(r'name="instead" value="([^"]+)"', page.text)[0])
+    typed = MAIL | {"email": "rl@example.org", "note": "Stairs are hard."}
+    page = sent(client, way, page, instead=other, **typed)
+    assert 'value="rl@example.org"' in page.text and "Stairs are hard." in page.text
+    assert sent(client, way, page, **typed).status_code == 303
+    assert [row["note"] for row in all_of(app, Appointment) if row["note"]] == ["Stairs are hard."]
+
+
+def test_one_visit_is_exchanged_on_a_page_of_its_own_that_keeps_everything(
+    client: FlaskClient, app: Flask
+) -> None:
+    way = link(app)
+    details = chosen(client, way)
+    before = visits_on(details)
+    page = sent(client, way, details, other="2", note="Stairs are hard.", **MAIL)
+    assert "Another time for this visit" in words(page)
+    options = [unescape(one) for one in re.findall(r'name="instead" value="([^"]+)"', page.text)]
+    assert options
+    page = client.post(f"{way}/details", data=hidden(page) | {"instead": options[0]})
+    assert page.status_code == 200 and "Stairs are hard." in page.text
+    after = visits_on(page)
+    assert len(set(before) - set(after)) == 1 and len(after) == len(before)
+    assert sent(client, way, page, **MAIL).status_code == 303
+
+
+def test_keeping_the_visit_changes_nothing(client: FlaskClient, app: Flask) -> None:
+    way = link(app)
+    details = chosen(client, way)
+    page = sent(client, way, details, other="2", note="Stairs", **MAIL)
+    page = client.post(f"{way}/details", data=hidden(page) | {"keep": "1"})
+    assert visits_on(page) == visits_on(details) and "Stairs" in page.text
+
+
+def test_details_that_dont_fit_are_said_and_everything_is_kept(client: FlaskClient, app: Flask) -> None:
+    way = link(app)
+    details = chosen(client, way)
+    page = sent(client, way, details, email="", phone="", reminders="email", note="Stairs")
+    assert page.status_code == 422
+    assert "One is enough." in words(page) and "Stairs" in page.text
+    assert visits_on(page) == visits_on(details)
+    assert all_of(app, Appointment) == []
+
+
+def test_a_second_tap_and_the_back_button_book_nothing_twice(client: FlaskClient, app: Flask) -> None:
+    way = link(app)
+    details = chosen(client, way)
+    first = sent(client, way, details, **MAIL)
+    again = sent(client, way, details, **MAIL)
+    other = sent(client, way, details, **MAIL | {"note": "More"})
+    for answer in (first, again, other):
+        assert "/booked" in answer.location
+    assert len(all_of(app, Appointment)) == 21
+    assert client.get(f"{way}/proposals?{ASKED}").location.endswith(way)
+
+
+@on_both
+def test_visits_that_nobody_proposed_are_refused(client: FlaskClient, app: Flask) -> None:
+    way = link(app)
+    details = chosen(client, way)
+    form = hidden(details)
+    few = Choice(visits_on(details)[:5]).written
+    page = client.post(f"{way}/details", data=form | MAIL | {"visits": few})
+    assert page.status_code == 422
+    assert "These visits aren't what the plan asks for." in words(page)
+    assert all_of(app, Appointment) == []
+
+
+@on_both
+@pytest.mark.parametrize(
+    "visits", ["", "nonsense", "a.b.c~", "acupuncture-follow-up.mei.zzzzzzz", "x" * 3000, "acupuncture-follow-up.nobody.3hq2k"]
+)  # fmt: skip
+def test_a_choice_that_is_none_leads_back_or_is_refused(client: FlaskClient, app: Flask, visits: str) -> None:
+    way = link(app)
+    form = hidden(chosen(client, way)) | MAIL
+    answer = client.post(f"{way}/details", data=form | {"visits": visits})
+    assert answer.status_code in (303, 404, 409, 422)
+    assert client.get(f"{way}/details", query_string={"asked": "1", "visits": visits}).status_code in (
+        303,
+        404,
+    )
+    assert all_of(app, Appointment) == []
+
+
+def test_a_spoilt_link_opens_nothing(client: FlaskClient, app: Flask) -> None:
+    way = link(app)
+    for page in ("", "/proposals?asked=1", "/details", "/booked", "/calendar.ics"):
+        assert client.get(f"{way}x{page}").status_code == 404
+
+
+# A plan that one begins by oneself
+
+
+def test_the_start_page_leads_to_plans_that_one_may_begin(client: FlaskClient) -> None:
+    assert "I was told to come two or three times a week" in client.get("/").text
+    page = client.get("/plans").text
+    assert OWN in page and '/plans/disc"' not in page
+    assert client.get("/plans/disc").status_code == 404
+
+
+def test_whether_one_is_new_is_asked_by_kind_of_care(client: FlaskClient) -> None:
+    assert "Have you had acupuncture with us before?" in words(client.get(OWN))
+    page = client.get(f"{OWN}/proposals?asked=1&first=2026-09-21&known_acupuncture=yes")
+    assert page.status_code == 422
+    assert "Please say whether you have had chiropractic with us before." in words(page)
+
+
+def test_what_one_begins_by_oneself_is_penciled_in_but_for_the_first_visits(
+    client: FlaskClient, app: Flask
+) -> None:
+    details = chosen(client, OWN, f"asked=1&first=2026-09-21&{KNOWN}")
+    assert "penciled in" in words(details)
+    answer = sent(client, OWN, details, **ROSA)
+    assert answer.status_code == 303, words(answer)
+    booked = words(client.get(answer.location))
+    assert "You are booked." in booked and "Penciled in" in booked
+    made = all_of(app, Appointment)
+    assert len([row for row in made if not row["penciled"]]) == 2
+    assert {row["first_name"] for row in made} == {"Rosa"}
+
+
+def test_a_second_plan_by_oneself_is_refused_with_words(client: FlaskClient, app: Flask) -> None:
+    answers = f"asked=1&first=2026-09-21&{KNOWN}"
+    sent(client, OWN, chosen(client, OWN, answers), **ROSA)
+    page = sent(client, OWN, chosen(client, OWN, answers), **ROSA)
+    assert page.status_code == 409
+    assert "There is a plan with this e-mail address or phone number already." in words(page)
+
+
+# The plan as it stands
+
+
+def running(client: FlaskClient, app: Flask) -> str:
+    way = link(app)
+    sent(client, way, chosen(client, way), **MAIL)
+    return way
+
+
+def test_the_link_then_shows_every_visit_with_a_way_to_its_page(client: FlaskClient, app: Flask) -> None:
+    way = running(client, app)
+    page = client.get(way)
+    assert "Your next visit" in words(page) and "21 visits lie ahead." in words(page)
+    addresses = re.findall(r'href="(/visit/[^"]+)"', page.text)
+    assert len(addresses) == 21
+    assert client.get(addresses[0]).status_code == 200
+    assert "we look together how it went" in words(page)
+
+
+def test_a_cancelled_visit_is_said_and_its_week_lacks_one(client: FlaskClient, app: Flask) -> None:
+    way = running(client, app)
+    address = re.findall(r'href="(/visit/[^"]+)"', client.get(way).text)[5]
+    client.post(f"{address}/cancel", data=hidden(client.get(f"{address}/cancel")))
+    page = words(client.get(way))
+    assert "Cancelled" in page and "1 visit is missing in this week." in page
+
+
+def test_what_is_over_counts_as_come(client: FlaskClient, app: Flask, standing_clock: StandingClock) -> None:
+    way = running(client, app)
+    standing_clock.on(days=9)
+    assert "You came" in words(client.get(way))
+
+
+def test_one_calendar_file_has_every_visit_and_no_treatment(client: FlaskClient, app: Flask) -> None:
+    way = running(client, app)
+    answer = client.get(f"{way}/calendar.ics")
+    assert answer.mimetype == "text/calendar"
+    assert answer.text.count("BEGIN:VEVENT") == 21 and answer.text.count("BEGIN:VCALENDAR") == 1
+    assert "cupuncture" not in answer.text and "STATUS:CONFIRMED" in answer.text
+
+
+def test_before_it_is_booked_there_is_no_calendar(client: FlaskClient, app: Flask) -> None:
+    way = link(app)
+    assert client.get(f"{way}/calendar.ics").location == way
