@@ -43,6 +43,10 @@ class Times:
         """As in "Thu, Dec 3"."""
         return _date(day, "EEE, MMM d" if self.locale.language == "en" else "medium", self.locale)
 
+    def dated(self, day: dt.date) -> str:
+        """As in "Dec 3, 2026"."""
+        return _date(day, "medium", self.locale)
+
     def short_date(self, instant: datetime) -> str:
         """As in "Thu, Dec 3": the day at the clinic on which an instant lies."""
         return self.short_day(self.local_date(instant))

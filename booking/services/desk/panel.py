@@ -29,6 +29,7 @@ from booking.scheduling.offers import Use
 from booking.scheduling.status import CORRECTIONS, LIVE, Status
 from booking.scheduling.timeline import cell_from
 from booking.services import history, tasks
+from booking.services.allowances import OfVisit, of_visit
 from booking.services.clinic import Clinic, Practitioner, Thing, VisitType, the_clinic
 from booking.services.desk import asking, resending, states, undoing
 from booking.services.desk.statuses import Move, possible
@@ -175,6 +176,8 @@ class Panel(Head):
     replies: tuple[tuple[datetime, str], ...]
     tasks: tuple[tuple[int, TaskKind, date], ...]
     next_visits: tuple[OtherVisit, ...]
+    # What is left where something is recorded.
+    allowance: OfVisit | None
 
 
 def panel(who: Who, reference: str) -> Panel:
@@ -282,6 +285,7 @@ def _shaped(session: Session, clinic: Clinic, appointment: Appointment, now: dat
         else (),
         next_visits=_next_visits(session, clinic, appointment, now),
     )
+        allowance=of_visit(session, clinic, appointment, now),
 
 
 def _head(clinic: Clinic, appointment: Appointment, uses: tuple[Use, ...]) -> dict[str, Any]:

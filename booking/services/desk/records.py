@@ -47,6 +47,8 @@ SHOWN = 10
 COUNTED_OVER = timedelta(days=730)
 # What the desk has taken back: nobody was to come, and nobody has cancelled anything.
 BY_MISTAKE = and_(Appointment.cancelled_by == Actor.STAFF, Appointment.cancel_reason == BOOKED_BY_MISTAKE)
+# Changes of what the record itself says: each raises its edit. Those of the coverage beside it don't.
+_OF_THE_RECORD = PatientChange.what.not_like("coverage%")
 FIELDS = ("first_name", "last_name", "phone", "email", "born_on", "flags", "preferences", "desk_note")
 
 
@@ -372,7 +374,7 @@ def _as_of(session: Session, patient: Patient, edit: int) -> Values | None:
     values = Values.of(patient).plain()
     changes = session.scalars(
         select(PatientChange)
-        .where(PatientChange.patient_id == patient.id)
+        .where(PatientChange.patient_id == patient.id, _OF_THE_RECORD)
         .order_by(PatientChange.id.desc())
         .limit(back)
     ).all()
@@ -384,7 +386,7 @@ def _as_of(session: Session, patient: Patient, edit: int) -> Values | None:
 def _latest(session: Session, patient_id: int) -> PatientChange | None:
     return session.scalar(
         select(PatientChange)
-        .where(PatientChange.patient_id == patient_id)
+        .where(PatientChange.patient_id == patient_id, _OF_THE_RECORD)
         .order_by(PatientChange.id.desc())
         .limit(1)
     )

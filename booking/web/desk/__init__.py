@@ -9,6 +9,7 @@ from booking.web.desk import (  # noqa: E402 - they register their routes.
     board,  # noqa: F401
     calls,  # noqa: F401
     closing,  # noqa: F401
+    coverage,  # noqa: F401
     glance,  # noqa: F401
     messages,  # noqa: F401
     new_visit,  # noqa: F401

@@ -13,7 +13,8 @@ from booking.formatting import phone
 from booking.models import FLAGS
 from booking.services.desk.directory import date_in
 from booking.services.desk.records import Values, known_flags
-from booking.web import contacts
+from booking.web import allowance_words, contacts
+from booking.web.pages import the_clinic_of_this_request
 
 FLAG_WORDS = {
     "ground floor": lazy("Ground floor"),
@@ -32,6 +33,7 @@ FIELD_WORDS = {
     "flags": lazy("To look after"),
     "preferences": lazy("Preferences"),
     "desk_note": lazy("Note of the desk"),
+    "coverage": lazy("Coverage"),
     "q": lazy("Patient"),
     "visit_type": lazy("Visit"),
     "practitioner": lazy("With"),
@@ -47,6 +49,13 @@ CHANGE_WORDS = {
     "merged": lazy("Another record was merged into this one"),
     "merged_into": lazy("Merged into another record"),
     "merge_taken_back": lazy("A merge was taken back"),
+    "coverage_added": lazy("Coverage added"),
+    "coverage_changed": lazy("Coverage changed"),
+    "coverage_moved": lazy("The order of coverage was changed"),
+    "coverage_ended": lazy("Coverage ended"),
+    "coverage_reopened": lazy("The end of coverage was taken back"),
+    "coverage_improving": lazy("Whether the patient improves was recorded"),
+    "coverage_seen": lazy("Coverage that runs low was seen to"),
 }
 
 
@@ -151,4 +160,6 @@ def in_words(name: str, value: Any) -> str:
         return american(date.fromisoformat(value))
     if name == "phone":
         return phone(value)
+    if name == "coverage":
+        return allowance_words.line(the_clinic_of_this_request(), value)
     return str(value)

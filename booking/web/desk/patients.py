@@ -18,11 +18,11 @@ from booking.errors import (
     VisitsOverlap,
 )
 from booking.models import FLAGS
-from booking.services.desk import board, merging, people, records
+from booking.services.desk import board, coverage, merging, people, records
 from booking.services.desk.board import NextVisit
 from booking.services.desk.people import Found, Search
 from booking.services.desk.records import FIELDS, Values
-from booking.web import access, asked
+from booking.web import access, allowance_words, asked
 from booking.web.desk import answers, blueprint, saying
 from booking.web.desk.patient_forms import (
     CHANGE_WORDS,
@@ -77,6 +77,8 @@ def patient(reference: str) -> ResponseReturnValue:
     return staff_page(
         "desk/patient.html",
         record=found,
+        coverage=coverage.recorded(access.who(), reference, opened=False),
+        allowing=allowance_words,
         desk=access.who().sees_everybody,
         done=answers.what_was_done(),
         standings=saying.STANDINGS,

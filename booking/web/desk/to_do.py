@@ -4,20 +4,23 @@ from flask import request, url_for
 from flask.typing import ResponseReturnValue
 
 from booking.services import tasks
+from booking.services.desk import coverage
 from booking.services.staff import audit
-from booking.web import access, asked
+from booking.web import access, allowance_words, asked
 from booking.web.desk import answers, blueprint, saying
 from booking.web.staff import staff_page
 
 
 @blueprint.get("/to-do")
 def to_do() -> ResponseReturnValue:
-    """What is to be done, the most urgent first."""
+    """What is to be done, the most urgent first; and whose coverage runs low."""
     who = access.who()
     audit.saw_this_hour(who, "saw tasks", "to-do")
     return staff_page(
         "desk/to_do.html",
         found=tasks.to_do(who),
+        low=coverage.running_low(who),
+        allowing=allowance_words,
         saying=saying,
         key=asked.fresh_key(),
         done=answers.what_was_done(),

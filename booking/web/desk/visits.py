@@ -24,7 +24,7 @@ from booking.services.desk.panel import Head, Panel
 from booking.services.desk.places import FreeTime
 from booking.services.staff import audit
 from booking.services.staff.who import Who
-from booking.web import access, asked
+from booking.web import access, allowance_words, asked
 from booking.web.desk import answers, blueprint, saying
 from booking.web.desk.saying import No
 from booking.web.pages import the_clinic_of_this_request
@@ -163,6 +163,7 @@ def _values(found: Head) -> dict[str, Any]:
         "now": clock.now(),
         "today": clinic.times.local_date(clock.now()),
         "saying": saying,
+        "allowing": allowance_words,
         "key": asked.fresh_key(),
         "here": url_for("desk.visit", reference=found.reference),
     }
