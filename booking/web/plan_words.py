@@ -194,10 +194,14 @@ def _lack(clinic: Clinic, wanted: PlanWanted, found: Impossible, one: WeekReason
     if one.lack is Lack.WINDOWS:
         return Said(
             "windows",
-            _("%(care)s in week %(week)d: the chosen times fit on %(days)s, of %(needs)d.", **facts),
+            _(
+                "%(care)s in week %(week)d: the chosen times fit on %(days)s, and it takes %(needs)d.",
+                **facts,
+            ),
         )
     return Said(
-        "too_few", _("%(care)s in week %(week)d: there are times on %(days)s, of %(needs)d.", **facts)
+        "too_few",
+        _("%(care)s in week %(week)d: there are times on %(days)s, and it takes %(needs)d.", **facts),
     )
 
 

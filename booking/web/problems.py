@@ -20,6 +20,8 @@ _FACTS = (
     "shown",
     "now",
     "field",
+    "faults",
+    "lost",
 )
 
 _CODES = {
@@ -40,11 +42,11 @@ def problem(status: int, code: str, title: str, /, **more: Any) -> Response:
     return Response(json.dumps(body), status, mimetype="application/problem+json")
 
 
-def of_refusal(refusal: Refusal) -> Response:
+def of_refusal(refusal: Refusal, **more: Any) -> Response:
     words = words_for(refusal)
     code = "busy" if refusal.code == "contention" else refusal.code
     facts = {name: refusal.facts[name] for name in _FACTS if name in refusal.facts}
-    response = problem(words.status, code, str(words.title), detail=str(words.advice), **facts)
+    response = problem(words.status, code, str(words.title), detail=str(words.advice), **facts, **more)
     if "retry_after" in refusal.facts:
         response.headers["Retry-After"] = str(refusal.facts["retry_after"])
     return response

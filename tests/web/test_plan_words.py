@@ -188,8 +188,10 @@ def why(lack: Lack | None, *, days: int = 1, needs: int = 3, engine: Any = (), *
 
 
 def test_why_there_is_none_names_the_week_and_the_kind_of_care() -> None:
-    assert why(Lack.WINDOWS) == ["Acupuncture in week 3: the chosen times fit on 1 day, of 3."]
-    assert why(Lack.WINDOWS, days=0) == ["Acupuncture in week 3: the chosen times fit on no day, of 3."]
+    assert why(Lack.WINDOWS) == ["Acupuncture in week 3: the chosen times fit on 1 day, and it takes 3."]
+    assert why(Lack.WINDOWS, days=0) == [
+        "Acupuncture in week 3: the chosen times fit on no day, and it takes 3."
+    ]
     assert why(Lack.REST_DAYS) == [
         "Acupuncture in week 3: the times are too near each other; a free day has to lie between two visits."
     ]
@@ -216,7 +218,7 @@ def test_whoever_is_away_is_named_and_the_rest_in_general() -> None:
     away = (Reason(Why.AWAY, until=date(2026, 10, 12)), mei)
     rooms = (Reason(Why.NO_ROOM), None)
     assert why(None, engine=(away, rooms)) == [
-        "Acupuncture in week 3: there are times on 1 day, of 3.",
+        "Acupuncture in week 3: there are times on 1 day, and it takes 3.",
         "Mei Tanaka is away until Monday, October 12.",
         "On the other days all our rooms are taken.",
     ]

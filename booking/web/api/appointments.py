@@ -10,7 +10,7 @@ from booking.services import booking, calendar, links, rescheduling, visits
 from booking.services.visits import Visit
 from booking.web import limits, problems
 from booking.web.api import blueprint, schemas
-from booking.web.api.documents import described
+from booking.web.api.documents import Bearer, described
 from booking.web.api.reading import bearer_token, body, idempotency_key
 from booking.web.free import nearest_of
 from booking.web.pages import the_clinic_of_this_request as present_clinic
@@ -49,14 +49,14 @@ def book() -> ResponseReturnValue:
 
 
 @blueprint.get(PATH)
-@described(gives=schemas.Appointment, bearer=True)
+@described(gives=schemas.Appointment, bearer=Bearer.VISIT)
 def appointment(reference: str) -> ResponseReturnValue:
     """The visit that this token opens."""
     return jsonify(_shown(visits.visit(reference, bearer_token())))
 
 
 @blueprint.post(f"{PATH}/reschedule")
-@described(takes=schemas.NewTime, gives=schemas.Appointment, key=True, bearer=True)
+@described(takes=schemas.NewTime, gives=schemas.Appointment, key=True, bearer=Bearer.VISIT)
 def reschedule(reference: str) -> ResponseReturnValue:
     """Moves the visit."""
     limits.allow("change")
@@ -78,7 +78,7 @@ def reschedule(reference: str) -> ResponseReturnValue:
 
 
 @blueprint.post(f"{PATH}/cancel")
-@described(takes=schemas.Cancellation, gives=schemas.Appointment, key=True, bearer=True)
+@described(takes=schemas.Cancellation, gives=schemas.Appointment, key=True, bearer=Bearer.VISIT)
 def cancel(reference: str) -> ResponseReturnValue:
     """Cancels the visit, until its cut-off."""
     limits.allow("change")
@@ -89,7 +89,7 @@ def cancel(reference: str) -> ResponseReturnValue:
 
 
 @blueprint.post(f"{PATH}/confirm")
-@described(takes=schemas.Nothing, gives=schemas.Appointment, key=True, bearer=True)
+@described(takes=schemas.Nothing, gives=schemas.Appointment, key=True, bearer=Bearer.VISIT)
 def confirm(reference: str) -> ResponseReturnValue:
     """The patient says that they are coming."""
     limits.allow("change")
@@ -100,7 +100,7 @@ def confirm(reference: str) -> ResponseReturnValue:
 
 
 @blueprint.get(f"{PATH}/calendar.ics")
-@described(bearer=True)
+@described(bearer=Bearer.VISIT)
 def calendar_file(reference: str) -> ResponseReturnValue:
     """The visit as a calendar file."""
     found = visits.visit(reference, bearer_token())

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from enum import Enum
 from functools import cache
 from typing import Any, TypeVar
 
@@ -21,6 +22,18 @@ _PROBLEMS = {f"HTTP_{status}": schemas.Problem for status in (404, 422, 429, 503
 _CHANGES = {f"HTTP_{status}": schemas.Problem for status in (400, 409, 413, 415)}
 
 
+class Bearer(Enum):
+    """What a call's token is that of; with `PLAN_IF_PRESCRIBED` there may be none."""
+
+    VISIT = ("manage_token",)
+    PLAN = ("plan_token",)
+    PLAN_IF_PRESCRIBED = ("", "plan_token")
+
+    @property
+    def schemes(self) -> list[dict[str, list[str]]]:
+        return [{name: []} if name else {} for name in self.value]
+
+
 class KeyHeader(BaseModel):
     """Each changing call carries a key; its first answer is kept for 24 hours."""
 
@@ -35,7 +48,8 @@ spec = SpecTree(
     mode="strict",
     annotations=False,
     security_schemes=[
-        SecurityScheme(name="manage_token", data=SecuritySchemeData(type=SecureType.HTTP, scheme="bearer"))
+        SecurityScheme(name=name, data=SecuritySchemeData(type=SecureType.HTTP, scheme="bearer"))
+        for name in ("manage_token", "plan_token")
     ],
 )
 
@@ -47,16 +61,18 @@ def described(
     gives: type[BaseModel] | None = None,
     status: int = 200,
     key: bool = False,
-    bearer: bool = False,
+    bearer: Bearer | None = None,
+    refuses: tuple[int, ...] = (),
 ) -> Callable[[F], F]:
     """Describes a route for the document. What comes in is checked by `booking.web.api.reading`, not here."""
     answers = {f"HTTP_{status}": gives} | _PROBLEMS | (_CHANGES if takes else {})
+    answers |= {f"HTTP_{status}": schemas.Problem for status in refuses}
     wrap: Callable[[F], F] = spec.validate(
         query=asks,
         json=takes,
         headers=KeyHeader if key else None,
         resp=Answers(**answers),
-        security={"manage_token": []} if bearer else None,
+        security=bearer.schemes if bearer else None,
         skip_validation=True,
     )
     return wrap
@@ -70,7 +86,7 @@ class Route:
     path: str
     summary: str
     takes: tuple[tuple[str, str, bool], ...]  # A name, where it goes, whether it is needed.
-    token: bool
+    token: Bearer | None
     answers: tuple[str, ...]
 
 
@@ -98,11 +114,14 @@ def _document(app: Flask) -> dict[str, Any]:
     return document
 
 
+def _changes(path: str) -> int:
+    """Calls that look stand before those that change, visits before plans."""
+    return next((number for number, name in ((1, "/appointments"), (2, "/plans")) if name in path), 0)
+
+
 def _routes(document: dict[str, Any]) -> Iterator[Route]:
     """All calls, those that look before those that change."""
-    in_order = sorted(
-        document["paths"].items(), key=lambda path: ("appointments" in path[0], path[0].count("/"))
-    )
+    in_order = sorted(document["paths"].items(), key=lambda path: (_changes(path[0]), path[0].count("/")))
     for path, operations in in_order:
         for method, operation in operations.items():
             takes = [
@@ -117,5 +136,6 @@ def _routes(document: dict[str, Any]) -> Iterator[Route]:
                     for name in schema.get("properties", ())
                 ]
             answers = tuple(operation["responses"])
-            token = bool(operation.get("security"))
+            security = operation.get("security")
+            token = next((one for one in Bearer if one.schemes == security), None)
             yield Route(method.upper(), path, operation["summary"], tuple(takes), token, answers)

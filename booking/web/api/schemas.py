@@ -36,7 +36,7 @@ def _instant(words: object) -> datetime:
     return found
 
 
-def _day(words: object) -> date:
+def day(words: object) -> date:
     try:
         found = date.fromisoformat(str(words))
     except ValueError:
@@ -81,7 +81,7 @@ class OffersQuery(BaseModel):
     model_config = ConfigDict(extra="forbid", populate_by_name=True)
     visit_type: Slug
     practitioner: Slug = "anyone"
-    first: Annotated[date | None, BeforeValidator(_day)] = Field(default=None, alias="from")
+    first: Annotated[date | None, BeforeValidator(day)] = Field(default=None, alias="from")
     days: Annotated[int, BeforeValidator(_whole), Field(ge=1, le=90)] = 30
 
 
@@ -92,10 +92,9 @@ class Patient(Taken):
     phone: Phone = None
 
 
-class AppointmentWanted(Taken):
-    visit_type: Slug
-    practitioner: Slug = "anyone"
-    starts_at: Instant
+class Visitor(Taken):
+    """Who books, and how they want to be reminded."""
+
     patient: Patient
     reminders: Annotated[Reminders, Field(strict=False)]
     text_consent: bool = False
@@ -116,6 +115,12 @@ class AppointmentWanted(Taken):
             "text_consent": by_text and not self.text_consent and "reminders by text need it",
         }
         return [{"field": field, "message": message} for field, message in faults.items() if message]
+
+
+class AppointmentWanted(Visitor):
+    visit_type: Slug
+    practitioner: Slug = "anyone"
+    starts_at: Instant
 
 
 class NewTime(Taken):
@@ -215,6 +220,21 @@ class Appointment(Given):
     version: int
 
 
+class BrokenRule(Given):
+    """What visits don't keep of a plan. `week`: from 1 on; `care`: the visit type that suffers, or ""."""
+
+    rule: str
+    week: int
+    care: str
+
+
+class LostVisit(Offer):
+    """A visit of a plan that can't be had any more, with what can take its place."""
+
+    visit_type: str
+    replacements: list[Offer]
+
+
 class Problem(Given):
     """RFC 9457, with a stable `code`."""
 
@@ -225,3 +245,5 @@ class Problem(Given):
     detail: str = ""
     errors: list[dict[str, str]] = []
     alternatives: list[Offer] = []
+    faults: list[BrokenRule] = []
+    lost: list[LostVisit] = []

@@ -1,0 +1,343 @@
+"""Treatment plans for programs: what can be begun, what is proposed, and a plan that is booked whole and looked at."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from flask import abort, current_app, jsonify, request
+from flask.typing import ResponseReturnValue
+
+from booking.errors import PlanRulesBroken, PlanRunning, VisitsTaken
+from booking.formatting import iso_utc
+from booking.models import BookableBy, PlanReminders, PlanStatus
+from booking.scheduling.plans.windows import Presence
+from booking.services import links
+from booking.services.clinic import Clinic, PlanTemplate
+from booking.services.plans import booking, links as plan_links, reading
+from booking.services.plans.asking_again import wanted_by
+from booking.services.plans.choosing import PlanWish, VisitWish
+from booking.services.plans.ground import HORIZON_DAYS
+from booking.services.plans.impossible import Relaxation
+from booking.services.plans.proposing import Proposal, Proposals, propose
+from booking.services.plans.reading import PlanView, PlanVisit
+from booking.services.plans.wanted import PlanWanted
+from booking.web import limits, plan_words, problems
+from booking.web.api import blueprint, plan_schemas
+from booking.web.api.documents import Bearer, described
+from booking.web.api.reading import bearer_token, body, idempotency_key
+from booking.web.pages import the_clinic_of_this_request as present_clinic, today
+
+
+@blueprint.get("/plan-templates")
+@described(gives=plan_schemas.PlanTemplates)
+def plan_templates() -> ResponseReturnValue:
+    """What plans are made from."""
+    return jsonify({"plan_templates": [_template(one) for one in present_clinic().plan_templates.values()]})
+
+
+@blueprint.post("/plan-proposals")
+@described(takes=plan_schemas.Asked, gives=plan_schemas.Proposals, bearer=Bearer.PLAN_IF_PRESCRIBED)
+def plan_proposals() -> ResponseReturnValue:
+    """Up to three complete plans to choose from; or why there is none, and what would help."""
+    limits.allow("search")
+    asked = body(plan_schemas.Asked)
+    plan = _prescribed(asked)
+    _refuse_misfits(present_clinic(), asked, plan)
+    if plan is not None and plan.status is not PlanStatus.PRESCRIBED:
+        raise PlanRunning(phone=plan.clinic.phone)
+    found = propose(_wanted(present_clinic(), asked, plan))
+    return jsonify(
+        {
+            "time_zone": found.clinic.zone.key,
+            "proposals": [_proposal(found, one, plan) for one in found.proposals],
+            "impossible": _impossible(found),
+            "notes": [said._asdict() for said in plan_words.notes(found)],
+        }
+    )
+
+
+@blueprint.post("/plans")
+@described(
+    takes=plan_schemas.PlanWanted,
+    gives=plan_schemas.BookedPlan,
+    status=201,
+    key=True,
+    bearer=Bearer.PLAN_IF_PRESCRIBED,
+    refuses=(403,),
+)
+def book_plan() -> ResponseReturnValue:
+    """Books all visits of a plan or none, once per Idempotency-Key."""
+    limits.allow("book")
+    key = idempotency_key()
+    asked = body(plan_schemas.PlanWanted)
+    plan, clinic = _prescribed(asked), present_clinic()
+    _refuse_misfits(clinic, asked, plan)
+    misfits = asked.misfits(texts_offered=current_app.config["BOOKING"].texts != "none")
+    if misfits:
+        return problems.of_fields(misfits)
+    try:
+        made = booking.book(_wish(asked, plan), actor="api", key=key)
+    except VisitsTaken as refusal:
+        return problems.of_refusal(VisitsTaken(lost=[_lost(clinic, one) for one in refusal.facts["lost"]]))
+    except PlanRulesBroken as refusal:
+        messages = dict.fromkeys(plan_words.broken(clinic, fault) for fault in refusal.facts["faults"])
+        errors = [{"field": "visits", "message": message} for message in messages]
+        return problems.of_refusal(refusal, errors=errors)
+    return jsonify(_booked(made)), 201
+
+
+@blueprint.get("/plans/<reference>")
+@described(gives=plan_schemas.Plan, bearer=Bearer.PLAN)
+def plan(reference: str) -> ResponseReturnValue:
+    """The plan that this token opens, with its visits as they stand."""
+    return jsonify(_shown(reading.by_link(reference, bearer_token())))
+
+
+# What is asked for
+
+
+def _prescribed(asked: plan_schemas.Asked) -> PlanView | None:
+    """The plan that is named, as its token opens it. Raises NotFound."""
+    return reading.by_link(asked.plan, bearer_token()) if asked.plan else None
+
+
+def _refuse_misfits(clinic: Clinic, asked: plan_schemas.Asked, plan: PlanView | None) -> None:
+    """422 for fields that are well-formed each, but fit neither each other nor the clinic."""
+    modalities = {one.slug for one in clinic.modalities}
+    until = today(clinic) + timedelta(days=HORIZON_DAYS)
+    first_day, template = asked.first_day, asked.template
+    strange = "names a kind of care that this clinic doesn't have"
+    faults = {
+        "plan": plan is None and "Authorization" in request.headers and "name the plan that the token opens",
+        "template": (plan is None and template is None and "Field required")
+        or (plan is not None and template not in (None, plan.template) and "isn't that of the plan"),
+        "first_day": (plan is None and first_day is None and "Field required")
+        or (first_day is not None and first_day < today(clinic) and "that day is over")
+        or (
+            first_day is not None
+            and first_day > until
+            and f"write a day at most {HORIZON_DAYS} days ahead, up to {until}"
+        ),
+        "practitioners": not set(asked.practitioners or ()) <= modalities and strange,
+        "returning": not set(asked.returning or ()) <= modalities and strange,
+    }
+    errors = [{"field": field, "message": message} for field, message in faults.items() if message]
+    if errors:
+        abort(problems.of_fields(errors))
+
+
+def _wanted(clinic: Clinic, asked: plan_schemas.Asked, plan: PlanView | None) -> PlanWanted:
+    first_day = _first_day(asked, plan)
+    if plan is not None:
+        prescribed = wanted_by(plan, BookableBy.PATIENTS, first_day=first_day, presence=asked.presence)
+        return replace(
+            prescribed,
+            only=prescribed.only if asked.only is None else asked.only,
+            returning=prescribed.returning if asked.returning is None else frozenset(asked.returning),
+        )
+    template = clinic.plan_template(asked.template or "")
+    return PlanWanted(
+        course=template.course,
+        first_day=first_day,
+        presence=asked.presence or Presence(),
+        only=asked.only or {},
+        returning=frozenset(asked.returning or ()),
+        # What patients don't begin by themselves will have been prescribed to them.
+        prescribed=not template.self_service,
+    )
+
+
+def _wish(asked: plan_schemas.PlanWanted, plan: PlanView | None) -> PlanWish:
+    """What isn't said of a prescribed plan is as it was prescribed."""
+    patient = asked.patient
+    only, presence, returning = asked.only, asked.presence, asked.returning
+    if plan is not None:
+        only = plan.only if only is None else only
+        presence = presence or plan.presence
+        returning = list(plan.returning) if returning is None else returning
+    return PlanWish(
+        template=plan.template if plan else asked.template or "",
+        first_day=_first_day(asked, plan),
+        visits=tuple(VisitWish(one.visit_type, one.practitioner, one.starts_at) for one in asked.visits),
+        first_name=patient.first_name,
+        last_name=patient.last_name,
+        email=patient.email,
+        phone=patient.phone,
+        reminders=asked.reminders,
+        text_consent=asked.text_consent,
+        reminded_of=plan.reminded_of if plan else PlanReminders.BOTH,
+        payment=asked.payment,
+        note=asked.note,
+        presence=presence or Presence(),
+        only=only or {},
+        wished=plan.wished if plan else {},
+        returning=tuple(returning or ()),
+        plan=asked.plan,
+        token=bearer_token() if plan else None,
+    )
+
+
+def _first_day(asked: plan_schemas.Asked, plan: PlanView | None) -> date:
+    if asked.first_day is not None:
+        return asked.first_day
+    assert plan is not None  # Whoever names no plan names a day.
+    return max(plan.first_day, today(plan.clinic))
+
+
+# What is answered
+
+
+def _template(one: PlanTemplate) -> dict[str, Any]:
+    course = one.course
+    return {
+        "id": one.slug,
+        "name": one.name,
+        "summary": one.summary,
+        "self_service": one.self_service,
+        "weeks": course.weeks,
+        "phases": [
+            {
+                "weeks": phase.weeks,
+                "every": phase.every,
+                "doses": [dose._asdict() for dose in phase.doses],
+            }
+            for phase in course.phases
+        ],
+        "rest_days": dict(course.rest_days),
+        "reassessment": list(course.reassessment),
+    }
+
+
+def _proposal(found: Proposals, one: Proposal, plan: PlanView | None) -> dict[str, Any]:
+    clinic = found.clinic
+    return {
+        "title": plan_words.title(found, one),
+        "measure": one.measure,
+        "score": one.cost,
+        "visits": [
+            {
+                "visit_type": visit.visit_type.slug,
+                "practitioner": visit.practitioner.slug,
+                "starts_at": iso_utc(visit.starts_at),
+                "local": clinic.times.iso_local(visit.starts_at),
+                "week": visit.week + 1,
+                "provisional": visit.penciled,
+                "bent": plan_words.bent(clinic, visit),
+            }
+            for visit in one.visits
+        ],
+        "beyond_allowance": _beyond_allowance(one, plan),
+    }
+
+
+def _beyond_allowance(one: Proposal, plan: PlanView | None) -> list[str]:
+    """Starts of the visits that may not be covered. Where the patient isn't known, nothing is said of coverage."""
+    return []
+
+
+def _impossible(found: Proposals) -> dict[str, Any] | None:
+    impossible = found.impossible
+    if impossible is None:
+        return None
+    said = plan_words.reasons(found.clinic, found.wanted, impossible)
+    return {
+        "week": impossible.week + 1,
+        "reasons": [one._asdict() for one in said],
+        "relaxations": [
+            {
+                "code": one.kind,
+                "message": plan_words.relaxation(found.clinic, found.wanted, one),
+                **_facts(one),
+            }
+            for one in impossible.relaxations
+        ],
+    }
+
+
+def _facts(one: Relaxation) -> dict[str, Any]:
+    """What is to be asked for instead, in the form in which it is asked for."""
+    facts: Mapping[str, Any] = one.facts
+    if one.kind == "window":
+        window = {
+            "weekdays": [plan_schemas.WEEKDAYS[facts["weekday"]]],
+            "from": plan_schemas.clock_time(facts["opens"]),
+            "to": plan_schemas.clock_time(facts["closes"]),
+        }
+        return {"window": window}
+    if one.kind == "start":
+        return {"first_day": facts["day"].isoformat()}
+    if one.kind == "fewer":
+        return {"week": facts["week"] + 1, "visit_type": facts["care"].slug, "visits": facts["visits"]}
+    return dict(facts)
+
+
+def _lost(clinic: Clinic, one: Mapping[str, Any]) -> dict[str, Any]:
+    return one | _with_local(clinic, [one])[0] | {"replacements": _with_local(clinic, one["replacements"])}
+
+
+def _with_local(clinic: Clinic, offers: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    times = clinic.times
+    return [{**one, "local": times.iso_local(datetime.fromisoformat(one["starts_at"]))} for one in offers]
+
+
+def _booked(made: booking.BookedPlan) -> dict[str, Any]:
+    """What the key was answered with; the same answer whatever has become of the plan since."""
+    return {
+        "reference": made.reference,
+        "plan_url": plan_links.address(made.reference, made.link_number),
+        "plan_token": made.token,
+        "visits": [
+            {name: visit[name] for name in ("reference", "visit_type", "starts_at", "local", "practitioner")}
+            | {"provisional": visit["penciled"]}
+            | _link(visit["reference"], visit["link_number"])
+            for visit in made.visits
+        ],
+    }
+
+
+def _link(reference: str, link_number: int) -> dict[str, str]:
+    return {
+        "manage_url": links.address(reference, link_number),
+        "manage_token": links.token(reference, link_number),
+    }
+
+
+def _shown(plan: PlanView) -> dict[str, Any]:
+    return {
+        "reference": plan.reference,
+        "template": plan.template,
+        "name": plan.name,
+        "status": plan.status.value,
+        "first_day": plan.first_day.isoformat(),
+        "time_zone": plan.clinic.zone.key,
+        "weeks": [
+            {
+                "week": week.number + 1,
+                "first": week.first.isoformat(),
+                "last": week.last.isoformat(),
+                "doses": [_dose(one) for one in week.doses],
+            }
+            for week in plan.weeks
+        ],
+        "visits": [_visit(plan, one) for one in plan.visits],
+    }
+
+
+def _dose(one: reading.Dose) -> dict[str, Any]:
+    counted = one._asdict()
+    return {"visit_type": counted.pop("care").slug} | counted
+
+
+def _visit(plan: PlanView, one: PlanVisit) -> dict[str, Any]:
+    return {
+        "reference": one.reference,
+        "visit_type": one.visit_type.slug,
+        "starts_at": iso_utc(one.starts_at),
+        "ends_at": iso_utc(one.ends_at),
+        "local": plan.clinic.times.iso_local(one.starts_at),
+        "practitioner": one.practitioner.slug,
+        "week": one.week + 1,
+        "status": one.status.value,
+        "provisional": one.penciled,
+    } | _link(one.reference, one.link_number)
