@@ -30,6 +30,7 @@ from zoneinfo import ZoneInfo
 from flask import Flask
 from sqlalchemy import and_, insert, or_, select, text, update
 
+from bench import plan_soak
 from bench.clinic import contended_starts, fresh, fresh_processes, make_app
 from bench.crowds import OVERLAPS, count
 from bench.storm import HALF_BOOKINGS, appointment, server
@@ -525,6 +526,8 @@ def main() -> int:
     parser.add_argument("--bookings", type=int, default=2000)
     parser.add_argument("--web-kills", type=int, default=100)
     parser.add_argument("--days", type=int, default=365)
+    parser.add_argument("--patients", type=int, default=500, help="who begin plans")
+    parser.add_argument("--plan-days", type=int, default=182)
     parser.add_argument("--databases", nargs="+", default=["sqlite", "postgresql"])
     given = parser.parse_args()
     fine = True
@@ -539,6 +542,11 @@ def main() -> int:
         found = simulated(kind, datetime(2026, 1, 5, 8, tzinfo=UTC), given.days)
         fine &= not any(found[name] for name in WRONG)
         print(f"{kind}, a simulated time: {json.dumps(found)}", flush=True)
+        found = plan_soak.simulated(
+            kind, datetime(2026, 1, 5, 16, tzinfo=UTC), given.plan_days, given.patients
+        )
+        fine &= not any(found[name] for name in plan_soak.WRONG)
+        print(f"{kind}, patients on plans: {json.dumps(found, default=str)}", flush=True)
     print("Nothing lost, nothing half done." if fine else "SOMETHING IS WRONG.")
     return 0 if fine else 1
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from bench import plan_storm, soak, storm
+from bench import plan_soak, plan_storm, soak, storm
 from tests.conftest import KINDS
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
@@ -86,3 +86,12 @@ def test_weeks_around_a_clock_change(kind: str, first: datetime) -> None:
     for something in ("moved", "cancelled", "stopped", "lost_and_written_again"):
         assert found[something], found
     assert {"reminder-3d by text", "reminder-1d by email", "reminder-1d by call"} <= found["heard"].keys()
+
+
+@BOTH
+def test_weeks_of_patients_on_plans(kind: str) -> None:
+    """Around a clock change, with visits that are missed, made up, and decided upon."""
+    found = plan_soak.simulated(kind, datetime(2026, 2, 16, 16, tzinfo=UTC), days=33, patients=3)
+    for nothing in plan_soak.WRONG:
+        assert not found[nothing], found
+    assert found["begun"] == 3 and found["confirmed"] and found["sent"]["reminder-1d"] > 20, found
