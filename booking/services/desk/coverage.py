@@ -1,4 +1,4 @@
-"""A patient's coverage as staff record it: added, changed, put in another order, ended; and which of it runs low.
+"""A patient's coverage as staff record it: added, changed, put in another order, ended.
 
 What was recorded is never removed: an ended pool counts for the visits before, and each change stands in the patient's
 history with the terms before and after.
@@ -6,7 +6,7 @@ history with the terms before and after.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import select
@@ -16,17 +16,14 @@ from booking import clock
 from booking.errors import NotFound, StaleRecord
 from booking.formatting import iso_utc
 from booking.models import Coverage, Patient, PatientChange
-from booking.scheduling.allowances.counting import Left, Low, Mark, Pool
+from booking.scheduling.allowances.counting import Left, Mark, Pool
 from booking.scheduling.allowances.terms import Terms
-from booking.scheduling.estimates import coverage_due
 from booking.services import rows
 from booking.services.allowances import (
     Allowances,
     allowances_of,
-    counted,
     coverages_of,
     pool_of,
-    visits_of_patients,
 )
 from booking.services.clinic import Clinic, the_clinic
 from booking.services.desk.records import lock_record, standing
@@ -34,11 +31,6 @@ from booking.services.idempotency import Answer, Key, once
 from booking.services.staff import audit
 from booking.services.staff.who import Who
 from booking.services.transaction import reading
-
-# Who hasn't come for so long, and has nothing booked, is on no list.
-_HERE_WITHIN = timedelta(days=30)
-# What the desk has seen to comes back on the list after so long, if it is still so.
-_SEEN_FOR = timedelta(days=30)
 
 
 @dataclass(frozen=True)
@@ -82,23 +74,6 @@ class Recorded:
         return found
 
 
-@dataclass(frozen=True)
-class RunningLow:
-    """What the desk should look after: a pool that runs low, or visits booked beyond it. `seen`: what to say of it when it
-    was seen to.
-    """
-
-    coverage: int
-    patient: str
-    name: str
-    phone: str | None
-    pool: Pool
-    low: Low | None
-    beyond: tuple[BeyondLine, ...]
-    due_on: date
-    seen: str
-
-
 def recorded(who: Who, reference: str, *, opened: bool = True) -> Recorded:
     """A patient's coverage; that it was opened is written down, but where the patient's page shows it.
 
@@ -130,10 +105,10 @@ def record(who: Who, reference: str, name: str, terms: Terms, *, key: str) -> in
             changed_at=now,
         )
         rows.add(session, row)
-        _told(session, who, patient, "coverage_added", row.id, now, None, {"name": name} | row.terms)
+        told(session, who, patient, "coverage_added", row.id, now, None, {"name": name} | row.terms)
         return {"coverage": row.id}
 
-    number: int = _once(who, reference, key, ["add coverage", name, terms.as_plain()], action)["coverage"]
+    number: int = once_of(who, reference, key, ["add coverage", name, terms.as_plain()], action)["coverage"]
     return number
 
 
@@ -144,7 +119,7 @@ def change(who: Who, reference: str, number: int, name: str, terms: Terms, *, sh
     """
 
     def action(session: Session, patient: Patient, now: datetime) -> Answer:
-        row = _its(session, patient, number)
+        row = its(session, patient, number)
         after = replace(terms, improving=Terms.of(row.terms).improving)
         if (row.name, row.terms) == (name, after.as_plain()):
             return {}
@@ -154,52 +129,52 @@ def change(who: Who, reference: str, number: int, name: str, terms: Terms, *, sh
         _write(session, who, patient, row, "coverage_changed", now, name, after)
         return {}
 
-    _once(who, reference, key, ["change coverage", number, name, terms.as_plain(), shown], action)
+    once_of(who, reference, key, ["change coverage", number, name, terms.as_plain(), shown], action)
 
 
 def end(who: Who, reference: str, number: int, *, mistake: bool = False, key: str) -> None:
     """From today on it counts no more; with `mistake` it never did. Raises NotFound, RecordMerged, KeyReused."""
 
     def action(session: Session, patient: Patient, now: datetime) -> Answer:
-        row = _its(session, patient, number)
+        row = its(session, patient, number)
         if row.ended_at is None:
             row.ended_at = now
             terms = replace(Terms.of(row.terms), void=mistake)
             _write(session, who, patient, row, "coverage_ended", now, row.name, terms)
         return {}
 
-    _once(who, reference, key, ["end coverage", number, mistake], action)
+    once_of(who, reference, key, ["end coverage", number, mistake], action)
 
 
 def reopen(who: Who, reference: str, number: int, *, key: str) -> None:
     """Takes back that it was ended. Raises NotFound, RecordMerged, KeyReused."""
 
     def action(session: Session, patient: Patient, now: datetime) -> Answer:
-        row = _its(session, patient, number)
+        row = its(session, patient, number)
         if row.ended_at is not None:
             row.ended_at = None
             terms = replace(Terms.of(row.terms), void=False)
             _write(session, who, patient, row, "coverage_reopened", now, row.name, terms)
         return {}
 
-    _once(who, reference, key, ["reopen coverage", number], action)
+    once_of(who, reference, key, ["reopen coverage", number], action)
 
 
 def draw_earlier(who: Who, reference: str, number: int, *, key: str) -> None:
     """Puts a pool before the one that is drawn on before it. Raises NotFound, RecordMerged, KeyReused."""
 
     def action(session: Session, patient: Patient, now: datetime) -> Answer:
-        row = _its(session, patient, number)
+        row = its(session, patient, number)
         standing_ones = [one for one in coverages_of(session, patient.id) if one.ended_at is None]
         at = standing_ones.index(row) if row in standing_ones else 0
         if at:
             standing_ones[at - 1 : at + 1] = [row, standing_ones[at - 1]]
             for position, one in enumerate(standing_ones):
                 one.position = position
-            _told(session, who, patient, "coverage_moved", number, now)
+            told(session, who, patient, "coverage_moved", number, now)
         return {}
 
-    _once(who, reference, key, ["coverage earlier", number], action)
+    once_of(who, reference, key, ["coverage earlier", number], action)
 
 
 def improving(who: Who, reference: str, number: int, *, improves: bool = True, key: str) -> None:
@@ -211,7 +186,7 @@ def improving(who: Who, reference: str, number: int, *, improves: bool = True, k
         raise NotFound
 
     def action(session: Session, patient: Patient, now: datetime) -> Answer:
-        row = _its(session, patient, number)
+        row = its(session, patient, number)
         terms, today = Terms.of(row.terms), the_clinic(session).times.local_date(now)
         days = (*terms.improving, today) if improves else terms.improving[:-1]
         if not improves or today not in terms.improving:
@@ -219,63 +194,13 @@ def improving(who: Who, reference: str, number: int, *, improves: bool = True, k
             _write(session, who, patient, row, "coverage_improving", now, row.name, after)
         return {}
 
-    _once(who, reference, key, ["improving", number, improves], action)
+    once_of(who, reference, key, ["improving", number, improves], action)
 
 
-def running_low(who: Who) -> tuple[RunningLow, ...]:
-    """Pools with three left or fewer, or within 14 days of their end, and visits that are booked beyond: of patients who come.
-    The most urgent first; without what the desk has seen to. To those who look after all patients; to others nothing.
-    """
-    if not who.sees_everybody:
-        return ()
-    now = clock.now()
-    with reading() as session:
-        clinic = the_clinic(session)
-        coverages: dict[int, list[Coverage]] = {}
-        open_ones = select(Coverage.patient_id).where(Coverage.ended_at.is_(None))
-        for one in session.scalars(
-            select(Coverage)
-            .where(Coverage.patient_id.in_(open_ones))
-            .order_by(Coverage.position, Coverage.id)
-        ):
-            coverages.setdefault(one.patient_id, []).append(one)
-        visits = visits_of_patients(session, coverages)
-        patients = session.execute(
-            select(Patient.id, Patient.reference, Patient.first_name, Patient.last_name, Patient.phone).where(
-                Patient.id.in_(sorted(visits)), Patient.merged_into_id.is_(None)
-            )
-        ).all()
-        found = []
-        for patient_id, reference, first, last, phone in patients:
-            pools = [pool_of(clinic, one) for one in coverages[patient_id]]
-            counts = counted(clinic, pools, visits[patient_id], now)
-            found += [
-                replace(one, patient=reference, name=f"{first} {last}", phone=phone)
-                for one in _low(clinic, counts, now)
-            ]
-        seen = _seen(session, [one.coverage for one in found], now)
-    left = [one for one in found if seen.get(one.coverage) != one.seen]
-    return tuple(sorted(left, key=lambda one: (one.due_on, one.name, one.coverage)))
+# Parts that others share as well.
 
 
-def see_to(who: Who, reference: str, number: int, seen: str, *, key: str) -> None:
-    """The desk has seen to a pool that runs low: it is off the list while this is all there is to say of it.
-
-    Raises NotFound, RecordMerged, KeyReused.
-    """
-
-    def action(session: Session, patient: Patient, now: datetime) -> Answer:
-        _its(session, patient, number)
-        _told(session, who, patient, "coverage_seen", number, now, seen=seen[:500])
-        return {}
-
-    _once(who, reference, key, ["see to coverage", number, seen], action)
-
-
-# Parts
-
-
-def _once(
+def once_of(
     who: Who,
     reference: str,
     key: str,
@@ -292,7 +217,7 @@ def _once(
     return once(Key.of(who.key, key, [reference, *content]), locked)
 
 
-def _its(session: Session, patient: Patient, number: int) -> Coverage:
+def its(session: Session, patient: Patient, number: int) -> Coverage:
     row = session.get(Coverage, number)
     if row is None or row.patient_id != patient.id:
         raise NotFound
@@ -316,10 +241,10 @@ def _write(
     before = {"name": row.name} | row.terms
     row.name, row.terms, row.changed_at = name, terms.as_plain(), now
     session.flush()
-    _told(session, who, patient, what, row.id, now, before, {"name": name} | row.terms)
+    told(session, who, patient, what, row.id, now, before, {"name": name} | row.terms)
 
 
-def _told(
+def told(
     session: Session,
     who: Who,
     patient: Patient,
@@ -368,69 +293,13 @@ def _recorded(session: Session, clinic: Clinic, patient: Patient, now: datetime)
         name=f"{patient.first_name} {patient.last_name}",
         lines=tuple(one for one in lines if one.ended_at is None),
         ended=tuple(one for one in lines if one.ended_at is not None),
-        beyond=_beyond(counts),
+        beyond=beyond_of(counts),
     )
 
 
-def _beyond(counts: Allowances) -> tuple[BeyondLine, ...]:
+def beyond_of(counts: Allowances) -> tuple[BeyondLine, ...]:
     return tuple(
         BeyondLine(name, counts.starts[name], mark, pool)
         for name, mark in counts.ahead_beyond()
         if (pool := counts.pool(mark)) is not None
     )
-
-
-def _low(clinic: Clinic, counts: Allowances, now: datetime) -> list[RunningLow]:
-    today = clinic.times.local_date(now)
-    comes = any(at > now - _HERE_WITHIN for at in counts.starts.values())
-    low = {one.pool.id: one for one in counts.count.low(today)} if comes else {}
-    beyond: dict[int, list[BeyondLine]] = {}
-    for one in _beyond(counts):
-        beyond.setdefault(one.pool.id, []).append(one)
-    found = []
-    for pool in counts.count.pools:
-        its_low, its_beyond = low.get(pool.id), tuple(beyond.get(pool.id, ()))
-        if its_low is None and not its_beyond:
-            continue
-        due = today
-        if its_beyond:
-            due = coverage_due(clinic.times.local_date(its_beyond[0].starts_at))
-        found.append(
-            RunningLow(
-                coverage=pool.id,
-                patient="",
-                name="",
-                phone=None,
-                pool=pool,
-                low=its_low,
-                beyond=its_beyond,
-                due_on=due,
-                seen=_words_of_seen(its_low, its_beyond),
-            )
-        )
-    return found
-
-
-def _words_of_seen(low: Low | None, beyond: tuple[BeyondLine, ...]) -> str:
-    """What is new if it is other than this: nothing left where a little was, an end that comes, another visit beyond."""
-    left = "" if low is None or low.left is None else "none" if low.left == 0 else "low"
-    ends = low.ends.isoformat() if low and low.ends else ""
-    return f"{left} {ends} {','.join(sorted(one.reference for one in beyond))}"[:500]
-
-
-def _seen(session: Session, numbers: list[int], now: datetime) -> dict[int, str]:
-    """What was last seen to of these pools, lately."""
-    if not numbers:
-        return {}
-    wanted = set(numbers)
-    changes = session.scalars(
-        select(PatientChange)
-        .join(Coverage, Coverage.patient_id == PatientChange.patient_id)
-        .where(
-            Coverage.id.in_(sorted(wanted)),
-            PatientChange.what == "coverage_seen",
-            PatientChange.at > now - _SEEN_FOR,
-        )
-        .order_by(PatientChange.id)
-    )
-    return {one.facts["coverage"]: one.facts["seen"] for one in changes if one.facts["coverage"] in wanted}

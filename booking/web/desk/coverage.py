@@ -10,7 +10,7 @@ from flask_babel import gettext as _
 
 from booking.errors import RecordMerged, StaleRecord
 from booking.scheduling.allowances.usual import USUAL
-from booking.services.desk import coverage
+from booking.services.desk import coverage, running_low
 from booking.services.desk.coverage import Line, Recorded
 from booking.web import access, allowance_words, asked
 from booking.web.desk import answers, blueprint, saying
@@ -118,7 +118,7 @@ def see_to_coverage(reference: str, number: int) -> ResponseReturnValue:
     seen = request.form.get("seen", "")
 
     def action() -> ResponseReturnValue:
-        coverage.see_to(access.who(), reference, number, seen, key=asked.key())
+        running_low.see_to(access.who(), reference, number, seen, key=asked.key())
         return answers.done(_("Seen to. It is off the list."), url_for("desk.to_do"))
 
     return answers.attempt(action, answers.no_page)

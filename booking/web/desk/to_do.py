@@ -4,7 +4,7 @@ from flask import request, url_for
 from flask.typing import ResponseReturnValue
 
 from booking.services import tasks
-from booking.services.desk import coverage
+from booking.services.desk.running_low import running_low
 from booking.services.staff import audit
 from booking.web import access, allowance_words, asked
 from booking.web.desk import answers, blueprint, saying
@@ -19,7 +19,7 @@ def to_do() -> ResponseReturnValue:
     return staff_page(
         "desk/to_do.html",
         found=tasks.to_do(who),
-        low=coverage.running_low(who),
+        low=running_low(who),
         allowing=allowance_words,
         saying=saying,
         key=asked.fresh_key(),

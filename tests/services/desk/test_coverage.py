@@ -17,6 +17,7 @@ from booking.services.allowances import Allowances, Planned, allowances_of
 from booking.services.clinic import the_clinic
 from booking.services.desk import coverage, records, statuses
 from booking.services.desk.panel import panel
+from booking.services.desk.running_low import running_low, see_to
 from booking.services.rescheduling import reschedule
 from booking.services.staff.who import Who
 from booking.services.transaction import reading
@@ -219,18 +220,18 @@ def test_another_patients_pool_is_not_there(desk: Who, rosa: str) -> None:
 
 def test_what_runs_low_is_on_the_desks_list_until_it_is_seen_to(desk: Who, rosa: str) -> None:
     number = added(desk, rosa, replace(TERMS, limit=4))
-    (low,) = coverage.running_low(desk)
+    (low,) = running_low(desk)
     assert (low.coverage, low.patient, low.low and low.low.left, low.beyond) == (number, rosa, 3, ())
-    assert coverage.running_low(hired(Role.PRACTITIONER, practitioner="ana")) == ()
-    coverage.see_to(desk, rosa, number, low.seen, key="seen to it")
-    assert coverage.running_low(desk) == ()
+    assert running_low(hired(Role.PRACTITIONER, practitioner="ana")) == ()
+    see_to(desk, rosa, number, low.seen, key="seen to it")
+    assert running_low(desk) == ()
     # It comes back when nothing is left, and when visits are booked beyond.
     days(3)
-    (low,) = coverage.running_low(desk)
+    (low,) = running_low(desk)
     assert low.low and low.low.left == 0
-    coverage.see_to(desk, rosa, number, low.seen, key="seen to that")
+    see_to(desk, rosa, number, low.seen, key="seen to that")
     beyond = booked(NEXT_WEEK + timedelta(days=22), practitioner="ana")
-    (low,) = coverage.running_low(desk)
+    (low,) = running_low(desk)
     assert [one.reference for one in low.beyond] == [beyond.reference]
     assert low.due_on == date(2026, 10, 12)
 
@@ -240,11 +241,11 @@ def test_an_end_that_is_near_is_on_the_list_and_whoever_stays_away_isnt(
 ) -> None:
     ends = date(2026, 9, 28)
     added(desk, rosa, replace(TERMS, limit=99, ends=ends))
-    (low,) = coverage.running_low(desk)
+    (low,) = running_low(desk)
     assert low.low and low.low.ends == ends
     coverage.change(
         desk, rosa, low.coverage, "Gold", TERMS, shown=coverage.recorded(desk, rosa).line(low.coverage).shown, key="new terms"
     )  # fmt: skip
-    assert len(coverage.running_low(desk)) == 1
+    assert len(running_low(desk)) == 1
     standing_clock.at(NINE + timedelta(days=40))
-    assert coverage.running_low(desk) == ()
+    assert running_low(desk) == ()
