@@ -77,6 +77,8 @@ class Clinic(Base):
     texts_until: Mapped[time] = mapped_column(default=time(19))
     texts_a_day: Mapped[int] = mapped_column(default=1)
     texts_a_week: Mapped[int] = mapped_column(default=3)
+    # When somebody on a plan gets the list of their next week, such as "friday 10:00".
+    digest: Mapped[str] = mapped_column(String(20), default="friday 10:00", server_default="friday 10:00")
     # What a practitioner sees of colleagues' days: "busy" (taken or free, no names) or "nothing".
     colleagues: Mapped[str] = mapped_column(String(16), default="busy", server_default="busy")
 

@@ -7,17 +7,22 @@ from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
 from booking.models import Appointment, Channel, Message, MessageState, OptOut, TextConsent
+from booking.reminders import plans
 from booking.scheduling.reminder_times import clinic_text_due, text_due, within_text_hours
 from booking.scheduling.status import Status
+from booking.services import digests
 from booking.services.clinic import Clinic
 from booking.services.own_day import tomorrow
 
 _HANDED_OVER = (MessageState.SENDING, MessageState.SENT, MessageState.SIMULATED, MessageState.UNSURE)
 # Answers to what a patient has just done: neither quiet hours nor caps bind them. What the clinic did itself and tells
 # in the same words says so in its facts ("by_clinic"), and is bound.
-_ANSWERS = ("confirmation", "change", "cancellation", "links", "text-help", "text-message")
-
-
+_ANSWERS = (
+    "confirmation", "change", "cancellation", "links", "text-help", "text-message",
+    "plan-link", "plan-confirmation",
+)  # fmt: skip
+# What the clinic begins about a plan counts for the caps like a reminder.
+_BEGUN = (digests.KIND, "plan-change", "plan-make-up")
 _TO_THE_CLINIC = ("cannot-come", "comes-after-all")
 
 
@@ -55,6 +60,11 @@ def verdict(session: Session, clinic: Clinic, message: Message, now: datetime) -
     appointment = session.get(Appointment, message.appointment_id) if message.appointment_id else None
     if appointment is not None and (untrue := _untrue(message, appointment)):
         return Drop(untrue)
+    plan = plans.plan_of(session, message)
+    if plan is not None and (untrue := plans.untrue(session, clinic, message, plan, now)):
+        return Drop(untrue)
+    if plan is not None and message.channel is Channel.CALL:
+        return OtherWay("It is told by telephone.")
     if message.kind == tomorrow.KIND and not tomorrow.still_wished(session, message):
         return Drop("It isn't wished any more.")
     if message.channel is Channel.TEXT:
@@ -115,7 +125,11 @@ def _text(session: Session, clinic: Clinic, message: Message, now: datetime) -> 
 
 def _texts_since(session: Session, message: Message, since: datetime) -> int:
     """Texts that the clinic began to this number."""
-    begun = or_(Message.kind.startswith("reminder"), Message.facts["by_clinic"].as_boolean())
+    begun = or_(
+        Message.kind.startswith("reminder"),
+        Message.kind.in_(_BEGUN),
+        Message.facts["by_clinic"].as_boolean(),
+    )
     return (
         session.scalar(
             select(func.count())

@@ -13,7 +13,8 @@ from sqlalchemy.orm import Session
 
 from booking import clock
 from booking.formatting import phone
-from booking.models import Appointment, Channel, Message
+from booking.models import Appointment, Channel, Message, Plan
+from booking.reminders import plans
 from booking.reminders.channels import Composed
 from booking.services import calendar, links, links_again, wording
 from booking.services.clinic import Clinic
@@ -27,6 +28,7 @@ _CALENDAR: dict[str, calendar.Method] = {
     "change": "REQUEST",
     "cancellation": "CANCEL",
 }
+_CALENDARS = ("plan-confirmation", "plan-change")
 
 
 class NothingToSay(Exception):
@@ -37,7 +39,8 @@ def compose(session: Session, clinic: Clinic, message: Message) -> Composed:
     """The message as it goes out now. Raises NothingToSay where a contact has no visits to tell of."""
     if message.kind.startswith("staff-"):
         return _to_staff(session, clinic, message)
-    facts = _facts(session, clinic, message)
+    plan = plans.plan_of(session, message)
+    facts = _of_plan(session, clinic, message, plan) if plan else _facts(session, clinic, message)
     kind = re.sub(r"-\d+d$", "", message.kind)
     if message.channel is Channel.TEXT:
         return _text(clinic, message, kind, facts)
@@ -93,6 +96,17 @@ def _facts(session: Session, clinic: Clinic, message: Message) -> dict[str, Any]
     }
 
 
+def _of_plan(session: Session, clinic: Clinic, message: Message, plan: Plan) -> dict[str, Any]:
+    about = plans.about_plan(session, clinic, message, plan, clock.now())
+    return {
+        "clinic": clinic,
+        "times": clinic.times,
+        "phone": phone(clinic.phone),
+        "visit": None,
+        "about": about,
+    }
+
+
 def _link(visit: Visit) -> str:
     return links.address(visit.reference, visit.link_number)
 
@@ -103,8 +117,7 @@ def _short_link(visit: Visit) -> str:
 
 
 def _mail(clinic: Clinic, message: Message, kind: str, facts: dict[str, Any]) -> Composed:
-    visit: Visit | None = facts["visit"]
-    method = _CALENDAR.get(kind)
+    method, entries = _entries(message, kind, facts)
     text = render_template(f"mail/{kind}.txt", **facts)
     return Composed(
         to=message.address,
@@ -113,11 +126,25 @@ def _mail(clinic: Clinic, message: Message, kind: str, facts: dict[str, Any]) ->
         kept=wording.without_tokens(text),
         html=render_template(f"mail/{kind}.html", **facts),
         mail_id=message.mail_id,
-        calendar=calendar.entry(visit, method=method, attendee=message.address) if visit and method else b"",
-        calendar_method=method or "",
+        calendar=entries,
+        calendar_method=method,
         reply_to=clinic.mailbox,
         sender_name=clinic.message_name,
     )
+
+
+def _entries(message: Message, kind: str, facts: dict[str, Any]) -> tuple[str, bytes]:
+    """What a mail brings for the calendar, and what it asks the calendar to do. Calendars take a request about one visit
+    only; several come as a file, each under the UID that it has by itself, so that what is told of it later finds it.
+    """
+    visit: Visit | None = facts["visit"]
+    if visit and kind in _CALENDAR:
+        method = _CALENDAR[kind]
+        return method, calendar.entry(visit, method=method, attendee=message.address)
+    if kind in _CALENDARS:
+        visits = (*facts["about"].visits, *facts["about"].called_off)
+        return ("PUBLISH", calendar.plan_calendar(visits)) if visits else ("", b"")
+    return "", b""
 
 
 def _text(clinic: Clinic, message: Message, kind: str, facts: dict[str, Any]) -> Composed:

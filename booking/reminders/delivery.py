@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 
 from booking import clock
 from booking.models import Appointment, Channel, Clinic as ClinicRow, Message, MessageState
+from booking.reminders import plans
 from booking.reminders.channels import Composed, Delivered, Outcome
 from booking.reminders.channels.mail import Mailer, mailer
 from booking.reminders.channels.texts import Texter, texter
@@ -24,7 +25,7 @@ from booking.reminders.checks import Drop, OtherWay, Verdict, Wait, verdict
 from booking.reminders.composing import NothingToSay, compose
 from booking.services import links_again
 from booking.services.clinic import at_version
-from booking.services.notices import another_way
+from booking.services.notices import another_way, plan_another_way
 from booking.services.transaction import lock_names, reading, run
 
 log = structlog.get_logger()
@@ -251,12 +252,17 @@ def _other_way(one: Claimed, why: str, state: MessageState = MessageState.DROPPE
         message = session.get_one(Message, one.id)
         if message.lease != one.lease:
             return
+        ended_as = state
         appointment = session.get(Appointment, message.appointment_id) if message.appointment_id else None
         if appointment is not None:
             another_way(session, appointment, message, clock.now())
+        elif plan := plans.plan_of(session, message):
+            if not plan_another_way(session, plan, message, clock.now()) and state is MessageState.DROPPED:
+                # Nobody hears of it: somebody has to see that.
+                ended_as = MessageState.DEAD
         elif message.kind == "links" and message.channel is Channel.TEXT:
             links_again.by_mail(session, message)
-        ended = {"state": state, "last_error": why[:500], "lease": None, "leased_until": None} | more
+        ended = {"state": ended_as, "last_error": why[:500], "lease": None, "leased_until": None} | more
         session.connection().execute(_MARK, ended | _whose(one))
 
     run(action)

@@ -26,6 +26,11 @@ def days_before(starts_at: datetime, days: int, zone: ZoneInfo) -> datetime:
     return (local.replace(tzinfo=None) - timedelta(days=days)).replace(tzinfo=zone).astimezone(UTC)
 
 
+def on_the_wall(day: date, wall: time, zone: ZoneInfo) -> datetime:
+    """The instant at which the clock on the wall shows this time on that day, in UTC."""
+    return datetime.combine(day, wall, zone).astimezone(UTC)
+
+
 def within_text_hours(instant: datetime, zone: ZoneInfo, starts: time, ends: time) -> bool:
     """Whether the clinic may begin a text now: from `starts`, inclusive, to `ends`, exclusive. Midnight ends the day."""
     wall = instant.astimezone(zone).time()

@@ -194,6 +194,8 @@ class Clinic:
     colleagues: str
     limits: tuple[Limit, ...]
     text_rules: TextRules
+    # When somebody on a plan gets the list of their next week: a weekday, Monday is 0, and a time on the wall.
+    digest: tuple[int, time]
     hours: tuple[Hours, ...]
     dated_hours: tuple[DatedHours, ...]
     modalities: tuple[Modality, ...]
@@ -398,6 +400,7 @@ def _read(session: Session) -> Clinic:
         colleagues=row.colleagues,
         limits=tuple(Limit(**limit) for limit in row.limits),
         text_rules=TextRules(row.texts_from, row.texts_until, row.texts_a_day, row.texts_a_week),
+        digest=_weekly(row.digest),
         hours=tuple(Hours(h.weekday, h.opens, h.closes) for h in row.hours),
         dated_hours=_dated(row.dated_hours),
         modalities=tuple(dict.fromkeys(visit_type.modality for visit_type in active_types.values())),
@@ -468,3 +471,12 @@ def _dated(rows: list) -> tuple[DatedHours, ...]:  # type: ignore[type-arg]
         )
         for day in days
     )
+
+
+_DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+
+
+def _weekly(words: str) -> tuple[int, time]:
+    """A time of the week as the clinic's row has it, such as "friday 10:00"."""
+    day, at = words.split()
+    return _DAYS.index(day), time.fromisoformat(at)

@@ -75,6 +75,15 @@ def _written(stretch: tuple[time, time]) -> str:
     return f"{opens:%H:%M}-{'24:00' if closes == time(0) else f'{closes:%H:%M}'}"
 
 
+def _weekly(words: Any) -> str:
+    """As in "friday 10:00"."""
+    day, _, at = str(words).strip().lower().partition(" ")
+    found = re.fullmatch(r"(\d{1,2}):([0-5]\d)", at.strip())
+    if day not in WEEKDAYS or not found or int(found[1]) > 23:
+        raise ValueError(f'"{words}" is no time of the week; write it as in "friday 10:00"')
+    return f"{day} {int(found[1]):02}:{found[2]}"
+
+
 def _five(minutes: int) -> int:
     if minutes % 5:
         raise ValueError("minutes are multiples of five")
@@ -140,6 +149,7 @@ Day = Annotated[date, Field(ge=date(2000, 1, 1), lt=date(2100, 1, 1))]
 Stretch = Annotated[tuple[time, time], BeforeValidator(_stretch), PlainSerializer(_written)]
 Minutes = Annotated[int, Field(strict=True, ge=5, le=480), AfterValidator(_five)]
 Buffer = Annotated[int, Field(strict=True, ge=0, le=120), AfterValidator(_five)]
+Weekly = Annotated[str, BeforeValidator(_weekly)]
 Phone = Annotated[str, BeforeValidator(_phone)]
 Mailbox = Annotated[str, BeforeValidator(_address)]
 Zone = Annotated[str, BeforeValidator(_zone)]
@@ -238,6 +248,7 @@ class Rules(Part):
     texts: Stretch = (time(9), time(19))
     texts_a_day: Annotated[int, Field(ge=1, le=20)] = 1
     texts_a_week: Annotated[int, Field(ge=1, le=50)] = 3
+    digest: Weekly = "friday 10:00"
 
 
 class Modality(Part):

@@ -9,15 +9,13 @@ import secrets
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime, time, timedelta
 from typing import NamedTuple
-from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from flask import current_app
 from sqlalchemy import bindparam, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from booking.formatting import iso_utc
-from booking.models import Appointment, Channel, Message, MessageState, Plan, Reminders
+from booking.models import Appointment, Channel, Message, MessageState, Plan
 from booking.scheduling.reminder_times import (
     before_texts,
     clinic_text_due,
@@ -26,7 +24,10 @@ from booking.scheduling.reminder_times import (
     text_due,
 )
 from booking.scheduling.status import Status
+from booking.scheduling.timeline import cell_from
+from booking.services import digests
 from booking.services.clinic import Clinic
+from booking.services.message_rows import REMINDED_BY, bare_row
 from booking.services.rows import Row, add_all
 
 # A change by the clinic waits so long, for it may be taken back.
@@ -37,14 +38,6 @@ SOON = timedelta(hours=24)
 PLAN_LINK_OF_USE = timedelta(days=7)
 # Why somebody is called rather than written to, as the facts of a call keep it.
 UNREACHABLE, ON_SHORT_NOTICE, ASKED = "unreachable", "soon", "asked"
-
-_REMINDED_BY = {
-    Reminders.EMAIL: (Channel.EMAIL,),
-    Reminders.TEXT: (Channel.TEXT,),
-    Reminders.BOTH: (Channel.EMAIL, Channel.TEXT),
-    Reminders.CALL: (Channel.CALL,),
-    Reminders.NONE: (),
-}
 
 
 def booked(session: Session, clinic: Clinic, appointment: Appointment, now: datetime) -> None:
@@ -62,6 +55,7 @@ def plan_booked(
     for visit in visits:
         rows += reminders(clinic, visit, now)
     add_all(session, Message, rows)
+    digests.replan(session, clinic, plan, now)
 
 
 def plan_prescribed(session: Session, plan: Plan, now: datetime) -> bool:
@@ -101,6 +95,7 @@ def plan_changed(
             rows += reminders(clinic, visit, now)
     useful_until = max([visit.ends_at for visit in visits], default=now + PLAN_LINK_OF_USE)
     add_all(session, Message, [*of_plan(plan, "plan-change", now, useful_until, facts), *rows])
+    digests.replan(session, clinic, plan, now)
 
 
 def of_plan(
@@ -109,7 +104,7 @@ def of_plan(
     """A message about a whole plan at once, by mail if there is an address, else by text if texts are wanted."""
     if plan.email:
         channel, address = Channel.EMAIL, plan.email
-    elif plan.phone and Channel.TEXT in _REMINDED_BY[plan.reminders]:
+    elif plan.phone and Channel.TEXT in REMINDED_BY[plan.reminders]:
         channel, address = Channel.TEXT, plan.phone
     else:
         return
@@ -314,7 +309,7 @@ def channel_of_clinic(appointment: Appointment) -> tuple[Channel, str]:
     """
     if appointment.email:
         return Channel.EMAIL, appointment.email
-    if appointment.phone and Channel.TEXT in _REMINDED_BY[appointment.reminders]:
+    if appointment.phone and Channel.TEXT in REMINDED_BY[appointment.reminders]:
         return Channel.TEXT, appointment.phone
     return Channel.CALL, appointment.phone or ""
 
@@ -429,7 +424,7 @@ def reminders(clinic: Clinic, appointment: Appointment, now: datetime) -> list[R
     last_use = not_after(appointment.starts_at)
     rows = []
     for days in reminder_days(clinic, appointment):
-        for channel in _REMINDED_BY[appointment.reminders]:
+        for channel in REMINDED_BY[appointment.reminders]:
             due: datetime | None = days_before(appointment.starts_at, days, clinic.zone)
             if channel is Channel.TEXT and due is not None:
                 hours = clinic.text_rules
@@ -470,6 +465,55 @@ def another_way(session: Session, appointment: Appointment, message: Message, no
         facts = message.facts | ({"why": UNREACHABLE} if channel is Channel.CALL else {})
         row = _row(appointment, message.kind, channel, address, now, now, message.not_after, facts)
         add_all(session, Message, [row | {"sequence": message.sequence}])
+
+
+def plan_another_way(session: Session, plan: Plan, message: Message, now: datetime) -> bool:
+    """Writes anew what could not reach a plan's patient: a text as a mail if there is an address, else as a call about the next
+    visit that it names. Says whether there is such a way. A mail that answers what they have just done is in their hands.
+    """
+    if message.channel is Channel.EMAIL and message.kind in ("plan-link", "plan-confirmation"):
+        return False
+    if message.channel is Channel.TEXT and plan.email:
+        row = bare_row(
+            message.subject, message.kind, Channel.EMAIL, plan.email, now, now, message.not_after
+        ) | {"sequence": message.sequence, "facts": message.facts}
+        channel = Channel.EMAIL
+    else:
+        visit = _next_of(session, plan, message, now)
+        if visit is None or not plan.phone:
+            return False
+        kind, facts = _SAID_BY_CALL[message.kind], {"why": UNREACHABLE, "plan": plan.reference}
+        last_use, channel = not_after(visit.starts_at), Channel.CALL
+        row = _row(visit, kind, channel, plan.phone, now, now, last_use, facts)
+    there = select(Message.id).where(
+        Message.subject == row["subject"],
+        Message.kind == row["kind"],
+        Message.sequence == row["sequence"],
+        Message.channel == channel,
+    )
+    if session.scalar(there.limit(1)) is None:
+        add_all(session, Message, [row])
+    return True
+
+
+def _next_of(session: Session, plan: Plan, message: Message, now: datetime) -> Appointment | None:
+    """The next visit of a plan that still stands, after the message was due: a digest's first."""
+    wanted = select(Appointment).where(
+        Appointment.plan_id == plan.id,
+        Appointment.status == Status.BOOKED,
+        Appointment.from_cell > cell_from(max(now, message.due_at)),
+    )
+    return session.scalar(wanted.order_by(Appointment.from_cell).limit(1))
+
+
+# What somebody is called about instead of a message about a whole plan.
+_SAID_BY_CALL = {
+    "plan-link": "confirmation",
+    "plan-confirmation": "confirmation",
+    "plan-change": "change",
+    "plan-make-up": "change",
+    digests.KIND: "reminder-week",
+}
 
 
 def sent_again(
@@ -735,7 +779,7 @@ def _answer(
     until = useful_until or appointment.starts_at
     if appointment.email:
         yield _row(appointment, kind, Channel.EMAIL, appointment.email, now, now, until, facts)
-    elif appointment.phone and Channel.TEXT in _REMINDED_BY[appointment.reminders]:
+    elif appointment.phone and Channel.TEXT in REMINDED_BY[appointment.reminders]:
         yield _row(appointment, kind, Channel.TEXT, appointment.phone, now, now, until, facts)
 
 
@@ -754,26 +798,4 @@ def _row(
         "sequence": appointment.sequence,
         "appointment_id": appointment.id,
         "facts": facts or {},
-    }
-
-
-def bare_row(
-    subject: str, kind: str, channel: Channel, address: str, now: datetime, due: datetime, last_use: datetime
-) -> Row:
-    return {
-        "subject": subject,
-        "kind": kind,
-        "sequence": 0,
-        "channel": channel,
-        "resend": 0,
-        "appointment_id": None,
-        "address": address,
-        "facts": {},
-        "mail_id": f"{secrets.token_hex(16)}@{urlsplit(current_app.config['BOOKING'].base_url).hostname}",
-        "state": MessageState.QUEUED,
-        "written_at": now,
-        "due_at": due,
-        "not_after": last_use,
-        "attempts": 0,
-        "last_error": "",
     }

@@ -103,7 +103,7 @@ def in_one_text(kind: str, facts: dict[str, Any], *, any_length: bool = False) -
 
 def without_tokens(text: str) -> str:
     """What staff may read: the link's address without what opens it."""
-    return re.sub(r"(/(?:visit|v)/\w+/|/staff/(?:invitation|reset)/)[\w.-]+", r"\1…", text)
+    return re.sub(r"(/(?:visit|v|plan)/\w+/|/staff/(?:invitation|reset)/)[\w.-]+", r"\1…", text)
 
 
 def _of(

@@ -68,6 +68,11 @@ def test_every_kind_of_mail_has_three_files_and_each_text_one() -> None:
         "staff-invitation",
         "staff-reset",
         "staff-password",
+        "plan-link",
+        "plan-confirmation",
+        "plan-change",
+        "plan-digest",
+        "plan-make-up",
     }
     for kind in kinds:
         assert (TEMPLATES / "mail" / f"{kind}.txt").exists() and (

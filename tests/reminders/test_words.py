@@ -405,8 +405,9 @@ def test_every_kind_of_message_that_we_write_is_read_here() -> None:
     templates = Path(making.__file__).parent.parent / "templates"
     kinds = {path.name.split(".")[0] for path in (templates / "mail").glob("*.subject.txt")}
     read = {kind_of(story).replace("links-wanted", "links") for story in MAILS}
-    # `test_tomorrow` reads the practitioners' list of tomorrow.
-    assert kinds == read | {"tomorrow"}
+    # `test_tomorrow` reads the practitioners' list of tomorrow, and `test_plan_words` what is said of plans.
+    assert {kind for kind in kinds if not kind.startswith("plan-")} == read | {"tomorrow"}
     kinds = {path.name.split(".")[0] for path in (templates / "text").glob("*.txt")}
     read = {kind_of(story) for story in TEXTS}
-    assert {kind if kind.startswith("text-") else f"text-{kind}" for kind in kinds} == read
+    of_visits = {kind for kind in kinds if not kind.startswith("plan-")}
+    assert {kind if kind.startswith("text-") else f"text-{kind}" for kind in of_visits} == read

@@ -185,13 +185,15 @@ def _message(composed: Composed, config: Config) -> Message:
     )
     message.msgId = f"<{composed.mail_id}>"
     if composed.calendar:
-        # The first attachment type is what calendars look at; "inline" shows it as an invitation.
+        # The first attachment type is what calendars look at; "inline" shows it as an invitation. Several visits are a file
+        # to open: mail programs would show the first alone, in place of the mail.
+        several = composed.calendar_method == "PUBLISH"
         message.attachments.append(
             Attachment(
-                filename="visit.ics",
+                filename="visits.ics" if several else "visit.ics",
                 content_type=f"text/calendar; charset=utf-8; method={composed.calendar_method}",
                 data=composed.calendar,
-                disposition="inline",
+                disposition="attachment" if several else "inline",
             )
         )
     return message

@@ -1,0 +1,117 @@
+"""Messages about a whole plan: whether they are still true, and what they say.
+
+They are read from the plan's visits as they stand when the message goes, not as they were when it was written. Like all
+messages they name times and people, never a treatment.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from booking.formatting import iso_utc
+from booking.models import Appointment, Message, Plan, PlanStatus
+from booking.scheduling.status import Status
+from booking.services import digests
+from booking.services.clinic import Clinic
+from booking.services.plans import links
+from booking.services.visits import Visit, shaped
+
+# What a plan has to be for these to be of use.
+_WHILE = {"plan-link": PlanStatus.PRESCRIBED, "plan-make-up": PlanStatus.RUNNING}
+
+
+@dataclass(frozen=True)
+class AboutPlan:
+    """What a message about a plan has to say. `visits`: those ahead that stand, in order; of a digest those of its week.
+
+    `moved`: each with when it was before. `cancelled`, `added`, `firm`: what a change did, in order, as far as it is still so. `called_off`: the cancelled visits.
+    `this_week`: a digest that was late.
+    """
+
+    visits: tuple[Visit, ...]
+    link: str
+    practitioner: str
+    moved: tuple[tuple[Visit, datetime], ...] = ()
+    cancelled: tuple[datetime, ...] = ()
+    added: tuple[Visit, ...] = ()
+    firm: tuple[Visit, ...] = ()
+    called_off: tuple[Visit, ...] = ()
+    this_week: bool = False
+
+    @property
+    def only_firm(self) -> bool:
+        """Whether nothing else happened than that visits which were penciled in stand now."""
+        return bool(self.firm) and not (self.moved or self.cancelled or self.added)
+
+    @property
+    def penciled(self) -> bool:
+        return any(visit.penciled for visit in self.visits)
+
+
+def plan_of(session: Session, message: Message) -> Plan | None:
+    """The plan that a message is about as a whole; None for a message about something else."""
+    if not message.kind.startswith("plan-"):
+        return None
+    reference = message.subject.split("/")[1]
+    return session.scalar(select(Plan).where(Plan.reference == reference))
+
+
+def untrue(session: Session, clinic: Clinic, message: Message, plan: Plan, now: datetime) -> str | None:
+    """Why a message about a plan is no longer true."""
+    if message.address not in (plan.email, plan.phone):
+        return "The contact was corrected."
+    wanted = _WHILE.get(message.kind)
+    if wanted:
+        return None if plan.status is wanted else f"The plan is {plan.status.value}."
+    about = about_plan(session, clinic, message, plan, now)
+    if message.kind == "plan-change":
+        return None if about.cancelled or about.added or about.firm else "The visits were changed again."
+    return None if about.visits else digests.NOTHING_STANDS
+
+
+def about_plan(session: Session, clinic: Clinic, message: Message, plan: Plan, now: datetime) -> AboutPlan:
+    """What a message about a plan says now."""
+    link = links.address(plan.reference, plan.link_number)
+    person = clinic.practitioner_by_id.get(plan.prescribed_by or 0)
+    visits, name = _visits(session, clinic, plan), person.name if person else ""
+    standing = tuple(one for one in visits if one.is_ahead(now))
+    if message.kind == digests.KIND:
+        monday = digests.week_of(message.subject)
+        days = (monday, monday + timedelta(days=6))
+        of_week = tuple(one for one in standing if _is_named(clinic, one, *days))
+        return AboutPlan(of_week, link, name, this_week=clinic.times.local_date(now) >= monday)
+    facts: dict[str, Any] = message.facts
+    begin = {iso_utc(one.starts_at): one for one in standing}
+    gone = [at for at in facts.get("cancelled", ()) if at not in begin]
+    return AboutPlan(
+        standing,
+        link,
+        name,
+        cancelled=tuple(datetime.fromisoformat(at) for at in gone),
+        added=_those(begin, facts.get("added", ())),
+        firm=_those(begin, facts.get("firm", ())),
+        called_off=tuple(
+            one for one in visits if one.status is Status.CANCELLED and iso_utc(one.starts_at) in gone
+        ),
+    )
+
+
+def _those(begin: dict[str, Visit], starts: Sequence[str]) -> tuple[Visit, ...]:
+    return tuple(begin[at] for at in starts if at in begin)
+
+
+def _is_named(clinic: Clinic, visit: Visit, first: date, last: date) -> bool:
+    """Whether a digest of these days names a visit: nobody is reminded of what is only penciled in."""
+    on = clinic.times.local_date(visit.starts_at)
+    return first <= on <= last and not visit.penciled and visit.cannot_come_at is None
+
+
+def _visits(session: Session, clinic: Clinic, plan: Plan) -> list[Visit]:
+    rows = session.scalars(
+        select(Appointment).where(Appointment.plan_id == plan.id).order_by(Appointment.from_cell)
+    )
+    return [shaped(clinic, row) for row in rows]

@@ -1,0 +1,220 @@
+"""What each message about a plan says, letter by letter: golden files in `words/`, as in `test_words`."""
+
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask import Flask
+from icalendar import Calendar
+
+from booking import clock
+from booking.demo import making as demo
+from booking.models import Message, Plan, Reminders
+from booking.reminders.composing import compose
+from booking.services import notices
+from booking.services.clinic import the_clinic
+from booking.services.plans import booking, changing, prescribing
+from booking.services.plans.booking import BookedPlan, book
+from booking.services.transaction import reading, run
+from tests.clinics import plan_clinic, set_up
+from tests.conftest import standing
+from tests.reminders.conftest import drain, mail_settings, message
+from tests.reminders.sink import Sink
+from tests.reminders.test_words import CHEAP_LETTERS, TREATMENTS, golden, parts_of, written_out
+from tests.services.making import rows
+from tests.services.plans.making import (
+    FIRST_DAY,
+    at,
+    patient,
+    practitioner,
+    prescribed,
+    proposed,
+    running,
+    wish,
+)
+
+pytestmark = pytest.mark.usefixtures("standing_clock", "context")
+
+BY_TEXT: dict[str, Any] = {
+    "email": None,
+    "phone": "+18185550123",
+    "reminders": Reminders.TEXT,
+    "text_consent": True,
+}
+
+
+@pytest.fixture
+def app(database_url: str, sink: Sink, monkeypatch: pytest.MonkeyPatch) -> Iterator[Flask]:
+    """A clinic with plans, at an address as long as a real one. References count up, so links are always the same."""
+    number = count(1)
+    for module in (booking, prescribing):
+        monkeypatch.setattr(module, "random_reference", lambda: f"CARE{next(number):06}")
+    address = "https://visits.stillwater.example"
+    with standing(database_url, **mail_settings(sink, BOOKING_BASE_URL=address)) as app:
+        with app.app_context():
+            set_up(plan_clinic(about={"message_name": "Stillwater Care"}))
+        yield app
+
+
+def weekly(**how: Any) -> BookedPlan:
+    """Six visits, one a week, all firm."""
+    return running(prescribed(patient(), "weekly"), **how)
+
+
+def gentle(**how: Any) -> BookedPlan:
+    """Begun by the patient: only the first visits are firm."""
+    (proposal, *_) = proposed("disc-gentle")
+    return book(wish(proposal, "disc-gentle", **how), actor="t", key="gentle")
+
+
+def link(_: Any) -> None:
+    prescribed(patient(), "weekly")
+
+
+def confirmation(_: Any) -> None:
+    weekly()
+
+
+def confirmation_of_penciled_visits(_: Any) -> None:
+    gentle()
+
+
+def change(standing_clock: Any) -> None:
+    made = gentle()
+    changing.confirm(practitioner(), made.reference, key="confirm-1")
+
+
+def change_that_cancels_all(_: Any) -> None:
+    made = weekly()
+    changing.stop(practitioner(), made.reference, "Gone abroad.", key="stop-0001")
+
+
+def make_up(_: Any) -> None:
+    made = weekly()
+    _offered(made)
+
+
+def _offered(made: BookedPlan) -> None:
+    run(
+        lambda session: notices.make_up_offered(
+            session, session.query(Plan).filter_by(reference=made.reference).one(), clock.now()
+        )
+    )
+
+
+def digest(standing_clock: Any) -> None:
+    running(prescribed(patient(), "disc"))
+    standing_clock.at(at(FIRST_DAY - timedelta(days=3), 10))
+
+
+MAILS = (
+    link,
+    confirmation,
+    confirmation_of_penciled_visits,
+    change,
+    change_that_cancels_all,
+    make_up,
+    digest,
+)
+
+
+def name_of(story: Callable[..., Any]) -> str:
+    return "plan-" + story.__name__.replace("_", "-")
+
+
+@pytest.mark.parametrize("story", MAILS, ids=name_of)
+def test_a_mail_says_what_it_said_when_we_last_read_it(
+    story: Callable[[Any], None], standing_clock: Any, sink: Sink
+) -> None:
+    story(standing_clock)
+    drain()
+    said = parts_of(sink.taken[-1])
+    golden(f"mail-{name_of(story)}", written_out(said))
+    assert not TREATMENTS.search(written_out(said))
+    if "text/calendar" in said:
+        assert not TREATMENTS.search(str(Calendar.from_ical(said["text/calendar"])))
+
+
+def text_link(_: Any) -> None:
+    prescribed(patient(email=None), "weekly")
+    run(lambda session: _as_texts(session))
+
+
+def _as_texts(session: Any) -> None:
+    plan = session.query(Plan).one()
+    plan.email, plan.phone, plan.reminders = None, BY_TEXT["phone"], Reminders.TEXT
+    notices.plan_prescribed(session, plan, clock.now())
+
+
+def text_confirmation(_: Any) -> None:
+    gentle(**BY_TEXT)
+
+
+def text_change(_: Any) -> None:
+    made = gentle(**BY_TEXT)
+    changing.confirm(practitioner(), made.reference, key="confirm-1")
+
+
+def text_make_up(_: Any) -> None:
+    _offered(gentle(**BY_TEXT))
+
+
+def text_digest(standing_clock: Any) -> None:
+    made = gentle(**BY_TEXT)
+    changing.confirm(practitioner(), made.reference, key="confirm-1")
+    standing_clock.at(at(FIRST_DAY - timedelta(days=3), 10))
+
+
+TEXTS = (text_link, text_confirmation, text_change, text_make_up, text_digest)
+
+
+@pytest.mark.parametrize("story", TEXTS, ids=name_of)
+def test_a_text_says_what_it_said_when_we_last_read_it_and_has_room_for_its_link(
+    story: Callable[[Any], None], standing_clock: Any
+) -> None:
+    story(standing_clock)
+    kind = name_of(story).replace("plan-text-", "plan-")
+    with reading() as session:
+        due = [row["id"] for row in rows(Message) if row["kind"] == kind and row["channel"] == "text"]
+        words = compose(session, the_clinic(session), session.get_one(Message, due[0])).text
+    golden(name_of(story).replace("plan-text", "text-plan"), words + "\n")
+    assert not TREATMENTS.search(words)
+    assert CHEAP_LETTERS.fullmatch(words)
+    assert len(words) <= 160
+    assert "https://visits.stillwater.example/plan/" in words
+
+
+def test_every_kind_of_message_about_plans_is_read_here() -> None:
+    templates = Path(demo.__file__).parent.parent / "templates"
+    mails = {path.name.split(".")[0] for path in (templates / "mail").glob("plan-*.subject.txt")}
+    texts = {path.name.split(".")[0] for path in (templates / "text").glob("plan-*.txt")}
+    read = {name_of(story).split("-of-")[0].split("-that-")[0] for story in MAILS}
+    assert mails == read
+    assert texts == {name_of(story).replace("plan-text-", "plan-") for story in TEXTS}
+
+
+def test_the_calendar_has_every_visit_under_its_own_uid(standing_clock: Any, sink: Sink) -> None:
+    made = weekly()
+    drain()
+    calendar = Calendar.from_ical(parts_of(sink.taken[-1])["text/calendar"])
+    uids = [str(event["uid"]).partition("@")[0] for event in calendar.walk("VEVENT")]
+    assert uids == [visit["reference"] for visit in made.visits]
+    assert calendar["method"] == "PUBLISH"
+
+
+def test_a_confirmation_that_was_late_shows_the_visits_as_they_stand_then(
+    standing_clock: Any, sink: Sink
+) -> None:
+    made = weekly()
+    changing.stop(practitioner(), made.reference, "Gone abroad.", key="stop-0001")
+    drain()
+    assert message(kind="plan-confirmation")["last_error"] == "No visit stands in that week."
+
+
+def test_a_link_goes_only_while_nothing_is_booked(sink: Sink) -> None:
+    weekly()
+    drain()
+    assert message(kind="plan-link")["last_error"] == "The plan is running."
