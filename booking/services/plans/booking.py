@@ -6,7 +6,7 @@ single visit. What was lost meanwhile is named, with times that take its place; 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import select
@@ -40,7 +40,7 @@ from booking.models import (
 from booking.models.base import random_reference
 from booking.scheduling.offers import Assignment
 from booking.scheduling.plans.course import LOOKED_AT_WITHIN, Course
-from booking.scheduling.plans.keeping import Kept, Role, faults
+from booking.scheduling.plans.keeping import Kept, Role, Rule, faults
 from booking.scheduling.plans.windows import Presence
 from booking.scheduling.timeline import instant_of
 from booking.services import claims, holds, notices, patients, rows, tasks
@@ -57,7 +57,9 @@ from booking.services.plans.choosing import (
     weeks_within_horizon,
 )
 from booking.services.plans.ground import Ground
-from booking.services.plans.replacing import replacements
+from booking.services.plans.proposing import can_be_looked_at
+from booking.services.plans.replacing import replacements, wanted_with
+from booking.services.plans.wanted import Asked
 from booking.services.staff import audit
 from booking.services.visits import refuse_unreachable
 
@@ -112,7 +114,7 @@ def _book(session: Session, wish: PlanWish) -> Answer:
         raise ContactCannotBeReached(field="text_consent")
     course = _course(clinic, wish, prescribed)
     chosen = choose(clinic, course, wish.first_day, wish.visits)
-    _refuse_broken_rules(clinic, course, wish.first_day, chosen, now)
+    _refuse_broken_rules(session, clinic, course, wish, chosen, now)
 
     patients.lock_contacts(session, wish.email, wish.phone)
     if prescribed is None and wish.audience is BookableBy.PATIENTS:
@@ -178,10 +180,14 @@ def _note_booked(session: Session, plan: Plan, wish: PlanWish, by: Actor, now: d
 
 
 def _refuse_broken_rules(
-    clinic: Clinic, course: Course, first_day: date, chosen: Sequence[Chosen], now: datetime
+    session: Session, clinic: Clinic, course: Course, wish: PlanWish, chosen: Sequence[Chosen], now: datetime
 ) -> None:
-    weeks = weeks_within_horizon(clinic, course, first_day, now)
+    weeks = weeks_within_horizon(clinic, course, wish.first_day, now)
     broken = faults(course, [one.kept for one in chosen], range(weeks))
+    if broken and all(one.rule is Rule.NO_REASSESSMENT for one in broken):
+        # Where there is no time for it yet, the plan was proposed without; staff find one later.
+        asked = Asked.of(session, clinic, wanted_with(session, clinic, wish), now)
+        broken = broken if can_be_looked_at(asked, chosen) else []
     if broken or not chosen:
         raise PlanRulesBroken(
             faults=[{"rule": one.rule.value, "week": one.week + 1, "care": one.care} for one in broken]

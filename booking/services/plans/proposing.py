@@ -18,6 +18,7 @@ from booking.scheduling.plans.task import Choice, Planned, Task
 from booking.scheduling.reasons import Reason, explain
 from booking.scheduling.timeline import instant_of
 from booking.services.clinic import Clinic, Practitioner, VisitType, the_clinic
+from booking.services.plans.choosing import Chosen
 from booking.services.plans.ground import Wanted
 from booking.services.plans.impossible import Impossible, why_none
 from booking.services.plans.wanted import Asked, PlanWanted
@@ -288,6 +289,23 @@ def _with_reassessments(asked: Asked, places: list[_Place]) -> tuple[list[_Place
         else:
             found.append(at)
     return found, complete
+
+
+def can_be_looked_at(asked: Asked, visits: Iterable[Chosen]) -> bool:
+    """Whether there is time to look again after each stage of a plan with these visits."""
+    places = [
+        _Place(
+            one.visit_type,
+            one.kept.care,
+            one.kept.role,
+            one.kept.day,
+            Choice(one.kept.starts, one.kept.ends, one.practitioner.id),
+            one.wanted.cell,
+        )
+        for one in visits
+        if one.kept.role is not Role.REASSESSMENT
+    ]
+    return _with_reassessments(asked, places)[1]
 
 
 def _reassessment(asked: Asked, places: list[_Place], days: range) -> _Place | None:

@@ -38,7 +38,7 @@ def replacements(wish: PlanWish, numbers: Sequence[int]) -> list[list[dict[str, 
     for. Empty where nothing keeps the plan's rules.
     """
     with reading() as session:
-        wanted = _wanted(session, the_clinic(session), wish)
+        wanted = wanted_with(session, the_clinic(session), wish)
     return [
         [{"starts_at": iso_utc(one.starts_at), "practitioner": one.practitioner.slug} for one in found]
         for found in instead(wanted, wish.visits, numbers)
@@ -63,7 +63,7 @@ def instead(
     ]
 
 
-def _wanted(session: Session, clinic: Clinic, wish: PlanWish) -> PlanWanted:
+def wanted_with(session: Session, clinic: Clinic, wish: PlanWish) -> PlanWanted:
     """What somebody who wishes to book this asks for: of a plan that was prescribed, as it was."""
     plan = session.scalar(select(Plan).where(Plan.reference == wish.plan)) if wish.plan else None
     return PlanWanted(
