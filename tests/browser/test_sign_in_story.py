@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -197,6 +197,34 @@ def test_a_draft_is_opened_in_its_form(new_page: NewPage, axe: Axe) -> None:
     axe(page)
     page.get_by_role("link", name="Open the form with it").click()
     expect(page.get_by_label("E-mail")).to_have_value("new@clinic.example")
+
+
+def test_a_visit_that_was_being_booked_comes_back_with_its_times_and_the_one_that_was_chosen(
+    app: Flask, new_page: NewPage
+) -> None:
+    page = new_page(DESKTOP)
+    sign_in(page, "/desk/book?new=1&visit_type=follow-up")
+    page.get_by_label("First name").fill("Nora")
+    page.get_by_label("From this day on").fill("2026-09-28")
+    times = page.locator("#time input[value^='2026-09-28']")
+    expect(times.nth(2)).to_be_visible()
+    times.nth(2).check()
+    chosen = times.nth(2).get_attribute("value")
+    locked_and_opened(page)
+    expect(page.get_by_label("First name")).to_have_value("Nora")
+    expect(page.locator(f"#time input[value='{chosen}']")).to_be_checked()
+    expect(page.locator(".toasts")).to_contain_text("What you typed is back.")
+    # Locked once more, and the time goes to somebody else meanwhile.
+    page.get_by_label("Last name").fill("Quist")
+    page.get_by_role("button", name="Lock").click()
+    expect(page.get_by_role("heading", name="Locked")).to_be_visible()
+    with app.app_context():
+        booked(datetime.fromisoformat(str(chosen).split()[0]), practitioner="ana")
+    page.keyboard.type(PIN)
+    page.keyboard.press("Enter")
+    expect(page.get_by_label("Last name")).to_have_value("Quist")
+    expect(page.locator("#times .error")).to_contain_text("isn’t free any more")
+    expect(page.locator("#time input:checked")).to_have_count(0)
 
 
 def locked_and_opened(page: Page) -> None:

@@ -10,7 +10,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from booking.models import AuditEntry, Role, StaffAccount
+from booking.models import AuditEntry, Patient, Role, StaffAccount
 from booking.services.desk import statuses
 from booking.services.staff import drafts, library
 from booking.services.staff.who import Who
@@ -155,6 +155,32 @@ def test_a_draft_is_shown_in_the_words_of_its_form_with_a_way_back_to_it(app: Fl
     assert named == [("First name", "Nora"), ("Note for this visit", "Left knee")]
     assert "New visit · " in main
     assert re.search(r'<a class="button" href="/desk/book\?new=1#kept"[^>]*>Open the form with it', main)
+
+
+def test_a_draft_of_a_visit_says_for_whom_what_when_and_with_whom(app: Flask, clerk: Who) -> None:
+    with app.app_context():
+        visit = booked(practitioner="ana").reference
+        rosa = rows(Patient)[0]["reference"]
+        typed = {
+            "patient": rosa,
+            "visit_type": "follow-up",
+            "practitioner": "",
+            "time": "2026-09-21T16:00:00Z ana",
+        }
+        drafts.keep(clerk.account_id, "/desk/book", typed.items(), page=f"/desk/book?patient={rosa}")
+        change = {"day": "2026-09-22", "time": "10:30", "practitioner": "ana", "reason": "Ana is ill"}
+        drafts.keep(clerk.account_id, f"/desk/visits/{visit}/change", change.items())
+        drafts.keep(clerk.account_id, "/desk/book?x", [("time", "now"), ("patient", "NOBODY")])
+    client = signed_in(app, clerk)
+    main = " ".join(re.sub(r"<[^>]+>", " ", client.get("/staff/drafts").text.partition("<main")[2]).split())
+    assert (
+        "Patient Rosa Lima Visit Follow-up, 30 minutes Time Monday, September 21, 2026, 9:00 am With Ana Ruiz"
+        in main
+    )
+    assert "Time Now, as a walk-in" in main
+    assert "Patient Rosa Lima Time Tuesday, September 22, 10:30 With Ana Ruiz Why Ana is ill" in main
+    assert "Go on; this stays here" in main
+    assert "3 forms that you typed and didn" in client.get("/staff/me").text
 
 
 def test_what_was_sent_too_late_knows_the_page_that_it_came_from(

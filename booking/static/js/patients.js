@@ -89,12 +89,8 @@ const seek = (form) => {
 // person; and nothing else changes.
 const follow = (form) => {
   let asked = 0;
-  form.addEventListener("change", async (event) => {
-    if (!event.target.closest("[data-times]")) return;
+  const show = async (said) => {
     const number = ++asked;
-    const said = new FormData(form);
-    // A time that was free for what was chosen before is none that is wanted; now, or one that is typed, still is.
-    if (!["now", "other"].includes(said.get("time"))) said.delete("time");
     said.set("show", "1");
     try {
       const found = await page(form.action, { method: "POST", body: said });
@@ -106,7 +102,23 @@ const follow = (form) => {
     } catch {
       document.getElementById("show").click();
     }
+  };
+  form.addEventListener("change", (event) => {
+    if (!event.target.closest("[data-times]")) return;
+    const said = new FormData(form);
+    // A time that was free for what was chosen before is none that is wanted; now, or one that is typed, still is.
+    if (!["now", "other"].includes(said.get("time"))) said.delete("time");
+    show(said);
   });
+  // What was typed before the screen locked is back: the time that was chosen then is still meant, or said to be gone.
+  const again = () => {
+    const said = new FormData(form);
+    said.set("time", form.dataset.chosenTime);
+    said.set("again", "1");
+    show(said);
+  };
+  form.addEventListener("refilled", again);
+  if (form.dataset.refilled) again();
   // A day or a time that is typed is the one that is meant.
   form.addEventListener("input", (event) => {
     if (!event.target.closest("[data-other]")) return;

@@ -91,15 +91,21 @@ async function putBack() {
   const answer = await reach(DRAFTS, { headers: { Accept: "application/json", "X-Poll": "1" } });
   if (!answer.ok) return;
   let first = null;
+  let back = false;
   let elsewhere = false;
   for (const draft of await answer.json()) {
     const form = formOf(draft);
-    if (form) first = fill(form, draft) ?? first;
+    if (form) {
+      first = fill(form, draft) ?? first;
+      back = true;
+    }
     if (form && holds(form, draft)) post(`${DRAFTS}/${draft.number}/forget`).catch(() => {});
     else elsewhere = true;
   }
   if (first) first.focus();
-  if (elsewhere) say();
+  const words = document.documentElement.dataset;
+  if (back) say(words.backWords);
+  if (elsewhere) say(words.keptWords, DRAFTS);
 }
 
 // Of several forms at one address the one with most of its fields; none that is about another patient.
@@ -131,19 +137,22 @@ function fill(form, draft) {
     }
   }
   form.dataset.refilled = "yes";
+  // Times that depend on what was chosen are asked for once more, with the one that was chosen.
+  form.dataset.chosenTime = values.get("time")?.[0] ?? "";
+  form.dispatchEvent(new Event("refilled"));
   return first;
 }
 
-function say() {
+// With an address, the words lead there.
+function say(words, address = "") {
   const place = document.querySelector(".toasts");
-  const words = document.documentElement.dataset.keptWords;
   if (!place || !words) return;
-  const link = document.createElement("a");
-  link.href = DRAFTS;
-  link.textContent = words;
   const note = document.createElement("p");
   note.className = "toast";
-  note.append(link);
+  const said = address ? document.createElement("a") : note;
+  if (address) said.href = address;
+  said.textContent = words;
+  if (address) note.append(said);
   place.append(note);
 }
 

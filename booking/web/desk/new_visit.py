@@ -127,7 +127,7 @@ def book_visit() -> ResponseReturnValue:
     form.values["not"] = request.form.getlist("not")
     form.values["text_consent"] = request.form.get("text_consent", "")
     if "show" in request.form:
-        return _page(form)
+        return _page(form, again="again" in request.form)
     if _chose_otherwise(form):
         return _page(form, other_times=True)
     wish = _wish(form)
@@ -327,9 +327,11 @@ def _prefill(form: Typed) -> None:
 
 
 def _page(
-    form: Typed, *, no: No | None = None, other_times: bool = False, status: int = 200
+    form: Typed, *, no: No | None = None, other_times: bool = False, again: bool = False, status: int = 200
 ) -> ResponseReturnValue:
-    """The form. `no`: what was refused; `other_times`: its times are no longer those from which one was chosen."""
+    """The form. `no`: what was refused; `other_times`: its times are no longer those from which one was chosen; `again`: it
+    was filled with what was typed a while ago.
+    """
     clinic, who, values = present_clinic(), access.who(), form.values
     known = new_visit.known(who, values["patient"]) if values["patient"] else None
     asked = _asked(clinic, form, known)
@@ -341,6 +343,8 @@ def _page(
     next_visits = board.next_visits(who, (one.id for one in (*search.found, *likely)))
     choices = _choices(clinic, form, asked, no, free=known is not None or bool(values["new"]))
     offered = {NOW, OTHER, *(choice.value for choice in choices)}
+    if again and values["time"] not in offered:
+        _say_gone(form, clinic)
     # After a refusal nothing is chosen instead of what was: Enter shall not book another time than was meant.
     if choices and not (no or other_times or form.errors) and values["time"] not in offered:
         values["time"] = _likeliest(clinic, known, choices).value
@@ -418,6 +422,17 @@ def _choices(clinic: Clinic, form: Typed, asked: Asked, no: No | None, *, free: 
         choice = _choice(one.starts_at, one.practitioner, one.soon)
         found.setdefault(choice.value, choice)
     return tuple(found.values())
+
+
+def _say_gone(form: Typed, clinic: Clinic) -> None:
+    """The time that was chosen a while ago, if one was, isn't offered any more."""
+    chosen = instant(form.values["time"].partition(" ")[0])
+    if chosen:
+        when = clinic.times.short_moment(chosen)
+        words = _(
+            "%(when)s, which you had chosen, isn’t free any more. Please choose another time.", when=when
+        )
+        form.refuse("time", words)
 
 
 def _likeliest(clinic: Clinic, known: Known | None, choices: tuple[Choice, ...]) -> Choice:

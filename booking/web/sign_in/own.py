@@ -6,7 +6,7 @@ from flask_wtf import FlaskForm
 from markupsafe import Markup
 
 from booking.errors import PasswordTooWeak, PinTooWeak, SecondFactorNeeded, WrongCode, WrongSignIn
-from booking.services.staff import passwords, preferences, second_factor as codes, sign_ins
+from booking.services.staff import drafts, passwords, preferences, second_factor as codes, sign_ins
 from booking.web import access, limits
 from booking.web.sign_in import blueprint, going_on
 from booking.web.sign_in.entering import say
@@ -139,7 +139,14 @@ def _page(status: int = 200, said: str = "", **sent: FlaskForm) -> ResponseRetur
         for field in form:
             # Several forms stand on the page, and each place needs a name of its own.
             field.id = f"{name}-{field.name}"
-    return staff_page("sign_in/me.html", status, forms=forms, said=said, codes=codes.state(signed.who))
+    return staff_page(
+        "sign_in/me.html",
+        status,
+        forms=forms,
+        said=said,
+        codes=codes.state(signed.who),
+        drafts=len(drafts.of(signed.who.account_id)),
+    )
 
 
 def _done(said: str) -> ResponseReturnValue:

@@ -1,5 +1,7 @@
 """What was typed before a screen locked, in the words of its form: a person reads no names of fields."""
 
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -9,7 +11,13 @@ from flask_babel import gettext as _, lazy_gettext as lazy
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import RequestRedirect
 
+from booking.errors import NotFound, RecordMerged
+from booking.services.desk import new_visit, panel
 from booking.services.staff.drafts import Fields, Kept
+from booking.services.staff.who import Who
+from booking.web.asked import day_or_none
+from booking.web.free import instant
+from booking.web.pages import the_clinic_of_this_request
 
 # What people type, as forms call it; whatever else a form sends was chosen, or says where it belongs.
 _WORDS = {
@@ -56,12 +64,44 @@ class Shown:
     fields: Fields
 
 
-def shown(draft: Kept) -> Shown:
-    lines = tuple((_WORDS[name], value) for name, value in draft.fields if name in _WORDS and value.strip())
+def shown(draft: Kept, who: Who) -> Shown:
+    written = ((_WORDS[name], value) for name, value in draft.fields if name in _WORDS and value.strip())
+    lines = (*_chosen(draft, who), *written)
     title = _FORMS.get(_endpoint(draft.path, "POST")) or _("A form")
     # A form that was refused stood at an address that only takes forms, and this list has no form to type in.
     page = draft.page if _endpoint(draft.page, "GET") not in ("", "sign_in.draft_list") else ""
     return Shown(draft.number, title, draft.kept_at, lines, draft.path, page, draft.fields)
+
+
+def _chosen(draft: Kept, who: Who) -> Iterator[tuple[Any, str]]:
+    """Whom a visit is for, and what, when and with whom it was to be, as far as the form said."""
+    said, clinic = dict(draft.fields), the_clinic_of_this_request()
+    if name := _whose(draft, said, who):
+        yield lazy("Patient"), name
+    if found := clinic.visit_types.get(said.get("visit_type", "")):
+        yield lazy("Visit"), found.name
+    start, _between, whom = said.get("time", "").partition(" ")
+    at = instant(start)
+    if at:
+        yield lazy("Time"), clinic.times.moment(at)
+    elif start == "now":
+        yield lazy("Time"), _("Now, as a walk-in")
+    elif start and start != "other":
+        # A change of a visit, where day and time are typed.
+        on = day_or_none(said.get("day", ""))
+        yield lazy("Time"), f"{clinic.times.day(on)}, {start}" if on else start
+    if person := clinic.practitioners.get(whom or said.get("practitioner", "")):
+        yield lazy("With"), person.name
+
+
+def _whose(draft: Kept, said: dict[str, str], who: Who) -> str:
+    """The name of the patient whom the form is about, if they are known and seen by this person."""
+    with suppress(NotFound, RecordMerged):
+        if said.get("patient"):
+            return new_visit.known(who, said["patient"]).name
+        if draft.path.startswith("/desk/visits/"):
+            return panel.head(who, draft.path.split("/")[3]).name
+    return ""
 
 
 def _endpoint(path: str, method: str) -> str:
