@@ -21,10 +21,12 @@ from booking.web.pages import page, the_clinic_of_this_request
 _WAYS = (
     ("practitioner.today", lazy("My day")),
     ("practitioner.week", lazy("My week")),
+    ("practitioner.plans", lazy("My plans")),
     ("practitioner.time_off", lazy("My time off")),
     ("practitioner.feed_settings", lazy("My calendar")),
     ("desk.today_board", lazy("Board")),
     ("desk.patients", lazy("Patients")),
+    ("desk.plans", lazy("Plans")),
     ("desk.glance", lazy("At a glance")),
     ("desk.calls", lazy("Calls")),
     ("desk.to_do", lazy("To do")),

@@ -239,6 +239,23 @@ def _coverage(world: World, _role: Role, whose: str) -> int:
     return _added(world, row)
 
 
+def _plan(world: World, _role: Role, whose: str) -> str:
+    """A plan that was prescribed, and isn't booked."""
+    if whose == NOTHING:
+        return "ZZZZZZZZZZ"
+    with world.app.app_context(), reading() as session:
+        patient = session.scalars(select(Patient).where(Patient.reference == world.patients[whose])).one()
+    plan = Plan(
+        reference=random_reference(), patient_id=patient.id, template="weekly", name="Weekly",
+        course={"phases": [{"weeks": 1, "doses": {"follow-up": [1, 1]}}]}, first_day=date(2026, 9, 21),
+        status=PlanStatus.PRESCRIBED, first_name="Rosa", last_name="Lima", email="rosa@example.com",
+        reminders=Reminders.EMAIL, made_at=clock.now(), made_by=Actor.STAFF, changed_at=clock.now(),
+    )  # fmt: skip
+    reference = plan.reference
+    _added(world, plan)
+    return reference
+
+
 def _added(world: World, row: Any) -> int:
     with world.app.app_context():
         run(lambda session: rows.add(session, row))
@@ -274,6 +291,12 @@ VALUES: dict[str, Value] = {
         f"desk.{page}/reference": _patient
         for page in ("choose_to_merge", "edit_patient", "merge", "save_patient", "take_merge_back")
     },
+    **{
+        f"{audience}.{page}/reference": _plan
+        for audience in ("desk", "practitioner")
+        for page in ("plan", "plan_link", "send_plan_link", "withdraw_plan")
+    },
+    "template": plain("gentle"),
     "day": plain(DAY),
     "month": plain("2026-09"),
     "person": plain("ana"),
@@ -321,9 +344,17 @@ QUERIES: dict[str, dict[str, str]] = {
 }
 
 
+def query(world: World, endpoint: str) -> dict[str, str]:
+    if endpoint == "desk.new_plan":
+        return {"patient": world.patients[OWN]}
+    return QUERIES.get(endpoint, {})
+
+
 def form(world: World, endpoint: str) -> dict[str, str]:
     if endpoint == "desk.merge":
         return {"with": world.patients[OTHER]}
+    if endpoint in ("desk.propose_plan", "desk.book_plan"):
+        return {"patient": world.patients[OWN], "template": "gentle"}
     return FORMS.get(endpoint, {})
 
 
@@ -344,17 +375,7 @@ def _patients_link(world: World) -> dict[str, Any]:
 
 
 def _plans_link(world: World) -> dict[str, Any]:
-    """Of a plan that was prescribed."""
-    with world.app.app_context(), reading() as session:
-        patient = session.scalars(select(Patient).where(Patient.reference == world.patients[OWN])).one()
-    plan = Plan(
-        reference=random_reference(), patient_id=patient.id, template="weekly", name="Weekly",
-        course={"phases": [{"weeks": 1, "doses": {"follow-up": [1, 1]}}]}, first_day=date(2026, 9, 21),
-        status=PlanStatus.PRESCRIBED, first_name="Rosa", last_name="Lima", email="rosa@example.com",
-        reminders=Reminders.EMAIL, made_at=clock.now(), made_by=Actor.STAFF, changed_at=clock.now(),
-    )  # fmt: skip
-    reference = plan.reference
-    _added(world, plan)
+    reference = _plan(world, Role.OWNER, OWN)
     with world.app.app_context():
         return {"reference": reference, "token": plan_links.token(reference, 1)}
 

@@ -85,7 +85,7 @@ def address(app: Flask, endpoint: str, method: str, values: dict[str, Any]) -> s
 def ask(world: World, client: FlaskClient, endpoint: str, method: str, path: str, **how: Any) -> TestResponse:
     """The request as a page of ours would send it: forms with their token and a key."""
     if method == "GET":
-        return client.get(path, query_string=matrix.QUERIES.get(endpoint), **how)
+        return client.get(path, query_string=matrix.query(world, endpoint), **how)
     with client.session_transaction() as session:
         session["csrf_token"] = "a token of this test"
     with client.application.app_context():

@@ -35,6 +35,7 @@ from booking.services.desk import asking, resending, states, undoing
 from booking.services.desk.statuses import Move, possible
 from booking.services.history import Entry, entries_of
 from booking.services.idempotency import Answer, Key, once
+from booking.services.plans.places import PlanPlace, places_of
 from booking.services.staff import audit
 from booking.services.staff.ownership import appointment_for
 from booking.services.staff.who import Who
@@ -175,9 +176,10 @@ class Panel(Head):
     messages: tuple[Said, ...]
     replies: tuple[tuple[datetime, str], ...]
     tasks: tuple[tuple[int, TaskKind, date], ...]
-    next_visits: tuple[OtherVisit, ...]
     # What is left where something is recorded.
     allowance: OfVisit | None
+    next_visits: tuple[OtherVisit, ...]
+    plan: PlanPlace | None
 
 
 def panel(who: Who, reference: str) -> Panel:
@@ -283,9 +285,12 @@ def _shaped(session: Session, clinic: Clinic, appointment: Appointment, now: dat
         tasks=_tasks(session, clinic, appointment)
         if appointment.status in LIVE and appointment.ends_at > now
         else (),
-        next_visits=_next_visits(session, clinic, appointment, now),
-    )
         allowance=of_visit(session, clinic, appointment, now),
+        next_visits=_next_visits(session, clinic, appointment, now),
+        plan=places_of(session, clinic, [appointment.plan_id]).get(appointment.id)
+        if appointment.plan_id is not None
+        else None,
+    )
 
 
 def _head(clinic: Clinic, appointment: Appointment, uses: tuple[Use, ...]) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from flask import current_app
 from sqlalchemy import and_, bindparam, func, null, or_, select, union_all
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from booking import clock
 from booking.errors import ClinicNotReady
@@ -34,6 +34,7 @@ from booking.services.desk.statuses import Move, possible
 from booking.services.lookup import Lookup
 from booking.services.occupancies import ABSENT_WITHIN, within
 from booking.services.own_day.whose import initials, practitioner_of
+from booking.services.plans.places import PlanPlace, places_of
 from booking.services.staff.who import Who
 from booking.services.transaction import reading
 
@@ -69,6 +70,7 @@ class OwnVisit:
     needles_out_at: datetime | None
     rest: timedelta
     cancel_reason: str
+    plan: PlanPlace | None = None
 
     @property
     def name(self) -> str:
@@ -213,6 +215,7 @@ def visits_between(
 _patients: Any = Patient.__table__
 _resources: Any = Resource.__table__
 
+_sibling = aliased(Appointment)
 _OWN = and_(Appointment.practitioner_id == bindparam("practitioner_id"), within(Appointment))
 
 # Everything that the day depends on. A status or a note raises a visit's version, a move its practitioner's as well.
@@ -225,6 +228,10 @@ _MARK = Lookup(
         func.sum(_patients.c.edit),
         # A merge gives a visit to another record and touches nothing else of it.
         func.sum(Appointment.patient_id),
+        # Which of how many a visit is depends on the others of its plan.
+        select(func.sum(_sibling.version))
+        .where(_sibling.plan_id.in_(select(Appointment.plan_id).where(_OWN).correlate(None)))
+        .scalar_subquery(),
     )
     .select_from(ClinicRow)
     .outerjoin(_resources, _resources.c.id == bindparam("practitioner_id"))
@@ -270,6 +277,7 @@ _VISIT = (
     Appointment.needles_in_at,
     Appointment.needles_out_at,
     Appointment.cancel_reason,
+    Appointment.plan_id,
     _patients.c.flags,
     Claim.resource_id.label("taken_id"),
     Claim.from_cell.label("taken_from"),
@@ -325,6 +333,7 @@ def _read(
             hands.setdefault(row.id, set()).add((row.taken_from, row.taken_to))
         elif row.taken_id is not None:
             taken.setdefault(row.id, set()).add(devices[row.taken_id])
+    places = places_of(session, clinic, {row.plan_id for row in rows.values() if row.plan_id is not None})
     visits = tuple(
         OwnVisit(
             id=row.id,
@@ -349,6 +358,7 @@ def _read(
             needles_out_at=row.needles_out_at,
             rest=needles.rest(row.from_cell, row.to_cell, hands.get(row.id, ())),
             cancel_reason=row.cancel_reason,
+            plan=places.get(row.id),
         )
         for row in sorted(rows.values(), key=lambda row: (row.from_cell, row.to_cell, row.id))
     )

@@ -22,6 +22,30 @@ const behaviours = {
     element.focus();
   },
 
+  // A button that only changes a part of its page changes it in place; without this the whole page comes again.
+  "in-place"(form) {
+    form.addEventListener("click", async (event) => {
+      const button = event.target.closest("button[data-in-place]");
+      if (!button || button.dataset.sent) return;
+      event.preventDefault();
+      const sent = new URLSearchParams(new FormData(form));
+      sent.set(button.name, button.value);
+      const part = document.getElementById(button.dataset.inPlace);
+      try {
+        const address = button.getAttribute("formaction") ?? form.action;
+        const answer = await fetch(address, { method: "POST", body: sent, headers: { Accept: "text/html" } });
+        const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+        const fresh = page.getElementById(button.dataset.inPlace);
+        if (!answer.ok || !fresh) throw new Error(String(answer.status));
+        part.replaceChildren(...fresh.childNodes);
+        document.getElementById(button.id)?.focus();
+      } catch {
+        button.dataset.sent = "1";
+        button.click();
+      }
+    });
+  },
+
   // Loads further days in place; the link itself leads to a page with the same days.
   "more-days"(link) {
     link.addEventListener("click", async (event) => {

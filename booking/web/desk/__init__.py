@@ -12,8 +12,10 @@ from booking.web.desk import (  # noqa: E402 - they register their routes.
     coverage,  # noqa: F401
     glance,  # noqa: F401
     messages,  # noqa: F401
+    new_plan,  # noqa: F401
     new_visit,  # noqa: F401
     patients,  # noqa: F401
+    plans,  # noqa: F401
     time_off,  # noqa: F401
     to_do,  # noqa: F401
     visits,  # noqa: F401

@@ -22,7 +22,8 @@ from booking.services.desk import board, coverage, merging, people, records
 from booking.services.desk.board import NextVisit
 from booking.services.desk.people import Found, Search
 from booking.services.desk.records import FIELDS, Values
-from booking.web import access, allowance_words, asked
+from booking.services.plans import prescribing
+from booking.web import access, allowance_words, asked, staff_plans
 from booking.web.desk import answers, blueprint, saying
 from booking.web.desk.patient_forms import (
     CHANGE_WORDS,
@@ -86,6 +87,8 @@ def patient(reference: str) -> ResponseReturnValue:
         channels=saying.CHANNELS,
         message_states=saying.MESSAGE_STATES,
         key=asked.fresh_key(),
+        plans=prescribing.plans_of(access.who(), reference),
+        plan_statuses=staff_plans.STATUSES,
         **_words(),
     )
 

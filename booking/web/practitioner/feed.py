@@ -2,18 +2,15 @@
 
 import secrets
 from collections.abc import Callable
-from io import BytesIO
 
-import qrcode
 from flask import Response, abort, redirect, request, url_for
 from flask.typing import ResponseReturnValue
-from markupsafe import Markup
-from qrcode.image.svg import SvgPathImage
 
 from booking.services.own_day import feed as feeds
 from booking.services.staff import audit
 from booking.services.staff.who import Who
 from booking.web import access, asked
+from booking.web.codes import for_a_camera
 from booking.web.practitioner import blueprint, feed_blueprint
 from booking.web.staff import staff_page
 
@@ -34,7 +31,7 @@ def feed_settings() -> ResponseReturnValue:
         "practitioner/feed.html",
         clinic=found.clinic,
         chosen=found,
-        picture=_picture(found.subscribe) if found.subscribe else "",
+        picture=for_a_camera(found.subscribe) if found.subscribe else "",
         key=secrets.token_urlsafe(12),
     )
 
@@ -63,13 +60,3 @@ def calendar(token: str) -> ResponseReturnValue:
     response.set_etag(found.etag)
     response.headers["Cache-Control"] = "private, no-cache"
     return response
-
-
-def _picture(address: str) -> Markup:
-    """The address as a code that a phone's camera reads."""
-    code = qrcode.QRCode(border=2, image_factory=SvgPathImage)
-    code.add_data(address)
-    drawn = BytesIO()
-    code.make_image().save(drawn)
-    svg = drawn.getvalue().decode()
-    return Markup(svg[svg.index("<svg") :])  # noqa: S704 - drawn by the library of our own address.

@@ -87,6 +87,7 @@ def _written(day: OwnDay) -> Kept:
         taps=TAPS,
         # Asked for once: a day links to its visits a hundred times.
         visits_path=visits_path(),
+        plans_path=url_for("practitioner.plan", reference="-").removesuffix("-"),
         token=TOKEN,
         key=KEY,
     )

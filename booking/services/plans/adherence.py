@@ -1,0 +1,330 @@
+"""Every plan that runs, week by week, and who needs somebody: who is short, who has stopped coming, whose gate is near.
+
+What a plan is, is counted as on its own page (`reading.weeks_of`); here are only the questions that a list of all of them
+answers. Few statements, however many plans there are.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from enum import StrEnum
+from typing import Any, NamedTuple
+
+from sqlalchemy import func, or_, select
+from sqlalchemy.orm import Session
+
+from booking import clock
+from booking.errors import ClinicNotReady
+from booking.models import Appointment, Clinic as ClinicRow, Patient, Plan, PlanStatus
+from booking.scheduling.plans.course import Course
+from booking.scheduling.plans.keeping import Role, looked_at
+from booking.scheduling.status import Status
+from booking.services.clinic import Clinic, Practitioner, VisitType, the_clinic
+from booking.services.lookup import Lookup
+from booking.services.plans.reading import Dose, PlanVisit, Week, shaped, weeks_of
+from booking.services.staff.ownership import theirs
+from booking.services.staff.who import Who
+from booking.services.transaction import reading
+
+GATE_NEAR = timedelta(days=7)
+SHOWN = (PlanStatus.PRESCRIBED, PlanStatus.RUNNING, PlanStatus.PAUSED)
+_DOSES = (Role.DOSE, Role.FIRST)
+
+
+class Mark(StrEnum):
+    """What became of one visit of a dose. LEFT: it is prescribed and isn't booked."""
+
+    ATTENDED = "attended"
+    MADE_UP = "made_up"
+    MISSED = "missed"
+    BOOKED = "booked"
+    PENCILED = "penciled"
+    LEFT = "left"
+
+
+class Need(StrEnum):
+    """Why somebody should look at a plan, the most urgent first.
+
+    STOPPED: two missed in a row, or nothing ahead though doses are left. UNDECIDED: looked at again, and nothing was decided.
+    UNCONFIRMED: begun by the patient, who has been here since. SHORT: fewer visits than prescribed. NO_REASSESSMENT: nobody
+    is booked to look again. GATE: somebody does within a week. NOT_BOOKED: there is a link, and nothing is booked.
+    """
+
+    STOPPED = "stopped"
+    UNDECIDED = "undecided"
+    UNCONFIRMED = "unconfirmed"
+    SHORT = "short"
+    NO_REASSESSMENT = "no_reassessment"
+    GATE = "gate"
+    NOT_BOOKED = "not_booked"
+    PAUSED = "paused"
+
+
+class Marked(NamedTuple):
+    """One kind of care in one week, visit by visit."""
+
+    care: VisitType
+    marks: tuple[Mark, ...]
+
+
+class BoardWeek(NamedTuple):
+    """A week of a plan, from 0 on."""
+
+    number: int
+    first: date
+    is_now: bool
+    cares: tuple[Marked, ...]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A plan on the board. `short`: by how many visits; `gate_on`: when somebody looks again, or has to at the latest;
+    `people`: who gives its visits.
+    """
+
+    reference: str
+    name: str
+    patient: str
+    patient_name: str
+    status: PlanStatus
+    prescribed_by: Practitioner | None
+    people: tuple[Practitioner, ...]
+    first_day: date
+    weeks: tuple[BoardWeek, ...]
+    needs: tuple[Need, ...]
+    short: int
+    missed_in_a_row: int
+    gate_on: date | None
+    next_at: datetime | None
+
+    @property
+    def week(self) -> int | None:
+        """The number of the present week, from 0 on."""
+        return next((week.number for week in self.weeks if week.is_now), None)
+
+
+@dataclass(frozen=True)
+class Adherence:
+    """The board. `counts`: how many plans there are with each need, before one of them was asked for."""
+
+    clinic: Clinic
+    rows: tuple[Row, ...]
+    counts: dict[Need, int]
+    all: int
+
+
+def adherence(who: Who, *, practitioner: str | None = None, need: Need | None = None) -> Adherence:
+    """All plans that run, are paused or wait to be booked, those in need first: of a practitioner's patients, for them; of one
+    practitioner, if asked for. Raises NotFound for a name that the clinic doesn't have.
+    """
+    now = clock.now()
+    with reading() as session:
+        clinic = the_clinic(session)
+        person = clinic.practitioner(practitioner) if practitioner else None
+        plans = session.execute(_plans(who)).all()
+        visits = _visits(session, clinic, plans)
+    rows = [_row(clinic, plan, visits[plan.id], now) for plan in plans]
+    if person is not None:
+        rows = [row for row in rows if person == row.prescribed_by or person in row.people]
+    counts = Counter(one for row in rows for one in row.needs)
+    shown = [row for row in rows if need is None or need in row.needs]
+    return Adherence(clinic, tuple(sorted(shown, key=_urgency)), dict(counts), len(rows))
+
+
+_is_shown = or_(*(Plan.status == status for status in SHOWN))
+_of_shown = Appointment.plan_id.in_(select(Plan.id).where(_is_shown))
+_MARK = Lookup(
+    select(
+        ClinicRow.version,
+        *(
+            select(one).scalar_subquery()
+            for one in (
+                func.sum(Plan.version),
+                # A merge gives plans to another record and touches nothing else of them.
+                func.sum(Plan.patient_id),
+            )
+        ),
+        *(
+            select(one).where(_of_shown).scalar_subquery()
+            for one in (func.sum(Appointment.version), func.count(Appointment.id))
+        ),
+        select(func.sum(Patient.edit))
+        .where(Patient.id.in_(select(Plan.patient_id).where(_is_shown)))
+        .scalar_subquery(),
+    )
+)
+
+
+def mark() -> tuple[Any, ...]:
+    """What the board depends on, but for the time. While it stands, so does what is written of it. One statement."""
+    row = _MARK()
+    if row is None:
+        raise ClinicNotReady
+    return tuple(row)
+
+
+# Read
+
+
+def _plans(who: Who) -> Any:
+    return (
+        select(
+            Plan.id,
+            Plan.reference,
+            Plan.name,
+            Plan.course,
+            Plan.first_day,
+            Plan.status,
+            Plan.prescribed_by,
+            Plan.by_themselves,
+            Plan.confirmed_at,
+            Plan.decided_phases,
+            Patient.reference.label("patient"),
+            Patient.first_name,
+            Patient.last_name,
+        )
+        .join(Patient, Patient.id == Plan.patient_id)
+        .where(Plan.status.in_(SHOWN), theirs(who, Plan.patient_id))
+    )
+
+
+def _visits(session: Session, clinic: Clinic, plans: Sequence[Any]) -> dict[int, list[PlanVisit]]:
+    """By plan its visits, in order."""
+    by_id = {plan.id: plan for plan in plans}
+    found: dict[int, list[PlanVisit]] = defaultdict(list)
+    if not by_id:
+        return found
+    rows = session.execute(
+        select(
+            Appointment.id,
+            Appointment.reference,
+            Appointment.link_number,
+            Appointment.version,
+            Appointment.visit_type_id,
+            Appointment.practitioner_id,
+            Appointment.from_cell,
+            Appointment.to_cell,
+            Appointment.status,
+            Appointment.penciled,
+            Appointment.plan_id,
+            Appointment.plan_role,
+        )
+        .where(Appointment.plan_id.in_(select(Plan.id).where(Plan.status.in_(SHOWN))))
+        .order_by(Appointment.from_cell)
+    )
+    for row in rows:
+        plan = by_id.get(row.plan_id)
+        if plan is not None:
+            found[plan.id].append(shaped(clinic, plan, row))
+    return found
+
+
+# A plan, judged
+
+
+def _row(clinic: Clinic, plan: Any, visits: Sequence[PlanVisit], now: datetime) -> Row:
+    course, today = Course.of(plan.course), clinic.times.local_date(now)
+    weeks = weeks_of(clinic, course, plan.first_day, visits, now)
+    doses = [one for one in visits if one.role in _DOSES]
+    ahead = [one for one in visits if one.status is Status.BOOKED and one.starts_at > now]
+    prescribed = plan.status is PlanStatus.PRESCRIBED
+    short = 0 if prescribed else sum(week.left for week in weeks)
+    missed = _missed_in_a_row(doses, now)
+    gate, gate_on = (None, None) if prescribed else _gate(clinic, plan, course, visits, now)
+    needs: set[Need | None] = {gate}
+    if plan.status is not PlanStatus.RUNNING:
+        needs.add(Need.NOT_BOOKED if prescribed else Need.PAUSED)
+    elif missed >= 2 or (short and not any(one.role in _DOSES for one in ahead)):
+        needs.add(Need.STOPPED)
+    if short:
+        needs.add(Need.SHORT)
+    if plan.by_themselves and plan.confirmed_at is None and any(_is_over(one, now) for one in doses):
+        needs.add(Need.UNCONFIRMED)
+    people = {one.practitioner.id: one.practitioner for one in visits if one.stands}
+    return Row(
+        reference=plan.reference,
+        name=plan.name,
+        patient=plan.patient,
+        patient_name=f"{plan.first_name} {plan.last_name}",
+        status=plan.status,
+        prescribed_by=clinic.practitioner_by_id.get(plan.prescribed_by or 0),
+        people=tuple(people.values()),
+        first_day=plan.first_day,
+        weeks=tuple(_week(week, today, now) for week in weeks),
+        needs=tuple(need for need in Need if need in needs),
+        short=short,
+        missed_in_a_row=missed,
+        gate_on=gate_on,
+        next_at=ahead[0].starts_at if ahead else None,
+    )
+
+
+def _is_over(visit: PlanVisit, now: datetime) -> bool:
+    """Whether it took place, or counts as if it had."""
+    return visit.stands and (visit.status is not Status.BOOKED or visit.ends_at <= now)
+
+
+def _missed_in_a_row(doses: Sequence[PlanVisit], now: datetime) -> int:
+    """How many of the latest visits were missed, one after the other."""
+    count = 0
+    for one in reversed([one for one in doses if one.starts_at <= now]):
+        if one.stands:
+            break
+        count += 1
+    return count
+
+
+def _gate(
+    clinic: Clinic, plan: Any, course: Course, visits: Sequence[PlanVisit], now: datetime
+) -> tuple[Need | None, date | None]:
+    """What is to be done about the reassessment that comes next, and when it is or has to be."""
+    stage = plan.decided_phases
+    if not course.reassessment or stage >= course.looks:
+        return None, None
+    looks = [one for one in visits if one.role is Role.REASSESSMENT and one.stands]
+    if stage >= len(looks):
+        last = looked_at(course, stage, []).stop - 1
+        return Need.NO_REASSESSMENT, plan.first_day + timedelta(days=last)
+    look = looks[stage]
+    on = clinic.times.local_date(look.starts_at)
+    if _is_over(look, now):
+        return Need.UNDECIDED, on
+    return (Need.GATE if look.starts_at <= now + GATE_NEAR else None), on
+
+
+def _week(week: Week, today: date, now: datetime) -> BoardWeek:
+    cares = tuple(Marked(dose.care, tuple(_marks(week, dose, now))) for dose in week.doses)
+    return BoardWeek(week.number, week.first, week.first <= today <= week.last, cares)
+
+
+def _marks(week: Week, dose: Dose, now: datetime) -> Iterator[Mark]:
+    made_up = dose.made_up
+    for one in week.visits:
+        if one.care != dose.care or one.role not in _DOSES:
+            continue
+        if not one.stands:
+            made_up -= 1
+            yield Mark.MADE_UP if made_up >= 0 else Mark.MISSED
+        elif _is_over(one, now):
+            yield Mark.ATTENDED
+        else:
+            yield Mark.PENCILED if one.penciled else Mark.BOOKED
+    yield from (Mark.LEFT for _ in range(dose.left))
+
+
+_RANK = {need: rank for rank, need in enumerate(Need)}
+_NO_HURRY = date(9999, 12, 31)
+
+
+def _urgency(row: Row) -> tuple[Any, ...]:
+    """By what is needed, then by how much and how soon, then by name."""
+    first = _RANK[row.needs[0]] if row.needs else len(_RANK)
+    return (
+        first,
+        -row.missed_in_a_row,
+        -row.short,
+        row.gate_on or _NO_HURRY,
+        row.patient_name,
+        row.reference,
+    )

@@ -1,0 +1,110 @@
+"""What forms say of a plan that is to be prescribed: its doses, adjusted by plus and minus, and its first day."""
+
+from collections.abc import Mapping
+from datetime import date, timedelta
+from typing import NamedTuple
+
+from flask_babel import gettext as _, ngettext
+
+from booking.scheduling.plans.course import Course, Phase
+from booking.services.clinic import Clinic, PlanTemplate, VisitType
+
+_DAYS = 7
+
+
+class DoseField(NamedTuple):
+    """How often a week somebody comes for one kind of care. `value`: what the form sends, "" as the template has it."""
+
+    care: VisitType
+    value: str
+    words: str
+    is_least: bool
+    is_most: bool
+
+    @property
+    def name(self) -> str:
+        return f"dose-{self.care.slug}"
+
+
+def dose_fields(clinic: Clinic, template: PlanTemplate, values: Mapping[str, str]) -> tuple[DoseField, ...]:
+    """The fields of a template's doses, as they were sent and after the press of a plus or minus."""
+    found = []
+    for slug in template.course.kinds:
+        care, sent = clinic.visit_type(slug), _read(values.get(f"dose-{slug}", ""))
+        step = values.get("step", "")
+        base = sent or _first(template.course, slug)
+        if step[:-1] == slug and step[-1] in "+-":
+            sent = base = _stepped(base, step[-1], _most(template.course, care))
+        words = _words(sent) if sent else _as_template(template.course, slug)
+        found.append(
+            DoseField(care, _value(sent), words, base[1] == 0, base[0] == _most(template.course, care))
+        )
+    return tuple(found)
+
+
+def doses(fields: tuple[DoseField, ...]) -> dict[str, tuple[int, int]]:
+    """What was changed of the template's doses."""
+    return {field.care.slug: sent for field in fields if (sent := _read(field.value))}
+
+
+def next_monday(today: date) -> date:
+    return today + timedelta(days=_DAYS - today.weekday())
+
+
+def _read(words: str) -> tuple[int, int] | None:
+    fewest, _between, most = words.partition("-")
+    numbers = [
+        part for part in (fewest, most or fewest) if part.isascii() and part.isdigit() and len(part) == 1
+    ]
+    return (int(numbers[0]), int(numbers[1])) if len(numbers) == 2 and numbers[0] <= numbers[1] else None
+
+
+def _value(dose: tuple[int, int] | None) -> str:
+    return f"{dose[0]}-{dose[1]}" if dose else ""
+
+
+def _first(course: Course, slug: str) -> tuple[int, int]:
+    """Of the first phase that has any."""
+    return next(
+        (dose.fewest, dose.most) for phase in course.phases for dose in phase.doses if dose.visit_type == slug
+    )
+
+
+def _most(course: Course, care: VisitType) -> int:
+    """As many as a week has room for with the days of rest between."""
+    rest = course.rest_days.get(care.modality.slug, 0)
+    return (_DAYS - 1) // (rest + 1) + 1
+
+
+def _stepped(dose: tuple[int, int], way: str, most: int) -> tuple[int, int]:
+    """One more or one fewer; of a range its most or its fewest."""
+    ends = {"+": dose[1], "-": dose[0]}
+    number = ends[way] if dose[0] != dose[1] else dose[0] + (1 if way == "+" else -1)
+    number = min(max(number, 0), most)
+    return number, number
+
+
+def _words(dose: tuple[int, int]) -> str:
+    fewest, most = dose
+    if not most:
+        return _("none")
+    if fewest != most:
+        return _("%(fewest)d to %(most)d a week", fewest=fewest, most=most)
+    return _("%(number)d a week", number=most)
+
+
+def _as_template(course: Course, slug: str) -> str:
+    """As in "3 a week, then 2 a week"."""
+    phases = [
+        _of_phase(phase, (dose.fewest, dose.most))
+        for phase in course.phases
+        for dose in phase.doses
+        if dose.visit_type == slug
+    ]
+    return _(", then ").join(dict.fromkeys(phases))
+
+
+def _of_phase(phase: Phase, dose: tuple[int, int]) -> str:
+    if phase.every == 1:
+        return _words(dose)
+    return ngettext("%(dose)d every %(num)d week", "%(dose)d every %(num)d weeks", phase.every, dose=dose[1])

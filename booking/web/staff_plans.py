@@ -1,0 +1,243 @@
+"""Treatment plans as all staff see them: a plan's page, its link, and the board of those that run.
+
+The desk and practitioners have these pages under addresses of their own; `ways` are those of whoever asks.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from flask import abort, current_app, flash, get_flashed_messages, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _, lazy_gettext as lazy
+from markupsafe import Markup
+
+from booking import clock
+from booking.errors import NotChangeable
+from booking.models import PlanStatus
+from booking.services.plans import adherence, handing_over, prescribing, reading
+from booking.services.plans.adherence import Adherence, Mark, Need
+from booking.services.plans.reading import PlanNote, PlanView
+from booking.services.staff import audit
+from booking.web import access, asked, course_words
+from booking.web.codes import for_a_camera
+from booking.web.pages import the_clinic_of_this_request, today
+from booking.web.staff import staff_page
+from booking.web.visit_words import STANDINGS, whom
+
+
+@dataclass(frozen=True)
+class Ways:
+    """Where an audience has its pages. `book`: where a plan that was prescribed is booked, or "" where it isn't."""
+
+    plan: str
+    plans: str
+    link: str
+    send: str
+    withdraw: str
+    visit: str
+    patient: str = "desk.patient"
+    book: str = ""
+
+
+STATUSES = {
+    PlanStatus.PRESCRIBED: ("○", lazy("Not booked yet"), "amber"),
+    PlanStatus.RUNNING: ("●", lazy("Runs"), "green"),
+    PlanStatus.PAUSED: ("‖", lazy("Paused"), "amber"),
+    PlanStatus.STOPPED: ("✕", lazy("Stopped"), "slate"),
+    PlanStatus.COMPLETED: ("✔", lazy("Completed"), "slate"),
+}
+# A symbol, a word, and the colour's name: never colour alone.
+MARKS = {
+    Mark.ATTENDED: ("✔", lazy("came"), "green"),
+    Mark.MADE_UP: ("↺", lazy("missed, made up"), "slate"),
+    Mark.MISSED: ("✕", lazy("missed"), "clay"),
+    Mark.BOOKED: ("●", lazy("booked"), "blue"),
+    Mark.PENCILED: ("◌", lazy("penciled in"), "blue"),
+    Mark.LEFT: ("□", lazy("not booked"), "amber"),
+}
+NEEDS = {
+    Need.STOPPED: (lazy("Has stopped coming"), "clay"),
+    Need.UNDECIDED: (lazy("To be decided"), "clay"),
+    Need.UNCONFIRMED: (lazy("To be confirmed"), "clay"),
+    Need.SHORT: (lazy("Short of visits"), "amber"),
+    Need.NO_REASSESSMENT: (lazy("No reassessment booked"), "amber"),
+    Need.GATE: (lazy("Reassessment soon"), "blue"),
+    Need.NOT_BOOKED: (lazy("Not booked yet"), "slate"),
+    Need.PAUSED: (lazy("Paused"), "slate"),
+}
+_HAPPENED = {
+    "prescribed": lazy("Prescribed"),
+    "booked": lazy("Booked"),
+    "withdrawn": lazy("Taken back before it was booked"),
+    "confirmed": lazy("Confirmed after the examination"),
+    "stopped": lazy("Stopped"),
+    "paused": lazy("Paused"),
+    "decided": lazy("Decided after a reassessment"),
+    "frequency": lazy("The number of visits a week was changed"),
+}
+
+
+# A plan's page
+
+
+def plan_page(ways: Ways, reference: str, *, back: str = "") -> ResponseReturnValue:
+    """A plan with its weeks and doses, its history, and what may be done with it."""
+    plan = reading.for_staff(access.who(), reference)
+    return staff_page(
+        "staff/plan.html",
+        clinic=plan.clinic,
+        plan=plan,
+        prescribed=course_words.prescribed(plan.clinic, plan.course),
+        ways=ways,
+        stands_as=STATUSES[plan.status],
+        standings=STANDINGS,
+        history=[
+            (note, happened(note), whom(plan.clinic, note.actor, note.name))
+            for note in reversed(reading.notes(access.who(), reference))
+        ],
+        whose=handing_over.patient_of(access.who(), reference),
+        totals=_totals(plan),
+        this_day=today(plan.clinic),
+        told=get_flashed_messages(category_filter=["plan"]),
+        patients_may="desk.patient" in current_app.view_functions
+        and access.may(access.who(), "desk.patient"),
+        back=back,
+        key=asked.fresh_key(),
+    )
+
+
+@dataclass(frozen=True)
+class Total:
+    """What became of one kind of care in the whole plan."""
+
+    name: str
+    prescribed: int
+    most: int
+    booked: int
+    attended: int
+    missed: int
+    made_up: int
+    left: int
+
+
+def _totals(plan: PlanView) -> list[Total]:
+    found = []
+    for care in dict.fromkeys(dose.care for week in plan.weeks for dose in week.doses):
+        doses = [dose for week in plan.weeks for dose in week.doses if dose.care == care]
+        sums = [sum(numbers) for numbers in zip(*(dose[1:] for dose in doses), strict=True)]
+        found.append(Total(care.modality.name, *sums))
+    return found
+
+
+def happened(note: PlanNote) -> str:
+    """What was done, in words."""
+    words = _HAPPENED.get(note.what)
+    return str(words) if words else note.what.replace("_", " ").capitalize()
+
+
+def say(words: str) -> None:
+    """Told once, on the plan's page that follows."""
+    flash(words, "plan")
+
+
+def say_sent(told: bool) -> None:
+    if told:
+        say(_("The link was sent."))
+    else:
+        say(_("There is no way to write to them. Please show them the link, or let the desk book it."))
+
+
+def sent(ways: Ways, reference: str) -> ResponseReturnValue:
+    """Sends the link once more."""
+    try:
+        say_sent(prescribing.send_link(access.who(), reference, key=asked.key()))
+    except NotChangeable:
+        say(_("It was booked or taken back meanwhile: its link isn't sent any more."))
+    return redirect(url_for(ways.plan, reference=reference), 303)
+
+
+def withdrawn(ways: Ways, reference: str) -> ResponseReturnValue:
+    """Takes back a plan that isn't booked yet."""
+    try:
+        prescribing.withdraw(access.who(), reference, asked.reason(), key=asked.key())
+        say(_("Taken back. The link opens nothing any more."))
+    except NotChangeable:
+        say(_("It was booked meanwhile: what is booked is stopped, not taken back."))
+    return redirect(url_for(ways.plan, reference=reference), 303)
+
+
+def link_page(ways: Ways, reference: str) -> ResponseReturnValue:
+    """The link as it is, to be handed over: in letters, and as a picture for the patient's own phone."""
+    found = handing_over.link_of(access.who(), reference)
+    return staff_page("staff/plan_link.html", found=found, ways=ways, picture=for_a_camera(found.address))
+
+
+# The board
+
+
+def board_page(ways: Ways, *, own: bool) -> ResponseReturnValue:
+    """All plans that run, those in need first. What is written of them is kept while they stand, a minute at most."""
+    who, clinic = access.who(), the_clinic_of_this_request()
+    person, need = request.args.get("practitioner", ""), request.args.get("need", "")
+    if (person and person not in clinic.practitioners) or (need and need not in set(Need)):
+        abort(404)
+    fragment = _written(
+        (who.account_id, own, person, need),
+        lambda: _board(
+            ways,
+            adherence.adherence(who, practitioner=person or None, need=Need(need) if need else None),
+            person,
+            need,
+            own,
+        ),
+    )
+    audit.saw_this_hour(who, "saw plans", "plans")
+    return staff_page("staff/plans.html", clinic=clinic, fragment=fragment, own=own)
+
+
+def _written(key: tuple[Any, ...], write: Callable[[], str]) -> Markup:
+    """What is written for this key, anew once a minute and whenever anything on it has changed."""
+    pages: dict[Any, tuple[Any, str]] = current_app.extensions.setdefault("booking_plan_boards", {})
+    stands = (adherence.mark(), clock.now().replace(second=0, microsecond=0))
+    kept = pages.get(key)
+    if kept is None or kept[0] != stands:
+        if len(pages) > 64:
+            pages.clear()
+        kept = pages[key] = (stands, write())
+    return Markup(kept[1])  # noqa: S704 - written by our own template, which escapes
+
+
+def _board(ways: Ways, found: Adherence, person: str, need: str, own: bool) -> str:
+    clinic = found.clinic
+    # Asked for once: a board links to its plans hundreds of times.
+    plans_path = url_for(ways.plan, reference="-").removesuffix("-")
+    return render_template(
+        "staff/plans_board.html",
+        found=found,
+        clinic=clinic,
+        times=clinic.times,
+        ways=ways,
+        plans_path=plans_path,
+        people=() if own else tuple(clinic.practitioners.values()),
+        person=person,
+        need=need,
+        needs=NEEDS,
+        marks=MARKS,
+        said=cache(_marks_said),
+        statuses=STATUSES,
+    )
+
+
+def _marks_said(name: str, marks: tuple[Mark, ...]) -> Markup:
+    """The marks of one kind of care in one week: symbols for eyes, and the same in words."""
+    symbols = Markup().join(
+        Markup('<i class="{}">{}</i>').format(MARKS[mark][2], MARKS[mark][0]) for mark in marks
+    )
+    counted = [(marks.count(mark), str(MARKS[mark][1])) for mark in Mark if mark in marks]
+    words = ", ".join(f"{number} {word}" for number, word in counted) or _("none")
+    return Markup(
+        '<span class="plan-marks" title="{}: {}"><span aria-hidden="true">{}</span>'
+        '<span class="visually-hidden">{}: {}</span></span>'
+    ).format(name, words, symbols, name, words)

@@ -1,0 +1,228 @@
+"""A plan arranged at the desk: asked for, proposed, exchanged, booked; its page, its link, and the board of all."""
+
+import html
+import re
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from booking.models import Appointment, Message, Patient, Plan, PlanEntry
+from booking.services.staff.who import Who
+from booking.web.free import instant
+from tests.clinics import plan_clinic, set_up
+from tests.services.making import NINE, booked, rows
+from tests.services.plans.making import prescribed, running
+from tests.staffing import signed_in
+from tests.web.conftest import on_both
+
+NEW, BOOK = "/desk/plans/new", "/desk/plans/book"
+ASKED = {"template": "disc", "prescribed_by": "mei", "first_day": "2026-09-21"}
+
+
+@pytest.fixture
+def rosa(app: Flask, standing_clock: Any) -> str:
+    """A patient who has had acupuncture here."""
+    with app.app_context():
+        set_up(plan_clinic())
+        booked(NINE, visit_type="acupuncture-first", practitioner="mei")
+        standing_clock.on(days=2)
+        return str(rows(Patient)[0]["reference"])
+
+
+@pytest.fixture
+def desk(app: Flask, rosa: str, dana: Who) -> FlaskClient:
+    """Signed in once the clock is turned: a shift ends."""
+    return signed_in(app, dana)
+
+
+def all_of(app: Flask, kind: Any) -> list[Any]:
+    with app.app_context():
+        return rows(kind)
+
+
+def form_of(page: TestResponse, number: int = 0, marker: str = 'class="proposal"') -> list[tuple[str, str]]:
+    """The hidden fields, selects and all of the form of this number among those marked so."""
+    found = re.findall(rf"<form {marker}.*?</form>", page.text, re.DOTALL)[number]
+    pairs = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', found)
+    for name, options in re.findall(r'<select [^>]*name="([^"]+)">(.*?)</select>', found, re.DOTALL):
+        chosen = re.search(r'value="([^"]*)" selected', options) or re.search(r'value="([^"]*)"', options)
+        assert chosen
+        pairs.append((name, chosen[1]))
+    return [(name, html.unescape(value)) for name, value in pairs]
+
+
+def sent(pairs: list[tuple[str, str]], **more: str) -> dict[str, Any]:
+    """As a browser sends them."""
+    found: dict[str, Any] = {}
+    for name, value in [*pairs, *more.items()]:
+        found.setdefault(name, []).append(value)
+    return found
+
+
+def asked(desk: FlaskClient, rosa: str, **more: Any) -> TestResponse:
+    begun = desk.get(f"{NEW}?patient={rosa}&template=disc")
+    token = re.search(r'name="csrf_token" value="([^"]*)"', begun.text)
+    assert token
+    values = {"csrf_token": token[1], "key": "ask-for-a-plan", "patient": rosa, "returning": ["acupuncture"]}
+    return desk.post(NEW, data=values | ASKED | more)
+
+
+def test_from_the_patients_page_a_plan_is_booked_in_four_steps(
+    app: Flask, desk: FlaskClient, rosa: str
+) -> None:
+    assert f"{NEW}?patient={rosa}" in desk.get(f"/desk/patients/{rosa}").text
+    assert "template=disc" in desk.get(f"{NEW}?patient={rosa}").text
+    form = desk.get(f"{NEW}?patient={rosa}&template=disc").text
+    assert 'value="2026-09-21"' in form and 'value="mei" selected' in form
+    proposals = asked(desk, rosa)
+    assert proposals.status_code == 200 and proposals.text.count('class="proposal"') >= 1
+    done = desk.post(BOOK, data=sent(form_of(proposals)))
+    assert done.status_code == 303
+    (plan,) = all_of(app, Plan)
+    visits = [row for row in all_of(app, Appointment) if row["plan_id"] == plan["id"]]
+    assert (plan["status"], plan["prescribed_by"] is not None) == ("running", True)
+    # Three and two in each of four weeks, and somebody who looks again.
+    assert len(visits) == 21 and {row["booked_by"] for row in visits} == {"staff"}
+    assert [(row["what"], row["actor_name"]) for row in all_of(app, PlanEntry)] == [
+        ("prescribed", "Dana Desk"),
+        ("booked", "Dana Desk"),
+    ]
+    kinds = [row["kind"] for row in all_of(app, Message)]
+    assert kinds.count("plan-confirmation") == 1 and "plan-link" not in kinds
+    there = desk.get(done.location)
+    assert "Booked: all visits of the plan." in there.text
+    # The same form once more: the same plan, nothing twice.
+    assert desk.post(BOOK, data=sent(form_of(proposals))).location == done.location
+    assert len(all_of(app, Plan)) == 1
+
+
+def test_one_visit_is_exchanged_before_booking(app: Flask, desk: FlaskClient, rosa: str) -> None:
+    proposals = asked(desk, rosa)
+    form = form_of(proposals)
+    times = desk.post(BOOK, data=sent(form, exchange="0"))
+    assert times.status_code == 200 and "All other visits stay as they are." in times.text
+    taken = re.search(r'name="take" value="([^"]+)" autofocus', times.text)
+    assert taken
+    chosen = desk.post(
+        BOOK, data=sent(form_of(times, marker='method="post" action="/desk/plans/book"'), take=taken[1])
+    )
+    assert chosen.status_code == 200
+    before = {value for name, value in form if name == "visit"}
+    after = {value for name, value in form_of(chosen) if name == "visit"}
+    assert len(before - after) == len(after - before) == 1 and len(after) == len(before)
+    assert desk.post(BOOK, data=sent(form_of(chosen))).status_code == 303
+    starts = {
+        row["starts_at"] if "starts_at" in row else row["from_cell"] for row in all_of(app, Appointment)
+    }
+    assert len(starts) >= len(after)
+
+
+def test_what_was_taken_meanwhile_is_replaced_and_looked_at(app: Flask, desk: FlaskClient, rosa: str) -> None:
+    form = form_of(asked(desk, rosa))
+    visit_type, person, start = next(value for name, value in form if name == "visit").split(" ")
+    starts_at = instant(start)
+    assert starts_at
+    with app.app_context():
+        booked(
+            starts_at, visit_type=visit_type, practitioner=person, first_name="Sam", email="sam@example.com"
+        )
+    lost = desk.post(BOOK, data=sent(form))
+    assert lost.status_code == 409 and "was taken meanwhile. Instead:" in lost.text
+    assert all_of(app, Plan)[0]["status"] == "prescribed"
+    again = desk.post(BOOK, data=sent(form_of(lost)))
+    assert again.status_code == 303
+    assert [row["status"] for row in all_of(app, Plan)] == ["running"]
+
+
+def test_only_the_link_is_sent(app: Flask, desk: FlaskClient, rosa: str) -> None:
+    done = asked(desk, rosa, do="link", when=["1-evening", "3-evening"])
+    assert done.status_code == 303 and "The link was sent." in desk.get(done.location).text
+    (plan,) = all_of(app, Plan)
+    assert plan["status"] == "prescribed"
+    assert plan["presence"]["windows"] == [{"weekdays": [1, 3], "opens": 960, "closes": 1440}]
+    # And then it is booked for them all the same.
+    begun = desk.get(f"{NEW}?plan={plan['reference']}")
+    assert re.search(r'value="1-evening"[^>]* checked', begun.text)
+
+
+def test_what_was_prescribed_is_booked_at_the_desk(app: Flask, desk: FlaskClient, rosa: str) -> None:
+    with app.app_context():
+        made = prescribed(rosa, doses={"acupuncture-follow-up": (2, 2)})
+    assert f"{NEW}?plan={made.reference}" in desk.get(f"/desk/plans/{made.reference}").text
+    proposals = asked(desk, rosa, plan=made.reference, returning=[])
+    assert desk.post(BOOK, data=sent(form_of(proposals))).status_code == 303
+    (plan,) = all_of(app, Plan)
+    visits = [row for row in all_of(app, Appointment) if row["plan_id"] == plan["id"]]
+    assert (plan["reference"], plan["status"], len(visits)) == (made.reference, "running", 17)
+
+
+def test_why_no_plan_fits_and_what_would_help(app: Flask, desk: FlaskClient, rosa: str) -> None:
+    none = asked(desk, rosa, when=["1-evening"])
+    assert none.status_code == 200 and "No plan fits in week 1" in none.text
+    (fields, *_others) = [
+        form for form in re.findall(r"<form method=.*?</form>", none.text, re.DOTALL) if "quiet tap" in form
+    ]
+    pairs = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', fields)
+    assert desk.post(NEW, data=sent(pairs)).text.count('class="proposal"') >= 1
+
+
+def test_plus_and_minus_and_going_back_keep_what_was_asked(desk: FlaskClient, rosa: str) -> None:
+    fewer = asked(desk, rosa, step="acupuncture-follow-up-", when=["2-morning"], reason="Numbness")
+    assert "2 a week" in fewer.text and re.search(r'value="2-morning"[^>]* checked', fewer.text)
+    assert 'value="Numbness"' in fewer.text
+
+
+@on_both
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"first_day": "yesterday"},
+        {"first_day": "2026-09-01"},
+        {"prescribed_by": "nobody"},
+        {"dose-acupuncture-follow-up": "7-7"},
+        {"dose-acupuncture-follow-up": "0-0", "dose-chiropractic-follow-up": "0-0"},
+    ],
+)
+def test_what_isnt_understood_is_said(desk: FlaskClient, rosa: str, wrong: dict[str, str]) -> None:
+    answer = asked(desk, rosa, **wrong)
+    assert answer.status_code == 422 and "Error" in answer.text
+
+
+@on_both
+@pytest.mark.parametrize("visits", [[], ["rubbish"], ["disc mei 2026-09-22T16:00:00Z"], ["acupuncture-follow-up mei 2026-09-22T16:00:00Z"]])  # fmt: skip
+def test_visits_that_break_the_plan_are_not_booked(
+    app: Flask, desk: FlaskClient, rosa: str, visits: list[str]
+) -> None:
+    form = [pair for pair in form_of(asked(desk, rosa)) if pair[0] != "visit"]
+    answer = desk.post(BOOK, data=sent(form) | {"visit": visits})
+    assert answer.status_code in (404, 422)
+    assert not [row for row in all_of(app, Appointment) if row["plan_id"] is not None]
+
+
+def test_somebody_unknown_and_plans_that_arent_there(desk: FlaskClient, rosa: str) -> None:
+    for address in (
+        f"{NEW}?patient=ZZZZ",
+        NEW,
+        f"{NEW}?plan=ZZZZ",
+        f"{NEW}?patient={rosa}&template=no",
+        "/desk/plans/ZZZZ",
+    ):
+        assert desk.get(address).status_code == 404
+    assert desk.get("/desk/plans?practitioner=nobody").status_code == 404
+    assert desk.get("/desk/plans?need=rest").status_code == 404
+
+
+def test_the_board_and_the_panel_lead_to_the_plan(app: Flask, desk: FlaskClient, rosa: str) -> None:
+    with app.app_context():
+        made = prescribed(rosa)
+        booking = running(made)
+    board = desk.get("/desk/plans").text
+    assert f"/desk/plans/{made.reference}" in board and "Goes as planned" in board
+    assert made.reference not in desk.get("/desk/plans?need=short").text
+    assert made.reference in desk.get("/desk/plans?practitioner=mei").text
+    panel = desk.get(f"/desk/visits/{booking.visits[4]['reference']}?panel=1").text
+    assert f"/desk/plans/{made.reference}" in panel and re.search(r"visit \d+ of \d+", panel)
+    assert made.reference in desk.get(f"/desk/patients/{rosa}").text

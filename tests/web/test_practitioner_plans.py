@@ -1,0 +1,159 @@
+"""Prescribing a plan on a phone, its page, its link, and the board of one's own patients."""
+
+import re
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from booking.models import Message, Patient, Plan, Role
+from tests.clinics import plan_clinic, set_up
+from tests.services.making import NINE, booked, rows
+from tests.services.plans.making import prescribed, running
+from tests.staffing import hired, signed_in
+from tests.web.conftest import fields
+
+VISIT_TYPE = "acupuncture-first"
+
+
+@pytest.fixture
+def visit(app: Flask, standing_clock: Any) -> str:
+    with app.app_context():
+        set_up(plan_clinic())
+        return booked(NINE, visit_type=VISIT_TYPE, practitioner="mei").reference
+
+
+@pytest.fixture
+def mei(app: Flask, visit: str) -> FlaskClient:
+    with app.app_context():
+        who = hired(Role.PRACTITIONER, practitioner="mei", name="Mei Tanaka")
+    return signed_in(app, who)
+
+
+@pytest.fixture
+def dan(app: Flask, visit: str) -> FlaskClient:
+    """He has never had this patient."""
+    with app.app_context():
+        who = hired(Role.PRACTITIONER, practitioner="dan", name="Daniel Okafor")
+    return signed_in(app, who)
+
+
+def all_of(app: Flask, kind: Any) -> list[Any]:
+    with app.app_context():
+        return rows(kind)
+
+
+def test_from_a_visit_a_plan_is_prescribed_and_its_link_sent(
+    app: Flask, mei: FlaskClient, visit: str
+) -> None:
+    page = mei.get(f"/mine/visits/{visit}")
+    choose = f"/mine/visits/{visit}/plan"
+    assert choose in page.text
+    assert f"{choose}/disc" in mei.get(choose).text
+    form = mei.get(f"{choose}/disc")
+    assert "send the link to r…@example.com" in form.text
+    sent = mei.post(f"{choose}/disc", data=fields(form.text) | {"first": "2026-09-21", "with_me": "1"})
+    assert sent.status_code == 303
+    (plan,) = all_of(app, Plan)
+    assert (plan["template"], plan["status"], plan["first_day"].isoformat()) == (
+        "disc",
+        "prescribed",
+        "2026-09-21",
+    )
+    assert plan["rather_with"] == {"acupuncture": ["mei"]}
+    assert [row["kind"] for row in all_of(app, Message) if row["subject"].startswith("plan/")] == [
+        "plan-link"
+    ]
+    there = mei.get(sent.location)
+    assert "The link was sent." in there.text and "Undo: take the plan back" in there.text
+    # Sent once more by the back button, it is the same plan.
+    again = mei.post(f"{choose}/disc", data=fields(form.text) | {"first": "2026-09-21", "with_me": "1"})
+    assert again.location == sent.location and len(all_of(app, Plan)) == 1
+
+
+def test_plus_and_minus_change_the_doses(app: Flask, mei: FlaskClient, visit: str) -> None:
+    address = f"/mine/visits/{visit}/plan/disc"
+    form = mei.get(address)
+    more = mei.post(address, data=fields(form.text) | {"step": "acupuncture-follow-up-"})
+    assert more.status_code == 200 and "2 a week" in more.text
+    values = {"dose-acupuncture-follow-up": "2-2", "dose-chiropractic-follow-up": "", "first": "2026-09-15"}
+    mei.post(address, data=fields(more.text) | values)
+    (plan,) = all_of(app, Plan)
+    assert plan["course"]["phases"][0]["doses"] == {
+        "acupuncture-follow-up": [2, 2],
+        "chiropractic-follow-up": [2, 2],
+    }
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        {"first": "2026-09-01"},
+        {"first": "soon"},
+        {"first": "other", "other_day": ""},
+        {"first": "2026-09-21", "dose-acupuncture-follow-up": "7-7"},
+        {"first": "2026-09-21", "dose-acupuncture-follow-up": "0-0", "dose-chiropractic-follow-up": "0-0"},
+    ],
+)
+def test_what_no_week_has_room_for_is_not_prescribed(
+    app: Flask, mei: FlaskClient, visit: str, sent: dict[str, str]
+) -> None:
+    address = f"/mine/visits/{visit}/plan/disc"
+    answer = mei.post(address, data=fields(mei.get(address).text) | sent)
+    assert answer.status_code == 422 and all_of(app, Plan) == []
+
+
+def test_a_plan_that_isnt_booked_is_taken_back(app: Flask, mei: FlaskClient) -> None:
+    with app.app_context():
+        made = prescribed(rows(Patient)[0]["reference"])
+        link = made.address
+    address = f"/mine/plans/{made.reference}"
+    shown = mei.get(f"{address}/link")
+    assert link in shown.text and "<svg" in shown.text
+    taken_back = mei.post(f"{address}/withdraw", data=fields(mei.get(address).text) | {"key": "withdraw-1"})
+    assert "Taken back." in mei.get(taken_back.location).text
+    assert all_of(app, Plan)[0]["status"] == "stopped"
+    assert mei.get(f"{address}/link").status_code == 404
+
+
+def test_a_plans_page_has_its_weeks_doses_visits_and_history(app: Flask, mei: FlaskClient) -> None:
+    with app.app_context():
+        made = prescribed(rows(Patient)[0]["reference"], reason="Numbness since May")
+        booking = running(made)
+    page = mei.get(f"/mine/plans/{made.reference}")
+    assert page.status_code == 200
+    assert "Numbness since May" in page.text and "Week 4" in page.text and "Prescribed" in page.text
+    assert all(f"/mine/visits/{one['reference']}" in page.text for one in booking.visits)
+    visit_page = mei.get(f"/mine/visits/{booking.visits[0]['reference']}").text
+    assert f"/mine/plans/{made.reference}" in visit_page and re.search(r"visit 1 of \d+", visit_page)
+
+
+def test_other_practitioners_patients_plans_are_not_here(app: Flask, dan: FlaskClient, visit: str) -> None:
+    with app.app_context():
+        made = prescribed(rows(Patient)[0]["reference"])
+    for address in (
+        f"/mine/plans/{made.reference}",
+        f"/mine/plans/{made.reference}/link",
+        f"/mine/visits/{visit}/plan",
+    ):
+        assert dan.get(address).status_code == 404
+    token = fields(dan.get("/mine/plans").text)
+    for what in ("send", "withdraw"):
+        assert (
+            dan.post(
+                f"/mine/plans/{made.reference}/{what}", data=token | {"key": "somebody-else"}
+            ).status_code
+            == 404
+        )
+    assert made.reference not in dan.get("/mine/plans").text
+
+
+def test_the_board_has_the_plans_of_ones_own_patients(app: Flask, mei: FlaskClient) -> None:
+    with app.app_context():
+        made = prescribed(rows(Patient)[0]["reference"])
+    assert "Not booked yet" in mei.get("/mine/plans").text
+    with app.app_context():
+        running(made)
+    board = mei.get("/mine/plans").text
+    assert f"/mine/plans/{made.reference}" in board and "Goes as planned" in board
