@@ -151,6 +151,15 @@ class Ground:
                 found[number] = assignment
         return found
 
+    def for_moved(self, one: Wanted, appointment_id: int) -> Assignment | None:
+        """The same for a visit that is to be moved: what it has now counts as free."""
+        window = window_for(self.clinic, *[day_of(one.cell, self.clinic.zone)] * 2)
+        ground = replace(self, ignoring=replace(self.ignoring, appointment_id=appointment_id), _offers={})
+        offers = engine.find(ground.situation(one.visit_type, window))
+        if not offers.by_practitioner.get(one.practitioner_id, 0) & window.bit(one.cell):
+            return None
+        return assign(offers.situation, one.practitioner_id, one.cell)
+
     def _on(self, day: date, wanted: list[Wanted]) -> list[Assignment | None]:
         """The same for one day: in their order, and where that leaves one without a room, in the other."""
         if len(wanted) == 1:

@@ -1,0 +1,241 @@
+"""Moving one visit of a plan with all later ones like it: previewed, all at once or not at all, one message."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from booking import clock
+from booking.errors import NotChangeable, NotFound, SlotTaken, VisitsTaken
+from booking.formatting import iso_utc
+from booking.models import Appointment, BookableBy, Claim, Plan, PlanStatus
+from booking.scheduling.hours import instant_at
+from booking.scheduling.offers import Assignment, Use, assign
+from booking.scheduling.plans.keeping import Fault, Role, faults
+from booking.scheduling.timeline import cell_at
+from booking.services import claims, history, notices
+from booking.services.availability import locked
+from booking.services.clinic import Clinic, Practitioner, the_clinic
+from booking.services.idempotency import Answer, Key, once
+from booking.services.occupancies import Ignoring
+from booking.services.plans.altering import By, visits_to_change
+from booking.services.plans.asking_again import asked_for, kept_of
+from booking.services.plans.booking import noted
+from booking.services.plans.ground import Wanted, question_of
+from booking.services.plans.reading import PlanView, PlanVisit, for_staff, kept_at
+from booking.services.staff import audit
+from booking.services.staff.ownership import plan_for
+from booking.services.staff.who import Who
+
+
+@dataclass(frozen=True)
+class Shift:
+    """A visit and where it would go; `free` says whether it can be had there."""
+
+    visit: PlanVisit
+    starts_at: datetime
+    practitioner: Practitioner
+    free: bool
+
+
+@dataclass(frozen=True)
+class Shifts:
+    """What moving a visit and all later ones would do. `broken`: what the plan wouldn't keep any more."""
+
+    shifts: tuple[Shift, ...]
+    broken: tuple[Fault, ...]
+
+    @property
+    def possible(self) -> bool:
+        return bool(self.shifts) and all(one.free for one in self.shifts)
+
+
+def alike(plan: PlanView, visit: PlanVisit, now: datetime) -> list[PlanVisit]:
+    """This visit, and the later ones of its kind on its weekday at its time, that are still ahead."""
+    zone = plan.clinic.zone
+
+    def slot(one: PlanVisit) -> tuple[str, int, time]:
+        local = one.starts_at.astimezone(zone)
+        return one.care.slug, local.weekday(), local.time()
+
+    return [
+        one
+        for one in plan.standing
+        if one.starts_at >= visit.starts_at and one.starts_at > now and slot(one) == slot(visit)
+    ]
+
+
+def preview(
+    plan: PlanView, reference: str, starts_at: datetime, practitioner: str | None, audience: BookableBy
+) -> Shifts:
+    """What it would do to move this visit to `starts_at`, and all later ones like it by as much. `practitioner` None is each
+    visit's own. Raises NotFound.
+    """
+    visit = next((one for one in plan.standing if one.reference == reference), None)
+    if visit is None:
+        raise NotFound
+    person = plan.clinic.practitioner(practitioner) if practitioner else None
+    asked = asked_for(plan, audience)
+    shifts = []
+    for one in alike(plan, visit, clock.now()):
+        to = _shifted(plan, visit, starts_at, one)
+        whom = person or one.practitioner
+        wanted = Wanted(one.visit_type.slug, whom.id, cell_at(to)) if to else None
+        free = wanted is not None and asked.ground.for_moved(wanted, one.id) is not None
+        shifts.append(Shift(one, to or one.starts_at, whom, free))
+    return Shifts(tuple(shifts), tuple(_broken(plan, shifts)))
+
+
+def shift(
+    who: Who,
+    reference: str,
+    visit: str,
+    starts_at: datetime,
+    practitioner: str | None,
+    reason: str = "",
+    *,
+    tell: bool = True,
+    key: str,
+) -> Shifts:
+    """Moves a visit and all later ones like it, in one transaction and one message.
+
+    Raises VisitsTaken with those that can't be had, NotChangeable, NotFound, KeyReused.
+    """
+    change = preview(for_staff(who, reference), visit, starts_at, practitioner, BookableBy.STAFF)
+
+    def action(session: Session) -> Answer:
+        now, clinic = clock.now(), the_clinic(session)
+        plan = plan_for(session, who, reference, for_update=True)
+        if plan.status is not PlanStatus.RUNNING:
+            raise NotChangeable(visit_status=plan.status.value)
+        by = By.staff(who, reason)
+        rows = {one.reference: one for one in visits_to_change(session, plan)}
+        going = [(rows[one.visit.reference], one) for one in change.shifts if one.visit.reference in rows]
+        _lock(session, clinic, plan, going)
+        before = [iso_utc(row.starts_at) for row, _ in going]
+        lost = [one for row, one in going if not _moved(session, clinic, plan, row, one, by, now)]
+        if lost or not going:
+            raise VisitsTaken(lost=[_named(one) | {"replacements": []} for one in lost])
+        plan.version += 1
+        plan.sequence += 1
+        plan.changed_at = now
+        session.flush()
+        noted(
+            session, plan, "moved", by.actor, now, why=by.why, name=by.name, account_id=by.account_id,
+            visits=len(going),
+        )  # fmt: skip
+        audit.did(session, who, "moved plan", f"plan/{reference}", plan.patient_id)
+        if tell:
+            moved = [row for row, _ in going]
+            facts = {"cancelled": before, "added": [iso_utc(row.starts_at) for row in moved]}
+            notices.plan_changed(session, clinic, plan, moved, now, facts)
+        return {}
+
+    content = ["shift", reference, visit, iso_utc(starts_at), practitioner, reason, tell]
+    once(Key.of(who.key, key, content), action)
+    return change
+
+
+# Parts
+
+
+def _shifted(plan: PlanView, visit: PlanVisit, starts_at: datetime, one: PlanVisit) -> datetime | None:
+    """When a later visit begins if this one is moved so: by as many days, at the same time of the wall clock. None where no
+    clock shows that time.
+    """
+    zone = plan.clinic.zone
+    to = starts_at.astimezone(zone)
+    days = (to.date() - visit.starts_at.astimezone(zone).date()).days
+    on = one.starts_at.astimezone(zone).date() + timedelta(days=days)
+    return instant_at(on, to.time(), zone)
+
+
+def _broken(plan: PlanView, shifts: Sequence[Shift]) -> list[Fault]:
+    """What isn't kept any more once these visits are moved."""
+    moved = {one.visit.reference for one in shifts}
+    others = [kept_of(plan, one) for one in plan.standing if one.reference not in moved]
+    before = faults(plan.course, [kept_of(plan, one) for one in plan.standing])
+    there = [
+        kept_at(
+            plan.clinic,
+            plan.first_day,
+            one.starts_at,
+            one.starts_at + (one.visit.ends_at - one.visit.starts_at),
+            one.visit.care,
+            one.visit.role or Role.DOSE,
+        )
+        for one in shifts
+    ]
+    return [fault for fault in faults(plan.course, [*others, *there]) if fault not in before]
+
+
+def _lock(session: Session, clinic: Clinic, plan: Plan, going: Iterable[tuple[Appointment, Shift]]) -> None:
+    """Everything that the visits leave or may take, in one go."""
+    going = list(going)
+    ids = [row.id for row, _ in going]
+    leaves = session.scalars(select(Claim.resource_id).where(Claim.appointment_id.in_(ids)).distinct())
+    things = [*clinic.rooms, *clinic.devices]
+    people = {one.practitioner.id for _, one in going}
+    claims.lock(session, {plan.patient_id, *leaves, *people, *(thing.id for thing in things)})
+
+
+def _moved(
+    session: Session,
+    clinic: Clinic,
+    plan: Plan,
+    row: Appointment,
+    one: Shift,
+    by: By,
+    now: datetime,
+) -> bool:
+    """Moves one visit, which is locked with all that it leaves and takes; False where it can't be had there."""
+    question = question_of(clinic, one.visit.visit_type.slug, [one.practitioner.slug], BookableBy.STAFF)
+    offers = locked(
+        session, question, one.starts_at, now, ignoring=Ignoring(appointment_id=row.id),
+        patient_id=plan.patient_id,
+    )  # fmt: skip
+    cell = cell_at(one.starts_at)
+    if offers.at(cell) is None:
+        return False
+    visit: Assignment = assign(offers.situation, one.practitioner.id, cell)
+    has = [
+        Use(*taken)
+        for taken in session.execute(
+            select(Claim.resource_id, Claim.from_cell, Claim.to_cell, Claim.before, Claim.after).where(
+                Claim.appointment_id == row.id
+            )
+        )
+    ]
+    known = notices.known_of(row, clinic)
+    try:
+        claims.exchange(
+            session, has, [*visit.uses, visit.patient_use(plan.patient_id)], appointment_id=row.id
+        )
+    except SlotTaken:
+        return False
+    row.practitioner_id, row.room_id = visit.practitioner_id, visit.room
+    row.from_cell, row.to_cell = visit.from_cell, visit.to_cell
+    row.sequence += 1
+    row.version += 1
+    row.confirmed_at = row.cannot_come_at = None
+    row.changed_at = now
+    session.flush()
+    history.note(
+        session, row, "moved", by.actor, why=by.why, name=by.name, account_id=by.account_id,
+        version=row.version, tell=False,
+        **{
+            "from": known["old_starts_at"], "to": iso_utc(row.starts_at),
+            "from_practitioner": known["old_practitioner"], "to_practitioner": one.practitioner.slug,
+        },
+    )  # fmt: skip
+    return True
+
+
+def _named(one: Shift) -> dict[str, object]:
+    return {
+        "visit_type": one.visit.visit_type.slug,
+        "starts_at": iso_utc(one.starts_at),
+        "practitioner": one.practitioner.slug,
+    }

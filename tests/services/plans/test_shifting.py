@@ -1,0 +1,89 @@
+"""One visit of a plan is moved with all later ones like it, or none is."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from booking.errors import NotFound, VisitsTaken
+from booking.models import Appointment, BookableBy, Claim, HistoryEntry, Message
+from booking.scheduling.plans.keeping import Rule
+from booking.services.plans.booking import BookedPlan
+from booking.services.plans.reading import PlanVisit
+from booking.services.plans.shifting import preview, shift
+from tests.clinics import plan_clinic, set_up
+from tests.services.making import booked, rows
+from tests.services.plans.making import patient, prescribed, running, seen
+from tests.staffing import hired
+
+pytestmark = pytest.mark.usefixtures("standing_clock", "context")
+
+WEEK, HOUR = timedelta(days=7), timedelta(hours=1)
+ACUPUNCTURE = "acupuncture-follow-up"
+
+
+@pytest.fixture(autouse=True)
+def clinic_with_plans(context: Any, standing_clock: Any) -> None:
+    set_up(plan_clinic())
+
+
+@pytest.fixture
+def weekly() -> BookedPlan:
+    return running(prescribed(patient(), "weekly"))
+
+
+def second(plan: BookedPlan) -> PlanVisit:
+    return seen(plan).standing[1]
+
+
+def test_all_later_ones_move_by_as_much_and_one_message_tells_of_them(weekly: BookedPlan) -> None:
+    visit = second(weekly)
+    done = shift(hired(), weekly.reference, visit.reference, visit.starts_at + HOUR, None, key="shift-001")
+    assert len(done.shifts) == 5
+    after = seen(weekly).standing
+    assert [one.starts_at - visit.starts_at for one in after[1:]] == [HOUR + week * WEEK for week in range(5)]
+    assert after[0].starts_at == visit.starts_at - WEEK
+    assert [row["what"] for row in rows(HistoryEntry)].count("moved") == 5
+    (told,) = [row for row in rows(Message) if row["kind"] == "plan-change" and row["state"] == "queued"]
+    assert len(told["facts"]["added"]) == len(told["facts"]["cancelled"]) == 5
+    waiting = [row for row in rows(Message) if row["kind"] == "reminder-1d" and row["state"] == "queued"]
+    assert {row["sequence"] for row in waiting} == {0, 1} and len(waiting) == 6
+
+
+def test_over_their_own_old_times_they_move_too(weekly: BookedPlan) -> None:
+    visit = second(weekly)
+    quarter = timedelta(minutes=15)
+    shift(hired(), weekly.reference, visit.reference, visit.starts_at + quarter, None, key="shift-001")
+    assert second(weekly).starts_at == visit.starts_at + quarter
+    for row in rows(Appointment):
+        own = [claim for claim in rows(Claim) if claim["appointment_id"] == row["id"]]
+        assert min(claim["from_cell"] for claim in own) == row["from_cell"]
+
+
+def test_where_one_cannot_be_none_is_moved_and_it_is_named(weekly: BookedPlan) -> None:
+    visit = second(weekly)
+    person = visit.practitioner.slug
+    for minutes in (60, 75):
+        booked(
+            visit.starts_at + 2 * WEEK + timedelta(minutes=minutes), visit_type=ACUPUNCTURE, practitioner=person,
+            first_name=f"Bo{minutes}", email=f"bo{minutes}@example.com",
+        )  # fmt: skip
+    shown = preview(seen(weekly), visit.reference, visit.starts_at + HOUR, None, BookableBy.STAFF)
+    assert [one.free for one in shown.shifts] == [True, True, False, True, True] and not shown.possible
+    before = rows(Appointment)
+    with pytest.raises(VisitsTaken) as refused:
+        shift(hired(), weekly.reference, visit.reference, visit.starts_at + HOUR, None, key="shift-001")
+    assert len(refused.value.facts["lost"]) == 1 and rows(Appointment) == before
+
+
+def test_what_the_plan_would_not_keep_any_more_is_said() -> None:
+    plan = running(prescribed(patient(), "disc"))
+    first, other = [one for one in seen(plan).standing if one.care.slug == ACUPUNCTURE][:2]
+    next_to = other.starts_at - timedelta(days=1)
+    shown = preview(seen(plan), first.reference, next_to, None, BookableBy.STAFF)
+    assert Rule.REST_DAYS in {fault.rule for fault in shown.broken}
+
+
+def test_a_visit_of_another_plan_is_not_found(weekly: BookedPlan) -> None:
+    with pytest.raises(NotFound):
+        shift(hired(), weekly.reference, "NONE", second(weekly).starts_at, None, key="shift-001")
