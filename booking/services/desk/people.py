@@ -1,9 +1,11 @@
-"""Patients, found by the desk with a telephone at the ear: by any part of a name, a number or a date of birth.
+"""Patients, found by the desk with a telephone at the ear: by any part of a name, a number or a date of birth, or by the
+beginning of an address.
 
 The process keeps a directory of them (`booking.services.desk.directory`) and asks the database at each search for the
 records that changed since. What is shown is fetched anew, for whoever may see it, and the hits are written down.
 """
 
+import re
 import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -41,6 +43,8 @@ _OVERLAP = timedelta(minutes=5)
 # So many changed records are looked through beside the directory, before it is made anew.
 _CHANGED_AT_MOST = 256
 _BATCH = 200
+# One word of what addresses are made of.
+_MAY_BE_AN_ADDRESS = re.compile(r"[\w.+-]{3,}")
 
 _table = Patient.__table__.c
 _ENTRIES = select(
@@ -120,6 +124,8 @@ def search(who: Who, words: str, *, day: date | None = None, shown: int = SHOWN)
             directory = _directory(session, now)
             first = set(session.connection().scalars(_EXPECTED, bounds)) if bounds else set[int]()
             found = _fetched(session, who, directory.find(asked(words, now.year), first), shown + 1)
+            if not found and _MAY_BE_AN_ADDRESS.fullmatch(words.strip()):
+                found = _by_email(session, who, words.strip(), shown + 1)
     hits = tuple(found[:shown])
     if hits:
         audit.saw(who, "searched", patient_ids=[one.id for one in hits])
@@ -231,8 +237,10 @@ def _fetched(session: Session, who: Who, ids: Iterable[int], wanted: int) -> lis
 
 
 def _by_email(session: Session, who: Who, words: str, wanted: int) -> list[Found]:
+    """Those whose address begins so."""
     address = "".join(letter for letter in words.lower() if letter.isprintable())[:254]
-    rows = session.connection().execute(_theirs(_SHOWN, who).where(_table.email == address).limit(wanted))
+    begins = _theirs(_SHOWN, who).where(_table.email.startswith(address, autoescape=True))
+    rows = session.connection().execute(begins.order_by(_table.email, _table.id).limit(wanted))
     return [Found(*row) for row in rows]
 
 

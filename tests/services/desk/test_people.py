@@ -81,6 +81,16 @@ def test_an_address_is_found_as_a_whole(context: Flask) -> None:
     assert names("Wei.Li@example.com") == ["Wei Li"]
 
 
+@pytest.mark.parametrize("words", ["wei.li@", "Wei.Li@exam", "wei.l"])
+def test_the_beginning_of_an_address_finds_whose_it_is(context: Flask, words: str) -> None:
+    assert names(words) == ["Wei Li"]
+
+
+@pytest.mark.parametrize("words", ["example.com", "@example.com", "wei%li@", "wei_li@"])
+def test_of_an_address_only_the_beginning_finds_somebody(context: Flask, words: str) -> None:
+    assert names(words) == []
+
+
 @pytest.mark.parametrize(
     "words", ["", "   ", "\x00", "%", "_", "'", "\ud800", "5", "@", "x" * 5000, "((((", "😀"]
 )
