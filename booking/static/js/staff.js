@@ -143,7 +143,7 @@ function fill(form, draft) {
   return first;
 }
 
-// With an address, the words lead there.
+// With an address, the words lead there; else they go once somebody types on.
 function say(words, address = "") {
   const place = document.querySelector(".toasts");
   if (!place || !words) return;
@@ -153,6 +153,7 @@ function say(words, address = "") {
   if (address) said.href = address;
   said.textContent = words;
   if (address) note.append(said);
+  else document.addEventListener("input", () => note.remove(), { once: true });
   place.append(note);
 }
 
