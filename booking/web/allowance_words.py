@@ -94,7 +94,10 @@ def left(clinic: Clinic, found: Left) -> str:
     """As in "5 of 12 left until Dec 31": by what leaves least."""
     bound = found.tightest
     if bound is None:
-        return _("No number of visits is recorded.")
+        terms = found.pool.terms
+        if terms.free == 0 and not any(one.state is Asked.GIVEN for one in terms.authorisations):
+            return _("nothing is authorized yet")
+        return _("no number of visits is recorded")
     return _bound(clinic, bound)
 
 

@@ -239,6 +239,23 @@ def test_a_visit_beyond_says_so_with_the_visit(desk: FlaskClient, app: Flask, ro
     assert "ask the payer before it takes place" in text
 
 
+def test_what_is_only_asked_for_is_said_to_be_that(desk: FlaskClient, app: Flask, rosa: str) -> None:
+    row = {"auth_number": "", "auth_state": "asked", "auth_begins": "", "auth_ends": "", "auth_count": ""}
+    text = plain(desk.get(add(desk, rosa, kind="authorisation", limit="", **row).location).text)
+    assert "Care: nothing is authorized yet" in text and "Authorization asked for, not given yet" in text
+    assert "the authorization is asked for, not given yet" in text
+    (pool,) = of(app, Coverage)
+    given = {"auth_number": "A17", "auth_state": "given", "auth_begins": "9/1/2026", "auth_ends": "12/31/2026",
+             "auth_count": "12"}  # fmt: skip
+    page = desk.get(f"/desk/patients/{rosa}/coverage?change={pool['id']}").text
+    given["shown"] = fields(page.partition("<main")[2])["shown"]
+    sent = FORM | given | {"kind": "authorisation", "limit": ""}
+    answer = send(desk, rosa, f"/{pool['id']}", key="it was given", **sent)
+    text = plain(desk.get(answer.location).text)
+    assert "Care: 11 of 12 left of authorization A17 until Dec 31, 2026" in text
+    assert "Authorization A17 given: 12 visits, Sep 1, 2026 – Dec 31, 2026" in text
+
+
 @pytest.mark.parametrize(
     ("numbers", "says"),
     [
