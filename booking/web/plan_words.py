@@ -166,7 +166,7 @@ def reasons(clinic: Clinic, wanted: PlanWanted, found: Impossible) -> list[Said]
     said = []
     for one in found.reasons:
         said.append(_lack(clinic, wanted, found, one))
-        if one.lack not in (Lack.TOGETHER, Lack.BEYOND_HORIZON):
+        if one.lack not in (Lack.TOGETHER, Lack.BEYOND_HORIZON, Lack.STOPPED):
             said += _of_engine(clinic, one)
     return list(dict.fromkeys(said))
 
@@ -175,6 +175,11 @@ def _lack(clinic: Clinic, wanted: PlanWanted, found: Impossible, one: WeekReason
     week, care = found.week + 1, one.care.modality.name
     if one.lack is Lack.BEYOND_HORIZON:
         return Said("beyond_horizon", _("A plan that begins so late can't be booked yet."))
+    if one.lack is Lack.STOPPED:
+        return Said(
+            "stopped",
+            _("There are too many ways to look through in time. Choose fewer times, or one practitioner."),
+        )
     if one.lack is Lack.TOGETHER:
         first, *others = (reason.care.modality.name for reason in found.reasons)
         cares = list_of([first, *map(within, others)])
@@ -186,6 +191,15 @@ def _lack(clinic: Clinic, wanted: PlanWanted, found: Impossible, one: WeekReason
         return Said(
             "together",
             _("%(cares)s each have times in week %(week)d, but not together.", cares=cares, week=week),
+        )
+    if one.lack is Lack.ELSEWHERE:
+        return Said(
+            "elsewhere",
+            _(
+                "%(care)s in week %(week)d: the times are too near to visits that are booked already.",
+                care=care,
+                week=week,
+            ),
         )
     if one.lack is Lack.REST_DAYS:
         return Said("rest_days", _too_near(wanted, one, week))

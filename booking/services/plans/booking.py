@@ -54,12 +54,11 @@ from booking.services.plans.choosing import (
     PlanWish,
     choose,
     questions_for,
-    weeks_within_horizon,
 )
 from booking.services.plans.ground import Ground
 from booking.services.plans.proposing import can_be_looked_at
 from booking.services.plans.replacing import replacements, wanted_with
-from booking.services.plans.wanted import Asked
+from booking.services.plans.wanted import Asked, weeks_within_horizon
 from booking.services.staff import audit
 from booking.services.visits import refuse_unreachable
 

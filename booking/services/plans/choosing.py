@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 from typing import NamedTuple
 
 from booking.errors import PlanRulesBroken
@@ -12,7 +12,7 @@ from booking.scheduling.plans.keeping import Kept, Role
 from booking.scheduling.plans.windows import Presence
 from booking.scheduling.timeline import cell_at
 from booking.services.clinic import Clinic, Practitioner, VisitType
-from booking.services.plans.ground import HORIZON_DAYS, Wanted, question_of
+from booking.services.plans.ground import Wanted, question_of
 from booking.services.plans.wanted import first_visit_of
 from booking.services.question import Question
 from booking.services.staff.who import Who
@@ -94,12 +94,6 @@ def choose(clinic: Clinic, course: Course, first_day: date, visits: Iterable[Vis
             Chosen(visit_type, person, kept, Wanted(visit_type.slug, person.id, cell_at(visit.starts_at)))
         )
     return found
-
-
-def weeks_within_horizon(clinic: Clinic, course: Course, first_day: date, now: datetime) -> int:
-    """As many whole weeks of a plan as may be booked now."""
-    last = clinic.times.local_date(now) + timedelta(days=max(HORIZON_DAYS, clinic.horizon_days))
-    return min(course.weeks, max(0, ((last - first_day).days + 1) // 7))
 
 
 def questions_for(clinic: Clinic, chosen: Iterable[Chosen], audience: BookableBy) -> dict[str, Question]:

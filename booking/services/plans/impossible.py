@@ -1,23 +1,22 @@
 """Why a plan can't be, and the smallest relaxations with which it could: each one tried, none guessed."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from enum import StrEnum
+from itertools import pairwise, product
 from typing import NamedTuple
 
 from booking.errors import NotOffered
 from booking.scheduling.plans.effort import Stopped
 from booking.scheduling.plans.finder import find
-from booking.scheduling.plans.task import Care, Days, Task, Weights
+from booking.scheduling.plans.task import Care, Choice, Days, Task, Weights
 from booking.scheduling.plans.windows import TimeWindow
 from booking.scheduling.reasons import Reason, explain
 from booking.services.clinic import Practitioner, VisitType
-from booking.services.plans.wanted import Asked, PlanWanted
+from booking.services.plans.wanted import LATEST_START, Asked, PlanWanted
 
-LATEST_START = 21
-"""So many days later a start is tried."""
 _NOON = 12 * 60
 _HALVES = ((0, _NOON), (_NOON, 24 * 60))
 """Mornings, and afternoons with evenings."""
@@ -31,6 +30,8 @@ class Lack(StrEnum):
     REST_DAYS = "rest_days"
     TOGETHER = "together"
     BEYOND_HORIZON = "beyond_horizon"
+    STOPPED = "stopped"
+    ELSEWHERE = "elsewhere"
 
 
 class WeekReason(NamedTuple):
@@ -86,6 +87,12 @@ def why_none(asked: Asked) -> Impossible:
     return Impossible(week, reasons, tuple(_relaxations(asked, week)))
 
 
+def not_found_in_time(asked: Asked) -> Impossible:
+    """What to say where the search was broken off: nothing is known of why."""
+    reasons = tuple(WeekReason(kind.care, Lack.STOPPED, 0, 0) for kind in asked.kinds)
+    return Impossible(0, reasons, ())
+
+
 # Whether a kind of care could be, by itself
 
 
@@ -94,22 +101,23 @@ def _days(care: Care, first: Days | None = None) -> list[bool]:
     return [bool(day) and not care.is_near(number) for number, day in enumerate(first or care.free)]
 
 
-def _given(care: Care) -> tuple[list[int], int | None]:
-    """How many visits each week can have at the most, and the day of the last one: the earliest days are taken, which leaves
-    the most room for those that follow.
+def _given(care: Care) -> tuple[list[int], list[tuple[int, bool]]]:
+    """How many of the fewest visits each week can have: the earliest days are taken, which leaves the most room for those
+    that follow. And on which days.
     """
     free, first = _days(care), _days(care, care.first) if care.first is not None else None
-    given, last, begun = [], -1 - care.rest_days, first is None
-    for week, (_, most) in enumerate(care.doses):
+    given, days, last, begun = [], [], -1 - care.rest_days, first is None
+    for week, (fewest, _) in enumerate(care.doses):
         count = 0
         for day in range(week * 7, week * 7 + 7):
-            if count == most or day - last <= care.rest_days:
+            if count == fewest or day - last <= care.rest_days:
                 continue
             is_free = free[day] if begun else (first or [])[day]
             if is_free:
+                days.append((day, not begun))
                 count, last, begun = count + 1, day, True
         given.append(count)
-    return given, None if last < 0 else last
+    return given, days
 
 
 def _short(task: Task) -> Iterator[tuple[int, int]]:
@@ -126,10 +134,33 @@ def _short(task: Task) -> Iterator[tuple[int, int]]:
 def _is_possible(task: Task) -> bool:
     if any(_short(task)):
         return False
+    if _goes_together(task):
+        return True
     try:
         return find(task, Weights(), _EFFORT) is not None
     except Stopped:
         return False
+
+
+def _goes_together(task: Task) -> bool:
+    """Whether the earliest days of each kind of care go together: then there is a plan, and nobody needs to look for it."""
+    days: dict[int, list[Sequence[Choice]]] = {}
+    for care in task.cares:
+        for day, begins in _given(care)[1]:
+            free = care.first if begins and care.first is not None else care.free
+            days.setdefault(day, []).append(free[day])
+    weekly = Counter(day // 7 for day, visits in days.items() for _ in visits)
+    if task.clashes or (task.most_trips is not None and max(weekly.values(), default=0) > task.most_trips):
+        return False
+    return all(_apart(visits) for visits in days.values())
+
+
+def _apart(visits: Sequence[Sequence[Choice]]) -> bool:
+    """Whether somebody can have one of each on a day, one after the other."""
+    return any(
+        all(first.ends <= second.starts for first, second in pairwise(sorted(some)))
+        for some in product(*visits)
+    )
 
 
 def _first_week_together(task: Task) -> int:
@@ -157,6 +188,8 @@ def _reason(asked: Asked, task: Task, number: int, week: int) -> WeekReason:
     lack: Lack | None = None
     if count >= needs:
         lack = Lack.REST_DAYS
+    elif sum(bool(asked.choices(visit_type, day)) for day in days) >= needs:
+        lack = Lack.ELSEWHERE
     elif sum(bool(asked.choices(visit_type, day, always=True)) for day in days) >= needs:
         lack = Lack.WINDOWS
     return WeekReason(kind.care, lack, count, needs, _engine_reasons(asked, visit_type, days))
@@ -200,30 +233,18 @@ def _one_more_window(asked: Asked) -> Iterator[Relaxation]:
     if not presence.windows:
         return
     candidates = []
-    for weekday in range(7):
-        for opens, closes in _HALVES:
-            more = TimeWindow(frozenset({weekday}), opens, closes)
-            if any(
-                weekday in one.weekdays and one.opens <= opens and closes <= one.closes
-                for one in presence.windows
-            ):
-                continue
-            wider = _with(asked, replace(presence, windows=(*presence.windows, more)))
-            # On a day on which they come anyway, that asks less.
-            comes = any(weekday in one.weekdays for one in presence.windows)
-            missing = sum(1 for _ in _short(wider.task))
-            candidates.append((missing, not comes, weekday, opens, more, wider))
-    for _, _, weekday, _, more, wider in sorted(candidates, key=lambda one: one[:4])[:4]:
+    for weekday, (opens, closes) in product(range(7), _HALVES):
+        more = TimeWindow(frozenset({weekday}), opens, closes)
+        wider = asked.with_presence(replace(presence, windows=(*presence.windows, more)))
+        # On a day on which they come anyway, that asks less.
+        comes = any(weekday in one.weekdays for one in presence.windows)
+        candidates.append((not comes, weekday, opens, more, wider))
+    for _, weekday, _, more, wider in sorted(candidates, key=lambda one: one[:3]):
         if _is_possible(wider.task):
             yield Relaxation("window", {"weekday": weekday, "opens": more.opens, "closes": more.closes})
             return
-    anytime = _with(asked, replace(presence, windows=()))
-    if _is_possible(anytime.task):
+    if _is_possible(asked.with_presence(replace(presence, windows=())).task):
         yield Relaxation("any_time")
-
-
-def _with(asked: Asked, presence: object) -> Asked:
-    return replace(asked, wanted=replace(asked.wanted, presence=presence), _starts={})  # type: ignore[arg-type]
 
 
 def _other_practitioners(asked: Asked) -> Iterator[Relaxation]:
@@ -238,8 +259,7 @@ def _other_practitioners(asked: Asked) -> Iterator[Relaxation]:
 def _later_start(asked: Asked) -> Iterator[Relaxation]:
     for days in range(1, LATEST_START + 1):
         first_day = asked.wanted.first_day + timedelta(days=days)
-        later = _again(asked, replace(asked.wanted, first_day=first_day))
-        if later is not None and later.weeks == asked.weeks and _is_possible(later.task):
+        if asked.weeks_from(first_day) == asked.weeks and _is_possible(asked.task_from(days)):
             yield Relaxation("start", {"day": first_day})
             return
 

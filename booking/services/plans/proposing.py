@@ -20,7 +20,7 @@ from booking.scheduling.timeline import instant_of
 from booking.services.clinic import Clinic, Practitioner, VisitType, the_clinic
 from booking.services.plans.choosing import Chosen
 from booking.services.plans.ground import Wanted
-from booking.services.plans.impossible import Impossible, why_none
+from booking.services.plans.impossible import Impossible, not_found_in_time, why_none
 from booking.services.plans.wanted import Asked, PlanWanted
 from booking.services.transaction import reading
 
@@ -93,26 +93,30 @@ class Proposals:
     weeks: int
 
 
+_ROUNDS = 20
+
+
 def propose(wanted: PlanWanted) -> Proposals:
     """Raises NotFound for names that the clinic doesn't have, NotOffered where nobody gives a kind of care."""
     now = clock.now()
     with reading() as session:
         clinic = the_clinic(session)
         asked = Asked.of(session, clinic, wanted, now)
-    found = _proposals(asked)
+    try:
+        found = _proposals(asked)
+    except Stopped:
+        return Proposals(clinic, wanted, (), not_found_in_time(asked), asked.weeks)
     return Proposals(clinic, wanted, tuple(found), None if found else why_none(asked), asked.weeks)
 
 
 def _proposals(asked: Asked) -> list[Proposal]:
+    """Raises Stopped where the search was broken off before it found one."""
     if not asked.weeks:
         return []
     task = asked.task
     # Two visits of a day may each be free and yet not both: such pairs are named, and it is searched again.
-    for _ in range(20):
-        try:
-            found = propose_plans(task)
-        except Stopped:
-            return []
+    for _ in range(_ROUNDS):
+        found = propose_plans(task)
         clashes = {clash for one in found for clash in _clashes(asked, task, one.found.visits)}
         if not clashes:
             return [
@@ -122,7 +126,7 @@ def _proposals(asked: Asked) -> list[Proposal]:
                 for one in found
             ]
         task = replace(task, clashes=task.clashes | clashes)
-    return []
+    raise Stopped(0)
 
 
 class _Place(NamedTuple):

@@ -20,6 +20,8 @@ from booking.services.question import Question
 from booking.services.transaction import reading
 
 _CELLS_A_DAY = 24 * 60 // CELL_MINUTES
+LATEST_START = 21
+"""So many days later a start is looked at, where a plan can't be from its own first day on."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,12 @@ def kinds_of(clinic: Clinic, wanted: PlanWanted) -> tuple[Kind, ...]:
     )
 
 
+def weeks_within_horizon(clinic: Clinic, course: Course, first_day: date, now: datetime) -> int:
+    """As many whole weeks of a plan as may be booked now."""
+    last = clinic.times.local_date(now) + timedelta(days=max(HORIZON_DAYS, clinic.horizon_days))
+    return min(course.weeks, max(0, ((last - first_day).days + 1) // 7))
+
+
 class Start(NamedTuple):
     """A free start, as the finder's choice stands for it."""
 
@@ -92,15 +100,18 @@ class Asked:
     kinds: tuple[Kind, ...]
     ground: Ground
     weeks: int
+    # What is free on each day at any time, and at which cell each choice begins.
+    _free_on: dict[tuple[str, int], tuple[Choice, ...]] = field(
+        default_factory=dict, repr=False, compare=False
+    )
     _starts: dict[tuple[str, int, Choice], int] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def of(cls, session: Session, clinic: Clinic, wanted: PlanWanted, now: datetime) -> "Asked":
         """Raises NotFound for names that the clinic doesn't have, NotOffered where a kind of care is given by nobody."""
         kinds = kinds_of(clinic, wanted)
-        last_day = clinic.times.local_date(now) + timedelta(days=max(HORIZON_DAYS, clinic.horizon_days))
-        weeks = min(wanted.course.weeks, max(0, ((last_day - wanted.first_day).days + 1) // 7))
-        last = wanted.first_day + timedelta(days=weeks * 7 - 1 + LOOKED_AT_WITHIN)
+        weeks = weeks_within_horizon(clinic, wanted.course, wanted.first_day, now)
+        last = wanted.first_day + timedelta(days=weeks * 7 - 1 + max(LOOKED_AT_WITHIN, LATEST_START))
         ground = Ground.read(
             session, clinic, _questions(clinic, wanted, kinds), wanted.first_day, max(last, wanted.first_day), now,
             patient_id=wanted.patient_id, visitor=wanted.visitor,
@@ -111,6 +122,10 @@ class Asked:
         """Another plan of the same clinic and moment. Raises NotFound, NotOffered."""
         with reading() as session:
             return Asked.of(session, self.clinic, wanted, self.ground.now)
+
+    def weeks_from(self, first_day: date) -> int:
+        """How many of its weeks would lie within the horizon if it began on this day."""
+        return weeks_within_horizon(self.clinic, self.wanted.course, first_day, self.ground.now)
 
     @cached_property
     def course(self) -> Course:
@@ -123,24 +138,28 @@ class Asked:
     @cached_property
     def task(self) -> Task:
         """What the finder has to know. Its cares are in the order of `kinds`."""
-        course = self.course
+        return self.task_from(0)
+
+    def with_presence(self, presence: Presence) -> "Asked":
+        """The same plan for somebody who can come at other times."""
+        return replace(self, wanted=replace(self.wanted, presence=presence))
+
+    def task_from(self, first: int) -> Task:
+        """The same for a plan that begins so many days later, up to LATEST_START."""
+        course, first_day = self.course, self.wanted.first_day + timedelta(days=first)
         cares = []
-        for care, first in self.kinds:
+        for care, begins in self.kinds:
             modality = care.modality.slug
             wished = {self.clinic.practitioner(slug).id for slug in self.wanted.wished.get(modality, ())}
+            others = self.wanted.elsewhere.get(modality, ())
             cares.append(
                 Care(
                     doses=course.doses(care.slug),
-                    free=self._free(care),
+                    free=self._free(care, first),
                     rest_days=course.rest_days.get(modality, 0),
-                    first=self._free(first) if first else None,
+                    first=self._free(begins, first) if begins else None,
                     wished=frozenset(wished),
-                    elsewhere=tuple(
-                        sorted(
-                            (on - self.wanted.first_day).days
-                            for on in self.wanted.elsewhere.get(modality, ())
-                        )
-                    ),
+                    elsewhere=tuple(sorted((on - first_day).days for on in others)),
                 )
             )
         return Task(tuple(cares), course.pairing, course.most_trips)
@@ -157,24 +176,36 @@ class Asked:
 
     def choices(self, visit_type: VisitType, day: int, *, always: bool = False) -> tuple[Choice, ...]:
         """What is free on a day of the plan when the patient can come; `always`, at any time of it."""
+        key = visit_type.slug, day
+        free = self._free_on.get(key)
+        if free is None:
+            free = self._free_on[key] = self._at_any_time(visit_type, day)
+        if always:
+            return free
+        stretches = self.wanted.presence.on(self.days[day].on)
+        return tuple(
+            one
+            for one in free
+            if any(opens <= one.starts and one.ends <= closes for opens, closes in stretches)
+        )
+
+    def _at_any_time(self, visit_type: VisitType, day: int) -> tuple[Choice, ...]:
         offers = self.ground.offers(visit_type.slug)
         window, on = offers.situation.window, self.days[day]
         inside = window.stretch(on.from_cell, on.to_cell)
-        stretches = ((0, 24 * 60),) if always else self.wanted.presence.on(on.on)
-        found = []
-        for person_id, free in offers.by_practitioner.items() if stretches else ():
+        found = set()
+        for person_id, free in offers.by_practitioner.items():
             cells = offers.situation.by_id[person_id].shape.length
             for place in places(free & inside):
                 cell = window.start + place
                 choice = Choice(self.minute(on, cell), self.minute(on, cell + cells), person_id)
-                if any(opens <= choice.starts and choice.ends <= closes for opens, closes in stretches):
-                    # An hour that comes twice: the first of the two.
-                    self._starts.setdefault((visit_type.slug, day, choice), cell)
-                    found.append(choice)
-        return tuple(sorted(set(found)))
+                # An hour that comes twice: the first of the two.
+                self._starts.setdefault((visit_type.slug, day, choice), cell)
+                found.add(choice)
+        return tuple(sorted(found))
 
-    def _free(self, visit_type: VisitType) -> Days:
-        return tuple(self.choices(visit_type, day) for day in range(self.weeks * 7))
+    def _free(self, visit_type: VisitType, first: int) -> Days:
+        return tuple(self.choices(visit_type, first + day) for day in range(self.weeks * 7))
 
     def minute(self, on: Day, cell: int) -> int:
         """Of the wall clock, counted from the day's midnight."""
