@@ -7,13 +7,17 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import select
 from werkzeug.test import TestResponse
 
-from booking.models import Appointment, Hold, Plan, PlanStatus, Reminders
+from booking import clock
+from booking.models import Appointment, Coverage, Hold, Patient, Plan, PlanStatus, Reminders
+from booking.scheduling.allowances.terms import Beyond, Kind, Span, Terms, Window
 from booking.scheduling.plans.windows import Presence, TimeWindow
 from booking.services.booking import Wish, book
 from booking.services.plans.choosing import VisitWish
 from booking.services.plans.prescribing import Prescribed
+from booking.services.transaction import run
 from booking.web.patient.plan_choice import Choice
 from tests.clinics import plan_clinic, set_up
 from tests.conftest import StandingClock
@@ -417,3 +421,62 @@ def test_one_calendar_file_has_every_visit_and_no_treatment(client: FlaskClient,
 def test_before_it_is_booked_there_is_no_calendar(client: FlaskClient, app: Flask) -> None:
     way = link(app)
     assert client.get(f"{way}/calendar.ics").location == way
+
+
+# What insurance allows
+
+
+def insured(app: Flask, limit: int, beyond: Beyond) -> str:
+    """The link of somebody whose insurance allows so many visits of acupuncture and chiropractic a year."""
+    with app.app_context():
+        reference = patient()
+        made = prescribed(reference, "disc")
+
+        def cover(session: Any) -> None:
+            terms = Terms(
+                Kind.INSURANCE,
+                ("acupuncture", "chiropractic"),
+                limit,
+                Window(Span.CALENDAR_YEAR),
+                beyond=beyond,
+            )
+            session.add(
+                Coverage(
+                    patient_id=session.scalars(select(Patient.id).where(Patient.reference == reference)).one(),
+                    name="Blue Shield", terms=terms.as_plain(), made_at=clock.now(), changed_at=clock.now(),
+                )
+            )  # fmt: skip
+
+        run(cover)
+        return f"/plan/{made.reference}/{made.token}"
+
+
+def test_visits_beyond_what_insurance_allows_are_marked_before_booking_and_after(
+    client: FlaskClient, app: Flask
+) -> None:
+    way = insured(app, 20, Beyond.WARN)
+    says = "Visit 21 may not be covered; we will check and call you before you come."
+    assert says in words(client.get(f"{way}/proposals?{ASKED}"))
+    details = chosen(client, way)
+    assert says in words(details) and "Visit 21: may not be covered" in words(details)
+    assert "20 of 20 left" in words(details)
+    assert sent(client, way, details, **MAIL).status_code == 303
+    page = words(client.get(way))
+    assert page.count("may not be covered") == 2
+    assert "This is not a promise that a visit is covered." in page
+
+
+def test_where_staff_are_to_be_asked_first_nothing_is_booked_here(client: FlaskClient, app: Flask) -> None:
+    way = insured(app, 20, Beyond.ASK)
+    details = chosen(client, way)
+    assert "Before we book these, we have to ask your insurance." in words(details)
+    assert "Book these 21 visits" not in words(details)
+    assert sent(client, way, details, **MAIL).status_code == 409
+    assert all_of(app, Appointment) == []
+
+
+def test_of_somebody_without_a_link_nothing_of_coverage_is_said(client: FlaskClient, app: Flask) -> None:
+    insured(app, 1, Beyond.ASK)
+    details = chosen(client, OWN, f"{ASKED}&{KNOWN}")
+    assert "may not be covered" not in words(details)
+    assert sent(client, OWN, details, **ROSA).status_code == 303

@@ -6,6 +6,7 @@ A choice isn't stored. It travels in addresses and forms, and whoever books it h
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from itertools import groupby
 from typing import NamedTuple
 
 from booking.scheduling.timeline import CELL_MINUTES, cell_at, instant_of
@@ -19,13 +20,20 @@ MOST = 60
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
+class DayOf(NamedTuple):
+    """A day with its visits, each with its number among all of the plan."""
+
+    on: date
+    visits: tuple[tuple[int, ProposedVisit], ...]
+
+
 class WeekOf(NamedTuple):
-    """A week of a plan, from 0 on, with its visits, each with its number among all."""
+    """A week of a plan, from 0 on."""
 
     number: int
     first: date
     last: date
-    visits: tuple[tuple[int, ProposedVisit], ...]
+    days: tuple[DayOf, ...]
 
 
 @dataclass(frozen=True)
@@ -76,18 +84,19 @@ def shown(clinic: Clinic, wanted: PlanWanted, choice: Choice) -> tuple[ProposedV
 
 
 def weeks_of(clinic: Clinic, first_day: date, visits: Sequence[ProposedVisit]) -> list[WeekOf]:
-    """The same week by week; weeks without any visit are left out."""
-    weeks: dict[int, list[tuple[int, ProposedVisit]]] = {}
-    for number, visit in enumerate(visits):
-        weeks.setdefault(visit.week, []).append((number, visit))
+    """The same week by week and day by day; weeks without any visit are left out."""
+    by_week = groupby(enumerate(visits), key=lambda one: one[1].week)
     return [
         WeekOf(
             number,
             first_day + timedelta(days=number * 7),
             first_day + timedelta(days=number * 7 + 6),
-            tuple(of_week),
+            tuple(
+                DayOf(on, tuple(of_day))
+                for on, of_day in groupby(of_week, key=lambda one: clinic.times.local_date(one[1].starts_at))
+            ),
         )
-        for number, of_week in sorted(weeks.items())
+        for number, of_week in by_week
     ]
 
 

@@ -10,6 +10,7 @@ from flask import current_app, request
 from flask.typing import ResponseReturnValue
 
 from booking.errors import Refusal, TooManyHolds
+from booking.formatting import phone
 from booking.scheduling.plans.windows import Presence
 from booking.services.plans.choosing import VisitWish
 from booking.services.plans.holding import hold_plan
@@ -18,6 +19,7 @@ from booking.web import visitor
 from booking.web.free import instant
 from booking.web.pages import page
 from booking.web.patient.forms import PlanDetailsForm
+from booking.web.patient.plan_allowance import marks_of
 from booking.web.patient.plan_asking import Answers
 from booking.web.patient.plan_choice import Choice, shown, weeks_of
 from booking.web.patient.plan_way import Way
@@ -39,7 +41,7 @@ def form_of(way: Way, *, prefilled: bool = False) -> PlanDetailsForm:
     if way.plan is not None:
         how |= {
             "email": way.plan.email,
-            "phone": way.plan.phone,
+            "phone": phone(way.plan.phone) if way.plan.phone else None,
             "reminders": way.plan.reminders.value,
             "reminded_of": way.plan.reminded_of.value,
         }
@@ -58,6 +60,11 @@ def held(way: Way, answers: Answers, choice: Choice) -> list[int]:
     return []
 
 
+def asks_staff(way: Way, answers: Answers, choice: Choice) -> bool:
+    """Whether staff are to be asked first, since the patient's coverage leaves too little for these visits."""
+    return marks_of(way.clinic, way.plan, shown(way.clinic, way.wanted(answers), choice)).stops
+
+
 def details_page(
     way: Way,
     answers: Answers,
@@ -72,7 +79,7 @@ def details_page(
     visits = shown(way.clinic, wanted, choice)
     lost = [number for number in lost if number < len(visits)]
     offered = instead(wanted, choice.visits, lost) if lost else []
-    marks: dict[int, str] = {}  # By a visit's number what is to be said of its allowance.
+    marks = marks_of(way.clinic, way.plan, visits)
     return page(
         "patient/plan_details.html",
         way.clinic,

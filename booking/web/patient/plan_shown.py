@@ -1,6 +1,8 @@
 """A plan that was booked, as its patient reads it: week by week its visits and how each of them stands."""
 
+from collections.abc import Sequence
 from datetime import date
+from itertools import groupby
 from typing import Any, NamedTuple
 
 from flask import url_for
@@ -11,8 +13,10 @@ from booking.models import PlanStatus
 from booking.scheduling.plans.keeping import Role
 from booking.scheduling.status import Status
 from booking.services import links
+from booking.services.plans.allowed import allowed, beyond_of
 from booking.services.plans.reading import PlanView, PlanVisit, Week
 from booking.web import course_words
+from booking.web.patient.plan_allowance import left_words
 
 
 class Standing(NamedTuple):
@@ -36,9 +40,15 @@ _STANDINGS = {
 
 
 class ShownVisit(NamedTuple):
+    """`uncovered`: it may not be covered, by what is recorded."""
+
     visit: PlanVisit
     standing: Standing
     href: str
+    uncovered: bool
+
+
+Days = tuple[tuple[date, tuple[ShownVisit, ...]], ...]
 
 
 class ShownWeek(NamedTuple):
@@ -47,17 +57,17 @@ class ShownWeek(NamedTuple):
     number: int
     first: date
     last: date
-    visits: tuple[ShownVisit, ...]
+    days: Days
     lacks: str
-    is_over: bool
 
 
 def shown_plan(plan: PlanView) -> dict[str, Any]:
     """The values of the pages about a plan that was booked."""
     now = clock.now()
     ahead = [one for one in plan.standing if one.status is Status.BOOKED and one.starts_at > now]
-    weeks = [_week(plan, week) for week in plan.weeks]
-    later = [_visit(one) for one in plan.visits if one.week >= len(plan.weeks)]
+    beyond = beyond_of(plan)
+    weeks = [_week(plan, week, beyond) for week in plan.weeks]
+    later = _days(plan, beyond, [one for one in plan.visits if one.week >= len(plan.weeks)])
     return {
         "plan": plan,
         "prescribed": course_words.prescribed(plan.clinic, plan.course),
@@ -71,6 +81,8 @@ def shown_plan(plan: PlanView) -> dict[str, Any]:
         "looks": [one for one in ahead if one.role is Role.REASSESSMENT],
         "running": plan.status is PlanStatus.RUNNING,
         "said": _said(plan),
+        "left": left_words(plan.clinic, allowed(plan, ())),
+        "uncovered": any(one.reference in beyond for one in ahead),
     }
 
 
@@ -83,7 +95,7 @@ def _said(plan: PlanView) -> str:
     }.get(plan.status, "")
 
 
-def _week(plan: PlanView, week: Week) -> ShownWeek:
+def _week(plan: PlanView, week: Week, beyond: frozenset[str]) -> ShownWeek:
     over = week.last < plan.clinic.times.local_date(clock.now())
     if not week.visits:
         # A week of rest, or one that lies too far ahead.
@@ -95,14 +107,18 @@ def _week(plan: PlanView, week: Week) -> ShownWeek:
         )
     else:
         lacks = ""
-    return ShownWeek(week.number, week.first, week.last, tuple(map(_visit, week.visits)), lacks, over)
+    return ShownWeek(week.number, week.first, week.last, _days(plan, beyond, week.visits), lacks)
 
 
-def _visit(visit: PlanVisit) -> ShownVisit:
+def _days(plan: PlanView, beyond: frozenset[str], visits: Sequence[PlanVisit]) -> Days:
+    by_day = groupby(visits, key=lambda one: plan.clinic.times.local_date(one.starts_at))
+    return tuple((on, tuple(_visit(one, one.reference in beyond) for one in of_day)) for on, of_day in by_day)
+
+
+def _visit(visit: PlanVisit, uncovered: bool) -> ShownVisit:
     token = links.token(visit.reference, visit.link_number)
-    return ShownVisit(
-        visit, _standing(visit), url_for("patient.visit", reference=visit.reference, token=token)
-    )
+    href = url_for("patient.visit", reference=visit.reference, token=token)
+    return ShownVisit(visit, _standing(visit), href, uncovered)
 
 
 def _standing(visit: PlanVisit) -> Standing:

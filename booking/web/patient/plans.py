@@ -17,9 +17,11 @@ from booking.web import limits, plan_words, visitor
 from booking.web.pages import page, the_clinic_of_this_request as present_clinic
 from booking.web.patient import blueprint
 from booking.web.patient.forms import PlanDetailsForm
+from booking.web.patient.plan_allowance import marks_of
 from booking.web.patient.plan_asking import Answers
 from booking.web.patient.plan_choice import Choice, weeks_of
 from booking.web.patient.plan_details import (
+    asks_staff,
     details_page,
     form_of,
     held,
@@ -159,6 +161,7 @@ def _proposals(way: Way) -> ResponseReturnValue:
             "visits": one.visits,
             "chosen": Choice.proposed(one.visits).written,
             "complete": one.looked_at,
+            "marks": marks_of(way.clinic, way.plan, one.visits),
         }
         for one in found.proposals
     ]
@@ -222,6 +225,8 @@ def _book(way: Way) -> ResponseReturnValue:
         choice = with_other_time(choice, request.form.get("instead", ""))
         lost = held(way, answers, choice)
         return details_page(way, answers, choice, form, lost=lost, status=409 if lost else 200)
+    if asks_staff(way, answers, choice):
+        return details_page(way, answers, choice, form, lost=held(way, answers, choice), status=409)
     if not form.validate():
         return details_page(way, answers, choice, form, lost=held(way, answers, choice), status=422)
     try:

@@ -207,3 +207,10 @@ def test_across_a_clock_change_the_clocks_show_the_same_time() -> None:
     walls = {one.starts_at.astimezone(present().zone).strftime("%a %H:%M") for one in first.visits}
     assert len(walls) == 1
     assert len({one.starts_at.strftime("%H:%M") for one in first.visits}) == 2
+
+
+def test_visits_that_are_booked_already_are_named_as_the_reason_not_the_windows() -> None:
+    days = frozenset(FIRST_DAY + timedelta(days=number) for number in range(0, 7, 2))
+    found = propose(wanted("disc", elsewhere={"acupuncture": days}))
+    assert found.impossible is not None and found.impossible.week == 0
+    assert [one.lack for one in found.impossible.reasons] == [Lack.ELSEWHERE]

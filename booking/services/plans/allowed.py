@@ -1,0 +1,39 @@
+"""What the coverage of a plan's patient leaves for its visits. Of somebody whom we don't know nothing is said."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from booking import clock
+from booking.scheduling.allowances.counting import Left, Mark
+from booking.services.allowances import Planned, allowances_of
+from booking.services.plans.reading import PlanView
+from booking.services.transaction import reading
+
+
+class Allowed(NamedTuple):
+    """`left`: of each pool today. `beyond`: the marks of visits that may not be covered, by their numbers; `stops`: whether
+    staff are to be asked before these are booked.
+    """
+
+    left: tuple[Left, ...]
+    beyond: dict[int, Mark]
+    stops: bool
+
+
+def allowed(plan: PlanView | None, chosen: Sequence[Planned]) -> Allowed:
+    """What is left of the coverage that is recorded, once visits are booked that are about to be."""
+    if plan is None:
+        return Allowed((), {}, stops=False)
+    with reading() as session:
+        found = allowances_of(session, plan.clinic, plan.patient_id, clock.now(), chosen)
+    today = plan.clinic.times.local_date(clock.now())
+    left = tuple(one for one in found.left if one.pool.ended_on is None or today < one.pool.ended_on)
+    beyond = {number: mark for number, mark in enumerate(found.these) if mark.beyond}
+    return Allowed(left, beyond, found.stops)
+
+
+def beyond_of(plan: PlanView) -> frozenset[str]:
+    """The references of visits that are booked, lie ahead and may not be covered."""
+    with reading() as session:
+        found = allowances_of(session, plan.clinic, plan.patient_id, clock.now())
+    return frozenset(reference for reference, _mark in found.ahead_beyond())

@@ -1,0 +1,47 @@
+"""What a plan's pages say of its patient's coverage: what is left, and which visits may not be covered. Never a promise."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from flask_babel import gettext as _
+
+from booking.services.allowances import Planned
+from booking.services.clinic import Clinic
+from booking.services.plans.allowed import Allowed, allowed
+from booking.services.plans.proposing import ProposedVisit
+from booking.services.plans.reading import PlanView
+from booking.web import allowance_words
+
+
+@dataclass(frozen=True)
+class Marks:
+    """In words: of each visit by its number, of all together, and what is left now. `stops`: staff are asked before it is booked."""
+
+    by_number: dict[int, str]
+    words: str
+    left: list[str]
+    stops: bool
+
+
+def marks_of(clinic: Clinic, plan: PlanView | None, visits: Sequence[ProposedVisit]) -> Marks:
+    """What is to be said of these visits before they are booked. Nothing, of somebody whom we don't know."""
+    found = allowed(plan, [Planned(one.starts_at, one.visit_type.modality.slug) for one in visits])
+    numbers = [number + 1 for number in found.beyond]
+    return Marks(
+        {number: _("Visit %(number)d: may not be covered", number=number + 1) for number in found.beyond},
+        allowance_words.beyond(numbers),
+        left_words(clinic, allowed(plan, ())) if found.beyond else [],
+        found.stops,
+    )
+
+
+def left_words(clinic: Clinic, found: Allowed) -> list[str]:
+    """As in "Acupuncture: 5 of 12 left until Dec 31, 2026", of each pool with a limit."""
+    return list(_left_words(clinic, found))
+
+
+def _left_words(clinic: Clinic, found: Allowed) -> Iterable[str]:
+    for one in found.left:
+        if one.bounds:
+            care = allowance_words.care(clinic, one.pool.terms)
+            yield _("%(care)s: %(left)s", care=care, left=allowance_words.left(clinic, one))

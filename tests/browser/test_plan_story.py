@@ -1,0 +1,203 @@
+"""A patient books a plan: from its link with and without JavaScript on a phone, and by themselves from the start page."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from flask import Flask
+from playwright.sync_api import Page, expect
+
+from booking.models import Reminders
+from booking.services.booking import Wish, book
+from booking.web.patient.plan_choice import Choice
+from tests.browser.conftest import DESKTOP, PHONE, NewPage, picture
+from tests.clinics import plan_clinic, set_up
+from tests.services.plans.making import patient, prescribed
+
+Axe = Callable[[Page], None]
+SMALLEST = {"width": 320, "height": 640}
+"""What a phone of 1280 px shows at 400 %."""
+
+
+@pytest.fixture
+def app(app: Flask, standing_clock: Any) -> Flask:
+    with app.app_context():
+        set_up(plan_clinic())
+    return app
+
+
+@pytest.fixture
+def link(app: Flask) -> str:
+    with app.app_context():
+        made = prescribed(patient())
+        return f"/plan/{made.reference}/{made.token}"
+
+
+def comes(page: Page, heading: str) -> None:
+    expect(page.get_by_role("heading", level=1)).to_have_text(heading, timeout=30_000)
+
+
+def fits(page: Page) -> None:
+    """Nothing is wider than the screen."""
+    assert page.evaluate("document.documentElement.scrollWidth") <= page.viewport_size["width"]  # type: ignore[index]
+
+
+def chosen(page: Page) -> Choice:
+    found = Choice.read(page.locator("input[name=visits]").first.get_attribute("value") or "")
+    assert found is not None
+    return found
+
+
+def to_details(page: Page, link: str) -> None:
+    page.goto(link)
+    comes(page, "When can you come?")
+    page.get_by_role("button", name="Show me plans").click()
+    comes(page, "Which plan suits you?")
+    page.get_by_role("button", name="Choose this one").first.click()
+    comes(page, "How do we reach you?")
+
+
+@pytest.mark.parametrize("javascript", [True, False], ids=["javascript", "plain"])
+def test_from_the_link_to_twenty_booked_visits(new_page: NewPage, link: str, javascript: bool) -> None:
+    page = new_page(PHONE, javascript=javascript)
+    page.goto(link)
+    comes(page, "When can you come?")
+    page.get_by_text("Only at certain times").click()
+    for weekday in ("Monday", "Wednesday", "Friday"):
+        day = page.get_by_role("group", name=weekday, exact=True)
+        day.get_by_label(re.compile("Morning")).check()
+        day.get_by_label(re.compile("Midday")).check()
+        day.get_by_label(re.compile("Afternoon")).check()
+    page.get_by_role("button", name="Show me plans").click()
+    comes(page, "Which plan suits you?")
+    page.get_by_role("button", name="Choose this one").first.click()
+    comes(page, "How do we reach you?")
+    before = chosen(page)
+
+    # One of the visits is exchanged, and what was typed stays.
+    page.get_by_label("Anything we should know?").fill("Stairs are hard.")
+    page.get_by_text("See all visits, or change one").click()
+    page.get_by_role("button", name=re.compile("Another time")).nth(1).click()
+    comes(page, "Another time for this visit")
+    page.locator(".slots button").first.click()
+    comes(page, "How do we reach you?")
+    assert len(set(before.visits) - set(chosen(page).visits)) == 1
+    expect(page.get_by_label("Anything we should know?")).to_have_value("Stairs are hard.")
+
+    page.get_by_label("By e-mail").check()
+    page.get_by_role("button", name="Book these 21 visits").click()
+    comes(page, "You are booked.")
+    expect(page.locator(".plan-visits li")).to_have_count(21)
+    page.get_by_role("link", name="See or change my visits").click()
+    comes(page, "Your plan")
+    page.locator(".plan-visits a").nth(2).click()
+    comes(page, "Your visit")
+    page.go_back()
+    comes(page, "Your plan")
+
+
+def test_somebody_begins_a_plan_by_themselves(phone: Page) -> None:
+    page = phone
+    page.goto("/")
+    page.get_by_role("link", name="I was told to come two or three times a week").click()
+    comes(page, "Several visits a week")
+    page.get_by_role("link", name=re.compile("Disc gentle")).click()
+    comes(page, "When can you come?")
+    page.get_by_role("group", name=re.compile("acupuncture")).get_by_label("Yes").check()
+    page.get_by_role("group", name=re.compile("chiropractic")).get_by_label(re.compile("No,")).check()
+    page.get_by_role("button", name="Show me plans").click()
+    comes(page, "Which plan suits you?")
+    page.get_by_role("button", name="Choose this one").first.click()
+    comes(page, "Who is coming?")
+    page.get_by_label("First name").fill("Rosa")
+    page.get_by_label("Last name").fill("Lima")
+    page.get_by_label("E-mail", exact=True).fill("rosa@example.com")
+    page.get_by_label("By e-mail").check()
+    page.get_by_role("button", name=re.compile(r"Book these \d+ visits")).last.click()
+    comes(page, "You are booked.")
+    expect(page.locator(".plan-visits .amber").first).to_contain_text("Penciled in")
+
+
+def test_enter_books_and_exchanges_nothing(phone: Page, link: str) -> None:
+    page = phone
+    to_details(page, link)
+    page.get_by_label("By e-mail").check()
+    page.get_by_label("E-mail", exact=True).press("Enter")
+    comes(page, "You are booked.")
+
+
+def test_every_page_and_error_state_is_accessible_and_fits(
+    new_page: NewPage, app: Flask, link: str, axe: Axe
+) -> None:
+    for viewport in (PHONE, SMALLEST, DESKTOP):
+        page = new_page(viewport)
+
+        def looked_at(name: str, page: Page = page) -> None:
+            fits(page)
+            if page.viewport_size == PHONE:
+                axe(page)
+            picture(page, name)
+
+        page.goto("/plans")
+        looked_at("plans")
+        page.goto(link)
+        looked_at("ask")
+        for summary in page.locator("summary").all():
+            summary.click()
+        looked_at("ask-open")
+        page.goto("/plans/disc-gentle/proposals?asked=1&first=2026-01-01&away_to_1=2026-09-25")
+        looked_at("ask-wrong")
+        page.goto(f"{link}/proposals?asked=1&first=2026-09-21&t=1e&t=3e")
+        comes(page, "We found no plan that fits.")
+        looked_at("no-plan")
+        page.goto(f"{link}/proposals?asked=1&first=2026-09-21&t=0m&t=2m&t=4m&t=1a&t=3a&t=2a")
+        comes(page, "Which plan suits you?")
+        looked_at("proposals")
+        page.get_by_role("button", name="Choose this one").first.click()
+        comes(page, "How do we reach you?")
+        page.get_by_text("See all visits, or change one").click()
+        looked_at("details")
+        page.get_by_role("button", name=re.compile("Another time")).nth(1).click()
+        comes(page, "Another time for this visit")
+        looked_at("other")
+        page.get_by_role("button", name="Keep the visit as it is").click()
+        page.get_by_label("E-mail", exact=True).fill("nobody")
+        page.get_by_role("button", name="Book these 21 visits").click()
+        expect(page.get_by_role("alert")).to_be_visible()
+        looked_at("details-wrong")
+
+
+def test_a_time_taken_meanwhile_is_told_where_the_reader_is_put(
+    phone: Page, app: Flask, link: str, axe: Axe, standing_clock: Any
+) -> None:
+    page = phone
+    to_details(page, link)
+    standing_clock.on(minutes=11)
+    lost = chosen(page).visits[3]
+    with app.app_context():
+        book(
+            Wish(
+                lost.visit_type, lost.practitioner, lost.starts_at, "Omar", "Reyes", "omar@example.com", None,
+                Reminders.EMAIL,
+            ),
+            actor="test", key="key-of-omar",
+        )  # fmt: skip
+    page.get_by_label("By e-mail").check()
+    page.get_by_role("button", name="Book these 21 visits").click()
+    alert = page.get_by_role("alert")
+    expect(alert).to_contain_text("Somebody else has just taken one of your times.")
+    expect(alert).to_be_focused()
+    axe(page)
+    fits(page)
+    picture(page, "details-lost")
+    page.locator(".notice .slots button").first.click()
+    comes(page, "How do we reach you?")
+    page.get_by_role("button", name="Book these 21 visits").click()
+    comes(page, "You are booked.")
+    axe(page)
+    picture(page, "booked")
+    page.get_by_role("link", name="See or change my visits").click()
+    comes(page, "Your plan")
+    axe(page)
+    picture(page, "plan")
