@@ -13,8 +13,8 @@ from sqlalchemy.orm import Session
 
 from booking import clock
 from booking.formatting import phone
-from booking.models import Appointment, Channel, Message, Plan
-from booking.reminders import plans
+from booking.models import Appointment, Channel, Message
+from booking.reminders import plans, sharing, together
 from booking.reminders.channels import Composed
 from booking.services import calendar, links, links_again, wording
 from booking.services.clinic import Clinic
@@ -39,9 +39,14 @@ def compose(session: Session, clinic: Clinic, message: Message) -> Composed:
     """The message as it goes out now. Raises NothingToSay where a contact has no visits to tell of."""
     if message.kind.startswith("staff-"):
         return _to_staff(session, clinic, message)
-    plan = plans.plan_of(session, message)
-    facts = _of_plan(session, clinic, message, plan) if plan else _facts(session, clinic, message)
     kind = re.sub(r"-\d+d$", "", message.kind)
+    if sharing.FACT in message.facts:
+        kind, about = together.about(session, clinic, message, clock.now())
+        facts = _several(clinic, about)
+    elif plan := plans.plan_of(session, message):
+        facts = _several(clinic, plans.about_plan(session, clinic, message, plan, clock.now()))
+    else:
+        facts = _facts(session, clinic, message)
     if message.channel is Channel.TEXT:
         return _text(clinic, message, kind, facts)
     return _mail(clinic, message, kind, facts)
@@ -96,8 +101,7 @@ def _facts(session: Session, clinic: Clinic, message: Message) -> dict[str, Any]
     }
 
 
-def _of_plan(session: Session, clinic: Clinic, message: Message, plan: Plan) -> dict[str, Any]:
-    about = plans.about_plan(session, clinic, message, plan, clock.now())
+def _several(clinic: Clinic, about: plans.AboutPlan) -> dict[str, Any]:
     return {
         "clinic": clinic,
         "times": clinic.times,

@@ -8,7 +8,7 @@ sent twice only if a worker dies between the server's "250" and our mark.
 import random
 import secrets
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import structlog
@@ -17,15 +17,15 @@ from sqlalchemy.orm import Session
 
 from booking import clock
 from booking.models import Appointment, Channel, Clinic as ClinicRow, Message, MessageState
-from booking.reminders import plans
+from booking.reminders import plans, sharing
 from booking.reminders.channels import Composed, Delivered, Outcome
 from booking.reminders.channels.mail import Mailer, mailer
 from booking.reminders.channels.texts import Texter, texter
 from booking.reminders.checks import Drop, OtherWay, Verdict, Wait, verdict
 from booking.reminders.composing import NothingToSay, compose
 from booking.services import links_again
-from booking.services.clinic import at_version
-from booking.services.notices import another_way, plan_another_way
+from booking.services.clinic import at_version, the_clinic
+from booking.services.notices import TOLD_TOGETHER, another_way, plan_another_way
 from booking.services.transaction import lock_names, reading, run
 
 log = structlog.get_logger()
@@ -57,6 +57,8 @@ class Claimed:
 
     id: int
     lease: str
+    # What it takes along, under the same lease: see `sharing`.
+    along: tuple["Claimed", ...] = ()
 
 
 def deliver_due(batch: int = BATCH) -> int:
@@ -131,7 +133,7 @@ def _deliver(one: Claimed, mails: Mailer, texts: Texter | None) -> None:
         return
     if composed is None:
         return
-    channel, message = composed
+    one, channel, message = composed
     try:
         delivered = _sent(channel, message, mails, texts)
     except Exception as fault:
@@ -146,7 +148,7 @@ def _sent(channel: Channel, message: Composed, mails: Mailer, texts: Texter | No
     return texts.send(message) if texts else Delivered(Outcome.REFUSED, "Texts are not configured.")
 
 
-def _composed(one: Claimed) -> tuple[Channel, Composed] | None:
+def _composed(one: Claimed) -> tuple[Claimed, Channel, Composed] | None:
     """The message, checked in this very moment; None if it doesn't go now, which is then settled."""
     now = clock.now()
     with reading() as session:
@@ -162,7 +164,9 @@ def _composed(one: Claimed) -> tuple[Channel, Composed] | None:
             clinic = at_version(session, clinic_version)
             handed_over, said, composed = False, verdict(session, clinic, message, now), None
         channel: Channel = message.channel
-        if not handed_over and not said and channel is not Channel.CALL:
+        goes = not handed_over and not said
+        shared = goes and sharing.is_shared(session, clinic, message, now)
+        if goes and not shared and channel is not Channel.CALL:
             try:
                 composed = compose(session, clinic, message)
             except NothingToSay:
@@ -171,10 +175,30 @@ def _composed(one: Claimed) -> tuple[Channel, Composed] | None:
         _unsure(one, "The worker died while it was sent; a text isn't sent twice.")
     elif said:
         _obey(one, said)
+    elif shared:
+        return _composed_together(one)
     elif composed is None:
         _settle(one, MessageState.TO_CALL, "")
     elif channel is not Channel.TEXT or _handed_over(one):
-        return channel, composed
+        return one, channel, composed
+    return None
+
+
+def _composed_together(one: Claimed) -> tuple[Claimed, Channel, Composed] | None:
+    """A message with what goes along with it; None if it doesn't go now."""
+    taken = run(lambda session: sharing.take(session, the_clinic(session), one.id, one.lease, clock.now()))
+    if isinstance(taken, Wait):
+        _wait(one, taken.until, "", counted=False)
+        return None
+    if taken is None:
+        return None
+    one = replace(one, along=tuple(Claimed(number, one.lease) for number in taken))
+    with reading() as session:
+        message = session.get_one(Message, one.id)
+        channel: Channel = message.channel
+        composed = compose(session, the_clinic(session), message)
+    if channel is not Channel.TEXT or _handed_over(one):
+        return one, channel, composed
     return None
 
 
@@ -192,11 +216,15 @@ def _handed_over(one: Claimed) -> bool:
         if said:
             return said
         marked = session.connection().execute(_STILL_OURS, {"handed_over_at": now} | _whose(one))
+        if marked.rowcount:
+            for other in one.along:
+                session.connection().execute(_STILL_OURS, {"handed_over_at": now} | _whose(other))
         return bool(marked.rowcount)
 
     said = run(action)
     if isinstance(said, Drop | Wait | OtherWay):
         _obey(one, said)
+        _release(one)
         return False
     return bool(said)
 
@@ -217,13 +245,16 @@ def _mark(one: Claimed, channel: Channel, composed: Composed, delivered: Deliver
         state = MessageState.SENT if delivered.outcome is Outcome.SENT else MessageState.SIMULATED
         _settle(one, state, "", sent_at=now, sent_text=composed.kept, provider_id=delivered.provider_id)
     elif delivered.outcome is Outcome.UNSURE and channel is Channel.TEXT:
-        _unsure(one, delivered.detail, sent_at=now, sent_text=composed.kept)
+        for each in (one, *one.along):
+            _unsure(each, delivered.detail, sent_at=now, sent_text=composed.kept)
     elif delivered.outcome is Outcome.REFUSED:
         _other_way(
             one, delivered.detail, MessageState.DROPPED if channel is Channel.TEXT else MessageState.DEAD
         )
+        _release(one)
     else:
         _try_again(one, delivered, now)
+        _release(one)
 
 
 def _try_again(one: Claimed, delivered: Delivered, now: datetime) -> None:
@@ -269,7 +300,39 @@ def _other_way(one: Claimed, why: str, state: MessageState = MessageState.DROPPE
 
 
 def _settle(one: Claimed, state: MessageState, why: str, **more: object) -> None:
-    _write(one, {"state": state, "last_error": why[:500], "lease": None, "leased_until": None} | more)
+    """Ends a message. What went along with it was told by it, and ends with it."""
+    ended: dict[str, object] = {"lease": None, "leased_until": None}
+    told = ended | {
+        "state": MessageState.DROPPED,
+        "last_error": "Told in one message with others.",
+        "settled_as": TOLD_TOGETHER,
+        "settled_at": clock.now(),
+        "sent_at": more.get("sent_at"),
+        "sent_text": more.get("sent_text"),
+    }
+
+    def action(session: Session) -> None:
+        mark = session.connection().execute
+        mark(_MARK, ended | {"state": state, "last_error": why[:500]} | more | _whose(one))
+        for other in one.along:
+            mark(_MARK, told | _whose(other))
+
+    run(action)
+
+
+def _release(one: Claimed) -> None:
+    """Lets what went along with a message that didn't go, go by itself: not before that one, if it is tried again."""
+    if not one.along:
+        return
+
+    def action(session: Session) -> None:
+        message, now = session.get_one(Message, one.id), clock.now()
+        due = max(message.due_at, now) if message.state is MessageState.QUEUED else now
+        values = {"state": MessageState.QUEUED, "lease": None, "leased_until": None, "handed_over_at": None}
+        for other in one.along:
+            session.connection().execute(_MARK, values | {"due_at": due} | _whose(other))
+
+    run(action)
 
 
 def _wait(one: Claimed, until: datetime, why: str, *, counted: bool = True) -> None:

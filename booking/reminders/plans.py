@@ -28,19 +28,20 @@ _WHILE = {"plan-link": PlanStatus.PRESCRIBED, "plan-make-up": PlanStatus.RUNNING
 class AboutPlan:
     """What a message about a plan has to say. `visits`: those ahead that stand, in order; of a digest those of its week.
 
-    `moved`: each with when it was before. `cancelled`, `added`, `firm`: what a change did, in order, as far as it is still so. `called_off`: the cancelled visits.
-    `this_week`: a digest that was late.
+    `moved`: each with what is other than before, in words. `cancelled`, `added`, `firm`: what a change did, in order, as far
+    as it is still so. `called_off`: the cancelled visits. `this_week`: a digest that was late. `own_links`: to each of the visits, where they are reminded of one by one.
     """
 
     visits: tuple[Visit, ...]
     link: str
     practitioner: str
-    moved: tuple[tuple[Visit, datetime], ...] = ()
+    moved: tuple[tuple[Visit, str], ...] = ()
     cancelled: tuple[datetime, ...] = ()
     added: tuple[Visit, ...] = ()
     firm: tuple[Visit, ...] = ()
     called_off: tuple[Visit, ...] = ()
     this_week: bool = False
+    own_links: tuple[str, ...] = ()
 
     @property
     def only_firm(self) -> bool:
@@ -77,7 +78,7 @@ def about_plan(session: Session, clinic: Clinic, message: Message, plan: Plan, n
     """What a message about a plan says now."""
     link = links.address(plan.reference, plan.link_number)
     person = clinic.practitioner_by_id.get(plan.prescribed_by or 0)
-    visits, name = _visits(session, clinic, plan), person.name if person else ""
+    visits, name = visits_of_plan(session, clinic, plan), person.name if person else ""
     standing = tuple(one for one in visits if one.is_ahead(now))
     if message.kind == digests.KIND:
         monday = digests.week_of(message.subject)
@@ -110,7 +111,7 @@ def _is_named(clinic: Clinic, visit: Visit, first: date, last: date) -> bool:
     return first <= on <= last and not visit.penciled and visit.cannot_come_at is None
 
 
-def _visits(session: Session, clinic: Clinic, plan: Plan) -> list[Visit]:
+def visits_of_plan(session: Session, clinic: Clinic, plan: Plan) -> list[Visit]:
     rows = session.scalars(
         select(Appointment).where(Appointment.plan_id == plan.id).order_by(Appointment.from_cell)
     )

@@ -22,7 +22,7 @@ from booking.models import (
 from booking.scheduling.reminder_times import not_after, on_the_wall, text_due
 from booking.scheduling.status import Status
 from booking.scheduling.timeline import cell_from
-from booking.services.clinic import Clinic
+from booking.services.clinic import Clinic, the_clinic
 from booking.services.message_rows import REMINDED_BY, bare_row
 from booking.services.rows import Row, add_all
 
@@ -43,11 +43,11 @@ def replan(session: Session, clinic: Clinic, plan: Plan, now: datetime) -> None:
     put_right(session, changes(session, clinic, [plan], now))
 
 
-def replan_of(session: Session, clinic: Clinic, visit: Appointment, now: datetime) -> None:
+def replan_of(session: Session, visit: Appointment, now: datetime) -> None:
     """The same for the plan of a visit that was changed, if it has one."""
     if visit.plan_id is not None:
         session.flush()
-        replan(session, clinic, session.get_one(Plan, visit.plan_id), now)
+        replan(session, the_clinic(session), session.get_one(Plan, visit.plan_id), now)
 
 
 def changes(session: Session, clinic: Clinic, plans: Sequence[Plan], now: datetime) -> list[Change]:

@@ -118,6 +118,7 @@ def moved(session: Session, clinic: Clinic, appointment: Appointment, known: Row
     add_all(
         session, Message, [*_answer(appointment, "change", now, known), *reminders(clinic, appointment, now)]
     )
+    digests.replan_of(session, appointment, now)
 
 
 class Told(NamedTuple):
@@ -183,6 +184,7 @@ def changed_by_clinic(
     elif not spoken:
         rows += _remind_now(appointment, dropped, rows, now)
     add_all(session, Message, [*told, *rows])
+    digests.replan_of(session, appointment, now)
     moves = any(known[name] != now_known[name] for name in ("old_starts_at", "old_practitioner"))
     found = _told(appointment, told, dropped, now, corrects=news is not None, moves=moves and not spoken)
     return found._replace(tells=tells and not spoken)
@@ -235,6 +237,7 @@ def cancelled_by_clinic(
     if tell:
         told = _by_clinic(clinic, appointment, "cancellation", now, appointment.ends_at, {})
     add_all(session, Message, told)
+    digests.replan_of(session, appointment, now)
     return _told(appointment, told, dropped, now)
 
 
@@ -248,6 +251,7 @@ def cancelled_as_asked(session: Session, appointment: Appointment, now: datetime
         until = appointment.ends_at
         told = [_row(appointment, "cancellation", way.channel, way.address, now, way.due_at, until)]
     add_all(session, Message, told)
+    digests.replan_of(session, appointment, now)
     return _told(appointment, told, dropped, now)
 
 
@@ -300,6 +304,7 @@ def taken_back(
         rows += _remind_now(appointment, [*dropped, *waited], rows, now)
     add_all(session, Message, told)
     add_all(session, Message, rows)
+    digests.replan_of(session, appointment, now)
     return _told(appointment, told, waited, now, corrects=went)
 
 
@@ -381,6 +386,7 @@ def cancelled(session: Session, appointment: Appointment, now: datetime) -> None
     """Tells of the cancellation, with an entry that takes the visit out of the patient's calendar."""
     drop_queued(session, appointment, "The visit was cancelled.")
     add_all(session, Message, _answer(appointment, "cancellation", now, useful_until=appointment.ends_at))
+    digests.replan_of(session, appointment, now)
 
 
 def cannot_come(session: Session, clinic: Clinic, appointment: Appointment, now: datetime) -> None:
@@ -579,6 +585,8 @@ def drop_queued(session: Session, appointment: Appointment, why: str) -> None:
 
 # What tells a patient how their visit stands.
 ANSWERS = ("confirmation", "change", "cancellation")
+# How a message ends that another one told along.
+TOLD_TOGETHER = "told together"
 
 # Every change says these, so they are put together once.
 _DROP = (
@@ -731,7 +739,10 @@ def _went(session: Session, appointment: Appointment, sequences: Sequence[int]) 
             Message.appointment_id == appointment.id,
             Message.sequence.in_(sequences),
             or_(Message.kind.in_(ANSWERS), Message.kind.startswith("reminder-")),
-            Message.state.not_in((MessageState.QUEUED, MessageState.DROPPED, MessageState.DEAD)),
+            or_(
+                Message.state.not_in((MessageState.QUEUED, MessageState.DROPPED, MessageState.DEAD)),
+                Message.settled_as == TOLD_TOGETHER,
+            ),
         )
     )
     return any(one.state is not MessageState.TO_CALL or one.settled_at is not None for one in told)

@@ -2,7 +2,7 @@
 
 The worker runs this now and then; a change of the clinic's reminder times, or of a visit's type, runs it at once. It is
 the net under the outbox: a reminder that somehow was never written is written, one that is no longer wanted is dropped, and one
-that is queued for another time gets its new time.
+that is queued for another time gets its new time. So it is with the lists of the week of those on plans.
 """
 
 from collections.abc import Iterable
@@ -12,10 +12,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from booking import clock
-from booking.models import Appointment, Channel, Message, MessageState
+from booking.models import Appointment, Channel, Message, MessageState, Plan, PlanReminders, PlanStatus
 from booking.scheduling.status import Status
 from booking.scheduling.timeline import cell_from
-from booking.services import notices, rows
+from booking.services import digests, notices, rows
 from booking.services.clinic import the_clinic
 from booking.services.rows import Row
 from booking.services.transaction import reading
@@ -26,7 +26,7 @@ _NOT_WANTED = "The clinic's reminder times changed."
 def anything_wrong() -> bool:
     """Whether it is worth taking the write lock: asked in a transaction that only reads."""
     with reading() as session:
-        return bool(_looked_at(session))
+        return bool(_looked_at(session) or _digests(session))
 
 
 def write_missing(session: Session, only: Appointment | None = None) -> int:
@@ -41,7 +41,15 @@ def write_missing(session: Session, only: Appointment | None = None) -> int:
         else:
             message.state, message.last_error = MessageState.DROPPED, _NOT_WANTED
     rows.add_all(session, Message, missing)
-    return len(missing)
+    return len(missing) + (digests.put_right(session, _digests(session)) if only is None else 0)
+
+
+def _digests(session: Session) -> list[digests.Change]:
+    """What is to be changed of the lists of the week that people on plans get."""
+    running = session.scalars(
+        select(Plan).where(Plan.status == PlanStatus.RUNNING, Plan.reminded_of != PlanReminders.EACH)
+    ).all()
+    return digests.changes(session, the_clinic(session), running, clock.now()) if running else []
 
 
 def _looked_at(session: Session, only: Appointment | None = None) -> list[tuple[Message | None, Row]]:

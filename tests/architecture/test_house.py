@@ -71,6 +71,7 @@ def test_every_kind_of_mail_has_three_files_and_each_text_one() -> None:
         "plan-link",
         "plan-confirmation",
         "plan-change",
+        "plan-day",
         "plan-digest",
         "plan-make-up",
     }

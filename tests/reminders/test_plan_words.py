@@ -16,6 +16,7 @@ from booking.models import Message, Plan, Reminders
 from booking.reminders.composing import compose
 from booking.services import notices
 from booking.services.clinic import the_clinic
+from booking.services.desk import statuses
 from booking.services.plans import booking, changing, prescribing
 from booking.services.plans.booking import BookedPlan, book
 from booking.services.transaction import reading, run
@@ -35,6 +36,7 @@ from tests.services.plans.making import (
     running,
     wish,
 )
+from tests.staffing import hired
 
 pytestmark = pytest.mark.usefixtures("standing_clock", "context")
 
@@ -110,7 +112,23 @@ def digest(standing_clock: Any) -> None:
     standing_clock.at(at(FIRST_DAY - timedelta(days=3), 10))
 
 
+def day(standing_clock: Any) -> None:
+    digest(standing_clock)
+    drain()
+    standing_clock.at(at(FIRST_DAY - timedelta(days=1), 10, 30))
+
+
+def change_of_several_visits_by_the_clinic(standing_clock: Any) -> None:
+    made, who = weekly(), hired()
+    for number in (1, 3):
+        visit = made.visits[number]["reference"]
+        statuses.cancel(who, visit, reason="Mei is ill.", key=f"cancel-{number}")
+    standing_clock.on(minutes=3)
+
+
 MAILS = (
+    day,
+    change_of_several_visits_by_the_clinic,
     link,
     confirmation,
     confirmation_of_penciled_visits,
@@ -193,7 +211,8 @@ def test_every_kind_of_message_about_plans_is_read_here() -> None:
     texts = {path.name.split(".")[0] for path in (templates / "text").glob("plan-*.txt")}
     read = {name_of(story).split("-of-")[0].split("-that-")[0] for story in MAILS}
     assert mails == read
-    assert texts == {name_of(story).replace("plan-text-", "plan-") for story in TEXTS}
+    # `test_sharing` reads the text of a day.
+    assert texts == {name_of(story).replace("plan-text-", "plan-") for story in TEXTS} | {"plan-day"}
 
 
 def test_the_calendar_has_every_visit_under_its_own_uid(standing_clock: Any, sink: Sink) -> None:

@@ -197,7 +197,7 @@ _WRITTEN_TO = exists().where(
     _OTHER.appointment_id == Appointment.id,
     _OTHER.sequence == Appointment.sequence,
     _OTHER.kind.in_(notices.ANSWERS),
-    _OTHER.state.in_(_ON_ITS_WAY),
+    or_(_OTHER.state.in_(_ON_ITS_WAY), _OTHER.settled_as == notices.TOLD_TOGETHER),
 )
 # What a change by us left behind, and whether the desk has spoken with them while the visit stood as it left it.
 _ENTRY = (
@@ -416,7 +416,7 @@ def _written(session: Session, references: list[str]) -> dict[str, Written]:
             Message.sequence == Appointment.sequence,
             Message.kind.in_(notices.ANSWERS),
             Message.channel != Channel.CALL,
-            Message.state.in_(_ON_ITS_WAY),
+            or_(Message.state.in_(_ON_ITS_WAY), Message.settled_as == notices.TOLD_TOGETHER),
         )
         .order_by(Message.id)
     )

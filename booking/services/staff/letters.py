@@ -14,7 +14,8 @@ from sqlalchemy.orm import Session
 
 from booking import clock
 from booking.models import Channel, Message, StaffAccount
-from booking.services import notices, rows
+from booking.services import rows
+from booking.services.message_rows import bare_row
 from booking.services.staff import library
 
 INVITED_FOR = timedelta(days=7)
@@ -71,5 +72,5 @@ def _write(session: Session, subject: str, kind: str, address: str, of_use_for: 
     now = clock.now()
     same = select(func.max(Message.resend)).where(Message.subject == subject, Message.kind == kind)
     last = session.scalar(same)
-    row = notices.bare_row(subject, kind, Channel.EMAIL, address, now, now, now + of_use_for)
+    row = bare_row(subject, kind, Channel.EMAIL, address, now, now, now + of_use_for)
     rows.add_all(session, Message, [row | {"resend": 0 if last is None else last + 1}])

@@ -1,0 +1,66 @@
+"""What a message says that goes for several visits: see `sharing`."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from booking.models import Appointment, Channel, Message, Plan
+from booking.reminders.plans import AboutPlan, visits_of_plan
+from booking.reminders.sharing import FACT
+from booking.services import links as visit_links, wording
+from booking.services.clinic import Clinic
+from booking.services.plans import links
+from booking.services.visits import Visit, shaped
+
+DAY, CHANGE = "plan-day", "plan-change"
+
+
+def about(session: Session, clinic: Clinic, message: Message, now: datetime) -> tuple[str, AboutPlan]:
+    """Whose words it goes in, and what it says."""
+    noted: dict[str, list[int]] = message.facts[FACT]
+    rows = session.scalars(
+        select(Appointment).where(Appointment.id.in_(noted["visits"])).order_by(Appointment.from_cell)
+    ).all()
+    visits = [shaped(clinic, row) for row in rows]
+    plan_ids = {row.plan_id for row in rows}
+    plan = session.get(Plan, number) if len(plan_ids) == 1 and (number := plan_ids.pop()) else None
+    if message.kind.startswith("reminder-"):
+        own_links = tuple(visit_links.address(one.reference, one.link_number) for one in visits)
+        link = _link(plan, visits[0], message.channel)
+        return DAY, AboutPlan(tuple(visits), link, "", own_links=own_links)
+    assert plan is not None  # Changes go together within one plan only.
+    return CHANGE, _changes(session, clinic, plan, noted["messages"], visits, now)
+
+
+def _changes(
+    session: Session, clinic: Clinic, plan: Plan, messages: list[int], visits: list[Visit], now: datetime
+) -> AboutPlan:
+    by_id = {visit.id: visit for visit in visits}
+    told = session.execute(
+        select(Message.appointment_id, Message.kind, Message.facts).where(Message.id.in_(messages))
+    ).all()
+    of_kind: dict[str, list[tuple[Visit, dict[str, Any]]]] = {}
+    for number, kind, facts in told:
+        of_kind.setdefault(kind, []).append((by_id[number], facts))
+    gone = [visit for visit, _ in of_kind.get("cancellation", ())]
+    return AboutPlan(
+        visits=tuple(one for one in visits_of_plan(session, clinic, plan) if one.is_ahead(now)),
+        link=links.address(plan.reference, plan.link_number),
+        practitioner="",
+        moved=tuple(
+            (visit, wording.news(clinic, visit, facts).said) for visit, facts in of_kind.get("change", ())
+        ),
+        cancelled=tuple(visit.starts_at for visit in gone),
+        added=tuple(visit for visit, _ in of_kind.get("confirmation", ())),
+        called_off=tuple(gone),
+    )
+
+
+def _link(plan: Plan | None, first: Visit, channel: Channel) -> str:
+    """To all of them where one link opens all, else to the first."""
+    if plan is not None:
+        return links.address(plan.reference, plan.link_number)
+    address = visit_links.short_address if channel is Channel.TEXT else visit_links.address
+    return address(first.reference, first.link_number)
