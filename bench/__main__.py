@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from contextlib import ExitStack
 from datetime import UTC, datetime
 
-from bench import calls, history, inside, pages, plans, staff, yardsticks
+from bench import calls, history, inside, pages, plan_services, plans, staff, yardsticks
 from bench.measuring import Figure
 from tests import databases
 
@@ -52,6 +52,9 @@ def main() -> int:
                 show(inside.figures(long, repeats))
                 show(pages.figures(long, url, instance, repeats=repeats, requests=requests, after=after))
                 show(staff.figures(long, url, instance, repeats=repeats, requests=requests))
+    for kind in given.databases:
+        print(f"\n{kind}, plans", flush=True)
+        show(plan_services.figures(kind, repeats))
     print("\nplans, three proposals each", flush=True)
     show(plans.figures(repeats))
     print("\nforty calls at the desk, in Chromium, on SQLite", flush=True)

@@ -133,7 +133,7 @@ def _replaced(visits: tuple[VisitWish, ...], lost: list[dict[str, Any]]) -> tupl
 
 
 @contextmanager
-def _clinic(kind: str, instance: str) -> Any:
+def clinic_with_plans(kind: str, instance: str) -> Any:
     with getattr(databases, kind)() as url:
         app = make_app(url, instance)
         with app.app_context():
@@ -156,7 +156,7 @@ def half_plans(app: Flask) -> int:
 
 def through_plans(kind: str, attempts: int, processes: int = 8) -> dict[str, Any]:
     """So many plans that several processes want at once. What came of them, with overlaps and half-booked plans."""
-    with tempfile.TemporaryDirectory() as instance, _clinic(kind, instance) as (url, app):
+    with tempfile.TemporaryDirectory() as instance, clinic_with_plans(kind, instance) as (url, app):
         with app.app_context():
             wanted = wishes()
         began = time.perf_counter()
