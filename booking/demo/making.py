@@ -14,7 +14,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from booking import clock
-from booking.demo import staff
+from booking.demo import plans, staff
 from booking.demo.people import Person, patients
 from booking.errors import Refusal
 from booking.formatting import iso_utc
@@ -43,7 +43,7 @@ FILE = Path(__file__).with_name("clinic.toml")
 
 _LOADING = "The demo is being loaded. If that was interrupted: flask demo"
 # Some 300 visits are past and 250 to come, at whatever hour of a day that is as full as a day is.
-PAST, TODAY, FUTURE = 285, 30, 235
+PAST, TODAY, FUTURE = 275, 30, 210
 PAST_DAYS, FUTURE_DAYS = 42, 35
 _FIRST_VISITS = ("acupuncture-first", "chiropractic-first")
 _USUAL = (
@@ -86,6 +86,8 @@ def make() -> Made:
     clinic, dice = present(), Random(20)
     people = patients(140)
     today = clinic.times.local_date(now)
+    # People with an address, and none of those who come often.
+    plans.make(clinic, [person for person in people[40:] if person.email][:3], now)
     past = _fill(clinic, dice, people, _open_days(clinic, today, -PAST_DAYS, -1), PAST, now)
     past += _fill(clinic, dice, people, _open_days(clinic, today, 0, 0), TODAY, now)
     run(lambda session: _settle_past(session, dice, now))
