@@ -5,7 +5,7 @@ The desk and practitioners have these pages under addresses of their own; `ways`
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from itertools import groupby
 from typing import Any
 
 from flask import abort, current_app, flash, get_flashed_messages, redirect, render_template, request, url_for
@@ -17,7 +17,7 @@ from booking import clock
 from booking.errors import NotChangeable
 from booking.models import PlanStatus
 from booking.services.plans import adherence, handing_over, prescribing, reading
-from booking.services.plans.adherence import Adherence, Mark, Need
+from booking.services.plans.adherence import Adherence, BoardWeek, Fate, Need, Row
 from booking.services.plans.reading import PlanNote, PlanView
 from booking.services.staff import audit
 from booking.web import access, asked, course_words
@@ -50,12 +50,12 @@ STATUSES = {
 }
 # A symbol, a word, and the colour's name: never colour alone.
 MARKS = {
-    Mark.ATTENDED: ("✔", lazy("came"), "green"),
-    Mark.MADE_UP: ("↺", lazy("missed, made up"), "slate"),
-    Mark.MISSED: ("✕", lazy("missed"), "clay"),
-    Mark.BOOKED: ("●", lazy("booked"), "blue"),
-    Mark.PENCILED: ("◌", lazy("penciled in"), "blue"),
-    Mark.LEFT: ("□", lazy("not booked"), "amber"),
+    Fate.ATTENDED: ("✔", lazy("came"), "green"),
+    Fate.MADE_UP: ("↺", lazy("missed, made up"), "slate"),
+    Fate.MISSED: ("✕", lazy("missed"), "clay"),
+    Fate.BOOKED: ("●", lazy("booked"), "blue"),
+    Fate.PENCILED: ("◌", lazy("penciled in"), "blue"),
+    Fate.LEFT: ("□", lazy("not booked"), "amber"),
 }
 NEEDS = {
     Need.STOPPED: (lazy("Has stopped coming"), "clay"),
@@ -99,6 +99,11 @@ def plan_page(ways: Ways, reference: str, *, back: str = "") -> ResponseReturnVa
         ],
         whose=handing_over.patient_of(access.who(), reference),
         totals=_totals(plan),
+        marks_of=[
+            [(one.care.modality.name, one.fates) for one in adherence.cares_of(week)] for week in plan.weeks
+        ],
+        said=_marks_said,
+        opened=next((week.number for week in plan.weeks if week.left), 0),
         this_day=today(plan.clinic),
         told=get_flashed_messages(category_filter=["plan"]),
         patients_may="desk.patient" in current_app.view_functions
@@ -223,21 +228,47 @@ def _board(ways: Ways, found: Adherence, person: str, need: str, own: bool) -> s
         people=() if own else tuple(clinic.practitioners.values()),
         person=person,
         need=need,
-        needs=NEEDS,
+        needs={need: (str(words), tone) for need, (words, tone) in NEEDS.items()},
         marks=MARKS,
-        said=cache(_marks_said),
+        line=_line(),
         statuses=STATUSES,
     )
 
 
-def _marks_said(name: str, marks: tuple[Mark, ...]) -> Markup:
+def _marks_said(name: str, marks: tuple[Fate, ...]) -> Markup:
     """The marks of one kind of care in one week: symbols for eyes, and the same in words."""
     symbols = Markup().join(
-        Markup('<i class="{}">{}</i>').format(MARKS[mark][2], MARKS[mark][0]) for mark in marks
+        Markup('<i class="{}">{}</i>').format(MARKS[mark][2], MARKS[mark][0] * len(list(alike)))
+        for mark, alike in groupby(marks)
     )
-    counted = [(marks.count(mark), str(MARKS[mark][1])) for mark in Mark if mark in marks]
+    counted = [(marks.count(mark), str(MARKS[mark][1])) for mark in Fate if mark in marks]
     words = ", ".join(f"{number} {word}" for number, word in counted) or _("none")
-    return Markup(
-        '<span class="plan-marks" title="{}: {}"><span aria-hidden="true">{}</span>'
-        '<span class="visually-hidden">{}: {}</span></span>'
-    ).format(name, words, symbols, name, words)
+    return Markup('<span class="plan-marks" role="img" aria-label="{}: {}">{}</span>').format(
+        name, words, symbols
+    )
+
+
+def _week_said(week: BoardWeek, *, with_marks: bool) -> Markup:
+    """A week on the board: its number, and what became of its visits."""
+    number = Markup('<b><span class="visually-hidden">{} </span>{}</b>').format(_("Week"), week.number + 1)
+    marks = [_marks_said(care.modality.name, fates) for care, fates in week.cares] if with_marks else []
+    if week.is_now:
+        now = Markup('<span class="visually-hidden"> {}</span>').format(_("now"))
+        return Markup('<li class="now">{}{}{}</li>').format(number, now, Markup().join(marks))
+    return Markup("<li>{}{}</li>").format(number, Markup().join(marks))
+
+
+def _line() -> Callable[[Row], Markup]:
+    """Writes the weeks of a row. Most weeks are like others, and are written once."""
+    kept: dict[Any, Markup] = {}
+
+    def said(week: BoardWeek, with_marks: bool) -> Markup:
+        key = (week.number, week.is_now, with_marks, tuple((care.slug, fates) for care, fates in week.cares))
+        if key not in kept:
+            kept[key] = _week_said(week, with_marks=with_marks)
+        return kept[key]
+
+    def line(row: Row) -> Markup:
+        return Markup().join(said(week, row.status is not PlanStatus.PRESCRIBED) for week in row.weeks)
+
+    return line

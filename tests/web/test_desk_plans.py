@@ -157,6 +157,10 @@ def test_what_was_prescribed_is_booked_at_the_desk(app: Flask, desk: FlaskClient
     (plan,) = all_of(app, Plan)
     visits = [row for row in all_of(app, Appointment) if row["plan_id"] == plan["id"]]
     assert (plan["reference"], plan["status"], len(visits)) == (made.reference, "running", 17)
+    # By the back button it leads to the plan.
+    for again in (desk.post(BOOK, data=sent(form_of(proposals))), desk.get(f"{NEW}?plan={made.reference}")):
+        assert again.status_code == 303 and again.location == f"/desk/plans/{made.reference}"
+    assert len(all_of(app, Plan)) == 1
 
 
 def test_why_no_plan_fits_and_what_would_help(app: Flask, desk: FlaskClient, rosa: str) -> None:

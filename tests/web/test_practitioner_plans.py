@@ -52,7 +52,7 @@ def test_from_a_visit_a_plan_is_prescribed_and_its_link_sent(
     assert choose in page.text
     assert f"{choose}/disc" in mei.get(choose).text
     form = mei.get(f"{choose}/disc")
-    assert "send the link to r…@example.com" in form.text
+    assert "It goes to r…@example.com." in form.text
     sent = mei.post(f"{choose}/disc", data=fields(form.text) | {"first": "2026-09-21", "with_me": "1"})
     assert sent.status_code == 303
     (plan,) = all_of(app, Plan)

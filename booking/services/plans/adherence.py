@@ -32,7 +32,7 @@ SHOWN = (PlanStatus.PRESCRIBED, PlanStatus.RUNNING, PlanStatus.PAUSED)
 _DOSES = (Role.DOSE, Role.FIRST)
 
 
-class Mark(StrEnum):
+class Fate(StrEnum):
     """What became of one visit of a dose. LEFT: it is prescribed and isn't booked."""
 
     ATTENDED = "attended"
@@ -61,11 +61,11 @@ class Need(StrEnum):
     PAUSED = "paused"
 
 
-class Marked(NamedTuple):
+class CareWeek(NamedTuple):
     """One kind of care in one week, visit by visit."""
 
     care: VisitType
-    marks: tuple[Mark, ...]
+    fates: tuple[Fate, ...]
 
 
 class BoardWeek(NamedTuple):
@@ -74,7 +74,7 @@ class BoardWeek(NamedTuple):
     number: int
     first: date
     is_now: bool
-    cares: tuple[Marked, ...]
+    cares: tuple[CareWeek, ...]
 
 
 @dataclass(frozen=True)
@@ -293,24 +293,29 @@ def _gate(
     return (Need.GATE if look.starts_at <= now + GATE_NEAR else None), on
 
 
+def cares_of(week: Week, now: datetime | None = None) -> tuple[CareWeek, ...]:
+    """What became of each visit of a week, by kind of care."""
+    now = now or clock.now()
+    return tuple(CareWeek(dose.care, tuple(_fates(week, dose, now))) for dose in week.doses)
+
+
 def _week(week: Week, today: date, now: datetime) -> BoardWeek:
-    cares = tuple(Marked(dose.care, tuple(_marks(week, dose, now))) for dose in week.doses)
-    return BoardWeek(week.number, week.first, week.first <= today <= week.last, cares)
+    return BoardWeek(week.number, week.first, week.first <= today <= week.last, cares_of(week, now))
 
 
-def _marks(week: Week, dose: Dose, now: datetime) -> Iterator[Mark]:
+def _fates(week: Week, dose: Dose, now: datetime) -> Iterator[Fate]:
     made_up = dose.made_up
     for one in week.visits:
-        if one.care != dose.care or one.role not in _DOSES:
+        if one.care.slug != dose.care.slug or one.role not in _DOSES:
             continue
         if not one.stands:
             made_up -= 1
-            yield Mark.MADE_UP if made_up >= 0 else Mark.MISSED
+            yield Fate.MADE_UP if made_up >= 0 else Fate.MISSED
         elif _is_over(one, now):
-            yield Mark.ATTENDED
+            yield Fate.ATTENDED
         else:
-            yield Mark.PENCILED if one.penciled else Mark.BOOKED
-    yield from (Mark.LEFT for _ in range(dose.left))
+            yield Fate.PENCILED if one.penciled else Fate.BOOKED
+    yield from (Fate.LEFT for _ in range(dose.left))
 
 
 _RANK = {need: rank for rank, need in enumerate(Need)}

@@ -12,7 +12,8 @@ from datetime import date
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from booking.models import Appointment, BookableBy, Patient, PlanReminders, Reminders
+from booking.errors import PlanRunning, VisitsTaken
+from booking.models import Appointment, BookableBy, Patient, PlanReminders, PlanStatus, Reminders
 from booking.scheduling.plans.windows import Presence
 from booking.scheduling.status import Status
 from booking.scheduling.timeline import CELL_MINUTES
@@ -107,11 +108,13 @@ def arranged_again(
     only: Mapping[str, tuple[str, ...]] | None = None,
     wished: Mapping[str, tuple[str, ...]] | None = None,
 ) -> Arranged:
-    """The same for a plan that was prescribed and isn't booked yet. What isn't given is as it was prescribed. Raises NotFound,
-    RecordMerged.
+    """The same for a plan that was prescribed. What isn't given is as it was prescribed. Raises PlanRunning for one that is
+    booked already or was taken back, NotFound, RecordMerged.
     """
     with reading() as session:
         clinic, plan = the_clinic(session), plan_for(session, who, reference)
+        if plan.status is not PlanStatus.PRESCRIBED:
+            raise PlanRunning(phone=clinic.phone)
         found = view(session, clinic, plan)
         patient = _whose(session, clinic, session.get_one(Patient, plan.patient_id))
     wanted = replace(
@@ -166,7 +169,7 @@ def book_whole(
 ) -> BookedPlan:
     """Books all visits of a plan for a patient, once per key, and prescribes it first if that hasn't been done.
 
-    Raises what `prescribe` and `book` raise: VisitsTaken, PlanRulesBroken, PlanRunning, ContactCannotBeReached, NotFound.
+    Raises what `prescribe` and `book` raise: VisitsTaken, which names the `plan` as well, PlanRulesBroken, PlanRunning, ContactCannotBeReached, NotFound.
     """
     wish = replace(asked.prescription, reminded_of=reminded_of)
     plan = asked.plan or prescribing.prescribe(who, wish, tell=False, key=f"{key[:70]} plan").reference
@@ -193,7 +196,11 @@ def book_whole(
     )
     # Other visits under the same key are another wish: some were lost meanwhile, and others chosen.
     chosen = hashlib.sha256(f"{key} {visits}".encode()).hexdigest()[:40]
-    return book(wanted, actor=who.key, key=chosen)
+    try:
+        return book(wanted, actor=who.key, key=chosen)
+    except VisitsTaken as refusal:
+        refusal.facts["plan"] = plan
+        raise
 
 
 def _whose(session: Session, clinic: Clinic, record: Patient) -> Whose:

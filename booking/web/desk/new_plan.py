@@ -101,6 +101,8 @@ def new_plan() -> ResponseReturnValue:
     except RecordMerged as refusal:
         query = {**request.args.to_dict(), "patient": refusal.facts["into"]}
         return redirect(url_for("desk.new_plan", **query), 303)
+    except PlanRunning:
+        return _running_already(request.args["plan"])
     if form.template is None:
         return staff_page(
             "desk/plan_new.html",
@@ -115,7 +117,10 @@ def new_plan() -> ResponseReturnValue:
 @blueprint.post("/plans/new")
 def propose_plan() -> ResponseReturnValue:
     """Up to three proposals, or why there is none; or the form again, after a plus or a minus; or only the link is sent."""
-    form = _sent()
+    try:
+        form = _sent()
+    except PlanRunning:
+        return _running_already(request.form["plan"])
     if "step" in request.form or "change" in request.form:
         return _form_page(form)
     found = _arranged(form)
@@ -159,7 +164,10 @@ def propose_plan() -> ResponseReturnValue:
 @blueprint.post("/plans/book")
 def book_plan() -> ResponseReturnValue:
     """Books what was chosen; or shows other times for one visit, or the plan with one of them taken."""
-    form = _sent()
+    try:
+        form = _sent()
+    except PlanRunning:
+        return _running_already(request.form["plan"])
     found, visits = _arranged(form), _visits()
     if isinstance(found, str):
         return _form_page(form, 422, found)
@@ -194,7 +202,7 @@ def _booked(form: Form, found: Arranged, visits: tuple[VisitWish, ...]) -> Respo
             key=key,
         )
     except VisitsTaken as refusal:
-        return _lost_page(form, found, visits, refusal, key)
+        return _lost_page(form, found, visits, refusal)
     except ContactCannotBeReached as refusal:
         return _chosen_page(form, found, visits, 422, trouble=_unreachable(refusal.facts["field"]))
     except (KeyReused, PlanRunning):
@@ -203,6 +211,11 @@ def _booked(form: Form, found: Arranged, visits: tuple[VisitWish, ...]) -> Respo
         )
     staff_plans.say(_("Booked: all visits of the plan. The patient gets one list of them."))
     return redirect(url_for("desk.plan", reference=made.reference), 303)
+
+
+def _running_already(plan: str) -> ResponseReturnValue:
+    staff_plans.say(_("This plan is booked already, or was taken back."))
+    return redirect(url_for("desk.plan", reference=plan), 303)
 
 
 # What was sent
@@ -394,7 +407,6 @@ def _chosen_page(
     *,
     trouble: str = "",
     lost: tuple[str, ...] = (),
-    key: str = "",
 ) -> ResponseReturnValue:
     """The plan as it was chosen, to be booked. Raises PlanRulesBroken."""
     shown = arranging.as_chosen(found, visits)
@@ -407,15 +419,16 @@ def _chosen_page(
         proposals=[(title, (), _by_week(shown))],
         notes=lost,
         trouble=trouble,
-        **_booking(form, found, key),
+        **_booking(form, found),
     )
 
 
 def _lost_page(
-    form: Form, found: Arranged, visits: tuple[VisitWish, ...], refusal: VisitsTaken, key: str
+    form: Form, found: Arranged, visits: tuple[VisitWish, ...], refusal: VisitsTaken
 ) -> ResponseReturnValue:
-    """The plan with other times for what was taken meanwhile. It is prescribed by now: the form's key finds it again."""
+    """The plan with other times for what was taken meanwhile. It is prescribed by now."""
     said, times = [], form.clinic.times
+    form.values["plan"] = refusal.facts["plan"]
     for one in refusal.facts["lost"]:
         was = next(n for n, visit in enumerate(visits) if iso_utc(visit.starts_at) == one["starts_at"])
         moment = times.short_moment(visits[was].starts_at)
@@ -437,10 +450,10 @@ def _lost_page(
     trouble = _(
         "Some of these times were taken meanwhile. Nothing is booked yet; please look, and book again."
     )
-    return _chosen_page(form, found, visits, 409, trouble=trouble, lost=tuple(said), key=key)
+    return _chosen_page(form, found, visits, 409, trouble=trouble, lost=tuple(said))
 
 
-def _booking(form: Form, found: Arranged, key: str = "") -> dict[str, Any]:
+def _booking(form: Form, found: Arranged) -> dict[str, Any]:
     """What every page needs from which a plan is booked."""
     offered = {
         kind: words
@@ -453,7 +466,7 @@ def _booking(form: Form, found: Arranged, key: str = "") -> dict[str, Any]:
         "reminded_of": REMINDED_OF,
         "text_consent_needed": not found.whose.texts and "text" in offered,
         "iso": iso_utc,
-        "key": key or asked.fresh_key(),
+        "key": asked.fresh_key(),
     }
 
 

@@ -16,7 +16,7 @@ from booking.scheduling.status import Status
 from booking.services.clinic import present
 from booking.services.desk import panel, statuses
 from booking.services.own_day.day import own_day
-from booking.services.plans.adherence import Mark, Need, Row, adherence, mark
+from booking.services.plans.adherence import Fate, Need, Row, adherence, mark
 from booking.services.plans.reading import for_staff
 from tests.clinics import plan_clinic, set_up
 from tests.conftest import MONDAY, StandingClock
@@ -70,7 +70,7 @@ def seen_visits(reference: str) -> tuple[Any, ...]:
 
 def marks(row: Row, week: int, care: str = "acupuncture-follow-up") -> list[str]:
     return [
-        mark.value for marked in row.weeks[week].cares if marked.care.slug == care for mark in marked.marks
+        mark.value for marked in row.weeks[week].cares if marked.care.slug == care for mark in marked.fates
     ]
 
 
@@ -178,10 +178,10 @@ def test_what_the_board_shows_is_what_the_plans_page_counts(standing_clock: Stan
     row = row_of(reference)
     for week, shown in zip(for_staff(hired(), reference).weeks, row.weeks, strict=True):
         for dose, marked in zip(week.doses, shown.cares, strict=True):
-            counted = [marked.marks.count(one) for one in (Mark.ATTENDED, Mark.LEFT, Mark.MADE_UP)]
+            counted = [marked.fates.count(one) for one in (Fate.ATTENDED, Fate.LEFT, Fate.MADE_UP)]
             assert counted == [dose.attended, dose.left, dose.made_up]
-            assert marked.marks.count(Mark.MISSED) == dose.missed - dose.made_up
-            assert marked.marks.count(Mark.BOOKED) + marked.marks.count(Mark.PENCILED) == dose.booked
+            assert marked.fates.count(Fate.MISSED) == dose.missed - dose.made_up
+            assert marked.fates.count(Fate.BOOKED) + marked.fates.count(Fate.PENCILED) == dose.booked
 
 
 @contextmanager

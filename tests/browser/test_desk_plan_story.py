@@ -1,0 +1,166 @@
+"""Plans by staff in a browser: prescribed on a phone in four taps, and booked whole at the desk by keyboard."""
+
+from typing import Any
+
+import pytest
+from flask import Flask
+from playwright.sync_api import Page, expect
+
+from booking.models import Appointment, Patient, Plan, Role
+from booking.services.staff import sign_ins
+from tests.browser.conftest import DESKTOP, PHONE, Enter, NewPage, picture
+from tests.clinics import plan_clinic, set_up
+from tests.conftest import StandingClock
+from tests.services.making import NINE, booked, rows
+from tests.staffing import hired
+
+
+@pytest.fixture
+def app(app: Flask, standing_clock: StandingClock) -> Flask:
+    with app.app_context():
+        set_up(plan_clinic())
+        booked(NINE, visit_type="acupuncture-first", practitioner="mei")
+    return app
+
+
+def all_of(app: Flask, kind: Any) -> list[Any]:
+    with app.app_context():
+        return rows(kind)
+
+
+@pytest.fixture
+def mei(app: Flask, live: str, new_page: NewPage) -> Any:
+    """A phone on which Mei is signed in."""
+
+    def let_in(**how: Any) -> Page:
+        page = new_page(PHONE, **how)
+        with app.app_context():
+            who = hired(Role.PRACTITIONER, practitioner="mei", name="Mei Tanaka")
+            secret = sign_ins.begin(who.account_id, address="127.0.0.1", browser="test", phone=True)
+        cookie = app.session_interface.get_signing_serializer(app).dumps({"sign_in": secret})  # type: ignore[attr-defined]
+        page.context.add_cookies([{"name": app.config["SESSION_COOKIE_NAME"], "value": cookie, "url": live}])
+        return page
+
+    return let_in
+
+
+@pytest.mark.parametrize("javascript", [True, False], ids=["javascript", "plain"])
+def test_at_the_end_of_a_visit_a_plan_is_prescribed_in_four_taps(
+    app: Flask, mei: Any, axe: Any, javascript: bool
+) -> None:
+    page: Page = mei(javascript=javascript)
+    visit = all_of(app, Appointment)[0]["reference"]
+    page.goto(f"/mine/visits/{visit}")
+    taps = 0
+
+    def tap(place: Any) -> None:
+        nonlocal taps
+        place.tap()
+        taps += 1
+
+    tap(page.get_by_role("link", name="End of visit: prescribe a plan"))
+    expect(page.get_by_role("heading", name="A plan for Rosa Lima")).to_be_visible()
+    if javascript:
+        axe(page)
+        picture(page, "plan-choose")
+    tap(page.get_by_role("link", name="Disc gentle"))
+    expect(page.get_by_label("Acupuncture", exact=True)).to_contain_text("2 a week")
+    if javascript:
+        axe(page)
+        picture(page, "plan-prescribe")
+    # Once more and back: not needed, but it works where it stands.
+    page.get_by_role("button", name="More: Acupuncture").tap()
+    expect(page.get_by_label("Acupuncture", exact=True)).to_contain_text("3 a week")
+    page.get_by_role("button", name="Fewer: Acupuncture").tap()
+    expect(page.get_by_label("Acupuncture", exact=True)).to_contain_text("2 a week")
+    tap(page.get_by_role("button", name="Prescribe, and send the link"))
+    expect(page.locator(".notice.good")).to_contain_text("The link was sent.")
+    assert taps <= 4
+    (plan,) = all_of(app, Plan)
+    assert (plan["template"], plan["status"]) == ("disc-gentle", "prescribed")
+    if javascript:
+        axe(page)
+        picture(page, "plan-prescribed")
+    page.get_by_role("link", name="Show the link").tap()
+    expect(page.locator(".plan-address")).to_contain_text(f"/plan/{plan['reference']}/")
+    if javascript:
+        axe(page)
+        picture(page, "plan-link")
+    page.go_back()
+    page.get_by_role("button", name="Undo: take the plan back").tap()
+    expect(page.locator(".notice.good")).to_contain_text("Taken back.")
+    assert all_of(app, Plan)[0]["status"] == "stopped"
+    page.goto("/mine/plans")
+    expect(page.get_by_text("No plans here.")).to_be_visible()
+
+
+def test_the_desk_books_a_whole_plan_by_keyboard(app: Flask, enter: Enter, axe: Any) -> None:
+    page = enter(DESKTOP)
+    patient = all_of(app, Patient)[0]["reference"]
+    page.goto(f"/desk/patients/{patient}")
+
+    def press(*keys: str) -> None:
+        for key in keys:
+            page.keyboard.press(key)
+
+    # From the patient: the template, what is asked for, the proposals, booked.
+    page.get_by_role("link", name="New plan").focus()
+    press("Enter")
+    expect(page.get_by_role("link", name="Disc", exact=False).first).to_be_focused()
+    axe(page)
+    picture(page, "plan-new")
+    press("Enter")
+    monday = page.get_by_role("checkbox", name="Monday Morning")
+    expect(monday).to_be_focused()
+    axe(page)
+    # Monday mornings and middays, as it happens; then Enter, as in any form.
+    press("Space", "Tab", "Space")
+    picture(page, "plan-form")
+    for day in ("Tuesday", "Wednesday", "Thursday", "Friday"):
+        page.get_by_role("checkbox", name=f"{day} Morning").focus()
+        press("Space")
+    page.get_by_role("textbox", name="Reason").focus()
+    page.keyboard.type("Numbness")
+    press("Enter")
+    book = page.get_by_role("button", name="Book this plan").first
+    expect(book).to_be_focused()
+    axe(page)
+    picture(page, "plan-proposals")
+
+    # One visit at another time, and back to the plan.
+    page.get_by_role("button", name="Another time").nth(2).focus()
+    press("Enter")
+    expect(page.get_by_text("All other visits stay as they are.")).to_be_visible()
+    axe(page)
+    picture(page, "plan-times")
+    press("Enter")
+    expect(page.get_by_role("button", name="Book this plan")).to_be_focused()
+    press("Enter")
+    expect(page.get_by_text("Booked: all visits of the plan.")).to_be_visible()
+    axe(page)
+    picture(page, "plan-page")
+    (plan,) = all_of(app, Plan)
+    visits = [row for row in all_of(app, Appointment) if row["plan_id"] == plan["id"]]
+    assert (plan["status"], plan["reason"], len(visits)) == ("running", "Numbness", 21)
+
+    page.goto("/desk/plans")
+    expect(page.get_by_role("link", name="Rosa Lima")).to_be_visible()
+    axe(page)
+    picture(page, "plan-board")
+    page.get_by_role("link", name="Rosa Lima").click()
+    expect(page.get_by_role("heading", name="Rosa Lima")).to_be_visible()
+
+
+def test_where_no_plan_fits_one_press_helps(app: Flask, enter: Enter, axe: Any) -> None:
+    page = enter(PHONE)
+    patient = all_of(app, Patient)[0]["reference"]
+    page.goto(f"/desk/plans/new?patient={patient}&template=weekly")
+    page.get_by_role("checkbox", name="Saturday Evening").check()
+    page.get_by_role("button", name="Show proposals").last.click()
+    expect(page.get_by_role("heading", name="No plan fits")).to_be_visible()
+    axe(page)
+    picture(page, "plan-impossible")
+    page.locator("form button.tap").first.click()
+    expect(page.get_by_role("button", name="Book this plan").first).to_be_visible()
+    axe(page)
+    picture(page, "plan-proposals")
