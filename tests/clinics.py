@@ -4,12 +4,14 @@ from datetime import datetime
 from typing import Any
 
 import psycopg
+from flask import current_app
 from sqlalchemy import Connection, event, func, select
 
 from booking import clock
 from booking.extensions import db
 from booking.models import Clinic as ClinicRow
 from booking.services import clinic_rows
+from booking.services.clinic import Clinic, present
 from booking.services.clinic_file import ClinicFile
 
 WEEK = ("monday", "tuesday", "wednesday", "thursday", "friday")
@@ -156,14 +158,18 @@ def set_up(definition: ClinicFile | None = None) -> None:
     """Makes this the clinic of the database, in an application context.
 
     What applying it says to a fresh database is the same each time, and most of what a small test would cost: it is
-    listened to once, and said again to the next.
+    listened to once, and said again to the next. So is what is read of it then: the next one is given the snapshot, as if
+    it had read the clinic already.
     """
     wanted = definition or clinic()
     with db.engine.begin() as connection:
         fresh = not connection.scalar(select(func.count()).select_from(ClinicRow))
-        same = (connection.dialect.name, wanted.model_dump_json(), clock.now())
+        locale = current_app.config["BABEL_DEFAULT_LOCALE"]
+        same = (connection.dialect.name, wanted.model_dump_json(), clock.now(), locale)
         if fresh and same in _SAID:
-            _say_again(connection, _SAID[same])
+            said, snapshot = _SAID[same]
+            _say_again(connection, said)
+            current_app.extensions["booking_clinic"] = snapshot
             return
     said: list[tuple[str, Any]] = []
 
@@ -178,7 +184,7 @@ def set_up(definition: ClinicFile | None = None) -> None:
     finally:
         event.remove(db.engine, "before_cursor_execute", listen)
     if fresh:
-        _SAID[same] = said
+        _SAID[same] = said, present()
 
 
 def _say_again(connection: Connection, said: list[tuple[str, Any]]) -> None:
@@ -199,5 +205,5 @@ def _say_again(connection: Connection, said: list[tuple[str, Any]]) -> None:
         connection.exec_driver_sql(statement, parameters)
 
 
-# By the kind of database, the clinic, and the moment.
-_SAID: dict[tuple[str, str, datetime], list[tuple[str, Any]]] = {}
+# By the kind of database, the clinic, the moment, and the language.
+_SAID: dict[tuple[str, str, datetime, str], tuple[list[tuple[str, Any]], Clinic]] = {}
