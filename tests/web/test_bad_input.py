@@ -245,10 +245,11 @@ def test_every_route_answers_every_method(client: FlaskClient, app: Flask, names
     bearer = {"Authorization": f"Bearer {names['token']}", "Idempotency-Key": "k"}
     with app.test_request_context():
         built = [
-            (rule, rule.build({name: names[name] for name in rule.arguments})[1])  # type: ignore[index]
+            (rule.build({name: names[name] for name in rule.arguments})[1], rule.endpoint)  # type: ignore[index]
             for rule in app.url_map.iter_rules()
         ]
-    for rule, path in built:
+    # Where one route shows a form and another takes it, they share an address.
+    for path in dict.fromkeys(path for path, _ in built):
         for method in METHODS:
             hows = (
                 {"data": token},
@@ -262,8 +263,8 @@ def test_every_route_answers_every_method(client: FlaskClient, app: Flask, names
                 assert fine, f"{method} {path}: {answer.status_code}"
                 if answer.status_code == 405:
                     assert answer.headers["Allow"], f"{method} {path}"
-                seen.add((rule.endpoint, answer.status_code))
-    assert {endpoint for endpoint, _ in seen} == set(app.view_functions)
+                seen.add(path)
+    assert {endpoint for path, endpoint in built if path in seen} == set(app.view_functions)
 
 
 @pytest.mark.parametrize("number", [2**31 - 1, 2**31, 10**20])
