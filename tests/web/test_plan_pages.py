@@ -332,6 +332,24 @@ def test_a_choice_that_is_none_leads_back_or_is_refused(client: FlaskClient, app
     assert all_of(app, Appointment) == []
 
 
+@on_both
+def test_absurd_answers_and_buttons_do_nothing(client: FlaskClient, app: Flask) -> None:
+    way = link(app)
+    odd = f"{ASKED}&t=9z&t=5m5&t=&whom_acupuncture=nobody&away_from_9=x&known_acupuncture=yes&agreed=1"
+    details = chosen(client, way, odd)
+    before = visits_on(details)
+    for typed in (
+        {"other": "99"}, {"other": "-1"}, {"other": "x"}, {"instead": "99 2026-09-22T16:00:00Z mei"},
+        {"instead": "0 yesterday mei"}, {"instead": ""}, {"keep": "?"},
+    ):  # fmt: skip
+        page = sent(client, way, details, **typed)
+        assert page.status_code == 200 and visits_on(page) == before
+    assert client.get(f"{way}/proposals?asked=1&first=9999-12-31").status_code == 422
+    assert client.get(f"{way}/proposals?asked=1&first=0001-01-01").status_code == 422
+    lost = {"asked": "1", "first": "2026-09-21", "visits": Choice(before).written, "lost": ["99", "-1", "x"]}
+    assert client.get(f"{way}/details", query_string=lost).status_code == 200
+
+
 def test_a_spoilt_link_opens_nothing(client: FlaskClient, app: Flask) -> None:
     way = link(app)
     for page in ("", "/proposals?asked=1", "/details", "/booked", "/calendar.ics"):

@@ -28,11 +28,12 @@ class DayOf(NamedTuple):
 
 
 class WeekOf(NamedTuple):
-    """A week of a plan, from 0 on."""
+    """A week of a plan, from 0 on. `is_after`: it lies behind the plan's last, and has what comes then."""
 
     number: int
     first: date
     last: date
+    is_after: bool
     days: tuple[DayOf, ...]
 
 
@@ -83,14 +84,15 @@ def shown(clinic: Clinic, wanted: PlanWanted, choice: Choice) -> tuple[ProposedV
     return tuple(penciled(wanted, [_as_proposed(one) for one in chosen]))
 
 
-def weeks_of(clinic: Clinic, first_day: date, visits: Sequence[ProposedVisit]) -> list[WeekOf]:
+def weeks_of(clinic: Clinic, wanted: PlanWanted, visits: Sequence[ProposedVisit]) -> list[WeekOf]:
     """The same week by week and day by day; weeks without any visit are left out."""
     by_week = groupby(enumerate(visits), key=lambda one: one[1].week)
     return [
         WeekOf(
             number,
-            first_day + timedelta(days=number * 7),
-            first_day + timedelta(days=number * 7 + 6),
+            wanted.first_day + timedelta(days=number * 7),
+            wanted.first_day + timedelta(days=number * 7 + 6),
+            number >= wanted.course.weeks,
             tuple(
                 DayOf(on, tuple(of_day))
                 for on, of_day in groupby(of_week, key=lambda one: clinic.times.local_date(one[1].starts_at))

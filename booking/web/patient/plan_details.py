@@ -88,7 +88,7 @@ def details_page(
         answers=answers,
         chosen=choice.written,
         visits=visits,
-        weeks=weeks_of(way.clinic, answers.first_day, visits),
+        weeks=weeks_of(way.clinic, wanted, visits),
         lost=list(zip(lost, (visits[number] for number in lost), offered, strict=True)),
         marks=marks,
         form=form,

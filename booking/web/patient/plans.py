@@ -157,7 +157,7 @@ def _proposals(way: Way) -> ResponseReturnValue:
         {
             "title": plan_words.title(found, one),
             "bent": [words for visit in one.visits if (words := plan_words.bent(way.clinic, visit))],
-            "weeks": weeks_of(way.clinic, answers.first_day, one.visits),
+            "weeks": weeks_of(way.clinic, found.wanted, one.visits),
             "visits": one.visits,
             "chosen": Choice.proposed(one.visits).written,
             "complete": one.looked_at,
