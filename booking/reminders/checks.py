@@ -113,6 +113,10 @@ def _text(session: Session, clinic: Clinic, message: Message, now: datetime) -> 
     elif not within_text_hours(now, clinic.zone, rules.starts, rules.ends):
         later = text_due(now, message.not_after, clinic.zone, rules.starts, rules.ends)
         return Wait(later) if later and later > now else OtherWay("No text can go before it is too late.")
+    if message.kind == digests.KIND and _reminders_ahead(session, clinic, message, now) >= rules.a_week:
+        plan = plans.plan_of(session, message)
+        no_room = "The reminders of these visits are this number's texts of that week."
+        return OtherWay(no_room) if plan and plan.email else Drop(no_room)
     today = now.astimezone(clinic.zone).date()
     if _texts_since(session, message, now - timedelta(days=7)) >= rules.a_week:
         return OtherWay("This number has had its texts of this week.")
@@ -121,6 +125,20 @@ def _text(session: Session, clinic: Clinic, message: Message, now: datetime) -> 
         tomorrow = datetime.combine(today + timedelta(days=1), rules.starts, clinic.zone)
         return Wait(tomorrow) if tomorrow <= last_use else OtherWay("This number has had its text of today.")
     return None
+
+
+def _reminders_ahead(session: Session, clinic: Clinic, message: Message, now: datetime) -> int:
+    """On how many days of the next seven this number is reminded by text: a list of the week never takes a reminder's place."""
+    due = session.scalars(
+        select(Message.due_at).where(
+            Message.address == message.address,
+            Message.channel == Channel.TEXT,
+            Message.kind.startswith("reminder-"),
+            Message.state == MessageState.QUEUED,
+            Message.due_at <= now + timedelta(days=7),
+        )
+    )
+    return len({clinic.times.local_date(at) for at in due})
 
 
 def _texts_since(session: Session, message: Message, since: datetime) -> int:

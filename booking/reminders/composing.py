@@ -6,6 +6,7 @@ written into their elements, since mail programs read no style sheets.
 """
 
 import re
+from dataclasses import replace
 from typing import Any
 
 from flask import current_app, render_template
@@ -47,9 +48,9 @@ def compose(session: Session, clinic: Clinic, message: Message) -> Composed:
         facts = _several(clinic, plans.about_plan(session, clinic, message, plan, clock.now()))
     else:
         facts = _facts(session, clinic, message)
-    if message.channel is Channel.TEXT:
-        return _text(clinic, message, kind, facts)
-    return _mail(clinic, message, kind, facts)
+    make = _text if message.channel is Channel.TEXT else _mail
+    composed = make(clinic, message, kind, facts)
+    return replace(composed, named=facts["about"].named) if "about" in facts else composed
 
 
 def _to_staff(session: Session, clinic: Clinic, message: Message) -> Composed:

@@ -23,7 +23,7 @@ from booking.reminders.channels.mail import Mailer, mailer
 from booking.reminders.channels.texts import Texter, texter
 from booking.reminders.checks import Drop, OtherWay, Verdict, Wait, verdict
 from booking.reminders.composing import NothingToSay, compose
-from booking.services import links_again
+from booking.services import links_again, notices
 from booking.services.clinic import at_version, the_clinic
 from booking.services.notices import TOLD_TOGETHER, another_way, plan_another_way
 from booking.services.transaction import lock_names, reading, run
@@ -243,7 +243,8 @@ def _mark(one: Claimed, channel: Channel, composed: Composed, delivered: Deliver
     now = clock.now()
     if delivered.outcome in (Outcome.SENT, Outcome.SIMULATED):
         state = MessageState.SENT if delivered.outcome is Outcome.SENT else MessageState.SIMULATED
-        _settle(one, state, "", sent_at=now, sent_text=composed.kept, provider_id=delivered.provider_id)
+        sent = {"sent_at": now, "sent_text": composed.kept, "provider_id": delivered.provider_id}
+        _settle(one, state, "", named=composed.named, **sent)
     elif delivered.outcome is Outcome.UNSURE and channel is Channel.TEXT:
         for each in (one, *one.along):
             _unsure(each, delivered.detail, sent_at=now, sent_text=composed.kept)
@@ -299,8 +300,10 @@ def _other_way(one: Claimed, why: str, state: MessageState = MessageState.DROPPE
     run(action)
 
 
-def _settle(one: Claimed, state: MessageState, why: str, **more: object) -> None:
-    """Ends a message. What went along with it was told by it, and ends with it."""
+def _settle(
+    one: Claimed, state: MessageState, why: str, *, named: tuple[int, ...] = (), **more: object
+) -> None:
+    """Ends a message. What went along with it was told by it, and ends with it. `named`: the visits of which it told."""
     ended: dict[str, object] = {"lease": None, "leased_until": None}
     told = ended | {
         "state": MessageState.DROPPED,
@@ -313,6 +316,9 @@ def _settle(one: Claimed, state: MessageState, why: str, **more: object) -> None
 
     def action(session: Session) -> None:
         mark = session.connection().execute
+        if named:
+            facts = session.get_one(Message, one.id).facts
+            more["facts"] = facts | {notices.NAMED: list(named)}
         mark(_MARK, ended | {"state": state, "last_error": why[:500]} | more | _whose(one))
         for other in one.along:
             mark(_MARK, told | _whose(other))

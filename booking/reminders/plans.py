@@ -44,6 +44,11 @@ class AboutPlan:
     own_links: tuple[str, ...] = ()
 
     @property
+    def named(self) -> tuple[int, ...]:
+        """The ids of all visits of which it tells."""
+        return tuple(visit.id for visit in (*self.visits, *self.called_off))
+
+    @property
     def only_firm(self) -> bool:
         """Whether nothing else happened than that visits which were penciled in stand now."""
         return bool(self.firm) and not (self.moved or self.cancelled or self.added)

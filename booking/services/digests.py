@@ -76,8 +76,10 @@ def _changes(session: Session, clinic: Clinic, plans: Sequence[Plan], now: datet
         for plan in plans
         for row in _wanted(clinic, plan, visits[plan.id], now)
     }
-    this_week = _monday(clinic.times.local_date(now))
-    subjects = {_subject(plan, this_week + timedelta(weeks=week)) for plan in plans for week in range(_WEEKS)}
+    this_week = monday_of(clinic.times.local_date(now))
+    subjects = {
+        subject_of(plan, this_week + timedelta(weeks=week)) for plan in plans for week in range(_WEEKS)
+    }
     written = {
         (message.subject, message.channel): message
         for message in session.scalars(
@@ -115,7 +117,7 @@ def _wanted(clinic: Clinic, plan: Plan, visits: Iterable[Appointment], now: date
         return []
     first: dict[date, datetime] = {}
     for visit in visits:
-        monday = _monday(clinic.times.local_date(visit.starts_at))
+        monday = monday_of(clinic.times.local_date(visit.starts_at))
         first[monday] = min(visit.starts_at, first.get(monday, visit.starts_at))
     rows = []
     for monday, starts_at in sorted(first.items()):
@@ -126,15 +128,17 @@ def _wanted(clinic: Clinic, plan: Plan, visits: Iterable[Appointment], now: date
                 due = text_due(due, last_use, clinic.zone, rules.starts, rules.ends)
             address = plan.email if channel is Channel.EMAIL else plan.phone
             if due is not None and now < due <= last_use and address:
-                rows.append(bare_row(_subject(plan, monday), KIND, channel, address, now, due, last_use))
+                rows.append(bare_row(subject_of(plan, monday), KIND, channel, address, now, due, last_use))
     return rows
 
 
-def _monday(day: date) -> date:
+def monday_of(day: date) -> date:
+    """The first day of the week that a list of it is about."""
     return day - timedelta(days=day.weekday())
 
 
-def _subject(plan: Plan, monday: date) -> str:
+def subject_of(plan: Plan, monday: date) -> str:
+    """What the list of this week is filed under."""
     return f"plan/{plan.reference}/{monday.isoformat()}"
 
 

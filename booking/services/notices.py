@@ -587,6 +587,8 @@ def drop_queued(session: Session, appointment: Appointment, why: str) -> None:
 ANSWERS = ("confirmation", "change", "cancellation")
 # How a message ends that another one told along.
 TOLD_TOGETHER = "told together"
+# Where the facts of a message about several visits keep which they were, by their ids.
+NAMED = "named"
 
 # Every change says these, so they are put together once.
 _DROP = (

@@ -29,7 +29,9 @@ class Delivered:
 
 @dataclass(frozen=True)
 class Composed:
-    """A message as it goes out. `kept` is its text without the link's token, for the staff."""
+    """A message as it goes out. `kept` is its text without the link's token, for the staff. `named`: the visits of which a
+    message about several tells, by their ids.
+    """
 
     to: str
     subject: str
@@ -41,3 +43,4 @@ class Composed:
     calendar_method: str = ""
     reply_to: str = ""
     sender_name: str = ""
+    named: tuple[int, ...] = ()

@@ -1,6 +1,5 @@
 """A visit in full, for the desk: its patient, how it stands, what may be done now, what was done, and what was said."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
@@ -33,6 +32,7 @@ from booking.services.allowances import OfVisit, of_visit
 from booking.services.clinic import Clinic, Practitioner, Thing, VisitType, the_clinic
 from booking.services.desk import asking, resending, states, undoing
 from booking.services.desk.statuses import Move, possible
+from booking.services.desk.stories import story
 from booking.services.history import Entry, entries_of
 from booking.services.idempotency import Answer, Key, once
 from booking.services.plans.places import PlanPlace, places_of
@@ -49,7 +49,8 @@ _REPLIES = 5
 class Said:
     """A message about the visit. `text` is what went out, but for the link's token; empty before it went.
 
-    `may_go_again`: what it tells is still so. `other_ways`: by which else it could go. `waits`: it can be taken back.
+    `may_go_again`: what it tells is still so. `other_ways`: by which else it could go. `of_several`: it names this visit among
+    others. `waits`: it can be taken back.
     """
 
     id: int
@@ -66,14 +67,19 @@ class Said:
     settled_by: str
     may_go_again: bool
     other_ways: tuple[Channel, ...]
+    of_several: bool = False
 
     @property
     def waits(self) -> bool:
-        return self.state is MessageState.QUEUED
+        return self.state is MessageState.QUEUED and not self.of_several
 
     @property
     def failed(self) -> bool:
-        return self.state in (MessageState.DEAD, MessageState.UNSURE) and not self.settled_as
+        return (
+            not self.of_several
+            and self.state in (MessageState.DEAD, MessageState.UNSURE)
+            and not self.settled_as
+        )
 
 
 @dataclass(frozen=True)
@@ -334,13 +340,12 @@ def _patient(session: Session, patient: Patient, phone: str | None) -> PatientSe
 
 def _messages(session: Session, appointment: Appointment, now: datetime) -> tuple[Said, ...]:
     """What waits first, by when it is due; then what went or was dropped, the latest first."""
-    messages: Sequence[Message] = session.scalars(
-        select(Message).where(Message.appointment_id == appointment.id)
-    ).all()
-    said = [_said(message, appointment, now) for message in messages]
-    waiting = sorted((one for one in said if one.waits), key=lambda one: (one.due_at, one.id))
+    said = [_said(message, appointment, now) for message in story(session, appointment)]
+    waiting = sorted(
+        (one for one in said if one.state is MessageState.QUEUED), key=lambda one: (one.due_at, one.id)
+    )
     over = sorted(
-        (one for one in said if not one.waits),
+        (one for one in said if one.state is not MessageState.QUEUED),
         key=lambda one: (one.sent_at or one.due_at, one.id),
         reverse=True,
     )
@@ -348,7 +353,9 @@ def _messages(session: Session, appointment: Appointment, now: datetime) -> tupl
 
 
 def _said(message: Message, appointment: Appointment, now: datetime) -> Said:
-    again = resending.may_go_again(message, appointment, now)
+    # What is about several visits is sent again, or taken back, for all of them, where the plan is shown.
+    of_several = message.appointment_id != appointment.id
+    again = not of_several and resending.may_go_again(message, appointment, now)
     reachable = {
         Channel.EMAIL: appointment.email,
         Channel.TEXT: appointment.phone,
@@ -373,6 +380,7 @@ def _said(message: Message, appointment: Appointment, now: datetime) -> Said:
             for channel, contact in reachable.items()
             if again and contact and channel is not message.channel
         ),
+        of_several=of_several,
     )
 
 

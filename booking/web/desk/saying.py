@@ -106,6 +106,12 @@ _KINDS: Mapping[str, Any] = {
     "cannot-come": lazy("To us: can't come"),
     "comes-after-all": lazy("To us: comes after all"),
     "links": lazy("Links"),
+    "plan-link": lazy("Link to book the plan"),
+    "plan-confirmation": lazy("Confirmation of the plan"),
+    "plan-change": lazy("Changes of the plan"),
+    "plan-make-up": lazy("Link to make up visits"),
+    "plan-digest": lazy("List of the week"),
+    "reminder-week": lazy("Reminder of the week"),
 }
 # What the button of an outcome says, what is said once it is done, and of whom.
 OUTCOMES: Mapping[Outcome, tuple[Any, Any]] = {
@@ -134,6 +140,7 @@ _SETTLED: Mapping[str, Any] = {
     "seen to": lazy("seen to"),
     "sent again": lazy("sent again"),
     "taken back": lazy("taken back"),
+    "told together": lazy("told with others"),
 }
 TASKS: Mapping[TaskKind, Any] = {
     TaskKind.ESTIMATE: lazy("Good-faith estimate"),
