@@ -37,6 +37,10 @@ WHAT: Mapping[str, Any] = HAPPENED | {
     "stopped plan": lazy("Stopped a plan"),
     "paused plan": lazy("Paused a plan"),
     "decided plan": lazy("Decided how a plan goes on"),
+    "changed doses": lazy("Changed how often a plan's patient comes"),
+    "moved plan": lazy("Moved visits of a plan"),
+    "made up": lazy("Booked a visit that makes up for a missed one"),
+    "offered make-up": lazy("Sent times that make up for a missed visit"),
     "saw plans": lazy("Looked at the board of plans"),
     # Of the desk's lists
     "saw board": lazy("Looked at the board"),

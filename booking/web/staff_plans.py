@@ -75,7 +75,10 @@ _HAPPENED = {
     "stopped": lazy("Stopped"),
     "paused": lazy("Paused"),
     "decided": lazy("Decided after a reassessment"),
-    "frequency": lazy("The number of visits a week was changed"),
+    "changed doses": lazy("Changed how often they come"),
+    "moved": lazy("Moved visits"),
+    "made up": lazy("Booked a visit that makes up for a missed one"),
+    "offered make-up": lazy("Times that make up for a missed visit were sent"),
 }
 
 

@@ -53,6 +53,7 @@ TAPS: Mapping[Move, Any] = {
 HAPPENED: Mapping[str, Any] = {
     "booked": lazy("Booked"),
     "moved": lazy("Moved"),
+    "made firm": lazy("Stands, penciled in no more"),
     "changed": lazy("Changed"),
     "cancelled": lazy("Cancelled"),
     "confirmed": lazy("Said that they are coming"),

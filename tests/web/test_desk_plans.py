@@ -229,4 +229,5 @@ def test_the_board_and_the_panel_lead_to_the_plan(app: Flask, desk: FlaskClient,
     assert made.reference in desk.get("/desk/plans?practitioner=mei").text
     panel = desk.get(f"/desk/visits/{booking.visits[4]['reference']}?panel=1").text
     assert f"/desk/plans/{made.reference}" in panel and re.search(r"visit \d+ of \d+", panel)
+    assert re.search(r"Booked for [^<]*, with (Mei Tanaka|Daniel Okafor|Aaron Feld|Linh Pham)", panel)
     assert made.reference in desk.get(f"/desk/patients/{rosa}").text

@@ -350,6 +350,7 @@ def record_all(
         select(Appointment).where(Appointment.id.in_(ids)).order_by(Appointment.from_cell)
     ).all()
     by_cell = {appointment.from_cell: appointment for appointment in made}
+    people = {assignment.from_cell: one.practitioner.slug for one, assignment, _ in visits}
     taken, seen = [], {plan.patient_id}
     for _, assignment, _ in visits:
         appointment = by_cell[assignment.from_cell]
@@ -377,7 +378,11 @@ def record_all(
                 "at": now,
                 "actor": by,
                 "what": "booked",
-                "facts": {"starts_at": iso_utc(appointment.starts_at), "plan": plan.reference},
+                "facts": {
+                    "starts_at": iso_utc(appointment.starts_at),
+                    "practitioner": people[appointment.from_cell],
+                    "plan": plan.reference,
+                },
                 **history_of,
             }
             for appointment in made
