@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import select
+from sqlalchemy import delete, select
 from werkzeug.test import TestResponse
 
 from booking import clock
@@ -354,6 +354,23 @@ def test_a_spoilt_link_opens_nothing(client: FlaskClient, app: Flask) -> None:
     way = link(app)
     for page in ("", "/proposals?asked=1", "/details", "/booked", "/calendar.ics"):
         assert client.get(f"{way}x{page}").status_code == 404
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_looking_changes_nothing(client: FlaskClient, app: Flask, method: str) -> None:
+    """Mail scanners open links, and whatever links they find there."""
+    way = link(app)
+    details = chosen(client, way)
+    with app.app_context():
+        run(lambda session: session.execute(delete(Hold)))
+    query = {"asked": "1", "first": "2026-09-21", "visits": Choice(visits_on(details)).written}
+    before = [all_of(app, kind) for kind in (Plan, Appointment, Hold)]
+    for page in ("", f"/proposals?{ASKED}", "/booked", "/calendar.ics"):
+        assert client.open(f"{way}{page}", method=method).status_code < 400
+    assert client.open(f"{way}/details", method=method, query_string=query).status_code == 200
+    for page in ("/plans", OWN, f"{OWN}/proposals?{ASKED}&{KNOWN}"):
+        assert client.open(page, method=method).status_code == 200
+    assert [all_of(app, kind) for kind in (Plan, Appointment, Hold)] == before
 
 
 # A plan that one begins by oneself

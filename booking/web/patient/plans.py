@@ -56,6 +56,7 @@ def plan_proposals(reference: str, token: str) -> ResponseReturnValue:
 
 @blueprint.post(f"{PATH}/choose")
 def choose_plan(reference: str, token: str) -> ResponseReturnValue:
+    limits.allow("hold")
     way = _prescribed(reference, token)
     return way if not isinstance(way, Way) else _choose(way)
 
@@ -119,6 +120,7 @@ def own_proposals(template: str) -> ResponseReturnValue:
 
 @blueprint.post(f"{OWN}/choose")
 def choose_own(template: str) -> ResponseReturnValue:
+    limits.allow("hold")
     return _choose(Way.of_template(present_clinic(), template))
 
 
@@ -187,7 +189,6 @@ def _proposals(way: Way) -> ResponseReturnValue:
 
 def _choose(way: Way) -> ResponseReturnValue:
     """Keeps all visits while the patient types."""
-    limits.allow("hold")
     answers, choice = way.answers(request.form), Choice.read(request.form.get("visits", ""))
     if answers.errors or choice is None:
         return redirect(way.url("ask"), 303)
