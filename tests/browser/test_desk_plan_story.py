@@ -147,6 +147,9 @@ def test_the_desk_books_a_whole_plan_by_keyboard(app: Flask, enter: Enter, axe: 
     expect(page.get_by_role("link", name="Rosa Lima")).to_be_visible()
     axe(page)
     picture(page, "plan-board")
+    page.set_viewport_size(PHONE)
+    assert page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
+    picture(page, "plan-board")
     page.get_by_role("link", name="Rosa Lima").click()
     expect(page.get_by_role("heading", name="Rosa Lima")).to_be_visible()
 
