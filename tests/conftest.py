@@ -184,7 +184,9 @@ def standing(database_url: str, **settings: str) -> Iterator[Flask]:
     app = _standing(database_url).as_new(settings)
     yield app
     with app.app_context():
-        db.engine.dispose()
+        # A file goes with its test; a server's connections rest for the next one, unless somebody has kept one.
+        if db.engine.dialect.name == "sqlite" or db.engine.pool.checkedout():  # type: ignore[attr-defined]
+            db.engine.dispose()
 
 
 @cache
@@ -203,11 +205,16 @@ class StandingApp:
         self._settings = databases.SETTINGS | {"BOOKING_DATABASE_URL": database_url}
         self.app = create_app(self._settings, instance_path=str(self._instance))
         self._was = [(kept, dict(kept)) for kept in self._remembered()]
+        self._made_anew = databases.made_anew
 
     def as_new(self, settings: dict[str, str]) -> Flask:
         for kept, was in self._was:
             kept.clear()
             kept.update(was)
+        if self._made_anew != databases.made_anew:
+            self._made_anew = databases.made_anew
+            with self.app.app_context():
+                db.engine.dispose()
         shutil.rmtree(self._instance)
         self._instance.mkdir()
         if settings:

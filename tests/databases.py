@@ -101,14 +101,18 @@ _OWN = f"own_{secrets.token_hex(4)}"
 @contextmanager
 def _own_postgresql(template: str, *, name: str) -> Iterator[str]:
     """Made anew for this test. It stays, for the next one, which may only have to empty it."""
+    global made_anew
     name = f"booking_test_{name}"
     administer(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
     administer(_copy(name, template or _postgresql_template()))
+    made_anew += 1
     yield url_of(name)
     if template:
         administer(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")
 
 
+# How often, or how often all who were connected were sent away: connections from before are of no use.
+made_anew = 0
 _emptied_so_often = 0
 
 
@@ -163,14 +167,16 @@ def _shape(connection: psycopg.Connection[tuple[object, ...]]) -> tuple[object, 
 
 @cache
 def _said_to_empty() -> str:
-    """What is said to a database to empty it: nobody else is connected, no row is left, and all counting begins at one."""
+    """What is said to a database to empty it: nobody else is at work, no row is left, and all counting begins at one."""
     with _connect(_postgresql_template()) as connection:
         named = "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = "
         tables = [name for (name,) in connection.execute(named + "'r'") if name != "alembic_version"]
         counters = [name for (name,) in connection.execute(named + "'S'")]
     return "; ".join(
         [
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()",
+            # Those that rest in a pool may stay.
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
+            " AND pid <> pg_backend_pid() AND state <> 'idle'",
             # Without the guards, and in any order.
             "SET session_replication_role = replica",
             *(f"DELETE FROM {name}" for name in tables),
@@ -189,8 +195,9 @@ def keep(url: str) -> str:
         connection.execute("VACUUM INTO ?", (str(path),))
         connection.close()
         return str(path)
-    if _to_own.cache_info().currsize:
-        _to_own().close()
+    global made_anew
+    administer(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{made.database}'")
+    made_anew += 1
     administer(_copy(kept, str(made.database)))
     atexit.register(administer, f"DROP DATABASE IF EXISTS {kept} WITH (FORCE)")
     return kept

@@ -42,7 +42,7 @@ def _changes(
         select(Message.appointment_id, Message.kind, Message.facts).where(Message.id.in_(messages))
     ).all()
     of_kind: dict[str, list[tuple[Visit, dict[str, Any]]]] = {}
-    for number, kind, facts in told:
+    for number, kind, facts in sorted(told, key=lambda one: by_id[one.appointment_id].starts_at):
         of_kind.setdefault(kind, []).append((by_id[number], facts))
     gone = [visit for visit, _ in of_kind.get("cancellation", ())]
     return AboutPlan(
