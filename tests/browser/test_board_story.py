@@ -366,7 +366,9 @@ def test_whoever_signs_in_next_takes_back_nothing_of_the_one_before(
     sign_in(board, app, live, "Theo Desk")
     board.goto(DAY)
     keys("u")
-    expect(board.locator(".toasts")).to_contain_text("Nothing was done in this window that can still be taken back.")
+    expect(board.locator(".toasts")).to_contain_text(
+        "Nothing was done in this window that can still be taken back."
+    )
     expect(visit_in(board, "ana", "Rosa Lima")).to_contain_text("Confirmed")
 
 

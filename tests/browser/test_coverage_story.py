@@ -24,7 +24,9 @@ def app(app: Flask, standing_clock: StandingClock) -> Flask:
 
 
 @pytest.mark.parametrize("size", [DESKTOP, PHONE])
-def test_coverage_is_recorded_and_what_lies_beyond_it_is_found(enter: Enter, app: Flask, size: object) -> None:
+def test_coverage_is_recorded_and_what_lies_beyond_it_is_found(
+    enter: Enter, app: Flask, size: object
+) -> None:
     with app.app_context():
         reference = rows(Patient)[0]["reference"]
     page: Page = enter(size)

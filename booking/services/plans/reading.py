@@ -299,7 +299,21 @@ def weeks_of(
                 of_week,
             )
         )
-    return tuple(weeks)
+    following = [*weeks[1:], None]
+    return tuple(_made_up_later(week, later) for week, later in zip(weeks, following, strict=True))
+
+
+def _made_up_later(week: Week, later: Week | None) -> Week:
+    """What a week lacks may be made up in the next one, as more than that week's own."""
+    more = (
+        {dose.care: max(0, dose.booked + dose.attended - dose.most) for dose in later.doses} if later else {}
+    )
+    doses = []
+    for dose in week.doses:
+        there = min(dose.left, more.get(dose.care, 0))
+        made_up = min(dose.missed, dose.made_up + there)
+        doses.append(dose._replace(left=dose.left - there, made_up=made_up))
+    return week._replace(doses=tuple(doses))
 
 
 def _dose(care: VisitType, dose: tuple[int, int], visits: Iterable[PlanVisit], now: datetime) -> Dose:

@@ -29,7 +29,7 @@ from booking.services.plans.asking_again import asked_for, chosen_of, kept_of
 from booking.services.plans.booking import noted
 from booking.services.plans.choosing import Chosen, VisitWish, choose
 from booking.services.plans.reading import PlanView, PlanVisit, kept_at, view
-from booking.services.plans.replacing import Instead, instead_of
+from booking.services.plans.replacing import Instead, breaks, instead_of
 from booking.services.plans.wanted import Asked
 from booking.services.staff import audit
 from booking.services.staff.ownership import plan_for
@@ -196,11 +196,8 @@ def _take(
     wish = VisitWish(visit_type.slug, practitioner, starts_at)
     (chosen,) = choose(clinic, course, plan.first_day, [wish])
     others = [kept_of(shown, one) for one in shown.standing]
-    no_weeks = range(0)
-    broken = len(faults(course, [*others, chosen.kept], no_weeks)) > len(faults(course, others, no_weeks))
     in_time = 0 <= chosen.kept.week - week <= 1
-    # In the next week it is one more than that week's own.
-    if not in_time or (broken and chosen.kept.week == week):
+    if not in_time or breaks(course, others, chosen.kept):
         raise PlanRulesBroken(faults=[{"rule": "rest_days", "week": week + 1, "care": care}])
     (made,) = add(session, clinic, plan, [(chosen, False)], by, now, audience=audience)
     plan.version += 1

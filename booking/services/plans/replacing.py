@@ -12,7 +12,7 @@ from booking.errors import NotOffered
 from booking.formatting import iso_utc
 from booking.models import Plan
 from booking.scheduling.plans.course import Course
-from booking.scheduling.plans.keeping import Kept, Role, faults, is_rested, looked_at
+from booking.scheduling.plans.keeping import Kept, Role, Rule, faults, is_rested, looked_at
 from booking.scheduling.timeline import instant_of
 from booking.services.clinic import Clinic, Practitioner, the_clinic
 from booking.services.plans.asking_again import elsewhere
@@ -112,7 +112,7 @@ def instead_of(asked: Asked, lost: Chosen, others: Iterable[Chosen], most: int =
             [*(one.wanted for one in others if one.kept.day == as_kept.day), wanted]
         )
         assignment = together[-1]
-        if assignment is None or _breaks(asked, kept, as_kept):
+        if assignment is None or breaks(asked.course, kept, as_kept):
             continue
         found[as_kept.day] = Instead(
             instant_of(assignment.from_cell),
@@ -133,7 +133,12 @@ def _days(asked: Asked, lost: Kept, others: list[Kept]) -> Iterable[int]:
     return range(lost.week * 7, min(lost.week * 7 + 7, len(asked.days), until))
 
 
-def _breaks(asked: Asked, others: list[Kept], one: Kept) -> bool:
-    """Whether this visit would break a rule that isn't broken without it."""
-    no_weeks = range(0)
-    return len(faults(asked.course, [*others, one], no_weeks)) > len(faults(asked.course, others, no_weeks))
+def breaks(course: Course, others: Sequence[Kept], one: Kept) -> bool:
+    """Whether this visit, in the place of another, would break a rule that isn't broken without it. It may be one more than
+    its week's own: what can't be made up in its week is made up in the next.
+    """
+    before, after = (
+        [fault for fault in faults(course, visits, range(0)) if fault.rule is not Rule.TOO_MANY]
+        for visits in (others, [*others, one])
+    )
+    return len(after) > len(before)
