@@ -16,6 +16,7 @@ from booking.scheduling.timeline import instant_of
 from booking.services.clinic import Clinic
 from booking.services.plans.impossible import Impossible, Lack, Relaxation, WeekReason
 from booking.services.plans.proposing import Bent, Proposal, Proposals, ProposedVisit
+from booking.services.plans.replacing import Instead
 from booking.services.plans.wanted import PlanWanted
 
 _A_MONDAY = date(2001, 1, 1)
@@ -369,6 +370,19 @@ def notes(found: Proposals) -> list[Said]:
 
 
 # Which rules some visits don't keep
+
+
+def better(clinic: Clinic, times: Sequence[Instead]) -> str:
+    """As in "Better: Wed, Sep 23, 9:15 am with Mei Tanaka; …"."""
+    named = [
+        _(
+            "%(when)s with %(name)s",
+            when=clinic.times.short_moment(one.starts_at),
+            name=one.practitioner.name,
+        )
+        for one in times
+    ]
+    return _("Better: %(times)s.", times="; ".join(named))
 
 
 def broken(clinic: Clinic, fault: Mapping[str, Any]) -> str:

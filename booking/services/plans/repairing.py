@@ -26,14 +26,15 @@ from booking.services.plans.altering import (
     begun_at,
 )
 from booking.services.plans.asking_again import asked_for, chosen_of, kept_of
-from booking.services.plans.booking import noted
+from booking.services.plans.booking import noted, waiting
 from booking.services.plans.choosing import Chosen, VisitWish, choose
 from booking.services.plans.reading import PlanView, PlanVisit, kept_at, view
 from booking.services.plans.replacing import Instead, breaks, instead_of
 from booking.services.plans.wanted import Asked
 from booking.services.staff import audit
-from booking.services.staff.ownership import plan_for
+from booking.services.staff.ownership import appointment_for, plan_for
 from booking.services.staff.who import Who
+from booking.services.transaction import reading
 
 
 class Missed(NamedTuple):
@@ -69,6 +70,15 @@ def lacking(plan: PlanView, now: datetime) -> list[Missed]:
                 of = gone[-1 - number] if number < len(gone) else None
                 found.append(Missed(dose.care, week.number, of))
     return found
+
+
+def still_lacking(plan: PlanView, now: datetime) -> list[Missed]:
+    """Those of a running plan that can be made up yet: until the end of the week after theirs."""
+    if plan.status is not PlanStatus.RUNNING:
+        return []
+    day = (plan.clinic.times.local_date(now) - plan.first_day).days
+    weeks = plan.course.weeks
+    return [one for one in lacking(plan, now) if day < min(one.week + 2, weeks) * 7]
 
 
 def make_up_times(plan: PlanView, audience: BookableBy) -> list[MakeUp]:
@@ -131,6 +141,31 @@ def offer(who: Who, reference: str, *, key: str) -> bool:
         return {"told": notices.make_up_offered(session, plan, now)}
 
     return bool(once(Key.of(who.key, key, ["offer make-up", reference]), action)["told"])
+
+
+@dataclass(frozen=True)
+class Suffering:
+    """What a plan wouldn't keep any more if one of its visits were elsewhere, and times that keep all of it."""
+
+    faults: tuple[Fault, ...]
+    better: tuple[Instead, ...]
+
+
+def suffering(who: Who, reference: str, starts_at: datetime, ends_at: datetime) -> Suffering | None:
+    """What the plan of a visit would suffer if that were at another time; None where it wouldn't, or where there is no plan
+    that runs. Raises NotFound.
+    """
+    with reading() as session:
+        appointment = appointment_for(session, who, reference)
+        plan = session.get(Plan, appointment.plan_id) if appointment.plan_id else None
+        if plan is None or plan.status is not PlanStatus.RUNNING:
+            return None
+        found = view(session, the_clinic(session), plan)
+    visit = next((one for one in found.standing if one.reference == reference), None)
+    broken = suffers(found, visit, starts_at, ends_at) if visit else []
+    if visit is None or not broken:
+        return None
+    return Suffering(tuple(broken), tuple(better_times(found, visit, BookableBy.STAFF)))
 
 
 def suffers(plan: PlanView, visit: PlanVisit, starts_at: datetime, ends_at: datetime) -> list[Fault]:
@@ -199,7 +234,9 @@ def _take(
     in_time = 0 <= chosen.kept.week - week <= 1
     if not in_time or breaks(course, others, chosen.kept):
         raise PlanRulesBroken(faults=[{"rule": "rest_days", "week": week + 1, "care": care}])
-    (made,) = add(session, clinic, plan, [(chosen, False)], by, now, audience=audience)
+    whole = sorted([*others, chosen.kept])
+    waits = waiting(plan, course, whole)[whole.index(chosen.kept)]
+    (made,) = add(session, clinic, plan, [(chosen, waits)], by, now, audience=audience)
     plan.version += 1
     plan.sequence += 1
     plan.changed_at = now

@@ -22,9 +22,10 @@ from booking.services.desk import asking, moving, panel, places, statuses
 from booking.services.desk.moving import Place, Preview
 from booking.services.desk.panel import Head, Panel
 from booking.services.desk.places import FreeTime
+from booking.services.plans import repairing
 from booking.services.staff import audit
 from booking.services.staff.who import Who
-from booking.web import access, allowance_words, asked
+from booking.web import access, allowance_words, asked, plan_words
 from booking.web.desk import answers, blueprint, saying
 from booking.web.desk.saying import No
 from booking.web.pages import the_clinic_of_this_request
@@ -380,6 +381,7 @@ def change_page(
         wished=wish.fields,
         told=_told(clinic, preview) if preview else "",
         here_already=_of_who_is_here(clinic, preview) if preview else "",
+        of_its_plan=_of_its_plan(clinic, preview) if preview else [],
         new_practitioner=clinic.person(preview.practitioner) if preview else None,
         new_room=next((room for room in clinic.rooms if preview and room.slug == preview.room), None),
         people=clinic.practitioners.values(),
@@ -524,13 +526,25 @@ def _preview_as_json(clinic: Clinic, preview: Preview | None, no: No | None) -> 
         "ok": True,
         "channel": preview.channel,
         "here": _of_who_is_here(clinic, preview),
-        "tells": _told(clinic, preview),
+        "tells": " ".join([_told(clinic, preview), *_of_its_plan(clinic, preview)]),
         "owed": preview.owed,
         "subject": preview.subject,
         "text": preview.text,
         "needs_reason": saying.breaches(preview.breaches),
         "clash": clash,
     }
+
+
+def _of_its_plan(clinic: Clinic, preview: Preview) -> list[str]:
+    """What the visit's plan wouldn't keep any more, with better times; nothing where it keeps all, or where there is none."""
+    suffers = repairing.suffering(access.who(), preview.reference, preview.starts_at, preview.ends_at)
+    if suffers is None:
+        return []
+    faults = [{"rule": one.rule, "week": one.week + 1, "care": one.care} for one in suffers.faults]
+    return [
+        *(plan_words.broken(clinic, fault) for fault in faults),
+        *([plan_words.better(clinic, suffers.better)] if suffers.better else []),
+    ]
 
 
 def _told(clinic: Clinic, preview: Preview) -> str:

@@ -20,6 +20,7 @@ from booking.services.plans.repairing import (
     lacking,
     make_up_times,
     offer,
+    suffering,
     suffers,
     take,
     take_for,
@@ -313,3 +314,11 @@ def test_the_plan_knows_who_did_what(disc: BookedPlan) -> None:
 
 def test_the_link_shows_the_plan_as_it_stands(disc: BookedPlan) -> None:
     assert len(by_link(disc.reference, disc.token).standing) == 21
+
+
+def test_the_desk_is_told_what_a_plan_suffers_before_it_moves_a_visit(disc: BookedPlan) -> None:
+    first, second = of(seen(disc), ACUPUNCTURE, 1)[:2]
+    next_to = first.starts_at + timedelta(days=1)
+    found = suffering(hired(), second.reference, next_to, next_to + (second.ends_at - second.starts_at))
+    assert found is not None and Rule.REST_DAYS in {fault.rule for fault in found.faults}
+    assert suffering(hired(), second.reference, second.starts_at, second.ends_at) is None
