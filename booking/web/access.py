@@ -70,12 +70,14 @@ patient.plan                       GET        link     -      -        -     -
 patient.plan_booked                GET        link     -      -        -     -
 patient.plan_calendar              GET        link     -      -        -     -
 patient.plan_details               GET        link     -      -        -     -
+patient.plan_make_up               GET        link     -      -        -     -
 patient.plan_proposals             GET        link     -      -        -     -
 patient.plans                      GET        open     -      -        -     -
 patient.policies                   GET        open     -      -        -     -
 patient.privacy                    GET        open     -      -        -     -
 patient.send_link                  POST       open     -      -        -     -
 patient.start                      GET        open     -      -        -     -
+patient.take_make_up               POST       link     -      -        -     -
 patient.times                      GET        open     -      -        -     -
 patient.visit                      GET        link     -      -        -     -
 patient.visit_of_text              GET        link     -      -        -     -

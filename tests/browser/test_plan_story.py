@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -10,10 +11,14 @@ from playwright.sync_api import Page, expect
 
 from booking.models import Reminders
 from booking.services.booking import Wish, book
+from booking.services.desk import statuses
+from booking.services.plans.prescribing import Prescribed
+from booking.services.plans.reading import by_link
 from booking.web.patient.plan_choice import Choice
 from tests.browser.conftest import DESKTOP, PHONE, NewPage, picture
 from tests.clinics import plan_clinic, set_up
-from tests.services.plans.making import patient, prescribed
+from tests.services.plans.making import patient, prescribed, running
+from tests.staffing import hired
 
 Axe = Callable[[Page], None]
 SMALLEST = {"width": 320, "height": 640}
@@ -201,3 +206,38 @@ def test_a_time_taken_meanwhile_is_told_where_the_reader_is_put(
     comes(page, "Your plan")
     axe(page)
     picture(page, "plan")
+
+
+@pytest.mark.parametrize("javascript", [True, False], ids=["javascript", "plain"])
+def test_a_visit_that_was_missed_is_made_up_by_the_link(
+    new_page: NewPage, app: Flask, link: str, axe: Axe, standing_clock: Any, javascript: bool
+) -> None:
+    with app.app_context():
+        reference, token = link.split("/")[2:]
+        running(Prescribed(reference, 1, told=True))
+        missed = by_link(reference, token).weeks[1].visits[0]
+        standing_clock.at(missed.starts_at + timedelta(minutes=20))
+        statuses.no_show(hired(), missed.reference, key="noshow-01")
+    page = new_page(PHONE, javascript=javascript)
+    page.goto(link)
+    expect(page.locator(".notice.wait")).to_contain_text("In week 2 one visit is missing.")
+    picture(page, "plan-lacks")
+    page.get_by_role("link", name="Choose another time").click()
+    comes(page, "Another time for your visit")
+    buttons = page.locator(".slots button")
+    assert 1 <= buttons.count() <= 3
+    for button in buttons.all():
+        box = button.bounding_box()
+        assert box is not None and box["height"] >= 44 and box["width"] >= 44
+    fits(page)
+    picture(page, "make-up")
+    if javascript:
+        axe(page)
+    buttons.first.click()
+    comes(page, "Your plan")
+    expect(page.get_by_role("status")).to_contain_text("Booked:")
+    expect(page.get_by_text("is missing")).to_have_count(0)
+    fits(page)
+    picture(page, "made-up")
+    if javascript:
+        axe(page)

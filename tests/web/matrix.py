@@ -402,10 +402,14 @@ LINKS: dict[str, Callable[[World], dict[str, Any]]] = {
     "api": _patients_link,
     "api.plan": _plans_link,
     "patient.plan": _plans_link,
-    **{f"patient.plan_{page}": _plans_link for page in ("booked", "calendar", "details", "proposals")},
+    **{
+        f"patient.plan_{page}": _plans_link
+        for page in ("booked", "calendar", "details", "make_up", "proposals")
+    },
     "patient.book_plan": _plans_link,
     "patient.choose_plan": _plans_link,
     "feed.calendar": _feed,
+    "patient.take_make_up": _plans_link,
     "sign_in.invitation": _invitation,
     "sign_in.accept": _invitation,
     "sign_in.new_password": _reset,

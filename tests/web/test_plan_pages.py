@@ -1,6 +1,7 @@
 """The patient's pages of plans: from a link, or from the start page, to all visits booked; and the plan as it then stands."""
 
 import re
+from datetime import UTC, datetime, time, timedelta
 from html import unescape
 from typing import Any
 
@@ -15,6 +16,8 @@ from booking.models import Appointment, Coverage, Hold, Patient, Plan, PlanStatu
 from booking.scheduling.allowances.terms import Beyond, Kind, Span, Terms, Window
 from booking.scheduling.plans.windows import Presence, TimeWindow
 from booking.services.booking import Wish, book
+from booking.services.desk import statuses
+from booking.services.plans import reading
 from booking.services.plans.choosing import VisitWish
 from booking.services.plans.prescribing import Prescribed
 from booking.services.transaction import run
@@ -23,6 +26,7 @@ from tests.clinics import plan_clinic, set_up
 from tests.conftest import StandingClock
 from tests.services.making import rows
 from tests.services.plans.making import patient, prescribed
+from tests.staffing import hired
 from tests.web.conftest import on_both
 
 MAIL = {"email": "rosa@example.com", "reminders": "email", "reminded_of": "both"}
@@ -456,6 +460,107 @@ def test_one_calendar_file_has_every_visit_and_no_treatment(client: FlaskClient,
 def test_before_it_is_booked_there_is_no_calendar(client: FlaskClient, app: Flask) -> None:
     way = link(app)
     assert client.get(f"{way}/calendar.ics").location == way
+
+
+# What was missed
+
+
+def missed(client: FlaskClient, app: Flask, standing_clock: StandingClock, care: str = "acupuncture") -> str:
+    """The link of a plan whose patient didn't come to the first such visit of the second week."""
+    way = running(client, app)
+    with app.app_context():
+        visits = reading.by_link(*way.split("/")[2:]).weeks[1].visits
+        visit = next(one for one in visits if one.visit_type.slug == f"{care}-follow-up")
+        standing_clock.at(visit.starts_at + timedelta(minutes=20))
+        statuses.no_show(hired(), visit.reference, key="noshow-01")
+    return way
+
+
+def times_on(page: TestResponse) -> list[str]:
+    return [unescape(one) for one in re.findall(r'name="time" value="([^"]+)"', page.text)]
+
+
+def test_what_was_missed_is_chosen_anew_by_the_link(
+    client: FlaskClient, app: Flask, standing_clock: StandingClock
+) -> None:
+    way = missed(client, app, standing_clock)
+    shown = client.get(way)
+    assert "In week 2 one visit is missing." in words(shown) and f"{way}/make-up" in shown.text
+    page = client.get(f"{way}/make-up")
+    assert page.status_code == 200 and "Another time for your visit" in words(page)
+    times = times_on(page)
+    assert 1 <= len(times) <= 3
+    before = all_of(app, Appointment)
+    answer = client.post(f"{way}/make-up", data=hidden(page) | {"time": times[0]})
+    assert answer.status_code == 303, words(answer)
+    made = all_of(app, Appointment)
+    assert len(made) == len(before) + 1
+    shown = client.get(answer.location)
+    assert "Booked:" in words(shown) and "is missing" not in words(shown)
+    assert client.get(f"{way}/make-up").location == way
+    # The same button again, another one of the same page, and a page that was open elsewhere.
+    for key, start in (({}, times[0]), ({}, times[-1]), ({"key": "another-key"}, times[-1])):
+        form = hidden(page) | {"time": start} | key
+        assert client.post(f"{way}/make-up", data=form).status_code == 303
+    assert len(all_of(app, Appointment)) == len(made)
+
+
+def test_a_time_lost_meanwhile_brings_others(
+    client: FlaskClient, app: Flask, standing_clock: StandingClock
+) -> None:
+    way = missed(client, app, standing_clock)
+    page = client.get(f"{way}/make-up")
+    start, person = times_on(page)[0].split()
+    take(app, VisitWish("acupuncture-follow-up", person, datetime.fromisoformat(start)))
+    before = len(all_of(app, Appointment))
+    page = client.post(f"{way}/make-up", data=hidden(page) | {"time": f"{start} {person}"})
+    assert page.status_code == 409 and "Somebody else has just taken that time." in words(page)
+    assert len(all_of(app, Appointment)) == before
+    others = times_on(page)
+    assert others and f"{start} {person}" not in others
+    assert client.post(f"{way}/make-up", data=hidden(page) | {"time": others[0]}).status_code == 303
+    assert len(all_of(app, Appointment)) == before + 1
+
+
+def test_what_its_week_has_no_time_for_is_made_up_in_the_next_and_once(
+    client: FlaskClient, app: Flask, standing_clock: StandingClock
+) -> None:
+    way = missed(client, app, standing_clock, "chiropractic")
+    with app.app_context():
+        week = reading.by_link(*way.split("/")[2:]).weeks[2]
+    standing_clock.at(datetime.combine(week.first, time(8), UTC))
+    page = client.get(f"{way}/make-up")
+    starts = [datetime.fromisoformat(one.split()[0]).date() for one in times_on(page)]
+    assert starts and all(week.first <= one <= week.last for one in starts)
+    answer = client.post(f"{way}/make-up", data=hidden(page) | {"time": times_on(page)[0]})
+    shown = words(client.get(answer.location))
+    assert "Booked:" in shown and "missing" not in shown
+    assert client.get(f"{way}/make-up").location == way
+
+
+@on_both
+def test_absurd_times_book_nothing(client: FlaskClient, app: Flask, standing_clock: StandingClock) -> None:
+    way = missed(client, app, standing_clock)
+    form = hidden(client.get(f"{way}/make-up"))
+    before = all_of(app, Appointment)
+    for number, typed in enumerate(
+        (
+            {}, {"time": ""}, {"time": "now mei"}, {"time": "2026-09-29T16:00:00Z nobody"}, {"week": "x"},
+            {"time": "2026-09-29T16:00:00Z mei", "week": "999"}, {"time": "2026-09-29T16:00:00Z mei", "care": "x"},
+            {"time": "2026-12-21T17:00:00Z mei"}, {"time": "2026-09-01T17:00:00Z mei"}, {"key": ""},
+            {"time": "2026-09-30T03:00:00Z mei"},
+        )
+    ):  # fmt: skip
+        answer = client.post(f"{way}/make-up", data=form | {"key": f"odd-{number}"} | typed)
+        assert answer.status_code in (303, 409), typed
+    assert all_of(app, Appointment) == before
+
+
+def test_a_plan_that_lacks_nothing_asks_for_nothing(client: FlaskClient, app: Flask) -> None:
+    way = running(client, app)
+    assert "missing" not in words(client.get(way))
+    assert client.get(f"{way}/make-up").location == way
+    assert client.get(f"{way}x/make-up").status_code == 404
 
 
 # What insurance allows

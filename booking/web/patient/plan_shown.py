@@ -1,5 +1,6 @@
 """A plan that was booked, as its patient reads it: week by week its visits and how each of them stands."""
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import date
 from itertools import groupby
@@ -15,6 +16,7 @@ from booking.scheduling.status import Status
 from booking.services import links
 from booking.services.plans.allowed import allowed, beyond_of
 from booking.services.plans.reading import PlanView, PlanVisit, Week
+from booking.services.plans.repairing import still_lacking
 from booking.web import course_words
 from booking.web.patient.plan_allowance import left_words
 
@@ -52,13 +54,14 @@ Days = tuple[tuple[date, tuple[ShownVisit, ...]], ...]
 
 
 class ShownWeek(NamedTuple):
-    """`lacks`: in words what the week doesn't have, or nothing."""
+    """`lacks`: in words what the week doesn't have, or nothing. `can_be_made_up`: the patient can choose another time."""
 
     number: int
     first: date
     last: date
     days: Days
     lacks: str
+    can_be_made_up: bool
 
 
 def shown_plan(plan: PlanView) -> dict[str, Any]:
@@ -66,7 +69,8 @@ def shown_plan(plan: PlanView) -> dict[str, Any]:
     now = clock.now()
     ahead = [one for one in plan.standing if one.status is Status.BOOKED and one.starts_at > now]
     beyond = beyond_of(plan)
-    weeks = [_week(plan, week, beyond) for week in plan.weeks]
+    lacks = Counter(one.week for one in still_lacking(plan, now))
+    weeks = [_week(plan, week, beyond, week.number in lacks) for week in plan.weeks]
     later = _days(plan, beyond, [one for one in plan.visits if one.week >= len(plan.weeks)])
     return {
         "plan": plan,
@@ -81,6 +85,15 @@ def shown_plan(plan: PlanView) -> dict[str, Any]:
         "looks": [one for one in ahead if one.role is Role.REASSESSMENT],
         "running": plan.status is PlanStatus.RUNNING,
         "said": _said(plan),
+        "lacks": [
+            ngettext(
+                "In week %(week)d one visit is missing.",
+                "In week %(week)d %(num)d visits are missing.",
+                number,
+                week=week + 1,
+            )
+            for week, number in sorted(lacks.items())
+        ],
         "left": left_words(plan.clinic, allowed(plan, ())),
         "uncovered": any(one.reference in beyond for one in ahead),
     }
@@ -95,7 +108,7 @@ def _said(plan: PlanView) -> str:
     }.get(plan.status, "")
 
 
-def _week(plan: PlanView, week: Week, beyond: frozenset[str]) -> ShownWeek:
+def _week(plan: PlanView, week: Week, beyond: frozenset[str], can_be_made_up: bool) -> ShownWeek:
     over = week.last < plan.clinic.times.local_date(clock.now())
     if not week.visits:
         # A week of rest, or one that lies too far ahead.
@@ -107,7 +120,8 @@ def _week(plan: PlanView, week: Week, beyond: frozenset[str]) -> ShownWeek:
         )
     else:
         lacks = ""
-    return ShownWeek(week.number, week.first, week.last, _days(plan, beyond, week.visits), lacks)
+    days = _days(plan, beyond, week.visits)
+    return ShownWeek(week.number, week.first, week.last, days, lacks, can_be_made_up)
 
 
 def _days(plan: PlanView, beyond: frozenset[str], visits: Sequence[PlanVisit]) -> Days:

@@ -45,7 +45,8 @@ def plan(reference: str, token: str) -> ResponseReturnValue:
     found = reading.by_link(reference, token)
     if found.status is PlanStatus.PRESCRIBED:
         return _ask(Way.of_link(found))
-    return page("patient/plan.html", found.clinic, **shown_plan(found))
+    made_up = next((one for one in found.visits if one.reference == request.args.get("made")), None)
+    return page("patient/plan.html", found.clinic, made_up=made_up, **shown_plan(found))
 
 
 @blueprint.get(f"{PATH}/proposals")

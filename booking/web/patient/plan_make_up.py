@@ -1,0 +1,78 @@
+"""What a running plan lacks, and other times for it: the patient chooses one, and it is booked."""
+
+import secrets
+
+from flask import redirect, request, url_for
+from flask.typing import ResponseReturnValue
+
+from booking import clock
+from booking.errors import KeyReused, NotChangeable, NotFound, Refusal, VisitsTaken
+from booking.models import BookableBy
+from booking.services import idempotency
+from booking.services.plans import reading, repairing
+from booking.services.plans.reading import PlanView
+from booking.web import limits, visitor
+from booking.web.free import instant
+from booking.web.pages import page
+from booking.web.patient import blueprint
+from booking.web.words import words_for
+
+PATH = "/plan/<reference>/<token>/make-up"
+
+
+@blueprint.get(PATH)
+def plan_make_up(reference: str, token: str) -> ResponseReturnValue:
+    """For each visit that the plan lacks up to three times, each a button that books it."""
+    limits.allow("search")
+    # Known from now on, so that the same button pressed twice at once is the same visitor's.
+    visitor.mark()
+    return _times(reading.by_link(reference, token))
+
+
+@blueprint.post(PATH)
+def take_make_up(reference: str, token: str) -> ResponseReturnValue:
+    """Books the time of the button that was pressed. What was lost meanwhile is proposed anew."""
+    limits.allow("book")
+    plan = reading.by_link(reference, token)
+    form, actor = request.form, f"visitor {visitor.mark()}"
+    week, key = form.get("week", ""), form.get("key", "")
+    start, _between, person = form.get("time", "").partition(" ")
+    starts_at = instant(start)
+    if starts_at is None or not key or not (week.isascii() and week.isdigit() and len(week) < 4):
+        return redirect(url_for("patient.plan_make_up", reference=reference, token=token), 303)
+    try:
+        made = repairing.take(
+            reference, token, int(week) - 1, form.get("care", ""), starts_at, person, actor=actor, key=key
+        )
+    except KeyReused:
+        # The back button brought the page back after a time of it was booked.
+        return _to_plan(plan, (idempotency.answer_to(actor, key) or {}).get("reference"))
+    except (NotFound, NotChangeable):
+        # It isn't missing any more, or the plan runs no more: its page says how it stands.
+        return _to_plan(plan)
+    except Refusal as refusal:
+        if words_for(refusal).status == 503:
+            raise
+        return _times(reading.by_link(reference, token), refusal)
+    return _to_plan(plan, made)
+
+
+def _times(plan: PlanView, refusal: Refusal | None = None) -> ResponseReturnValue:
+    lacking = repairing.still_lacking(plan, clock.now())
+    if not lacking:
+        return _to_plan(plan)
+    found = repairing.make_up_times(plan, BookableBy.LINK)
+    return page(
+        "patient/plan_make_up.html",
+        plan.clinic,
+        409 if refusal else 200,
+        plan=plan,
+        lacks=[(one, secrets.token_urlsafe(16)) for one in found if one.missed in lacking],
+        refused=refusal is not None,
+        taken=isinstance(refusal, VisitsTaken),
+    )
+
+
+def _to_plan(plan: PlanView, made: str | None = None) -> ResponseReturnValue:
+    way = {"reference": plan.reference, "token": plan.token}
+    return redirect(url_for("patient.plan", **way, made=made), 303)
