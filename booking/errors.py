@@ -116,6 +116,12 @@ class PlanRunning(Refusal):
     code = "plan_running"
 
 
+class BeyondCoverage(Refusal):
+    """The patient's coverage leaves too little for these visits, and staff are to be asked first. Facts: `phone`."""
+
+    code = "beyond_coverage"
+
+
 class TooLateToChange(Refusal):
     """The visit type's cut-off has passed. Facts: `until` (ISO, UTC), `phone`."""
 

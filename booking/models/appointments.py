@@ -2,7 +2,7 @@
 
 import enum
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any, Optional
 
 from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, String, Text, false
 from sqlalchemy.orm import Mapped, mapped_column, relationship
@@ -13,6 +13,9 @@ from booking.models.patients import Patient
 from booking.models.resources import Practitioner
 from booking.scheduling.status import Status
 from booking.scheduling.timeline import instant_of
+
+if TYPE_CHECKING:
+    from booking.models.plans import Plan
 
 
 class Reminders(enum.StrEnum):
@@ -114,6 +117,9 @@ class Appointment(Base):
     patient: Mapped[Patient] = relationship()
     practitioner: Mapped[Practitioner] = relationship(foreign_keys=[practitioner_id])
     visit_type: Mapped[VisitType] = relationship()
+    plan: Mapped[Optional["Plan"]] = relationship(
+        primaryjoin="foreign(Appointment.plan_id) == Plan.id", viewonly=True
+    )
 
     @property
     def starts_at(self) -> datetime:

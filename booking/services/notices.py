@@ -15,7 +15,7 @@ from sqlalchemy import bindparam, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from booking.formatting import iso_utc
-from booking.models import Appointment, Channel, Message, MessageState, Plan
+from booking.models import Appointment, Channel, Message, MessageState, Plan, PlanReminders
 from booking.scheduling.reminder_times import (
     before_texts,
     clinic_text_due,
@@ -442,12 +442,14 @@ def reminders(clinic: Clinic, appointment: Appointment, now: datetime) -> list[R
 
 
 def reminder_days(clinic: Clinic, appointment: Appointment) -> tuple[int, ...]:
-    """How many days before a visit somebody is reminded of it. In dense care the day before is enough; what is only penciled
-    in is nothing to remind of.
+    """How many days before a visit somebody is reminded of it. In dense care the day before is enough, or the list of the
+    week, if that alone is wanted; what is only penciled in is nothing to remind of.
     """
     if appointment.penciled:
         return ()
-    return (1,) if appointment.plan_id else clinic.visit_type_by_id[appointment.visit_type_id].reminder_days
+    if appointment.plan is not None:
+        return () if appointment.plan.reminded_of is PlanReminders.DIGEST else (1,)
+    return clinic.visit_type_by_id[appointment.visit_type_id].reminder_days
 
 
 def another_way(session: Session, appointment: Appointment, message: Message, now: datetime) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, selectinload
 
 from booking import clock
 from booking.models import Appointment, Channel, Message, MessageState, Plan, PlanReminders, PlanStatus
@@ -61,6 +61,7 @@ def _looked_at(session: Session, only: Appointment | None = None) -> list[tuple[
     ahead = select(Appointment).where(
         Appointment.to_cell > cell_from(now), Appointment.status == Status.BOOKED
     )
+    ahead = ahead.options(selectinload(Appointment.plan))
     visits = session.scalars(ahead if only is None else ahead.where(Appointment.id == only.id)).all()
     written: dict[int | None, list[Message]] = {}
     for message in session.scalars(

@@ -72,6 +72,11 @@ WORDS: dict[str, Words] = {
         lazy("There is a plan with this e-mail address or phone number already."),
         lazy("You find it by the link in your confirmation. To begin another one, please call us."),
     ),
+    "beyond_coverage": Words(
+        409,
+        lazy("Before we book these visits, we have to ask your insurance."),
+        lazy("Please call us; we ask, and book them with you."),
+    ),
     "too_many_holds": Words(
         429,
         lazy("Too many times are being held from your connection."),
@@ -319,6 +324,8 @@ def advice_for(refusal: Refusal, clinic: Clinic) -> str:
     facts = refusal.facts
     if refusal.code == "too_late_to_change":
         return _("Please call us at %(phone)s.", phone=phone(facts["phone"]))
+    if refusal.code == "beyond_coverage":
+        return _("Please call us at %(phone)s; we ask, and book them with you.", phone=phone(facts["phone"]))
     if refusal.code == "too_many_visits":
         return _("To book more, please call us at %(phone)s.", phone=phone(facts["phone"]))
     if refusal.code == "too_many_requests" and facts["retry_after"] > 90:

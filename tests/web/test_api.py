@@ -402,6 +402,7 @@ FACTS: dict[str, dict[str, Any]] = {
     "plan_rules_broken": {"faults": [{"rule": "too_few", "week": 2, "care": "follow-up"}]},
     "needs_prescription": {"phone": "+18185550100"},
     "plan_running": {"phone": "+18185550100"},
+    "beyond_coverage": {"phone": "+18185550100"},
     "key_reused": {},
     "contact_cannot_be_reached": {"field": "email"},
     "clinic_not_ready": {},

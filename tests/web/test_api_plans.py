@@ -8,9 +8,12 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from limits import parse
+from sqlalchemy import select
 from werkzeug.test import TestResponse
 
-from booking.models import AbsenceKind, Appointment, Plan
+from booking import clock
+from booking.models import AbsenceKind, Appointment, Coverage, Plan
+from booking.scheduling.allowances.terms import Beyond, Kind, Span, Terms, Window
 from booking.scheduling.timeline import cell_at
 from booking.services import absences
 from booking.services.clinic import present
@@ -499,3 +502,34 @@ def test_a_plan_opens_for_its_own_token_only(
                 assert (answer.status_code, answer.get_json()["code"]) == (404, "not_found")
     # A token says nothing without the plan that it opens.
     assert fields(ask(token=prescribed.token)) == fields(book(visits, token=prescribed.token)) == ["plan"]
+
+
+def test_what_coverage_leaves_is_said_to_its_token_and_stops_a_booking(
+    ask: Ask, book: Ask, prescribed: Prescribed, app: Flask
+) -> None:
+    how = OF_PLAN | prescribed._asdict()
+    assert ask(**how).get_json()["proposals"][0]["beyond_allowance"] == []
+
+    def cover(session: Any) -> None:
+        (patient_id,) = session.scalars(select(Plan.patient_id))
+        terms = Terms(
+            Kind.INSURANCE, ("acupuncture", "chiropractic"), 11, Window(Span.CALENDAR_YEAR), beyond=Beyond.ASK
+        )
+        session.add(
+            Coverage(
+                patient_id=patient_id, name="Blue Shield", terms=terms.as_plain(), made_at=clock.now(), changed_at=clock.now(),
+            )
+        )  # fmt: skip
+
+    with app.app_context():
+        run(cover)
+    answer = ask(**how)
+    chosen = best(answer)
+    assert answer.get_json()["proposals"][0]["beyond_allowance"] == [one["starts_at"] for one in chosen[11:]]
+    refused = book(chosen, **how)
+    assert (refused.status_code, refused.get_json()["code"]) == (409, "beyond_coverage")
+    assert refused.get_json()["phone"] == "+18185550100"
+    with app.app_context():
+        assert rows(Appointment) == []
+    # Of somebody who isn't known nothing is said.
+    assert all(one["beyond_allowance"] == [] for one in ask().get_json()["proposals"])

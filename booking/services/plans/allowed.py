@@ -1,11 +1,16 @@
 """What the coverage of a plan's patient leaves for its visits. Of somebody whom we don't know nothing is said."""
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import NamedTuple
 
+from sqlalchemy.orm import Session
+
 from booking import clock
+from booking.errors import BeyondCoverage
 from booking.scheduling.allowances.counting import Left, Mark
 from booking.services.allowances import Planned, allowances_of
+from booking.services.clinic import Clinic
 from booking.services.plans.reading import PlanView
 from booking.services.transaction import reading
 
@@ -30,6 +35,14 @@ def allowed(plan: PlanView | None, chosen: Sequence[Planned]) -> Allowed:
     left = tuple(one for one in found.left if one.pool.ended_on is None or today < one.pool.ended_on)
     beyond = {number: mark for number, mark in enumerate(found.these) if mark.beyond}
     return Allowed(left, beyond, found.stops)
+
+
+def refuse_beyond(
+    session: Session, clinic: Clinic, patient_id: int, chosen: Sequence[Planned], now: datetime
+) -> None:
+    """A part of use cases in which patients book. Raises BeyondCoverage where staff are to be asked before."""
+    if allowances_of(session, clinic, patient_id, now, chosen).stops:
+        raise BeyondCoverage(phone=clinic.phone)
 
 
 def beyond_of(plan: PlanView) -> frozenset[str]:

@@ -33,7 +33,6 @@ from booking.models import (
     Payment,
     Plan,
     PlanEntry,
-    PlanReminders,
     PlanStatus,
     Reminders,
 )
@@ -44,11 +43,13 @@ from booking.scheduling.plans.keeping import Kept, Role, Rule, faults
 from booking.scheduling.plans.windows import Presence
 from booking.scheduling.timeline import instant_of
 from booking.services import claims, holds, notices, patients, rows, tasks
+from booking.services.allowances import Planned
 from booking.services.booking import keep_consent
 from booking.services.clinic import Clinic, the_clinic
 from booking.services.desk.records import may_be_texted
 from booking.services.idempotency import Answer, Key, once
 from booking.services.plans import links as plan_links
+from booking.services.plans.allowed import refuse_beyond
 from booking.services.plans.choosing import (
     Chosen,
     PlanWish,
@@ -82,8 +83,8 @@ def book(wish: PlanWish, *, actor: str, key: str) -> BookedPlan:
     """Books all visits of a plan, once per key, and queues one confirmation and the reminders.
 
     Raises VisitsTaken with what was lost and what could take its place, PlanRulesBroken where the visits aren't what the
-    plan prescribes, NeedsPrescription for a plan that patients don't begin by themselves, PlanRunning,
-    ContactCannotBeReached, NotOffered, NotFound, KeyReused.
+    plan prescribes, NeedsPrescription for a plan that patients don't begin by themselves, PlanRunning, BeyondCoverage where
+    staff are to be asked first, ContactCannotBeReached, NotOffered, NotFound, KeyReused.
     """
     content = {
         name: value.as_plain() if isinstance(value, Presence) else value for name, value in vars(wish).items()
@@ -108,7 +109,7 @@ def book(wish: PlanWish, *, actor: str, key: str) -> BookedPlan:
 def _book(session: Session, wish: PlanWish) -> Answer:
     now, clinic = clock.now(), the_clinic(session)
     refuse_unreachable(wish.reminders, wish.email, wish.phone)
-    prescribed = _prescribed(session, wish, now)
+    prescribed = _prescribed(session, clinic, wish, now)
     if wish.reminders in (Reminders.TEXT, Reminders.BOTH) and not _agrees_to_texts(session, wish, prescribed):
         raise ContactCannotBeReached(field="text_consent")
     course = _course(clinic, wish, prescribed)
@@ -133,6 +134,13 @@ def _book(session: Session, wish: PlanWish) -> Answer:
     lost = [number for number, assignment in enumerate(assigned) if assignment is None]
     if lost:
         raise VisitsTaken(lost=[named(chosen[number]) for number in lost], numbers=lost)
+    if prescribed is not None and wish.audience is not BookableBy.STAFF:
+        # Of somebody whom we don't know nothing is said.
+        planned = [
+            Planned(visit.starts_at, clinic.visit_type(visit.visit_type).modality.slug)
+            for visit in wish.visits
+        ]
+        refuse_beyond(session, clinic, patient_id, planned, now)
     claims.drop_holds(session, held)
     plan = prescribed or _new_plan(session, clinic, wish, course, patient_id, now)
     _begin(session, plan, wish, now)
@@ -193,7 +201,7 @@ def _refuse_broken_rules(
         )
 
 
-def _prescribed(session: Session, wish: PlanWish, now: datetime) -> Plan | None:
+def _prescribed(session: Session, clinic: Clinic, wish: PlanWish, now: datetime) -> Plan | None:
     if wish.plan is None:
         return None
     if wish.audience is BookableBy.STAFF:
@@ -203,7 +211,7 @@ def _prescribed(session: Session, wish: PlanWish, now: datetime) -> Plan | None:
     if found is None:
         raise NotFound
     if found.status is not PlanStatus.PRESCRIBED:
-        raise PlanRunning
+        raise PlanRunning(phone=clinic.phone)
     return found
 
 
@@ -274,7 +282,7 @@ def _begin(session: Session, plan: Plan, wish: PlanWish, now: datetime) -> None:
     plan.rather_with = {name: list(people) for name, people in wish.wished.items()}
     plan.known_in = list(wish.returning)
     plan.email, plan.phone, plan.reminders = wish.email, wish.phone, wish.reminders
-    plan.reminded_of = wish.reminded_of
+    plan.reminded_of = wish.reminded_of or plan.reminded_of
     plan.agreed_at = plan.changed_at = now
     if not plan.by_themselves:
         plan.confirmed_at = now
@@ -319,7 +327,6 @@ def record_all(
     """
     given = []
     for number, (one, assignment, is_penciled) in enumerate(visits):
-        digest = plan.reminded_of is PlanReminders.DIGEST
         given.append(
             {
                 "reference": random_reference(),
@@ -333,7 +340,7 @@ def record_all(
                 "last_name": plan.last_name,
                 "email": plan.email,
                 "phone": plan.phone,
-                "reminders": Reminders.NONE if digest else plan.reminders,
+                "reminders": plan.reminders,
                 "payment": payment,
                 "note": note if number == 0 else "",
                 "policy_version": policy_version,

@@ -32,7 +32,7 @@ class PlanWish:
 
     `plan`, `token`: of a plan that a practitioner prescribed; its template and what it prescribes are taken from there.
     `presence`, `only`, `wished`, `returning`: as they were asked for, kept for what is found for this plan later.
-    `staff`: who books it, where that isn't the patient.
+    `reminded_of`: as was prescribed, if left out; else both. `staff`: who books it, where that isn't the patient.
     """
 
     template: str
@@ -44,7 +44,7 @@ class PlanWish:
     phone: str | None
     reminders: Reminders
     text_consent: bool = False
-    reminded_of: PlanReminders = PlanReminders.BOTH
+    reminded_of: PlanReminders | None = None
     payment: Payment | None = None
     note: str = ""
     policy_version: str = ""

@@ -16,9 +16,11 @@ from booking.models import BookableBy, Plan, PlanStatus
 from booking.scheduling.plans.course import Course
 from booking.scheduling.plans.keeping import Fault, Role, faults
 from booking.services import notices
+from booking.services.allowances import Planned
 from booking.services.clinic import VisitType, the_clinic
 from booking.services.idempotency import Answer, Key, once
 from booking.services.plans import links
+from booking.services.plans.allowed import refuse_beyond
 from booking.services.plans.altering import (
     PATIENT,
     By,
@@ -98,7 +100,7 @@ def take(
 ) -> str:  # fmt: skip
     """Books what a patient chose of the times for a visit that their plan lacks; returns its reference.
 
-    Raises VisitsTaken, PlanRulesBroken for a time that isn't one of those, NotChangeable, NotFound, KeyReused.
+    Raises VisitsTaken, PlanRulesBroken for a time that isn't one of those, BeyondCoverage, NotChangeable, NotFound, KeyReused.
     """
 
     def action(session: Session) -> Answer:
@@ -236,6 +238,9 @@ def _take(
         raise PlanRulesBroken(faults=[{"rule": "rest_days", "week": week + 1, "care": care}])
     whole = sorted([*others, chosen.kept])
     waits = waiting(plan, course, whole)[whole.index(chosen.kept)]
+    if audience is not BookableBy.STAFF:
+        planned = Planned(starts_at, missed.care.modality.slug)
+        refuse_beyond(session, clinic, plan.patient_id, [planned], now)
     (made,) = add(session, clinic, plan, [(chosen, waits)], by, now, audience=audience)
     plan.version += 1
     plan.sequence += 1

@@ -10,11 +10,13 @@ from flask.typing import ResponseReturnValue
 
 from booking.errors import PlanRulesBroken, PlanRunning, VisitsTaken
 from booking.formatting import iso_utc
-from booking.models import BookableBy, PlanReminders, PlanStatus
+from booking.models import BookableBy, PlanStatus
 from booking.scheduling.plans.windows import Presence
 from booking.services import links
+from booking.services.allowances import Planned
 from booking.services.clinic import Clinic, PlanTemplate
 from booking.services.plans import booking, links as plan_links, reading
+from booking.services.plans.allowed import allowed
 from booking.services.plans.asking_again import wanted_by
 from booking.services.plans.choosing import PlanWish, VisitWish
 from booking.services.plans.ground import HORIZON_DAYS
@@ -166,7 +168,6 @@ def _wish(asked: plan_schemas.PlanWanted, plan: PlanView | None) -> PlanWish:
         phone=patient.phone,
         reminders=asked.reminders,
         text_consent=asked.text_consent,
-        reminded_of=plan.reminded_of if plan else PlanReminders.BOTH,
         payment=asked.payment,
         note=asked.note,
         presence=presence or Presence(),
@@ -233,7 +234,8 @@ def _proposal(found: Proposals, one: Proposal, plan: PlanView | None) -> dict[st
 
 def _beyond_allowance(one: Proposal, plan: PlanView | None) -> list[str]:
     """Starts of the visits that may not be covered. Where the patient isn't known, nothing is said of coverage."""
-    return []
+    planned = [Planned(visit.starts_at, visit.visit_type.modality.slug) for visit in one.visits]
+    return [iso_utc(planned[number].starts_at) for number in sorted(allowed(plan, planned).beyond)]
 
 
 def _impossible(found: Proposals) -> dict[str, Any] | None:

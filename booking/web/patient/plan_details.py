@@ -60,11 +60,6 @@ def held(way: Way, answers: Answers, choice: Choice) -> list[int]:
     return []
 
 
-def asks_staff(way: Way, answers: Answers, choice: Choice) -> bool:
-    """Whether staff are to be asked first, since the patient's coverage leaves too little for these visits."""
-    return marks_of(way.clinic, way.plan, shown(way.clinic, way.wanted(answers), choice)).stops
-
-
 def details_page(
     way: Way,
     answers: Answers,

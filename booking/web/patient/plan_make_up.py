@@ -6,7 +6,7 @@ from flask import redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
 from booking import clock
-from booking.errors import KeyReused, NotChangeable, NotFound, Refusal, VisitsTaken
+from booking.errors import BeyondCoverage, KeyReused, NotChangeable, NotFound, Refusal, VisitsTaken
 from booking.models import BookableBy
 from booking.services import idempotency
 from booking.services.plans import reading, repairing
@@ -68,7 +68,8 @@ def _times(plan: PlanView, refusal: Refusal | None = None) -> ResponseReturnValu
         409 if refusal else 200,
         plan=plan,
         lacks=[(one, secrets.token_urlsafe(16)) for one in found if one.missed in lacking],
-        refused=refusal is not None,
+        refused=words_for(refusal) if refusal else None,
+        beyond=isinstance(refusal, BeyondCoverage),
         taken=isinstance(refusal, VisitsTaken),
     )
 

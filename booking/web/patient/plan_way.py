@@ -117,7 +117,7 @@ class Way:
             phone=form.read.get("phone"),
             reminders=Reminders(form.reminders.data),
             text_consent=bool(form.texts_offered and form.text_consent.data),
-            reminded_of=PlanReminders(form.reminded_of.data or PlanReminders.BOTH),
+            reminded_of=PlanReminders(form.reminded_of.data) if form.reminded_of.data else None,
             payment=Payment(form.payment.data) if form.payment.data else None,
             note=form.read.get("note", ""),
             policy_version=self.clinic.policy_version,

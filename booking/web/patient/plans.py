@@ -21,7 +21,6 @@ from booking.web.patient.plan_allowance import marks_of
 from booking.web.patient.plan_asking import Answers
 from booking.web.patient.plan_choice import Choice, weeks_of
 from booking.web.patient.plan_details import (
-    asks_staff,
     details_page,
     form_of,
     held,
@@ -227,8 +226,6 @@ def _book(way: Way) -> ResponseReturnValue:
         choice = with_other_time(choice, request.form.get("instead", ""))
         lost = held(way, answers, choice)
         return details_page(way, answers, choice, form, lost=lost, status=409 if lost else 200)
-    if asks_staff(way, answers, choice):
-        return details_page(way, answers, choice, form, lost=held(way, answers, choice), status=409)
     if not form.validate():
         return details_page(way, answers, choice, form, lost=held(way, answers, choice), status=422)
     try:

@@ -5,9 +5,11 @@ from datetime import datetime
 from typing import Any
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, select
 
+from booking import clock
 from booking.errors import (
+    BeyondCoverage,
     ContactCannotBeReached,
     KeyReused,
     NeedsPrescription,
@@ -20,22 +22,29 @@ from booking.extensions import db
 from booking.models import (
     Appointment,
     BookableBy,
+    Channel,
     Claim,
+    Coverage,
     HistoryEntry,
     Message,
     Patient,
     Plan,
     PlanEntry,
+    PlanReminders,
     Reminders,
 )
+from booking.scheduling.allowances.terms import Beyond, Kind, Span, Terms, Window
+from booking.services import links, reconciling, visits as own_visits
 from booking.services.plans.asking_again import wanted_by
 from booking.services.plans.booking import book
 from booking.services.plans.choosing import VisitWish
 from booking.services.plans.proposing import propose
 from booking.services.plans.reading import by_link
+from booking.services.transaction import run
 from tests.clinics import plan_clinic, set_up
 from tests.services.making import booked, rows
 from tests.services.plans.making import patient, prescribed, proposed, running, seen, wish
+from tests.staffing import hired
 
 pytestmark = pytest.mark.usefixtures("standing_clock", "context")
 
@@ -183,8 +192,9 @@ def test_a_plan_link_opens_its_own_plan_only_and_books_once() -> None:
     with pytest.raises(NotFound):
         by_link(made.reference, "a" * 26)
     running(made)
-    with pytest.raises(PlanRunning):
+    with pytest.raises(PlanRunning) as refused:
         running(made, key="book-again")
+    assert refused.value.facts == {"phone": "+18185550100"}
 
 
 def test_the_plan_tells_week_by_week_what_became_of_it() -> None:
@@ -214,3 +224,78 @@ def test_twenty_visits_take_a_handful_of_statements() -> None:
     finally:
         event.remove(db.engine, "before_cursor_execute", listen)
     assert len(said) <= 40, "\n".join(said)
+
+
+# What is kept of a prescription, and what stops a patient
+
+
+def covered(reference: str, limit: int, beyond: Beyond) -> None:
+    """Somebody's insurance allows so many visits of acupuncture and chiropractic a year."""
+
+    def action(session: Any) -> None:
+        terms = Terms(
+            Kind.INSURANCE, ("acupuncture", "chiropractic"), limit, Window(Span.CALENDAR_YEAR), beyond=beyond
+        )
+        patient_id = session.scalars(select(Patient.id).where(Patient.reference == reference)).one()
+        session.add(
+            Coverage(
+                patient_id=patient_id, name="Blue Shield", terms=terms.as_plain(), made_at=clock.now(), changed_at=clock.now(),
+            )
+        )  # fmt: skip
+
+    run(action)
+
+
+@pytest.mark.parametrize(("limit", "beyond"), [(20, Beyond.ASK), (21, Beyond.ASK), (20, Beyond.WARN)])
+def test_where_staff_are_to_be_asked_first_its_link_books_nothing(limit: int, beyond: Beyond) -> None:
+    reference = patient()
+    covered(reference, limit, beyond)
+    made = prescribed(reference)
+    if (limit, beyond) != (20, Beyond.ASK):
+        assert len(running(made).visits) == 21
+        return
+    with pytest.raises(BeyondCoverage) as refused:
+        running(made)
+    assert refused.value.facts == {"phone": "+18185550100"}
+    assert rows(Appointment) == [] and rows(Plan)[0]["status"] == "prescribed"
+
+
+def test_staff_book_what_they_have_asked_for() -> None:
+    reference = patient()
+    covered(reference, 20, Beyond.ASK)
+    made = prescribed(reference)
+    proposal = propose(wanted_by(by_link(made.reference, made.token), BookableBy.STAFF)).proposals[0]
+    how = {"plan": made.reference, "audience": BookableBy.STAFF, "staff": hired()}
+    assert len(book(wish(proposal, "disc", **how), actor="staff", key="by-staff").visits) == 21
+
+
+@pytest.mark.parametrize("said", [None, PlanReminders.EACH])
+def test_of_what_somebody_is_reminded_is_as_was_prescribed_unless_they_say(
+    said: PlanReminders | None,
+) -> None:
+    made = prescribed(patient(), reminded_of=PlanReminders.DIGEST)
+    plan = by_link(made.reference, made.token)
+    proposal = propose(wanted_by(plan, BookableBy.LINK)).proposals[0]
+    asked = wish(proposal, "disc", plan=made.reference, token=made.token, audience=BookableBy.LINK)
+    book(replace(asked, reminded_of=said), actor="link", key="book-plan")
+    assert rows(Plan)[0]["reminded_of"] is (said or PlanReminders.DIGEST)
+
+
+def test_whoever_wants_the_list_of_the_week_alone_still_hears_of_changes_by_text() -> None:
+    made = prescribed(patient(email=None), reminded_of=PlanReminders.DIGEST)
+    plan = by_link(made.reference, made.token)
+    proposal = propose(wanted_by(plan, BookableBy.LINK)).proposals[0]
+    asked = wish(
+        proposal, "disc", plan=made.reference, token=made.token, audience=BookableBy.LINK, email=None,
+        phone="+18185550123", reminders=Reminders.TEXT, text_consent=True,
+    )  # fmt: skip
+    first = book(asked, actor="link", key="book-plan").visits[0]
+    kinds = {row["kind"] for row in rows(Message)}
+    assert "plan-digest" in kinds and not any(kind.startswith("reminder-") for kind in kinds)
+    assert {row["reminders"] for row in rows(Appointment)} == {Reminders.TEXT}
+    assert not reconciling.anything_wrong()
+    token = links.token(first["reference"], first["link_number"])
+    own_visits.cancel(first["reference"], token, "", actor="link", key="cancel-01")
+    (told,) = (row for row in rows(Message) if row["kind"] == "cancellation")
+    assert (told["channel"], told["address"]) == (Channel.TEXT, "+18185550123")
+    assert not any(row["kind"].startswith("reminder-") for row in rows(Message))
