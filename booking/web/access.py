@@ -193,8 +193,10 @@ desk.patient                       GET        -        all    all      all   own
 desk.patients                      GET        -        all    all      all   own
 desk.save_patient                  POST       -        all    all      all   -
 desk.book_plan                     POST       -        all    all      all   -
+desk.change_plan                   POST       -        all    all      all   -
 desk.new_plan                      GET        -        all    all      all   -
 desk.plan                          GET        -        all    all      all   -
+desk.plan_change                   GET        -        all    all      all   -
 desk.plan_link                     GET        -        all    all      all   -
 desk.plans                         GET        -        all    all      all   -
 desk.propose_plan                  POST       -        all    all      all   -
@@ -207,8 +209,10 @@ practitioner.ask_move              GET        -        -      -        -     own
 practitioner.change_feed           POST       -        -      -        -     self
 practitioner.colleagues            GET        -        -      -        -     self
 practitioner.colleagues_on         GET        -        -      -        -     self
+practitioner.change_plan           POST       -        -      -        -     own
 practitioner.choose_plan           GET        -        -      -        -     own
 practitioner.plan                  GET        -        -      -        -     own
+practitioner.plan_change           GET        -        -      -        -     own
 practitioner.plan_link             GET        -        -      -        -     own
 practitioner.plans                 GET        -        -      -        -     own
 practitioner.prescribe             POST       -        -      -        -     own

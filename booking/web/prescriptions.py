@@ -28,17 +28,20 @@ class DoseField(NamedTuple):
 
 def dose_fields(clinic: Clinic, template: PlanTemplate, values: Mapping[str, str]) -> tuple[DoseField, ...]:
     """The fields of a template's doses, as they were sent and after the press of a plus or minus."""
+    return course_fields(clinic, template.course, values)
+
+
+def course_fields(clinic: Clinic, course: Course, values: Mapping[str, str]) -> tuple[DoseField, ...]:
+    """The same for anything that prescribes."""
     found = []
-    for slug in template.course.kinds:
+    for slug in course.kinds:
         care, sent = clinic.visit_type(slug), _read(values.get(f"dose-{slug}", ""))
         step = values.get("step", "")
-        base = sent or _first(template.course, slug)
+        base = sent or _first(course, slug)
         if step[:-1] == slug and step[-1] in "+-":
-            sent = base = _stepped(base, step[-1], _most(template.course, care))
-        words = _words(sent) if sent else _as_template(template.course, slug)
-        found.append(
-            DoseField(care, _value(sent), words, base[1] == 0, base[0] == _most(template.course, care))
-        )
+            sent = base = _stepped(base, step[-1], _most(course, care))
+        words = _words(sent) if sent else _as_template(course, slug)
+        found.append(DoseField(care, _value(sent), words, base[1] == 0, base[0] == _most(course, care)))
     return tuple(found)
 
 

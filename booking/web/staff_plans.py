@@ -20,7 +20,7 @@ from booking.services.plans import adherence, handing_over, prescribing, reading
 from booking.services.plans.adherence import Adherence, BoardWeek, Fate, Need, Row
 from booking.services.plans.reading import PlanNote, PlanView
 from booking.services.staff import audit
-from booking.web import access, asked, course_words
+from booking.web import access, asked, course_words, plan_next
 from booking.web.codes import for_a_camera
 from booking.web.pages import the_clinic_of_this_request, today
 from booking.web.staff import staff_page
@@ -37,6 +37,7 @@ class Ways:
     send: str
     withdraw: str
     visit: str
+    change: str
     patient: str = "desk.patient"
     book: str = ""
 
@@ -109,6 +110,8 @@ def plan_page(ways: Ways, reference: str, *, back: str = "") -> ResponseReturnVa
         opened=next((week.number for week in plan.weeks if week.left), 0),
         this_day=today(plan.clinic),
         told=get_flashed_messages(category_filter=["plan"]),
+        troubles=get_flashed_messages(category_filter=["plan-trouble"]),
+        next=plan_next.offered(plan),
         patients_may="desk.patient" in current_app.view_functions
         and access.may(access.who(), "desk.patient"),
         back=back,
@@ -145,9 +148,9 @@ def happened(note: PlanNote) -> str:
     return str(words) if words else note.what.replace("_", " ").capitalize()
 
 
-def say(words: str) -> None:
+def say(words: str, *, trouble: bool = False) -> None:
     """Told once, on the plan's page that follows."""
-    flash(words, "plan")
+    flash(words, "plan-trouble" if trouble else "plan")
 
 
 def say_sent(told: bool) -> None:

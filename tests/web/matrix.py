@@ -294,8 +294,9 @@ VALUES: dict[str, Value] = {
     **{
         f"{audience}.{page}/reference": _plan
         for audience in ("desk", "practitioner")
-        for page in ("plan", "plan_link", "send_plan_link", "withdraw_plan")
+        for page in ("plan", "plan_link", "send_plan_link", "withdraw_plan", "plan_change", "change_plan")
     },
+    "change": plain("stop"),
     "template": plain("gentle"),
     "day": plain(DAY),
     "month": plain("2026-09"),

@@ -8,7 +8,7 @@ from itertools import combinations, pairwise
 from sqlalchemy.orm import Session
 
 from booking import clock
-from booking.errors import NotChangeable, PlanRulesBroken
+from booking.errors import NotChangeable, PlanRulesBroken, StaleEdit
 from booking.models import BookableBy, PlanStatus
 from booking.scheduling.plans.course import Course, Dose, Phase
 from booking.scheduling.plans.keeping import Role
@@ -108,11 +108,11 @@ def _with_new_looks(
 
 def change_doses(
     who: Who, reference: str, from_week: int, doses: dict[str, tuple[int, int]], reason: str, *,
-    tell: bool = True, key: str,
+    tell: bool = True, version: int | None = None, key: str,
 ) -> Thinned:  # fmt: skip
     """Changes how often a patient comes from a week on, as `with_other_doses` shows it, in one transaction and one message.
 
-    Raises VisitsTaken, NotChangeable, NotFound, KeyReused.
+    Raises VisitsTaken, PlanRulesBroken, NotChangeable, StaleEdit, NotFound, KeyReused.
     """
     audience = BookableBy.STAFF
     change = with_other_doses(for_staff(who, reference), from_week, doses, audience)
@@ -120,6 +120,8 @@ def change_doses(
     def action(session: Session) -> Answer:
         now, clinic = clock.now(), the_clinic(session)
         plan = plan_for(session, who, reference, for_update=True)
+        if version is not None and version != plan.version:
+            raise StaleEdit(shown=None, now={"status": plan.status.value})
         if plan.status is not PlanStatus.RUNNING:
             raise NotChangeable(visit_status=plan.status.value)
         by = By.staff(who, reason)

@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from booking import clock
-from booking.errors import NotChangeable, NotFound, SlotTaken, VisitsTaken
+from booking.errors import NotChangeable, NotFound, SlotTaken, StaleEdit, VisitsTaken
 from booking.formatting import iso_utc
 from booking.models import Appointment, BookableBy, Claim, Plan, PlanStatus
 from booking.scheduling.hours import instant_at
@@ -97,17 +97,20 @@ def shift(
     reason: str = "",
     *,
     tell: bool = True,
+    version: int | None = None,
     key: str,
 ) -> Shifts:
     """Moves a visit and all later ones like it, in one transaction and one message.
 
-    Raises VisitsTaken with those that can't be had, NotChangeable, NotFound, KeyReused.
+    Raises VisitsTaken with those that can't be had, NotChangeable, StaleEdit, NotFound, KeyReused.
     """
     change = preview(for_staff(who, reference), visit, starts_at, practitioner, BookableBy.STAFF)
 
     def action(session: Session) -> Answer:
         now, clinic = clock.now(), the_clinic(session)
         plan = plan_for(session, who, reference, for_update=True)
+        if version is not None and version != plan.version:
+            raise StaleEdit(shown=None, now={"status": plan.status.value})
         if plan.status is not PlanStatus.RUNNING:
             raise NotChangeable(visit_status=plan.status.value)
         by = By.staff(who, reason)

@@ -2,7 +2,7 @@
 
 from flask.typing import ResponseReturnValue
 
-from booking.web import staff_plans
+from booking.web import plan_changes, staff_plans
 from booking.web.desk import blueprint
 from booking.web.staff_plans import Ways
 
@@ -13,6 +13,7 @@ WAYS = Ways(
     send="desk.send_plan_link",
     withdraw="desk.withdraw_plan",
     visit="desk.visit",
+    change="desk.plan_change",
     book="desk.new_plan",
 )
 
@@ -40,3 +41,13 @@ def send_plan_link(reference: str) -> ResponseReturnValue:
 @blueprint.post("/plans/<reference>/withdraw")
 def withdraw_plan(reference: str) -> ResponseReturnValue:
     return staff_plans.withdrawn(WAYS, reference)
+
+
+@blueprint.get("/plans/<reference>/change/<change>")
+def plan_change(reference: str, change: str) -> ResponseReturnValue:
+    return plan_changes.change_page(WAYS, reference, change)
+
+
+@blueprint.post("/plans/<reference>/change/<change>")
+def change_plan(reference: str, change: str) -> ResponseReturnValue:
+    return plan_changes.changed(WAYS, reference, change)

@@ -10,7 +10,7 @@ from booking.errors import PlanRulesBroken
 from booking.services.clinic import Clinic, PlanTemplate
 from booking.services.plans import handing_over, prescribing
 from booking.services.plans.prescribing import Prescription
-from booking.web import access, asked, course_words, prescriptions, staff_plans
+from booking.web import access, asked, course_words, plan_changes, prescriptions, staff_plans
 from booking.web.pages import the_clinic_of_this_request, today
 from booking.web.plan_words import broken
 from booking.web.practitioner import blueprint
@@ -24,6 +24,7 @@ WAYS = Ways(
     send="practitioner.send_plan_link",
     withdraw="practitioner.withdraw_plan",
     visit="practitioner.visit",
+    change="practitioner.plan_change",
 )
 OTHER = "other"
 """Another first day than those that are proposed."""
@@ -101,6 +102,16 @@ def send_plan_link(reference: str) -> ResponseReturnValue:
 @blueprint.post("/plans/<reference>/withdraw")
 def withdraw_plan(reference: str) -> ResponseReturnValue:
     return staff_plans.withdrawn(WAYS, reference)
+
+
+@blueprint.get("/plans/<reference>/change/<change>")
+def plan_change(reference: str, change: str) -> ResponseReturnValue:
+    return plan_changes.change_page(WAYS, reference, change)
+
+
+@blueprint.post("/plans/<reference>/change/<change>")
+def change_plan(reference: str, change: str) -> ResponseReturnValue:
+    return plan_changes.changed(WAYS, reference, change)
 
 
 def _form(reference: str, template: str, status: int = 200, trouble: str = "") -> ResponseReturnValue:

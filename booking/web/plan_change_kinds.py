@@ -1,0 +1,363 @@
+"""The changes of a plan that are shown before they are done."""
+
+from dataclasses import replace
+from datetime import date, datetime, time, timedelta
+from functools import cached_property
+from typing import Any
+
+from flask import abort
+from flask_babel import gettext as _, lazy_gettext as lazy, ngettext
+
+from booking import clock
+from booking.models import BookableBy
+from booking.scheduling.hours import instant_at
+from booking.scheduling.plans.course import Course
+from booking.scheduling.timeline import instant_of
+from booking.services.clinic import Practitioner
+from booking.services.plans import changing, frequency, shifting
+from booking.services.plans.changing import Decision
+from booking.services.plans.reading import PlanView, PlanVisit, Week
+from booking.services.staff.who import Who
+from booking.web import asked, plan_next, prescriptions
+from booking.web.plan_change import Change, Preview, line
+from booking.web.plan_words import broken
+
+MOST_WEEKS = 26
+
+
+class Stop(Change):
+    name = "stop"
+    title = lazy("Stop the plan")
+    button = lazy("Stop the plan")
+
+    @property
+    def done(self) -> str:
+        return _("Stopped. The visits ahead are cancelled.")
+
+    def preview(self, who: Who) -> Preview:
+        gone = self.visits(plan_next.ahead(self.plan, clock.now()))
+        return Preview(((_("Cancelled"), gone),), () if gone else (_("No visit is ahead."),))
+
+    def do(self, who: Who, version: int | None, key: str) -> None:
+        changing.stop(who, self.plan.reference, self.reason, tell=self.tell, version=version, key=key)
+
+
+class Pause(Change):
+    name = "pause"
+    title = lazy("Holiday or illness")
+    button = lazy("Give these visits up")
+    asks = ("first", "last")
+
+    @property
+    def trouble(self) -> str:
+        first, last = self._days
+        if first is None or last is None:
+            return _("Please choose both days.")
+        if last < first:
+            return _("The last day lies before the first.")
+        if last < _today(self.plan):
+            return _("These days are over.")
+        return ""
+
+    @property
+    def done(self) -> str:
+        return _("The visits of these days are given up. What the plan lacks then is shown below.")
+
+    def preview(self, who: Who) -> Preview:
+        first, last = self._days
+        local = self.plan.clinic.times.local_date
+        gone = [
+            one
+            for one in plan_next.ahead(self.plan, clock.now())
+            if first and last and first <= local(one.starts_at) <= last
+        ]
+        notes = [_("Nothing is offered for this plan on these days from now on.")]
+        if not gone:
+            notes.insert(0, _("No visit lies on these days."))
+        return Preview(((_("Cancelled"), self.visits(gone)),), tuple(notes))
+
+    def do(self, who: Who, version: int | None, key: str) -> None:
+        first, last = self._days
+        if first and last:
+            changing.pause(
+                who, self.plan.reference, first, last, self.reason, tell=self.tell, version=version, key=key
+            )
+
+    @property
+    def _days(self) -> tuple[date | None, date | None]:
+        return asked.day_or_none(self["first"]), asked.day_or_none(self["last"])
+
+
+class Decide(Change):
+    name = "decide"
+    title = lazy("Decide after the reassessment")
+    button = lazy("Decide so")
+    asks = ("decision", "weeks")
+    told = "told"
+
+    @property
+    def options(self) -> list[tuple[Decision, str]]:
+        further = _("Continue with what was prescribed next") if self.has_next else _("Continue as before")
+        found = [
+            (Decision.CONTINUE, further),
+            (Decision.TAPER, _("Come less often from now on")),
+            (Decision.STOP, _("End the plan here")),
+            (Decision.REFER, _("End the plan, and refer the patient")),
+        ]
+        return [one for one in found if not (self.has_next and one[0] is Decision.TAPER)]
+
+    @property
+    def has_next(self) -> bool:
+        """Whether the plan has weeks after this decision already."""
+        return self.plan.decided_phases + 1 < len(self.plan.course.stages)
+
+    @property
+    def decision(self) -> Decision | None:
+        return next((one for one, _words in self.options if one.value == self["decision"]), None)
+
+    @property
+    def weeks(self) -> int | None:
+        typed = self["weeks"] or str(self.plan.course.phases[-1].weeks)
+        number = int(typed) if typed.isascii() and typed.isdigit() and len(typed) < 4 else 0
+        return number if 1 <= number <= MOST_WEEKS else None
+
+    @property
+    def tell(self) -> bool:
+        """Nobody is written to before somebody has told them."""
+        return self.told in self.values
+
+    @cached_property
+    def fields(self) -> tuple[prescriptions.DoseField, ...]:
+        last = replace(self.plan.course, phases=self.plan.course.phases[-1:])
+        return () if self.has_next else prescriptions.course_fields(self.plan.clinic, last, self.values)
+
+    @property
+    def trouble(self) -> str:
+        if self.decision is None:
+            return _("Please choose what was decided.")
+        if self._goes_beyond and self.weeks is None:
+            return _("Please say for how many weeks, up to %(most)d.", most=MOST_WEEKS)
+        if self._goes_beyond and self._until < _today(self.plan):
+            return _("These weeks would be over already. Please choose more weeks.")
+        if self.decision is Decision.TAPER and not any(most for _fewest, most in self._next_doses.values()):
+            return _("Please leave at least one visit a week, or end the plan.")
+        if self.decision is Decision.TAPER and not self.doses:
+            return _("Please say how often they come from now on.")
+        return ""
+
+    @property
+    def done(self) -> str:
+        if self._goes_beyond:
+            return _("Kept. Now the visits of the further weeks are chosen.")
+        return _("Kept.")
+
+    def preview(self, who: Who) -> Preview:
+        if self.decision is None:
+            return Preview((), possible=False)
+        gone, firm = changing.preview(who, self.plan.reference, self.decision)
+        lists = ((_("Firm from now on"), self.visits(firm)), (_("Cancelled"), self.visits(gone)))
+        notes = []
+        if self._goes_beyond:
+            more = ngettext(
+                "%(num)d further week, up to %(day)s.", "%(num)d further weeks, up to %(day)s.", self.weeks or 0,
+                day=self.plan.clinic.times.day(self._until),
+            )  # fmt: skip
+            notes += [more, _("Their visits are chosen on the next page.")]
+        elif not firm and not gone:
+            notes.append(_("No visit is changed by it."))
+        return Preview(lists, tuple(notes))
+
+    def do(self, who: Who, version: int | None, key: str) -> dict[str, Any] | None:
+        if self.decision is None:
+            return None
+        doses = self._next_doses if self.decision is Decision.TAPER else None
+        changing.decide(
+            who, self.plan.reference, self.decision, note=self.reason, told=self.tell,
+            weeks=self.weeks if self._goes_beyond else None, doses=doses, version=version, key=key,
+        )  # fmt: skip
+        if not self._goes_beyond:
+            return None
+        this_week = (_today(self.plan) - self.plan.first_day).days // 7
+        return {"change": "doses", "from_week": max(self.plan.course.weeks, this_week)}
+
+    @property
+    def _goes_beyond(self) -> bool:
+        return not self.has_next and self.decision in (Decision.CONTINUE, Decision.TAPER)
+
+    @property
+    def _until(self) -> date:
+        """The last day of the plan with its further weeks."""
+        return self.plan.last_day + timedelta(days=7 * (self.weeks or 0))
+
+    @property
+    def _next_doses(self) -> dict[str, tuple[int, int]]:
+        last = {one.visit_type: (one.fewest, one.most) for one in self.plan.course.phases[-1].doses}
+        return last | self.doses
+
+
+class Doses(Change):
+    name = "doses"
+    title = lazy("More or less often")
+    button = lazy("Change it so")
+    asks = ("from_week",)
+
+    @property
+    def is_asked(self) -> bool:
+        return "from_week" in self.values and not self.trouble
+
+    @property
+    def weeks(self) -> list[Week]:
+        """From which week on it may change: those that aren't over."""
+        return [week for week in self.plan.weeks if week.last >= _today(self.plan)]
+
+    @property
+    def from_week(self) -> int | None:
+        if not self["from_week"]:
+            return next((week.number for week in self.weeks), None)
+        return next((week.number for week in self.weeks if str(week.number) == self["from_week"]), None)
+
+    @cached_property
+    def fields(self) -> tuple[prescriptions.DoseField, ...]:
+        course = _from(self.plan.course, self.from_week or 0)
+        return prescriptions.course_fields(self.plan.clinic, course, self.values)
+
+    @property
+    def trouble(self) -> str:
+        return "" if self.from_week is not None else _("Please choose a week that isn't over.")
+
+    @property
+    def done(self) -> str:
+        return _("Changed. It is shown below week by week.")
+
+    def preview(self, who: Who) -> Preview:
+        found = frequency.with_other_doses(self.plan, self.from_week or 0, self.doses, BookableBy.STAFF)
+        comes = tuple(
+            line(self.plan, instant_of(one.wanted.cell), one.visit_type, one.practitioner)
+            for one in sorted(found.comes, key=lambda one: one.wanted.cell)
+        )
+        lacks = tuple(
+            _("Week %(week)d: %(care)s", week=one.week + 1, care=one.care.modality.name)
+            for one in found.lacks
+        )
+        lists = (
+            (_("Cancelled"), self.visits(found.goes)),
+            (_("Booked"), comes),
+            (_("No time was found for"), lacks),
+        )
+        changes = bool(found.goes or comes or self.doses)
+        notes = [] if found.goes or comes else [_("No visit is changed by it.")]
+        if lacks:
+            notes.append(_("These stay left on the plan, to be chosen later."))
+        return Preview(lists, tuple(notes), possible=changes)
+
+    def do(self, who: Who, version: int | None, key: str) -> None:
+        frequency.change_doses(
+            who, self.plan.reference, self.from_week or 0, self.doses, self.reason, tell=self.tell,
+            version=version, key=key,
+        )  # fmt: skip
+
+
+class Shift(Change):
+    name = "shift"
+    title = lazy("Move this and all later ones")
+    button = lazy("Move all of these")
+    asks = ("visit", "day", "time", "who")
+
+    @property
+    def is_asked(self) -> bool:
+        return False
+
+    @cached_property
+    def visit(self) -> PlanVisit:
+        found = [one for one in self.plan.standing if one.reference == self["visit"]]
+        return found[0] if found else abort(404)
+
+    @property
+    def day(self) -> str:
+        return self["day"] or self.plan.clinic.times.local_date(self.visit.starts_at).isoformat()
+
+    @property
+    def time(self) -> str:
+        return self["time"] or self.visit.starts_at.astimezone(self.plan.clinic.zone).strftime("%H:%M")
+
+    @property
+    def people(self) -> list[Practitioner]:
+        everybody = self.plan.clinic.practitioners.values()
+        return [one for one in everybody if self.visit.visit_type.slug in one.offerings]
+
+    @property
+    def person(self) -> str | None:
+        return self["who"] or None
+
+    @property
+    def starts_at(self) -> datetime | None:
+        on = asked.day_or_none(self.day)
+        try:
+            wall = time.fromisoformat(self.time)
+        except ValueError:
+            return None
+        if on is None or wall.tzinfo or wall.second or wall.microsecond or wall.minute % 5:
+            return None
+        return instant_at(on, wall, self.plan.clinic.zone)
+
+    @property
+    def trouble(self) -> str:
+        if self.person and self.person not in [one.slug for one in self.people]:
+            return _("Please choose somebody who gives this visit.")
+        if self.starts_at is None:
+            return _("Please choose a day and a time, by five minutes.")
+        if self.starts_at <= clock.now():
+            return _("That time is over.")
+        return ""
+
+    @property
+    def done(self) -> str:
+        return _("Moved: this visit and all later ones like it.")
+
+    def preview(self, who: Who) -> Preview:
+        found = shifting.preview(
+            self.plan, self.visit.reference, self.starts_at or clock.now(), self.person, BookableBy.STAFF
+        )
+        lines = {True: [], False: []}
+        for one in found.shifts:
+            words = _(
+                "%(was)s → %(now)s, %(who)s",
+                was=self.plan.clinic.times.short_moment(one.visit.starts_at),
+                now=self.plan.clinic.times.short_moment(one.starts_at),
+                who=one.practitioner.name,
+            )
+            lines[one.free].append(words)
+        lists = (
+            (_("Not free there"), tuple(lines[False])),
+            (_("Moved"), tuple(lines[True])),
+            (_("What the plan wouldn't keep any more"), self._broken(found)),
+        )
+        notes = [] if found.possible else [_("All are moved or none: please choose another time.")]
+        return Preview(lists, tuple(notes), possible=found.possible)
+
+    def do(self, who: Who, version: int | None, key: str) -> None:
+        shifting.shift(
+            who, self.plan.reference, self.visit.reference, self.starts_at or clock.now(), self.person,
+            self.reason, tell=self.tell, version=version, key=key,
+        )  # fmt: skip
+
+    def _broken(self, found: shifting.Shifts) -> tuple[str, ...]:
+        faults = [{"rule": one.rule, "week": one.week + 1, "care": one.care} for one in found.broken]
+        return tuple(dict.fromkeys(broken(self.plan.clinic, one) for one in faults))
+
+
+def _from(course: Course, week: int) -> Course:
+    """What a course prescribes from a week on, by phases."""
+    begins, phases = 0, []
+    for phase in course.phases:
+        begins += phase.weeks
+        if begins > week:
+            phases.append(phase)
+    return replace(course, phases=tuple(phases) or course.phases)
+
+
+def _today(plan: PlanView) -> date:
+    return plan.clinic.times.local_date(clock.now())
+
+
+CHANGES: dict[str, type[Change]] = {one.name: one for one in (Decide, Doses, Pause, Stop, Shift)}

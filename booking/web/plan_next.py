@@ -1,0 +1,65 @@
+"""What may be done with a plan as it stands: what its page offers, and nothing else."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import NamedTuple
+
+from booking import clock
+from booking.models import BookableBy, PlanStatus
+from booking.scheduling.plans.keeping import Role
+from booking.scheduling.status import Status
+from booking.services.plans.reading import PlanView, PlanVisit
+from booking.services.plans.repairing import MakeUp, lacking, make_up_times
+
+_GOES_ON = (PlanStatus.RUNNING, PlanStatus.PAUSED)
+
+
+class Next(NamedTuple):
+    """What a plan's page offers. `look`: the reassessment after which nothing was decided yet. `may`: by change."""
+
+    confirm: bool
+    missed: list[MakeUp]
+    look: PlanVisit | None
+    may: Mapping[str, bool]
+    movable: frozenset[str]
+
+
+def offered(plan: PlanView) -> Next:
+    now = clock.now()
+    may = {change: fits(plan, change) for change in ("decide", "doses", "pause", "stop", "shift")}
+    return Next(
+        confirm=to_be_confirmed(plan),
+        # Looked up only where something is missing: it asks the engine.
+        missed=make_up_times(plan, BookableBy.STAFF) if lacking(plan, now) else [],
+        look=_look_to_decide_upon(plan, now) if may["decide"] else None,
+        may=may,
+        movable=frozenset(one.reference for one in ahead(plan, now) if one.role is not Role.REASSESSMENT)
+        if may["shift"]
+        else frozenset(),
+    )
+
+
+def fits(plan: PlanView, change: str) -> bool:
+    """Whether a plan is in a state for this change."""
+    if change in ("doses", "shift"):
+        return plan.status is PlanStatus.RUNNING
+    if change == "decide" and plan.decided_phases >= plan.course.looks:
+        return False
+    return plan.status in _GOES_ON
+
+
+def to_be_confirmed(plan: PlanView) -> bool:
+    return plan.by_themselves and plan.confirmed_at is None and plan.status in _GOES_ON
+
+
+def ahead(plan: PlanView, now: datetime) -> list[PlanVisit]:
+    """The visits that a change may still touch."""
+    return [one for one in plan.visits if one.status is Status.BOOKED and one.starts_at > now]
+
+
+def _look_to_decide_upon(plan: PlanView, now: datetime) -> PlanVisit | None:
+    looks = [one for one in plan.standing if one.role is Role.REASSESSMENT]
+    if plan.decided_phases >= len(looks):
+        return None
+    look = looks[plan.decided_phases]
+    return look if look.status is not Status.BOOKED or look.ends_at <= now else None

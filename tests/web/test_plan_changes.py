@@ -1,0 +1,447 @@
+"""What is changed of a plan that runs: shown beforehand, done by one press, refused in words; by desk and practitioners."""
+
+import re
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from booking.models import Appointment, Message, Plan, PlanEntry, Role
+from booking.services.plans.booking import BookedPlan, book
+from booking.services.plans.changing import stop
+from booking.services.plans.reading import PlanView
+from booking.services.staff.who import Who
+from booking.web.free import instant
+from tests.clinics import plan_clinic, set_up
+from tests.conftest import StandingClock
+from tests.services.making import booked, rows
+from tests.services.plans.making import FIRST_DAY, at, patient, prescribed, proposed, running, seen, wish
+from tests.staffing import hired, signed_in
+from tests.web.conftest import fields, on_both
+
+
+@pytest.fixture
+def disc(app: Flask) -> BookedPlan:
+    """Acupuncture three times and chiropractic twice in each of four weeks, and a reassessment."""
+    with app.app_context():
+        set_up(plan_clinic())
+        return running(prescribed(patient()))
+
+
+@pytest.fixture
+def weekly(app: Flask) -> BookedPlan:
+    with app.app_context():
+        set_up(plan_clinic())
+        return running(prescribed(patient(), "weekly"))
+
+
+def staff(app: Flask, slug: str) -> FlaskClient:
+    with app.app_context():
+        who = hired(Role.PRACTITIONER, practitioner=slug, name=slug.title())
+    return signed_in(app, who)
+
+
+def all_of(app: Flask, kind: Any) -> list[Any]:
+    with app.app_context():
+        return rows(kind)
+
+
+def told(app: Flask) -> list[Any]:
+    return [row for row in all_of(app, Message) if row["kind"] == "plan-change"]
+
+
+def view(app: Flask, plan: BookedPlan) -> PlanView:
+    with app.app_context():
+        return seen(plan)
+
+
+def address(plan: BookedPlan, change: str = "", where: str = "desk") -> str:
+    return f"/{where}/plans/{plan.reference}" + (f"/change/{change}" if change else "")
+
+
+def asked(client: FlaskClient, to: str, **typed: str) -> TestResponse:
+    """The form filled in and sent, to be shown what it would do."""
+    begun = client.get(to)
+    assert begun.status_code == 200
+    return client.post(to.partition("?")[0], data=fields(begun.text) | typed)
+
+
+def pressed(client: FlaskClient, page: TestResponse, to: str, **typed: str) -> TestResponse:
+    assert 'name="do"' in page.text, page.text
+    return client.post(to.partition("?")[0], data=fields(page.text) | {"do": "1"} | typed)
+
+
+def after(client: FlaskClient, done: TestResponse) -> str:
+    assert done.status_code == 303, done.text
+    return client.get(done.location).text
+
+
+# Confirmed
+
+
+@pytest.fixture
+def gentle(app: Flask) -> BookedPlan:
+    """A plan that its patient began by themselves."""
+    with app.app_context():
+        set_up(plan_clinic())
+        return book(wish(proposed("disc-gentle")[0], "disc-gentle"), actor="t", key="gentle-1")
+
+
+def test_a_plan_that_its_patient_began_is_confirmed(app: Flask, dana: Who, gentle: BookedPlan) -> None:
+    desk = signed_in(app, dana)
+    page = desk.get(address(gentle))
+    assert "Confirm the plan" in page.text
+    to = address(gentle, "confirm")
+    done = desk.post(to, data=fields(page.text) | {"key": "confirm-1"})
+    assert "Confirmed." in (there := after(desk, done)) and "Confirm the plan" not in there
+    assert all_of(app, Plan)[0]["confirmed_at"] is not None and len(told(app)) == 1
+    assert not any(row["penciled"] for row in all_of(app, Appointment))
+
+
+def test_a_plan_that_was_stopped_is_not_confirmed(app: Flask, dana: Who, gentle: BookedPlan) -> None:
+    desk = signed_in(app, dana)
+    page = desk.get(address(gentle))
+    with app.app_context():
+        stop(dana, gentle.reference, "", key="stop-0001")
+    done = desk.post(address(gentle, "confirm"), data=fields(page.text) | {"key": "confirm-1"})
+    assert "Nothing was changed" in after(desk, done)
+    assert all_of(app, Plan)[0]["confirmed_at"] is None
+
+
+# Missed
+
+
+@pytest.fixture
+def missed(app: Flask, weekly: BookedPlan, standing_clock: StandingClock) -> BookedPlan:
+    """Its second visit was missed, and its week isn't over."""
+    with app.app_context():
+        standing_clock.at(at(FIRST_DAY + timedelta(days=7), 8))
+        visit = seen(weekly).standing[1]
+    client = signed_in(app, _clerk(app))
+    page = client.get(f"/desk/visits/{visit.reference}/cancel")
+    version = re.search(r'name="version" value="(\d+)"', page.text)
+    assert version
+    answer = client.post(
+        f"/desk/visits/{visit.reference}/cancel",
+        data=fields(page.text) | {"reason": "Ill", "version": version[1], "key": "cancel-001"},
+    )
+    assert answer.status_code < 400
+    return weekly
+
+
+def _clerk(app: Flask) -> Who:
+    with app.app_context():
+        return hired(Role.DESK, name="Cancelling Clerk")
+
+
+def takes(page: TestResponse) -> list[str]:
+    return re.findall(r'name="take" value="([^"]+)"', page.text)
+
+
+def test_a_missed_visit_is_made_up_by_one_press(app: Flask, dana: Who, missed: BookedPlan) -> None:
+    desk = signed_in(app, dana)
+    page = desk.get(address(missed))
+    assert "Missing visits" in page.text and 1 <= len(takes(page)) <= 3
+    done = desk.post(
+        address(missed, "make-up"),
+        data=fields(page.text) | {"key": "take-00001", "take": takes(page)[0]},
+    )
+    assert "Booked." in (there := after(desk, done)) and "Missing visits" not in there
+    assert len(view(app, missed).standing) == 6
+
+
+def test_a_make_up_time_that_was_taken_is_said_and_others_are_shown(
+    app: Flask, dana: Who, missed: BookedPlan
+) -> None:
+    desk = signed_in(app, dana)
+    page = desk.get(address(missed))
+    _week, care, person, start = takes(page)[0].split(" ")
+    starts_at = instant(start)
+    assert starts_at
+    with app.app_context():
+        booked(starts_at, visit_type=care, practitioner=person, first_name="Sam", email="sam@example.com")
+    done = desk.post(
+        address(missed, "make-up"),
+        data=fields(page.text) | {"key": "take-00001", "take": takes(page)[0]},
+    )
+    there = desk.get(done.location)
+    assert "free any more" in there.text and takes(page)[0] not in takes(there) and takes(there)
+    assert len(view(app, missed).standing) == 5
+
+
+def test_the_patient_is_sent_the_link_to_the_times(app: Flask, dana: Who, missed: BookedPlan) -> None:
+    desk = signed_in(app, dana)
+    page = desk.get(address(missed))
+    done = desk.post(address(missed, "offer"), data=fields(page.text) | {"key": "offer-0001"})
+    assert "was sent" in after(desk, done)
+    assert all_of(app, PlanEntry)[-1]["what"] == "offered make-up"
+
+
+@on_both
+@pytest.mark.parametrize("take", ["", "rubbish", "1 no mei 2026-09-28T16:00:00Z", "99 acupuncture-follow-up mei 2026-09-28T16:00:00Z"])  # fmt: skip
+def test_a_make_up_that_nobody_offered_books_nothing(
+    app: Flask, dana: Who, missed: BookedPlan, take: str
+) -> None:
+    desk = signed_in(app, dana)
+    page = desk.get(address(missed))
+    answer = desk.post(
+        address(missed, "make-up"), data=fields(page.text) | {"key": "take-00001", "take": take}
+    )
+    assert answer.status_code in (404, 422)
+    assert len(view(app, missed).standing) == 5
+
+
+# Decided
+
+
+def test_after_the_reassessment_it_is_decided_and_the_patient_told_only_if_they_know(
+    app: Flask, disc: BookedPlan, standing_clock: StandingClock
+) -> None:
+    with app.app_context():
+        standing_clock.at(at(FIRST_DAY + timedelta(days=27), 8))
+    mei = staff(app, "mei")
+    assert "Decide how it goes on" in mei.get(address(disc, where="mine")).text
+    to = address(disc, "decide", where="mine")
+    shown = asked(mei, to, decision="taper", weeks="2", **{"dose-acupuncture-follow-up": "1-1"})
+    assert "2 further weeks, up to " in shown.text
+    done = pressed(
+        mei, shown, to, decision="taper", weeks="2", reason="Better", **{"dose-acupuncture-follow-up": "1-1"}
+    )
+    assert done.status_code == 303 and "from_week=4" in done.location
+    plan = view(app, disc)
+    assert (plan.course.weeks, plan.decided_phases, told(app)) == (6, 1, [])
+    assert plan.course.doses("acupuncture-follow-up")[4:] == ((1, 1), (1, 1))
+    # The further visits are chosen on the page that follows, which says what it would book.
+    further = mei.get(done.location)
+    assert "Booked" in further.text
+    booked_all = pressed(mei, further, address(disc, "doses", where="mine"), from_week="4", tell="1")
+    assert booked_all.status_code == 303, booked_all.text
+    assert not any(week.left for week in view(app, disc).weeks[4:]) and len(told(app)) == 1
+
+
+def test_before_the_end_a_plan_is_ended_with_what_lies_ahead(app: Flask, disc: BookedPlan) -> None:
+    mei = staff(app, "mei")
+    to = address(disc, "decide", where="mine")
+    shown = asked(mei, to, decision="refer")
+    assert "(21)" in shown.text
+    done = pressed(mei, shown, to, decision="refer", told="1")
+    assert done.status_code == 303
+    assert view(app, disc).status == "completed" and len(told(app)) == 1
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        {},
+        {"decision": "dance"},
+        {"decision": "taper"},
+        {"decision": "continue", "weeks": "99"},
+        {
+            "decision": "taper",
+            "dose-acupuncture-follow-up": "0-0",
+            "dose-chiropractic-follow-up": "0-0",
+        },
+    ],
+)
+def test_a_decision_that_isnt_understood_is_asked_again(
+    app: Flask, disc: BookedPlan, typed: dict[str, str]
+) -> None:
+    mei = staff(app, "mei")
+    answer = asked(mei, address(disc, "decide", where="mine"), reason="Much better", **typed)
+    assert answer.status_code == 422 and "Error" in answer.text and 'value="Much better"' in answer.text
+    assert view(app, disc).decided_phases == 0
+
+
+# More or less often
+
+
+def test_less_often_from_a_week_on_is_shown_and_done(app: Flask, dana: Who, disc: BookedPlan) -> None:
+    desk = signed_in(app, dana)
+    to = address(disc, "doses")
+    typed = {"from_week": "2", "dose-acupuncture-follow-up": "2-2"}
+    shown = asked(desk, to, **typed)
+    assert "Cancelled" in shown.text and "(2)" in shown.text and len(view(app, disc).standing) == 21
+    done = pressed(desk, shown, to, reason="Better", tell="1", **typed)
+    assert "Changed." in after(desk, done)
+    plan = view(app, disc)
+    assert len(plan.standing) == 19 and len(told(app)) == 1
+    assert plan.course.doses("acupuncture-follow-up") == ((3, 3), (3, 3), (2, 2), (2, 2))
+
+
+def test_plus_and_minus_of_a_change_keep_what_was_typed(app: Flask, dana: Who, disc: BookedPlan) -> None:
+    desk = signed_in(app, dana)
+    answer = asked(
+        desk, address(disc, "doses"), from_week="2", step="acupuncture-follow-up-", reason="Better"
+    )
+    assert "2 a week" in answer.text and 'value="Better"' in answer.text and 'name="do"' not in answer.text
+
+
+def test_something_else_than_was_shown_is_shown_first(app: Flask, dana: Who, disc: BookedPlan) -> None:
+    desk = signed_in(app, dana)
+    to = address(disc, "doses")
+    shown = asked(desk, to, from_week="2", **{"dose-acupuncture-follow-up": "2-2"})
+    other = pressed(desk, shown, to, from_week="1", **{"dose-acupuncture-follow-up": "2-2"})
+    assert other.status_code == 409 and "(3)" in other.text
+    assert len(view(app, disc).standing) == 21
+
+
+def test_nothing_at_all_is_no_plan(app: Flask, dana: Who, disc: BookedPlan) -> None:
+    desk = signed_in(app, dana)
+    none = {"dose-acupuncture-follow-up": "0-0", "dose-chiropractic-follow-up": "0-0"}
+    answer = asked(desk, address(disc, "doses"), from_week="2", **none)
+    assert answer.status_code == 422 and "too few visits" in answer.text
+
+
+# Paused
+
+
+def test_a_holiday_is_shown_and_its_visits_given_up(app: Flask, dana: Who, disc: BookedPlan) -> None:
+    desk = signed_in(app, dana)
+    to = address(disc, "pause")
+    first = FIRST_DAY + timedelta(days=14)
+    typed = {"first": first.isoformat(), "last": (first + timedelta(days=6)).isoformat()}
+    shown = asked(desk, to, reason="Travels", **typed)
+    assert "(5)" in shown.text and 'value="Travels"' in shown.text
+    form = {**typed, "reason": "Travels", "tell": "1"}
+    done = pressed(desk, shown, to, **form)
+    assert "given up" in after(desk, done)
+    assert [week.left for week in view(app, disc).weeks] == [0, 0, 5, 0] and len(told(app)) == 1
+    # Sent once more, it is the same; nothing is done twice.
+    assert pressed(desk, shown, to, **form).location == done.location
+    assert len(told(app)) == 1
+    # Something else in a form that was sent is refused.
+    altered = pressed(desk, shown, to, **{**form, "reason": "Ill"})
+    assert altered.status_code == 409 and "sent before" in altered.text and 'value="Ill"' in altered.text
+
+
+@on_both
+@pytest.mark.parametrize(
+    ("first", "last"),
+    [("", ""), ("2026-09-30", "2026-09-28"), ("2026-09-01", "2026-09-02"), ("soon", "9999-99-99")],
+)
+def test_days_that_arent_understood_give_nothing_up(
+    app: Flask, dana: Who, disc: BookedPlan, first: str, last: str
+) -> None:
+    desk = signed_in(app, dana)
+    answer = asked(desk, address(disc, "pause"), first=first, last=last, reason="Travels")
+    assert answer.status_code == 422 and 'value="Travels"' in answer.text
+    assert len(view(app, disc).standing) == 21
+
+
+# Stopped
+
+
+def test_a_plan_is_stopped_quietly_if_so_wished(app: Flask, dana: Who, disc: BookedPlan) -> None:
+    desk = signed_in(app, dana)
+    to = address(disc, "stop")
+    page = desk.get(to)
+    assert "(21)" in page.text and "checked" in page.text
+    done = pressed(desk, page, to, reason="Moves away")
+    there = after(desk, done)
+    assert "Stopped." in there and "Change the plan" not in there
+    assert view(app, disc).standing == () and told(app) == []
+    entry = all_of(app, PlanEntry)[-1]
+    assert (entry["what"], entry["why"], entry["actor_name"]) == ("stopped", "Moves away", "Dana Desk")
+    assert desk.get(to).location == address(disc)
+
+
+def test_what_was_changed_meanwhile_is_said_and_shown(app: Flask, dana: Who, disc: BookedPlan) -> None:
+    desk, aaron = signed_in(app, dana), staff(app, "aaron")
+    to = address(disc, "stop")
+    page = desk.get(to)
+    pause_at = address(disc, "pause", where="mine")
+    typed = {"first": FIRST_DAY.isoformat(), "last": FIRST_DAY.isoformat()}
+    pressed(aaron, asked(aaron, pause_at, **typed), pause_at, **typed)
+    late = pressed(desk, page, to, reason="Moves away")
+    assert late.status_code == 409 and "somebody else changed this plan" in late.text
+    assert 'value="Moves away"' in late.text and view(app, disc).status == "running"
+    assert pressed(desk, late, to, reason="Moves away").status_code == 303
+
+
+# Moved with all later ones
+
+
+def test_a_visit_and_all_later_ones_are_moved(app: Flask, dana: Who, weekly: BookedPlan) -> None:
+    desk = signed_in(app, dana)
+    visit = view(app, weekly).standing[1]
+    to = address(weekly, f"shift?visit={visit.reference}")
+    assert to in desk.get(address(weekly)).text
+    day = (FIRST_DAY + timedelta(days=10)).isoformat()
+    typed = {"day": day, "time": "14:00", "who": ""}
+    shown = asked(desk, to, **typed)
+    assert "Moved" in shown.text and "(5)" in shown.text
+    done = pressed(desk, shown, to, tell="1", **typed)
+    assert "Moved:" in after(desk, done)
+    with app.app_context():
+        starts = [one.starts_at for one in seen(weekly).standing]
+        assert starts[1] == at(FIRST_DAY + timedelta(days=10), 14)
+    assert len(told(app)) == 1
+
+
+def test_what_isnt_free_there_and_what_isnt_kept_is_said(app: Flask, dana: Who, weekly: BookedPlan) -> None:
+    desk = signed_in(app, dana)
+    plan = view(app, weekly)
+    visit = plan.standing[1]
+    to = address(weekly, f"shift?visit={visit.reference}")
+    sunday = asked(desk, to, day=(FIRST_DAY + timedelta(days=13)).isoformat(), time="10:00", reason="Work")
+    assert "Not free there" in sunday.text and 'name="do"' not in sunday.text
+    assert 'value="Work"' in sunday.text
+    nearer = asked(desk, to, day=(FIRST_DAY + timedelta(days=1)).isoformat(), time="10:00")
+    assert "keep any more" in nearer.text
+    assert view(app, weekly).standing == plan.standing
+
+
+@on_both
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"day": "soon"},
+        {"time": "10:07"},
+        {"time": "25:00"},
+        {"who": "nobody"},
+        {"who": "aaron"},
+        {"day": "2026-09-01"},
+        {"time": "10:00+02:00"},
+    ],
+)
+def test_a_time_that_isnt_understood_moves_nothing(
+    app: Flask, dana: Who, weekly: BookedPlan, wrong: dict[str, str]
+) -> None:
+    desk = signed_in(app, dana)
+    visit = view(app, weekly).standing[1]
+    answer = asked(desk, address(weekly, f"shift?visit={visit.reference}"), **wrong)
+    assert answer.status_code == 422
+
+
+# Who
+
+
+CHANGES = ("confirm", "make-up", "offer", "decide", "doses", "pause", "stop", "shift")
+
+
+def test_practitioners_change_plans_of_their_own_patients_only(app: Flask, disc: BookedPlan) -> None:
+    people = {one.practitioner.slug for one in view(app, disc).standing}
+    stranger = next(slug for slug in ("dan", "lin", "mei", "aaron") if slug not in people)
+    client = staff(app, stranger)
+    token = fields(client.get("/mine/plans").text)
+    for change in CHANGES:
+        to = address(disc, change, where="mine")
+        assert client.get(to).status_code == 404
+        sent = client.post(to, data=token | {"key": "somebody-else", "do": "1", "version": "1"})
+        assert sent.status_code == 404
+    own = staff(app, "mei")
+    page = own.get(address(disc, where="mine")).text
+    assert all(address(disc, change, where="mine") in page for change in ("doses", "pause", "stop", "decide"))
+    assert len(view(app, disc).standing) == 21
+
+
+def test_what_doesnt_fit_isnt_offered(app: Flask, dana: Who, weekly: BookedPlan) -> None:
+    desk = signed_in(app, dana)
+    page = desk.get(address(weekly)).text
+    assert address(weekly, "stop") in page
+    assert address(weekly, "decide") not in page and "Missing visits" not in page
+    assert desk.get(address(weekly, "decide")).status_code == 303
+    assert desk.get(address(weekly, "dance")).status_code == 404
