@@ -1,5 +1,6 @@
 """Plans by staff in a browser: prescribed on a phone in four taps, and booked whole at the desk by keyboard."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -7,11 +8,14 @@ from flask import Flask
 from playwright.sync_api import Page, expect
 
 from booking.models import Appointment, Patient, Plan, Role
+from booking.services.desk import statuses
+from booking.services.plans.booking import book
 from booking.services.staff import sign_ins
 from tests.browser.conftest import DESKTOP, PHONE, Enter, NewPage, picture
 from tests.clinics import plan_clinic, set_up
 from tests.conftest import StandingClock
 from tests.services.making import NINE, booked, rows
+from tests.services.plans.making import FIRST_DAY, proposed, seen, wish
 from tests.staffing import hired
 
 
@@ -167,3 +171,77 @@ def test_where_no_plan_fits_one_press_helps(app: Flask, enter: Enter, axe: Any) 
     expect(page.get_by_role("button", name="Book this plan").first).to_be_visible()
     axe(page)
     picture(page, "plan-proposals")
+
+
+def test_all_that_may_be_done_with_a_plan_stands_on_its_page(
+    app: Flask, enter: Enter, axe: Any, standing_clock: StandingClock
+) -> None:
+    """Begun by its patient, who then missed a visit: what is offered, and each change before it is done."""
+    with app.app_context():
+        made = book(wish(proposed("disc-gentle")[0], "disc-gentle"), actor="t", key="gentle-1")
+        visit = seen(made).standing[0]
+        standing_clock.at(visit.starts_at + timedelta(minutes=30))
+        statuses.no_show(hired(), visit.reference, key="noshow-01")
+    page = enter(PHONE)
+    address = f"/desk/plans/{made.reference}"
+    page.goto(address)
+    expect(page.get_by_role("button", name="Confirm the plan")).to_be_visible()
+    expect(page.get_by_role("button", name="Take this one").first).to_be_visible()
+    page.get_by_text("Change the plan").click()
+    axe(page)
+    picture(page, "plan-next")
+    assert page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
+    page.set_viewport_size(DESKTOP)
+    axe(page)
+    picture(page, "plan-next")
+    page.get_by_role("button", name="Take this one").first.click()
+    expect(page.get_by_text("Booked. The patient gets a message about it.")).to_be_visible()
+    page.get_by_role("button", name="Confirm the plan").click()
+    expect(page.get_by_text("Confirmed. The patient gets one list of the visits.")).to_be_visible()
+
+    # Fewer by a press of the minus, shown by Enter in the reason's field, and done by its own button.
+    page.goto(f"{address}/change/doses")
+    page.get_by_label("From").select_option("2")
+    page.get_by_role("button", name="Fewer: Acupuncture").click()
+    expect(page.get_by_label("Acupuncture", exact=True)).to_contain_text("1 a week")
+    page.get_by_role("textbox", name="Reason").fill("Better")
+    page.get_by_role("textbox", name="Reason").press("Enter")
+    expect(page.get_by_role("heading", name="Cancelled")).to_be_visible()
+    assert page.get_by_role("textbox", name="Reason").input_value() == "Better"
+    axe(page)
+    picture(page, "plan-doses")
+    page.get_by_role("button", name="Change it so").click()
+    expect(page.get_by_text("Changed.")).to_be_visible()
+
+    page.goto(f"{address}/change/decide")
+    page.get_by_label("End the plan here").check()
+    page.get_by_role("button", name="Show what it does").last.click()
+    expect(page.get_by_role("button", name="Decide so")).to_be_visible()
+    axe(page)
+    picture(page, "plan-decide")
+
+    page.goto(f"{address}/change/pause")
+    for field in ("From", "To, this day included"):
+        page.get_by_label(field).fill(str(FIRST_DAY + timedelta(days=14)))
+    page.get_by_role("button", name="Show what it does").last.click()
+    expect(page.get_by_role("button", name="Give these visits up")).to_be_visible()
+    axe(page)
+    picture(page, "plan-pause")
+
+    page.goto(address)
+    page.locator(".plan-week").last.locator("summary").click()
+    page.get_by_role("link", name="Move this and all later").last.click()
+    page.get_by_label("Time").fill("15:00")
+    page.get_by_role("button", name="Show what it does").last.click()
+    expect(page.get_by_role("heading", name="What it would do")).to_be_visible()
+    axe(page)
+    picture(page, "plan-shift")
+
+    page.goto(f"{address}/change/stop")
+    axe(page)
+    picture(page, "plan-stop")
+    page.set_viewport_size(PHONE)
+    axe(page)
+    picture(page, "plan-stop")
+    page.get_by_role("button", name="Stop the plan").click()
+    expect(page.get_by_text("Stopped. The visits ahead are cancelled.")).to_be_visible()
