@@ -15,7 +15,7 @@ from sqlalchemy import bindparam, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from booking.formatting import iso_utc
-from booking.models import Appointment, Channel, Message, MessageState, Plan, PlanReminders
+from booking.models import Appointment, Channel, Message, MessageState, Plan, PlanReminders, PlanStatus
 from booking.scheduling.reminder_times import (
     before_texts,
     clinic_text_due,
@@ -63,6 +63,20 @@ def plan_prescribed(session: Session, plan: Plan, now: datetime) -> bool:
     return _sent_anew(session, plan, "plan-link", now)
 
 
+def plan_contact_corrected(session: Session, clinic: Clinic, plan: Plan, now: datetime) -> None:
+    """What is queued about a plan goes to the contact as it is now, as one message: the link to book it, or all visits."""
+    session.execute(
+        update(Message)
+        .where(Message.subject == f"plan/{plan.reference}", Message.state == MessageState.QUEUED)
+        .values(state=MessageState.DROPPED, last_error="The contact was corrected.")
+    )
+    if plan.status is PlanStatus.PRESCRIBED:
+        _sent_anew(session, plan, "plan-link", now)
+    elif plan.status is PlanStatus.RUNNING:
+        _sent_anew(session, plan, "plan-confirmation", now)
+    digests.replan(session, clinic, plan, now)
+
+
 def _sent_anew(session: Session, plan: Plan, kind: str, now: datetime) -> bool:
     """A link to a plan, as often as it is asked for."""
     rows = list(of_plan(plan, kind, now, now + PLAN_LINK_OF_USE))
@@ -81,9 +95,10 @@ def make_up_offered(session: Session, plan: Plan, now: datetime) -> bool:
 
 
 def plan_changed(
-    session: Session, clinic: Clinic, plan: Plan, visits: Sequence[Appointment], now: datetime, facts: Row
-) -> None:
-    """One message about several visits of a plan at once, now, and what else goes about each of them from then on.
+    session: Session, clinic: Clinic, plan: Plan, visits: Sequence[Appointment], now: datetime, facts: Row, *,
+    tell: bool = True,
+) -> None:  # fmt: skip
+    """One message about several visits of a plan at once, now, if `tell`; and what else goes about each of them from then on.
 
     `visits`: those that were changed, as they are now. `facts`: {"cancelled": [ISO in UTC, …], "added": […], "firm": […]},
     when they began or begin. The plan's sequence has grown by the change.
@@ -94,7 +109,8 @@ def plan_changed(
         if visit.status is Status.BOOKED:
             rows += reminders(clinic, visit, now)
     useful_until = max([visit.ends_at for visit in visits], default=now + PLAN_LINK_OF_USE)
-    add_all(session, Message, [*of_plan(plan, "plan-change", now, useful_until, facts), *rows])
+    message = of_plan(plan, "plan-change", now, useful_until, facts) if tell else ()
+    add_all(session, Message, [*message, *rows])
     digests.replan(session, clinic, plan, now)
 
 
@@ -373,10 +389,15 @@ def _called_too(appointment: Appointment, at: datetime, starts: Iterable[datetim
     return on_short_notice(at, starts) and bool(appointment.phone or of_record)
 
 
-def contact_corrected(session: Session, clinic: Clinic, appointment: Appointment, now: datetime) -> None:
-    """The confirmation and the reminders once more, to the contact as it is now, as a numbered resend."""
+def contact_corrected(
+    session: Session, clinic: Clinic, appointment: Appointment, now: datetime, *, with_plan: bool = False
+) -> None:
+    """The confirmation and the reminders once more, to the contact as it is now, as a numbered resend. `with_plan`: its plan's
+    confirmation goes for all visits.
+    """
     dropped = _drop_waiting(session, appointment, "The contact was corrected.", now)
-    rows = [*_answer(appointment, "confirmation", now), *reminders(clinic, appointment, now)]
+    answer = [] if with_plan else _answer(appointment, "confirmation", now)
+    rows = [*answer, *reminders(clinic, appointment, now)]
     # Put off, or in a worker's hand at this moment: they go to the new contact now.
     rows += _remind_now(appointment, dropped, rows, now)
     _add_resend(session, appointment, rows)

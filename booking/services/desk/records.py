@@ -4,7 +4,7 @@ A record's page is bounded: lists are cut, with a way to more, and what is count
 raises `edit` by one and appends one change, so that what somebody saw can be told from what stands now.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -37,6 +37,7 @@ from booking.services.clinic import Clinic, Practitioner, VisitType, the_clinic
 from booking.services.desk.states import BOOKED_BY_MISTAKE
 from booking.services.idempotency import Answer, Key, once
 from booking.services.patients import name_key
+from booking.services.plans import correcting
 from booking.services.staff import audit
 from booking.services.staff.ownership import patient_for
 from booking.services.staff.who import Who
@@ -230,15 +231,17 @@ def to_edit(who: Who, reference: str) -> tuple[Values, int, int]:
 def edit(who: Who, reference: str, values: Values, *, version: int, visits_too: bool, key: str) -> list[str]:
     """Writes these values into the record, once per key. Returns the references of visits that were changed with it.
 
-    `visits_too`: upcoming visits that have the old name, number or address get the new one; whoever is written to by a
-    new contact is told, and the old links end. The same values again change nothing.
+    `visits_too`: upcoming visits and plans that have the old name, number or address get the new one; whoever is written to
+    by a new contact is told, and the old links end. Plans of which nothing is booked yet get it in any case. The same values again change nothing.
     Raises StaleRecord, ContactCannotBeReached (facts: `field`, `visit`), RecordMerged, NotFound, KeyReused.
     """
 
     def action(session: Session) -> Answer:
         now = clock.now()
         clinic = the_clinic(session)
-        before = Values.of(standing(session, who, reference))
+        found = standing(session, who, reference)
+        before = Values.of(found)
+        correcting.lock_plans(session, found.id)
         # Nobody books for, or merges, whom we change: they take the same locks.
         lock_record(session, reference, before.email, before.phone, values.email, values.phone)
         patient = standing(session, who, reference, for_update=True)
@@ -247,7 +250,15 @@ def edit(who: Who, reference: str, values: Values, *, version: int, visits_too: 
         if before == values:
             return {"visits": []}
         write(session, who, patient, "edited", values, now)
-        visits = _change_visits(session, who, clinic, patient.id, before, values, now) if visits_too else []
+        plans = correcting.correct_plans(
+            session, who, patient.id, _identity(before), _identity(values), now, begun_too=visits_too
+        )
+        visits = (
+            _change_visits(session, who, clinic, patient.id, before, values, now, {plan.id for plan in plans})
+            if visits_too
+            else []
+        )
+        correcting.tell(session, clinic, plans, now)
         audit.did(session, who, "edited patient", f"patient/{reference}", patient.id)
         return {"visits": visits}
 
@@ -403,6 +414,10 @@ def _ahead(session: Session, patient_id: int, now: datetime) -> Sequence[Appoint
     ).all()
 
 
+def _identity(values: Values) -> correcting.Identity:
+    return correcting.Identity(values.first_name, values.last_name, values.email, values.phone)
+
+
 def _change_visits(
     session: Session,
     who: Who,
@@ -411,8 +426,9 @@ def _change_visits(
     before: Values,
     after: Values,
     now: datetime,
+    of_plans: Collection[int],
 ) -> list[str]:
-    """Gives upcoming visits the new name and contact where they have the old ones."""
+    """Gives upcoming visits the new name and contact where they have the old ones. `of_plans`: which tell of all visits."""
     ids = sorted(one.id for one in _ahead(session, patient_id, now))
     session.execute(
         select(Appointment.id).where(Appointment.id.in_(ids)).order_by(Appointment.id).with_for_update()
@@ -443,7 +459,7 @@ def _change_visits(
         what = "contact_corrected" if contact_changed else "name_corrected"
         history.note(session, visit, what, Actor.STAFF, name=who.name, account_id=who.account_id or None)
         if contact_changed:
-            notices.contact_corrected(session, clinic, visit, now)
+            notices.contact_corrected(session, clinic, visit, now, with_plan=visit.plan_id in of_plans)
         changed.append(visit.reference)
     return changed
 

@@ -1,0 +1,86 @@
+"""A patient's contact, corrected at the desk: their plans have it too, and each tells of it once."""
+
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from booking.errors import ContactCannotBeReached, NotFound
+from booking.models import Appointment, Message, Patient, Plan, PlanEntry
+from booking.services.desk import records
+from booking.services.desk.records import Values
+from booking.services.plans import links, reading
+from tests.clinics import plan_clinic, set_up
+from tests.conftest import StandingClock
+from tests.services.making import rows
+from tests.services.plans.making import patient, prescribed, running
+from tests.staffing import hired
+
+NEW = Values("Rosa", "Pereira", "+18185550123", "new@example.com")
+
+
+@pytest.fixture(autouse=True)
+def a_clinic(context: Flask, standing_clock: StandingClock) -> None:
+    set_up(plan_clinic())
+
+
+def edit(values: Values, *, visits_too: bool = True) -> list[str]:
+    reference = rows(Patient)[0]["reference"]
+    return records.edit(hired(), reference, values, version=1, visits_too=visits_too, key="edit-0001")
+
+
+def queued(kind: str) -> list[dict[str, Any]]:
+    return [row for row in rows(Message) if row["kind"] == kind and row["state"] == "queued"]
+
+
+def test_a_plan_that_runs_takes_the_new_contact_and_tells_of_all_visits_at_once() -> None:
+    made = running(prescribed(patient()))
+    assert len(edit(NEW)) == 21
+    (plan,) = rows(Plan)
+    assert (plan["last_name"], plan["email"], plan["link_number"]) == ("Pereira", "new@example.com", 2)
+    assert {row["email"] for row in rows(Appointment)} == {"new@example.com"}
+    (told,) = queued("plan-confirmation")
+    assert told["address"] == "new@example.com" and queued("confirmation") == []
+    waiting = [row for row in rows(Message) if row["state"] == "queued"]
+    assert {row["address"] for row in waiting} == {"new@example.com"}
+    assert queued("plan-digest") and queued("reminder-1d")
+    assert rows(PlanEntry)[-1]["what"] == "contact corrected"
+    with pytest.raises(NotFound):
+        reading.by_link(made.reference, made.token)
+    assert reading.by_link(made.reference, links.token(made.reference, 2)).email == "new@example.com"
+
+
+@pytest.mark.parametrize("visits_too", [True, False])
+def test_a_plan_that_waits_to_be_booked_sends_its_link_anew(visits_too: bool) -> None:
+    made = prescribed(patient())
+    assert edit(NEW, visits_too=visits_too) == []
+    (told,) = queued("plan-link")
+    assert told["address"] == "new@example.com"
+    with pytest.raises(NotFound):
+        reading.by_link(made.reference, made.token)
+    found = reading.by_link(made.reference, links.token(made.reference, 2))
+    assert (found.email, found.last_name) == ("new@example.com", "Pereira")
+
+
+def test_a_plan_that_runs_stays_as_it_is_if_not_asked_for() -> None:
+    made = running(prescribed(patient()))
+    before = rows(Message)
+    assert edit(NEW, visits_too=False) == []
+    assert reading.by_link(made.reference, made.token).email == "rosa@example.com"
+    assert rows(Message) == before
+
+
+def test_a_new_name_alone_tells_nobody_and_the_link_stays() -> None:
+    made = running(prescribed(patient()))
+    before = rows(Message)
+    edit(Values("Rosa", "Pereira", "+18185550123", "rosa@example.com"))
+    assert reading.by_link(made.reference, made.token).last_name == "Pereira"
+    assert rows(Message) == before and rows(PlanEntry)[-1]["what"] == "name corrected"
+
+
+def test_a_plan_that_could_reach_nobody_any_more_is_named() -> None:
+    made = prescribed(patient())
+    with pytest.raises(ContactCannotBeReached) as refused:
+        edit(Values("Rosa", "Lima", "+18185550123", None))
+    assert refused.value.facts == {"plan": made.reference, "field": "email"}
+    assert rows(Plan)[0]["email"] == "rosa@example.com"
