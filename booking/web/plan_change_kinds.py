@@ -90,7 +90,7 @@ class Pause(Change):
 
 class Decide(Change):
     name = "decide"
-    title = lazy("Decide after the reassessment")
+    title = lazy("Decide how it goes on")
     button = lazy("Decide so")
     asks = ("decision", "weeks")
     told = "told"

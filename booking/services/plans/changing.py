@@ -167,9 +167,8 @@ def decide(
                 plan.course = course.as_plain()
             firm = _gated_no_more(plan, clinic, [one for one in visits if one.penciled])
             make_firm(session, firm, by, now)
-            if told:
-                facts = {"firm": begun_at(firm)}
-                notices.plan_changed(session, clinic, plan, firm, now, facts)
+            if firm:
+                notices.plan_changed(session, clinic, plan, firm, now, {"firm": begun_at(firm)}, tell=told)
         _changed(session, who, plan, "decided", by, now, decision=decision.value, told=told)
         return vars(_outcome(plan, cancelled, firm, told=told))
 

@@ -142,9 +142,9 @@ def change_doses(
             doses={care: list(dose) for care, dose in doses.items()},
         )  # fmt: skip
         audit.did(session, who, "changed doses", f"plan/{reference}", plan.patient_id)
-        if tell and (going or added):
+        if going or added:
             facts = {"cancelled": cancelled, "added": begun_at(added)}
-            notices.plan_changed(session, clinic, plan, [*going, *added], now, facts)
+            notices.plan_changed(session, clinic, plan, [*going, *added], now, facts, tell=tell)
         return {}
 
     content = ["change doses", reference, from_week, doses, reason, tell]

@@ -130,10 +130,9 @@ def shift(
             visits=len(going),
         )  # fmt: skip
         audit.did(session, who, "moved plan", f"plan/{reference}", plan.patient_id)
-        if tell:
-            moved = [row for row, _ in going]
-            facts = {"cancelled": before, "added": [iso_utc(row.starts_at) for row in moved]}
-            notices.plan_changed(session, clinic, plan, moved, now, facts)
+        moved = [row for row, _ in going]
+        facts = {"cancelled": before, "added": [iso_utc(row.starts_at) for row in moved]}
+        notices.plan_changed(session, clinic, plan, moved, now, facts, tell=tell)
         return {}
 
     content = ["shift", reference, visit, iso_utc(starts_at), practitioner, reason, tell]

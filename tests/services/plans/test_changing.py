@@ -98,6 +98,17 @@ def test_visits_that_are_firm_now_are_reminded_of(gentle: BookedPlan) -> None:
     assert before == 2 and len(live("reminder-1d")) == 13
 
 
+def test_who_wasnt_told_of_a_decision_is_reminded_of_what_is_firm_all_the_same(gentle: BookedPlan) -> None:
+    done = decide(practitioner(), gentle.reference, Decision.CONTINUE, told=False, key="decide-01")
+    assert len(done.firm) == 11 and live("plan-change") == []
+    assert len(live("reminder-1d")) == 13
+
+
+def test_a_decision_that_changes_no_visit_is_told_by_no_empty_message(disc: BookedPlan) -> None:
+    decide(practitioner(), disc.reference, Decision.CONTINUE, told=True, key="decide-01")
+    assert live("plan-change") == []
+
+
 # Stopped and paused
 
 
