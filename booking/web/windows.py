@@ -1,4 +1,4 @@
-"""When somebody can come, as forms ask for it: the parts of each weekday, ticked or not."""
+"""When somebody can come, as the forms of patients and of staff ask for it: the parts of each weekday, ticked or not."""
 
 from collections import defaultdict
 from collections.abc import Iterable

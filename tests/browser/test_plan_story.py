@@ -153,10 +153,12 @@ def test_every_page_and_error_state_is_accessible_and_fits(
         looked_at("ask-open")
         page.goto("/plans/disc-gentle/proposals?asked=1&first=2026-01-01&away_to_1=2026-09-25")
         looked_at("ask-wrong")
-        page.goto(f"{link}/proposals?asked=1&first=2026-09-21&t=1e&t=3e")
+        page.goto(f"{link}/proposals?asked=1&first=2026-09-21&t=1-evening&t=3-evening")
         comes(page, "We found no plan that fits.")
         looked_at("no-plan")
-        page.goto(f"{link}/proposals?asked=1&first=2026-09-21&t=0m&t=2m&t=4m&t=1a&t=3a&t=2a")
+        page.goto(
+            f"{link}/proposals?asked=1&first=2026-09-21&t=0-morning&t=2-morning&t=4-morning&t=1-afternoon&t=3-afternoon&t=2-afternoon"
+        )
         comes(page, "Which plan suits you?")
         looked_at("proposals")
         page.get_by_role("button", name="Choose this one").first.click()

@@ -108,8 +108,10 @@ def test_the_link_says_what_was_prescribed_and_asks_when_one_can_come(
     assert "When can you come?" in page.text
     assert "3 times a week and" in words(page) and "twice a week, for 4 weeks, from" in words(page)
     assert 'name="first" value="2026-09-21"' in page.text
-    assert 'value="5m"' in page.text and 'value="6m"' not in page.text, "the clinic is closed on Sundays"
-    assert 'value="5e"' not in page.text, "and on Saturday afternoons"
+    assert 'value="5-morning"' in page.text and 'value="6-morning"' not in page.text, (
+        "the clinic is closed on Sundays"
+    )
+    assert 'value="5-evening"' not in page.text, "and on Saturday afternoons"
     assert "known_acupuncture" not in page.text, "what was prescribed says who is new"
 
 
@@ -139,7 +141,7 @@ def test_what_was_chosen_is_held_while_one_types(client: FlaskClient, app: Flask
 
 def test_the_times_that_were_ticked_are_kept(client: FlaskClient, app: Flask) -> None:
     way = link(app, "weekly")
-    details = chosen(client, way, "asked=1&first=2026-09-21&t=5m")
+    details = chosen(client, way, "asked=1&first=2026-09-21&t=5-morning")
     assert len(re.findall(r"Sat, \w+ \d+, (?:8|9|10|11):", words(details))) >= 6
 
 
@@ -158,9 +160,7 @@ def test_whom_one_wishes_for_is_rather_chosen(client: FlaskClient, app: Flask) -
 
 def test_the_plan_remembers_what_was_answered(client: FlaskClient, app: Flask) -> None:
     way = link(app, "weekly")
-    answers = (
-        "asked=1&first=2026-09-22&t=1e&t=2e&away_from_1=2026-10-05&away_to_1=2026-10-06&whom_acupuncture=mei"
-    )
+    answers = "asked=1&first=2026-09-22&t=1-evening&t=2-evening&away_from_1=2026-10-05&away_to_1=2026-10-06&whom_acupuncture=mei"
     sent(client, way, chosen(client, way, answers), **MAIL)
     (plan,) = all_of(app, Plan)
     assert plan["presence"] == {
@@ -174,7 +174,11 @@ def test_the_plan_remembers_what_was_answered(client: FlaskClient, app: Flask) -
 def test_windows_that_were_agreed_are_ticked_or_said(client: FlaskClient, app: Flask) -> None:
     evenings = Presence((TimeWindow(frozenset({1, 3}), 16 * 60, 24 * 60),))
     page = client.get(link(app, presence=evenings)).text
-    assert 'value="1e" checked' in page and 'value="3e" checked' in page and 'value="2e" checked' not in page
+    assert (
+        'value="1-evening" checked' in page
+        and 'value="3-evening" checked' in page
+        and 'value="2-evening" checked' not in page
+    )
 
 
 def test_windows_that_cant_be_ticked_can_be_kept_or_left(client: FlaskClient, app: Flask) -> None:
@@ -206,16 +210,16 @@ def test_windows_that_cant_be_ticked_can_be_kept_or_left(client: FlaskClient, ap
 def test_what_cant_be_understood_is_said_beside_it_and_kept(
     client: FlaskClient, app: Flask, answers: str, says: str
 ) -> None:
-    page = client.get(f"{link(app)}/proposals?asked=1&t=1e&{answers}")
+    page = client.get(f"{link(app)}/proposals?asked=1&t=1-evening&{answers}")
     assert page.status_code == 422
-    assert says in words(page) and 'value="1e" checked' in page.text
+    assert says in words(page) and 'value="1-evening" checked' in page.text
 
 
 def test_where_no_plan_fits_the_week_the_reasons_and_what_helps_are_said(
     client: FlaskClient, app: Flask
 ) -> None:
     way = link(app)
-    page = client.get(f"{way}/proposals?asked=1&first=2026-09-21&t=1e&t=3e")
+    page = client.get(f"{way}/proposals?asked=1&first=2026-09-21&t=1-evening&t=3-evening")
     assert "We found no plan that fits." in words(page) and "Week 1 doesn't work:" in words(page)
     (fixes,) = re.findall(r"With this it works:</h2>(.*?)</ul>", page.text, re.DOTALL)
     addresses = [unescape(one) for one in re.findall(r'class="row" href="([^"]+)"', fixes)]

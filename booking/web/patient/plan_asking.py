@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 
-from flask_babel import gettext as _, lazy_gettext as lazy
+from flask_babel import gettext as _
 from werkzeug.datastructures import MultiDict
 
 from booking.models import BookableBy
@@ -17,6 +17,7 @@ from booking.services.clinic import Clinic, Modality, Practitioner
 from booking.services.plans.ground import HORIZON_DAYS
 from booking.services.plans.impossible import Relaxation
 from booking.services.plans.reading import PlanView
+from booking.web import windows
 from booking.web.plan_words import list_of
 
 ABSENCES = 3
@@ -24,33 +25,15 @@ _MIDNIGHT = 24 * 60
 _A_MONDAY = date(2001, 1, 1)
 
 
-class Part(NamedTuple):
-    """A part of the day that can be ticked, in minutes of the wall clock."""
-
-    letter: str
-    name: Any
-    hours: Any
-    opens: int
-    closes: int
-
-
-PARTS = (
-    Part("m", lazy("Morning"), lazy("until noon"), 0, 12 * 60),
-    Part("n", lazy("Midday"), lazy("noon to 2"), 12 * 60, 14 * 60),
-    Part("a", lazy("Afternoon"), lazy("2 to 4"), 14 * 60, 16 * 60),
-    Part("e", lazy("Evening"), lazy("after 4"), 16 * 60, _MIDNIGHT),
-)
-
-
 class Tick(NamedTuple):
     """A part of a weekday, Monday 0, that can be ticked. `value`: as it travels."""
 
     weekday: int
-    part: Part
+    part: windows.Part
 
     @property
     def value(self) -> str:
-        return f"{self.weekday}{self.part.letter}"
+        return windows.box(self.weekday, self.part)
 
 
 class TickRow(NamedTuple):
@@ -84,7 +67,7 @@ class Asking:
         found = []
         for weekday in range(7):
             ticks = tuple(
-                Tick(weekday, part) for part in PARTS if self._open(weekday, part.opens, part.closes)
+                Tick(weekday, part) for part in windows.PARTS if self._open(weekday, part.opens, part.closes)
             )
             if ticks:
                 found.append(TickRow(self.clinic.times.weekday(_A_MONDAY + timedelta(days=weekday)), ticks))
@@ -93,8 +76,8 @@ class Asking:
     @property
     def agreed(self) -> tuple[TimeWindow, ...]:
         """The windows that were agreed with the prescription, where they are other than what can be ticked."""
-        windows = self.plan.presence.windows if self.plan else ()
-        return windows if windows and self._ticked(windows) is None else ()
+        known = self.plan.presence.windows if self.plan else ()
+        return known if known and self._ticked(known) is None else ()
 
     @property
     def agreed_words(self) -> str:
@@ -131,14 +114,14 @@ class Asking:
     def read(self, typed: "MultiDict[str, str]") -> "Answers":
         return Answers.of(self, typed if "asked" in typed else self.to_begin_with())
 
-    def _ticked(self, windows: Iterable[TimeWindow]) -> list[Tick] | None:
+    def _ticked(self, known: Iterable[TimeWindow]) -> list[Tick] | None:
         """These windows as ticks, or None where they are other ones."""
         found = []
-        for window in windows:
+        for window in known:
             for weekday in sorted(window.weekdays):
                 ticks = [
                     Tick(weekday, part)
-                    for part in PARTS
+                    for part in windows.PARTS
                     if (there := self._open(weekday, part.opens, part.closes))
                     and all(window.opens <= opens and closes <= window.closes for opens, closes in there)
                 ]
@@ -175,16 +158,10 @@ class Answers:
     def of(cls, asking: Asking, typed: "MultiDict[str, str]") -> "Answers":
         errors: dict[str, list[str]] = {}
         first_day = _first_day(asking, typed, errors)
-        ticks = [tick for row in asking.rows for tick in row.ticks if tick.value in set(typed.getlist("t"))]
-        windows = [
-            TimeWindow(
-                frozenset(tick.weekday for tick in ticks if tick.part is part), part.opens, part.closes
-            )
-            for part in PARTS
-            if any(tick.part is part for tick in ticks)
-        ]
+        sent = set(typed.getlist("t"))
+        ticked = windows.read(tick.value for row in asking.rows for tick in row.ticks if tick.value in sent)
         agreed = asking.agreed if "agreed" in typed else ()
-        presence = Presence((*agreed, *windows), tuple(_absences(typed, errors)))
+        presence = Presence((*agreed, *ticked), tuple(_absences(typed, errors)))
         wished = {
             one.modality.slug: (slug,)
             for one in asking.whom
