@@ -224,6 +224,8 @@ def test_a_visit_that_was_missed_is_made_up_by_the_link(
     page.goto(link)
     expect(page.locator(".notice.wait")).to_contain_text("In week 2 one visit is missing.")
     picture(page, "plan-lacks")
+    if javascript:
+        axe(page)
     page.get_by_role("link", name="Choose another time").click()
     comes(page, "Another time for your visit")
     buttons = page.locator(".slots button")
