@@ -80,6 +80,8 @@ _HAPPENED = {
     "moved": lazy("Moved visits"),
     "made up": lazy("Booked a visit that makes up for a missed one"),
     "offered make-up": lazy("Times that make up for a missed visit were sent"),
+    "contact corrected": lazy("Corrected where we write to"),
+    "name corrected": lazy("Corrected the name"),
 }
 
 
