@@ -258,6 +258,18 @@ FOR_STAFF: dict[str | int, Words] = {
     "beyond_horizon": Words(
         409, lazy("That day is too far ahead to book yet."), lazy("Please choose an earlier day.")
     ),
+    "plan_rules_broken": Words(
+        422, WORDS["plan_rules_broken"].title, lazy("Please choose one of the proposals, or other times.")
+    ),
+    "needs_prescription": Words(
+        403, WORDS["needs_prescription"].title, lazy("Please name the practitioner who prescribes it.")
+    ),
+    "plan_running": Words(
+        409, WORDS["plan_running"].title, lazy("You find it on the patient's page, under plans.")
+    ),
+    "beyond_coverage": Words(
+        409, WORDS["beyond_coverage"].title, lazy("Please look at the patient's coverage first.")
+    ),
     "too_many_visits": Words(
         409, WORDS["too_many_visits"].title, lazy("Please look at the patient's page first.")
     ),

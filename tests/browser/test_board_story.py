@@ -21,7 +21,7 @@ from tests.browser.conftest import PHONE, NewPage, picture
 from tests.browser.interception import intercept
 from tests.clinics import clinic, needled, practitioner, set_up, visit_type
 from tests.conftest import StandingClock
-from tests.services.making import NINE, booked, rows
+from tests.services.making import NINE, booked, heard, rows
 from tests.staffing import hired, signed_in
 
 DAY = "/desk/day/2026-09-15"
@@ -65,6 +65,14 @@ def board(new_page: NewPage, app: Flask, live: str) -> Page:
 def in_app(app: Flask, **how: Any) -> Any:
     with app.app_context():
         return booked(**how)
+
+
+def heard_of(app: Flask, **how: Any) -> Any:
+    """A visit of which its patient has heard."""
+    with app.app_context():
+        made = booked(**how)
+        heard()
+        return made
 
 
 def visit_in(page: Page, column: str, name: str) -> Locator:
@@ -166,7 +174,7 @@ def test_a_longer_visit_goes_where_it_fits(board: Page, app: Flask) -> None:
 
 
 def test_beyond_the_rules_takes_a_reason(board: Page, app: Flask) -> None:
-    in_app(app, practitioner="ana")
+    heard_of(app, practitioner="ana")
     board.goto(DAY)
     drag(board, visit_in(board, "ana", "Rosa Lima"), "ana", 3)
     question = board.get_by_role("dialog")
@@ -460,7 +468,7 @@ def test_two_desks_race_for_one_gap_and_one_is_told_politely(
 
 
 def test_the_lower_edge_makes_a_visit_longer(board: Page, app: Flask) -> None:
-    in_app(app, practitioner="ana")
+    heard_of(app, practitioner="ana")
     board.goto(DAY)
     box = visit_in(board, "ana", "Rosa Lima").bounding_box()
     assert box
@@ -482,7 +490,7 @@ def test_the_lower_edge_makes_a_visit_longer(board: Page, app: Flask) -> None:
 
 
 def test_in_the_week_a_visit_is_dragged_to_another_day(board: Page, app: Flask) -> None:
-    in_app(app, practitioner="ana")
+    heard_of(app, practitioner="ana")
     board.goto("/desk/week/ana/2026-09-15")
     tuesday, thursday = "2026-09-15", "2026-09-17"
     drag(board, visit_in(board, tuesday, "Rosa Lima"), thursday, 24)

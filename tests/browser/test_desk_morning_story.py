@@ -16,7 +16,7 @@ from booking.services.transaction import run
 from tests.browser.conftest import DESKTOP, PHONE, Enter, picture
 from tests.clinics import clinic, needled, practitioner, set_up, visit_type
 from tests.conftest import StandingClock
-from tests.services.making import NINE, booked, rows
+from tests.services.making import NINE, booked, heard, rows
 
 NAMES = ("Ada", "Bea", "Cleo", "Dora", "Ella", "Fay", "Gwen", "Hana", "Iris", "Jill")
 HALF = timedelta(minutes=30)
@@ -176,7 +176,7 @@ def test_the_day_is_closed_by_one_key(
     picture(page, "close")
     expect(page.get_by_role("button", name="Settle the one who came")).to_be_focused()
     page.keyboard.press("Enter")
-    expect(page.locator(".done")).to_contain_text("One visit is done.")
+    expect(page.locator(".done")).to_contain_text("is done")
     assert of(app, "Ada")["status"] is Status.FULFILLED
     assert of(app, "Bea")["status"] is Status.BOOKED
 
@@ -248,6 +248,8 @@ def test_a_change_that_clashes_is_put_right_by_one_click_and_told_without_scroll
     app: Flask, enter: Enter, axe: Any
 ) -> None:
     jill, gwen = of(app, "Jill")["reference"], of(app, "Gwen")
+    with app.app_context():
+        heard()
     page = enter({"width": 1280, "height": 720})
     page.goto(f"/desk/visits/{jill}/change?cell={gwen['from_cell']}")
     expect(page.locator(".meant")).to_contain_text("Gwen Lima")
@@ -281,6 +283,8 @@ def test_the_lists_are_accessible_and_fit_a_phone(app: Flask, enter: Enter, axe:
 
 def test_everything_goes_without_javascript(app: Flask, enter: Enter) -> None:
     reference = of(app, "Jill")["reference"]
+    with app.app_context():
+        heard()
     page = enter(DESKTOP, javascript=False)
     page.goto(f"/desk/visits/{reference}/change")
     page.get_by_label("Time", exact=True).fill("15:30")

@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import select
 
 from booking.extensions import db
-from booking.models import Reminders
+from booking.models import Message, Reminders
 from booking.services.booking import Booked, Wish, book
 from tests.conftest import MONDAY
 
@@ -44,3 +44,11 @@ def rows(kind: Any) -> list[Any]:
     with db.engine.connect() as connection:
         table = kind.__table__
         return list(connection.execute(select(table).order_by(*table.primary_key)).mappings())
+
+
+def heard() -> None:
+    """What was to be told so far has gone out."""
+    table = Message.__table__
+    with db.engine.begin() as connection:
+        answers = table.c.kind.in_(("confirmation", "change", "cancellation"))
+        connection.execute(table.update().where(answers, table.c.state == "queued").values(state="sent"))

@@ -267,6 +267,8 @@ def test_a_dead_database_is_busy_and_says_when_to_come_again(
     def dead(*_: Any, **__: Any) -> Any:
         raise OperationalError("", {}, Exception("the database is down"))
 
+    # A process that has just begun knows nothing of the clinic yet.
+    client.application.extensions.pop("booking_clinic", None)
     monkeypatch.setattr(transaction.Session, "connection", dead)
     answers = [book(), client.get("/api/v1/offers?visit_type=follow-up"), client.get("/api/v1/visit-types")]
     for answer in answers:

@@ -90,6 +90,8 @@ def end_coverage(reference: str, number: int) -> ResponseReturnValue:
         "back": (lambda: coverage.reopen(who, reference, number, key=key), _("It counts again.")),
     }
     if what not in acts:
+        # What isn't there is not found, whatever was to become of it.
+        coverage.recorded(who, reference, opened=False).line(number)
         abort(422)
     act, says = acts[what]
     act()
