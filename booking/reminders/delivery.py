@@ -85,7 +85,9 @@ def claim(batch: int = BATCH) -> list[Claimed]:
         now = clock.now()
         due = select(Message).where(Message.state == MessageState.QUEUED, Message.due_at <= now)
         found = [
-            *session.scalars(due.order_by(Message.due_at).limit(batch).with_for_update(skip_locked=True))
+            *session.scalars(
+                due.order_by(Message.due_at, Message.id).limit(batch).with_for_update(skip_locked=True)
+            )
         ]
         abandoned = select(Message).where(Message.state == MessageState.SENDING, Message.leased_until < now)
         if len(found) < batch:
