@@ -22,8 +22,6 @@ words = sorted(
         for word in WORD.findall(code)
     }
 )
-# What only a bench calls so far.
-words.append("propose")
 with tempfile.NamedTemporaryFile("w", suffix=".py") as spoken_of:
     # As attributes of anything: so vulture takes each for used.
     spoken_of.write(

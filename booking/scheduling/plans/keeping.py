@@ -72,17 +72,6 @@ def faults(course: Course, visits: Iterable[Kept], weeks: range | None = None) -
     return sorted(found, key=lambda fault: (fault.week, fault.rule, fault.care))
 
 
-def short_by(course: Course, visits: Iterable[Kept], weeks: Iterable[int]) -> dict[tuple[int, str], int]:
-    """For each week and kind of care by how many visits the fewest of its dose is missed, where it is."""
-    given = _counted(visits)
-    return {
-        (week, care): course.doses(care)[week][0] - given[week, care]
-        for week in weeks
-        for care in course.kinds
-        if given[week, care] < course.doses(care)[week][0]
-    }
-
-
 def trips(visits: Sequence[Kept], gap: int) -> int:
     """Ways to the clinic on one day. Visits of which the next begins at most so many minutes after the last are one way."""
     ways, until = 0, None
