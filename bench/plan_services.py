@@ -35,7 +35,7 @@ from booking.services import booking, patients, rows
 from booking.services.clinic import present
 from booking.services.plans.adherence import adherence
 from booking.services.plans.booking import book
-from booking.services.plans.choosing import PlanWish, VisitWish
+from booking.services.plans.choosing import PlanWish
 from booking.services.plans.proposing import propose
 from booking.services.plans.wanted import Asked, PlanWanted
 from booking.services.search import free_times
@@ -114,10 +114,7 @@ def _wishes(number: int) -> Iterator[PlanWish]:
     for one in range(number):
         wanted = PlanWanted(course, first_day, returning=returning, audience=BookableBy.STAFF)
         proposal = propose(wanted).proposals[0]
-        visits = tuple(
-            VisitWish(visit.visit_type.slug, visit.practitioner.slug, visit.starts_at)
-            for visit in proposal.visits
-        )
+        visits = proposal.wishes
         yield PlanWish(
             "disc", first_day, visits, "Bench", "Guest", f"plan{one}@example.com", None, Reminders.EMAIL,
             returning=tuple(sorted(returning)), audience=BookableBy.STAFF,

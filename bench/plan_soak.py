@@ -42,7 +42,7 @@ from booking.services.clinic import Clinic, present
 from booking.services.desk import statuses
 from booking.services.plans import changing, repairing
 from booking.services.plans.booking import book
-from booking.services.plans.choosing import PlanWish, VisitWish
+from booking.services.plans.choosing import PlanWish
 from booking.services.plans.proposing import propose
 from booking.services.plans.reading import for_staff
 from booking.services.plans.wanted import PlanWanted
@@ -141,9 +141,7 @@ def _begin(dice: random.Random, ledger: Ledger, key: str) -> None:
     if not found:
         ledger.happened["no proposal"] += 1
         return
-    visits = tuple(
-        VisitWish(one.visit_type.slug, one.practitioner.slug, one.starts_at) for one in found[0].visits
-    )
+    visits = found[0].wishes
     wish = PlanWish(
         template, first_day, visits, "Soak", f"Guest {key}", f"soak{key}@example.com", None, Reminders.EMAIL,
         presence=presence, returning=tuple(sorted(returning)), audience=audience,

@@ -61,10 +61,7 @@ def wishes(audience: BookableBy = BookableBy.STAFF) -> list[PlanWish]:
         for first_day in first_days():
             wanted = PlanWanted(course, first_day, returning=returning, audience=audience)
             for proposal in propose(wanted).proposals:
-                visits = tuple(
-                    VisitWish(one.visit_type.slug, one.practitioner.slug, one.starts_at)
-                    for one in proposal.visits
-                )
+                visits = proposal.wishes
                 found.append(
                     PlanWish(
                         template, first_day, visits, "Storm", "Guest", None, None, Reminders.EMAIL,

@@ -16,7 +16,7 @@ from booking.services.desk import coverage
 from booking.services.plans import prescribing, reading
 from booking.services.plans.asking_again import wanted_by
 from booking.services.plans.booking import book
-from booking.services.plans.choosing import PlanWish, VisitWish
+from booking.services.plans.choosing import PlanWish
 from booking.services.plans.prescribing import Prescription
 from booking.services.plans.proposing import propose
 from booking.services.plans.wanted import PlanWanted
@@ -70,9 +70,7 @@ def _book(reference: str, token: str) -> None:
     """As the patient does by the plan's link: the first proposal."""
     plan = reading.by_link(reference, token)
     proposal = propose(wanted_by(plan, BookableBy.LINK)).proposals[0]
-    visits = tuple(
-        VisitWish(one.visit_type.slug, one.practitioner.slug, one.starts_at) for one in proposal.visits
-    )
+    visits = proposal.wishes
     book(
         PlanWish(
             plan.template, plan.first_day, visits, plan.first_name, plan.last_name, plan.email, plan.phone,
@@ -87,9 +85,7 @@ def _begin(clinic: Clinic, person: Person, first_day: date) -> None:
     """Somebody new begins the gentle plan by themselves."""
     course = clinic.plan_template("disc-gentle").course
     proposal = propose(PlanWanted(course, first_day, _EVENINGS)).proposals[0]
-    visits = tuple(
-        VisitWish(one.visit_type.slug, one.practitioner.slug, one.starts_at) for one in proposal.visits
-    )
+    visits = proposal.wishes
     book(
         PlanWish(
             "disc-gentle", first_day, visits, person.first_name, person.last_name, person.email, person.phone,

@@ -76,6 +76,13 @@ class Offers:
                 return Offer(cell, practitioner_id)
         return None
 
+    def assigned(self, practitioner_id: int, cell: int) -> Assignment | None:
+        """What a visit takes that begins at this cell with this person; None where that isn't offered."""
+        free = self.by_practitioner.get(practitioner_id, 0)
+        if not free & self.situation.window.bit(cell):
+            return None
+        return assign(self.situation, practitioner_id, cell)
+
     def on(self, day: Day) -> list[Offer]:
         """Each start of a day once, in order, with the person whom it would go to."""
         window = self.situation.window

@@ -1,6 +1,7 @@
 """A change of a plan: what it asks for, what it would do, and doing it. The changes themselves: `plan_change_kinds`."""
 
 import hashlib
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,7 +25,7 @@ class Preview:
 
 
 @dataclass(frozen=True)
-class Change:
+class Change(ABC):
     """A change of this plan, as it was sent; without values, as its form begins. `asks`: what the preview depends on."""
 
     plan: PlanView
@@ -50,12 +51,13 @@ class Change:
         """Said once it is done."""
         return _("Done.")
 
+    @abstractmethod
     def preview(self, who: Who) -> Preview:
-        raise NotImplementedError
+        """What it would do."""
 
+    @abstractmethod
     def do(self, who: Who, version: int | None, key: str) -> dict[str, Any] | None:
         """Does it; returns where to go on, if not to the plan."""
-        raise NotImplementedError
 
     def mark(self, who: Who) -> str:
         return self.mark_of(self.preview(who))

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from booking.scheduling.plans.course import LOOKED_AT_WITHIN, REASSESSED_BEFORE, Course
 
@@ -33,6 +33,19 @@ class Kept(NamedTuple):
     @property
     def week(self) -> int:
         return self.day // 7
+
+
+class Placed(Protocol):
+    """What a visit is to its plan, however else it is known."""
+
+    @property
+    def care(self) -> str: ...
+
+    @property
+    def week(self) -> int: ...
+
+    @property
+    def role(self) -> Role: ...
 
 
 class Rule(StrEnum):
@@ -70,6 +83,24 @@ def faults(course: Course, visits: Iterable[Kept], weeks: range | None = None) -
         *_reassessments(course, ordered, whole),
     ]
     return sorted(found, key=lambda fault: (fault.week, fault.rule, fault.care))
+
+
+def is_gated(course: Course, week: int, role: Role, decided: int) -> bool:
+    """Whether a visit of this week lies behind a look upon which nobody has decided yet, once so many were decided upon."""
+    return bool(course.reassessment) and role is not Role.REASSESSMENT and course.stage_of(week) > decided
+
+
+def waiting(course: Course, visits: Iterable[Placed], *, decided: int, confirmed: bool) -> list[bool]:
+    """Which of a plan's visits, in order, hold their times until a practitioner has decided: what is gated, and of a plan that
+    nobody has confirmed, all but the first visit of each kind of care.
+    """
+    begun: set[str] = set()
+    found = []
+    for one in visits:
+        begins = one.role is not Role.REASSESSMENT and one.care not in begun
+        begun.add(one.care)
+        found.append(is_gated(course, one.week, one.role, decided) or not (confirmed or begins))
+    return found
 
 
 def trips(visits: Sequence[Kept], gap: int) -> int:

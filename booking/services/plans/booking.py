@@ -27,7 +27,6 @@ from booking.models import (
     Actor,
     Appointment,
     BookableBy,
-    Claim,
     HistoryEntry,
     Patient,
     Payment,
@@ -39,7 +38,7 @@ from booking.models import (
 from booking.models.base import random_reference
 from booking.scheduling.offers import Assignment
 from booking.scheduling.plans.course import LOOKED_AT_WITHIN, Course
-from booking.scheduling.plans.keeping import Kept, Role, Rule, faults
+from booking.scheduling.plans.keeping import Rule, faults, waiting
 from booking.scheduling.plans.windows import Presence
 from booking.scheduling.timeline import instant_of
 from booking.services import claims, holds, notices, patients, rows, tasks
@@ -145,7 +144,12 @@ def _book(session: Session, wish: PlanWish) -> Answer:
     plan = prescribed or _new_plan(session, clinic, wish, course, patient_id, now)
     _begin(session, plan, wish, now)
     by = Actor.STAFF if wish.audience is BookableBy.STAFF else Actor.PATIENT
-    pending = waiting(plan, course, [one.kept for one in chosen])
+    pending = waiting(
+        course,
+        [one.kept for one in chosen],
+        decided=plan.decided_phases,
+        confirmed=plan.confirmed_at is not None,
+    )
     visits = [
         (one, assignment, waits)
         for one, assignment, waits in zip(chosen, assigned, pending, strict=True)
@@ -290,24 +294,6 @@ def _begin(session: Session, plan: Plan, wish: PlanWish, now: datetime) -> None:
     session.flush()
 
 
-def waiting(plan: Plan, course: Course, visits: Sequence[Kept]) -> list[bool]:
-    """Which of a plan's visits, in order, hold their times until a practitioner has decided: what comes after a phase that
-    nobody has looked at yet, and of a plan that nobody has confirmed, all but the first visit of each kind of care.
-    """
-    begun: set[str] = set()
-    found = []
-    for one in visits:
-        is_first = one.role is not Role.REASSESSMENT and one.care not in begun
-        begun.add(one.care)
-        gated = (
-            bool(course.reassessment)
-            and one.role is not Role.REASSESSMENT
-            and course.stage_of(one.week) > plan.decided_phases
-        )
-        found.append(gated or (plan.confirmed_at is None and not is_first))
-    return found
-
-
 def record_all(
     session: Session,
     plan: Plan,
@@ -358,24 +344,12 @@ def record_all(
     ).all()
     by_cell = {appointment.from_cell: appointment for appointment in made}
     people = {assignment.from_cell: one.practitioner.slug for one, assignment, _ in visits}
-    taken, seen = [], {plan.patient_id}
-    for _, assignment, _ in visits:
-        appointment = by_cell[assignment.from_cell]
-        for use in (*assignment.uses, assignment.patient_use(plan.patient_id)):
-            seen.add(use.resource_id)
-            taken.append(
-                {
-                    "resource_id": use.resource_id,
-                    "from_cell": use.from_cell,
-                    "to_cell": use.to_cell,
-                    "before": use.before,
-                    "after": use.after,
-                    "appointment_id": appointment.id,
-                    "hold_id": None,
-                }
-            )
-    rows.add_all(session, Claim, taken)
-    claims.bump(session, seen)
+    taken = {
+        by_cell[assignment.from_cell].id: (*assignment.uses, assignment.patient_use(plan.patient_id))
+        for _, assignment, _ in visits
+    }
+    claims.take_for_several(session, taken)
+    claims.bump(session, {use.resource_id for uses in taken.values() for use in uses})
     rows.add_all(
         session,
         HistoryEntry,

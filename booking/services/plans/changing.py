@@ -14,7 +14,7 @@ from booking import clock
 from booking.errors import NotChangeable, StaleEdit
 from booking.models import Appointment, Plan, PlanStatus
 from booking.scheduling.plans.course import Course, Phase
-from booking.scheduling.plans.keeping import Role
+from booking.scheduling.plans.keeping import Role, is_gated
 from booking.scheduling.plans.windows import Presence
 from booking.services import notices
 from booking.services.clinic import Clinic, the_clinic
@@ -221,12 +221,7 @@ def _gated_no_more(plan: Plan, clinic: Clinic, visits: list[Appointment]) -> lis
     found = []
     for visit in visits:
         one = shaped(clinic, plan, visit)
-        gated = (
-            bool(course.reassessment)
-            and one.role is not Role.REASSESSMENT
-            and course.stage_of(one.week) > plan.decided_phases
-        )
-        if visit.penciled and not gated:
+        if visit.penciled and not is_gated(course, one.week, one.role or Role.DOSE, plan.decided_phases):
             found.append(visit)
     return found
 

@@ -15,7 +15,7 @@ from booking.models import BookableBy
 from booking.scheduling import offers as engine
 from booking.scheduling.hours import Day, day_at, day_of
 from booking.scheduling.occupancy import Occupancy, Taken, Visit
-from booking.scheduling.offers import Assignment, assign
+from booking.scheduling.offers import Assignment
 from booking.scheduling.rules import PATIENT_RULES, STAFF_RULES
 from booking.scheduling.situation import Situation
 from booking.scheduling.timeline import Window
@@ -156,26 +156,18 @@ class Ground:
         window = window_for(self.clinic, *[day_of(one.cell, self.clinic.zone)] * 2)
         ground = replace(self, ignoring=replace(self.ignoring, appointment_id=appointment_id), _offers={})
         offers = engine.find(ground.situation(one.visit_type, window))
-        if not offers.by_practitioner.get(one.practitioner_id, 0) & window.bit(one.cell):
-            return None
-        return assign(offers.situation, one.practitioner_id, one.cell)
+        return offers.assigned(one.practitioner_id, one.cell)
 
     def _on(self, day: date, wanted: list[Wanted]) -> list[Assignment | None]:
         """The same for one day: in their order, and where that leaves one without a room, in the other."""
         if len(wanted) == 1:
-            return [self._alone(wanted[0])]
+            (one,) = wanted
+            return [self.offers(one.visit_type).assigned(one.practitioner_id, one.cell)]
         given = self._one_after_the_other(day, wanted)
         if None not in given:
             return given
         other = self._one_after_the_other(day, wanted[::-1])[::-1]
         return other if other.count(None) < given.count(None) else given
-
-    def _alone(self, one: Wanted) -> Assignment | None:
-        offers = self.offers(one.visit_type)
-        free = offers.by_practitioner.get(one.practitioner_id, 0)
-        if not free & offers.situation.window.bit(one.cell):
-            return None
-        return assign(offers.situation, one.practitioner_id, one.cell)
 
     def _one_after_the_other(self, day: date, wanted: Iterable[Wanted]) -> list[Assignment | None]:
         window = window_for(self.clinic, day, day)
@@ -185,13 +177,10 @@ class Ground:
             asked = self.situation(one.visit_type, window)
             for visit_type, assignment in taken:
                 asked = _with(asked, visit_type, assignment)
-            offers = engine.find(asked)
-            free = offers.by_practitioner.get(one.practitioner_id, 0)
-            if free & window.bit(one.cell):
-                taken.append((one.visit_type, assign(asked, one.practitioner_id, one.cell)))
-                given.append(taken[-1][1])
-            else:
-                given.append(None)
+            had = engine.find(asked).assigned(one.practitioner_id, one.cell)
+            given.append(had)
+            if had is not None:
+                taken.append((one.visit_type, had))
         return given
 
 

@@ -12,13 +12,13 @@ from typing import NamedTuple
 from booking import clock
 from booking.models import BookableBy
 from booking.scheduling.plans.effort import Stopped
-from booking.scheduling.plans.keeping import Kept, Role, is_rested, looked_at
+from booking.scheduling.plans.keeping import Kept, Role, is_rested, looked_at, waiting
 from booking.scheduling.plans.proposals import propose as propose_plans
 from booking.scheduling.plans.task import Choice, Planned, Task
 from booking.scheduling.reasons import Reason, explain
 from booking.scheduling.timeline import instant_of
 from booking.services.clinic import Clinic, Practitioner, VisitType, the_clinic
-from booking.services.plans.choosing import Chosen
+from booking.services.plans.choosing import Chosen, VisitWish
 from booking.services.plans.ground import Wanted
 from booking.services.plans.impossible import Impossible, not_found_in_time, why_none
 from booking.services.plans.wanted import Asked, PlanWanted
@@ -57,6 +57,11 @@ class ProposedVisit:
         return instant_of(self.cell)
 
     @property
+    def wish(self) -> VisitWish:
+        """The same, as somebody books it."""
+        return VisitWish(self.visit_type.slug, self.practitioner.slug, self.starts_at)
+
+    @property
     def ends_at(self) -> datetime:
         return instant_of(self.to_cell)
 
@@ -80,6 +85,10 @@ class Proposal:
     visits: tuple[ProposedVisit, ...]
     regular: tuple[Regular, ...]
     looked_at: bool
+
+    @property
+    def wishes(self) -> tuple[VisitWish, ...]:
+        return tuple(visit.wish for visit in self.visits)
 
 
 @dataclass(frozen=True)
@@ -204,15 +213,10 @@ def penciled(wanted: PlanWanted, visits: Sequence[ProposedVisit]) -> Iterator[Pr
     """These visits, in order, with those marked that hold their times until a practitioner has decided: what comes after a
     reassessment; and of a plan that a patient begins by themselves, all but the first visit of each kind of care.
     """
-    begun: set[str] = set()
     by_themselves = wanted.audience is BookableBy.PATIENTS and not wanted.prescribed
-    for visit in visits:
-        is_first = visit.care not in begun
-        begun.add(visit.care)
-        after_a_look = bool(wanted.course.reassessment) and wanted.course.stage_of(visit.week) > 0
-        waits = visit.role is Role.REASSESSMENT or not is_first
-        gated = after_a_look and visit.role is not Role.REASSESSMENT
-        yield replace(visit, penciled=gated or (by_themselves and waits))
+    marks = waiting(wanted.course, visits, decided=0, confirmed=not by_themselves)
+    for visit, waits in zip(visits, marks, strict=True):
+        yield replace(visit, penciled=waits)
 
 
 # The regular times, and what isn't at them

@@ -14,7 +14,7 @@ from booking import clock
 from booking.errors import NotChangeable, NotFound, PlanRulesBroken
 from booking.models import BookableBy, Plan, PlanStatus
 from booking.scheduling.plans.course import Course
-from booking.scheduling.plans.keeping import Fault, Role, faults
+from booking.scheduling.plans.keeping import Fault, Role, faults, waiting
 from booking.services import notices
 from booking.services.allowances import Planned
 from booking.services.clinic import VisitType, the_clinic
@@ -28,7 +28,7 @@ from booking.services.plans.altering import (
     begun_at,
 )
 from booking.services.plans.asking_again import asked_for, chosen_of, kept_of
-from booking.services.plans.booking import noted, waiting
+from booking.services.plans.booking import noted
 from booking.services.plans.choosing import Chosen, VisitWish, choose
 from booking.services.plans.reading import PlanView, PlanVisit, kept_at, view
 from booking.services.plans.replacing import Instead, breaks, instead_of
@@ -237,7 +237,9 @@ def _take(
     if not in_time or breaks(course, others, chosen.kept):
         raise PlanRulesBroken(faults=[{"rule": "rest_days", "week": week + 1, "care": care}])
     whole = sorted([*others, chosen.kept])
-    waits = waiting(plan, course, whole)[whole.index(chosen.kept)]
+    waits = waiting(course, whole, decided=plan.decided_phases, confirmed=plan.confirmed_at is not None)[
+        whole.index(chosen.kept)
+    ]
     if audience is not BookableBy.STAFF:
         planned = Planned(starts_at, missed.care.modality.slug)
         refuse_beyond(session, clinic, plan.patient_id, [planned], now)

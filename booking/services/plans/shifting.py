@@ -12,7 +12,7 @@ from booking.errors import NotChangeable, NotFound, SlotTaken, StaleEdit, Visits
 from booking.formatting import iso_utc
 from booking.models import Appointment, BookableBy, Claim, Plan, PlanStatus
 from booking.scheduling.hours import instant_at
-from booking.scheduling.offers import Assignment, Use, assign
+from booking.scheduling.offers import Use
 from booking.scheduling.plans.keeping import Fault, Role, faults
 from booking.scheduling.timeline import cell_at
 from booking.services import claims, history, notices
@@ -198,10 +198,9 @@ def _moved(
         session, question, one.starts_at, now, ignoring=Ignoring(appointment_id=row.id),
         patient_id=plan.patient_id,
     )  # fmt: skip
-    cell = cell_at(one.starts_at)
-    if offers.at(cell) is None:
+    visit = offers.assigned(one.practitioner.id, cell_at(one.starts_at))
+    if visit is None:
         return False
-    visit: Assignment = assign(offers.situation, one.practitioner.id, cell)
     has = [
         Use(*taken)
         for taken in session.execute(

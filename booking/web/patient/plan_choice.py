@@ -49,7 +49,7 @@ class Choice:
 
     @classmethod
     def proposed(cls, visits: Iterable[ProposedVisit]) -> "Choice":
-        return cls.of(VisitWish(one.visit_type.slug, one.practitioner.slug, one.starts_at) for one in visits)
+        return cls.of(one.wish for one in visits)
 
     @classmethod
     def read(cls, words: str) -> "Choice | None":

@@ -11,7 +11,7 @@ from booking.services.clinic import present
 from booking.services.plans import prescribing
 from booking.services.plans.asking_again import wanted_by
 from booking.services.plans.booking import BookedPlan, book
-from booking.services.plans.choosing import PlanWish, VisitWish
+from booking.services.plans.choosing import PlanWish
 from booking.services.plans.prescribing import Prescribed, Prescription
 from booking.services.plans.proposing import Proposal, propose
 from booking.services.plans.reading import PlanView, by_link, for_staff
@@ -32,9 +32,7 @@ def proposed(template: str = "disc", first_day: date = FIRST_DAY, **how: Any) ->
 
 
 def wish(proposal: Proposal, template: str, **how: Any) -> PlanWish:
-    visits = tuple(
-        VisitWish(one.visit_type.slug, one.practitioner.slug, one.starts_at) for one in proposal.visits
-    )
+    visits = proposal.wishes
     return PlanWish(
         **{
             "template": template,
