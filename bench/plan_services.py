@@ -36,7 +36,7 @@ from booking.services.clinic import present
 from booking.services.plans.adherence import adherence
 from booking.services.plans.booking import book
 from booking.services.plans.choosing import PlanWish
-from booking.services.plans.proposing import propose
+from booking.services.plans.proposing import plans_for, propose
 from booking.services.plans.wanted import Asked, PlanWanted
 from booking.services.search import free_times
 from booking.services.transaction import reading, run
@@ -72,6 +72,7 @@ def _through_http(app: Flask, repeats: int) -> Figure:
     }
 
     def ask() -> None:
+        plans_for.cache_clear()
         answer = client.post("/api/v1/plan-proposals", json=body)
         assert answer.get_json()["proposals"], answer.get_data(as_text=True)
 

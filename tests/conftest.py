@@ -2,6 +2,7 @@
 
 import atexit
 import gc
+import importlib
 import os
 import re
 import shutil
@@ -69,6 +70,18 @@ def nothing_leaves_this_machine() -> Iterator[None]:
     _tried_to_leave.clear()
     yield
     assert not _tried_to_leave, f"tried to reach {', '.join(_tried_to_leave)}"
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Of many processes each begins with test modules of its own: whoever is the first to import one makes its assertions
+    tell more, which takes longer than all else, and the others find it done.
+    """
+    worker = getattr(session.config, "workerinput", None)
+    if worker is None or session.config.args != session.config.getini("testpaths"):
+        return
+    modules = sorted(Path(__file__).parent.rglob("test_*.py"))
+    for module in modules[int(worker["workerid"][2:]) :: worker["workercount"]]:
+        importlib.import_module(".".join(module.relative_to(session.config.rootpath).with_suffix("").parts))
 
 
 def pytest_collection_finish() -> None:

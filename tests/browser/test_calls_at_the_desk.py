@@ -1,6 +1,6 @@
-"""Calls of a busy hour at the desk, as `tests.browser.calls` plays them: how fast it goes, and that nothing is lost.
+"""Calls of a busy hour at the desk, as `tests.browser.calls` plays them: few keys and clicks, and nothing is lost.
 
-`make bench` plays the whole hour.
+`make bench` plays the whole hour, and counts its seconds.
 """
 
 import pytest
@@ -30,8 +30,7 @@ def test_busy_calls_lose_nothing_double_nothing_and_tell_everybody_once(
     assert len(hour.took) == 17
     assert (hour.lost, hour.double, hour.untold) == ([], [], [])
     assert hour.median("strokes", Move, by="keys", and_back=False) <= 6
-    assert hour.median("seconds", Move, by="mouse", and_back=False) <= 3
-    assert hour.median("seconds", Book) <= 15
+    assert hour.median("strokes", Move, by="mouse", and_back=False) <= 6
     assert max(one.fields for one in hour.of(Book)) <= 5
     assert sum(one.recovered for one in hour.took) == 3
     assert {type(one.call.does) for one in hour.took} == {type(call.does) for call in calls.CALLS}

@@ -10,11 +10,15 @@ Weeks = int
 """A set of weeks, with a bit for each."""
 
 
+Starts = tuple[int | None, ...]
+"""For each kind of care a start, or None."""
+
+
 class Way(NamedTuple):
-    """A way to lie in one week on a weekday: for each kind of care a start, or None."""
+    """A way to lie in one week on a weekday."""
 
     cost: int
-    starts: tuple[int | None, ...]
+    starts: Starts
     choices: tuple[Choice | None, ...]
 
 
@@ -35,13 +39,24 @@ class Covers:
             lowest = weeks & -weeks
             covering = [self.fewest[weeks & ~some] for some in widest if some & lowest]
             self.fewest[weeks] = 1 + min(covering) if covering else IMPOSSIBLE
+        self._opening: dict[Weeks, dict[int, int]] = {}
+
+    def opening(self, weeks: Weeks) -> dict[int, int]:
+        """By how many starts, at least, these weeks need more than the fewest, if this one is opened for them."""
+        found = self._opening.get(weeks)
+        if found is None:
+            fewest, needed = self.fewest, self.fewest[weeks]
+            found = self._opening[weeks] = {
+                start: 1 + fewest[weeks & ~free] - needed for start, free in self.by_start.items()
+            }
+        return found
 
 
 class _LastRow:
     """The ways of the row that is settled last, so that its best is looked up: some starts are used by then."""
 
-    def __init__(self, ways: Sequence[Way], time: int) -> None:
-        self._time, self._cheapest = time, ways[0]
+    def __init__(self, ways: Sequence[Way], times: int, time: int) -> None:
+        self._times, self._time, self._cheapest = times, time, ways[0]
         self._cares = [care for care, start in enumerate(ways[0].starts) if start is not None]
         self._by_starts = {one.starts: one for one in ways}
         self._with: list[dict[int | None, Way]] = [{} for _ in ways[0].starts]
@@ -51,18 +66,18 @@ class _LastRow:
 
     def best(self, used: Sequence[set[int]]) -> tuple[int, Way]:
         """The cheapest way, and its cost with the starts that it opens."""
-        time, cares = self._time, self._cares
-        best = self._cheapest.cost + time * len(cares), self._cheapest
+        times, time, cares = self._times, self._time, self._cares
+        best = self._cheapest.cost * times + time * len(cares), self._cheapest
         for care in cares:
             for start in used[care]:
                 one = self._with[care].get(start)
                 if one is not None:
-                    best = min(best, (one.cost + time * (len(cares) - 1), one))
+                    best = min(best, (one.cost * times + time * (len(cares) - 1), one))
         if len(cares) == 2:
             for starts in product(*(used[care] if care in cares else (None,) for care in range(len(used)))):
                 one = self._by_starts.get(starts)
                 if one is not None:
-                    best = min(best, (one.cost, one))
+                    best = min(best, (one.cost * times, one))
         return best
 
 
@@ -76,6 +91,7 @@ def cheapest(
     weeks: tuple[Weeks, ...],
     covers: Sequence[Covers],
     *,
+    times: Sequence[int] | None = None,
     below: int = IMPOSSIBLE,
     apart: Callable[[int, Way, Way], bool] | None = None,
     spend: Callable[[], None] = _nothing,
@@ -83,13 +99,14 @@ def cheapest(
     """A way for each row so that all of them, and the starts that they use, cost least. Branches and bounds.
 
     `weeks`: those of each care that have to be covered. What has to be opened for those that no start covers yet isn't held
-    against a way. `apart`: whether the ways of a row and of the next one go together. `spend` is called for each state.
+    against a way. `times`: how many weeks a row stands for, where that isn't one each. `apart`: whether the ways of a row and of the next one go together. `spend` is called for each state.
     """
     cares = range(len(weeks))
+    counted = times or [1] * len(rows)
     order = sorted(range(len(rows)), key=lambda number: len(rows[number]))
     rest = [0]
     for number in reversed(order):
-        rest.append(rest[-1] + rows[number][0].cost)
+        rest.append(rest[-1] + rows[number][0].cost * counted[number])
     rest.reverse()
     fewest = [one.fewest for one in covers]
     by_start = [one.by_start for one in covers]
@@ -97,7 +114,8 @@ def cheapest(
     picked: list[Way | None] = [None] * len(rows)
     least = rest[0] + time * sum(fewest[care][weeks[care]] for care in cares)
     # Of three kinds of care there are too many ways to use two starts and open a third.
-    last_row = _LastRow(rows[order[-1]], time) if rows and apart is None and len(weeks) < 3 else None
+    has_last_row = bool(rows) and apart is None and len(weeks) < 3
+    last_row = _LastRow(rows[order[-1]], counted[order[-1]], time) if has_last_row else None
     best: int = below
     way: tuple[Way, ...] = ()
 
@@ -127,22 +145,19 @@ def cheapest(
                 picked[number] = None
             return
         needed = [fewest[care][open_[care]] for care in cares]
+        row, count = rows[number], counted[number]
         base = cost + time * sum(needed) + rest[depth + 1]
-        if base + rows[number][0].cost >= best:
+        if base + row[0].cost * count >= best:
             return
-        more = [{start: time * (1 + fewest[care][open_[care] & ~free] - needed[care]) for start, free in by_start[care].items()}
-                for care in cares]  # fmt: skip
-        for care in cares:
-            for start in used[care]:
-                more[care][start] = 0
+        opening = [covers[care].opening(open_[care]) for care in cares]
         options = []
-        for place, one in enumerate(rows[number]):
-            extra = one.cost
+        for place, one in enumerate(row):
+            extra = one.cost * count
             if base + extra >= best:
                 break
             for care, begins in enumerate(one.starts):
-                if begins is not None:
-                    extra += more[care][begins]
+                if begins is not None and begins not in used[care]:
+                    extra += time * opening[care][begins]
             if base + extra < best and goes(number, one):
                 options.append((extra, place, one))
         options.sort()
@@ -159,7 +174,7 @@ def cheapest(
                 used[care].add(start)
                 still[care] &= ~by_start[care][start]
             picked[number] = one
-            go(depth + 1, cost + one.cost + time * len(opened), tuple(still))
+            go(depth + 1, cost + one.cost * count + time * len(opened), tuple(still))
             picked[number] = None
             for care, start in opened:
                 used[care].discard(start)

@@ -11,7 +11,7 @@ from itertools import combinations, product
 from booking.scheduling.plans.effort import Effort, Stopped
 from booking.scheduling.plans.search import Search
 from booking.scheduling.plans.sparse import SparseSearch, is_sparse
-from booking.scheduling.plans.supply import Supply
+from booking.scheduling.plans.supply import Alike, Supply
 from booking.scheduling.plans.task import IMPOSSIBLE, Care, Found, Task, Weights
 
 EFFORT = 20_000
@@ -39,6 +39,7 @@ class _Finder:
 
     def __init__(self, task: Task, weights: Weights, effort: Effort) -> None:
         self._task, self._weights, self._effort = task, weights, effort
+        self._alike = Alike()
         self._supplies: dict[tuple[int, People], Supply] = {}
         self._alone: dict[tuple[int, People], Search] = {}
         self._costs: dict[tuple[int, People], int] = {}
@@ -97,14 +98,15 @@ class _Finder:
     def _supply(self, care: int, people: People) -> Supply:
         supply = self._supplies.get((care, people))
         if supply is None:
-            supply = self._supplies[care, people] = Supply(self._task, self._weights, care, people)
+            supply = Supply(self._task, self._weights, care, people, self._alike)
+            self._supplies[care, people] = supply
         return supply
 
     def _search(self, group: Group) -> Search | SparseSearch:
         supplies = [self._supply(care, people) for care, people in enumerate(group)]
         if is_sparse(self._task):
             return SparseSearch(self._task, self._weights, supplies[0])
-        return Search(self._task, self._weights, supplies, self._task.cares)
+        return Search(self._task, self._weights, supplies, self._task.cares, self._alike)
 
     def _search_alone(self, care: int, people: People) -> Search:
         """One kind of care by itself. Trips are the first one's, so that the sum of all is no more than they cost together."""
@@ -113,7 +115,7 @@ class _Finder:
             weights = self._weights if care == 0 else replace(self._weights, trip=0)
             supply = self._supply(care, people)
             search = self._alone[care, people] = Search(
-                self._task, weights, [supply], [self._task.cares[care]]
+                self._task, weights, [supply], [self._task.cares[care]], self._alike
             )
         return search
 

@@ -13,9 +13,9 @@ from itertools import count, product, repeat
 from typing import Any, NamedTuple
 
 from booking.scheduling.plans.covering import Weeks
-from booking.scheduling.plans.doses import COUNT, VISITS, Before, Doses, spread
+from booking.scheduling.plans.doses import COUNT, VISITS, Before, Doses, Option, spread
 from booking.scheduling.plans.effort import Effort
-from booking.scheduling.plans.supply import Supply
+from booking.scheduling.plans.supply import Alike, Supply
 from booking.scheduling.plans.task import IMPOSSIBLE, WEEKDAYS, Care, Planned, Task, Weights
 from booking.scheduling.plans.weekdays import NOT_USED, Weekdays
 
@@ -46,14 +46,33 @@ class State(NamedTuple):
     settled: Settled | None
 
 
+class Step(NamedTuple):
+    """What may be settled for a weekday. Most are never looked at, so what it leads to is said when it is."""
+
+    left: int
+    days: int
+    weeks: tuple[Weeks, ...]
+    options: tuple[Option, ...]
+
+    def after(self, state: State, weekday: int) -> State:
+        counts = tuple([option.counts for option in self.options])
+        before = tuple([option.before for option in self.options])
+        return State(self.left, self.days, counts, before, Settled(state.settled, weekday, self.weeks))
+
+
 class Search:
     """The best weekdays with these supplies."""
 
     def __init__(
-        self, task: Task, weights: Weights, supplies: Sequence[Supply], cares: Sequence[Care]
+        self,
+        task: Task,
+        weights: Weights,
+        supplies: Sequence[Supply],
+        cares: Sequence[Care],
+        alike: Alike,
     ) -> None:
         self.task, self.weights = task, weights
-        self.weekdays = Weekdays(task, weights, supplies)
+        self.weekdays = Weekdays(task, weights, supplies, alike)
         self.doses = [Doses(care, supply, task.weeks, _PLACE * number)
                           for number, (care, supply) in enumerate(zip(cares, supplies, strict=True))]  # fmt: skip
         self._all = _packed([sum(doses.most) for doses in self.doses])
@@ -90,11 +109,11 @@ class Search:
         least: dict[int, int] = {}
         sets = [[(weeks, weeks.bit_count() << doses.place) for weeks in doses.possible(weekday)]
                 for doses in self.doses]  # fmt: skip
-        bound = self.weekdays.bound
+        bound, known = self.weekdays.bound(weekday), least.get
         for some in product(*sets):
-            cost = bound(weekday, tuple([weeks for weeks, _ in some]))
-            visits = sum([number for _, number in some])
-            if cost < least.get(visits, IMPOSSIBLE):
+            weeks, numbers = zip(*some, strict=True)
+            cost, visits = bound(weeks), sum(numbers)
+            if cost < known(visits, IMPOSSIBLE):
                 least[visits] = cost
         return least
 
@@ -106,19 +125,20 @@ class Search:
         cares = len(self.doses)
         nothing = State(self._all, 0, (0,) * cares, ((),) * cares, None)
         # What it comes to at least, the furthest first; the cost so far, and whether it is the truth for the last weekday.
-        ahead: list[tuple[int, int, int, int, bool, State]] = [(self.bound, 0, 0, 0, True, nothing)]
+        ahead: list[tuple[int, int, int, int, State, Step | None]] = [(self.bound, 0, 0, 0, nothing, None)]
         seen: dict[Any, int] = {}
         while ahead:
-            least, back, _, cost, true, state = heappop(ahead)
+            least, back, _, cost, state, step = heappop(ahead)
             if least >= below:
                 return None
             weekday = -back
-            if not true and state.settled:
-                cost += self.weekdays.cost(weekday - 1, state.settled.weeks)
-                truth = cost + self._rest[weekday][state.left]
+            if step is not None:
+                cost += self.weekdays.cost(weekday - 1, step.weeks)
+                truth = cost + self._rest[weekday][step.left]
+                state = step.after(state, weekday - 1)
                 if truth > least:
                     if truth < below:
-                        heappush(ahead, (truth, back, next(number), cost, True, state))
+                        heappush(ahead, (truth, back, next(number), cost, state, None))
                     continue
             known = weekday, state.days, state.counts, state.before
             if seen.get(known, IMPOSSIBLE) <= cost:
@@ -127,14 +147,13 @@ class Search:
             if weekday == len(WEEKDAYS):
                 return least, tuple(self._visits(state.settled))
             effort.spend(least)
-            for reached, following in self._following(weekday, cost, state):
-                if reached < below:
-                    heappush(ahead, (reached, back - 1, next(number), cost, False, following))
+            for reached, following in self._following(weekday, cost, state, below):
+                heappush(ahead, (reached, back - 1, next(number), cost, state, following))
         return None
 
-    def _following(self, weekday: int, cost: int, state: State) -> Iterator[tuple[int, State]]:
-        """All that can be settled for a weekday, with what that comes to at least."""
-        rest, bound = self._rest[weekday + 1], self.weekdays.bound
+    def _following(self, weekday: int, cost: int, state: State, below: int) -> Iterator[tuple[int, "Step"]]:
+        """All that can be settled for a weekday, with what that comes to at least, if that is below this."""
+        rest, bound = self._rest[weekday + 1], self.weekdays.bound(weekday)
         for options in product(*map(Doses.options, self.doses, repeat(weekday), state.counts, state.before)):
             left = state.left
             for option in options:
@@ -143,12 +162,11 @@ class Search:
             if then is None:
                 continue
             weeks = tuple([option.weeks for option in options])
-            days = self._days(state.days, weeks)
-            if days is not None:
-                counts = tuple([option.counts for option in options])
-                before = tuple([option.before for option in options])
-                reached = cost + bound(weekday, weeks) + then
-                yield reached, State(left, days, counts, before, Settled(state.settled, weekday, weeks))
+            reached = cost + bound(weeks) + then
+            if reached < below:
+                days = self._days(state.days, weeks)
+                if days is not None:
+                    yield reached, Step(left, days, weeks, options)
 
     def _days(self, days: int, weeks: Sequence[Weeks]) -> int | None:
         """On how many days of each week the patient comes by then, or None where that is too often. 0 if it may be any."""

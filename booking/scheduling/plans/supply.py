@@ -5,31 +5,65 @@ of all weeks, for in the first week it stands instead of the first one.
 """
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 
-from booking.scheduling.plans.covering import Covers, Weeks
-from booking.scheduling.plans.task import IMPOSSIBLE, WEEKDAYS, Choice, Task, Weights
+from booking.scheduling.plans.covering import Covers, Starts, Way, Weeks
+from booking.scheduling.plans.task import IMPOSSIBLE, WEEKDAYS, Choice, Days, Task, Weights
+
+Day = tuple[tuple[int, Choice], ...]
+"""What is free of a day, each with its cost."""
+
+
+@dataclass
+class Alike:
+    """What is worked out once for all that is alike, in one search for a plan: days on which the same is free at the same
+    costs are one object, and known by it.
+    """
+
+    days: dict[Day, Day] = field(default_factory=dict)
+    covers: dict[tuple[int, ...], Covers] = field(default_factory=dict)
+    ways: dict[tuple[object, ...], tuple[int, list[Way]]] = field(default_factory=dict)
+    kinds: dict[tuple[tuple[int, Starts], ...], int] = field(default_factory=dict)
+    covered: dict[tuple[tuple[int, int], ...], tuple[int, dict[int, Starts]]] = field(default_factory=dict)
+
+    def kind(self, ways: Iterable[Way]) -> int:
+        """A number that ways with the same starts at the same costs have in common, whoever they are with."""
+        return self.kinds.setdefault(tuple([one[:2] for one in ways]), len(self.kinds))
 
 
 class Supply:
     """What is free of one kind of care with some people, by weekday and week."""
 
-    def __init__(self, task: Task, weights: Weights, number: int, people: Sequence[int]) -> None:
+    def __init__(
+        self, task: Task, weights: Weights, number: int, people: Sequence[int], alike: Alike
+    ) -> None:
         care = task.cares[number]
         self.new = care.first is not None
         slots = [(care.free, week * 7) for week in range(task.weeks)]
         if care.first is not None:
             slots.append((care.first, 0))
-        alone = _Alone(task, weights, number)
-        self.choices = [[[(alone.cost(day + weekday, one), one) for one in free[day + weekday] if one.person in people]
-                         for free, day in slots] for weekday in WEEKDAYS]  # fmt: skip
+        alone, clashing = _Alone(task, weights, number), {day for day, _ in task.clashes}
+
+        def day(free: Days, on: int) -> Day:
+            found = alone.free(on, free[on], people, each=on in clashing)
+            return alike.days.setdefault(found, found)
+
+        self.choices = [[day(free, week + weekday) for free, week in slots] for weekday in WEEKDAYS]
         self.open: list[Weeks] = [
             sum(1 << slot for slot, day in enumerate(row) if day) for row in self.choices
         ]
         self.least = [
             [min((cost for cost, _ in day), default=IMPOSSIBLE) for day in row] for row in self.choices
         ]
-        self.covers = [Covers(row) for row in self.choices]
+        self.covers = [self._covers(row, alike) for row in self.choices]
+
+    def _covers(self, row: Sequence[Day], alike: Alike) -> Covers:
+        key = tuple(map(id, row))
+        found = alike.covers.get(key)
+        if found is None:
+            found = alike.covers[key] = Covers(row)
+        return found
 
     @cached_property
     def grid(self) -> list[list[tuple[int, int]]]:
@@ -44,6 +78,18 @@ class _Alone:
     def __init__(self, task: Task, weights: Weights, care: int) -> None:
         self._care, self._weights, self._others = care, weights, task.others
         self._wished = task.cares[care].wished
+
+    def free(self, day: int, choices: Sequence[Choice], people: Sequence[int], *, each: bool) -> Day:
+        """What is free with these people. Of some who differ in nothing else the cheapest, unless `each` is wanted."""
+        costs = ((self.cost(day, one), one) for one in choices if one.person in people)
+        if each or len(people) == 1:
+            return tuple(costs)
+        best: dict[tuple[int, int], tuple[int, Choice]] = {}
+        for cost, one in costs:
+            known = best.get(one[:2])
+            if known is None or cost < known[0]:
+                best[one[:2]] = cost, one
+        return tuple(best.values())
 
     def cost(self, day: int, one: Choice) -> int:
         weights = self._weights

@@ -5,14 +5,14 @@ weeks that use a weekday meet in its starts, and nowhere else; and a weekday's c
 which each kind of care uses it.
 """
 
-from collections.abc import Iterator, Sequence
-from functools import cached_property
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property, partial
 from itertools import combinations, pairwise, product
 from operator import itemgetter
-from typing import Any
 
-from booking.scheduling.plans.covering import Covers, Way, Weeks, cheapest
-from booking.scheduling.plans.supply import Supply
+from booking.scheduling.plans.covering import Starts, Way, Weeks, cheapest
+from booking.scheduling.plans.supply import Alike, Supply
 from booking.scheduling.plans.task import IMPOSSIBLE, WEEKDAYS, Choice, Task, Weights
 
 Slots = tuple[int, ...]
@@ -23,20 +23,20 @@ NOT_USED = -1
 class Weekdays:
     """What each weekday costs with these supplies, one for each kind of care."""
 
-    def __init__(self, task: Task, weights: Weights, supplies: Sequence[Supply]) -> None:
-        self.task, self.weights, self.supplies = task, weights, supplies
+    def __init__(self, task: Task, weights: Weights, supplies: Sequence[Supply], alike: Alike) -> None:
+        self.task, self.weights, self.supplies, self._alike = task, weights, supplies, alike
         self._pairing = task.pairing
         self._another_trip = weights.trip if task.most_trips is None else None
         self.cares = range(len(supplies))
         self._weeks = task.weeks
         self._least: dict[tuple[int, Slots], int] = {}
-        self._ways: dict[tuple[int, Slots], list[Way]] = {}
+        self._ways: dict[tuple[int, Slots], tuple[int, list[Way]]] = {}
         self._starts = [
             [[weights.time * fewest for fewest in covers.fewest] for covers in supply.covers]
             for supply in supplies
         ]
         self._later = (1 << task.weeks) - 2
-        self._costs: dict[tuple[int, tuple[Weeks, ...]], tuple[int, tuple[Way, ...]]] = {}
+        self._costs: dict[tuple[int, tuple[Weeks, ...]], int] = {}
         self._clashing = frozenset(day for day, _ in task.clashes)
 
     # Bounds
@@ -68,10 +68,13 @@ class Weekdays:
                 return min(trip, steps * weights.wait)
         return trip
 
-    def bound(self, weekday: int, weeks: tuple[Weeks, ...]) -> int:
-        """The least that a weekday may cost in these weeks; quickly, and never more than it does."""
-        if len(weeks) == 2:
-            return self._bound_of_two(weekday, weeks)
+    def bound(self, weekday: int) -> Callable[[tuple[Weeks, ...]], int]:
+        """Says the least that a weekday may cost in some weeks; quickly, and never more than it does."""
+        if len(self.cares) == 2:
+            return self._bounds_of_two[weekday]
+        return partial(self._bound, weekday)
+
+    def _bound(self, weekday: int, weeks: tuple[Weeks, ...]) -> int:
         found = 0
         for care, some in enumerate(weeks):
             found += self._starts[care][weekday][some]
@@ -85,30 +88,29 @@ class Weekdays:
             found += least[together]
         return found
 
-    def _bound_of_two(self, weekday: int, weeks: tuple[Weeks, ...]) -> int:
-        """The same, for what is asked by far the most often."""
-        one, other = weeks
-        starts, starts2, only, only2, both, first_week = self._tables[weekday]
-        slot, later = self._slot_of_first_week, self._later
-        cost: int = starts[one] + starts2[other] + first_week[slot[one], slot[other]]
-        cost += only[one & ~other & later] + only2[other & ~one & later] + both[one & other & later]
-        return cost
-
     @cached_property
-    def _tables(self) -> list[tuple[Any, ...]]:
+    def _bounds_of_two(self) -> list[Callable[[tuple[Weeks, ...]], int]]:
+        """The same, for what is asked by far the most often."""
+        return [self._bound_of_two(weekday) for weekday in WEEKDAYS]
+
+    def _bound_of_two(self, weekday: int) -> Callable[[tuple[Weeks, ...]], int]:
+        starts, starts2 = (self._starts[care][weekday] for care in self.cares)
+        only, only2, both = (least for _, least in self._by_cares[weekday])
+        slot, later = self._slot_of_first_week, self._later
         slots = NOT_USED, 0, self._weeks
-        tables = []
-        for weekday in WEEKDAYS:
-            starts = [self._starts[care][weekday] for care in self.cares]
-            sums = [least for _, least in self._by_cares[weekday]]
-            first_week = {
-                pair: self.least_of(weekday, pair)
-                for pair in product(slots, slots)
-                if self._have(weekday, pair)
-            }
-            first_week[NOT_USED, NOT_USED] = 0
-            tables.append((*starts, *sums, first_week))
-        return tables
+        first_week = {
+            pair: self.least_of(weekday, pair) for pair in product(slots, slots) if self._have(weekday, pair)
+        }
+        first_week[NOT_USED, NOT_USED] = 0
+
+        def bound(weeks: tuple[Weeks, ...]) -> int:
+            one, other = weeks
+            return (
+                starts[one] + starts2[other] + first_week[slot[one], slot[other]]
+                + only[one & ~other & later] + only2[other & ~one & later] + both[one & other & later]
+            )  # fmt: skip
+
+        return bound
 
     def _have(self, weekday: int, slots: Slots) -> bool:
         return all(slot < len(self.supplies[care].least[weekday]) for care, slot in enumerate(slots))
@@ -152,65 +154,69 @@ class Weekdays:
 
     def cost(self, weekday: int, weeks: tuple[Weeks, ...]) -> int:
         """What a weekday costs in these weeks, at its best."""
-        return self._solved(weekday, weeks)[0]
-
-    def ways(self, weekday: int, weeks: tuple[Weeks, ...]) -> list[tuple[Slots, Way]]:
-        """How it costs that: for each week that uses the weekday its way."""
-        return list(zip(self._slots(weeks), self._solved(weekday, weeks)[1], strict=True))
-
-    def _solved(self, weekday: int, weeks: tuple[Weeks, ...]) -> tuple[int, tuple[Way, ...]]:
         found = self._costs.get((weekday, weeks))
         if found is None:
             rows = [self._ways_of(weekday, slots) for slots in self._slots(weeks)]
-            if not all(rows):
-                found = IMPOSSIBLE, ()
-            elif not rows:
-                found = 0, ()
-            else:
-                covers = [self.supplies[care].covers[weekday] for care in self.cares]
-                found = self._cheapest(rows, weeks, covers)
-            self._costs[weekday, weeks] = found
+            possible = all(ways for _, ways in rows)
+            found = self._costs[weekday, weeks] = (
+                self._cheapest(rows, weekday, weeks)[0] if possible else IMPOSSIBLE
+            )
         return found
 
-    def _cheapest(
-        self, rows: Sequence[list[Way]], weeks: tuple[Weeks, ...], covers: Sequence[Covers]
-    ) -> tuple[int, tuple[Way, ...]]:
-        """A way for each week. Weeks in which the same starts are free at the same costs are alike at the best, so they are
-        looked at as one.
-        """
-        alike: dict[tuple[tuple[int, tuple[int | None, ...]], ...], list[int]] = {}
-        for number, row in enumerate(rows):
-            alike.setdefault(tuple([one[:2] for one in row]), []).append(number)
-        together = [
-            [one._replace(cost=one.cost * len(numbers)) for one in rows[numbers[0]]]
-            for numbers in alike.values()
-        ]
-        cost, ways = cheapest(together, self.weights.time, weeks, covers)
-        if not ways:
-            return cost, ways
-        found: list[Way | None] = [None] * len(rows)
-        for numbers, way in zip(alike.values(), ways, strict=True):
-            for number in numbers:
-                found[number] = next(one for one in rows[number] if one.starts == way.starts)
-        return cost, tuple([one for one in found if one is not None])
+    def ways(self, weekday: int, weeks: tuple[Weeks, ...]) -> Iterator[tuple[Slots, Way]]:
+        """How it costs that: for each week that uses the weekday its way."""
+        slots = list(self._slots(weeks))
+        rows = [self._ways_of(weekday, some) for some in slots]
+        _, starts = self._cheapest(rows, weekday, weeks)
+        for some, (kind, ways) in zip(slots, rows, strict=True):
+            yield some, next(one for one in ways if one.starts == starts[kind])
 
-    def _ways_of(self, weekday: int, slots: Slots) -> list[Way]:
-        """All ways to lie in a week on a weekday: for each starts the cheapest; the cheapest first."""
+    def _cheapest(
+        self, rows: Sequence[tuple[int, list[Way]]], weekday: int, weeks: tuple[Weeks, ...]
+    ) -> tuple[int, dict[int, Starts]]:
+        """What a way for each week costs, and the starts of each kind. Weeks in which the same starts are free at the same
+        costs are alike at the best, so they are looked at as one.
+        """
+        of_kind = dict(rows)
+        alike = sorted(Counter(kind for kind, _ in rows).items())
+        found = self._alike.covered.get(tuple(alike))
+        if found is None:
+            covers = [supply.covers[weekday] for supply in self.supplies]
+            together, times = [of_kind[kind] for kind, _ in alike], [number for _, number in alike]
+            cost, ways = cheapest(together, self.weights.time, weeks, covers, times=times)
+            starts = {kind: way.starts for (kind, _), way in zip(alike, ways, strict=True)}
+            found = self._alike.covered[tuple(alike)] = cost, starts
+        return found
+
+    def _ways_of(self, weekday: int, slots: Slots) -> tuple[int, list[Way]]:
+        """All ways to lie in a week on a weekday: for each starts the cheapest; the cheapest first. With their kind."""
         found = self._ways.get((weekday, slots))
         if found is None:
             week = min(slot % self._weeks for slot in slots if slot != NOT_USED)
             day = week * 7 + weekday
-            best: dict[tuple[int | None, ...], Way] = {}
-            for cost, choices in self._had(weekday, slots):
-                if day in self._clashing and (day, choices) in self.task.clashes:
-                    continue
-                starts = tuple([one and one.starts for one in choices])
-                known = best.get(starts)
-                if known is None or cost < known.cost:
-                    best[starts] = Way(cost, starts, choices)
-            found = sorted(best.values(), key=itemgetter(0))
+            free = [
+                0 if slot == NOT_USED else id(supply.choices[weekday][slot])
+                for supply, slot in zip(self.supplies, slots, strict=True)
+            ]
+            key = (self.weights.trip, day if day in self._clashing else None, *free)
+            found = self._alike.ways.get(key)
+            if found is None:
+                ways = self._find_ways(weekday, slots, day)
+                found = self._alike.ways[key] = self._alike.kind(ways), ways
             self._ways[weekday, slots] = found
         return found
+
+    def _find_ways(self, weekday: int, slots: Slots, day: int) -> list[Way]:
+        best: dict[tuple[int | None, ...], Way] = {}
+        clashing = day in self._clashing
+        for cost, choices in self._had(weekday, slots):
+            if clashing and (day, choices) in self.task.clashes:
+                continue
+            starts = tuple([one and one.starts for one in choices])
+            known = best.get(starts)
+            if known is None or cost < known.cost:
+                best[starts] = Way(cost, starts, choices)
+        return sorted(best.values(), key=itemgetter(0))
 
     def _had(self, weekday: int, slots: Slots) -> Iterator[tuple[int, tuple[Choice | None, ...]]]:
         """All that somebody can have on a weekday of one week, with its cost."""

@@ -7,13 +7,14 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
+from functools import lru_cache
 from typing import NamedTuple
 
 from booking import clock
 from booking.models import BookableBy
 from booking.scheduling.plans.effort import Stopped
 from booking.scheduling.plans.keeping import Kept, Role, is_rested, looked_at, waiting
-from booking.scheduling.plans.proposals import propose as propose_plans
+from booking.scheduling.plans.proposals import Proposal as FoundPlan, propose as find_plans
 from booking.scheduling.plans.task import Choice, Planned, Task
 from booking.scheduling.reasons import Reason, explain
 from booking.scheduling.timeline import instant_of
@@ -118,6 +119,14 @@ def propose(wanted: PlanWanted) -> Proposals:
     return Proposals(clinic, wanted, tuple(found), None if found else why_none(asked), asked.weeks)
 
 
+@lru_cache(maxsize=8)
+def plans_for(task: Task) -> tuple[FoundPlan, ...]:
+    """What is found for a task. The last few are kept: who reloads the page, or comes back to it, doesn't wait again, and
+    what is free has to be the same for that.
+    """
+    return tuple(find_plans(task))
+
+
 def _proposals(asked: Asked) -> list[Proposal]:
     """Raises Stopped where the search was broken off before it found one."""
     if not asked.weeks:
@@ -125,7 +134,7 @@ def _proposals(asked: Asked) -> list[Proposal]:
     task = asked.task
     # Two visits of a day may each be free and yet not both: such pairs are named, and it is searched again.
     for _ in range(_ROUNDS):
-        found = propose_plans(task)
+        found = plans_for(task)
         clashes = {clash for one in found for clash in _clashes(asked, task, one.found.visits)}
         if not clashes:
             return [
