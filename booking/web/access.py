@@ -160,6 +160,7 @@ desk.places                        GET        -        all    all      all   -
 desk.read_reply                    POST       -        all    all      all   -
 desk.settle_task                   POST       -        all    all      all   -
 desk.status                        POST       -        all    all      all   -
+desk.reopen_day                    POST       -        all    all      all   -
 desk.times                         GET        -        all    all      all   -
 desk.to_do                         GET        -        all    all      all   -
 desk.undo                          POST       -        all    all      all   -

@@ -59,6 +59,7 @@ WHAT: Mapping[str, Any] = HAPPENED | {
     "settled text": lazy("Read a text"),
     "saw unsettled": lazy("Looked at visits that aren't closed"),
     "closed day": lazy("Closed the day"),
+    "reopened day": lazy("Took the closing of the day back"),
     # Of practitioners
     "saw own day": lazy("Looked at their day"),
     "saw own week": lazy("Looked at their week"),

@@ -179,6 +179,9 @@ def test_the_day_is_closed_by_one_key(
     expect(page.locator(".done")).to_contain_text("is done")
     assert of(app, "Ada")["status"] is Status.FULFILLED
     assert of(app, "Bea")["status"] is Status.BOOKED
+    page.keyboard.press("u")
+    expect(page.locator(".done")).to_contain_text("Taken back. One visit is open again: Ada Lima.")
+    assert of(app, "Ada")["status"] is Status.ARRIVED
 
 
 @pytest.mark.parametrize("viewport", [PHONE, DESKTOP], ids=["phone", "desktop"])

@@ -276,6 +276,21 @@ def test_the_day_is_closed_by_one_button_and_the_rest_one_by_one(
     ]
     after = press(desk, "/desk/close/2026-09-15", "/desk/close/2026-09-15")
     assert "2 visits are done: Ida Lima, Zoe Lima." in after.text
+    # All of it is taken back at once, but for what a colleague changed since.
+    back, typed = back_of(after)
+    with app.app_context():
+        theo = signed_in(app, hired(Role.DESK, name="Theo Lind"))
+    press(
+        theo,
+        f"/desk/visits/{came[1]}",
+        f"/desk/visits/{came[1]}/status",
+        correct="noshow",
+        reason="No one came",
+    )
+    reopened = desk.post(back, data=typed, follow_redirects=True).text
+    assert "Taken back. One visit is open again: Ida Lima." in reopened
+    assert "Changed since, and left as it is: Zoe Lima: Corrected by Theo Lind, 6:00 pm." in reopened
+    press(desk, "/desk/close/2026-09-15", "/desk/close/2026-09-15")
     after = press(desk, "/desk/close/2026-09-15", f"/desk/visits/{missing}/status", to="noshow")
     assert "Everything that is over is settled." in after.text
 
@@ -292,10 +307,16 @@ def test_of_one_visit_that_closing_the_day_settles_one_hears_whose_it_was_and_ta
     after = press(desk, "/desk/close/2026-09-15", "/desk/close/2026-09-15")
     assert "One visit is done: Ida Lima." in after.text
     assert "Everything that is over is settled. One visit is still to come." in after.text
-    back = re.search(r'action="(/desk/undo/\d+)"', after.text)
+    back, typed = back_of(after)
+    assert "They came; counts as attended." in desk.post(back, data=typed, follow_redirects=True).text
+
+
+def back_of(page: Any) -> tuple[str, dict[str, Any]]:
+    """Where the button leads that takes back what was done last, and what its form sends."""
+    told = page.text.partition('class="toasts"')[2]
+    back = re.search(r'action="([^"]+)"', told)
     assert back
-    typed = fields(after.text.partition('class="toasts"')[2])
-    assert "They came; counts as attended." in desk.post(back[1], data=typed, follow_redirects=True).text
+    return back[1], fields(told)
 
 
 def test_a_call_about_what_was_changed_meanwhile_is_refused_with_the_name(

@@ -1,5 +1,6 @@
-"""Closing a day: what nobody settled."""
+"""Closing a day: what nobody settled; and taking a closing back."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
@@ -9,7 +10,8 @@ from sqlalchemy import ColumnElement, and_, bindparam, func, select
 from sqlalchemy.orm import Session
 
 from booking import clock
-from booking.models import Appointment
+from booking.errors import NotChangeable, NotFound, StaleEdit
+from booking.models import Appointment, HistoryEntry
 from booking.scheduling.hours import day_at
 from booking.scheduling.status import LIVE, Status
 from booking.scheduling.timeline import cell_in, instant_of
@@ -17,6 +19,7 @@ from booking.services.clinic import Clinic, the_clinic
 from booking.services.desk import states
 from booking.services.desk.asking import refuse_absurd, uses_of
 from booking.services.desk.statuses import done
+from booking.services.desk.undoing import UNDO_WITHIN, take_back
 from booking.services.idempotency import Answer, Key, once
 from booking.services.staff import audit
 from booking.services.staff.who import Who
@@ -50,11 +53,21 @@ class Unsettled:
 
 @dataclass(frozen=True)
 class Closed:
-    """A visit that closing the day has made done. `entry_id`: the history entry, by which that is taken back."""
+    """Whose visits closing a day has made done. `entry_id`: of its first history entry, by which all of it is taken back."""
 
-    name: str
+    names: tuple[str, ...]
     entry_id: int | None
-    version: int
+
+
+@dataclass(frozen=True)
+class Reopened:
+    """A closing that was taken back: whose visits are open again, and whose were changed since and stay as they are, with
+    by whom, as in a StaleEdit.
+    """
+
+    on: date
+    names: tuple[str, ...]
+    changed: tuple[tuple[str, dict[str, Any]], ...]
 
 
 class Left(StrEnum):
@@ -112,7 +125,7 @@ def to_come(who: Who, on: date) -> int:
         return session.scalar(wanted, bounds(clinic, on, clock.now())) or 0
 
 
-def close_day(who: Who, on: date, *, key: str) -> tuple[Closed, ...]:
+def close_day(who: Who, on: date, *, key: str) -> Closed:
     """Makes all visits of the day done that are over and whose patients had come, and returns which.
 
     Those that stand as booked stay so: they count as attended, "not closed". So do those whose needles are still in.
@@ -124,20 +137,75 @@ def close_day(who: Who, on: date, *, key: str) -> tuple[Closed, ...]:
         clinic = the_clinic(session)
         refuse_absurd(clinic, on, now)
         closing = [visit for visit in _open(session, clinic, who, on, now, for_update=True) if _closes(visit)]
-        closed = []
-        for visit in sorted(closing, key=lambda visit: (visit.from_cell, visit.id)):
+        entries = []
+        for visit in closing:
             uses = uses_of(session, visit)
             before = states.snapshot(visit, uses)
             done(visit, now)
             kept = states.keep(
-                session, who, clinic, visit, Status.FULFILLED.value, before, uses, now, closed=True
+                session, who, clinic, visit, Status.FULFILLED.value, before, uses, now, closing=key
             )
-            closed.append(vars(Closed(f"{visit.first_name} {visit.last_name}", kept.entry_id, kept.version)))
+            entries.append(kept.entry_id)
         audit.did(session, who, "closed day", f"day/{on.isoformat()}", visits=len(closing))
-        return {"closed": closed}
+        return {"names": [_name(visit) for visit in closing], "entry_id": entries[0] if entries else None}
 
     answer = once(Key.of(who.key, key, ["close day", on]), action)
-    return tuple(Closed(**one) for one in answer["closed"])
+    return Closed(tuple(answer["names"]), answer["entry_id"])
+
+
+def reopen_day(who: Who, entry_id: int, *, key: str) -> Reopened:
+    """Takes back, within ten minutes and in one step, all that one closing has settled; not what was changed since.
+
+    Twice is a quiet success. Raises TooLateToUndo, NotChangeable for an entry that no closing has written, NotFound,
+    KeyReused.
+    """
+
+    def action(session: Session) -> Answer:
+        clinic = the_clinic(session)
+        names, changed = [], []
+        settled = _settled_with(session, who, entry_id)
+        for number, visit in settled:
+            try:
+                take_back(session, who, number)
+                names.append(_name(visit))
+            except StaleEdit as refusal:
+                changed.append([_name(visit), refusal.facts])
+        on = clinic.times.local_date(settled[0][1].starts_at).isoformat()
+        audit.did(session, who, "reopened day", f"day/{on}", visits=len(names))
+        return {"on": on, "names": names, "changed": changed}
+
+    answer = once(Key.of(who.key, key, ["reopen day", entry_id]), action)
+    changed = tuple((name, facts) for name, facts in answer["changed"])
+    return Reopened(date.fromisoformat(answer["on"]), tuple(answer["names"]), changed)
+
+
+def _settled_with(session: Session, who: Who, entry_id: int) -> list[tuple[int, Appointment]]:
+    """What the closing has settled that wrote this entry: the entry of each visit, and the visit, in order. Locked, in the
+    order of the visits' ids. Raises NotFound, NotChangeable.
+    """
+    first = session.get(HistoryEntry, entry_id)
+    if first is None:
+        raise NotFound
+    if "closing" not in first.facts:
+        raise NotChangeable(visit_status=session.get_one(Appointment, first.appointment_id).status.value)
+    entries = session.scalars(
+        select(HistoryEntry).where(
+            HistoryEntry.account_id == first.account_id,
+            HistoryEntry.at.between(first.at - UNDO_WITHIN, first.at + UNDO_WITHIN),
+        )
+    )
+    numbers = {
+        one.appointment_id: one.id for one in entries if one.facts.get("closing") == first.facts["closing"]
+    }
+    visits = session.scalars(
+        select(Appointment)
+        .where(Appointment.id.in_(numbers), *_own(who))
+        .order_by(Appointment.id)
+        .with_for_update(of=Appointment)
+    ).all()
+    if not visits:
+        raise NotFound
+    return [(numbers[visit.id], visit) for visit in _in_order(visits)]
 
 
 def _open(
@@ -147,8 +215,15 @@ def _open(
     wanted = select(Appointment).where(_UNSETTLED, *_own(who))
     if for_update:
         wanted = wanted.order_by(Appointment.id).with_for_update(of=Appointment)
-    found = session.scalars(wanted, bounds(clinic, on, now))
-    return sorted(found, key=lambda visit: (visit.from_cell, visit.id))
+    return _in_order(session.scalars(wanted, bounds(clinic, on, now)))
+
+
+def _in_order(visits: Iterable[Appointment]) -> list[Appointment]:
+    return sorted(visits, key=lambda visit: (visit.from_cell, visit.id))
+
+
+def _name(visit: Appointment) -> str:
+    return f"{visit.first_name} {visit.last_name}"
 
 
 def _own(who: Who) -> list[ColumnElement[bool]]:
@@ -160,7 +235,7 @@ def _unsettled(clinic: Clinic, visit: Appointment) -> Unsettled:
     return Unsettled(
         reference=visit.reference,
         version=visit.version,
-        name=f"{visit.first_name} {visit.last_name}",
+        name=_name(visit),
         practitioner=clinic.practitioner_by_id[visit.practitioner_id].name,
         starts_at=instant_of(visit.from_cell),
         ends_at=instant_of(visit.to_cell),

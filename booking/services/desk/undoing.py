@@ -28,7 +28,7 @@ from booking.services.staff.ownership import appointment_of
 from booking.services.staff.who import Who
 from booking.services.transaction import reading
 
-__all__ = ["UNDO_WITHIN", "Doing", "cancellation_to_undo", "look", "undo"]
+__all__ = ["UNDO_WITHIN", "Doing", "cancellation_to_undo", "look", "take_back", "undo"]
 
 
 @dataclass(frozen=True)
@@ -83,12 +83,13 @@ def undo(who: Who, entry_id: int, *, key: str) -> Changed:
     to the visit, NotFound, KeyReused.
     """
     answer = once(
-        Key.of(who.key, key, ["undo", entry_id]), lambda session: vars(_undo(session, who, entry_id))
+        Key.of(who.key, key, ["undo", entry_id]), lambda session: vars(take_back(session, who, entry_id))
     )
     return Changed(**answer)
 
 
-def _undo(session: Session, who: Who, entry_id: int) -> Changed:
+def take_back(session: Session, who: Who, entry_id: int) -> Changed:
+    """A part of use cases. Refuses before it changes anything."""
     now = clock.now()
     visit = appointment_of(session, who, HistoryEntry, entry_id, for_update=True)
     entry = session.get_one(HistoryEntry, entry_id)

@@ -1,4 +1,4 @@
-"""Closing a day: what nobody settled, and one button for all whose patients had come."""
+"""Closing a day: what nobody settled, one button for all whose patients had come, and one that takes that back."""
 
 from datetime import date
 
@@ -58,12 +58,23 @@ def close_day(day: str) -> ResponseReturnValue:
 
     def action() -> ResponseReturnValue:
         closed = closing.close_day(who, on, key=key)
-        one = closed[0] if len(closed) == 1 else None
         return answers.done(
-            saying.closed([visit.name for visit in closed]),
+            saying.closed(closed.names),
             asked.onward(url_for("desk.close", day=on.isoformat())),
-            entry=one.entry_id if one else None,
-            version=one.version if one else None,
+            back=url_for("desk.reopen_day", entry=closed.entry_id) if closed.entry_id else None,
         )
+
+    return answers.attempt(action, answers.no_page)
+
+
+@blueprint.post("/close/undo/<int:entry>")
+def reopen_day(entry: int) -> ResponseReturnValue:
+    """Takes back all that the closing settled which wrote this entry."""
+    who, key = access.who(), asked.key()
+
+    def action() -> ResponseReturnValue:
+        found = closing.reopen_day(who, entry, key=key)
+        says = saying.reopened(the_clinic_of_this_request(), found)
+        return answers.done(says, asked.onward(url_for("desk.close", day=found.on.isoformat())))
 
     return answers.attempt(action, answers.no_page)

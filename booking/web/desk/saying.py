@@ -24,6 +24,7 @@ from booking.scheduling.latitude import Breach, Taken
 from booking.scheduling.status import Status
 from booking.services.clinic import Clinic
 from booking.services.desk.calls import Call, Outcome, Settled, Why
+from booking.services.desk.closing import Reopened
 from booking.services.desk.moving import Changed, Preview
 from booking.services.desk.statuses import Move
 from booking.services.desk.undoing import Doing
@@ -519,6 +520,27 @@ class No:
     advice: str
     needs_reason: tuple[str, ...] = ()
     more: tuple[str, ...] = ()
+def reopened(clinic: Clinic, found: Reopened) -> str:
+    """Whose visits are open again once a closing was taken back, and whose aren't, since somebody changed them."""
+    if found.names:
+        says = [
+            ngettext(
+                "Taken back. One visit is open again: %(names)s.",
+                "Taken back. %(num)d visits are open again: %(names)s.",
+                len(found.names),
+                names=", ".join(found.names),
+            )
+        ]
+    else:
+        says = [_("Nothing was taken back.")]
+    if found.changed:
+        says.append(_("Changed since, and left as it is:"))
+        says += [
+            _("%(name)s: %(what)s", name=name, what=_by_whom(clinic, facts)) for name, facts in found.changed
+        ]
+    return " ".join(says)
+
+
     other: str | None = None
     times: str | None = None
 

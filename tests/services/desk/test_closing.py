@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from booking.errors import BeyondHorizon
+from booking.errors import BeyondHorizon, NotChangeable, TooLateToUndo
 from booking.models import Appointment, HistoryEntry, Role
+from booking.scheduling.status import Status
 from booking.services.desk import statuses
-from booking.services.desk.closing import close_day, to_come, unsettled
-from booking.services.desk.undoing import undo
+from booking.services.desk.closing import close_day, reopen_day, to_come, unsettled
 from tests.clinics import clinic, needled, practitioner, rooms, set_up, visit_type
 from tests.services.making import NINE, booked, rows
 from tests.staffing import hired
@@ -53,9 +53,9 @@ def test_a_day_is_closed(standing_clock: Any) -> None:
         ("Needles Lima", False, True),
     ]
     closed = close_day(dana, TUESDAY, key="close-0001")
-    assert [one.name for one in closed] == ["Arrived Lima", "Started Lima"]
+    assert closed.names == ("Arrived Lima", "Started Lima")
     assert close_day(dana, TUESDAY, key="close-0001") == closed
-    assert close_day(dana, TUESDAY, key="close-0002") == ()
+    assert close_day(dana, TUESDAY, key="close-0002").names == ()
     assert to_come(dana, TUESDAY) == 1
     status = {row["first_name"]: row["status"] for row in rows(Appointment)}
     assert status == {
@@ -63,8 +63,24 @@ def test_a_day_is_closed(standing_clock: Any) -> None:
         "Needles": "checked-in", "Missed": "noshow", "Later": "arrived",
     }  # fmt: skip
     assert [one.name for one in unsettled(dana, TUESDAY)] == ["Booked Lima", "Needles Lima"]
-    undo(dana, rows(HistoryEntry)[-1]["id"], key="undo-0001")
-    assert len(unsettled(dana, TUESDAY)) == 3
+    # Taken back in one step; what a colleague changed since stays, and is named.
+    theo = hired(name="Theo Lind")
+    statuses.correct(theo, made["Started"].reference, Status.NOSHOW, reason="Never came", key="fix-0001")
+    assert closed.entry_id
+    reopened = reopen_day(theo, closed.entry_id, key="reopen-0001")
+    assert (reopened.on, reopened.names) == (TUESDAY, ("Arrived Lima",))
+    assert [(name, by["by"], by["what"]) for name, by in reopened.changed] == [
+        ("Started Lima", "Theo Lind", "corrected")
+    ]
+    assert reopen_day(dana, closed.entry_id, key="reopen-0002") == reopened
+    assert [one.name for one in unsettled(dana, TUESDAY)] == ["Arrived Lima", "Booked Lima", "Needles Lima"]
+    with pytest.raises(NotChangeable):
+        reopen_day(dana, rows(HistoryEntry)[0]["id"], key="reopen-0003")
+    again = close_day(dana, TUESDAY, key="close-0003")
+    assert again.names == ("Arrived Lima",) and again.entry_id
+    standing_clock.on(minutes=11)
+    with pytest.raises(TooLateToUndo):
+        reopen_day(dana, again.entry_id, key="reopen-0004")
 
     ben = hired(Role.PRACTITIONER, practitioner="ben")
     assert {one.practitioner for one in unsettled(ben, TUESDAY)} == {"Ben"}
