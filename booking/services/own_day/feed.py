@@ -3,6 +3,9 @@
 Its address is the only key: an HMAC of the account and a number that revoking raises, so no row holds a secret. It says
 the least: initials unless names are wished, the room, no treatment. An entry has a UID of its own, not the patient's:
 whoever is a patient here as well would else have one entry overwrite the other in their calendar.
+
+It is a calendar, no message between calendars: a METHOD would want an organizer, another DTSTAMP, and a word in the
+answer's type. Nor has an entry a CLASS: of one that is private, Google shows "busy" and no more, to its owner too.
 """
 
 import hashlib
@@ -209,7 +212,6 @@ def _written(shown: Feed) -> bytes:
     calendar.add("prodid", "-//clinic-booking//own visits//EN")
     calendar.add("version", "2.0")
     calendar.add("calscale", "GREGORIAN")
-    calendar.add("method", "PUBLISH")
     name = gettext("Visits at %(clinic)s", clinic=clinic.message_name)
     calendar.add("name", name)
     calendar.add("x-wr-calname", name)
@@ -245,6 +247,5 @@ def _entry(shown: Feed, visit: Appointment, room: str) -> Event:
         event.add("location", room)
     event.add("status", "CANCELLED" if cancelled else "CONFIRMED")
     event.add("transp", "TRANSPARENT" if cancelled else "OPAQUE")
-    event.add("class", "PRIVATE")
     event.add("url", f"{base}/mine/visits/{visit.reference}")
     return event
