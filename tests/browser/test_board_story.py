@@ -615,7 +615,7 @@ def test_everything_about_a_visit_is_changed_by_keys(board: Page, app: Flask) ->
 def test_board_list_panel_help_and_dialogs_are_accessible(
     board: Page, app: Flask, axe: Callable[[Page], None]
 ) -> None:
-    in_app(app, visit_type="needles", practitioner="ana")
+    in_app(app, visit_type="needles", practitioner="ana", note="She comes by the bus at ten.\n" * 70)
     in_app(app, practitioner="ben", first_name="Otto", note="May be late.")
     for path in (DAY, f"{DAY}?view=rooms", f"{DAY}?view=list", "/desk/week/ana/2026-09-15", f"{DAY}/sheet"):
         board.goto(path)
@@ -626,7 +626,14 @@ def test_board_list_panel_help_and_dialogs_are_accessible(
     axe(board)
     board.keyboard.press("Escape")
     visit_in(board, "ana", "Rosa Lima").click()
-    expect(board.get_by_role("complementary", name="The visit")).to_be_visible()
+    panel = board.get_by_role("complementary", name="The visit")
+    # What can be done is in sight, however long a note is, and whether or not one reads on.
+    for size in (PHONE, WINDOW):
+        board.set_viewport_size(size)
+        for opened in (False, True):
+            panel.locator("details.quoted").evaluate("(one, opened) => { one.open = opened; }", opened)
+            for name in ("Change…", "Patient’s page"):
+                expect(panel.get_by_role("link", name=name)).to_be_in_viewport(ratio=1)
     axe(board)
     drag(board, visit_in(board, "ben", "Otto Lima"), "cleo", 36)
     expect(board.get_by_role("dialog")).to_contain_text("Cleo Park")
