@@ -16,7 +16,7 @@ from booking.services.staff.accounts import OPERATOR
 from booking.services.staff.who import Who
 from tests.browser.conftest import DESKTOP, PHONE, NewPage, picture
 from tests.browser.interception import intercept
-from tests.clinics import set_up
+from tests.clinics import plan_clinic, set_up
 from tests.conftest import StandingClock
 from tests.services.making import NINE, booked, rows
 from tests.staffing import hired
@@ -225,6 +225,35 @@ def test_a_visit_that_was_being_booked_comes_back_with_its_times_and_the_one_tha
     expect(page.get_by_label("Last name")).to_have_value("Quist")
     expect(page.locator("#times .error")).to_contain_text("isn’t free any more")
     expect(page.locator("#time input:checked")).to_have_count(0)
+
+
+def test_a_plan_that_was_being_arranged_comes_back_with_all_that_was_asked_for(
+    app: Flask, new_page: NewPage
+) -> None:
+    with app.app_context():
+        set_up(plan_clinic())
+        booked(NINE, visit_type="acupuncture-first", practitioner="mei")
+        rosa = rows(Patient)[0]["reference"]
+    page = new_page(DESKTOP)
+    sign_in(page, f"/desk/plans/new?patient={rosa}&template=disc")
+    page.get_by_role("checkbox", name="Tuesday Morning").check()
+    page.get_by_label("Prescribed by").select_option("mei")
+    page.get_by_role("textbox", name="Reason").fill("Numbness")
+    page.get_by_role("button", name="Fewer: Acupuncture").click()
+    dose = page.get_by_role("group", name="Acupuncture").get_by_role("status")
+    expect(dose).to_have_text("2 a week")
+    # From the form itself, and from the page that answers it.
+    for then in ("", "No plan fits"):
+        if then:
+            page.get_by_role("textbox", name="Reason").press("Enter")
+            expect(page.get_by_role("heading", name=then)).to_be_visible()
+        locked_and_opened(page)
+        expect(page.get_by_role("textbox", name="Reason")).to_have_value("Numbness")
+        expect(page.get_by_role("checkbox", name="Tuesday Morning")).to_be_checked()
+        expect(page.get_by_label("Prescribed by")).to_have_value("mei")
+        expect(dose).to_have_text("2 a week")
+    page.goto("/staff/drafts")
+    expect(page.get_by_text("nothing left")).to_be_visible()
 
 
 def locked_and_opened(page: Page) -> None:

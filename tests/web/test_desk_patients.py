@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from html import unescape
 from typing import Any
 
 import pytest
@@ -395,6 +396,9 @@ def test_beyond_the_rules_asks_for_a_reason_and_keeps_it(desk: FlaskClient, rosa
         and "outside working hours" in answer.text
         and 'value="18:00"' in answer.text
     )
+    # Where the screen locks here, the page to which it opens has a place for the reason as well.
+    again = re.search(r'data-page="([^"]+)"', answer.text)
+    assert again and 'id="reason" name="reason" value=""' in desk.get(unescape(again[1])).text
     answer = send(desk, answer, "/desk/book", **(form | {"reason": "Flies at noon"}))
     assert answer.status_code == 303
     entry = of(app, HistoryEntry)[-1]

@@ -177,6 +177,10 @@ def test_plus_and_minus_and_going_back_keep_what_was_asked(desk: FlaskClient, ro
     fewer = asked(desk, rosa, step="acupuncture-follow-up-", when=["2-morning"], reason="Numbness")
     assert "2 a week" in fewer.text and re.search(r'value="2-morning"[^>]* checked', fewer.text)
     assert 'value="Numbness"' in fewer.text
+    # Where the screen locks on one of these pages, its form can be had again.
+    for page in (fewer, asked(desk, rosa)):
+        again = re.search(r'data-page="([^"]+)"', page.text)
+        assert again and 'name="reason"' in desk.get(html.unescape(again[1])).text
 
 
 @on_both

@@ -95,6 +95,9 @@ def test_the_pin_opens_the_page_that_was_left(app: Flask, clerk: Who, standing_c
     answer = client.post("/staff/unlock", data=fields(locked.text) | {"pin": PIN})
     assert (answer.status_code, answer.location) == (303, "/staff/accounts")
     assert client.get("/staff/accounts").status_code == 200
+    # A form that was refused stands at an address at which there is no page.
+    standing_clock.on(minutes=15)
+    assert open_again(client, next="/desk/visits/AAAA/status").location == "/desk/"
 
 
 def test_five_wrong_pins_ask_for_the_password(app: Flask, clerk: Who, standing_clock: StandingClock) -> None:

@@ -373,6 +373,8 @@ def test_a_visit_and_all_later_ones_are_moved(app: Flask, dana: Who, weekly: Boo
     typed = {"day": day, "time": "14:00", "who": ""}
     shown = asked(desk, to, **typed)
     assert "Moved" in shown.text and "(5)" in shown.text
+    # Where the screen locks here, the form can be had again.
+    assert f'data-page="{to}"' in shown.text
     done = pressed(desk, shown, to, tell="1", **typed)
     assert "Moved:" in after(desk, done)
     with app.app_context():

@@ -24,25 +24,35 @@ const behaviours = {
 
   // A button that only changes a part of its page changes it in place; without this the whole page comes again.
   "in-place"(form) {
+    const press = async (button, value) => {
+      const sent = new URLSearchParams(new FormData(form));
+      sent.set(button.name, value);
+      const part = document.getElementById(button.dataset.inPlace);
+      const address = button.getAttribute("formaction") ?? form.action;
+      const answer = await fetch(address, { method: "POST", body: sent, headers: { Accept: "text/html" } });
+      const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+      const fresh = page.getElementById(button.dataset.inPlace);
+      if (!answer.ok || !fresh) throw new Error(String(answer.status));
+      part.replaceChildren(...fresh.childNodes);
+      // What it holds is no longer what the page came with, though nothing was typed.
+      form.dataset.refilled = "yes";
+    };
     form.addEventListener("click", async (event) => {
       const button = event.target.closest("button[data-in-place]");
       if (!button || button.dataset.sent) return;
       event.preventDefault();
-      const sent = new URLSearchParams(new FormData(form));
-      sent.set(button.name, button.value);
-      const part = document.getElementById(button.dataset.inPlace);
       try {
-        const address = button.getAttribute("formaction") ?? form.action;
-        const answer = await fetch(address, { method: "POST", body: sent, headers: { Accept: "text/html" } });
-        const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-        const fresh = page.getElementById(button.dataset.inPlace);
-        if (!answer.ok || !fresh) throw new Error(String(answer.status));
-        part.replaceChildren(...fresh.childNodes);
+        await press(button, button.value);
         document.getElementById(button.id)?.focus();
       } catch {
         button.dataset.sent = "1";
         button.click();
       }
+    });
+    // What was chosen before the screen locked is back, and is to be read as well.
+    form.addEventListener("refilled", () => {
+      const button = form.querySelector("button[data-in-place]");
+      if (button) press(button, "").catch(() => {});
     });
   },
 

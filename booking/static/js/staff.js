@@ -5,7 +5,7 @@ const LOCKED = "/staff/locked";
 const DRAFTS = "/staff/drafts";
 const TOLD_EVERY = 60_000;
 // What forms say by themselves.
-const NOT_TYPED = new Set(["key", "version", "next", "times_for", "now_with", "q", "day", "cell", "not"]);
+const NOT_TYPED = new Set(["key", "version", "next", "times_for", "now_with", "q", "day", "cell", "not", "shown"]);
 // Shared by the windows of one browser: when somebody was last active in any of them. No data of anybody.
 const SHARED = "staff-active-at";
 

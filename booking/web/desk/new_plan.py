@@ -83,6 +83,12 @@ class Form:
         return tuple({person.id: person for person in everybody}.values())
 
     @property
+    def page(self) -> str:
+        """Where this form can be had again: its other pages stand at addresses that only take forms."""
+        begun = ("plan",) if self["plan"] else ("patient", "template")
+        return url_for("desk.new_plan", **{name: self[name] for name in begun})
+
+    @property
     def carried(self) -> list[tuple[str, str]]:
         """Everything, as hidden fields of the next page."""
         names = [name for name in self.values if name in _CARRIED or name.split("-")[0] in ("dose", "with")]

@@ -2,7 +2,9 @@
 
 import re
 
-from flask import request, url_for
+from flask import current_app, request, url_for
+from werkzeug.exceptions import HTTPException
+from werkzeug.routing import RequestRedirect
 
 from booking.services.staff import drafts
 from booking.services.staff.who import Who
@@ -29,8 +31,19 @@ def home(who: Who) -> str:
 
 
 def onward(who: Who, address: str) -> str:
-    """To what was kept while the screen was locked, if anything was; else to the page that was wanted."""
+    """To what was kept while the screen was locked, if anything was; else to the page that was wanted, if it is one."""
+    if not endpoint_at(address, "GET"):
+        address = ""
     if not address.startswith(url_for("sign_in.draft_list")) and drafts.of(who.account_id):
         # The page itself puts what was typed back in its place, if it can.
         return f"{address}#kept" if address else url_for("sign_in.draft_list")
     return address or home(who)
+
+
+def endpoint_at(path: str, method: str) -> str:
+    """Where an address leads, as the table of access calls it; nothing for what is no longer there."""
+    try:
+        endpoint, _values = current_app.url_map.bind("").match(path.partition("?")[0], method=method)
+    except (HTTPException, RequestRedirect):
+        return ""
+    return str(endpoint)

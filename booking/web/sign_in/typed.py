@@ -6,10 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from flask import current_app
 from flask_babel import gettext as _, lazy_gettext as lazy
-from werkzeug.exceptions import HTTPException
-from werkzeug.routing import RequestRedirect
 
 from booking.errors import NotFound, RecordMerged
 from booking.services.desk import new_visit, panel
@@ -18,9 +15,11 @@ from booking.services.staff.who import Who
 from booking.web.asked import day_or_none
 from booking.web.free import instant
 from booking.web.pages import the_clinic_of_this_request
+from booking.web.sign_in.going_on import endpoint_at
 
 # What people type, as forms call it; whatever else a form sends was chosen, or says where it belongs.
 _WORDS = {
+    "first_day": lazy("First day"),
     "first_name": lazy("First name"),
     "last_name": lazy("Last name"),
     "name": lazy("Name"),
@@ -45,6 +44,11 @@ _FORMS = {
     "desk.note": lazy("Note for a visit"),
     "desk.save_patient": lazy("Patient"),
     "desk.enter_time_off": lazy("Time off"),
+    "desk.propose_plan": lazy("New plan"),
+    "desk.book_plan": lazy("Booking of a plan"),
+    "desk.change_plan": lazy("Change of a plan"),
+    "practitioner.change_plan": lazy("Change of a plan"),
+    "practitioner.prescribe": lazy("New plan"),
     "practitioner.enter_time_off": lazy("My time off"),
     "sign_in.invite": lazy("Invitation of a colleague"),
     "sign_in.change_account": lazy("Account"),
@@ -67,9 +71,9 @@ class Shown:
 def shown(draft: Kept, who: Who) -> Shown:
     written = ((_WORDS[name], value) for name, value in draft.fields if name in _WORDS and value.strip())
     lines = (*_chosen(draft, who), *written)
-    title = _FORMS.get(_endpoint(draft.path, "POST")) or _("A form")
+    title = _FORMS.get(endpoint_at(draft.path, "POST")) or _("A form")
     # A form that was refused stood at an address that only takes forms, and this list has no form to type in.
-    page = draft.page if _endpoint(draft.page, "GET") not in ("", "sign_in.draft_list") else ""
+    page = draft.page if endpoint_at(draft.page, "GET") not in ("", "sign_in.draft_list") else ""
     return Shown(draft.number, title, draft.kept_at, lines, draft.path, page, draft.fields)
 
 
@@ -102,12 +106,3 @@ def _whose(draft: Kept, said: dict[str, str], who: Who) -> str:
         if draft.path.startswith("/desk/visits/"):
             return panel.head(who, draft.path.split("/")[3]).name
     return ""
-
-
-def _endpoint(path: str, method: str) -> str:
-    """Where an address leads, as the table of access calls it; nothing for what is no longer there."""
-    try:
-        endpoint, _values = current_app.url_map.bind("").match(path.partition("?")[0], method=method)
-    except (HTTPException, RequestRedirect):
-        return ""
-    return str(endpoint)
