@@ -1,0 +1,105 @@
+"""What a change tells to whom: messages written in the transaction of the change.
+
+Nobody sends anything from here; the worker does (`booking.reminders`). These functions are parts of use cases: they
+receive the session and never commit. A change drops what is queued about the appointment and writes anew, under the
+appointment's sequence, so nothing stale is sent and nothing is sent twice.
+
+Of one visit: `by_patients` has what they booked or changed themselves, `by_clinic` what the clinic did, which may be taken
+back; `news` what of it they don't know yet, and `ways` how they hear of it. Of several: `of_plans`. Of none: `to_contacts`.
+Below them, `reminding` and `waiting` know what else is written of a visit, and `writing` has the rows. The lists of a week
+are `booking.services.digests`.
+"""
+
+from booking.services.notices.again import another_way, call_made, plan_another_way, sent_again
+from booking.services.notices.by_clinic import (
+    Told,
+    booked_by_clinic,
+    cancelled_as_asked,
+    cancelled_by_clinic,
+    changed_by_clinic,
+    taken_back,
+)
+from booking.services.notices.by_patients import (
+    booked,
+    cancelled,
+    cannot_come,
+    comes_after_all,
+    contact_corrected,
+    moved,
+)
+from booking.services.notices.news import known_as, known_of, to_tell
+from booking.services.notices.of_plans import (
+    make_up_offered,
+    plan_booked,
+    plan_changed,
+    plan_contact_corrected,
+    plan_prescribed,
+)
+from booking.services.notices.reminding import reminder_days, reminders
+from booking.services.notices.to_contacts import links_wanted, own_list, text_answer
+from booking.services.notices.waiting import drop_queued, stop_writing, waiting
+from booking.services.notices.ways import (
+    SOON,
+    TAKEN_BACK_WITHIN,
+    Way,
+    channel_of_clinic,
+    on_short_notice,
+    way_of_answer,
+    way_of_clinic,
+)
+from booking.services.notices.writing import (
+    ANSWERS,
+    ASKED,
+    NAMED,
+    ON_SHORT_NOTICE,
+    TOLD_TOGETHER,
+    UNREACHABLE,
+)
+
+__all__ = [
+    "ANSWERS",
+    "ASKED",
+    "NAMED",
+    "ON_SHORT_NOTICE",
+    "SOON",
+    "TAKEN_BACK_WITHIN",
+    "TOLD_TOGETHER",
+    "UNREACHABLE",
+    "Told",
+    "Way",
+    "another_way",
+    "booked",
+    "booked_by_clinic",
+    "call_made",
+    "cancelled",
+    "cancelled_as_asked",
+    "cancelled_by_clinic",
+    "cannot_come",
+    "changed_by_clinic",
+    "channel_of_clinic",
+    "comes_after_all",
+    "contact_corrected",
+    "drop_queued",
+    "known_as",
+    "known_of",
+    "links_wanted",
+    "make_up_offered",
+    "moved",
+    "on_short_notice",
+    "own_list",
+    "plan_another_way",
+    "plan_booked",
+    "plan_changed",
+    "plan_contact_corrected",
+    "plan_prescribed",
+    "reminder_days",
+    "reminders",
+    "sent_again",
+    "stop_writing",
+    "taken_back",
+    "text_answer",
+    "to_tell",
+    "waiting",
+    "way_of_answer",
+    "way_of_clinic",
+]

@@ -1,0 +1,115 @@
+"""What was told once more: another way where the first one failed, or because the desk asked for it."""
+
+from datetime import datetime
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from booking.models import Appointment, Channel, Message, MessageState, Plan
+from booking.scheduling.reminder_times import not_after
+from booking.scheduling.status import Status
+from booking.scheduling.timeline import cell_from
+from booking.services import digests
+from booking.services.message_rows import bare_row
+from booking.services.notices.writing import (
+    ASKED,
+    ON_SHORT_NOTICE,
+    UNREACHABLE,
+    add_resend,
+    address_of,
+    next_resend,
+    row_of,
+    without_why,
+)
+from booking.services.rows import Row, add_all
+
+# What somebody is called about instead of a message about a whole plan.
+_SAID_BY_CALL = {
+    "plan-link": "confirmation",
+    "plan-confirmation": "confirmation",
+    "plan-change": "change",
+    "plan-make-up": "change",
+    digests.KIND: "reminder-week",
+}
+
+
+def another_way(session: Session, appointment: Appointment, message: Message, now: datetime) -> None:
+    """Writes anew what could not reach the patient: a text as a mail if there is an address, else on the list of calls
+    to make; a mail that the clinic began on that list, if there is a number.
+    """
+    by_mail = message.channel is Channel.TEXT and appointment.email
+    of_the_clinic = message.kind.startswith("reminder-") or message.facts.get("by_clinic")
+    own_wish = message.channel is Channel.EMAIL or message.kind == "cancellation"
+    if own_wish and not of_the_clinic and not by_mail:
+        return
+    channel = Channel.EMAIL if by_mail else Channel.CALL
+    address = appointment.email if by_mail else appointment.phone
+    if address:
+        facts = message.facts | ({"why": UNREACHABLE} if channel is Channel.CALL else {})
+        row = row_of(appointment, message.kind, channel, address, now, now, message.not_after, facts)
+        _add_once(session, row | {"sequence": message.sequence})
+
+
+def plan_another_way(session: Session, plan: Plan, message: Message, now: datetime) -> bool:
+    """Writes anew what could not reach a plan's patient: a text as a mail if there is an address, else as a call about the next
+    visit that it names. Says whether there is such a way. A mail that answers what they have just done is in their hands.
+    """
+    if message.channel is Channel.EMAIL and message.kind in ("plan-link", "plan-confirmation"):
+        return False
+    if message.channel is Channel.TEXT and plan.email:
+        row = bare_row(message.subject, message.kind, Channel.EMAIL, plan.email, now, now, message.not_after)
+        _add_once(session, row | {"sequence": message.sequence, "facts": message.facts})
+        return True
+    visit = _next_of(session, plan, message, now)
+    if visit is None or not plan.phone:
+        return False
+    kind, facts = _SAID_BY_CALL[message.kind], {"why": UNREACHABLE, "plan": plan.reference}
+    last_use = not_after(visit.starts_at)
+    _add_once(session, row_of(visit, kind, Channel.CALL, plan.phone, now, now, last_use, facts))
+    return True
+
+
+def sent_again(
+    session: Session, appointment: Appointment, message: Message, channel: Channel, now: datetime
+) -> None:
+    """What a message told, once more, by this channel and to the contact as it is now, as a numbered resend.
+
+    The caller has made sure that it is still true, still of use, and that there is such a contact.
+    """
+    address = address_of(appointment, channel) or ""
+    to_call = channel is Channel.CALL
+    facts = without_why(message.facts) | ({"why": ASKED} if to_call else {})
+    row = row_of(appointment, message.kind, channel, address, now, now, message.not_after, facts)
+    row["state"] = MessageState.TO_CALL if to_call else MessageState.QUEUED
+    add_resend(session, appointment, [row])
+
+
+def call_made(session: Session, appointment: Appointment, kind: str, now: datetime) -> Message:
+    """A call about a change on short notice, on the list of calls like one that the outbox asked for."""
+    last_use, facts = not_after(appointment.starts_at), {"why": ON_SHORT_NOTICE}
+    row = row_of(appointment, kind, Channel.CALL, appointment.phone or "", now, now, last_use, facts)
+    message = Message(
+        **row | {"state": MessageState.TO_CALL, "resend": next_resend(session, appointment, [kind])}
+    )
+    session.add(message)
+    session.flush()
+    return message
+
+
+def _add_once(session: Session, row: Row) -> None:
+    """Writes a message, unless it was written before."""
+    there = select(Message.id).where(
+        *(getattr(Message, name) == row[name] for name in ("subject", "kind", "sequence", "channel"))
+    )
+    if session.scalar(there.limit(1)) is None:
+        add_all(session, Message, [row])
+
+
+def _next_of(session: Session, plan: Plan, message: Message, now: datetime) -> Appointment | None:
+    """The next visit of a plan that still stands, after the message was due: a digest's first."""
+    wanted = select(Appointment).where(
+        Appointment.plan_id == plan.id,
+        Appointment.status == Status.BOOKED,
+        Appointment.from_cell > cell_from(max(now, message.due_at)),
+    )
+    return session.scalar(wanted.order_by(Appointment.from_cell).limit(1))

@@ -1,0 +1,117 @@
+"""What of the outbox is about one visit already: what waits and is dropped by a change, and what its patient has heard."""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from sqlalchemy import bindparam, or_, select, update
+from sqlalchemy.orm import Session
+
+from booking.models import Appointment, Channel, Message, MessageState
+from booking.services.notices.writing import ANSWERS, TOLD_TOGETHER
+from booking.services.rows import Row
+
+# Every change says these, so they are put together once.
+_DROP = (
+    update(Message)
+    .where(
+        Message.appointment_id == bindparam("visit"),
+        Message.state.in_((MessageState.QUEUED, MessageState.TO_CALL)),
+        Message.settled_at.is_(None),
+    )
+    .values(state=MessageState.DROPPED, last_error=bindparam("why"))
+)
+_WAITING = (
+    select(
+        Message.kind,
+        Message.channel,
+        Message.facts,
+        Message.state,
+        Message.sequence,
+        # What a worker has tried, or put off for a reason, was due as well.
+        (or_(Message.due_at <= bindparam("now"), Message.attempts > 0, Message.last_error != "")).label(
+            "due"
+        ),
+    )
+    .where(
+        Message.appointment_id == bindparam("visit"),
+        Message.state.in_((MessageState.QUEUED, MessageState.SENDING, MessageState.TO_CALL)),
+        Message.settled_at.is_(None),
+    )
+    .order_by(Message.id)
+)
+
+
+def drop_queued(session: Session, appointment: Appointment, why: str) -> None:
+    """Drops what is queued about an appointment, and the calls that nobody has made yet. What a worker holds at this
+    moment it checks again before sending.
+    """
+    session.connection().execute(_DROP, {"visit": appointment.id, "why": why})
+
+
+def drop_waiting(session: Session, appointment: Appointment, why: str, now: datetime) -> list[Row]:
+    """Drops all that waits, and returns what of it counts: see `waiting`."""
+    found = waiting(session, appointment, now)
+    drop_queued(session, appointment, why)
+    return found
+
+
+def waiting(session: Session, appointment: Appointment, now: datetime) -> list[Row]:
+    """What waits to be told, as {"kind", "channel", "facts"}: answers that are queued, or that are to be told by a call
+    which nobody has made yet, each kind once; and reminders whose time has come, such as such a call. Those of another time
+    are written anew by `reminders`.
+    """
+    answers: dict[str, Row] = {}
+    reminding: list[Row] = []
+    wanted = {"visit": appointment.id, "now": now}
+    for kind, channel, facts, state, sequence, due in session.connection().execute(_WAITING, wanted).all():
+        row = {"kind": kind, "channel": channel.value, "facts": dict(facts)}
+        if kind in ANSWERS and state is MessageState.QUEUED:
+            answers[kind] = row
+        elif kind in ANSWERS and state is MessageState.TO_CALL and not went(session, appointment, [sequence]):
+            answers.setdefault(kind, row)
+        elif kind.startswith("reminder-") and due:
+            reminding.append(row)
+    return [*answers.values(), *reminding]
+
+
+def went(session: Session, appointment: Appointment, sequences: Sequence[int]) -> bool:
+    """Whether the patient was told, or may have been told, how the visit stood under these sequences: reminded as well."""
+    told = session.scalars(
+        select(Message).where(
+            Message.appointment_id == appointment.id,
+            Message.sequence.in_(sequences),
+            or_(Message.kind.in_(ANSWERS), Message.kind.startswith("reminder-")),
+            or_(
+                Message.state.not_in((MessageState.QUEUED, MessageState.DROPPED, MessageState.DEAD)),
+                Message.settled_as == TOLD_TOGETHER,
+            ),
+        )
+    )
+    return any(one.state is not MessageState.TO_CALL or one.settled_at is not None for one in told)
+
+
+def stop_writing(session: Session, appointment: Appointment, why: str) -> list[Message]:
+    """Drops what waits to tell in writing how the visit stands, as the clinic changed it, and returns it. What a worker holds
+    goes all the same, and so does a first confirmation, which brings the patient their link.
+    """
+    waits = session.scalars(
+        select(Message)
+        .where(
+            Message.appointment_id == appointment.id,
+            Message.sequence == appointment.sequence,
+            Message.kind.in_(ANSWERS),
+            Message.channel != Channel.CALL,
+            Message.state == MessageState.QUEUED,
+        )
+        .order_by(Message.id)
+        .with_for_update()
+    )
+    stopped = [
+        message
+        for message in waits
+        if message.facts.get("by_clinic")
+        and (message.kind != "confirmation" or message.facts.get("after_all"))
+    ]
+    for message in stopped:
+        message.state, message.last_error = MessageState.DROPPED, why
+    return stopped
