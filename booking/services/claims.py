@@ -11,7 +11,7 @@ from typing import NamedTuple
 from sqlalchemy import ColumnElement, and_, bindparam, delete, exists, select, update
 from sqlalchemy.orm import Session
 
-from booking.models import Absence, Claim, Hold, Resource, ResourceKind
+from booking.models import Absence, Appointment, Claim, Hold, Resource, ResourceKind
 from booking.scheduling.offers import Use
 from booking.scheduling.timeline import Window, stretches
 from booking.services import rows
@@ -27,6 +27,11 @@ _LOCK = (
     .with_for_update(of=Resource, key_share=True)
 )
 _BUMP = update(Resource).where(_WANTED).values(version=Resource.version + 1)
+_USES = (
+    select(Claim.resource_id, Claim.from_cell, Claim.to_cell, Claim.before, Claim.after)
+    .where(Claim.appointment_id == bindparam("id"))
+    .order_by(Claim.resource_id, Claim.from_cell)
+)
 _GIVEN_UP = delete(Claim).where(Claim.appointment_id == bindparam("id"))
 _MEETING = select(Absence.id, Absence.resource_id, Absence.from_cell, Absence.to_cell).where(ABSENT_WITHIN)
 
@@ -89,6 +94,20 @@ def _claim(use: Use, appointment_id: int | None, hold_id: int | None) -> rows.Ro
         "appointment_id": appointment_id,
         "hold_id": hold_id,
     }
+
+
+def uses_of(session: Session, appointment: Appointment) -> tuple[Use, ...]:
+    """What a visit has taken, in order; the patient's own claim is among it."""
+    return tuple(Use(*row) for row in session.connection().execute(_USES, {"id": appointment.id}))
+
+
+def taken_by(session: Session, appointment_ids: Iterable[int]) -> list[int]:
+    """The resources that these visits take, for whoever wants to lock them together with others."""
+    return list(
+        session.scalars(
+            select(Claim.resource_id).where(Claim.appointment_id.in_(list(appointment_ids))).distinct()
+        )
+    )
 
 
 def held_by(session: Session, hold_ids: Iterable[int]) -> list[int]:

@@ -1,22 +1,21 @@
 """Moving a visit to another time.
 
-One transaction: lock the old and the new resources, compute the offers as if the visit weren't there, delete its old
-claims, take the new ones. A refusal rolls all of it back, so a visit may move by a quarter of an hour over its own old
+One transaction: lock the old and the new resources, compute the offers as if the visit weren't there, exchange its old
+claims for the new ones. A refusal rolls all of it back, so a visit may move by a quarter of an hour over its own old
 time, and is never without one.
 """
 
 from datetime import datetime
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from booking import clock
 from booking.errors import Refusal, SlotTaken
 from booking.formatting import iso_utc
-from booking.models import Actor, Appointment, BookableBy, Claim
+from booking.models import Actor, BookableBy
 from booking.scheduling.offers import assign
 from booking.scheduling.timeline import cell_at
-from booking.services import claims, history, holds, notices, tasks
+from booking.services import claims, history, holds, notices, placing, tasks
 from booking.services.availability import locked, refusal_at
 from booking.services.clinic import the_clinic
 from booking.services.idempotency import Answer, Key, once
@@ -93,26 +92,16 @@ def _reschedule(
         now,
         ignoring=Ignoring(appointment_id=appointment.id, visitor=visitor),
         patient_id=appointment.patient_id,
-        also=[*_claimed_resources(session, appointment), *claims.held_by(session, held)],
+        also=[*claims.taken_by(session, [appointment.id]), *claims.held_by(session, held)],
     )
     offer = offers.at(start)
     if offer is None:
         raise refusal_at(offers, start, clinic.phone)
 
     known = notices.known_of(appointment, clinic)
-    visit = assign(offers.situation, offer.practitioner_id, start)
-    claims.give_back(session, appointment_id=appointment.id)
     claims.drop_holds(session, held)
-    claims.take(
-        session, [*visit.uses, visit.patient_use(appointment.patient_id)], appointment_id=appointment.id
-    )
-    claims.bump(session, [use.resource_id for use in visit.uses] + [appointment.patient_id])
-    appointment.practitioner_id = visit.practitioner_id
-    appointment.room_id = visit.room
-    appointment.from_cell, appointment.to_cell = visit.from_cell, visit.to_cell
-    appointment.sequence += 1
+    placing.move(session, appointment, assign(offers.situation, offer.practitioner_id, start))
     appointment.version += 1
-    appointment.confirmed_at = appointment.cannot_come_at = None
     appointment.changed_at = now
     session.flush()
     facts = {
@@ -125,9 +114,3 @@ def _reschedule(
     notices.moved(session, clinic, appointment, known, now)
     tasks.moved(session, clinic, appointment, now)
     return {"reference": reference}
-
-
-def _claimed_resources(session: Session, appointment: Appointment) -> list[int]:
-    return list(
-        session.scalars(select(Claim.resource_id).where(Claim.appointment_id == appointment.id).distinct())
-    )

@@ -13,8 +13,8 @@ from booking import clock
 from booking.errors import ContactCannotBeReached, NotChangeable, StaleEdit, TooLateToChange
 from booking.formatting import iso_utc
 from booking.models import Actor, Appointment, Reminders
-from booking.scheduling.status import Status, move
-from booking.services import claims, history, links, notices
+from booking.scheduling.status import Status
+from booking.services import history, links, notices, placing
 from booking.services.clinic import Clinic, Practitioner, VisitType, the_clinic
 from booking.services.idempotency import Answer, Key, once
 from booking.services.transaction import reading
@@ -126,13 +126,9 @@ def cancel(
             return {}
         refuse_stale(session, clinic, appointment, version)
         refuse_too_late(clinic, appointment, now)
-        appointment.status = move(appointment.status, Status.CANCELLED)
-        appointment.cancelled_at = appointment.changed_at = now
-        appointment.cancelled_by = Actor.PATIENT
-        appointment.cancel_reason = reason
-        appointment.sequence += 1
+        placing.cancel(session, appointment, Actor.PATIENT, reason, now)
         appointment.version += 1
-        claims.give_back(session, appointment_id=appointment.id)
+        appointment.changed_at = now
         history.note(session, appointment, "cancelled", Actor.PATIENT, why=reason)
         notices.cancelled(session, appointment, now)
         return {}

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, bindparam, or_, select
+from sqlalchemy import and_, or_, select
 from sqlalchemy.orm import Session
 
 from booking.errors import BeyondHorizon, NotFound, NotOffered
@@ -30,6 +30,7 @@ from booking.scheduling.situation import Situation
 from booking.scheduling.timeline import CELL_MINUTES, Window, cell_at, instant_of
 from booking.scheduling.visit import Shape
 from booking.services.availability import situation, taken_under_lock
+from booking.services.claims import uses_of as uses_of
 from booking.services.clinic import Clinic, Practitioner, Thing, VisitType
 from booking.services.occupancies import Ignoring, Kept, known, shared_versions
 from booking.services.question import Question
@@ -78,18 +79,6 @@ class Answer:
 
 
 # The visit as it is
-
-
-def uses_of(session: Session, appointment: Appointment) -> tuple[Use, ...]:
-    """What a visit has taken, in order; the patient's own claim is among it."""
-    return tuple(Use(*row) for row in session.connection().execute(_USES, {"id": appointment.id}))
-
-
-_USES = (
-    select(Claim.resource_id, Claim.from_cell, Claim.to_cell, Claim.before, Claim.after)
-    .where(Claim.appointment_id == bindparam("id"))
-    .order_by(Claim.resource_id, Claim.from_cell)
-)
 
 
 def shape_of(clinic: Clinic, appointment: Appointment, uses: Sequence[Use] = ()) -> Shape:

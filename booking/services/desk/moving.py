@@ -19,7 +19,8 @@ from booking.scheduling.latitude import OF_THE_START, Breach, Latitude, Taken, a
 from booking.scheduling.offers import Assignment, Use
 from booking.scheduling.status import Status
 from booking.scheduling.timeline import CELL_MINUTES, instant_of
-from booking.services import claims, notices, tasks, wording
+from booking.services import claims, notices, placing, tasks, wording
+from booking.services.claims import uses_of
 from booking.services.clinic import Clinic, Practitioner, the_clinic
 from booking.services.desk import calls, states, statuses
 from booking.services.desk.asking import (
@@ -31,7 +32,6 @@ from booking.services.desk.asking import (
     elsewhere,
     in_the_way_at,
     start_of,
-    uses_of,
     wanted,
 )
 from booking.services.desk.states import Changed
@@ -182,8 +182,7 @@ def _change(
     known = notices.known_of(appointment, clinic)
     visit = _assigned(appointment, found)
     uses = sorted([*visit.uses, visit.patient_use(appointment.patient_id)])
-    appointment.practitioner_id, appointment.room_id = visit.practitioner_id, visit.room
-    appointment.from_cell, appointment.to_cell = visit.from_cell, visit.to_cell
+    placing.put(appointment, visit)
     _take_type(appointment, place, found)
     if _goes_home(appointment, found.start, now):
         appointment.status, appointment.arrived_at = Status.BOOKED, None

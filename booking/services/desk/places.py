@@ -15,6 +15,7 @@ from booking.scheduling.latitude import OF_THE_WISH, Breach, Taken
 from booking.scheduling.offers import Use
 from booking.scheduling.status import Status
 from booking.scheduling.timeline import Window, instant_of, places as places_in, stretches
+from booking.services.claims import uses_of
 from booking.services.clinic import Clinic, Practitioner, the_clinic
 from booking.services.desk.asking import (
     Answer,
@@ -23,7 +24,6 @@ from booking.services.desk.asking import (
     elsewhere,
     in_the_way_at,
     refuse_absurd,
-    uses_of,
     wanted,
 )
 from booking.services.desk.moving import facts_of, refuse_settled, where_it_begins

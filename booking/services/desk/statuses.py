@@ -18,10 +18,11 @@ from booking.models import Actor, Appointment, HistoryEntry
 from booking.scheduling.offers import Use
 from booking.scheduling.status import CORRECTIONS, LIVE, NO_SHOW_AFTER, Status, can
 from booking.scheduling.timeline import cell_from
-from booking.services import claims, notices, wording
+from booking.services import claims, notices, placing, wording
+from booking.services.claims import uses_of
 from booking.services.clinic import Clinic, the_clinic
 from booking.services.desk import states
-from booking.services.desk.asking import in_the_way, rest_of, uses_of
+from booking.services.desk.asking import in_the_way, rest_of
 from booking.services.desk.states import Changed
 from booking.services.idempotency import Key, once
 from booking.services.staff.ownership import appointment_for
@@ -226,8 +227,7 @@ def cancel(
         before = states.snapshot(visit, uses)
         hears = tell and not spoken and visit.status is Status.BOOKED
         _move(visit, Status.CANCELLED)
-        _cancelled(session, visit, by, reason, now)
-        visit.sequence += 1
+        placing.cancel(session, visit, by, reason, now)
         session.flush()
         if by is Actor.PATIENT:
             told = notices.cancelled_as_asked(session, visit, now, tell=hears)
@@ -294,8 +294,7 @@ def correct(
         if to is Status.NOSHOW:
             _give_back_the_rest(session, visit, now)
         elif to is Status.CANCELLED:
-            _cancelled(session, visit, by, reason, now)
-            visit.sequence += 1
+            placing.cancel(session, visit, by, reason, now)
         session.flush()
         uses = uses_of(session, visit)
         facts = {"from": before["status"], "to": to.value}
@@ -386,11 +385,6 @@ def comes_late(status: Status, starts_at: datetime, now: datetime) -> bool:
 
 def _needles_are_in(visit: Appointment | Standing) -> bool:
     return visit.needles_in_at is not None and visit.needles_out_at is None
-
-
-def _cancelled(session: Session, visit: Appointment, by: Actor, reason: str, now: datetime) -> None:
-    visit.cancelled_at, visit.cancelled_by, visit.cancel_reason = now, by, reason
-    claims.give_back(session, appointment_id=visit.id)
 
 
 def _moments(visit: Appointment, to: Status, now: datetime) -> None:

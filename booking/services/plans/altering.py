@@ -14,11 +14,11 @@ from sqlalchemy.orm import Session
 from booking import clock
 from booking.errors import VisitsTaken
 from booking.formatting import iso_utc
-from booking.models import Actor, Appointment, BookableBy, Claim, Plan
+from booking.models import Actor, Appointment, BookableBy, Plan
 from booking.scheduling.plans.course import LOOKED_AT_WITHIN
 from booking.scheduling.status import Status
-from booking.services import claims, history
-from booking.services.clinic import Clinic
+from booking.services import claims, history, placing
+from booking.services.clinic import Clinic, Practitioner
 from booking.services.plans.booking import named, record_all
 from booking.services.plans.choosing import Chosen, questions_for
 from booking.services.plans.ground import Ground
@@ -57,9 +57,13 @@ def visits_to_change(session: Session, plan: Plan) -> list[Appointment]:
 
 def lock_what_they_take(session: Session, visits: Iterable[Appointment], also: Iterable[int] = ()) -> None:
     """Everything that these visits take, and `also` others, in one go."""
-    ids = [one.id for one in visits]
-    taken = session.scalars(select(Claim.resource_id).where(Claim.appointment_id.in_(ids)).distinct())
-    claims.lock(session, {*taken, *also})
+    claims.lock(session, {*claims.taken_by(session, [one.id for one in visits]), *also})
+
+
+def may_take(clinic: Clinic, plan: Plan, people: Iterable[Practitioner]) -> set[int]:
+    """Everything that visits of a plan with these people may take."""
+    things = [*clinic.rooms, *clinic.devices]
+    return {plan.patient_id, *(one.id for one in people), *(thing.id for thing in things)}
 
 
 def give_up(session: Session, visits: Sequence[Appointment], by: By, now: datetime, **facts: Any) -> None:
@@ -68,15 +72,12 @@ def give_up(session: Session, visits: Sequence[Appointment], by: By, now: dateti
     """
     missed = facts.pop("missed", False)
     for visit in visits:
-        visit.status = Status.CANCELLED
-        visit.cancelled_at = visit.changed_at = now
-        visit.cancelled_by, visit.cancel_reason = by.actor, by.why
-        visit.sequence += 1
-        visit.version += 1
+        placing.cancel(session, visit, by.actor, by.why, now)
         if not missed:
             visit.plan_role = None
-        claims.give_back(session, appointment_id=visit.id)
-        _note(session, visit, "cancelled", by, **facts)
+        visit.version += 1
+        visit.changed_at = now
+        note(session, visit, "cancelled", by, **facts)
     session.flush()
 
 
@@ -89,7 +90,7 @@ def make_firm(session: Session, visits: Sequence[Appointment], by: By, now: date
         .execution_options(synchronize_session="fetch")
     )
     for visit in visits:
-        _note(session, visit, "made firm", by)
+        note(session, visit, "made firm", by)
 
 
 def add(
@@ -133,7 +134,8 @@ def begun_at(visits: Iterable[Appointment]) -> list[str]:
     return [iso_utc(one.starts_at) for one in visits]
 
 
-def _note(session: Session, visit: Appointment, what: str, by: By, **facts: Any) -> None:
+def note(session: Session, visit: Appointment, what: str, by: By, **facts: Any) -> None:
+    """Appends to the history of a visit that was changed with its plan."""
     history.note(
         session, visit, what, by.actor, why=by.why, name=by.name, account_id=by.account_id,
         version=visit.version, **facts,

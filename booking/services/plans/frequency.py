@@ -13,7 +13,7 @@ from booking.models import BookableBy, PlanStatus
 from booking.scheduling.plans.course import Course, Dose, Phase
 from booking.scheduling.plans.keeping import Role
 from booking.services import notices
-from booking.services.clinic import Clinic, the_clinic
+from booking.services.clinic import the_clinic
 from booking.services.idempotency import Answer, Key, once
 from booking.services.plans.altering import (
     By,
@@ -21,6 +21,7 @@ from booking.services.plans.altering import (
     begun_at,
     give_up,
     lock_what_they_take,
+    may_take,
     visits_to_change,
 )
 from booking.services.plans.asking_again import asked_for, chosen_of
@@ -127,7 +128,9 @@ def change_doses(
         by = By.staff(who, reason)
         go = {one.reference for one in change.goes}
         going = [one for one in visits_to_change(session, plan) if one.reference in go]
-        lock_what_they_take(session, going, _takes(clinic, change.comes, plan.patient_id))
+        lock_what_they_take(
+            session, going, may_take(clinic, plan, (one.practitioner for one in change.comes))
+        )
         cancelled = begun_at(going)
         give_up(session, going, by, now, plan=plan.reference)
         coming = [(one, False) for one in change.comes]
@@ -221,9 +224,3 @@ def _farthest_apart(visits: Sequence[PlanVisit], count: int) -> tuple[PlanVisit,
     if count == 0:
         return ()
     return max(combinations(visits, count), key=lambda some: (rest(some), -some[0].week))
-
-
-def _takes(clinic: Clinic, comes: Sequence[Chosen], patient_id: int) -> set[int]:
-    """Everything that visits to come may take."""
-    things = [*clinic.rooms, *clinic.devices]
-    return {patient_id, *(one.practitioner.id for one in comes), *(thing.id for thing in things)}

@@ -1,26 +1,24 @@
 """Moving one visit of a plan with all later ones like it: previewed, all at once or not at all, one message."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from booking import clock
-from booking.errors import NotChangeable, NotFound, SlotTaken, StaleEdit, VisitsTaken
+from booking.errors import NotChangeable, NotFound, StaleEdit, VisitsTaken
 from booking.formatting import iso_utc
-from booking.models import Appointment, BookableBy, Claim, Plan, PlanStatus
+from booking.models import Appointment, BookableBy, Plan, PlanStatus
 from booking.scheduling.hours import instant_at
-from booking.scheduling.offers import Use
 from booking.scheduling.plans.keeping import Fault, Role, faults
 from booking.scheduling.timeline import cell_at
-from booking.services import claims, history, notices
+from booking.services import notices, placing
 from booking.services.availability import locked
 from booking.services.clinic import Clinic, Practitioner, the_clinic
 from booking.services.idempotency import Answer, Key, once
 from booking.services.occupancies import Ignoring
-from booking.services.plans.altering import By, visits_to_change
+from booking.services.plans.altering import By, lock_what_they_take, may_take, note, visits_to_change
 from booking.services.plans.asking_again import asked_for, kept_of
 from booking.services.plans.booking import noted
 from booking.services.plans.ground import Wanted, question_of
@@ -116,7 +114,8 @@ def shift(
         by = By.staff(who, reason)
         rows = {one.reference: one for one in visits_to_change(session, plan)}
         going = [(rows[one.visit.reference], one) for one in change.shifts if one.visit.reference in rows]
-        _lock(session, clinic, plan, going)
+        people = (one.practitioner for _, one in going)
+        lock_what_they_take(session, (row for row, _ in going), may_take(clinic, plan, people))
         before = [iso_utc(row.starts_at) for row, _ in going]
         lost = [one for row, one in going if not _moved(session, clinic, plan, row, one, by, now)]
         if lost or not going:
@@ -173,16 +172,6 @@ def _broken(plan: PlanView, shifts: Sequence[Shift]) -> list[Fault]:
     return [fault for fault in faults(plan.course, [*others, *there]) if fault not in before]
 
 
-def _lock(session: Session, clinic: Clinic, plan: Plan, going: Iterable[tuple[Appointment, Shift]]) -> None:
-    """Everything that the visits leave or may take, in one go."""
-    going = list(going)
-    ids = [row.id for row, _ in going]
-    leaves = session.scalars(select(Claim.resource_id).where(Claim.appointment_id.in_(ids)).distinct())
-    things = [*clinic.rooms, *clinic.devices]
-    people = {one.practitioner.id for _, one in going}
-    claims.lock(session, {plan.patient_id, *leaves, *people, *(thing.id for thing in things)})
-
-
 def _moved(
     session: Session,
     clinic: Clinic,
@@ -198,39 +187,21 @@ def _moved(
         session, question, one.starts_at, now, ignoring=Ignoring(appointment_id=row.id),
         patient_id=plan.patient_id,
     )  # fmt: skip
-    visit = offers.assigned(one.practitioner.id, cell_at(one.starts_at))
-    if visit is None:
+    place = offers.assigned(one.practitioner.id, cell_at(one.starts_at))
+    if place is None:
         return False
-    has = [
-        Use(*taken)
-        for taken in session.execute(
-            select(Claim.resource_id, Claim.from_cell, Claim.to_cell, Claim.before, Claim.after).where(
-                Claim.appointment_id == row.id
-            )
-        )
-    ]
     known = notices.known_of(row, clinic)
-    try:
-        claims.exchange(
-            session, has, [*visit.uses, visit.patient_use(plan.patient_id)], appointment_id=row.id
-        )
-    except SlotTaken:
-        return False
-    row.practitioner_id, row.room_id = visit.practitioner_id, visit.room
-    row.from_cell, row.to_cell = visit.from_cell, visit.to_cell
-    row.sequence += 1
+    placing.move(session, row, place)
     row.version += 1
-    row.confirmed_at = row.cannot_come_at = None
     row.changed_at = now
     session.flush()
-    history.note(
-        session, row, "moved", by.actor, why=by.why, name=by.name, account_id=by.account_id,
-        version=row.version, tell=False,
-        **{
-            "from": known["old_starts_at"], "to": iso_utc(row.starts_at),
-            "from_practitioner": known["old_practitioner"], "to_practitioner": one.practitioner.slug,
-        },
-    )  # fmt: skip
+    facts = {
+        "from": known["old_starts_at"],
+        "to": iso_utc(row.starts_at),
+        "from_practitioner": known["old_practitioner"],
+        "to_practitioner": one.practitioner.slug,
+    }
+    note(session, row, "moved", by, tell=False, **facts)
     return True
 
 

@@ -1,0 +1,39 @@
+"""A visit takes another place, or gives up the one it has: its columns and its claims together, whoever changes it.
+
+Parts of use cases: they receive the session and never commit. The visit is locked, and so is everything that it takes or
+leaves. Its next version, its history and what is told of it are the use case's.
+"""
+
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from booking.models import Actor, Appointment
+from booking.scheduling.offers import Assignment
+from booking.scheduling.status import Status
+from booking.services import claims
+
+
+def move(session: Session, appointment: Appointment, place: Assignment) -> None:
+    """Gives a visit another time or person, and so the next entry in its patient's calendar. What it keeps of its claims stays
+    its own, whatever absence waits for it. That they come, or can't, was said of the old time.
+    """
+    has, uses = claims.uses_of(session, appointment), [*place.uses, place.patient_use(appointment.patient_id)]
+    claims.exchange(session, has, uses, appointment_id=appointment.id)
+    put(appointment, place)
+    appointment.sequence += 1
+    appointment.confirmed_at = appointment.cannot_come_at = None
+
+
+def put(appointment: Appointment, place: Assignment) -> None:
+    """Time, person and room as they are to be, in the visit's columns alone."""
+    appointment.practitioner_id, appointment.room_id = place.practitioner_id, place.room
+    appointment.from_cell, appointment.to_cell = place.from_cell, place.to_cell
+
+
+def cancel(session: Session, appointment: Appointment, by: Actor, why: str, now: datetime) -> None:
+    """Cancels a visit as somebody wished, and frees its time. Whether it may be is for the use case to say."""
+    appointment.status = Status.CANCELLED
+    appointment.cancelled_at, appointment.cancelled_by, appointment.cancel_reason = now, by, why
+    appointment.sequence += 1
+    claims.give_back(session, appointment_id=appointment.id)
