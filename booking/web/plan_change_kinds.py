@@ -342,8 +342,7 @@ class Shift(Change):
         )  # fmt: skip
 
     def _broken(self, found: shifting.Shifts) -> tuple[str, ...]:
-        faults = [{"rule": one.rule, "week": one.week + 1, "care": one.care} for one in found.broken]
-        return tuple(dict.fromkeys(broken(self.plan.clinic, one) for one in faults))
+        return tuple(dict.fromkeys(broken(self.plan.clinic, one.facts) for one in found.broken))
 
 
 def _from(course: Course, week: int) -> Course:

@@ -67,6 +67,11 @@ class Fault:
     week: int
     care: str = ""
 
+    @property
+    def facts(self) -> dict[str, str | int]:
+        """As the refusal PlanRulesBroken names it: weeks as people count them, from 1 on."""
+        return {"rule": self.rule.value, "week": self.week + 1, "care": self.care}
+
 
 def faults(course: Course, visits: Iterable[Kept], weeks: range | None = None) -> list[Fault]:
     """Everything that these visits don't keep, by week. `weeks`: those whose doses are to be whole; all, if left out.
@@ -83,6 +88,14 @@ def faults(course: Course, visits: Iterable[Kept], weeks: range | None = None) -
         *_reassessments(course, ordered, whole),
     ]
     return sorted(found, key=lambda fault: (fault.week, fault.rule, fault.care))
+
+
+def newly_broken(
+    course: Course, before: Iterable[Kept], after: Iterable[Kept], weeks: range | None = None
+) -> list[Fault]:
+    """What visits don't keep any more once they are as `after`: each fault as often as it is new."""
+    new = Counter(faults(course, after, weeks)) - Counter(faults(course, before, weeks))
+    return list(new.elements())
 
 
 def is_gated(course: Course, week: int, role: Role, decided: int) -> bool:

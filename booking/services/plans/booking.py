@@ -200,9 +200,7 @@ def _refuse_broken_rules(
         asked = Asked.of(session, clinic, wanted_with(session, clinic, wish), now)
         broken = broken if can_be_looked_at(asked, chosen) else []
     if broken or not chosen:
-        raise PlanRulesBroken(
-            faults=[{"rule": one.rule.value, "week": one.week + 1, "care": one.care} for one in broken]
-        )
+        raise PlanRulesBroken(faults=[one.facts for one in broken])
 
 
 def _prescribed(session: Session, clinic: Clinic, wish: PlanWish, now: datetime) -> Plan | None:

@@ -14,7 +14,7 @@ from booking import clock
 from booking.errors import NotChangeable, NotFound, PlanRulesBroken
 from booking.models import BookableBy, Plan, PlanStatus
 from booking.scheduling.plans.course import Course
-from booking.scheduling.plans.keeping import Fault, Role, faults, waiting
+from booking.scheduling.plans.keeping import Fault, Role, Rule, newly_broken, waiting
 from booking.services import notices
 from booking.services.allowances import Planned
 from booking.services.clinic import VisitType, the_clinic
@@ -174,8 +174,7 @@ def suffers(plan: PlanView, visit: PlanVisit, starts_at: datetime, ends_at: date
     """What a plan wouldn't keep any more if one of its visits were at another time."""
     others = [kept_of(plan, one) for one in plan.standing if one.reference != visit.reference]
     moved = kept_at(plan.clinic, plan.first_day, starts_at, ends_at, visit.care, visit.role or Role.DOSE)
-    before = faults(plan.course, [*others, kept_of(plan, visit)])
-    return [fault for fault in faults(plan.course, [*others, moved]) if fault not in before]
+    return newly_broken(plan.course, [*others, kept_of(plan, visit)], [*others, moved])
 
 
 def better_times(plan: PlanView, visit: PlanVisit, audience: BookableBy) -> list[Instead]:
@@ -233,9 +232,11 @@ def _take(
     wish = VisitWish(visit_type.slug, practitioner, starts_at)
     (chosen,) = choose(clinic, course, plan.first_day, [wish])
     others = [kept_of(shown, one) for one in shown.standing]
-    in_time = 0 <= chosen.kept.week - week <= 1
-    if not in_time or breaks(course, others, chosen.kept):
-        raise PlanRulesBroken(faults=[{"rule": "rest_days", "week": week + 1, "care": care}])
+    broken = breaks(course, others, chosen.kept)
+    if not 0 <= chosen.kept.week - week <= 1:
+        broken = [Fault(Rule.NOT_OF_THE_PLAN, chosen.kept.week, care)]
+    if broken:
+        raise PlanRulesBroken(faults=[one.facts for one in broken])
     whole = sorted([*others, chosen.kept])
     waits = waiting(course, whole, decided=plan.decided_phases, confirmed=plan.confirmed_at is not None)[
         whole.index(chosen.kept)

@@ -12,7 +12,7 @@ from booking.errors import NotOffered
 from booking.formatting import iso_utc
 from booking.models import Plan
 from booking.scheduling.plans.course import Course
-from booking.scheduling.plans.keeping import Kept, Role, Rule, faults, is_rested, looked_at
+from booking.scheduling.plans.keeping import Fault, Kept, Role, Rule, is_rested, looked_at, newly_broken
 from booking.scheduling.timeline import instant_of
 from booking.services.clinic import Clinic, Practitioner, the_clinic
 from booking.services.plans.asking_again import elsewhere
@@ -133,12 +133,9 @@ def _days(asked: Asked, lost: Kept, others: list[Kept]) -> Iterable[int]:
     return range(lost.week * 7, min(lost.week * 7 + 7, len(asked.days), until))
 
 
-def breaks(course: Course, others: Sequence[Kept], one: Kept) -> bool:
-    """Whether this visit, in the place of another, would break a rule that isn't broken without it. It may be one more than
-    its week's own: what can't be made up in its week is made up in the next.
+def breaks(course: Course, others: Sequence[Kept], one: Kept) -> list[Fault]:
+    """The rules that this visit, in the place of another, would break. It may be one more than its week's own: what can't be
+    made up in its week is made up in the next.
     """
-    before, after = (
-        [fault for fault in faults(course, visits, range(0)) if fault.rule is not Rule.TOO_MANY]
-        for visits in (others, [*others, one])
-    )
-    return len(after) > len(before)
+    broken = newly_broken(course, others, [*others, one], range(0))
+    return [fault for fault in broken if fault.rule is not Rule.TOO_MANY]

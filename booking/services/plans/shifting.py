@@ -11,7 +11,7 @@ from booking.errors import NotChangeable, NotFound, StaleEdit, VisitsTaken
 from booking.formatting import iso_utc
 from booking.models import Appointment, BookableBy, Plan, PlanStatus
 from booking.scheduling.hours import instant_at
-from booking.scheduling.plans.keeping import Fault, Role, faults
+from booking.scheduling.plans.keeping import Fault, Role, newly_broken
 from booking.scheduling.timeline import cell_at
 from booking.services import notices, placing
 from booking.services.availability import locked
@@ -157,7 +157,7 @@ def _broken(plan: PlanView, shifts: Sequence[Shift]) -> list[Fault]:
     """What isn't kept any more once these visits are moved."""
     moved = {one.visit.reference for one in shifts}
     others = [kept_of(plan, one) for one in plan.standing if one.reference not in moved]
-    before = faults(plan.course, [kept_of(plan, one) for one in plan.standing])
+    before = [kept_of(plan, one) for one in plan.standing]
     there = [
         kept_at(
             plan.clinic,
@@ -169,7 +169,7 @@ def _broken(plan: PlanView, shifts: Sequence[Shift]) -> list[Fault]:
         )
         for one in shifts
     ]
-    return [fault for fault in faults(plan.course, [*others, *there]) if fault not in before]
+    return newly_broken(plan.course, before, [*others, *there])
 
 
 def _moved(

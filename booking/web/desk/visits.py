@@ -540,9 +540,8 @@ def _of_its_plan(clinic: Clinic, preview: Preview) -> list[str]:
     suffers = repairing.suffering(access.who(), preview.reference, preview.starts_at, preview.ends_at)
     if suffers is None:
         return []
-    faults = [{"rule": one.rule, "week": one.week + 1, "care": one.care} for one in suffers.faults]
     return [
-        *(plan_words.broken(clinic, fault) for fault in faults),
+        *dict.fromkeys(plan_words.broken(clinic, fault.facts) for fault in suffers.faults),
         *([plan_words.better(clinic, suffers.better)] if suffers.better else []),
     ]
 

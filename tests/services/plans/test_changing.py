@@ -255,8 +255,13 @@ def test_a_time_that_breaks_the_rest_days_is_not_taken(
     plan = seen(disc)
     second = of(plan, ACUPUNCTURE, 1)[0]
     same_day = second.starts_at - timedelta(hours=2)
-    with pytest.raises(PlanRulesBroken):
+    with pytest.raises(PlanRulesBroken) as refused:
         take(disc.reference, disc.token, 1, ACUPUNCTURE, same_day, "mei", actor="link", key="take-0001")
+    assert {"rule": "rest_days", "week": 2, "care": ACUPUNCTURE} in refused.value.facts["faults"]
+    too_late = second.starts_at + timedelta(days=14)
+    with pytest.raises(PlanRulesBroken) as refused:
+        take(disc.reference, disc.token, 1, ACUPUNCTURE, too_late, "mei", actor="link", key="take-0002")
+    assert [fault["rule"] for fault in refused.value.facts["faults"]] == ["not_of_the_plan"]
 
 
 def test_the_patient_gets_a_link_to_the_times_when_the_desk_agrees(
