@@ -81,6 +81,10 @@ class Clinic(Base):
     digest: Mapped[str] = mapped_column(String(20), default="friday 10:00", server_default="friday 10:00")
     # What a practitioner sees of colleagues' days: "busy" (taken or free, no names) or "nothing".
     colleagues: Mapped[str] = mapped_column(String(16), default="busy", server_default="busy")
+    # To whom visits give way that nobody has decided on: "first_visits" (and the desk), "desk" or "nobody".
+    penciled_gives_way_to: Mapped[str] = mapped_column(
+        String(16), default="first_visits", server_default="first_visits"
+    )
 
     hours: Mapped[list["ClinicHours"]] = relationship(cascade="all, delete-orphan", order_by="ClinicHours.id")
     dated_hours: Mapped[list["ClinicDatedHours"]] = relationship(

@@ -5,7 +5,7 @@ absence has claimed. A visit that stands keeps its own cells, also where an abse
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cached_property, reduce
 from itertools import pairwise
@@ -34,6 +34,8 @@ class Breach(StrEnum):
     TOO_MANY_AT_ONCE = "too_many_at_once"
     SHORTENED = "shortened"
     OTHER_ROOM_KIND = "other_room_kind"
+    # Something is penciled in there that gives way.
+    PENCILED = "penciled"
 
 
 class Taken(StrEnum):
@@ -108,6 +110,15 @@ class Latitude:
         """Which rules this start breaks."""
         bit = self.window.bit(cell)
         return tuple(code for code in Breach if not self.soft[code] & bit)
+
+    def over(self, penciled: "Latitude") -> "Latitude":
+        """The same, where what is penciled in gives way to it: `penciled` is how it would be without all of that. What is
+        free as it is keeps the rules as they are.
+        """
+        as_it_is, instead = self.possible, self.window.full & ~self.possible
+        soft = {code: self.soft[code] & as_it_is | penciled.soft[code] & instead for code in self.soft}
+        soft[Breach.PENCILED] = as_it_is | self.window.full & ~penciled.possible
+        return replace(self, hard=penciled.hard, soft=soft)
 
 
 def latitudes(situation: Situation, own: Own = NOTHING, *, shortened: bool = False) -> dict[int, Latitude]:
@@ -262,6 +273,7 @@ def _rules(situation: Situation, person: Practitioner, own: Own, shortened: bool
         Breach.PAUSE: hands_free(person),
         Breach.TOO_MANY_AT_ONCE: fits(full ^ crowded, shape.length) if crowded else full,
         Breach.SHORTENED: 0 if shortened else full,
+        Breach.PENCILED: full,
     }
 
 

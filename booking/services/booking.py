@@ -19,7 +19,7 @@ from booking.models.base import random_reference
 from booking.scheduling.offers import Assignment, assign
 from booking.scheduling.status import LIVE, Status
 from booking.scheduling.timeline import cell_at, cell_from
-from booking.services import claims, history, holds, links, notices, patients, rows, tasks
+from booking.services import claims, giving_way, history, holds, links, notices, patients, rows, tasks
 from booking.services.availability import locked, refusal_at
 from booking.services.clinic import Clinic, the_clinic
 from booking.services.idempotency import Answer, Key, once
@@ -119,9 +119,18 @@ def _book(session: Session, wish: Wish) -> Answer:
     )  # fmt: skip
     start = cell_at(wish.starts_at)
     offer = offers.at(start)
+    given_way: frozenset[int] = frozenset()
+    if offer is None and question.takes_penciled:
+        instead = giving_way.offers_without(
+            session, question, wish.starts_at, now, visitor=wish.visitor, patient_id=patient_id
+        )
+        if instead is not None:
+            offers, given_way = instead
+            offer = offers.at(start)
     if offer is None:
         raise refusal_at(offers, start, clinic.phone)
 
+    giving_way.give_up(session, given_way, Actor.SYSTEM, now)
     visit = assign(offers.situation, offer.practitioner_id, start)
     claims.drop_holds(session, held)
     by = Actor.STAFF if wish.audience is BookableBy.STAFF else Actor.PATIENT

@@ -192,6 +192,8 @@ class Clinic:
     visits_without_staff: int
     # What practitioners see of colleagues' days: "busy" (free or busy, no names) or "nothing".
     colleagues: str
+    # To whom visits give way that nobody has decided on: "first_visits" (and the desk), "desk" or "nobody".
+    penciled_gives_way_to: str
     limits: tuple[Limit, ...]
     text_rules: TextRules
     # When somebody on a plan gets the list of their next week: a weekday, Monday is 0, and a time on the wall.
@@ -398,6 +400,7 @@ def _read(session: Session) -> Clinic:
         horizon_days=row.horizon_days,
         visits_without_staff=row.visits_without_staff,
         colleagues=row.colleagues,
+        penciled_gives_way_to=row.penciled_gives_way_to,
         limits=tuple(Limit(**limit) for limit in row.limits),
         text_rules=TextRules(row.texts_from, row.texts_until, row.texts_a_day, row.texts_a_week),
         digest=_weekly(row.digest),

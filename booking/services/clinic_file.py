@@ -243,6 +243,7 @@ class Rules(Part):
     at_once: Annotated[int, Field(ge=1, le=10)] = 2
     visits_without_staff: Annotated[int, Field(ge=1, le=100)] = 6
     colleagues: Literal["busy", "nothing"] = "busy"
+    penciled_gives_way_to: Literal["first_visits", "desk", "nobody"] = "first_visits"
     limits: list[Limit] = []
     reminder_days: Days = [3, 1]
     texts: Stretch = (time(9), time(19))

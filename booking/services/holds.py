@@ -15,7 +15,7 @@ from booking.errors import TooManyHolds
 from booking.models import BookableBy, Hold
 from booking.scheduling.offers import assign
 from booking.scheduling.timeline import cell_at
-from booking.services import claims, rows
+from booking.services import claims, giving_way, rows
 from booking.services.availability import locked, refusal_at
 from booking.services.clinic import the_clinic
 from booking.services.occupancies import Ignoring
@@ -88,6 +88,12 @@ def _hold(
     also = claims.held_by(session, [one.id for one in own])
     offers = locked(session, question, starts_at, now, ignoring=Ignoring(visitor=visitor), also=also)
     offer = offers.at(start)
+    gives_way = False
+    if offer is None and question.takes_penciled:
+        instead = giving_way.offers_without(session, question, starts_at, now, visitor=visitor)
+        if instead is not None:
+            gives_way, (offers, _visits) = True, instead
+            offer = offers.at(start)
     if offer is None:
         raise refusal_at(offers, start, clinic.phone)
 
@@ -108,6 +114,8 @@ def _hold(
         lapses_at=now + LASTS,
     )
     rows.add(session, made)
-    claims.take(session, visit.uses, hold_id=made.id)
-    claims.bump(session, [use.resource_id for use in visit.uses])
+    if not gives_way:
+        # What is penciled in there keeps its claims until this is booked; other first visits keep away from the hold.
+        claims.take(session, visit.uses, hold_id=made.id)
+        claims.bump(session, [use.resource_id for use in visit.uses])
     return Held(starts_at, clinic.practitioner_by_id[offer.practitioner_id].slug)

@@ -6,7 +6,7 @@ that is bumped and rolled back comes again); the version is read before the clai
 earliest hold lapses.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from functools import cached_property
@@ -23,6 +23,7 @@ from booking.models import (
     Claim,
     Clinic as ClinicRow,
     Hold,
+    Plan,
     Resource,
     ResourceKind,
 )
@@ -38,10 +39,14 @@ _MARGIN = 36
 
 @dataclass(frozen=True)
 class Ignoring:
-    """Whose claims count as free: the visit that is being moved, the visitor's own holds."""
+    """Whose claims count as free: the visit that is being moved, the visitor's own holds, other visits that are to be given
+    up, all that give way (`GIVES_WAY`).
+    """
 
     appointment_id: int | None = None
     visitor: str | None = None
+    others: frozenset[int] = frozenset()
+    penciled: bool = False
 
     def __bool__(self) -> bool:
         return self != NOTHING_IGNORED
@@ -64,6 +69,7 @@ class Claimed(NamedTuple):
     visit_from: int
     visit_to: int
     visit_type_id: int
+    gives_way: bool | None
 
     @property
     def counts_from(self) -> int:
@@ -109,7 +115,7 @@ class Kept:
 
     def within(self, window: Window, ignoring: Ignoring, names: Mapping[int, str]) -> Occupancy:
         found = self._slice(window)
-        hidden = self._hidden(ignoring) if ignoring else ()
+        hidden = self._hidden(ignoring, window) if ignoring else ()
         if hidden:
             # Only the cells in which what is hidden counts are looked at once more.
             hull = Window.of(min(one.counts_from for one in hidden), max(one.counts_to for one in hidden))
@@ -125,9 +131,23 @@ class Kept:
     def _hulls(self) -> list[tuple[int, int, Claimed]]:
         return [(one.counts_from, one.counts_to, one) for one in self.claimed]
 
-    def _hidden(self, ignoring: Ignoring) -> Sequence[Claimed]:
+    @cached_property
+    def giving_way(self) -> tuple[Claimed, ...]:
+        """Claims of visits that give way to others."""
+        return tuple(one for one in self.claimed if one.gives_way)
+
+    def _hidden(self, ignoring: Ignoring, window: Window) -> Set[Claimed]:
         of_visit, of_visitor = self._owners
-        return [*of_visit.get(ignoring.appointment_id, ()), *of_visitor.get(ignoring.visitor, ())]
+        hidden = {*of_visit.get(ignoring.appointment_id, ()), *of_visitor.get(ignoring.visitor, ())}
+        for other in ignoring.others:
+            hidden.update(of_visit.get(other, ()))
+        if ignoring.penciled:
+            hidden.update(
+                one
+                for one in self.giving_way
+                if one.counts_from < window.end and window.start < one.counts_to
+            )
+        return hidden
 
     @cached_property
     def _owners(self) -> tuple[dict[int | None, list[Claimed]], dict[str | None, list[Claimed]]]:
@@ -224,6 +244,10 @@ CLAIMED_WITHIN = and_(
 )
 ABSENT_WITHIN = and_(Absence.to_cell > bindparam("start"), Absence.from_cell < bindparam("end"))
 
+# A visit that nobody has decided on gives way to others, if the clinic wants it so. What is penciled in of a plan that its
+# patient began is held for them until a practitioner has confirmed the plan.
+GIVES_WAY = and_(Appointment.penciled, Plan.confirmed_at.is_not(None))
+
 # Claims of visits and holds; absences, which have nothing but their resource and their cells; and the clinic's version,
 # which has no end.
 _TAKEN = union_all(
@@ -240,8 +264,10 @@ _TAKEN = union_all(
         func.coalesce(Appointment.from_cell, Hold.from_cell),
         func.coalesce(Appointment.to_cell, Hold.to_cell),
         func.coalesce(Appointment.visit_type_id, Hold.visit_type_id),
+        GIVES_WAY,
     )
     .outerjoin(Appointment, Appointment.id == Claim.appointment_id)
+    .outerjoin(Plan, Plan.id == Appointment.plan_id)
     .outerjoin(Hold, Hold.id == Claim.hold_id)
     .where(CLAIMED_WITHIN),
     select(

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from booking.errors import NotOffered
-from booking.models import BookableBy
+from booking.models import BookableBy, VisitKind
 from booking.scheduling.rules import PATIENT_RULES, STAFF_RULES
 from booking.scheduling.situation import Rule
 from booking.services.clinic import Clinic, Practitioner, Thing, VisitType
@@ -34,6 +34,15 @@ class Question:
             *(room.id for room in self.rooms),
             *(device.id for device in self.devices),
         ]
+
+    @property
+    def takes_penciled(self) -> bool:
+        """Whether visits give way to it that nobody has decided on: to a patient's first one, where the clinic wants it so."""
+        return (
+            self.visit_type.kind is VisitKind.FIRST
+            and self.audience is not BookableBy.STAFF
+            and self.clinic.penciled_gives_way_to == "first_visits"
+        )
 
     @classmethod
     def of(

@@ -119,7 +119,9 @@ def free_times(
         asked = _asked(clinic, visit_type, practitioner, first, days, audience, now)
         first = asked.first
         question = Question.of(clinic, visit_type, practitioner, audience)
-        ignoring = Ignoring(ignoring_appointment, visitor)
+        # One that is moved keeps to what is free.
+        penciled = question.takes_penciled and not ignoring_appointment
+        ignoring = Ignoring(ignoring_appointment, visitor, penciled=penciled)
         last = first + timedelta(days=days - 1)
         window = window_for(clinic, first, last)
         taken = known(session, clinic, question.resource_ids, window, now, versions, keep=True)
@@ -162,9 +164,9 @@ def alternatives(
                 question = Question.of(clinic, visit_type, whom, audience)
             except NotOffered:
                 continue
-            for offer in _nearest(
-                session, question, starts_at, now, versions, Ignoring(ignoring_appointment)
-            ):
+            penciled = question.takes_penciled and not ignoring_appointment
+            ignoring = Ignoring(ignoring_appointment, penciled=penciled)
+            for offer in _nearest(session, question, starts_at, now, versions, ignoring):
                 free = _free_time(clinic, offer)
                 # What was just refused is no alternative: with that person, or if anyone was asked for, with anyone.
                 lost = not (practitioner or lost_with) or free.practitioner.slug in (practitioner, lost_with)

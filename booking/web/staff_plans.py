@@ -80,6 +80,8 @@ _HAPPENED = {
     "moved": lazy("Moved visits"),
     "made up": lazy("Booked a visit that makes up for a missed one"),
     "offered make-up": lazy("Times that make up for a missed visit were sent"),
+    "gave way": lazy("A penciled visit gave way to another one"),
+    "came back": lazy("A penciled visit that gave way is back"),
     "contact corrected": lazy("Corrected where we write to"),
     "name corrected": lazy("Corrected the name"),
 }

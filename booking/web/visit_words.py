@@ -54,6 +54,8 @@ HAPPENED: Mapping[str, Any] = {
     "booked": lazy("Booked"),
     "moved": lazy("Moved"),
     "made firm": lazy("Stands, penciled in no more"),
+    "gave way": lazy("Was penciled in, and gave way to another visit"),
+    "came back": lazy("Penciled in again: what it gave way to was taken back"),
     "changed": lazy("Changed"),
     "cancelled": lazy("Cancelled"),
     "confirmed": lazy("Said that they are coming"),

@@ -71,11 +71,14 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Answer:
-    """What staff may do with a visit, for everybody who was asked about."""
+    """What staff may do with a visit, for everybody who was asked about. `as_it_is`: the same where nothing that is penciled
+    in gives way.
+    """
 
     situation: Situation
     own: Own
     by_practitioner: Mapping[int, Latitude]
+    as_it_is: Mapping[int, Latitude]
 
 
 # The visit as it is
@@ -302,12 +305,13 @@ def asked_under_lock(
     question: Wanted,
     window: Window,
     now: datetime,
+    without: frozenset[int] = frozenset(),
 ) -> Answer:
-    """The answer, with everything locked that the visit leaves or may take."""
+    """The answer, with everything locked that the visit leaves or may take. `without`: visits that are to be given up for it."""
     ids = list({*question.resource_ids, appointment.patient_id})
     leaves = [use.resource_id for use in uses]
     taken = taken_under_lock(session, clinic, ids, window, now, also=leaves)
-    return _answer(clinic, appointment, uses, question, window, now, taken)
+    return _answer(clinic, appointment, uses, question, window, now, taken, without)
 
 
 def asked(
@@ -318,6 +322,7 @@ def asked(
     question: Wanted,
     window: Window,
     now: datetime,
+    without: frozenset[int] = frozenset(),
 ) -> Answer:
     """The answer, for a page: what is kept of the clinic's people and things is used, the patient is read."""
     _, versions = shared_versions(session)
@@ -325,7 +330,7 @@ def asked(
     patient = appointment.patient_id
     # Its version is of no use to anybody: patients aren't kept.
     taken = taken | known(session, clinic, [patient], window, now, {patient: -1}, keep=False)
-    return _answer(clinic, appointment, uses, question, window, now, taken)
+    return _answer(clinic, appointment, uses, question, window, now, taken, without)
 
 
 def _answer(
@@ -336,27 +341,32 @@ def _answer(
     window: Window,
     now: datetime,
     taken: Mapping[int, Kept],
+    without: frozenset[int],
 ) -> Answer:
     own = Own(uses)
-    found = situation(
-        Question(
-            clinic=clinic,
-            visit_type=question.visit_type,
-            wanted=None,
-            practitioners=question.people,
-            rooms=question.rooms,
-            devices=question.devices,
-            rules=(),
-            audience=BookableBy.STAFF,
-        ),
-        window,
-        now,
-        taken,
-        Ignoring(appointment.id),
-        appointment.patient_id,
-        question.shapes,
+    asks = Question(
+        clinic=clinic,
+        visit_type=question.visit_type,
+        wanted=None,
+        practitioners=question.people,
+        rooms=question.rooms,
+        devices=question.devices,
+        rules=(),
+        audience=BookableBy.STAFF,
     )
-    return Answer(found, own, latitudes(found, own, shortened=question.shortened))
+
+    def situated(ignoring: Ignoring) -> Situation:
+        return situation(asks, window, now, taken, ignoring, appointment.patient_id, question.shapes)
+
+    def allowed(there: Situation) -> dict[int, Latitude]:
+        return latitudes(there, own, shortened=question.shortened)
+
+    found = situated(Ignoring(appointment.id, others=without))
+    as_it_is = by_practitioner = allowed(found)
+    if clinic.penciled_gives_way_to != "nobody" and any(one.giving_way for one in taken.values()):
+        penciled = allowed(situated(Ignoring(appointment.id, others=without, penciled=True)))
+        by_practitioner = {person: one.over(penciled[person]) for person, one in as_it_is.items()}
+    return Answer(found, own, by_practitioner, as_it_is)
 
 
 # What is in the way

@@ -12,14 +12,14 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from booking import clock
-from booking.errors import Clash, NeedsReason, NotChangeable, PatientElsewhere
+from booking.errors import Clash, NeedsReason, NotChangeable, PatientElsewhere, SlotTaken
 from booking.formatting import iso_utc
-from booking.models import Appointment
+from booking.models import Actor, Appointment
 from booking.scheduling.latitude import OF_THE_START, Breach, Latitude, Taken, assign, latitudes
 from booking.scheduling.offers import Assignment, Use
 from booking.scheduling.status import Status
 from booking.scheduling.timeline import CELL_MINUTES, instant_of
-from booking.services import claims, notices, placing, tasks, wording
+from booking.services import claims, giving_way, notices, placing, tasks, wording
 from booking.services.claims import uses_of
 from booking.services.clinic import Clinic, Practitioner, the_clinic
 from booking.services.desk import calls, states, statuses
@@ -94,6 +94,7 @@ class _Asked:
     start: int
     answer: Answer
     stays: bool
+    place: Place
 
     @property
     def latitude(self) -> Latitude:
@@ -104,8 +105,25 @@ class _Asked:
         return self.latitude.taken_at(self.start)
 
     @property
+    def is_free(self) -> bool:
+        """Whether nothing is in the way, not even what would give way."""
+        return not self.answer.as_it_is[self.person.id].taken_at(self.start)
+
+    @property
     def end(self) -> int:
         return self.start + self.latitude.person.shape.length
+
+
+@dataclass(frozen=True)
+class _Found:
+    """A place as the visit would have it: without the visits `given_way`, which are named in `facts`, and with the rules that it
+    breaks.
+    """
+
+    asked: _Asked
+    breaches: tuple[Breach, ...]
+    given_way: frozenset[int]
+    facts: dict[str, Any]
 
 
 def change(
@@ -172,9 +190,13 @@ def _change(
     states.refuse_stale(session, clinic, appointment, version)
     found = _ask(session, clinic, appointment, place, now, lock=True)
     _refuse_clash(session, who, appointment, found, now)
-    breaches = _breaches(found, appointment)
+    room_made = _making_room(session, who, clinic, appointment, found, now, lock=True)
+    found, breaches = room_made.asked, room_made.breaches
     if breaches and not reason:
-        raise NeedsReason(breaches=[*breaches], facts=facts_of(found.answer, breaches))
+        raise NeedsReason(breaches=[*breaches], facts=room_made.facts)
+    gave_way = giving_way.give_up(
+        session, room_made.given_way, Actor.STAFF, now, name=who.name, account_id=who.account_id
+    )
 
     before = states.snapshot(appointment, found.uses)
     # Whom somebody is to call hears of what comes now instead.
@@ -214,12 +236,58 @@ def _change(
         breaches=[*breaches],
         dropped=told.dropped,
         spoken=spoken,
+        **({"gave_way": gave_way} if gave_way else {}),
         **_moved(clinic, before, appointment, told.tells),
     )
 
 
+def what_gives_way(
+    session: Session, who: Who, clinic: Clinic, appointment: Appointment, place: Place, now: datetime
+) -> dict[str, Any]:
+    """What gives way to the visit at this place, as facts of the breach PENCILED."""
+    found = _ask(session, clinic, appointment, place, now, lock=False)
+    there = _making_room(session, who, clinic, appointment, found, now, lock=False)
+    gives_way: dict[str, Any] = there.facts.get(Breach.PENCILED, {})
+    return gives_way
+
+
+def _making_room(
+    session: Session,
+    who: Who,
+    clinic: Clinic,
+    appointment: Appointment,
+    found: _Asked,
+    now: datetime,
+    *,
+    lock: bool,
+) -> _Found:
+    """The place without the fewest visits that give way to it; where none need, the place as it is."""
+    breaches = _breaches(found, appointment)
+    if found.taken or found.is_free:
+        return _Found(found, breaches, frozenset(), facts_of(found.answer, breaches))
+
+    def without(others: frozenset[int]) -> _Asked:
+        return _ask(session, clinic, appointment, found.place, now, lock=lock, without=others)
+
+    given_way = giving_way.fewest(session, found.start, found.end, lambda others: without(others).is_free)
+    if given_way is None:
+        raise SlotTaken
+    free = without(given_way)
+    breaches = (*_breaches(free, appointment), Breach.PENCILED)
+    visits = giving_way.named(session, clinic, who, given_way)
+    facts = facts_of(free.answer, breaches) | {Breach.PENCILED.value: {"visits": visits}}
+    return _Found(free, breaches, given_way, facts)
+
+
 def _ask(
-    session: Session, clinic: Clinic, appointment: Appointment, place: Place, now: datetime, *, lock: bool
+    session: Session,
+    clinic: Clinic,
+    appointment: Appointment,
+    place: Place,
+    now: datetime,
+    *,
+    lock: bool,
+    without: frozenset[int] = frozenset(),
 ) -> _Asked:
     """The wish in the clinic's words, and what the engine says to it. Raises NotChangeable and what `wanted` raises."""
     refuse_settled(appointment)
@@ -233,8 +301,8 @@ def _ask(
         raise NotChangeable(visit_status=appointment.status.value)
     on = clinic.times.local_date(instant_of(start))
     ask = asked_under_lock if lock else asked
-    answer = ask(session, clinic, appointment, uses, wish, window_for(clinic, on, on), now)
-    return _Asked(clinic, uses, wish, person, start, answer, stays)
+    answer = ask(session, clinic, appointment, uses, wish, window_for(clinic, on, on), now, without)
+    return _Asked(clinic, uses, wish, person, start, answer, stays, place)
 
 
 def _assigned(appointment: Appointment, found: _Asked) -> Assignment:
@@ -357,8 +425,9 @@ def _preview(session: Session, who: Who, appointment: Appointment, found: _Asked
     clash = in_the_way_at(
         session, clinic, who, appointment, found.answer, found.person.id, found.start, taken, now
     )
+    room_made = _making_room(session, who, clinic, appointment, found, now, lock=False)
+    found, breaches = room_made.asked, room_made.breaches
     visit = _assigned(appointment, found) if not taken else None
-    breaches = _breaches(found, appointment)
     starts_at, ends_at = instant_of(found.start), instant_of(found.end)
     told, owed = _told(session, clinic, appointment, found, starts_at, ends_at, now)
     return Preview(
@@ -382,7 +451,7 @@ def _preview(session: Session, who: Who, appointment: Appointment, found: _Asked
         breaches=tuple(breaches),
         clash=tuple(clash),
         elsewhere=other,
-        facts=facts_of(found.answer, breaches),
+        facts=room_made.facts,
     )
 
 

@@ -31,7 +31,7 @@ from booking.scheduling.offers import Assignment, Offers
 from booking.scheduling.rules import NOTICE, STAFF_RULES
 from booking.scheduling.status import Status
 from booking.scheduling.timeline import cell_at, cell_in, instant_of
-from booking.services import booking, history, notices, patients, rows
+from booking.services import booking, giving_way, history, notices, patients, rows
 from booking.services.availability import locked
 from booking.services.booking import Booked, Wish
 from booking.services.clinic import Clinic, Practitioner, VisitType, the_clinic
@@ -48,6 +48,7 @@ from booking.services.desk.records import (
     usual_reminders,
 )
 from booking.services.idempotency import Answer, Key, answer_to, once
+from booking.services.occupancies import Ignoring
 from booking.services.question import Question
 from booking.services.search import free_times
 from booking.services.staff import audit
@@ -369,7 +370,11 @@ def _book(session: Session, who: Who, wish: DeskWish) -> Answer:
         statuses.refuse_early(Status.BOOKED, wish.starts_at, Status.ARRIVED, now)
 
     offers = locked(session, question, wish.starts_at, now, patient_id=patient.id)
-    visit, breaches = _place(session, who, clinic, offers, wish, patient.id, now)
+    offers, given_way = _making_room(session, question, offers, wish, patient.id, now)
+    visit, breaches = _place(session, who, clinic, offers, wish, patient.id, now, given_way)
+    gave_way = giving_way.give_up(
+        session, given_way, Actor.STAFF, now, name=who.name, account_id=who.account_id
+    )
     appointment = booking.record(
         session,
         clinic,
@@ -396,6 +401,7 @@ def _book(session: Session, who: Who, wish: DeskWish) -> Answer:
         account_id=who.account_id or None,
         why=(wish.reason or wish.short_notice) if breaches else "",
         breaches=[code.value for code in breaches],
+        **({"gave_way": gave_way} if gave_way else {}),
     )
     notices.booked_by_clinic(session, clinic, appointment, now, tell=wish.tell and not wish.here)
     audit.did(session, who, "booked", f"appointment/{appointment.reference}", patient.id)
@@ -440,6 +446,32 @@ def _refuse_made_meanwhile(session: Session, new: NewPatient) -> None:
             raise LikelyKnown(patients=found)
 
 
+def _making_room(
+    session: Session, question: Question, offers: Offers, wish: DeskWish, patient_id: int, now: datetime
+) -> tuple[Offers, frozenset[int]]:
+    """For a time that only visits take which give way: the offers without the fewest of them, and which those are. Else the
+    offers as they are.
+    """
+    try:
+        start = cell_at(wish.starts_at)
+    except ValueError:
+        return offers, frozenset()
+
+    def without(others: frozenset[int]) -> Offers:
+        return locked(
+            session, question, wish.starts_at, now, ignoring=Ignoring(others=others), patient_id=patient_id
+        )
+
+    def is_free(asked: Offers) -> bool:
+        return any(not one.taken_at(start) for one in latitudes(asked.situation).values())
+
+    if question.clinic.penciled_gives_way_to == "nobody" or is_free(offers):
+        return offers, frozenset()
+    longest = max((one.shape.length for one in offers.situation.practitioners), default=0)
+    found = giving_way.fewest(session, start, start + longest, lambda others: is_free(without(others)))
+    return (without(found), found) if found else (offers, frozenset())
+
+
 def _place(
     session: Session,
     who: Who,
@@ -448,8 +480,11 @@ def _place(
     wish: DeskWish,
     patient_id: int,
     now: datetime,
+    given_way: frozenset[int] = frozenset(),
 ) -> tuple[Assignment, tuple[Breach, ...]]:
-    """With whom and where, and which rules that breaks: none, if anybody can give it within them."""
+    """With whom and where, and which rules that breaks: none, if anybody can give it within them. `given_way`: visits that are
+    to be given up for it.
+    """
     found = latitudes(offers.situation)
     if not found:
         raise NotOffered
@@ -461,12 +496,15 @@ def _place(
     taken = best.taken_at(start)
     if taken:
         raise _clash(session, who, clinic, offers, found, best, start, taken, patient_id, now)
-    breaches = best.breaches_at(start)
+    breaches, facts = best.breaches_at(start), dict[str, Any]()
+    if given_way:
+        breaches = (*breaches, Breach.PENCILED)
+        facts[Breach.PENCILED.value] = {"visits": giving_way.named(session, clinic, who, given_way)}
     why = wish.reason or (wish.short_notice if breaches == (Breach.TOO_SOON,) else "")
     # Nobody is asked why those who stand here come so soon.
     to_explain = [code.value for code in breaches if not (wish.here and code is Breach.TOO_SOON)]
     if to_explain and not why:
-        raise NeedsReason(breaches=to_explain, facts={})
+        raise NeedsReason(breaches=to_explain, facts=facts)
     return assign(offers.situation, best.person.id, start), breaches
 
 
@@ -505,6 +543,6 @@ def _clash(
         other = elsewhere(session, clinic, to_be, start, start + best.person.shape.length)
         if other is not None:
             return PatientElsewhere(**other)
-    asked = Asked(offers.situation, NOTHING, found)
+    asked = Asked(offers.situation, NOTHING, found, found)
     in_the_way = in_the_way_at(session, clinic, who, to_be, asked, best.person.id, start, taken, now)
     return Clash(with_=in_the_way)

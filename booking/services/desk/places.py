@@ -26,7 +26,7 @@ from booking.services.desk.asking import (
     refuse_absurd,
     wanted,
 )
-from booking.services.desk.moving import facts_of, refuse_settled, where_it_begins
+from booking.services.desk.moving import facts_of, refuse_settled, what_gives_way, where_it_begins
 from booking.services.desk.panel import Head
 from booking.services.occupancies import open_window, window_for
 from booking.services.staff.ownership import appointment_for
@@ -83,6 +83,7 @@ class Places:
     _now: datetime = field(repr=False)
     # What keeps it from its own start.
     _own_start: OwnStart = field(repr=False)
+    _place: Place | None = field(repr=False)
 
     def why(self, slug: str, cell: int) -> list[Hindrance]:
         """What keeps this start with this practitioner; empty where all rules are kept, or where the visit stands as it is.
@@ -102,7 +103,14 @@ class Places:
             with reading() as session:
                 found = [self._hindrance(session, person, cell, code) for code in taken]
         facts = facts_of(self._answer, breaches)
+        if Breach.PENCILED in breaches and not taken:
+            facts[Breach.PENCILED] = self._what_gives_way(slug, cell)
         return [*found, *(Hindrance(code.value, False, facts.get(code.value, {})) for code in breaches)]
+
+    def _what_gives_way(self, slug: str, cell: int) -> dict[str, Any]:
+        place = replace(self._place or Place(), starts_at=instant_of(cell), practitioner=slug)
+        with reading() as session:
+            return what_gives_way(session, self._who, self._clinic, self._appointment, place, self._now)
 
     def _hindrance(self, session: Session, person: Practitioner, cell: int, code: Taken) -> Hindrance:
         visit = self._appointment
@@ -159,6 +167,7 @@ def places(who: Who, reference: str, first: date, days: int = 1, *, place: Place
             _answer=answer,
             _now=now,
             _own_start=own_start,
+            _place=place,
         )
 
 

@@ -16,7 +16,7 @@ from booking.errors import NotChangeable, Refusal, StaleEdit, TooLateToUndo
 from booking.formatting import iso_utc
 from booking.models import Actor, Appointment, HistoryEntry, Message, MessageState
 from booking.scheduling.status import Status
-from booking.services import history, notices, tasks
+from booking.services import giving_way, history, notices, tasks
 from booking.services.clinic import Clinic, the_clinic
 from booking.services.desk import states
 from booking.services.desk.asking import uses_of
@@ -105,6 +105,9 @@ def take_back(session: Session, who: Who, entry_id: int) -> Changed:
     take_again(session, clinic, who, visit, uses, entry.at, now)
     states.restore(visit, then)
     session.flush()
+    giving_way.bring_back(
+        session, entry.facts.get("gave_way", ()), Actor.STAFF, now, name=who.name, account_id=who.account_id
+    )
     told = notices.Told(None, [])
     if not states.same_entry(before, then):
         visit.sequence += 1

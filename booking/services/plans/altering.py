@@ -82,7 +82,12 @@ def give_up(session: Session, visits: Sequence[Appointment], by: By, now: dateti
 
 
 def make_firm(session: Session, visits: Sequence[Appointment], by: By, now: datetime) -> None:
-    """These visits, which are locked, are penciled in no more."""
+    """These visits, which are locked, are penciled in no more: they give way to nobody, which whoever has kept what they
+    take is to know.
+    """
+    taken = claims.taken_by(session, [one.id for one in visits])
+    claims.lock(session, taken)
+    claims.bump(session, taken)
     session.execute(
         update(Appointment)
         .where(Appointment.id.in_([one.id for one in visits]))

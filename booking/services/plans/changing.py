@@ -16,7 +16,7 @@ from booking.models import Appointment, Plan, PlanStatus
 from booking.scheduling.plans.course import Course, Phase
 from booking.scheduling.plans.keeping import Role, is_gated
 from booking.scheduling.plans.windows import Presence
-from booking.services import notices
+from booking.services import giving_way, notices
 from booking.services.clinic import Clinic, the_clinic
 from booking.services.idempotency import Answer, Key, once
 from booking.services.plans.altering import (
@@ -167,8 +167,10 @@ def decide(
                 plan.course = course.as_plain()
             firm = _gated_no_more(plan, clinic, [one for one in visits if one.penciled])
             make_firm(session, firm, by, now)
-            if firm:
-                notices.plan_changed(session, clinic, plan, firm, now, {"firm": begun_at(firm)}, tell=told)
+            gone = giving_way.untold(session, plan, now)
+            if firm or gone:
+                facts = {"firm": begun_at(firm), "cancelled": begun_at(gone)}
+                notices.plan_changed(session, clinic, plan, [*firm, *gone], now, facts, tell=told)
         _changed(session, who, plan, "decided", by, now, decision=decision.value, told=told)
         return vars(_outcome(plan, cancelled, firm, told=told))
 
@@ -243,8 +245,10 @@ def _give_up(
     give_up(session, visits, by, now, missed=missed, plan=plan.reference)
     plan.sequence += 1
     session.flush()
-    if tell and visits:
-        notices.plan_changed(session, clinic, plan, visits, now, {"cancelled": begun})
+    gone = giving_way.untold(session, plan, now)
+    if tell and (visits or gone):
+        facts = {"cancelled": sorted([*begun, *begun_at(gone)])}
+        notices.plan_changed(session, clinic, plan, [*visits, *gone], now, facts)
     else:
         for visit in visits:
             notices.drop_queued(session, visit, "The plan was changed.")

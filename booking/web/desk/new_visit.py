@@ -366,7 +366,7 @@ def _page(
         other_times=other_times,
         choices=choices,
         walk_in=walk_in,
-        walk_in_breaks=saying.breaches(walk_in.breaches) if walk_in else [],
+        walk_in_breaks=saying.breaches(clinic, walk_in.breaches, {}) if walk_in else [],
         times_for=_times_for(
             asked.visit_type.slug if asked.visit_type else "",
             asked.practitioner.slug if asked.practitioner else "",

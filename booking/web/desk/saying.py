@@ -71,6 +71,7 @@ _BREACHES: Mapping[str, Any] = {
     Breach.TOO_MANY_AT_ONCE: lazy("The practitioner has as many patients at once as planned."),
     Breach.SHORTENED: lazy("The visit is shorter than its type says."),
     Breach.OTHER_ROOM_KIND: lazy("This kind of room isn't meant for the visit."),
+    Breach.PENCILED: lazy("It is held for a plan that nobody has decided on yet."),
     "correction": lazy("A correction needs a reason."),
 }
 _TAKEN: Mapping[str, Any] = {
@@ -163,9 +164,34 @@ def kind_of_message(kind: str) -> str:
     return str(_KINDS.get(kind, kind))
 
 
-def breaches(codes: Iterable[str]) -> list[str]:
-    """What is broken, a sentence each."""
-    return [str(_BREACHES.get(code, code)) for code in codes]
+def breaches(clinic: Clinic, codes: Iterable[str], facts: Mapping[str, Any]) -> list[str]:
+    """What is broken, a sentence each; `facts` by code, as far as they are known."""
+    return [words for code in codes for words in hindrance(clinic, code, facts.get(code, {}))]
+
+
+def usual_reason(codes: Iterable[str]) -> str:
+    """The reason that stands there already: where nothing is passed but what gives way anyway."""
+    return _("Penciled in, and gave way") if set(codes) == {Breach.PENCILED} else ""
+
+
+def _held(clinic: Clinic, facts: Mapping[str, Any]) -> list[str]:
+    """What is penciled in there, and what becomes of it."""
+    found = []
+    for one in facts["visits"]:
+        about = {
+            "whose": one["whose"] or _("another patient"),
+            "when": clinic.times.short_moment(datetime.fromisoformat(one["starts_at"])),
+            "name": one["name"],
+            "decides": one["decides"] or _("a practitioner"),
+        }
+        found.append(
+            _(
+                "Held for the plan of %(whose)s until %(decides)s decides how it goes on: %(when)s, with %(name)s.",
+                **about,
+            )
+        )
+    found.append(_("That visit gives way: it is cancelled, and stands in its plan as to be booked again."))
+    return found
 
 
 def hindrance(clinic: Clinic, code: str, facts: Mapping[str, Any]) -> list[str]:
@@ -174,6 +200,8 @@ def hindrance(clinic: Clinic, code: str, facts: Mapping[str, Any]) -> list[str]:
         return [elsewhere(clinic, facts)]
     if facts.get("with_"):
         return [in_the_way(clinic, one) for one in facts["with_"]]
+    if facts.get("visits"):
+        return _held(clinic, facts)
     return [str(_TAKEN.get(code) or _BREACHES.get(code, code))]
 
 
@@ -492,34 +520,6 @@ def closed(names: Sequence[str]) -> str:
     )
 
 
-def unclear(what: Iterable[str]) -> str:
-    """Why a change can't be made of what was typed. "far": a day that is years away."""
-    if "far" in what:
-        return _("That day is too far away. Please look at the year.")
-    return _("The time or the length isn't understood. Both go by five minutes.")
-
-
-def due(on: date, today: date, clinic: Clinic) -> str:
-    """As in "today", or "since Monday, September 14"."""
-    if on == today:
-        return _("today")
-    if on < today:
-        return _("since %(day)s", day=clinic.times.short_day(on))
-    return _("by %(day)s", day=clinic.times.short_day(on))
-
-
-@dataclass(frozen=True)
-class No:
-    """A refusal in words. `needs_reason`: what would be broken; `more`: what is in the way. `other`: the visit that is;
-    `times`: where another time is found.
-    """
-
-    code: str
-    status: int
-    title: str
-    advice: str
-    needs_reason: tuple[str, ...] = ()
-    more: tuple[str, ...] = ()
 def reopened(clinic: Clinic, found: Reopened) -> str:
     """Whose visits are open again once a closing was taken back, and whose aren't, since somebody changed them."""
     if found.names:
@@ -541,8 +541,37 @@ def reopened(clinic: Clinic, found: Reopened) -> str:
     return " ".join(says)
 
 
+def unclear(what: Iterable[str]) -> str:
+    """Why a change can't be made of what was typed. "far": a day that is years away."""
+    if "far" in what:
+        return _("That day is too far away. Please look at the year.")
+    return _("The time or the length isn't understood. Both go by five minutes.")
+
+
+def due(on: date, today: date, clinic: Clinic) -> str:
+    """As in "today", or "since Monday, September 14"."""
+    if on == today:
+        return _("today")
+    if on < today:
+        return _("since %(day)s", day=clinic.times.short_day(on))
+    return _("by %(day)s", day=clinic.times.short_day(on))
+
+
+@dataclass(frozen=True)
+class No:
+    """A refusal in words. `needs_reason`: what would be broken; `more`: what is in the way. `other`: the visit that is;
+    `times`: where another time is found; `usual`: the reason that may stand there already.
+    """
+
+    code: str
+    status: int
+    title: str
+    advice: str
+    needs_reason: tuple[str, ...] = ()
+    more: tuple[str, ...] = ()
     other: str | None = None
     times: str | None = None
+    usual: str = ""
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -554,6 +583,7 @@ def reopened(clinic: Clinic, found: Reopened) -> str:
             "alternatives": list(self.more),
             "other": self.other,
             "times": self.times,
+            "usual": self.usual,
         }
 
 
@@ -563,9 +593,10 @@ def no(refusal: Refusal, clinic: Clinic) -> No:
     title, advice = str(words.title), staff_advice_for(refusal, clinic)
     needs: list[str] = []
     more: list[str] = []
-    other = None
+    other, usual = None, ""
     if isinstance(refusal, NeedsReason):
-        needs = breaches(facts["breaches"])
+        needs = breaches(clinic, facts["breaches"], facts.get("facts", {}))
+        usual = usual_reason(facts["breaches"])
     elif isinstance(refusal, Clash):
         more = [in_the_way(clinic, one) for one in facts["with_"]]
     elif isinstance(refusal, OldPlaceTaken):
@@ -578,7 +609,7 @@ def no(refusal: Refusal, clinic: Clinic) -> No:
         advice = _illegal(clinic, facts)
     elif isinstance(refusal, NotChangeable):
         advice = _("It stands as: %(status)s.", status=status(facts["visit_status"]))
-    return No(refusal.code, words.status, title, advice, tuple(needs), tuple(more), other)
+    return No(refusal.code, words.status, title, advice, tuple(needs), tuple(more), other, usual=usual)
 
 
 def _by_whom(clinic: Clinic, facts: Mapping[str, Any]) -> str:

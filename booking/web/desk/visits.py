@@ -373,7 +373,8 @@ def change_page(
         unclear=wish.unclear,
         preview=preview,
         no=no,
-        broken=saying.breaches(preview.breaches) if preview else [],
+        broken=saying.breaches(clinic, preview.breaches, preview.facts) if preview else [],
+        usual=saying.usual_reason(preview.breaches) if preview else "",
         in_the_way=[saying.in_the_way(clinic, one) for one in preview.clash] if preview else [],
         other=preview.elsewhere if preview else None,
         nearest=places.nearest(access.who(), found.reference, wish.place) if cannot_be else [],
@@ -530,7 +531,8 @@ def _preview_as_json(clinic: Clinic, preview: Preview | None, no: No | None) -> 
         "owed": preview.owed,
         "subject": preview.subject,
         "text": preview.text,
-        "needs_reason": saying.breaches(preview.breaches),
+        "needs_reason": saying.breaches(clinic, preview.breaches, preview.facts),
+        "usual": saying.usual_reason(preview.breaches),
         "clash": clash,
     }
 

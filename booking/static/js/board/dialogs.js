@@ -127,6 +127,8 @@ async function askMove(title, { needsReason = false, usual = "", breaches = [], 
       // Who hasn't heard of an earlier change can't be left untold.
       element.querySelector("button[value=no]").hidden = found.owed;
       if (found.channel === "call") tells.textContent = tells.dataset.callWords;
+      // What gives way anyway needs no other reason: one press is enough.
+      if (found.usual && !reason.value) reason.value = found.usual;
       if (found.needsReason.length && reason.required === false) {
         showReason(found.needsReason);
         reason.focus();

@@ -191,7 +191,7 @@ async function previewOf(address) {
     const found = await answer.json();
     const lines = [found.tells, found.subject, found.text].filter(Boolean);
     const clash = found.ok ? found.clash : [found.title, found.advice].filter(Boolean);
-    return { here: found.here ?? "", channel: found.channel ?? "", owed: Boolean(found.owed), text: lines.join("\n"), needsReason: found.needs_reason ?? [], clash };
+    return { here: found.here ?? "", channel: found.channel ?? "", owed: Boolean(found.owed), text: lines.join("\n"), needsReason: found.needs_reason ?? [], usual: found.usual ?? "", clash };
   } catch {
     return null;
   }
@@ -236,7 +236,7 @@ async function putThere(mine, fields, where, answer) {
     ...fields, version: mine.version, reason: answer.reason, tell: answer.tell,
   });
   if (!sent.ok && sent.needs_reason?.length && !answer.reason) {
-    const again = await askMove(word("move", { name: mine.name, where }), { needsReason: true, breaches: sent.needs_reason });
+    const again = await askMove(word("move", { name: mine.name, where }), { needsReason: true, breaches: sent.needs_reason, usual: sent.usual });
     if (again) return putThere(mine, fields, where, again);
     endPlacing();
     return;

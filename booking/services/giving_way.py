@@ -1,0 +1,263 @@
+"""Visits that nobody has decided on give way, where the clinic's file says so: to the desk, and to first visits of patients.
+
+Parts of use cases: they receive the session and never commit. Whoever wants such a time finds the fewest visits without which
+it is free, gives them up in the same transaction, and then books or moves as always: the claims are still the database's. What
+was given up stands in its plan as missed, so that it is booked anew; its patient hears of it with the decision.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import and_, exists, or_, select
+from sqlalchemy.orm import Session
+
+from booking.errors import SlotTaken
+from booking.formatting import iso_utc
+from booking.models import Actor, Appointment, Claim, HistoryEntry, Hold, Plan, PlanEntry
+from booking.scheduling.offers import Offers, Use
+from booking.scheduling.status import Status
+from booking.scheduling.timeline import cell_at
+from booking.services import claims, history, placing, rows
+from booking.services.availability import locked
+from booking.services.clinic import Clinic
+from booking.services.occupancies import GIVES_WAY, Ignoring, within
+from booking.services.question import Question
+from booking.services.staff.who import Who
+
+GAVE_WAY, CAME_BACK = "gave way", "came back"
+# Cells around a visit in which another one may keep it away: buffers.
+_NEAR = 36
+
+
+def fewest(
+    session: Session, from_cell: int, to_cell: int, possible: Callable[[frozenset[int]], bool]
+) -> frozenset[int] | None:
+    """The fewest visits that give way without which something in these cells is possible; None where nothing helps."""
+    left = frozenset(
+        session.scalars(
+            select(Appointment.id)
+            .join(Plan, Plan.id == Appointment.plan_id)
+            .where(
+                GIVES_WAY,
+                Appointment.status == Status.BOOKED,
+                within(Appointment),
+            ),
+            {"start": from_cell - _NEAR, "end": to_cell + _NEAR},
+        )
+    )
+    if not left or not possible(left):
+        return None
+    for one in sorted(left):
+        if possible(left - {one}):
+            left -= {one}
+    return left
+
+
+def offers_without(
+    session: Session,
+    question: Question,
+    starts_at: datetime,
+    now: datetime,
+    *,
+    visitor: str | None,
+    patient_id: int | None = None,
+) -> tuple[Offers, frozenset[int]] | None:
+    """For a start that a patient can't have as it is: the offers without the fewest visits that give way to it, and which
+    those are. None where it can't be had so either, or where somebody else has chosen it and is typing.
+    """
+    start = cell_at(starts_at)
+
+    def offers(others: frozenset[int]) -> Offers:
+        ignoring = Ignoring(visitor=visitor, others=others)
+        return locked(session, question, starts_at, now, ignoring=ignoring, patient_id=patient_id)
+
+    longest = max(
+        (one.offerings[question.visit_type.slug].shape.length for one in question.practitioners), default=0
+    )
+    given = fewest(session, start, start + longest, lambda others: offers(others).at(start) is not None)
+    if given is None:
+        return None
+    found = offers(given)
+    offer = found.at(start)
+    if offer is None or _is_promised(session, offer.practitioner_id, start, start + longest, visitor, now):
+        return None
+    return found, given
+
+
+def give_up(
+    session: Session,
+    visits: Iterable[int],
+    by: Actor,
+    now: datetime,
+    *,
+    name: str = "",
+    account_id: int | None = None,
+) -> list[str]:
+    """Gives up these visits for another one; returns their references. Raises SlotTaken where one was decided on meanwhile.
+
+    They are locked after what they take, for nobody knew of them before; whoever decides on them just now may have to wait for
+    us and we for them, and then one of the two begins anew.
+    """
+    ids = list(visits)
+    if not ids:
+        return []
+    plans = select(Plan).join(Appointment, Appointment.plan_id == Plan.id).where(Appointment.id.in_(ids))
+    by_id = {one.id: one for one in session.scalars(plans.order_by(Plan.id).with_for_update(of=Plan))}
+    found = session.scalars(
+        select(Appointment)
+        .where(Appointment.id.in_(ids))
+        .order_by(Appointment.id)
+        .with_for_update(of=Appointment)
+        .execution_options(populate_existing=True)
+    ).all()
+    who: dict[str, Any] = {"name": name, "account_id": account_id}
+    for visit in found:
+        if visit.status is not Status.BOOKED or not visit.penciled:
+            raise SlotTaken
+        plan, uses = by_id[visit.plan_id or 0], claims.uses_of(session, visit)
+        placing.cancel(session, visit, by, "", now)
+        visit.version += 1
+        visit.changed_at = now
+        history.note(
+            session, visit, GAVE_WAY, by, **who, version=visit.version, plan=plan.reference,
+            uses=[list(use) for use in uses], state={"status": Status.CANCELLED.value},
+        )  # fmt: skip
+        _of_plan(session, plan, visit, GAVE_WAY, by, now, **who)
+    session.flush()
+    return [one.reference for one in found]
+
+
+def bring_back(
+    session: Session,
+    references: Sequence[str],
+    by: Actor,
+    now: datetime,
+    *,
+    name: str,
+    account_id: int | None,
+) -> None:
+    """Puts back what was given up for a visit that is no more: each that nobody has touched since, if its time is free."""
+    if not references:
+        return
+    found = session.scalars(
+        select(Appointment)
+        .where(Appointment.reference.in_(references), Appointment.status == Status.CANCELLED)
+        .order_by(Appointment.id)
+        .with_for_update(of=Appointment)
+        .execution_options(populate_existing=True)
+    )
+    who: dict[str, Any] = {"name": name, "account_id": account_id}
+    for visit in found:
+        entry = session.scalar(
+            select(HistoryEntry)
+            .where(HistoryEntry.appointment_id == visit.id)
+            .order_by(HistoryEntry.id.desc())
+            .limit(1)
+        )
+        if entry is None or entry.what != GAVE_WAY or visit.starts_at <= now:
+            continue
+        uses = [Use(*use) for use in entry.facts["uses"]]
+        claims.lock(session, [use.resource_id for use in uses])
+        if _taken(session, uses):
+            continue
+        claims.take(session, uses, appointment_id=visit.id)
+        claims.bump(session, [use.resource_id for use in uses])
+        visit.status = Status.BOOKED
+        visit.cancelled_at = visit.cancelled_by = None
+        visit.sequence += 1
+        visit.version += 1
+        visit.changed_at = now
+        history.note(
+            session, visit, CAME_BACK, by, **who, version=visit.version, state={"status": Status.BOOKED.value}
+        )
+        plan = session.get_one(Plan, visit.plan_id)
+        _of_plan(session, plan, visit, CAME_BACK, by, now, **who)
+    session.flush()
+
+
+def untold(session: Session, plan: Plan, now: datetime) -> list[Appointment]:
+    """Visits of this plan that gave way, are still ahead by their time, and of which its patient hasn't heard. They count as
+    told from now on.
+    """
+    found = session.scalars(
+        select(Appointment).where(
+            Appointment.plan_id == plan.id,
+            Appointment.status == Status.CANCELLED,
+            Appointment.penciled,
+            exists().where(HistoryEntry.appointment_id == Appointment.id, HistoryEntry.what == GAVE_WAY),
+        )
+    ).all()
+    for one in found:
+        one.penciled = False
+    return sorted((one for one in found if one.starts_at > now), key=lambda one: one.from_cell)
+
+
+def named(session: Session, clinic: Clinic, who: Who, visits: Iterable[int]) -> list[dict[str, Any]]:
+    """These visits as facts of the breach PENCILED: whose ("" for those who don't see that patient), when, with whom, and who
+    is to decide ("" where that isn't known).
+    """
+    found = session.execute(
+        select(Appointment, Plan.prescribed_by)
+        .join(Plan, Plan.id == Appointment.plan_id)
+        .where(Appointment.id.in_(list(visits)))
+        .order_by(Appointment.from_cell, Appointment.id)
+    ).all()
+    return [
+        {
+            "whose": (
+                f"{visit.first_name} {visit.last_name}"
+                if who.sees_everybody or visit.practitioner_id == who.practitioner_id
+                else ""
+            ),
+            "name": clinic.practitioner_by_id[visit.practitioner_id].name,
+            "starts_at": iso_utc(visit.starts_at),
+            "decides": clinic.practitioner_by_id[decides].name if decides else "",
+        }
+        for visit, decides in found
+    ]
+
+
+# Parts
+
+
+def _is_promised(
+    session: Session, practitioner_id: int, from_cell: int, to_cell: int, visitor: str | None, now: datetime
+) -> bool:
+    """Whether somebody else has chosen a time of this person here and is typing: what gives way can't be held by claims."""
+    return session.scalar(
+        select(Hold.id)
+        .where(
+            Hold.practitioner_id == practitioner_id,
+            Hold.to_cell > from_cell,
+            Hold.from_cell < to_cell,
+            Hold.lapses_at > now,
+            *([Hold.visitor != visitor] if visitor else []),
+        )
+        .limit(1)
+    ) is not None  # fmt: skip
+
+
+def _taken(session: Session, uses: Iterable[Use]) -> bool:
+    meets = (
+        and_(
+            Claim.resource_id == use.resource_id, Claim.to_cell > use.from_cell, Claim.from_cell < use.to_cell
+        )
+        for use in uses
+    )
+    return session.scalar(select(Claim.id).where(or_(*meets)).limit(1)) is not None
+
+
+def _of_plan(
+    session: Session, plan: Plan, visit: Appointment, what: str, by: Actor, now: datetime, *, name: str,
+    account_id: int | None,
+) -> None:  # fmt: skip
+    plan.version += 1
+    plan.changed_at = now
+    rows.add(
+        session,
+        PlanEntry(
+            plan_id=plan.id, at=now, actor=by, actor_name=name, account_id=account_id, what=what, why="",
+            facts={"visit": visit.reference, "starts_at": iso_utc(visit.starts_at)},
+        ),
+    )  # fmt: skip

@@ -1,0 +1,145 @@
+"""What nobody has decided on gives way: to the desk, and to first visits of patients, where the clinic wants it so."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from booking.errors import Clash, NeedsReason, SlotTaken
+from booking.models import Appointment, Claim, HistoryEntry, Message, PlanEntry
+from booking.services import booking, holds
+from booking.services.desk import moving, new_visit, undoing
+from booking.services.desk.moving import Place
+from booking.services.desk.new_visit import DeskWish
+from booking.services.plans.booking import BookedPlan
+from booking.services.plans.changing import Decision, decide
+from booking.services.plans.reading import PlanVisit
+from booking.services.plans.repairing import lacking
+from booking.services.search import free_times
+from tests.clinics import plan_clinic, plan_template, set_up
+from tests.services.making import booked, rows, wish
+from tests.services.plans.making import patient, practitioner, prescribed, running, seen
+from tests.staffing import hired
+
+pytestmark = pytest.mark.usefixtures("standing_clock", "context")
+
+FOLLOW_UP, FIRST = "acupuncture-follow-up", "acupuncture-first"
+DOSES = {"weeks": 1, "doses": {FOLLOW_UP: 2}}
+
+
+def clinic_whose_penciled_visits(**give_way: Any) -> None:
+    """Mei alone gives acupuncture, so that a time is hers or nobody's."""
+    definition = plan_clinic(rules={"step_minutes": 5} | give_way)
+    people = [one for one in definition.practitioners if one.id != "dan"]
+    stages = plan_template("stages", {}, reassessment=["acupuncture-reassessment"], phases=[DOSES, DOSES])
+    set_up(type(definition).model_validate(
+        definition.model_dump(mode="json") | {
+            "practitioners": [one.model_dump(mode="json") for one in people], "plan_templates": [stages],
+        }
+    ))  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def clinic(context: Any, standing_clock: Any) -> None:
+    clinic_whose_penciled_visits()
+
+
+@pytest.fixture
+def stages() -> BookedPlan:
+    """A plan of two stages: what lies behind the reassessment is penciled in."""
+    return running(prescribed(patient(), "stages"))
+
+
+def penciled(plan: BookedPlan) -> PlanVisit:
+    found = [one for one in seen(plan).standing if one.penciled]
+    assert len(found) == 2
+    return found[0]
+
+
+def at_the_desk(visit: PlanVisit, **how: Any) -> DeskWish:
+    other = patient("Otto", "otto@example.com")
+    return DeskWish(other, FOLLOW_UP, None, visit.starts_at, **how)
+
+
+def status_of(reference: str) -> str:
+    return next(str(row["status"]) for row in rows(Appointment) if row["reference"] == reference)
+
+
+def test_the_desk_is_told_what_gives_way_takes_it_and_gives_it_back(stages: BookedPlan) -> None:
+    desk, visit = hired(), penciled(stages)
+    asked = at_the_desk(visit)
+    with pytest.raises(NeedsReason) as refused:
+        new_visit.book(desk, asked, key="desk-0001")
+    assert refused.value.facts["breaches"] == ["penciled"]
+    (named,) = refused.value.facts["facts"]["penciled"]["visits"]
+    assert (named["whose"], named["decides"]) == ("Rosa Lima", "Mei Tanaka")
+    waiting = len(rows(Message))
+
+    made = new_visit.book(desk, DeskWish(**vars(asked) | {"reason": "Penciled in"}), key="desk-0002")
+    assert status_of(visit.reference) == "cancelled"
+    # Its dose is to be booked again, its history says why, and its patient was promised nothing.
+    assert [one.visit.reference for one in lacking(seen(stages), visit.starts_at) if one.visit] == [
+        visit.reference
+    ]
+    assert [row["what"] for row in rows(HistoryEntry) if row["what"] == "gave way"] == ["gave way"]
+    assert rows(PlanEntry)[-1]["what"] == "gave way"
+    assert not any(row["subject"].endswith(visit.reference) for row in rows(Message)[waiting:])
+
+    undoing.undo(desk, made.entry_id, key="undo-0001")
+    assert status_of(visit.reference) == "booked" and penciled(stages).reference == visit.reference
+    assert len({row["appointment_id"] for row in rows(Claim)}) == len(seen(stages).standing)
+
+
+def test_a_visit_is_moved_onto_what_gives_way_but_onto_nothing_firm(stages: BookedPlan) -> None:
+    desk, visit = hired(), penciled(stages)
+    firm = next(one for one in seen(stages).standing if not one.penciled)
+    moved = booked(
+        visit.starts_at + timedelta(days=7), visit_type=FOLLOW_UP, first_name="Otto", email="o@example.com"
+    )
+    there = Place(starts_at=visit.starts_at)
+    preview = moving.preview(desk, moved.reference, there)
+    assert preview.breaches == ("penciled",) and not preview.clash and preview.room
+    assert [one["whose"] for one in preview.facts["penciled"]["visits"]] == ["Rosa Lima"]
+    with pytest.raises(NeedsReason):
+        moving.change(desk, moved.reference, there, version=None, key="moved-001")
+    moving.change(desk, moved.reference, there, version=None, reason="Penciled in", key="moved-002")
+    assert status_of(visit.reference) == "cancelled"
+    with pytest.raises(Clash):
+        moving.change(
+            desk, moved.reference, Place(starts_at=firm.starts_at), version=None, reason="No", key="moved-003"
+        )
+    assert status_of(firm.reference) == "booked"
+
+
+def test_a_first_visit_is_offered_and_booked_where_something_is_penciled_in(stages: BookedPlan) -> None:
+    visit = penciled(stages)
+    day = visit.starts_at.date()
+
+    def offered(visit_type: str) -> bool:
+        return visit.starts_at in {one.starts_at for one in free_times(visit_type, None, day, 1).each()}
+
+    assert offered(FIRST) and not offered(FOLLOW_UP)
+    chosen: dict[str, Any] = {"visit_type": FIRST, "practitioner": None, "starts_at": visit.starts_at}
+    holds.hold(FIRST, None, visit.starts_at, visitor="one", network="n")
+    with pytest.raises(SlotTaken):
+        # Somebody else is typing.
+        holds.hold(FIRST, None, visit.starts_at, visitor="two", network="n")
+    assert status_of(visit.reference) == "booked"
+    mine = wish(**chosen | {"first_name": "Ida", "email": "ida@example.com", "visitor": "one"})
+    booking.book(mine, actor="one", key="first-001")
+    assert status_of(visit.reference) == "cancelled"
+    # With the decision the patient of the plan hears of it, once.
+    decide(practitioner(), stages.reference, Decision.CONTINUE, told=True, key="decide-01")
+    (told,) = [row for row in rows(Message) if row["kind"] == "plan-change"]
+    assert len(told["facts"]["cancelled"]) == len(told["facts"]["firm"]) == 1
+    assert not offered(FIRST)
+
+
+@pytest.mark.parametrize("to", ["desk", "nobody"])
+def test_it_gives_way_to_whom_the_clinics_file_says(to: str) -> None:
+    clinic_whose_penciled_visits(penciled_gives_way_to=to)
+    visit = penciled(running(prescribed(patient(), "stages")))
+    free = free_times(FIRST, None, visit.starts_at.date(), 1)
+    assert visit.starts_at not in {one.starts_at for one in free.each()}
+    with pytest.raises(NeedsReason if to == "desk" else Clash):
+        new_visit.book(hired(), at_the_desk(visit), key="desk-0001")
