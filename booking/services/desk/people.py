@@ -1,5 +1,4 @@
-"""Patients, found by the desk with a telephone at the ear: by any part of a name, a number or a date of birth, or by the
-beginning of an address.
+"""Patients, found by the desk with a telephone at the ear: by any part of a name, a number, a date of birth or an address.
 
 The process keeps a directory of them (`booking.services.desk.directory`) and asks the database at each search for the
 records that changed since. What is shown is fetched anew, for whoever may see it, and the hits are written down.
@@ -13,7 +12,7 @@ from datetime import date, datetime, timedelta
 from itertools import islice
 
 from flask import current_app
-from sqlalchemy import Select, bindparam, select
+from sqlalchemy import Select, bindparam, case, select
 from sqlalchemy.orm import Session
 
 from booking import clock
@@ -45,6 +44,8 @@ _CHANGED_AT_MOST = 256
 _BATCH = 200
 # One word of what addresses are made of.
 _MAY_BE_AN_ADDRESS = re.compile(r"[\w.+-]{3,}")
+# Fewer letters of one are a part of nearly all.
+_PART_OF_AN_ADDRESS = 3
 
 _table = Patient.__table__.c
 _ENTRIES = select(
@@ -237,10 +238,12 @@ def _fetched(session: Session, who: Who, ids: Iterable[int], wanted: int) -> lis
 
 
 def _by_email(session: Session, who: Who, words: str, wanted: int) -> list[Found]:
-    """Those whose address begins so."""
+    """Those whose address begins so, then those that have it elsewhere: a name may stand behind a dot or a number."""
     address = "".join(letter for letter in words.lower() if letter.isprintable())[:254]
-    begins = _theirs(_SHOWN, who).where(_table.email.startswith(address, autoescape=True))
-    rows = session.connection().execute(begins.order_by(_table.email, _table.id).limit(wanted))
+    begins = _table.email.startswith(address, autoescape=True)
+    has = _table.email.contains(address, autoescape=True) if len(address) >= _PART_OF_AN_ADDRESS else begins
+    found = _theirs(_SHOWN, who).where(has).order_by(case((begins, 0), else_=1), _table.email, _table.id)
+    rows = session.connection().execute(found.limit(wanted))
     return [Found(*row) for row in rows]
 
 
