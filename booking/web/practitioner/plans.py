@@ -10,24 +10,17 @@ from booking.errors import PlanRulesBroken
 from booking.services.clinic import Clinic, PlanTemplate
 from booking.services.plans import handing_over, prescribing
 from booking.services.plans.prescribing import Prescription
-from booking.web import access, asked, course_words, plan_changes, prescriptions, staff_plans
+from booking.web import access, asked, course_words, prescriptions, staff_plans
 from booking.web.pages import the_clinic_of_this_request, today
+from booking.web.plan_routes import add_routes
 from booking.web.plan_words import broken
 from booking.web.practitioner import blueprint
 from booking.web.staff import staff_page
-from booking.web.staff_plans import Ways
 
-WAYS = Ways(
-    plan="practitioner.plan",
-    plans="practitioner.plans",
-    link="practitioner.plan_link",
-    send="practitioner.send_plan_link",
-    withdraw="practitioner.withdraw_plan",
-    visit="practitioner.visit",
-    change="practitioner.plan_change",
-)
 OTHER = "other"
 """Another first day than those that are proposed."""
+
+add_routes(blueprint, own=True)
 
 
 @blueprint.get("/visits/<reference>/plan")
@@ -77,41 +70,6 @@ def prescribe(reference: str, template: str) -> ResponseReturnValue:
         return _form(reference, template, 422, words)
     staff_plans.say_sent(made.told)
     return redirect(url_for("practitioner.plan", reference=made.reference), 303)
-
-
-@blueprint.get("/plans")
-def plans() -> ResponseReturnValue:
-    return staff_plans.board_page(WAYS, own=True)
-
-
-@blueprint.get("/plans/<reference>")
-def plan(reference: str) -> ResponseReturnValue:
-    return staff_plans.plan_page(WAYS, reference)
-
-
-@blueprint.get("/plans/<reference>/link")
-def plan_link(reference: str) -> ResponseReturnValue:
-    return staff_plans.link_page(WAYS, reference)
-
-
-@blueprint.post("/plans/<reference>/send")
-def send_plan_link(reference: str) -> ResponseReturnValue:
-    return staff_plans.sent(WAYS, reference)
-
-
-@blueprint.post("/plans/<reference>/withdraw")
-def withdraw_plan(reference: str) -> ResponseReturnValue:
-    return staff_plans.withdrawn(WAYS, reference)
-
-
-@blueprint.get("/plans/<reference>/change/<change>")
-def plan_change(reference: str, change: str) -> ResponseReturnValue:
-    return plan_changes.change_page(WAYS, reference, change)
-
-
-@blueprint.post("/plans/<reference>/change/<change>")
-def change_plan(reference: str, change: str) -> ResponseReturnValue:
-    return plan_changes.changed(WAYS, reference, change)
 
 
 def _form(reference: str, template: str, status: int = 200, trouble: str = "") -> ResponseReturnValue:

@@ -1,0 +1,188 @@
+"""The pages on which a plan is arranged at the desk: its form, its proposals, and other times for one of its visits."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from flask import request
+from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
+
+from booking.errors import VisitsTaken
+from booking.formatting import iso_utc
+from booking.models import Reminders
+from booking.services.clinic import Clinic
+from booking.services.plans import arranging
+from booking.services.plans.arranging import Arranged
+from booking.services.plans.choosing import VisitWish
+from booking.services.plans.impossible import Impossible
+from booking.services.plans.proposing import Proposals, ProposedVisit
+from booking.services.plans.replacing import instead
+from booking.web import asked, course_words, plan_words, prescriptions, windows
+from booking.web.desk.plan_form import Form, relaxed, with_another_time
+from booking.web.desk.reminding import REMINDED_OF, reminders_for
+from booking.web.free import instant
+from booking.web.pages import today
+from booking.web.staff import staff_page
+
+TIMES_OFFERED = 6
+Weeks = list[tuple[int, list[tuple[int, ProposedVisit]]]]
+"""By week the visits, each with its number in the plan."""
+
+
+class Shown(NamedTuple):
+    """A plan as it could be booked; in words what of it isn't at its regular time, and why."""
+
+    title: str
+    bent: tuple[str, ...]
+    weeks: Weeks
+
+
+def form_page(form: Form, status: int = 200, trouble: str = "") -> ResponseReturnValue:
+    assert form.template is not None
+    return staff_page(
+        "desk/plan_form.html",
+        status,
+        form=form,
+        trouble=trouble,
+        fields=prescriptions.dose_fields(form.clinic, form.template, form.values),
+        prescribed=course_words.prescribed(form.clinic, form.template.course),
+        weekdays=windows.weekdays(form.clinic),
+        parts=windows.PARTS,
+        box=windows.box,
+        ticked=set(form.values.getlist(windows.FIELD)),
+        returning=set(form.values.getlist("returning")),
+        this_day=today(form.clinic),
+        key=asked.fresh_key(),
+    )
+
+
+def proposals_page(form: Form, found: Arranged, proposals: Proposals) -> ResponseReturnValue:
+    """Up to three proposals, each of which can be booked or changed."""
+    return _proposals_page(
+        form,
+        found,
+        [
+            Shown(plan_words.title(proposals, one), _bent(form.clinic, one.visits), _by_week(one.visits))
+            for one in proposals.proposals
+        ],
+        [note.message for note in plan_words.notes(proposals)],
+    )
+
+
+def impossible_page(form: Form, found: Arranged, impossible: Impossible) -> ResponseReturnValue:
+    """Why there is no such plan, and the smallest changes with which there would be."""
+    return staff_page(
+        "desk/plan_impossible.html",
+        form=form,
+        week=impossible.week,
+        reasons=plan_words.reasons(form.clinic, found.wanted, impossible),
+        relaxations=[
+            (plan_words.relaxation(form.clinic, found.wanted, one), relaxed(form, one))
+            for one in impossible.relaxations
+        ],
+        key=asked.fresh_key(),
+    )
+
+
+def times_page(
+    form: Form, found: Arranged, visits: tuple[VisitWish, ...], number: int
+) -> ResponseReturnValue:
+    """Other times for one visit, with all others as they are. Raises PlanRulesBroken."""
+    shown = arranging.as_chosen(found, visits)
+    if number >= len(shown):
+        return chosen_page(form, found, visits)
+    return staff_page(
+        "desk/plan_times.html",
+        form=form,
+        visits=visits,
+        number=number,
+        visit=shown[number],
+        free=instead(found.wanted, visits, [number], TIMES_OFFERED)[0],
+        iso=iso_utc,
+        key=request.form.get("key", ""),
+    )
+
+
+def chosen_page(
+    form: Form,
+    found: Arranged,
+    visits: tuple[VisitWish, ...],
+    status: int = 200,
+    *,
+    trouble: str = "",
+    lost: tuple[str, ...] = (),
+) -> ResponseReturnValue:
+    """The plan as it was chosen, to be booked. Raises PlanRulesBroken."""
+    shown = arranging.as_chosen(found, visits)
+    title = _("%(name)s for %(whom)s", name=found.name, whom=found.whose.name)
+    proposals = [Shown(title, (), _by_week(shown))]
+    return _proposals_page(form, found, proposals, lost, status, trouble=trouble)
+
+
+def lost_page(
+    form: Form, found: Arranged, visits: tuple[VisitWish, ...], refusal: VisitsTaken
+) -> ResponseReturnValue:
+    """The plan with other times for what was taken meanwhile. It is prescribed by now."""
+    said, times = [], form.clinic.times
+    form.values["plan"] = refusal.facts["plan"]
+    for one in refusal.facts["lost"]:
+        was = next(n for n, visit in enumerate(visits) if iso_utc(visit.starts_at) == one["starts_at"])
+        moment = times.short_moment(visits[was].starts_at)
+        if not one["replacements"]:
+            said.append(
+                _("%(when)s was taken meanwhile, and nothing in its week takes its place.", when=moment)
+            )
+            continue
+        best = one["replacements"][0]
+        visits = with_another_time(visits, f"{was} {best['practitioner']} {best['starts_at']}")
+        other = instant(best["starts_at"])
+        said.append(
+            _(
+                "%(when)s was taken meanwhile. Instead: %(other)s.",
+                when=moment,
+                other=times.short_moment(other) if other else "",
+            )
+        )
+    trouble = _(
+        "Some of these times were taken meanwhile. Nothing is booked yet; please look, and book again."
+    )
+    return chosen_page(form, found, visits, 409, trouble=trouble, lost=tuple(said))
+
+
+def _proposals_page(
+    form: Form,
+    found: Arranged,
+    proposals: Sequence[Shown],
+    notes: Sequence[str],
+    status: int = 200,
+    *,
+    trouble: str = "",
+) -> ResponseReturnValue:
+    """The page from which a plan is booked."""
+    reminders = reminders_for(found.whose)
+    return staff_page(
+        "desk/plan_proposals.html",
+        status,
+        form=form,
+        asked=found,
+        proposals=proposals,
+        notes=notes,
+        trouble=trouble,
+        reminders=reminders,
+        reminded_of=REMINDED_OF,
+        text_consent_needed=not found.whose.texts and Reminders.TEXT in reminders,
+        iso=iso_utc,
+        key=asked.fresh_key(),
+    )
+
+
+def _bent(clinic: Clinic, visits: tuple[ProposedVisit, ...]) -> tuple[str, ...]:
+    return tuple(words for one in visits if (words := plan_words.bent(clinic, one)))
+
+
+def _by_week(visits: tuple[ProposedVisit, ...]) -> Weeks:
+    """Week by week each visit with its number in the plan."""
+    weeks: dict[int, list[tuple[int, ProposedVisit]]] = {}
+    for number, visit in enumerate(sorted(visits, key=lambda one: one.cell)):
+        weeks.setdefault(visit.week, []).append((number, visit))
+    return sorted(weeks.items())
