@@ -13,6 +13,7 @@ from wtforms import HiddenField, StringField
 from wtforms.validators import InputRequired, Regexp
 
 from booking import clock
+from booking.scheduling.timeline import cell_at
 from booking.services.clinic import Clinic, Practitioner
 from booking.services.own_day import time_off
 from booking.services.own_day.time_off import Inside, TimeOff, Wanted
@@ -147,6 +148,7 @@ def shown(
         people=people,
         desk=desk,
         longest_reason=LONGEST_REASON,
+        cell_at=cell_at,
         key=secrets.token_urlsafe(12),
     )
 

@@ -4,7 +4,7 @@ What is booked stays until somebody moves it; the time off takes what is free at
 (`booking.services.absences`).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from booking import clock
 from booking.errors import NotFound
-from booking.models import Absence, AbsenceKind, Appointment
+from booking.models import Absence, AbsenceKind, Appointment, BookableBy, Plan
 from booking.scheduling.hours import Hours, open_timeline, window_of
 from booking.scheduling.status import LIVE
 from booking.scheduling.timeline import Window, cell_from, instant_of
@@ -24,6 +24,9 @@ from booking.services.idempotency import Answer, Key, once
 from booking.services.own_day.day import open_of
 from booking.services.own_day.elsewhere import Elsewhere
 from booking.services.own_day.whose import practitioner_of
+from booking.services.plans.places import PlanPlace, places_of
+from booking.services.plans.reading import PlanView, view
+from booking.services.plans.repairing import TimesThatKeep
 from booking.services.search import FreeTime
 from booking.services.staff import audit
 from booking.services.staff.who import Who
@@ -61,14 +64,16 @@ class Wanted:
 
 @dataclass(frozen=True)
 class Inside:
-    """A visit that still stands in somebody's time off, and a free time near its own: one that stays free if those of
-    the visits before it are taken. None where there is none, or where so many visits are listed that none is looked for.
+    """A visit that still stands in somebody's time off, and free times near its own: one that stays free if those of the
+    visits before it are taken; for a visit of a `plan`, those that keep its rules. None where there is none, or where so many
+    visits are listed that none is looked for.
     """
 
     reference: str
     starts_at: datetime
     name: str
-    free: FreeTime | None
+    free: tuple[FreeTime, ...]
+    plan: PlanPlace | None = None
 
 
 @dataclass(frozen=True)
@@ -113,28 +118,22 @@ def listed(who: Who, practitioner: str | None = None) -> tuple[Clinic, tuple[Tim
             .order_by(Absence.to_cell, Absence.id)
             .limit(LISTED)
         ).all()
-        elsewhere, looked_for = Elsewhere(session), 0
-        shown = []
-        for entry in entries:
-            inside = []
-            for visit in _visits_in(session, entry, now):
-                looked_for += 1
-                free = elsewhere.place_for(visit) if looked_for <= TIMES_LOOKED_FOR else None
-                name = f"{visit.first_name} {visit.last_name}"
-                inside.append(Inside(visit.reference, visit.starts_at, name, free))
-            shown.append(
-                TimeOff(
-                    id=entry.id,
-                    practitioner=people[entry.resource_id or 0],
-                    starts_at=instant_of(entry.from_cell),
-                    ends_at=instant_of(entry.to_cell),
-                    whole_days=_whole_days(clinic, entry),
-                    reason=entry.reason,
-                    in_file=entry.file_key is not None,
-                    inside=tuple(inside),
-                )
+        visits = [(entry, _visits_in(session, entry, now)) for entry in entries]
+        inside = _with_times(session, clinic, [one for _, there in visits for one in there])
+        shown = tuple(
+            TimeOff(
+                id=entry.id,
+                practitioner=people[entry.resource_id or 0],
+                starts_at=instant_of(entry.from_cell),
+                ends_at=instant_of(entry.to_cell),
+                whole_days=_whole_days(clinic, entry),
+                reason=entry.reason,
+                in_file=entry.file_key is not None,
+                inside=tuple(inside[one.id] for one in there),
             )
-    return clinic, tuple(shown)
+            for entry, there in visits
+        )
+    return clinic, shown
 
 
 def enter(who: Who, practitioner: str | None, wanted: Wanted, *, key: str) -> list[int]:
@@ -241,6 +240,29 @@ def _visits_in(session: Session, absence: Absence, now: datetime) -> list[Appoin
             .order_by(Appointment.from_cell, Appointment.id)
         )
     )
+
+
+def _with_times(session: Session, clinic: Clinic, visits: Sequence[Appointment]) -> dict[int, Inside]:
+    """By their ids these visits, the first ones with free times."""
+    elsewhere, keeping = Elsewhere(session), TimesThatKeep(BookableBy.STAFF)
+    plan_ids = {one.plan_id for one in visits if one.plan_id is not None}
+    places, plans = places_of(session, clinic, plan_ids), dict[int, PlanView]()
+    found = {}
+    for number, visit in enumerate(visits):
+        if visit.id in found:
+            continue
+        free: tuple[FreeTime, ...] = ()
+        if number < TIMES_LOOKED_FOR and visit.plan_id is not None:
+            if visit.plan_id not in plans:
+                plans[visit.plan_id] = view(session, clinic, session.get_one(Plan, visit.plan_id))
+            times = keeping.of(plans[visit.plan_id], visit.reference)
+            free = tuple(FreeTime(one.starts_at, one.practitioner) for one in times)
+        elif number < TIMES_LOOKED_FOR:
+            one = elsewhere.place_for(visit)
+            free = (one,) if one else ()
+        name = f"{visit.first_name} {visit.last_name}"
+        found[visit.id] = Inside(visit.reference, visit.starts_at, name, free, places.get(visit.id))
+    return found
 
 
 def _whole_days(clinic: Clinic, absence: Absence) -> bool:

@@ -8,13 +8,15 @@ from sqlalchemy.orm import Session
 
 from booking import clock
 from booking.errors import NotFound
-from booking.models import Appointment, BookableBy, HistoryEntry
+from booking.models import Appointment, BookableBy, HistoryEntry, Plan
 from booking.scheduling.status import Status
 from booking.scheduling.timeline import Window, cell_from, instant_of
 from booking.services.clinic import Clinic, VisitType, the_clinic
 from booking.services.history import Entry, entries_of
 from booking.services.own_day.day import OwnVisit, visits_between
 from booking.services.own_day.whose import practitioner_of
+from booking.services.plans.reading import view
+from booking.services.plans.repairing import TimesThatKeep
 from booking.services.search import FreeTime, alternatives
 from booking.services.staff import audit
 from booking.services.staff.ownership import appointment_for, appointment_of
@@ -93,8 +95,8 @@ def _refuse_of_others(who: Who, appointment: Appointment) -> None:
 
 
 def other_times(who: Who, reference: str) -> tuple[FreeTime, ...]:
-    """The free times nearest to a visit's own, with the same practitioner first; none for what the clinic doesn't offer
-    any more. Raises NotFound.
+    """The free times nearest to a visit's own, with the same practitioner first; for a visit of a plan those that keep its
+    rules, if there are any. None for what the clinic doesn't offer any more. Raises NotFound.
     """
     with reading() as session:
         clinic = the_clinic(session)
@@ -102,6 +104,12 @@ def other_times(who: Who, reference: str) -> tuple[FreeTime, ...]:
         visit_type = clinic.visit_type_by_id[appointment.visit_type_id]
         person = clinic.practitioner_by_id[appointment.practitioner_id]
         starts_at, appointment_id = appointment.starts_at, appointment.id
+        plan = (
+            view(session, clinic, session.get_one(Plan, appointment.plan_id)) if appointment.plan_id else None
+        )
+    keeping = TimesThatKeep(BookableBy.STAFF).of(plan, reference) if plan else ()
+    if keeping:
+        return tuple(FreeTime(one.starts_at, one.practitioner) for one in keeping)
     if visit_type.slug not in clinic.visit_types or person.slug not in clinic.practitioners:
         return ()
     found = alternatives(

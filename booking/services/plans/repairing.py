@@ -11,7 +11,7 @@ from typing import NamedTuple
 from sqlalchemy.orm import Session
 
 from booking import clock
-from booking.errors import NotChangeable, NotFound, PlanRulesBroken
+from booking.errors import NotChangeable, NotFound, NotOffered, PlanRulesBroken
 from booking.models import BookableBy, Plan, PlanStatus
 from booking.scheduling.plans.course import Course
 from booking.scheduling.plans.keeping import Fault, Role, Rule, newly_broken, waiting
@@ -177,10 +177,39 @@ def suffers(plan: PlanView, visit: PlanVisit, starts_at: datetime, ends_at: date
     return newly_broken(plan.course, [*others, kept_of(plan, visit)], [*others, moved])
 
 
-def better_times(plan: PlanView, visit: PlanVisit, audience: BookableBy) -> list[Instead]:
-    """Times for one visit of a plan that keep all of its rules."""
+def better_times(
+    plan: PlanView, visit: PlanVisit, audience: BookableBy, asked: Asked | None = None
+) -> list[Instead]:
+    """Times for one visit of a plan that keep all of its rules. `asked`: what the plan asks for, where that is known already."""
     others = [chosen_of(plan, one) for one in plan.standing if one.reference != visit.reference]
-    return instead_of(asked_for(plan, audience), chosen_of(plan, visit), others)
+    return instead_of(asked or asked_for(plan, audience), chosen_of(plan, visit), others)
+
+
+class TimesThatKeep:
+    """Times for visits of several plans that keep their rules, for one visit after the other: none is proposed twice."""
+
+    def __init__(self, audience: BookableBy) -> None:
+        self._audience = audience
+        self._asked: dict[int, Asked] = {}
+        self._proposed: set[tuple[datetime, int]] = set()
+
+    def of(self, plan: PlanView, reference: str) -> tuple[Instead, ...]:
+        """For this visit of the plan; none for what the plan asks for no more, or the clinic offers no more."""
+        visit = next((one for one in plan.standing if one.reference == reference), None)
+        if visit is None:
+            return ()
+        if plan.id not in self._asked:
+            try:
+                self._asked[plan.id] = asked_for(plan, self._audience)
+            except NotOffered:
+                return ()
+        found = [
+            one
+            for one in better_times(plan, visit, self._audience, self._asked[plan.id])
+            if (one.starts_at, one.practitioner.id) not in self._proposed
+        ]
+        self._proposed |= {(one.starts_at, one.practitioner.id) for one in found}
+        return tuple(found)
 
 
 # Parts

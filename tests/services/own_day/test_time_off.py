@@ -13,11 +13,13 @@ from booking.services.desk import moving
 from booking.services.desk.moving import Place
 from booking.services.own_day import time_off
 from booking.services.own_day.time_off import Wanted
+from booking.services.plans.repairing import suffers
 from booking.services.search import free_times
 from booking.services.staff.who import Who
-from tests.clinics import clinic, needled, practitioner, rooms, set_up, visit_type
+from tests.clinics import clinic, needled, plan_clinic, practitioner, rooms, set_up, visit_type
 from tests.conftest import StandingClock
 from tests.services.making import NINE, booked, rows
+from tests.services.plans.making import patient, prescribed, running, seen
 from tests.staffing import hired
 
 TUESDAY = date(2026, 9, 15)
@@ -83,9 +85,9 @@ def test_what_is_booked_stays_with_a_free_time_named_until_it_is_moved(ana: Who)
     time_off.enter(ana, None, rest, key="in-the-rest")
     _, (entry,) = time_off.listed(ana)
     (inside,) = entry.inside
-    assert inside.free is not None
-    assert inside.reference == visit.reference and inside.free.practitioner.slug == "ana"
-    assert inside.free.starts_at >= NINE + timedelta(hours=1)
+    (free,) = inside.free
+    assert inside.reference == visit.reference and free.practitioner.slug == "ana"
+    assert free.starts_at >= NINE + timedelta(hours=1)
     assert "09:50" not in free_on(TUESDAY)
 
     visits.cancel(visit.reference, visit.token, "", actor="t", key="12345678")
@@ -116,12 +118,12 @@ def test_each_visit_is_shown_a_free_time_that_no_other_is_shown(ana: Who) -> Non
         time_off.enter(desk, whom, Wanted(TUESDAY, TUESDAY), key=f"off-{whom}-1")
     inside = [visit for entry in time_off.listed(desk)[1] for visit in entry.inside]
     assert len(inside) == 4 and all(visit.free for visit in inside)
-    starts = sorted(visit.free.starts_at for visit in inside if visit.free)
+    starts = sorted(free.starts_at for visit in inside for free in visit.free)
     assert all(later - sooner >= hour for sooner, later in pairwise(starts))
     # Those who take what they were shown, one after the other, all get it.
     for visit in inside:
-        assert visit.free
-        place = Place(starts_at=visit.free.starts_at, practitioner=visit.free.practitioner.slug)
+        (free,) = visit.free
+        place = Place(starts_at=free.starts_at, practitioner=free.practitioner.slug)
         moving.change(desk, visit.reference, place, version=None, key=f"moved-{visit.reference}")
     assert all(not entry.inside for entry in time_off.listed(desk)[1])
 
@@ -172,3 +174,20 @@ def test_what_is_over_is_listed_no_more(ana: Who, standing_clock: StandingClock)
     time_off.enter(ana, None, Wanted(TUESDAY, TUESDAY), key="day-off-1")
     standing_clock.on(days=2)
     assert time_off.listed(ana)[1] == ()
+
+
+def test_visits_of_plans_are_shown_times_that_keep_the_plan(
+    context: Flask, standing_clock: StandingClock
+) -> None:
+    set_up(plan_clinic())
+    desk, plan = hired(Role.DESK), seen(running(prescribed(patient())))
+    away = next(one for one in plan.standing if one.care.slug == "acupuncture-follow-up")
+    on = away.starts_at.date()
+    time_off.enter(desk, away.practitioner.slug, Wanted(on, on), key="away-0001")
+    (entry,) = time_off.listed(desk)[1]
+    (inside,) = entry.inside
+    assert inside.plan is not None and (inside.plan.number, inside.plan.of) == (1, 12)
+    assert inside.free
+    for free in inside.free:
+        assert (free.starts_at.date(), free.practitioner.slug) != (on, away.practitioner.slug)
+        assert suffers(plan, away, free.starts_at, free.starts_at + (away.ends_at - away.starts_at)) == []
