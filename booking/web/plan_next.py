@@ -1,13 +1,17 @@
 """What may be done with a plan as it stands: what its page offers, and nothing else."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
+
+from flask_babel import gettext as _
 
 from booking import clock
 from booking.models import BookableBy, PlanStatus
 from booking.scheduling.plans.keeping import Role
 from booking.scheduling.status import Status
+from booking.services.allowances import Planned
+from booking.services.plans.allowed import each_alone
 from booking.services.plans.reading import PlanView, PlanVisit
 from booking.services.plans.repairing import MakeUp, lacking, make_up_times
 
@@ -15,10 +19,13 @@ _GOES_ON = (PlanStatus.RUNNING, PlanStatus.PAUSED)
 
 
 class Next(NamedTuple):
-    """What a plan's page offers. `look`: the reassessment after which nothing was decided yet. `may`: by change."""
+    """What a plan's page offers. `beyond`: as in `beyond_among`. `look`: the reassessment after which nothing was decided yet.
+    `may`: by change.
+    """
 
     confirm: bool
     missed: list[MakeUp]
+    beyond: Mapping[tuple[str, datetime], str]
     look: PlanVisit | None
     may: Mapping[str, bool]
     movable: frozenset[str]
@@ -27,16 +34,31 @@ class Next(NamedTuple):
 def offered(plan: PlanView) -> Next:
     now = clock.now()
     may = {change: fits(plan, change) for change in ("decide", "doses", "pause", "stop", "shift")}
+    # Looked up only where something is missing: it asks the engine.
+    missed = make_up_times(plan, BookableBy.STAFF) if lacking(plan, now) else []
     return Next(
         confirm=to_be_confirmed(plan),
-        # Looked up only where something is missing: it asks the engine.
-        missed=make_up_times(plan, BookableBy.STAFF) if lacking(plan, now) else [],
+        missed=missed,
+        beyond=beyond_among(plan, missed),
         look=_look_to_decide_upon(plan, now) if may["decide"] else None,
         may=may,
         movable=frozenset(one.reference for one in ahead(plan, now) if one.role is not Role.REASSESSMENT)
         if may["shift"]
         else frozenset(),
     )
+
+
+def beyond_among(plan: PlanView, missed: Sequence[MakeUp]) -> dict[tuple[str, datetime], str]:
+    """Of which of these times, each by its kind of care, there is something to say of coverage if they are taken, and what."""
+    times = [(one.missed.care, time.starts_at) for one in missed for time in one.times]
+    marks = each_alone(plan, [Planned(starts_at, care.modality.slug) for care, starts_at in times])
+    return {
+        (care.slug, starts_at): _("may not be covered")
+        if mark.beyond
+        else _("a later visit may not be covered then")
+        for (care, starts_at), mark in zip(times, marks, strict=True)
+        if mark.beyond or mark.pushes
+    }
 
 
 def fits(plan: PlanView, change: str) -> bool:

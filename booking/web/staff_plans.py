@@ -65,6 +65,7 @@ NEEDS = {
     Need.SHORT: (lazy("Short of visits"), "amber"),
     Need.NO_REASSESSMENT: (lazy("No reassessment booked"), "amber"),
     Need.GATE: (lazy("Reassessment soon"), "blue"),
+    Need.ALLOWANCE: (lazy("Allowance ends"), "amber"),
     Need.NOT_BOOKED: (lazy("Not booked yet"), "slate"),
     Need.PAUSED: (lazy("Paused"), "slate"),
 }

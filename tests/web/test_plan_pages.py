@@ -596,7 +596,7 @@ def insured(app: Flask, limit: int, beyond: Beyond) -> str:
 
 
 def test_visits_beyond_what_insurance_allows_are_marked_before_booking_and_after(
-    client: FlaskClient, app: Flask
+    client: FlaskClient, app: Flask, standing_clock: StandingClock
 ) -> None:
     way = insured(app, 20, Beyond.WARN)
     says = "Visit 21 may not be covered; we will check and call you before you come."
@@ -608,6 +608,13 @@ def test_visits_beyond_what_insurance_allows_are_marked_before_booking_and_after
     page = words(client.get(way))
     assert page.count("may not be covered") == 2
     assert "This is not a promise that a visit is covered." in page
+    # What makes up for a missed one is marked while it is chosen, like all others.
+    with app.app_context():
+        visit = reading.by_link(*way.split("/")[2:]).weeks[1].visits[0]
+        standing_clock.at(visit.starts_at + timedelta(minutes=20))
+        statuses.no_show(hired(), visit.reference, key="noshow-01")
+    page = words(client.get(f"{way}/make-up"))
+    assert "a later visit may not be covered then" in page and "0 of 20 left" in page
 
 
 def test_where_staff_are_to_be_asked_first_nothing_is_booked_here(client: FlaskClient, app: Flask) -> None:

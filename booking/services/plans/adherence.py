@@ -16,10 +16,12 @@ from sqlalchemy.orm import Session
 
 from booking import clock
 from booking.errors import ClinicNotReady
-from booking.models import Appointment, Clinic as ClinicRow, Patient, Plan, PlanStatus
+from booking.models import Appointment, Clinic as ClinicRow, Coverage, Patient, Plan, PlanStatus
+from booking.scheduling.allowances.counting import Pool
 from booking.scheduling.plans.course import Course
 from booking.scheduling.plans.keeping import Role, looked_at
 from booking.scheduling.status import Status
+from booking.services.allowances import Allowances, counted, pool_of, visits_of_patients
 from booking.services.clinic import Clinic, Practitioner, VisitType, the_clinic
 from booking.services.lookup import Lookup
 from booking.services.plans.reading import Dose, PlanVisit, Week, shaped, weeks_of
@@ -48,7 +50,8 @@ class Need(StrEnum):
 
     STOPPED: two missed in a row, or nothing ahead though doses are left. UNDECIDED: looked at again, and nothing was decided.
     UNCONFIRMED: begun by the patient, who has been here since. SHORT: fewer visits than prescribed. NO_REASSESSMENT: nobody
-    is booked to look again. GATE: somebody does within a week. NOT_BOOKED: there is a link, and nothing is booked.
+    is booked to look again. GATE: somebody does within a week. ALLOWANCE: visits ahead, or what is still to be booked, may not
+    be covered. NOT_BOOKED: there is a link, and nothing is booked.
     """
 
     STOPPED = "stopped"
@@ -57,6 +60,7 @@ class Need(StrEnum):
     SHORT = "short"
     NO_REASSESSMENT = "no_reassessment"
     GATE = "gate"
+    ALLOWANCE = "allowance"
     NOT_BOOKED = "not_booked"
     PAUSED = "paused"
 
@@ -80,7 +84,7 @@ class BoardWeek(NamedTuple):
 @dataclass(frozen=True)
 class Row:
     """A plan on the board. `short`: by how many visits; `gate_on`: when somebody looks again, or has to at the latest;
-    `people`: who gives its visits.
+    `beyond_on`: the day of its first visit ahead that may not be covered; `people`: who gives its visits.
     """
 
     reference: str
@@ -96,6 +100,7 @@ class Row:
     short: int
     missed_in_a_row: int
     gate_on: date | None
+    beyond_on: date | None
     next_at: datetime | None
 
     @property
@@ -124,7 +129,8 @@ def adherence(who: Who, *, practitioner: str | None = None, need: Need | None = 
         person = clinic.practitioner(practitioner) if practitioner else None
         plans = session.execute(_plans(who)).all()
         visits = _visits(session, clinic, plans)
-    rows = [_row(clinic, plan, visits[plan.id], now) for plan in plans]
+        coverage = _coverage(session, clinic, plans, now)
+    rows = [_row(clinic, plan, visits[plan.id], coverage.get(plan.patient_id), now) for plan in plans]
     if person is not None:
         rows = [row for row in rows if person == row.prescribed_by or person in row.people]
     counts = Counter(one for row in rows for one in row.needs)
@@ -149,6 +155,12 @@ _MARK = Lookup(
             select(one).where(_of_shown).scalar_subquery()
             for one in (func.sum(Appointment.version), func.count(Appointment.id))
         ),
+        *(
+            select(one)
+            .where(Coverage.patient_id.in_(select(Plan.patient_id).where(_is_shown)))
+            .scalar_subquery()
+            for one in (func.max(Coverage.changed_at), func.count(Coverage.ended_at))
+        ),
         select(func.sum(Patient.edit))
         .where(Patient.id.in_(select(Plan.patient_id).where(_is_shown)))
         .scalar_subquery(),
@@ -171,6 +183,7 @@ def _plans(who: Who) -> Any:
     return (
         select(
             Plan.id,
+            Plan.patient_id,
             Plan.reference,
             Plan.name,
             Plan.course,
@@ -220,10 +233,29 @@ def _visits(session: Session, clinic: Clinic, plans: Sequence[Any]) -> dict[int,
     return found
 
 
+def _coverage(session: Session, clinic: Clinic, plans: Sequence[Any], now: datetime) -> dict[int, Allowances]:
+    """By patient what is left of their coverage, where any is recorded. Two statements; one, where there is none."""
+    pools: dict[int, list[Pool]] = defaultdict(list)
+    whose = {plan.patient_id for plan in plans}
+    for one in session.scalars(
+        select(Coverage)
+        .where(Coverage.patient_id.in_(select(Plan.patient_id).where(Plan.status.in_(SHOWN))))
+        .order_by(Coverage.position, Coverage.id)
+    ):
+        if one.patient_id in whose:
+            pools[one.patient_id].append(pool_of(clinic, one))
+    visits = visits_of_patients(session, pools) if pools else {}
+    return {
+        patient: counted(clinic, theirs, visits.get(patient, ()), now) for patient, theirs in pools.items()
+    }
+
+
 # A plan, judged
 
 
-def _row(clinic: Clinic, plan: Any, visits: Sequence[PlanVisit], now: datetime) -> Row:
+def _row(
+    clinic: Clinic, plan: Any, visits: Sequence[PlanVisit], coverage: Allowances | None, now: datetime
+) -> Row:
     course, today = Course.of(plan.course), clinic.times.local_date(now)
     weeks = weeks_of(clinic, course, plan.first_day, visits, now)
     doses = [one for one in visits if one.role in _DOSES]
@@ -241,6 +273,9 @@ def _row(clinic: Clinic, plan: Any, visits: Sequence[PlanVisit], now: datetime) 
         needs.add(Need.SHORT)
     if plan.by_themselves and plan.confirmed_at is None and any(_is_over(one, now) for one in doses):
         needs.add(Need.UNCONFIRMED)
+    beyond_on, leaves_too_little = _allowance(clinic, coverage, ahead, weeks)
+    if beyond_on or leaves_too_little:
+        needs.add(Need.ALLOWANCE)
     people = {one.practitioner.id: one.practitioner for one in visits if one.stands}
     return Row(
         reference=plan.reference,
@@ -256,6 +291,7 @@ def _row(clinic: Clinic, plan: Any, visits: Sequence[PlanVisit], now: datetime) 
         short=short,
         missed_in_a_row=missed,
         gate_on=gate_on,
+        beyond_on=beyond_on,
         next_at=ahead[0].starts_at if ahead else None,
     )
 
@@ -291,6 +327,27 @@ def _gate(
     if _is_over(look, now):
         return Need.UNDECIDED, on
     return (Need.GATE if look.starts_at <= now + GATE_NEAR else None), on
+
+
+def _allowance(
+    clinic: Clinic, coverage: Allowances | None, ahead: Sequence[PlanVisit], weeks: Sequence[Week]
+) -> tuple[date | None, bool]:
+    """The day of the first visit ahead that may not be covered, and whether less is left than the plan still has to book."""
+    if coverage is None:
+        return None, False
+    beyond = {reference for reference, _mark in coverage.ahead_beyond()}
+    first = next((one for one in ahead if one.reference in beyond), None)
+    to_book: Counter[str] = Counter()
+    for week in weeks:
+        for dose in week.doses:
+            to_book[dose.care.modality.slug] += dose.left
+    left: Counter[str] = Counter()
+    for one in coverage.left:
+        for modality in one.pool.terms.modalities:
+            # A pool without a number leaves enough.
+            left[modality] += one.tightest.left if one.tightest else sum(to_book.values())
+    too_little = any(left[modality] < to_book[modality] for modality in left)
+    return (clinic.times.local_date(first.starts_at) if first else None), too_little
 
 
 def cares_of(week: Week, now: datetime | None = None) -> tuple[CareWeek, ...]:

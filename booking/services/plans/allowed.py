@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from booking import clock
 from booking.errors import BeyondCoverage
 from booking.scheduling.allowances.counting import Left, Mark
-from booking.services.allowances import Planned, allowances_of
+from booking.services.allowances import Planned, allowances_of, counted, pools_of, visits_of_patients
 from booking.services.clinic import Clinic
 from booking.services.plans.reading import PlanView
 from booking.services.transaction import reading
@@ -35,6 +35,25 @@ def allowed(plan: PlanView | None, chosen: Sequence[Planned]) -> Allowed:
     left = tuple(one for one in found.left if one.pool.ended_on is None or today < one.pool.ended_on)
     beyond = {number: mark for number, mark in enumerate(found.these) if mark.beyond}
     return Allowed(left, beyond, found.stops)
+
+
+class Alone(NamedTuple):
+    """How one visit would count that is booked besides what is: whether it may not be covered, or a later one then."""
+
+    beyond: bool
+    pushes: bool
+
+
+def each_alone(plan: PlanView, offered: Sequence[Planned]) -> list[Alone]:
+    """How each of these visits would count if it alone were booked."""
+    if not offered:
+        return []
+    now = clock.now()
+    with reading() as session:
+        pools = pools_of(session, plan.clinic, plan.patient_id)
+        visits = visits_of_patients(session, [plan.patient_id]).get(plan.patient_id, []) if pools else []
+    found = [counted(plan.clinic, pools, visits, now, [one]) for one in offered]
+    return [Alone(one.these[0].beyond, bool(one.pushed)) for one in found]
 
 
 def refuse_beyond(

@@ -10,11 +10,14 @@ from booking.errors import BeyondCoverage, KeyReused, NotChangeable, NotFound, R
 from booking.models import BookableBy
 from booking.services import idempotency
 from booking.services.plans import reading, repairing
+from booking.services.plans.allowed import allowed
 from booking.services.plans.reading import PlanView
 from booking.web import limits, visitor
 from booking.web.free import instant
 from booking.web.pages import page
 from booking.web.patient import blueprint
+from booking.web.patient.plan_allowance import left_words
+from booking.web.plan_next import beyond_among
 from booking.web.words import words_for
 
 PATH = "/plan/<reference>/<token>/make-up"
@@ -61,13 +64,16 @@ def _times(plan: PlanView, refusal: Refusal | None = None) -> ResponseReturnValu
     lacking = repairing.still_lacking(plan, clock.now())
     if not lacking:
         return _to_plan(plan)
-    found = repairing.make_up_times(plan, BookableBy.LINK)
+    found = [one for one in repairing.make_up_times(plan, BookableBy.LINK) if one.missed in lacking]
+    beyond_coverage = beyond_among(plan, found)
     return page(
         "patient/plan_make_up.html",
         plan.clinic,
         409 if refusal else 200,
         plan=plan,
-        lacks=[(one, secrets.token_urlsafe(16)) for one in found if one.missed in lacking],
+        lacks=[(one, secrets.token_urlsafe(16)) for one in found],
+        beyond_coverage=beyond_coverage,
+        left=left_words(plan.clinic, allowed(plan, ())) if beyond_coverage else [],
         refused=words_for(refusal) if refusal else None,
         beyond=isinstance(refusal, BeyondCoverage),
         taken=isinstance(refusal, VisitsTaken),
