@@ -23,7 +23,7 @@ from booking.scheduling.reminder_times import not_after, on_the_wall, text_due
 from booking.scheduling.status import Status
 from booking.scheduling.timeline import cell_from
 from booking.services.clinic import Clinic, the_clinic
-from booking.services.message_rows import REMINDED_BY, bare_row
+from booking.services.message_rows import REMINDED_BY, Unwritten, WhyNot, bare_row
 from booking.services.rows import Row, add_all
 
 KIND = "plan-digest"
@@ -111,15 +111,30 @@ def put_right(session: Session, wrong: Iterable[Change]) -> int:
     return len(missing)
 
 
+def unwritten(clinic: Clinic, plan: Plan, visit: Appointment, now: datetime) -> list[Unwritten]:
+    """Why the list of a visit's week isn't written: what is past by now may have been written when it was ahead."""
+    if visit.penciled:
+        return [Unwritten(KIND, None, WhyNot.PENCILED)]
+    return [one for one in _decided(clinic, plan, [visit], now) if isinstance(one, Unwritten)]
+
+
 def _wanted(clinic: Clinic, plan: Plan, visits: Iterable[Appointment], now: datetime) -> list[Row]:
     """The digests of a plan that are still to come, by each channel that its patient wants."""
+    return [one for one in _decided(clinic, plan, visits, now) if not isinstance(one, Unwritten)]
+
+
+def _decided(
+    clinic: Clinic, plan: Plan, visits: Iterable[Appointment], now: datetime
+) -> Iterator[Row | Unwritten]:
+    """The row of each digest that is still to come, or why it isn't written."""
     if plan.reminded_of is PlanReminders.EACH or plan.status is not PlanStatus.RUNNING:
-        return []
+        not_running = plan.status is not PlanStatus.RUNNING
+        yield Unwritten(KIND, None, WhyNot.NOT_RUNNING if not_running else WhyNot.WANTS_EACH)
+        return
     first: dict[date, datetime] = {}
     for visit in visits:
         monday = monday_of(clinic.times.local_date(visit.starts_at))
         first[monday] = min(visit.starts_at, first.get(monday, visit.starts_at))
-    rows = []
     for monday, starts_at in sorted(first.items()):
         last_use, rules = not_after(starts_at), clinic.text_rules
         for channel in REMINDED_BY[plan.reminders]:
@@ -127,9 +142,14 @@ def _wanted(clinic: Clinic, plan: Plan, visits: Iterable[Appointment], now: date
             if channel is Channel.TEXT and due is not None:
                 due = text_due(due, last_use, clinic.zone, rules.starts, rules.ends)
             address = plan.email if channel is Channel.EMAIL else plan.phone
-            if due is not None and now < due <= last_use and address:
-                rows.append(bare_row(subject_of(plan, monday), KIND, channel, address, now, due, last_use))
-    return rows
+            if due is None:
+                yield Unwritten(KIND, channel, WhyNot.NO_TEXT_HOURS)
+            elif not address:
+                yield Unwritten(KIND, channel, WhyNot.NO_CONTACT)
+            elif now < due <= last_use:
+                yield bare_row(subject_of(plan, monday), KIND, channel, address, now, due, last_use)
+            else:
+                yield Unwritten(KIND, channel, WhyNot.LATE)
 
 
 def monday_of(day: date) -> date:

@@ -2,6 +2,8 @@
 
 import secrets
 from datetime import datetime
+from enum import StrEnum
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from flask import current_app
@@ -16,6 +18,34 @@ REMINDED_BY = {
     Reminders.CALL: (Channel.CALL,),
     Reminders.NONE: (),
 }
+
+
+class WhyNot(StrEnum):
+    """Why something isn't written ahead of a visit.
+
+    PENCILED: nobody has decided on it yet. WANTS_NONE: no reminders were wanted. WANTS_LIST, WANTS_EACH: of a plan the list of
+    the week alone, or no list. NOT_ON_PLANS: in dense care the day before is enough. NOT_RUNNING: the plan is paused or over.
+    NO_CONTACT: there is no address or number for it. NO_TEXT_HOURS: no text may go at any time at which it would be of use. LATE:
+    its time was past when the visit was booked or last changed, and what told of that is the reminder.
+    """
+
+    PENCILED = "penciled"
+    WANTS_NONE = "wants_none"
+    WANTS_LIST = "wants_list"
+    WANTS_EACH = "wants_each"
+    NOT_ON_PLANS = "not_on_plans"
+    NOT_RUNNING = "not_running"
+    NO_CONTACT = "no_contact"
+    NO_TEXT_HOURS = "no_text_hours"
+    LATE = "late"
+
+
+class Unwritten(NamedTuple):
+    """What isn't written, and why: of all channels where `channel` is None. `kind` as of messages; "reminder" is all of them."""
+
+    kind: str
+    channel: Channel | None
+    why: WhyNot
 
 
 def bare_row(

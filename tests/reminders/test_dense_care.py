@@ -15,6 +15,7 @@ from booking.scheduling.status import Status
 from booking.services import links, reconciling, visits
 from booking.services.clinic import present
 from booking.services.desk import panel, statuses
+from booking.services.message_rows import WhyNot
 from booking.services.notices import NAMED
 from booking.services.plans import changing
 from booking.services.plans.booking import BookedPlan, book
@@ -141,6 +142,19 @@ def test_who_wants_no_list_gets_none_and_who_wants_it_alone_gets_no_reminders() 
         reminded_of=PlanReminders.DIGEST, first_day=FIRST_DAY + timedelta(weeks=1), email="omar@example.com"
     )
     assert len(weekly_digests()) == 1 and len(messages(kind="reminder-1d")) == 2
+
+
+def test_the_panel_says_why_something_of_a_plan_was_never_written() -> None:
+    def why(visit: dict[str, Any]) -> set[tuple[str, WhyNot]]:
+        return {(one.kind, one.why) for one in panel.panel(hired(), visit["reference"]).unwritten}
+
+    listed = gentle(reminded_of=PlanReminders.DIGEST).visits
+    assert why(listed[0]) == {("reminder", WhyNot.WANTS_LIST)}
+    assert why(listed[-2]) == {("reminder", WhyNot.PENCILED), ("plan-digest", WhyNot.PENCILED)}
+    each = gentle(
+        reminded_of=PlanReminders.EACH, first_day=FIRST_DAY + timedelta(weeks=1), email="omar@example.com"
+    ).visits
+    assert why(each[0]) == {("reminder-3d", WhyNot.NOT_ON_PLANS), ("plan-digest", WhyNot.WANTS_EACH)}
 
 
 def test_a_list_that_was_never_written_is_written() -> None:

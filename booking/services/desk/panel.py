@@ -1,5 +1,6 @@
 """A visit in full, for the desk: its patient, how it stands, what may be done now, what was done, and what was said."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
@@ -32,9 +33,10 @@ from booking.services.allowances import OfVisit, of_visit
 from booking.services.clinic import Clinic, Practitioner, Thing, VisitType, the_clinic
 from booking.services.desk import asking, resending, states, undoing
 from booking.services.desk.statuses import Move, possible
-from booking.services.desk.stories import story
+from booking.services.desk.stories import story, unwritten
 from booking.services.history import Entry, entries_of
 from booking.services.idempotency import Answer, Key, once
+from booking.services.message_rows import Unwritten
 from booking.services.plans.places import PlanPlace, places_of
 from booking.services.staff import audit
 from booking.services.staff.ownership import appointment_for
@@ -180,6 +182,8 @@ class Panel(Head):
     patient: PatientSeen
     history: tuple[Entry, ...]
     messages: tuple[Said, ...]
+    # What was never written, and why.
+    unwritten: tuple[Unwritten, ...]
     replies: tuple[tuple[datetime, str], ...]
     tasks: tuple[tuple[int, TaskKind, date], ...]
     # What is left where something is recorded.
@@ -262,6 +266,7 @@ def _shaped(session: Session, clinic: Clinic, appointment: Appointment, now: dat
         bool(rest),
     )
     phone = appointment.phone or patient.phone
+    written = story(session, appointment)
     corrections, entries = CORRECTIONS.get(appointment.status, frozenset()), entries_of(session, appointment)
     return Panel(
         **_head(clinic, appointment, uses),
@@ -286,7 +291,8 @@ def _shaped(session: Session, clinic: Clinic, appointment: Appointment, now: dat
         patient=_patient(session, patient, phone),
         # The latest first.
         history=entries[::-1],
-        messages=_messages(session, appointment, now),
+        messages=_messages(appointment, written, now),
+        unwritten=unwritten(session, clinic, appointment, written, now),
         replies=_replies(session, phone),
         tasks=_tasks(session, clinic, appointment)
         if appointment.status in LIVE and appointment.ends_at > now
@@ -338,9 +344,9 @@ def _patient(session: Session, patient: Patient, phone: str | None) -> PatientSe
     )
 
 
-def _messages(session: Session, appointment: Appointment, now: datetime) -> tuple[Said, ...]:
+def _messages(appointment: Appointment, written: Iterable[Message], now: datetime) -> tuple[Said, ...]:
     """What waits first, by when it is due; then what went or was dropped, the latest first."""
-    said = [_said(message, appointment, now) for message in story(session, appointment)]
+    said = [_said(message, appointment, now) for message in written]
     waiting = sorted(
         (one for one in said if one.state is MessageState.QUEUED), key=lambda one: (one.due_at, one.id)
     )

@@ -1,14 +1,17 @@
-"""Why a patient got which message about a visit, and why others didn't go: a part of what the panel shows."""
+"""Why a patient got which message about a visit, and why others didn't go or were never written: a part of what the panel shows."""
 
 from collections.abc import Sequence
+from datetime import datetime
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from booking.models import LIVE, Appointment, Message, Plan
 from booking.scheduling.hours import day_at
-from booking.services import digests
-from booking.services.clinic import the_clinic
+from booking.scheduling.status import Status
+from booking.services import digests, notices
+from booking.services.clinic import Clinic, the_clinic
+from booking.services.message_rows import Unwritten
 from booking.services.notices import NAMED
 
 
@@ -20,6 +23,32 @@ def story(session: Session, appointment: Appointment) -> Sequence[Message]:
         found += _of_plan(session, appointment, session.get_one(Plan, appointment.plan_id))
     told = {message.id for message in found}
     return [*found, *(one for one in _of_its_day(session, appointment) if one.id not in told)]
+
+
+def unwritten(
+    session: Session, clinic: Clinic, appointment: Appointment, story: Sequence[Message], now: datetime
+) -> tuple[Unwritten, ...]:
+    """What was never written about a visit that stands or took place, and why: by the rules that decide it. `story`: what was
+    written.
+    """
+    if appointment.status is Status.CANCELLED:
+        return ()
+    found = notices.unwritten(clinic, appointment, now)
+    if appointment.plan_id is not None:
+        plan = session.get_one(Plan, appointment.plan_id)
+        found += digests.unwritten(clinic, plan, appointment, now)
+    written = {
+        (one.kind, channel)
+        for one in story
+        if one.appointment_id != appointment.id or one.sequence == appointment.sequence
+        for channel in (one.channel, None)
+    }
+    reminded = any(kind.startswith("reminder-") for kind, _channel in written)
+    return tuple(
+        one
+        for one in found
+        if (one.kind, one.channel) not in written and not (one.kind == "reminder" and reminded)
+    )
 
 
 def _of_plan(session: Session, appointment: Appointment, plan: Plan) -> list[Message]:

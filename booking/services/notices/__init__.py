@@ -35,7 +35,7 @@ from booking.services.notices.of_plans import (
     plan_contact_corrected,
     plan_prescribed,
 )
-from booking.services.notices.reminding import reminder_days, reminders
+from booking.services.notices.reminding import reminder_days, reminders, unwritten
 from booking.services.notices.to_contacts import links_wanted, own_list, text_answer
 from booking.services.notices.waiting import drop_queued, stop_writing, waiting
 from booking.services.notices.ways import (
@@ -99,6 +99,7 @@ __all__ = [
     "taken_back",
     "text_answer",
     "to_tell",
+    "unwritten",
     "waiting",
     "way_of_answer",
     "way_of_clinic",

@@ -28,6 +28,7 @@ from booking.services.desk.closing import Reopened
 from booking.services.desk.moving import Changed, Preview
 from booking.services.desk.statuses import Move
 from booking.services.desk.undoing import Doing
+from booking.services.message_rows import Unwritten, WhyNot
 from booking.services.notices import TAKEN_BACK_WITHIN
 from booking.services.wording import Words
 from booking.web.visit_words import (
@@ -115,6 +116,18 @@ _KINDS: Mapping[str, Any] = {
     "plan-digest": lazy("List of the week"),
     "reminder-week": lazy("Reminder of the week"),
 }
+# Why something was never written, to whoever asks why they didn't get it.
+_WHY_NOT: Mapping[WhyNot, Any] = {
+    WhyNot.PENCILED: lazy("the visit is penciled in: nobody has decided on it yet"),
+    WhyNot.WANTS_NONE: lazy("no reminders were wanted"),
+    WhyNot.WANTS_LIST: lazy("the list of the week alone was wanted"),
+    WhyNot.WANTS_EACH: lazy("a reminder of each visit was wanted, and no list"),
+    WhyNot.NOT_ON_PLANS: lazy("on a plan the day before is enough"),
+    WhyNot.NOT_RUNNING: lazy("the plan is paused or over"),
+    WhyNot.NO_CONTACT: lazy("there is no address or number for it"),
+    WhyNot.NO_TEXT_HOURS: lazy("no text may go at a time at which it would be of use"),
+    WhyNot.LATE: lazy("its time was past when the visit was booked or last changed"),
+}
 # What the button of an outcome says, what is said once it is done, and of whom.
 OUTCOMES: Mapping[Outcome, tuple[Any, Any]] = {
     Outcome.REACHED: (lazy("Reached"), lazy("Reached: %(name)s.")),
@@ -162,6 +175,13 @@ def kind_of_message(kind: str) -> str:
         days = int(rest[:-1])
         return _("Reminder, %(days)d days before", days=days) if days != 1 else _("Reminder, the day before")
     return str(_KINDS.get(kind, kind))
+
+
+def never_written(one: Unwritten) -> str:
+    """As in "Reminder, 3 days before, by text: its time was past when …"."""
+    name = _("Reminders") if one.kind == "reminder" else kind_of_message(one.kind)
+    about = f"{name}, {CHANNELS[one.channel]}" if one.channel else name
+    return f"{about}: {_WHY_NOT[one.why]}"
 
 
 def breaches(clinic: Clinic, codes: Iterable[str], facts: Mapping[str, Any]) -> list[str]:

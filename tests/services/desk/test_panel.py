@@ -7,10 +7,11 @@ import pytest
 from flask import Flask
 
 from booking.errors import NotFound, StaleEdit
-from booking.models import AuditEntry, HistoryEntry, Payment, Role, TaskKind
+from booking.models import AuditEntry, Channel, HistoryEntry, Payment, Role, TaskKind
 from booking.scheduling.status import Status
 from booking.services.desk import panel, statuses
 from booking.services.desk.statuses import Move
+from booking.services.message_rows import WhyNot
 from tests.clinics import clinic, practitioner, set_up
 from tests.conftest import StandingClock
 from tests.services.making import NEXT_WEEK, NINE, booked, rows
@@ -30,7 +31,10 @@ def test_everything_about_a_visit_comes_at_once(context: Flask) -> None:
     assert found.phases == (("treatment", 30),)
     assert [entry.what for entry in found.history] == ["booked"]
     assert [one.kind for one in found.messages] == ["confirmation", "reminder-3d", "reminder-1d"]
-    assert all(one.waits for one in found.messages)
+    assert all(one.waits for one in found.messages) and found.unwritten == ()
+    # It is Monday: three days before Tuesday are past, and the confirmation is the reminder.
+    tomorrow = panel.panel(hired(), booked(NINE, email="otto@example.com").reference)
+    assert tomorrow.unwritten == (("reminder-3d", Channel.EMAIL, WhyNot.LATE),)
     assert [other.starts_at for other in found.next_visits] == [NEXT_WEEK + timedelta(days=1)]
     assert [kind for _number, kind, _due in found.tasks] == [TaskKind.ESTIMATE]
 
