@@ -1,5 +1,6 @@
 """Treatment plans: all visits of some weeks, found at once.
 
-`task` says what is asked for and what a plan costs, `weekdays` what the visits of one weekday cost, `finder` finds the plan
-that costs least.
+`course` is what a plan prescribes, and `keeping` the rules that its visits keep. To find them, `task` says what is asked for and
+what a plan costs, `weekdays` what the visits of one weekday cost; `search` goes from weekday to weekday, `finder` finds the plan
+that costs least, and `proposals` up to three that are unlike. docs/plans.md explains how.
 """

@@ -99,7 +99,8 @@ def cheapest(
     """A way for each row so that all of them, and the starts that they use, cost least. Branches and bounds.
 
     `weeks`: those of each care that have to be covered. What has to be opened for those that no start covers yet isn't held
-    against a way. `times`: how many weeks a row stands for, where that isn't one each. `apart`: whether the ways of a row and of the next one go together. `spend` is called for each state.
+    against a way. `times`: how many weeks a row stands for, where that isn't one each. `apart`: whether the ways of a row and of
+    the next one go together. `spend` is called for each state.
     """
     cares = range(len(weeks))
     counted = times or [1] * len(rows)
