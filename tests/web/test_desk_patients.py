@@ -78,6 +78,8 @@ def test_a_search_shows_whom_it_finds_and_json_says_the_same(desk: FlaskClient, 
         "more": False,
     }  # fmt: skip
     assert "Nobody is found by" in desk.get("/desk/patients?q=nobody").text
+    # By which part of an address somebody was found is seen.
+    assert "rosa<wbr>@example" in desk.get("/desk/patients?q=@exam").text
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,9 @@
 const toasts = document.querySelector(".toasts");
 const TOAST_SECONDS = 30;
 
-// `name`: whose visit it was. `back`: the address that takes it back.
-function toast(text, { name = "", back = null, bad = false } = {}) {
+// `name`: whose visit it was. `back`: the address that takes it back; `before`: the one that takes back what was done before
+// something that is taken back by now.
+function toast(text, { name = "", back = null, before = null, bad = false } = {}) {
   const line = document.createElement("div");
   line.className = bad ? "board-toast bad" : "board-toast";
   const said = document.createElement("p");
@@ -15,6 +16,9 @@ function toast(text, { name = "", back = null, bad = false } = {}) {
     line.dataset.back = back;
     remember(back, name);
     line.append(button(`${word("undo")} (U)`, () => undo(back)));
+  } else if (before) {
+    const what = [word("before"), doings.get(before).name].filter(Boolean).join(": ");
+    line.append(button(`${what} (U)`, () => undo(before)));
   }
   line.append(button(word("read"), () => takeAway(line)));
   for (const old of toasts.querySelectorAll(".board-toast")) takeAway(old);
@@ -73,8 +77,11 @@ async function undoLast() {
     toast(word("nothing"), { bad: true });
     return;
   }
-  const isInMind = Date.now() - (doings.get(back)?.at ?? 0) < NO_LONGER_IN_MIND;
-  if (isInMind || await askUndo(back)) await undo(back);
+  if (isInMind(back) || await askUndo(back)) await undo(back);
+}
+
+function isInMind(back) {
+  return Date.now() - (doings.get(back)?.at ?? 0) < NO_LONGER_IN_MIND;
 }
 
 // Names whom and what. What can't be taken back any more is said, and only U once more goes on to what was done before.
@@ -103,7 +110,8 @@ async function undo(back) {
   if (answer.ok || isOver(answer)) forget(back);
   if (!answer.ok) return refused(answer, name);
   if (answer.visit) own.set(answer.visit, String(answer.version));
-  toast(answer.says || word("undone"), answer.visit ? {} : { name });
+  const before = remembered().at(-1);
+  toast(answer.says || word("undone"), { name: answer.visit ? "" : name, before: isInMind(before) ? before : null });
   await refresh();
   const visit = visitOf(answer.visit);
   // It may be far from what one looks at. Who reads or types beside the board goes on there.
