@@ -10,9 +10,10 @@ from sqlalchemy import select, text
 from booking.errors import Clash, OldPlaceTaken, SlotTaken, StaleEdit
 from booking.extensions import db
 from booking.models import Appointment, Claim, HistoryEntry, Merge, Message, Patient
+from booking.services.claims import uses_of
 from booking.services.clinic import the_clinic
 from booking.services.desk import merging, moving, statuses
-from booking.services.desk.asking import asked, uses_of, wanted
+from booking.services.desk.asking import asked, wanted
 from booking.services.desk.moving import Changed, Place, change
 from booking.services.desk.undoing import undo
 from booking.services.occupancies import window_for

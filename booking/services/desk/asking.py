@@ -30,7 +30,6 @@ from booking.scheduling.situation import Situation
 from booking.scheduling.timeline import CELL_MINUTES, Window, cell_at, instant_of
 from booking.scheduling.visit import Shape
 from booking.services.availability import situation, taken_under_lock
-from booking.services.claims import uses_of as uses_of
 from booking.services.clinic import Clinic, Practitioner, Thing, VisitType
 from booking.services.occupancies import Ignoring, Kept, known, shared_versions
 from booking.services.question import Question

@@ -15,9 +15,10 @@ from booking.models import Appointment, HistoryEntry
 from booking.scheduling.hours import day_at
 from booking.scheduling.status import LIVE, Status
 from booking.scheduling.timeline import cell_in, instant_of
+from booking.services.claims import uses_of
 from booking.services.clinic import Clinic, the_clinic
 from booking.services.desk import states
-from booking.services.desk.asking import refuse_absurd, uses_of
+from booking.services.desk.asking import refuse_absurd
 from booking.services.desk.statuses import done
 from booking.services.desk.undoing import UNDO_WITHIN, take_back
 from booking.services.idempotency import Answer, Key, once

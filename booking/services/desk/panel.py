@@ -30,6 +30,7 @@ from booking.scheduling.status import CORRECTIONS, LIVE, Status
 from booking.scheduling.timeline import cell_from
 from booking.services import history, tasks
 from booking.services.allowances import OfVisit, of_visit
+from booking.services.claims import uses_of
 from booking.services.clinic import Clinic, Practitioner, Thing, VisitType, the_clinic
 from booking.services.desk import asking, resending, states, undoing
 from booking.services.desk.statuses import Move, possible
@@ -211,7 +212,7 @@ def head(who: Who, reference: str) -> Head:
     with reading() as session:
         appointment = appointment_for(session, who, reference)
         clinic = the_clinic(session)
-        return Head(**_head(clinic, appointment, asking.uses_of(session, appointment)))
+        return Head(**_head(clinic, appointment, uses_of(session, appointment)))
 
 
 def note(who: Who, reference: str, words: str, *, version: int | None = None, key: str) -> None:
@@ -253,7 +254,7 @@ def _noted_since(session: Session, appointment: Appointment, version: int) -> bo
 
 def _shaped(session: Session, clinic: Clinic, appointment: Appointment, now: datetime) -> Panel:
     patient = session.get_one(Patient, appointment.patient_id)
-    uses = asking.uses_of(session, appointment)
+    uses = uses_of(session, appointment)
     rest, due = asking.rest_of(appointment, uses), None
     if appointment.needles_out_at is None and appointment.status is Status.CHECKED_IN:
         due = needles_due(appointment.needles_in_at, rest)

@@ -17,9 +17,9 @@ from booking.formatting import iso_utc
 from booking.models import Actor, Appointment, HistoryEntry, Message, MessageState
 from booking.scheduling.status import Status
 from booking.services import giving_way, history, notices, tasks
+from booking.services.claims import uses_of
 from booking.services.clinic import Clinic, the_clinic
 from booking.services.desk import states
-from booking.services.desk.asking import uses_of
 from booking.services.desk.states import BOOKED_BY_MISTAKE, UNDO_WITHIN, Changed, Snapshot
 from booking.services.desk.statuses import take_again
 from booking.services.history import Entry, shaped
