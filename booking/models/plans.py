@@ -12,7 +12,9 @@ from booking.models.base import Base, UTCDateTime, words
 
 
 class PlanStatus(enum.StrEnum):
-    """PRESCRIBED: there is a link, and nothing is booked. PAUSED: what lies ahead was given back until further notice."""
+    """PRESCRIBED: there is a link, and nothing is booked. PAUSED: how a plan that runs is shown on the days of a pause; never
+    kept.
+    """
 
     PRESCRIBED = "prescribed"
     RUNNING = "running"

@@ -15,8 +15,6 @@ from booking.services.plans.allowed import each_alone
 from booking.services.plans.reading import PlanView, PlanVisit
 from booking.services.plans.repairing import MakeUp, lacking, make_up_times
 
-_GOES_ON = (PlanStatus.RUNNING, PlanStatus.PAUSED)
-
 
 class Next(NamedTuple):
     """What a plan's page offers. `beyond`: as in `beyond_among`. `look`: the reassessment after which nothing was decided yet.
@@ -63,15 +61,13 @@ def beyond_among(plan: PlanView, missed: Sequence[MakeUp]) -> dict[tuple[str, da
 
 def fits(plan: PlanView, change: str) -> bool:
     """Whether a plan is in a state for this change."""
-    if change in ("doses", "shift"):
-        return plan.status is PlanStatus.RUNNING
     if change == "decide" and plan.decided_phases >= plan.course.looks:
         return False
-    return plan.status in _GOES_ON
+    return plan.status is PlanStatus.RUNNING
 
 
 def to_be_confirmed(plan: PlanView) -> bool:
-    return plan.by_themselves and plan.confirmed_at is None and plan.status in _GOES_ON
+    return plan.by_themselves and plan.confirmed_at is None and plan.status is PlanStatus.RUNNING
 
 
 def ahead(plan: PlanView, now: datetime) -> list[PlanVisit]:

@@ -100,7 +100,7 @@ def plan_page(ways: Ways, reference: str, *, back: str = "") -> ResponseReturnVa
         plan=plan,
         prescribed=course_words.prescribed(plan.clinic, plan.course),
         ways=ways,
-        stands_as=STATUSES[plan.status],
+        stands_as=STATUSES[plan.stands_as],
         standings=STANDINGS,
         history=[
             (note, happened(note), whom(plan.clinic, note.actor, note.name))

@@ -24,13 +24,22 @@ from booking.scheduling.status import Status
 from booking.services.allowances import Allowances, counted, pool_of, visits_of_patients
 from booking.services.clinic import Clinic, Practitioner, VisitType, the_clinic
 from booking.services.lookup import Lookup
-from booking.services.plans.reading import Dose, PlanVisit, Week, shaped, weeks_of
+from booking.services.plans.reading import (
+    Dose,
+    Pause,
+    PlanVisit,
+    Week,
+    pause_on,
+    pauses_of,
+    shaped,
+    weeks_of,
+)
 from booking.services.staff.ownership import theirs
 from booking.services.staff.who import Who
 from booking.services.transaction import reading
 
 GATE_NEAR = timedelta(days=7)
-SHOWN = (PlanStatus.PRESCRIBED, PlanStatus.RUNNING, PlanStatus.PAUSED)
+SHOWN = (PlanStatus.PRESCRIBED, PlanStatus.RUNNING)
 _DOSES = (Role.DOSE, Role.FIRST)
 
 
@@ -51,7 +60,7 @@ class Need(StrEnum):
     STOPPED: two missed in a row, or nothing ahead though doses are left. UNDECIDED: looked at again, and nothing was decided.
     UNCONFIRMED: begun by the patient, who has been here since. SHORT: fewer visits than prescribed. NO_REASSESSMENT: nobody
     is booked to look again. GATE: somebody does within a week. ALLOWANCE: visits ahead, or what is still to be booked, may not
-    be covered. NOT_BOOKED: there is a link, and nothing is booked.
+    be covered. NOT_BOOKED: there is a link, and nothing is booked. PAUSED: it rests for some days.
     """
 
     STOPPED = "stopped"
@@ -84,7 +93,8 @@ class BoardWeek(NamedTuple):
 @dataclass(frozen=True)
 class Row:
     """A plan on the board. `short`: by how many visits; `gate_on`: when somebody looks again, or has to at the latest;
-    `beyond_on`: the day of its first visit ahead that may not be covered; `people`: who gives its visits.
+    `beyond_on`: the day of its first visit ahead that may not be covered; `paused_until`: the last day of the pause in which
+    it is; `people`: who gives its visits.
     """
 
     reference: str
@@ -101,6 +111,7 @@ class Row:
     missed_in_a_row: int
     gate_on: date | None
     beyond_on: date | None
+    paused_until: date | None
     next_at: datetime | None
 
     @property
@@ -120,7 +131,7 @@ class Adherence:
 
 
 def adherence(who: Who, *, practitioner: str | None = None, need: Need | None = None) -> Adherence:
-    """All plans that run, are paused or wait to be booked, those in need first: of a practitioner's patients, for them; of one
+    """All plans that run or wait to be booked, those in need first: of a practitioner's patients, for them; of one
     practitioner, if asked for. Raises NotFound for a name that the clinic doesn't have.
     """
     now = clock.now()
@@ -130,7 +141,11 @@ def adherence(who: Who, *, practitioner: str | None = None, need: Need | None = 
         plans = session.execute(_plans(who)).all()
         visits = _visits(session, clinic, plans)
         coverage = _coverage(session, clinic, plans, now)
-    rows = [_row(clinic, plan, visits[plan.id], coverage.get(plan.patient_id), now) for plan in plans]
+        pauses = pauses_of(session, select(Plan.id).where(Plan.status == PlanStatus.RUNNING))
+    rows = [
+        _row(clinic, plan, visits[plan.id], coverage.get(plan.patient_id), pauses.get(plan.id, ()), now)
+        for plan in plans
+    ]
     if person is not None:
         rows = [row for row in rows if person == row.prescribed_by or person in row.people]
     counts = Counter(one for row in rows for one in row.needs)
@@ -254,7 +269,12 @@ def _coverage(session: Session, clinic: Clinic, plans: Sequence[Any], now: datet
 
 
 def _row(
-    clinic: Clinic, plan: Any, visits: Sequence[PlanVisit], coverage: Allowances | None, now: datetime
+    clinic: Clinic,
+    plan: Any,
+    visits: Sequence[PlanVisit],
+    coverage: Allowances | None,
+    pauses: Sequence[Pause],
+    now: datetime,
 ) -> Row:
     course, today = Course.of(plan.course), clinic.times.local_date(now)
     weeks = weeks_of(clinic, course, plan.first_day, visits, now)
@@ -262,10 +282,14 @@ def _row(
     ahead = [one for one in visits if one.status is Status.BOOKED and one.starts_at > now]
     prescribed = plan.status is PlanStatus.PRESCRIBED
     short = 0 if prescribed else sum(week.left for week in weeks)
-    missed = _missed_in_a_row(doses, now)
+    # What a pause has taken wasn't missed by anybody.
+    missed = _missed_in_a_row(
+        [one for one in doses if not pause_on(clinic.times.local_date(one.starts_at), pauses)], now
+    )
+    pause = pause_on(today, pauses)
     gate, gate_on = (None, None) if prescribed else _gate(clinic, plan, course, visits, now)
     needs: set[Need | None] = {gate}
-    if plan.status is not PlanStatus.RUNNING:
+    if prescribed or pause:
         needs.add(Need.NOT_BOOKED if prescribed else Need.PAUSED)
     elif missed >= 2 or (short and not any(one.role in _DOSES for one in ahead)):
         needs.add(Need.STOPPED)
@@ -292,6 +316,7 @@ def _row(
         missed_in_a_row=missed,
         gate_on=gate_on,
         beyond_on=beyond_on,
+        paused_until=pause.last if pause else None,
         next_at=ahead[0].starts_at if ahead else None,
     )
 

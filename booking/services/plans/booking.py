@@ -231,7 +231,7 @@ def _refuse_running(session: Session, clinic: Clinic, wish: PlanWish) -> None:
         running = select(Plan.id).where(
             column == contact,
             Plan.by_themselves,
-            Plan.status.in_((PlanStatus.RUNNING, PlanStatus.PAUSED)),
+            Plan.status == PlanStatus.RUNNING,
         )
         if contact and session.scalar(running.limit(1)) is not None:
             raise PlanRunning(phone=clinic.phone)

@@ -212,7 +212,7 @@ def _running(
     plan = plan_for(session, who, reference, for_update=True)
     if version is not None and version != plan.version:
         raise StaleEdit(shown=None, now={"status": plan.status.value})
-    if plan.status not in (PlanStatus.RUNNING, PlanStatus.PAUSED):
+    if plan.status is not PlanStatus.RUNNING:
         raise NotChangeable(visit_status=plan.status.value)
     return plan, clock.now(), the_clinic(session)
 

@@ -16,7 +16,7 @@ from booking.services.clinic import Clinic
 from booking.services.staff.who import Who
 from booking.services.visits import refuse_unreachable
 
-_OPEN = (PlanStatus.PRESCRIBED, PlanStatus.RUNNING, PlanStatus.PAUSED)
+_OPEN = (PlanStatus.PRESCRIBED, PlanStatus.RUNNING)
 
 
 class Identity(NamedTuple):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import Row, select
+from sqlalchemy import Row, Select, select
 from sqlalchemy.orm import Session
 
 from booking import clock
@@ -81,9 +81,24 @@ class Week(NamedTuple):
         return sum(dose.left for dose in self.doses)
 
 
+class Pause(NamedTuple):
+    """Days on which a plan rests, both included: travel, illness."""
+
+    first: date
+    last: date
+
+
+def pause_on(day: date, pauses: Iterable[Pause]) -> Pause | None:
+    """The pause that holds this day; the one that lasts longest, if several do."""
+    there = [one for one in pauses if one.first <= day <= one.last]
+    return max(there, key=lambda one: one.last, default=None)
+
+
 @dataclass(frozen=True)
 class PlanView:
-    """A plan with all that belongs to it. Plain values: nothing here asks the database."""
+    """A plan with all that belongs to it. Plain values: nothing here asks the database. `pause`: the one that it is in, if it
+    runs; `pauses`: all, past and to come.
+    """
 
     clinic: Clinic
     id: int
@@ -115,6 +130,13 @@ class PlanView:
     made_at: datetime
     visits: tuple[PlanVisit, ...]
     weeks: tuple[Week, ...]
+    pauses: tuple[Pause, ...]
+    pause: Pause | None
+
+    @property
+    def stands_as(self) -> PlanStatus:
+        """Its status as it is shown."""
+        return PlanStatus.PAUSED if self.pause else self.status
 
     @property
     def token(self) -> str:
@@ -231,9 +253,24 @@ def kept_at(
     return Kept(day, minute, minute + minutes, care.slug, care.modality.slug, role)
 
 
+def pauses_of(session: Session, plan_ids: Iterable[int] | Select[tuple[int]]) -> dict[int, list[Pause]]:
+    """By plan its pauses, as they were entered. One statement."""
+    found: dict[int, list[Pause]] = {}
+    for plan_id, facts in session.execute(
+        select(PlanEntry.plan_id, PlanEntry.facts).where(
+            PlanEntry.plan_id.in_(plan_ids), PlanEntry.what == "paused"
+        )
+    ):
+        days = (date.fromisoformat(facts["first"]), date.fromisoformat(facts["last"]))
+        found.setdefault(plan_id, []).append(Pause(*days))
+    return found
+
+
 def view(session: Session, clinic: Clinic, plan: Plan) -> PlanView:
     visits = tuple(visits_of(session, clinic, plan))
-    course = Course.of(plan.course)
+    course, now = Course.of(plan.course), clock.now()
+    pauses = tuple(pauses_of(session, [plan.id]).get(plan.id, ()))
+    runs = plan.status is PlanStatus.RUNNING
     return PlanView(
         clinic=clinic,
         id=plan.id,
@@ -264,7 +301,9 @@ def view(session: Session, clinic: Clinic, plan: Plan) -> PlanView:
         agreed_at=plan.agreed_at,
         made_at=plan.made_at,
         visits=visits,
-        weeks=weeks_of(clinic, course, plan.first_day, visits, clock.now()),
+        weeks=weeks_of(clinic, course, plan.first_day, visits, now),
+        pauses=pauses,
+        pause=pause_on(clinic.times.local_date(now), pauses) if runs else None,
     )
 
 

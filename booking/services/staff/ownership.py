@@ -118,6 +118,6 @@ def theirs(who: Who, patient_id: InstrumentedAttribute[int]) -> ColumnElement[bo
         exists().where(
             plan.patient_id == patient_id,
             plan.prescribed_by == (who.practitioner_id or 0),
-            plan.status.in_((PlanStatus.PRESCRIBED, PlanStatus.RUNNING, PlanStatus.PAUSED)),
+            plan.status.in_((PlanStatus.PRESCRIBED, PlanStatus.RUNNING)),
         ),
     )

@@ -310,7 +310,7 @@ def _shown(plan: PlanView) -> dict[str, Any]:
         "reference": plan.reference,
         "template": plan.template,
         "name": plan.name,
-        "status": plan.status.value,
+        "status": plan.stands_as.value,
         "first_day": plan.first_day.isoformat(),
         "time_zone": plan.clinic.zone.key,
         "weeks": [

@@ -100,9 +100,11 @@ def shown_plan(plan: PlanView) -> dict[str, Any]:
 
 
 def _said(plan: PlanView) -> str:
-    """What to know first of a plan that doesn't run."""
+    """What to know first of a plan that doesn't run, or rests."""
+    if plan.pause:
+        until = plan.clinic.times.short_day(plan.pause.last)
+        return _("Your plan is paused until %(day)s. After that it goes on.", day=until)
     return {
-        PlanStatus.PAUSED: _("Your plan is paused. To go on, please call us."),
         PlanStatus.STOPPED: _("Your plan has ended. Nothing more is booked from it."),
         PlanStatus.COMPLETED: _("Your plan is complete."),
     }.get(plan.status, "")
