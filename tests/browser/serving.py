@@ -7,6 +7,8 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 from flask import Flask
@@ -14,6 +16,9 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 from werkzeug.test import run_wsgi_app
 
 from booking import clock
+
+AXE = Path(__file__).parent / "vendor" / "axe" / "axe.min.js"
+AXE_ADDRESS = "/tests/axe.js"
 
 _FLAGS = [
     "--disable-background-networking",
@@ -36,13 +41,21 @@ class _Quiet(WSGIRequestHandler):
         """Says nothing between the tests' dots."""
 
 
+@cache
+def _axe() -> bytes:
+    return AXE.read_bytes()
+
+
 @contextmanager
 def serving(app: Flask, address: str, now: Callable[[], datetime]) -> Iterator[str]:
-    """The application at this address, each of whose requests happens at `now()`."""
+    """The application at this address, each of whose requests happens at `now()`; beside it what looks at its pages."""
 
     answering = _Answering()
 
     def at_the_clocks_time(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        if environ["PATH_INFO"] == AXE_ADDRESS:
+            start_response("200 OK", [("Content-Type", "text/javascript"), ("Cache-Control", "max-age=3600")])
+            return [_axe()]
         with answering as open_:
             if not open_:
                 start_response("503 Service Unavailable", [])
