@@ -1,7 +1,7 @@
 """Changing several visits of a plan in one transaction: giving some up, adding others, making penciled ones firm.
 
-Parts of use cases: they receive the session and never commit. Locks, in this order: the plan, its visits, then everything
-that they take or leave.
+Parts of use cases: they receive the session and never commit. Locks, in this order: the plan (`running`), its visits, then
+everything that they take or leave. Then the visits are changed, then the plan is (`changed`), and last its patient is told.
 """
 
 from collections.abc import Iterable, Sequence
@@ -12,16 +12,17 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from booking import clock
-from booking.errors import VisitsTaken
+from booking.errors import NotChangeable, StaleEdit, VisitsTaken
 from booking.formatting import iso_utc
-from booking.models import Actor, Appointment, BookableBy, Plan
+from booking.models import Actor, Appointment, BookableBy, Plan, PlanStatus
 from booking.scheduling.plans.course import LOOKED_AT_WITHIN
 from booking.scheduling.status import Status
 from booking.services import claims, history, placing
 from booking.services.clinic import Clinic, Practitioner
-from booking.services.plans.booking import named, record_all
+from booking.services.plans.booking import named, noted, record_all
 from booking.services.plans.choosing import Chosen, questions_for
 from booking.services.plans.ground import Ground
+from booking.services.staff.ownership import plan_for
 from booking.services.staff.who import Who
 
 
@@ -39,6 +40,32 @@ class By(NamedTuple):
 
 
 PATIENT = By(Actor.PATIENT)
+
+
+def running(session: Session, who: Who, reference: str, version: int | None) -> Plan:
+    """A plan that runs, locked to be changed by staff. Raises NotFound, StaleEdit where it isn't any more as it was shown,
+    NotChangeable.
+    """
+    plan = plan_for(session, who, reference, for_update=True)
+    if version is not None and version != plan.version:
+        raise StaleEdit(shown=None, now={"status": plan.status.value})
+    refuse_at_rest(plan)
+    return plan
+
+
+def refuse_at_rest(plan: Plan) -> None:
+    """Refuses to change a plan that doesn't run."""
+    if plan.status is not PlanStatus.RUNNING:
+        raise NotChangeable(visit_status=plan.status.value)
+
+
+def changed(session: Session, plan: Plan, what: str, by: By, now: datetime, **facts: Any) -> None:
+    """Writes down that a plan was changed: its next version, under which its patient is told afterwards, and its history."""
+    plan.version += 1
+    plan.sequence += 1
+    plan.changed_at = now
+    session.flush()
+    noted(session, plan, what, by.actor, now, why=by.why, name=by.name, account_id=by.account_id, **facts)
 
 
 def visits_to_change(session: Session, plan: Plan) -> list[Appointment]:

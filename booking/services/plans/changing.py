@@ -11,7 +11,6 @@ from enum import StrEnum
 from sqlalchemy.orm import Session
 
 from booking import clock
-from booking.errors import NotChangeable, StaleEdit
 from booking.models import Appointment, Plan, PlanStatus
 from booking.scheduling.plans.course import Course, Phase
 from booking.scheduling.plans.keeping import Role, is_gated
@@ -22,12 +21,13 @@ from booking.services.idempotency import Answer, Key, once
 from booking.services.plans.altering import (
     By,
     begun_at,
+    changed,
     give_up,
     lock_what_they_take,
     make_firm,
+    running,
     visits_to_change,
 )
-from booking.services.plans.booking import noted
 from booking.services.plans.reading import PlanVisit, shaped
 from booking.services.staff import audit
 from booking.services.staff.ownership import plan_for
@@ -88,9 +88,10 @@ def stop(
         plan, now, clinic = _running(session, who, reference, version)
         by = By.staff(who, reason)
         visits = visits_to_change(session, plan)
-        _give_up(session, clinic, plan, visits, by, now, tell=tell)
+        gone = _give_up(session, plan, visits, by, now)
         plan.status = PlanStatus.STOPPED
         _changed(session, who, plan, "stopped", by, now)
+        _tell(session, clinic, plan, gone, [], now, tell=tell)
         return vars(_outcome(plan, visits, [], told=tell))
 
     return Outcome(**once(Key.of(who.key, key, ["stop plan", reference, reason, tell]), action))
@@ -122,8 +123,9 @@ def pause(
             for one in visits_to_change(session, plan)
             if first <= clinic.times.local_date(one.starts_at) <= last
         ]
-        _give_up(session, clinic, plan, visits, by, now, tell=tell, missed=True)
+        gone = _give_up(session, plan, visits, by, now, missed=True)
         _changed(session, who, plan, "paused", by, now, first=first.isoformat(), last=last.isoformat())
+        _tell(session, clinic, plan, gone, [], now, tell=tell)
         return vars(_outcome(plan, visits, [], told=tell))
 
     content = ["pause plan", reference, first.isoformat(), last.isoformat(), reason, tell]
@@ -158,7 +160,7 @@ def decide(
         firm: list[Appointment] = []
         if decision in (Decision.STOP, Decision.REFER):
             cancelled = visits
-            _give_up(session, clinic, plan, cancelled, by, now, tell=told)
+            gone = _give_up(session, plan, cancelled, by, now)
             plan.status = PlanStatus.COMPLETED
         else:
             plan.decided_phases += 1
@@ -168,10 +170,8 @@ def decide(
             firm = _gated_no_more(plan, clinic, [one for one in visits if one.penciled])
             make_firm(session, firm, by, now)
             gone = giving_way.untold(session, plan, now)
-            if firm or gone:
-                facts = {"firm": begun_at(firm), "cancelled": begun_at(gone)}
-                notices.plan_changed(session, clinic, plan, [*firm, *gone], now, facts, tell=told)
         _changed(session, who, plan, "decided", by, now, decision=decision.value, told=told)
+        _tell(session, clinic, plan, gone, firm, now, tell=told)
         return vars(_outcome(plan, cancelled, firm, told=told))
 
     content = ["decide plan", reference, decision.value, note, told, weeks, doses]
@@ -209,12 +209,7 @@ def _going_on(course: Course, weeks: int | None, doses: dict[str, tuple[int, int
 def _running(
     session: Session, who: Who, reference: str, version: int | None
 ) -> tuple[Plan, datetime, Clinic]:
-    plan = plan_for(session, who, reference, for_update=True)
-    if version is not None and version != plan.version:
-        raise StaleEdit(shown=None, now={"status": plan.status.value})
-    if plan.status is not PlanStatus.RUNNING:
-        raise NotChangeable(visit_status=plan.status.value)
-    return plan, clock.now(), the_clinic(session)
+    return running(session, who, reference, version), clock.now(), the_clinic(session)
 
 
 def _gated_no_more(plan: Plan, clinic: Clinic, visits: list[Appointment]) -> list[Appointment]:
@@ -230,38 +225,39 @@ def _gated_no_more(plan: Plan, clinic: Clinic, visits: list[Appointment]) -> lis
 
 def _give_up(
     session: Session,
-    clinic: Clinic,
     plan: Plan,
     visits: list[Appointment],
     by: By,
     now: datetime,
     *,
-    tell: bool,
     missed: bool = False,
-) -> None:
-    """Cancels visits of a plan, and tells of all at once, if `tell`."""
+) -> list[Appointment]:
+    """Cancels visits of a plan, and returns all that its patient is to hear of: with those that gave way before."""
     lock_what_they_take(session, visits)
-    begun = begun_at(visits)
     give_up(session, visits, by, now, missed=missed, plan=plan.reference)
-    plan.sequence += 1
-    session.flush()
-    gone = giving_way.untold(session, plan, now)
-    if tell and (visits or gone):
-        facts = {"cancelled": sorted([*begun, *begun_at(gone)])}
-        notices.plan_changed(session, clinic, plan, [*visits, *gone], now, facts)
-    else:
-        for visit in visits:
-            notices.drop_queued(session, visit, "The plan was changed.")
+    return sorted([*visits, *giving_way.untold(session, plan, now)], key=lambda one: one.from_cell)
+
+
+def _tell(
+    session: Session,
+    clinic: Clinic,
+    plan: Plan,
+    gone: list[Appointment],
+    firm: list[Appointment],
+    now: datetime,
+    *,
+    tell: bool,
+) -> None:
+    """One message about all visits that are cancelled, or firm from now on, if there are any."""
+    facts = {"cancelled": begun_at(gone), "firm": begun_at(firm)}
+    tell = tell and bool(gone or firm)
+    notices.plan_changed(session, clinic, plan, [*gone, *firm], now, facts, tell=tell)
 
 
 def _changed(
     session: Session, who: Who, plan: Plan, what: str, by: By, now: datetime, **facts: object
 ) -> None:
-    plan.version += 1
-    plan.sequence += 1
-    plan.changed_at = now
-    session.flush()
-    noted(session, plan, what, by.actor, now, why=by.why, name=by.name, account_id=by.account_id, **facts)
+    changed(session, plan, what, by, now, **facts)
     audit.did(session, who, f"{what} plan", f"plan/{plan.reference}", plan.patient_id)
 
 

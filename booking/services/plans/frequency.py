@@ -8,8 +8,8 @@ from itertools import combinations, pairwise
 from sqlalchemy.orm import Session
 
 from booking import clock
-from booking.errors import NotChangeable, PlanRulesBroken, StaleEdit
-from booking.models import BookableBy, PlanStatus
+from booking.errors import PlanRulesBroken
+from booking.models import BookableBy
 from booking.scheduling.plans.course import Course, Dose, Phase
 from booking.scheduling.plans.keeping import Role
 from booking.services import notices
@@ -19,20 +19,20 @@ from booking.services.plans.altering import (
     By,
     add,
     begun_at,
+    changed,
     give_up,
     lock_what_they_take,
     may_take,
+    running,
     visits_to_change,
 )
 from booking.services.plans.asking_again import asked_for, chosen_of
-from booking.services.plans.booking import noted
 from booking.services.plans.choosing import Chosen, VisitWish, choose
 from booking.services.plans.reading import PlanView, PlanVisit, for_staff
 from booking.services.plans.repairing import Missed, as_missed
 from booking.services.plans.replacing import Instead, instead_of
 from booking.services.plans.wanted import Asked
 from booking.services.staff import audit
-from booking.services.staff.ownership import plan_for
 from booking.services.staff.who import Who
 
 
@@ -120,11 +120,7 @@ def change_doses(
 
     def action(session: Session) -> Answer:
         now, clinic = clock.now(), the_clinic(session)
-        plan = plan_for(session, who, reference, for_update=True)
-        if version is not None and version != plan.version:
-            raise StaleEdit(shown=None, now={"status": plan.status.value})
-        if plan.status is not PlanStatus.RUNNING:
-            raise NotChangeable(visit_status=plan.status.value)
+        plan = running(session, who, reference, version)
         by = By.staff(who, reason)
         go = {one.reference for one in change.goes}
         going = [one for one in visits_to_change(session, plan) if one.reference in go]
@@ -135,15 +131,9 @@ def change_doses(
         give_up(session, going, by, now, plan=plan.reference)
         coming = [(one, False) for one in change.comes]
         added = add(session, clinic, plan, coming, by, now, audience=audience)
-        plan.course, plan.changed_at = change.course.as_plain(), now
-        plan.version += 1
-        plan.sequence += 1
-        session.flush()
-        noted(
-            session, plan, "changed doses", by.actor, now, why=by.why, name=by.name,
-            account_id=by.account_id, from_week=from_week + 1,
-            doses={care: list(dose) for care, dose in doses.items()},
-        )  # fmt: skip
+        plan.course = change.course.as_plain()
+        plain = {care: list(dose) for care, dose in doses.items()}
+        changed(session, plan, "changed doses", by, now, from_week=from_week + 1, doses=plain)
         audit.did(session, who, "changed doses", f"plan/{reference}", plan.patient_id)
         if going or added:
             facts = {"cancelled": cancelled, "added": begun_at(added)}

@@ -11,7 +11,7 @@ from typing import NamedTuple
 from sqlalchemy.orm import Session
 
 from booking import clock
-from booking.errors import NotChangeable, NotFound, NotOffered, PlanRulesBroken
+from booking.errors import NotFound, NotOffered, PlanRulesBroken
 from booking.models import BookableBy, Plan, PlanStatus
 from booking.scheduling.plans.course import Course
 from booking.scheduling.plans.keeping import Fault, Role, Rule, newly_broken, waiting
@@ -26,6 +26,9 @@ from booking.services.plans.altering import (
     By,
     add,
     begun_at,
+    changed,
+    refuse_at_rest,
+    running,
 )
 from booking.services.plans.asking_again import asked_for, chosen_of, kept_of
 from booking.services.plans.booking import noted
@@ -132,9 +135,7 @@ def offer(who: Who, reference: str, *, key: str) -> bool:
     """
 
     def action(session: Session) -> Answer:
-        now, plan = clock.now(), plan_for(session, who, reference, for_update=True)
-        if plan.status is not PlanStatus.RUNNING:
-            raise NotChangeable(visit_status=plan.status.value)
+        now, plan = clock.now(), running(session, who, reference, None)
         noted(
             session, plan, "offered make-up", By.staff(who).actor, now, name=who.name,
             account_id=who.account_id,
@@ -250,8 +251,7 @@ def _take(
     audience: BookableBy,
 ) -> Answer:
     now, clinic = clock.now(), the_clinic(session)
-    if plan.status is not PlanStatus.RUNNING:
-        raise NotChangeable(visit_status=plan.status.value)
+    refuse_at_rest(plan)
     shown = view(session, clinic, plan)
     missed = next((one for one in lacking(shown, now) if one.week == week and one.care.slug == care), None)
     if missed is None:
@@ -274,13 +274,6 @@ def _take(
         planned = Planned(starts_at, missed.care.modality.slug)
         refuse_beyond(session, clinic, plan.patient_id, [planned], now)
     (made,) = add(session, clinic, plan, [(chosen, waits)], by, now, audience=audience)
-    plan.version += 1
-    plan.sequence += 1
-    plan.changed_at = now
-    session.flush()
-    noted(
-        session, plan, "made up", by.actor, now, name=by.name, account_id=by.account_id,
-        visit=made.reference, week=week + 1,
-    )  # fmt: skip
+    changed(session, plan, "made up", by, now, visit=made.reference, week=week + 1)
     notices.plan_changed(session, clinic, plan, [made], now, {"added": begun_at([made])})
     return {"reference": made.reference}

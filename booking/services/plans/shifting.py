@@ -7,9 +7,9 @@ from datetime import datetime, time, timedelta
 from sqlalchemy.orm import Session
 
 from booking import clock
-from booking.errors import NotChangeable, NotFound, StaleEdit, VisitsTaken
+from booking.errors import NotFound, VisitsTaken
 from booking.formatting import iso_utc
-from booking.models import Appointment, BookableBy, Plan, PlanStatus
+from booking.models import Appointment, BookableBy, Plan
 from booking.scheduling.hours import instant_at
 from booking.scheduling.plans.keeping import Fault, Role, newly_broken
 from booking.scheduling.timeline import cell_at
@@ -18,13 +18,20 @@ from booking.services.availability import locked
 from booking.services.clinic import Clinic, Practitioner, the_clinic
 from booking.services.idempotency import Answer, Key, once
 from booking.services.occupancies import Ignoring
-from booking.services.plans.altering import By, lock_what_they_take, may_take, note, visits_to_change
+from booking.services.plans.altering import (
+    By,
+    begun_at,
+    changed,
+    lock_what_they_take,
+    may_take,
+    note,
+    running,
+    visits_to_change,
+)
 from booking.services.plans.asking_again import asked_for, kept_of
-from booking.services.plans.booking import noted
 from booking.services.plans.ground import Wanted, question_of
 from booking.services.plans.reading import PlanView, PlanVisit, for_staff, kept_at
 from booking.services.staff import audit
-from booking.services.staff.ownership import plan_for
 from booking.services.staff.who import Who
 
 
@@ -106,31 +113,19 @@ def shift(
 
     def action(session: Session) -> Answer:
         now, clinic = clock.now(), the_clinic(session)
-        plan = plan_for(session, who, reference, for_update=True)
-        if version is not None and version != plan.version:
-            raise StaleEdit(shown=None, now={"status": plan.status.value})
-        if plan.status is not PlanStatus.RUNNING:
-            raise NotChangeable(visit_status=plan.status.value)
+        plan = running(session, who, reference, version)
         by = By.staff(who, reason)
         rows = {one.reference: one for one in visits_to_change(session, plan)}
         going = [(rows[one.visit.reference], one) for one in change.shifts if one.visit.reference in rows]
-        people = (one.practitioner for _, one in going)
-        lock_what_they_take(session, (row for row, _ in going), may_take(clinic, plan, people))
-        before = [iso_utc(row.starts_at) for row, _ in going]
+        moved = [row for row, _ in going]
+        before, people = begun_at(moved), [one.practitioner for _, one in going]
+        lock_what_they_take(session, moved, may_take(clinic, plan, people))
         lost = [one for row, one in going if not _moved(session, clinic, plan, row, one, by, now)]
         if lost or not going:
             raise VisitsTaken(lost=[_named(one) | {"replacements": []} for one in lost])
-        plan.version += 1
-        plan.sequence += 1
-        plan.changed_at = now
-        session.flush()
-        noted(
-            session, plan, "moved", by.actor, now, why=by.why, name=by.name, account_id=by.account_id,
-            visits=len(going),
-        )  # fmt: skip
+        changed(session, plan, "moved", by, now, visits=len(going))
         audit.did(session, who, "moved plan", f"plan/{reference}", plan.patient_id)
-        moved = [row for row, _ in going]
-        facts = {"cancelled": before, "added": [iso_utc(row.starts_at) for row in moved]}
+        facts = {"cancelled": before, "added": begun_at(moved)}
         notices.plan_changed(session, clinic, plan, moved, now, facts, tell=tell)
         return {}
 

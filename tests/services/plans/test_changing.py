@@ -109,6 +109,12 @@ def test_a_decision_that_changes_no_visit_is_told_by_no_empty_message(disc: Book
     assert live("plan-change") == []
 
 
+def test_a_decision_is_told_after_another_change_was(gentle: BookedPlan) -> None:
+    change_doses(hired(), gentle.reference, 3, {ACUPUNCTURE: (1, 1)}, "", key="doses-001")
+    decide(practitioner(), gentle.reference, Decision.CONTINUE, told=True, key="decide-01")
+    assert len(live("plan-change")) == 2
+
+
 # Stopped and paused
 
 
@@ -121,6 +127,12 @@ def test_a_stopped_plan_frees_all_that_lies_ahead_and_tells_it_once(disc: Booked
     assert stop(hired(), disc.reference, "Moves away.", key="stop-0002").cancelled == []
     with pytest.raises(NotChangeable):
         pause(hired(), disc.reference, FIRST_DAY, FIRST_DAY, "", key="pause-001")
+
+
+def test_of_a_plan_that_is_stopped_quietly_no_week_is_listed(disc: BookedPlan) -> None:
+    assert live("plan-digest")
+    stop(hired(), disc.reference, "", tell=False, key="stop-0001")
+    assert live("plan-change") == live("plan-digest") == []
 
 
 def test_what_is_past_stays_as_it_was(disc: BookedPlan, standing_clock: StandingClock) -> None:
