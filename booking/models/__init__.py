@@ -20,7 +20,15 @@ from booking.models.desk import Merge, PatientChange, Task, TaskKind
 from booking.models.messages import LIVE, Channel, InboundText, Message, MessageState
 from booking.models.operations import Heartbeat, Installation, KeptAnswer, RequestCount
 from booking.models.patients import FLAGS, OptOut, Patient, TextConsent
-from booking.models.plans import Coverage, Plan, PlanEntry, PlanReminders, PlanStatus, PlanTemplate
+from booking.models.plans import (
+    SERIES,
+    Coverage,
+    Plan,
+    PlanEntry,
+    PlanReminders,
+    PlanStatus,
+    PlanTemplate,
+)
 from booking.models.resources import Device, Practitioner, Resource, ResourceKind, Room
 from booking.models.staff import AuditEntry, Draft, Role, SignIn, StaffAccount
 
@@ -28,6 +36,7 @@ __all__ = [
     "FLAGS",
     "LIVE",
     "LONGEST_VISIT",
+    "SERIES",
     "Absence",
     "AbsenceKind",
     "Actor",

@@ -47,8 +47,12 @@ class PlanTemplate(Base):
     active: Mapped[bool] = mapped_column(default=True)
 
 
+SERIES = ""
+"""The template of a series: visits on fixed weekdays, or of one day, that were booked together. Nothing is prescribed by it."""
+
+
 class Plan(Base):
-    """One patient's plan: a copy of its template, changed for them alone.
+    """One patient's plan: a copy of its template, changed for them alone; or a series, which has none (SERIES).
 
     `by_themselves`: the patient began it; `confirmed_at` is when a practitioner then agreed. `decided_phases`: after so many
     phases it was decided to go on. `link_number` is part of the plan's link: raising it revokes the link.

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, func, select
+from sqlalchemy import bindparam, func, or_, select
 from sqlalchemy.orm import Session
 
 from booking import clock
 from booking.errors import ContactCannotBeReached, Refusal, SlotTaken, TooManyVisits
 from booking.formatting import iso_utc
-from booking.models import Actor, Appointment, BookableBy, Payment, Reminders, TextConsent
+from booking.models import SERIES, Actor, Appointment, BookableBy, Payment, Plan, Reminders, TextConsent
 from booking.models.base import random_reference
 from booking.scheduling.offers import Assignment, assign
 from booking.scheduling.status import LIVE, Status
@@ -33,7 +33,10 @@ _UPCOMING_BY_EMAIL, _UPCOMING_BY_PHONE = (
         column == bindparam("contact"),
         Appointment.to_cell > bindparam("now"),
         Appointment.status.in_(LIVE),
-        Appointment.plan_id.is_(None),
+        or_(
+            Appointment.plan_id.is_(None),
+            select(Plan.template).where(Plan.id == Appointment.plan_id).scalar_subquery() == SERIES,
+        ),
     )
     for column in (Appointment.email, Appointment.phone)
 )
@@ -109,7 +112,7 @@ def _book(session: Session, wish: Wish) -> Answer:
         raise ContactCannotBeReached(field="text_consent")
     patients.lock_contacts(session, wish.email, wish.phone)
     if wish.audience is not BookableBy.STAFF:
-        _refuse_too_many(session, clinic, wish, now)
+        refuse_too_many(session, clinic, wish.email, wish.phone, now)
 
     patient_id = patients.join(session, wish.first_name, wish.last_name, wish.email, wish.phone)
     held = holds.of_visitor(session, wish.visitor)
@@ -206,12 +209,26 @@ def answer_of(clinic: Clinic, appointment: Appointment) -> Answer:
     }
 
 
-def _refuse_too_many(session: Session, clinic: Clinic, wish: Wish, now: datetime) -> None:
-    """So many upcoming visits at the most for one e-mail address or phone number, without staff."""
-    for statement, contact in ((_UPCOMING_BY_EMAIL, wish.email), (_UPCOMING_BY_PHONE, wish.phone)):
-        wanted = {"contact": contact, "now": cell_from(now)}
-        if contact and session.connection().scalars(statement, wanted).one() >= clinic.visits_without_staff:
-            raise TooManyVisits(limit=clinic.visits_without_staff, phone=clinic.phone)
+def refuse_too_many(
+    session: Session, clinic: Clinic, email: str | None, phone: str | None, now: datetime, more: int = 1
+) -> None:
+    """So many upcoming visits at the most for one e-mail address or phone number, without staff; those of plans don't count,
+    those of series do. `more`: are to be booked. Raises TooManyVisits.
+    """
+    if more > left_without_staff(session, clinic, email, phone, now):
+        raise TooManyVisits(limit=clinic.visits_without_staff, phone=clinic.phone)
+
+
+def left_without_staff(
+    session: Session, clinic: Clinic, email: str | None, phone: str | None, now: datetime
+) -> int:
+    """How many more visits may be booked with these contacts without staff."""
+    ahead = [
+        session.connection().scalars(statement, {"contact": contact, "now": cell_from(now)}).one()
+        for statement, contact in ((_UPCOMING_BY_EMAIL, email), (_UPCOMING_BY_PHONE, phone))
+        if contact
+    ]
+    return max(0, clinic.visits_without_staff - max(ahead, default=0))
 
 
 def keep_consent(session: Session, clinic: Clinic, phone: str, patient_id: int, now: datetime) -> None:

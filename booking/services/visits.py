@@ -47,6 +47,8 @@ class Visit:
     change_until: datetime
     # It holds its time until a practitioner has decided.
     penciled: bool = False
+    # It was booked with others, as a plan or a series.
+    in_plan: bool = False
 
     @property
     def token(self) -> str:
@@ -236,6 +238,7 @@ def shaped(clinic: Clinic, appointment: Appointment) -> Visit:
         changed_at=appointment.changed_at,
         change_until=appointment.starts_at - visit_type.cut_off,
         penciled=appointment.penciled,
+        in_plan=appointment.plan_id is not None,
     )
 
 

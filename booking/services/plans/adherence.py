@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from booking import clock
 from booking.errors import ClinicNotReady
-from booking.models import Appointment, Clinic as ClinicRow, Coverage, Patient, Plan, PlanStatus
+from booking.models import SERIES, Appointment, Clinic as ClinicRow, Coverage, Patient, Plan, PlanStatus
 from booking.scheduling.allowances.counting import Pool
 from booking.scheduling.plans.course import Course
 from booking.scheduling.plans.keeping import Role, looked_at
@@ -131,7 +131,7 @@ class Adherence:
 
 
 def adherence(who: Who, *, practitioner: str | None = None, need: Need | None = None) -> Adherence:
-    """All plans that run or wait to be booked, those in need first: of a practitioner's patients, for them; of one
+    """All plans that run or wait to be booked, but no series, those in need first: of a practitioner's patients, for them; of one
     practitioner, if asked for. Raises NotFound for a name that the clinic doesn't have.
     """
     now = clock.now()
@@ -213,7 +213,7 @@ def _plans(who: Who) -> Any:
             Patient.last_name,
         )
         .join(Patient, Patient.id == Plan.patient_id)
-        .where(Plan.status.in_(SHOWN), theirs(who, Plan.patient_id))
+        .where(Plan.status.in_(SHOWN), Plan.template != SERIES, theirs(who, Plan.patient_id))
     )
 
 

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from booking import clock
 from booking.errors import (
+    BeyondHorizon,
     ContactCannotBeReached,
     NeedsPrescription,
     NotFound,
@@ -24,6 +25,7 @@ from booking.errors import (
 )
 from booking.formatting import iso_utc
 from booking.models import (
+    SERIES,
     Actor,
     Appointment,
     BookableBy,
@@ -43,7 +45,7 @@ from booking.scheduling.plans.windows import Presence
 from booking.scheduling.timeline import instant_of
 from booking.services import claims, holds, notices, patients, rows, tasks
 from booking.services.allowances import Planned
-from booking.services.booking import keep_consent
+from booking.services.booking import keep_consent, refuse_too_many
 from booking.services.clinic import Clinic, the_clinic
 from booking.services.desk.records import may_be_texted
 from booking.services.idempotency import Answer, Key, once
@@ -79,14 +81,16 @@ class BookedPlan:
 
 
 def book(wish: PlanWish, *, actor: str, key: str) -> BookedPlan:
-    """Books all visits of a plan, once per key, and queues one confirmation and the reminders.
+    """Books all visits of a plan or a series, once per key, and queues one confirmation and the reminders.
 
     Raises VisitsTaken with what was lost and what could take its place, PlanRulesBroken where the visits aren't what the
     plan prescribes, NeedsPrescription for a plan that patients don't begin by themselves, PlanRunning, BeyondCoverage where
-    staff are to be asked first, ContactCannotBeReached, NotOffered, NotFound, KeyReused.
+    staff are to be asked first; BeyondHorizon and TooManyVisits for a series of a patient; ContactCannotBeReached, NotOffered,
+    NotFound, KeyReused.
     """
     content = {
-        name: value.as_plain() if isinstance(value, Presence) else value for name, value in vars(wish).items()
+        name: value.as_plain() if isinstance(value, Presence | Course) else value
+        for name, value in vars(wish).items()
     }
     del content["visitor"], content["staff"]
 
@@ -109,20 +113,20 @@ def _book(session: Session, wish: PlanWish) -> Answer:
     now, clinic = clock.now(), the_clinic(session)
     refuse_unreachable(wish.reminders, wish.email, wish.phone)
     prescribed = _prescribed(session, clinic, wish, now)
-    if wish.reminders in (Reminders.TEXT, Reminders.BOTH) and not _agrees_to_texts(session, wish, prescribed):
+    known = prescribed.patient_id if prescribed else wish.patient_id
+    if wish.reminders in (Reminders.TEXT, Reminders.BOTH) and not _agrees_to_texts(session, wish, known):
         raise ContactCannotBeReached(field="text_consent")
     course = _course(clinic, wish, prescribed)
     chosen = choose(clinic, course, wish.first_day, wish.visits)
     _refuse_broken_rules(session, clinic, course, wish, chosen, now)
 
     patients.lock_contacts(session, wish.email, wish.phone)
-    if prescribed is None and wish.audience is BookableBy.PATIENTS:
-        _refuse_running(session, clinic, wish)
-    patient_id = (
-        prescribed.patient_id
-        if prescribed
-        else patients.join(session, wish.first_name, wish.last_name, wish.email, wish.phone)
-    )
+    if prescribed is None and wish.audience is not BookableBy.STAFF:
+        if wish.course is None:
+            _refuse_running(session, clinic, wish)
+        else:
+            _refuse_beyond_rules_of_single_visits(session, clinic, wish, now)
+    patient_id = known or patients.join(session, wish.first_name, wish.last_name, wish.email, wish.phone)
     held = holds.of_visitor(session, wish.visitor)
     ground = Ground.locked(
         session, clinic, questions_for(clinic, chosen, wish.audience), wish.first_day,
@@ -133,7 +137,7 @@ def _book(session: Session, wish: PlanWish) -> Answer:
     lost = [number for number, assignment in enumerate(assigned) if assignment is None]
     if lost:
         raise VisitsTaken(lost=[named(chosen[number]) for number in lost], numbers=lost)
-    if prescribed is not None and wish.audience is not BookableBy.STAFF:
+    if known is not None and wish.audience is not BookableBy.STAFF:
         # Of somebody whom we don't know nothing is said.
         planned = [
             Planned(visit.starts_at, clinic.visit_type(visit.visit_type).modality.slug)
@@ -174,11 +178,12 @@ def _book(session: Session, wish: PlanWish) -> Answer:
     return _answer(clinic, plan, booked)
 
 
-def _agrees_to_texts(session: Session, wish: PlanWish, prescribed: Plan | None) -> bool:
-    """Now, or before: whom the desk books for needn't say it again."""
-    if wish.text_consent or wish.audience is not BookableBy.STAFF or prescribed is None:
+def _agrees_to_texts(session: Session, wish: PlanWish, known: int | None) -> bool:
+    """Now, or before: whom the desk books for, and who has a visit already, needn't say it again."""
+    by_themselves = wish.audience is not BookableBy.STAFF and wish.course is None
+    if wish.text_consent or by_themselves or known is None:
         return wish.text_consent
-    return may_be_texted(session, session.get_one(Patient, prescribed.patient_id))
+    return may_be_texted(session, session.get_one(Patient, known))
 
 
 def _note_booked(session: Session, plan: Plan, wish: PlanWish, by: Actor, now: datetime, visits: int) -> None:
@@ -220,10 +225,10 @@ def _prescribed(session: Session, clinic: Clinic, wish: PlanWish, now: datetime)
 def _course(clinic: Clinic, wish: PlanWish, prescribed: Plan | None) -> Course:
     if prescribed is not None:
         return Course.of(prescribed.course)
-    template = clinic.plan_template(wish.template)
-    if wish.audience is BookableBy.PATIENTS and not template.self_service:
-        raise NeedsPrescription(phone=clinic.phone)
-    return template.course
+    if wish.course is None and wish.audience is BookableBy.PATIENTS:
+        if not clinic.plan_template(wish.template).self_service:
+            raise NeedsPrescription(phone=clinic.phone)
+    return wish.course_of(clinic)
 
 
 def _refuse_running(session: Session, clinic: Clinic, wish: PlanWish) -> None:
@@ -235,6 +240,16 @@ def _refuse_running(session: Session, clinic: Clinic, wish: PlanWish) -> None:
         )
         if contact and session.scalar(running.limit(1)) is not None:
             raise PlanRunning(phone=clinic.phone)
+
+
+def _refuse_beyond_rules_of_single_visits(
+    session: Session, clinic: Clinic, wish: PlanWish, now: datetime
+) -> None:
+    """What holds for the single visits of patients holds for those of their series as well."""
+    last = clinic.times.local_date(now) + timedelta(days=clinic.horizon_days)
+    if any(clinic.times.local_date(visit.starts_at) > last for visit in wish.visits):
+        raise BeyondHorizon(last_day=last.isoformat())
+    refuse_too_many(session, clinic, wish.email, wish.phone, now, len(wish.visits))
 
 
 def named(chosen: Chosen) -> dict[str, Any]:
@@ -251,13 +266,13 @@ def named(chosen: Chosen) -> dict[str, Any]:
 def _new_plan(
     session: Session, clinic: Clinic, wish: PlanWish, course: Course, patient_id: int, now: datetime
 ) -> Plan:
-    template = clinic.plan_template(wish.template)
-    by_themselves = wish.audience is BookableBy.PATIENTS
+    by_staff, is_series = wish.audience is BookableBy.STAFF, wish.course is not None
+    by_themselves = not by_staff and not is_series
     plan = Plan(
         reference=random_reference(),
         patient_id=patient_id,
-        template=template.slug,
-        name=template.name,
+        template=SERIES if is_series else wish.template,
+        name=wish.name if is_series else clinic.plan_template(wish.template).name,
         course=course.as_plain(),
         first_day=wish.first_day,
         status=PlanStatus.PRESCRIBED,
@@ -268,7 +283,7 @@ def _new_plan(
         reminders=wish.reminders,
         by_themselves=by_themselves,
         made_at=now,
-        made_by=Actor.PATIENT if by_themselves else Actor.STAFF,
+        made_by=Actor.STAFF if by_staff else Actor.PATIENT,
         changed_at=now,
     )
     session.add(plan)

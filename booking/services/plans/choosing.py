@@ -33,6 +33,7 @@ class PlanWish:
     `plan`, `token`: of a plan that a practitioner prescribed; its template and what it prescribes are taken from there.
     `presence`, `only`, `wished`, `returning`: as they were asked for, kept for what is found for this plan later.
     `reminded_of`: as was prescribed, if left out; else both. `staff`: who books it, where that isn't the patient.
+    `course`, `name`: of a series, which has no template. `patient_id`: whose series it is, where that is known already.
     """
 
     template: str
@@ -57,6 +58,13 @@ class PlanWish:
     audience: BookableBy = BookableBy.PATIENTS
     visitor: str | None = None
     staff: Who | None = None
+    course: Course | None = None
+    name: str = ""
+    patient_id: int | None = None
+
+    def course_of(self, clinic: Clinic) -> Course:
+        """What is to be kept, of one that wasn't prescribed. Raises NotFound."""
+        return self.course or clinic.plan_template(self.template).course
 
 
 class Chosen(NamedTuple):

@@ -131,18 +131,20 @@ def _proposals(asked: Asked) -> list[Proposal]:
     """Raises Stopped where the search was broken off before it found one."""
     if not asked.weeks:
         return []
-    task = asked.task
+    return [
+        _proposal(asked, one.measure, one.found.cost, one.found.bound, _visits(asked, one.found.visits))
+        for one in plans_that_can_be(asked, asked.task)
+    ]
+
+
+def plans_that_can_be(asked: Asked, task: Task) -> tuple[FoundPlan, ...]:
+    """What is found for a task of which all visits can be had together. Raises Stopped."""
     # Two visits of a day may each be free and yet not both: such pairs are named, and it is searched again.
     for _ in range(_ROUNDS):
         found = plans_for(task)
         clashes = {clash for one in found for clash in _clashes(asked, task, one.found.visits)}
         if not clashes:
-            return [
-                _proposal(
-                    asked, one.measure, one.found.cost, one.found.bound, _visits(asked, one.found.visits)
-                )
-                for one in found
-            ]
+            return found
         task = replace(task, clashes=task.clashes | clashes)
     raise Stopped(0)
 

@@ -12,7 +12,7 @@ from sqlalchemy import Row, Select, select
 from sqlalchemy.orm import Session
 
 from booking import clock
-from booking.models import Actor, Appointment, Plan, PlanEntry, PlanReminders, PlanStatus, Reminders
+from booking.models import SERIES, Actor, Appointment, Plan, PlanEntry, PlanReminders, PlanStatus, Reminders
 from booking.scheduling.plans.course import Course
 from booking.scheduling.plans.keeping import Kept, Role
 from booking.scheduling.plans.windows import Presence
@@ -141,6 +141,11 @@ class PlanView:
     @property
     def token(self) -> str:
         return links.token(self.reference, self.link_number)
+
+    @property
+    def is_series(self) -> bool:
+        """Whether its visits were booked together and nothing is prescribed."""
+        return self.template == SERIES
 
     @property
     def standing(self) -> tuple[PlanVisit, ...]:

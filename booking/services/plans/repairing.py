@@ -172,7 +172,9 @@ def suffering(who: Who, reference: str, starts_at: datetime, ends_at: datetime) 
 
 
 def suffers(plan: PlanView, visit: PlanVisit, starts_at: datetime, ends_at: datetime) -> list[Fault]:
-    """What a plan wouldn't keep any more if one of its visits were at another time."""
+    """What a plan wouldn't keep any more if one of its visits were at another time. A series asks for nothing."""
+    if plan.is_series:
+        return []
     others = [kept_of(plan, one) for one in plan.standing if one.reference != visit.reference]
     moved = kept_at(plan.clinic, plan.first_day, starts_at, ends_at, visit.care, visit.role or Role.DOSE)
     return newly_broken(plan.course, [*others, kept_of(plan, visit)], [*others, moved])

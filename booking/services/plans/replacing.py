@@ -67,17 +67,17 @@ def wanted_with(session: Session, clinic: Clinic, wish: PlanWish) -> PlanWanted:
     """What somebody who wishes to book this asks for: of a plan that was prescribed, as it was."""
     plan = session.scalar(select(Plan).where(Plan.reference == wish.plan)) if wish.plan else None
     return PlanWanted(
-        course=Course.of(plan.course) if plan else clinic.plan_template(wish.template).course,
+        course=Course.of(plan.course) if plan else wish.course_of(clinic),
         first_day=wish.first_day,
         presence=wish.presence,
         only=wish.only,
         wished=wish.wished,
         returning=frozenset(wish.returning),
         audience=wish.audience,
-        patient_id=plan.patient_id if plan else None,
+        patient_id=plan.patient_id if plan else wish.patient_id,
         visitor=wish.visitor,
         elsewhere=elsewhere(session, clinic, plan.patient_id, plan.id) if plan else {},
-        prescribed=plan is not None,
+        prescribed=plan is not None or wish.course is not None,
     )
 
 

@@ -149,7 +149,9 @@ def _shifted(plan: PlanView, visit: PlanVisit, starts_at: datetime, one: PlanVis
 
 
 def _broken(plan: PlanView, shifts: Sequence[Shift]) -> list[Fault]:
-    """What isn't kept any more once these visits are moved."""
+    """What isn't kept any more once these visits are moved. A series asks for nothing."""
+    if plan.is_series:
+        return []
     moved = {one.visit.reference for one in shifts}
     others = [kept_of(plan, one) for one in plan.standing if one.reference not in moved]
     before = [kept_of(plan, one) for one in plan.standing]

@@ -1,0 +1,316 @@
+"""A series: visits on fixed weekdays at fixed times for some weeks, looked at date by date before anything is booked.
+
+The finder that finds plans says with whom, so that it is the same person wherever that can be. What can't be is named with its
+reason, and with times that could take its place. Nothing is prescribed by a series, so it asks for no least number of visits.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import date, datetime, time, timedelta
+from typing import NamedTuple
+
+from booking import clock
+from booking.errors import NotOffered
+from booking.models import BookableBy
+from booking.scheduling.hours import instant_at
+from booking.scheduling.plans.course import Course, Dose, Phase
+from booking.scheduling.plans.keeping import Kept, Role
+from booking.scheduling.plans.task import Care, Choice, Planned, Task
+from booking.scheduling.plans.windows import Presence, TimeWindow
+from booking.scheduling.reasons import Reason, Why, explain
+from booking.scheduling.timeline import CELL_MINUTES, cell_at, instant_of
+from booking.services.allowances import Planned as ToBeBooked, allowances_of
+from booking.services.clinic import Clinic, Practitioner, VisitType, the_clinic
+from booking.services.plans.choosing import Chosen, VisitWish
+from booking.services.plans.ground import HORIZON_DAYS, Wanted
+from booking.services.plans.proposing import plans_that_can_be
+from booking.services.plans.replacing import Instead, instead_of
+from booking.services.plans.wanted import Asked, Kind, PlanWanted
+from booking.services.question import Question
+from booking.services.transaction import reading
+
+MOST_VISITS = 40
+MOST_WEEKS = HORIZON_DAYS // 7
+OFFERED = 3
+
+
+class Slot(NamedTuple):
+    """A weekday, Monday is 0, and a minute of the wall clock at which one kind of care is to be. `practitioner`: with whom; None
+    is anyone. Names are slugs.
+    """
+
+    visit_type: str
+    weekday: int
+    minute: int
+    practitioner: str | None = None
+
+
+@dataclass(frozen=True)
+class Series:
+    """`weeks`: blocks of seven days from the first day; the slots are in the first of each `every` of them."""
+
+    slots: tuple[Slot, ...]
+    first_day: date
+    weeks: int
+    every: int = 1
+
+    @property
+    def course(self) -> Course:
+        """What its visits keep, in the words of plans: so many a week at most."""
+        counted = Counter(slot.visit_type for slot in self.slots)
+        doses = tuple(Dose(name, 0, most) for name, most in counted.items())
+        return Course((Phase(self.weeks, doses, self.every),), rest_days={})
+
+    def dates(self) -> Iterator[tuple[int, Slot]]:
+        """All its dates in order: days from the first one, each with its slot."""
+        first = self.first_day.weekday()
+        days = (
+            (week * 7 + (slot.weekday - first) % 7, slot)
+            for week in range(0, self.weeks, self.every)
+            for slot in self.slots
+        )
+        return iter(sorted(days, key=lambda one: (one[0], one[1].minute)))
+
+
+@dataclass(frozen=True)
+class DateOf:
+    """A date of a series: its visit, or why there is none and what could take its place.
+
+    `question`: what was asked of the engine for it. `why`: None where another visit of the series stands in its way. `begins`:
+    with it somebody new begins, so that it can't be left out. `beyond`: by what is recorded, it may not be covered.
+    """
+
+    on: date
+    slot: Slot
+    visit_type: VisitType
+    visit: VisitWish | None
+    question: Question
+    why: Reason | None = None
+    instead: tuple[Instead, ...] = ()
+    begins: bool = False
+    beyond: bool = False
+
+    @property
+    def wall(self) -> time:
+        return time(self.slot.minute // 60, self.slot.minute % 60)
+
+
+@dataclass(frozen=True)
+class Preview:
+    """All dates of a series, in order. `wanted`: the same in the words of plans."""
+
+    clinic: Clinic
+    series: Series
+    wanted: PlanWanted
+    dates: tuple[DateOf, ...]
+
+    @property
+    def visits(self) -> tuple[VisitWish, ...]:
+        return tuple(one.visit for one in self.dates if one.visit is not None)
+
+    @property
+    def clashes(self) -> tuple[DateOf, ...]:
+        return tuple(one for one in self.dates if one.visit is None)
+
+
+def wanted_for(
+    series: Series,
+    audience: BookableBy,
+    *,
+    returning: frozenset[str],
+    patient_id: int | None = None,
+    visitor: str | None = None,
+) -> PlanWanted:
+    """The same in the words of plans. `returning`: modalities in which the patient has been treated here before."""
+    return PlanWanted(
+        course=series.course,
+        first_day=series.first_day,
+        returning=returning,
+        audience=audience,
+        patient_id=patient_id,
+        visitor=visitor,
+        prescribed=True,
+    )
+
+
+def preview(series: Series, wanted: PlanWanted) -> Preview:
+    """What can be had of a series, date by date. Raises NotFound for names that the clinic doesn't have, NotOffered where nobody
+    gives a kind of care.
+    """
+    now = clock.now()
+    with reading() as session:
+        clinic = the_clinic(session)
+        asked = Asked.of(session, clinic, wanted, now)
+        if not all(question.practitioners for question in asked.ground.questions.values()):
+            raise NotOffered
+        dates = tuple(_Dates(asked, series).all())
+        if wanted.patient_id is not None:
+            standing = [number for number, one in enumerate(dates) if one.visit is not None]
+            planned = [
+                ToBeBooked(one.visit.starts_at, one.visit_type.modality.slug)
+                for one in dates
+                if one.visit is not None
+            ]
+            marks = allowances_of(session, clinic, wanted.patient_id, now, planned).these
+            beyond = {number for number, mark in zip(standing, marks, strict=True) if mark.beyond}
+            dates = tuple(replace(one, beyond=number in beyond) for number, one in enumerate(dates))
+    return Preview(clinic, series, wanted, dates)
+
+
+class _Dates:
+    """The dates of a series, each looked up."""
+
+    def __init__(self, asked: Asked, series: Series) -> None:
+        self._asked, self._series, self._clinic = asked, series, asked.clinic
+        self._kinds = {kind.care.slug: kind for kind in asked.kinds}
+        self._until = _last_day(asked)
+        found = list(self._found())
+        together = asked.ground.together([one.wanted for one in found])
+        self._standing = [one for one, had in zip(found, together, strict=True) if had is not None]
+
+    def all(self) -> Iterator[DateOf]:
+        had = {(one.kept.day, one.kept.care): one for one in self._standing}
+        begun: set[str] = set()
+        for day, slot in self._series.dates():
+            kind, one = self._kinds[slot.visit_type], had.get((day, slot.visit_type))
+            first = kind.first if slot.visit_type not in begun else None
+            begun.add(slot.visit_type)
+            visit_type = first or kind.care
+            question = replace(self._asked.ground.questions[visit_type.slug], wanted=self._person(slot))
+            found = DateOf(self._on(day), slot, visit_type, None, question, begins=first is not None)
+            if one is not None:
+                starts_at = instant_of(one.wanted.cell)
+                yield replace(found, visit=VisitWish(visit_type.slug, one.practitioner.slug, starts_at))
+            elif found.on > self._until or day >= self._asked.weeks * 7:
+                yield replace(found, why=Reason(Why.BEYOND_HORIZON, until=self._until))
+            else:
+                lost = self._as_lost(day, slot, found)
+                yield replace(found, why=self._why(day, slot, question), instead=self._instead(lost))
+
+    # What can be had
+
+    def _found(self) -> Iterator[Chosen]:
+        """The visits with whom it suits best, by the finder."""
+        asked = self._asked
+        if not asked.weeks:
+            return
+        cares = tuple(
+            Care(doses=asked.course.doses(kind.care.slug), free=self._free(kind.care)) for kind in asked.kinds
+        )
+        if not any(any(care.free) for care in cares):
+            return
+        plan = plans_that_can_be(asked, Task(cares, pairing=None))[0].found
+        begins = {kind.care.slug: self._first_day_of(kind.care) for kind in asked.kinds if kind.first}
+        for visit in plan.visits:
+            kind = asked.kinds[visit.care]
+            if begins.get(kind.care.slug) == visit.day:
+                yield from self._as_first(kind, visit)
+            else:
+                yield self._chosen(kind.care, kind.care, visit.day, visit.choice, Role.DOSE)
+
+    def _free(self, care: VisitType) -> tuple[tuple[Choice, ...], ...]:
+        days: list[tuple[Choice, ...]] = [()] * (self._asked.weeks * 7)
+        for day, slot in self._series.dates():
+            if slot.visit_type == care.slug and day < len(days) and self._on(day) <= self._until:
+                days[day] = self._at(care, day, slot)
+        return tuple(days)
+
+    def _at(self, visit_type: VisitType, day: int, slot: Slot) -> tuple[Choice, ...]:
+        """What is free at exactly this time, with whom it was asked for."""
+        person = self._person(slot)
+        return tuple(
+            one
+            for one in self._asked.choices(visit_type, day)
+            if one.starts == slot.minute and (person is None or one.person == person.id)
+        )
+
+    def _as_first(self, kind: Kind, visit: Planned) -> Iterator[Chosen]:
+        """The same date with the visit with which somebody new begins; nothing, where that can't be had then."""
+        assert kind.first is not None
+        slot = next(
+            slot
+            for day, slot in self._series.dates()
+            if day == visit.day and slot.visit_type == kind.care.slug
+        )
+        ways = self._at(kind.first, visit.day, slot)
+        best = min(ways, key=lambda one: (one.person != visit.choice.person, one), default=None)
+        if best is not None:
+            yield self._chosen(kind.first, kind.care, visit.day, best, Role.FIRST)
+
+    def _chosen(self, visit_type: VisitType, care: VisitType, day: int, choice: Choice, role: Role) -> Chosen:
+        cell = self._asked.cell(visit_type, day, choice)
+        kept = Kept(day, choice.starts, choice.ends, care.slug, care.modality.slug, role)
+        person = self._clinic.practitioner_by_id[choice.person]
+        return Chosen(visit_type, person, kept, Wanted(visit_type.slug, person.id, cell))
+
+    def _first_day_of(self, care: VisitType) -> int:
+        return next(day for day, slot in self._series.dates() if slot.visit_type == care.slug)
+
+    # What can't
+
+    def _as_lost(self, day: int, slot: Slot, date_of: DateOf) -> Chosen:
+        """A date as it would have been."""
+        visit_type, care = date_of.visit_type, self._kinds[slot.visit_type].care
+        person = self._person(slot) or self._usual(care)
+        offering = person.offerings.get(visit_type.slug)
+        ends = slot.minute + (offering.minutes if offering else visit_type.minutes)
+        role = Role.FIRST if date_of.begins else Role.DOSE
+        kept = Kept(day, slot.minute, ends, care.slug, care.modality.slug, role)
+        starts_at = self._starts(day, slot)
+        return Chosen(visit_type, person, kept, Wanted(visit_type.slug, person.id, cell_at(starts_at)))
+
+    def _usual(self, care: VisitType) -> Practitioner:
+        """With whom most of this kind of care is."""
+        people = [one.practitioner for one in self._standing if one.kept.care == care.slug]
+        if people:
+            return max(people, key=people.count)
+        offers = self._asked.ground.offers(care.slug)
+        return self._clinic.practitioner_by_id[offers.situation.practitioners[0].id]
+
+    def _instead(self, lost: Chosen) -> tuple[Instead, ...]:
+        """The best of the same day, the same time with somebody else, and the nearest other days."""
+        weekday = frozenset({self._on(lost.kept.day).weekday()})
+        same_day = Presence((TimeWindow(weekday, 0, 24 * 60),))
+        same_time = Presence((TimeWindow(weekday, lost.kept.starts, lost.kept.ends),))
+        found: list[Instead] = []
+        for presence, most in ((same_day, 1), (same_time, 1), (Presence(), OFFERED)):
+            asked = self._asked.with_presence(presence)
+            found += instead_of(asked, lost, self._standing, most)
+        kept = {
+            (one.starts_at, one.practitioner.id): one for one in found if self._on(one.day) <= self._until
+        }
+        return tuple(sorted(list(kept.values())[:OFFERED], key=lambda one: one.starts_at))
+
+    def _why(self, day: int, slot: Slot, question: Question) -> Reason | None:
+        """None where it could be had by itself."""
+        if self._instant(day, slot) is None:
+            return Reason(Why.CLOSED)
+        situation, wanted = self._asked.ground.offers(question.visit_type.slug).situation, question.wanted
+        people = tuple(one for one in situation.practitioners if wanted is None or one.id == wanted.id)
+        cell = cell_at(self._starts(day, slot))
+        return explain(replace(situation, practitioners=people), cell, cell + 1)
+
+    # Parts
+
+    def _person(self, slot: Slot) -> Practitioner | None:
+        return self._clinic.practitioner(slot.practitioner) if slot.practitioner else None
+
+    def _on(self, day: int) -> date:
+        return self._series.first_day + timedelta(days=day)
+
+    def _instant(self, day: int, slot: Slot) -> datetime | None:
+        wall = time(slot.minute // 60, slot.minute % 60)
+        return instant_at(self._on(day), wall, self._clinic.zone)
+
+    def _starts(self, day: int, slot: Slot) -> datetime:
+        """When it begins; where the clock jumps over that, an instant near it."""
+        midnight = self._asked.days[day].from_cell
+        return self._instant(day, slot) or instant_of(midnight + slot.minute // CELL_MINUTES)
+
+
+def _last_day(asked: Asked) -> date:
+    """The last day that may be booked: of patients, as for their single visits."""
+    by_staff = asked.wanted.audience is BookableBy.STAFF
+    days = max(HORIZON_DAYS, asked.clinic.horizon_days) if by_staff else asked.clinic.horizon_days
+    return asked.clinic.times.local_date(asked.ground.now) + timedelta(days=days)

@@ -1,0 +1,157 @@
+"""A series: its dates looked at one by one, what can't be with what takes its place, booked whole; and two kinds of care in one go."""
+
+from datetime import time, timedelta
+from typing import Any
+
+import pytest
+
+from booking.errors import TooManyVisits, VisitsTaken
+from booking.models import Appointment, BookableBy, Message, Plan, PlanReminders, Reminders
+from booking.scheduling.reasons import Why
+from booking.services.clinic import present
+from booking.services.plans import adherence, same_day, series_booking
+from booking.services.plans.booking import BookedPlan
+from booking.services.plans.choosing import VisitWish
+from booking.services.plans.reading import for_staff
+from booking.services.plans.series import Preview, Series, Slot
+from booking.services.staff.who import Who
+from tests.clinics import plan_clinic, set_up
+from tests.services.making import NINE, booked, rows
+from tests.services.plans.making import BOTH, FIRST_DAY, at, patient
+from tests.staffing import hired
+
+pytestmark = pytest.mark.usefixtures("standing_clock", "context")
+
+TUE, THU = 1, 3
+
+
+@pytest.fixture(autouse=True)
+def _clinic(context: Any) -> None:
+    set_up(plan_clinic())
+
+
+def series(*slots: Slot, weeks: int = 4, **how: Any) -> Series:
+    return Series(
+        slots or (Slot("acupuncture-follow-up", TUE, 9 * 60), Slot("acupuncture-follow-up", THU, 16 * 60)),
+        FIRST_DAY,
+        weeks,
+        **how,
+    )
+
+
+def looked_at(who: Who, of: str, wanted: Series, returning: frozenset[str] = BOTH) -> Preview:
+    return series_booking.preview_for(who, of, wanted, returning)
+
+
+def whole(
+    who: Who, of: str, wanted: Series, visits: tuple[VisitWish, ...], key: str = "series-1"
+) -> BookedPlan:
+    return series_booking.book_for(
+        who, of, wanted, visits, name="Several visits", returning=BOTH, reminders=Reminders.EMAIL,
+        text_consent=False, reminded_of=PlanReminders.BOTH, key=key,
+    )  # fmt: skip
+
+
+def test_a_series_is_one_booking_with_one_person_and_one_confirmation() -> None:
+    who, rosa = hired(), patient()
+    found = looked_at(who, rosa, series())
+    assert len(found.dates) == 8 and not found.clashes
+    assert len({one.practitioner for one in found.visits}) == 1
+    made = whole(who, rosa, series(), found.visits)
+    assert whole(who, rosa, series(), found.visits) == made
+    plan, kinds = for_staff(who, made.reference), [row["kind"] for row in rows(Message)]
+    assert plan.is_series and len(plan.standing) == 8 and not any(one.penciled for one in plan.visits)
+    assert (
+        kinds.count("plan-confirmation") == 1
+        and "reminder-3d" not in kinds
+        and kinds.count("reminder-1d") == 8
+    )
+    # It asks for nothing, so nothing of it is short, and nobody has to look at it.
+    assert not any(week.left for week in plan.weeks) and not adherence.adherence(who).rows
+
+
+def test_a_date_that_cant_be_has_its_reason_and_times_in_its_place() -> None:
+    who, rosa = hired(), patient()
+    away = FIRST_DAY + timedelta(days=8)
+    booked(at(away, 8 + 1), visit_type="acupuncture-first", practitioner="mei", email="other@example.com")
+    wanted = series(Slot("acupuncture-follow-up", TUE, 9 * 60, "mei"), weeks=3)
+    found = looked_at(who, rosa, wanted)
+    (clash,) = found.clashes
+    assert (clash.on, clash.wall, clash.why and clash.why.why) == (away, time(9), Why.FULLY_BOOKED)
+    # The same day with her, the same time with somebody else, another day.
+    assert {(one.day - 8, one.practitioner.slug) for one in clash.instead} == {
+        (-1, "mei"),
+        (0, "mei"),
+        (0, "dan"),
+    }
+    assert at(away, 9) in {one.starts_at for one in clash.instead if one.practitioner.slug == "dan"}
+    other = clash.instead[0]
+    visits = (*found.visits, VisitWish("acupuncture-follow-up", other.practitioner.slug, other.starts_at))
+    assert len(whole(who, rosa, wanted, visits).visits) == 3
+
+
+def test_what_was_lost_meanwhile_is_named_and_nothing_is_booked() -> None:
+    who, rosa = hired(), patient()
+    wanted = series(Slot("acupuncture-follow-up", TUE, 9 * 60, "mei"))
+    visits = looked_at(who, rosa, wanted).visits
+    booked(visits[1].starts_at, visit_type="acupuncture-first", practitioner="mei", email="other@example.com")
+    with pytest.raises(VisitsTaken) as refused:
+        whole(who, rosa, wanted, visits)
+    (lost,) = refused.value.facts["lost"]
+    assert lost["practitioner"] == "mei" and lost["replacements"]
+    assert not rows(Plan) and len(rows(Appointment)) == 1
+
+
+def test_somebody_new_begins_with_a_first_visit_and_what_is_too_far_ahead_is_said() -> None:
+    who, rosa = hired(), patient()
+    wanted = series(Slot("acupuncture-follow-up", TUE, 9 * 60), weeks=17, every=4)
+    found = looked_at(who, rosa, wanted, frozenset())
+    assert [one.visit_type.slug for one in found.dates][:2] == ["acupuncture-first", "acupuncture-follow-up"]
+    assert found.dates[0].begins and not found.dates[1].begins
+    assert [one.why.why for one in found.clashes if one.why] == [Why.BEYOND_HORIZON]
+
+
+def test_a_patient_comes_again_by_the_link_of_a_visit_as_far_as_single_visits_go() -> None:
+    made = booked(NINE, visit_type="acupuncture-first", practitioner="mei", email="rosa@example.com")
+    found = series_booking.again(made.reference, made.token)
+    assert (found.care.slug, found.practitioner, found.most) == ("acupuncture-follow-up", "mei", 5)
+
+    def again(weeks: int, key: str) -> BookedPlan:
+        visits = series_booking.preview_again(found, weeks, visitor=None).visits
+        return series_booking.book_again(
+            found,
+            weeks,
+            visits,
+            name="Several visits",
+            policy_version="1",
+            visitor=None,
+            actor="link",
+            key=key,
+        )
+
+    with pytest.raises(TooManyVisits):
+        again(6, "six-more")
+    assert len(again(5, "five-more").visits) == 5
+    (plan,) = rows(Plan)
+    assert (plan["made_by"], plan["by_themselves"], plan["email"]) == ("patient", False, "rosa@example.com")
+    assert series_booking.again(made.reference, made.token).most == 0
+    assert not any(row["penciled"] for row in rows(Appointment))
+    (of_series, *_) = [row for row in rows(Appointment) if row["plan_id"]]
+    assert of_series["patient_id"] == plan["patient_id"]
+
+
+def test_two_kinds_of_care_are_found_one_after_the_other_on_each_day() -> None:
+    days = same_day.days_with_both(
+        ("acupuncture-follow-up", "chiropractic-follow-up"),
+        FIRST_DAY,
+        audience=BookableBy.PATIENTS,
+        visitor=None,
+        most=2,
+    )
+    assert [one.on for one in days] == [FIRST_DAY, FIRST_DAY + timedelta(days=1)]
+    zone = present().zone
+    for day in days:
+        assert len(day.ways) >= 3
+        for way in day.ways:
+            assert {one.visit_type for one in way} == {"acupuncture-follow-up", "chiropractic-follow-up"}
+            assert {one.starts_at.astimezone(zone).date() for one in way} == {day.on}
