@@ -47,6 +47,8 @@ patient.begin_plan                 GET        open     -      -        -     -
 patient.book                       POST       open     -      -        -     -
 patient.book_own                   POST       open     -      -        -     -
 patient.book_plan                  POST       link     -      -        -     -
+patient.book_together              POST       open     -      -        -     -
+patient.book_weekly                POST       link     -      -        -     -
 patient.booked                     GET        link     -      -        -     -
 patient.calendar_file              GET        link     -      -        -     -
 patient.cancel                     POST       link     -      -        -     -
@@ -56,6 +58,7 @@ patient.choose_in                  GET        open     -      -        -     -
 patient.choose_other_time          GET        link     -      -        -     -
 patient.choose_own                 POST       open     -      -        -     -
 patient.choose_plan                POST       link     -      -        -     -
+patient.choose_together            POST       open     -      -        -     -
 patient.choose_with                GET        open     -      -        -     -
 patient.confirm                    POST       link     -      -        -     -
 patient.contact                    GET        link     -      -        -     -
@@ -79,8 +82,11 @@ patient.send_link                  POST       open     -      -        -     -
 patient.start                      GET        open     -      -        -     -
 patient.take_make_up               POST       link     -      -        -     -
 patient.times                      GET        open     -      -        -     -
+patient.together                   GET        open     -      -        -     -
+patient.together_details           GET        open     -      -        -     -
 patient.visit                      GET        link     -      -        -     -
 patient.visit_of_text              GET        link     -      -        -     -
+patient.weekly                     GET        link     -      -        -     -
 
 api.appointment                    GET        link     -      -        -     -
 api.book                           POST       open     -      -        -     -
@@ -158,9 +164,9 @@ desk.messages                      GET        -        all    all      all   -
 desk.note                          POST       -        all    all      all   -
 desk.places                        GET        -        all    all      all   -
 desk.read_reply                    POST       -        all    all      all   -
+desk.reopen_day                    POST       -        all    all      all   -
 desk.settle_task                   POST       -        all    all      all   -
 desk.status                        POST       -        all    all      all   -
-desk.reopen_day                    POST       -        all    all      all   -
 desk.times                         GET        -        all    all      all   -
 desk.to_do                         GET        -        all    all      all   -
 desk.undo                          POST       -        all    all      all   -
@@ -194,6 +200,9 @@ desk.patient                       GET        -        all    all      all   own
 desk.patients                      GET        -        all    all      all   own
 desk.save_patient                  POST       -        all    all      all   -
 desk.book_plan                     POST       -        all    all      all   -
+desk.book_series                   POST       -        all    all      all   -
+desk.look_at_series                POST       -        all    all      all   -
+desk.new_series                    GET        -        all    all      all   -
 desk.change_plan                   POST       -        all    all      all   -
 desk.new_plan                      GET        -        all    all      all   -
 desk.plan                          GET        -        all    all      all   -

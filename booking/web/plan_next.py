@@ -61,6 +61,8 @@ def beyond_among(plan: PlanView, missed: Sequence[MakeUp]) -> dict[tuple[str, da
 
 def fits(plan: PlanView, change: str) -> bool:
     """Whether a plan is in a state for this change."""
+    if plan.is_series and change not in ("shift", "stop"):
+        return False
     if change == "decide" and plan.decided_phases >= plan.course.looks:
         return False
     return plan.status is PlanStatus.RUNNING

@@ -79,8 +79,12 @@ def made(app: Flask) -> World:
     with app.app_context():
         set_up(
             clinic(
-                visit_types=[visit_type()],
-                practitioners=[practitioner("ana", name="Ana Ruiz"), practitioner("ben", name="Ben Okoro")],
+                modalities=[{"id": "care", "name": "Care"}, {"id": "other", "name": "Other care"}],
+                visit_types=[visit_type(), visit_type("massage", modality="other")],
+                practitioners=[
+                    practitioner("ana", name="Ana Ruiz", offers=["follow-up", "massage"]),
+                    practitioner("ben", name="Ben Okoro"),
+                ],
                 plan_templates=[plan_template("gentle", {"follow-up": 1}, rest_days={}, self_service=True)],
             )
         )
@@ -346,7 +350,7 @@ QUERIES: dict[str, dict[str, str]] = {
 
 
 def query(world: World, endpoint: str) -> dict[str, str]:
-    if endpoint == "desk.new_plan":
+    if endpoint in ("desk.new_plan", "desk.new_series"):
         return {"patient": world.patients[OWN]}
     return QUERIES.get(endpoint, {})
 
@@ -356,6 +360,8 @@ def form(world: World, endpoint: str) -> dict[str, str]:
         return {"with": world.patients[OTHER]}
     if endpoint in ("desk.propose_plan", "desk.book_plan"):
         return {"patient": world.patients[OWN], "template": "gentle"}
+    if endpoint in ("desk.look_at_series", "desk.book_series"):
+        return {"patient": world.patients[OWN]}
     return FORMS.get(endpoint, {})
 
 
@@ -426,6 +432,10 @@ OPEN: dict[str, dict[str, Any]] = {
     "patient.book": {"visit_type": "follow-up"},
     "patient.choose_in": {"modality": "care"},
     "patient.choose_with": {"practitioner": "ana"},
+    **{
+        f"patient.{page}": {"kinds": "follow-up+massage"}
+        for page in ("choose_together", "together_details", "book_together")
+    },
     **{
         f"patient.{page}": {"template": "gentle"}
         for page in ("begin_plan", "own_proposals", "choose_own", "own_details", "book_own")

@@ -365,11 +365,11 @@ def paths_to_look_at(app: Flask, link: str) -> list[str]:
     }
     with app.test_request_context():
         rules = [rule for rule in app.url_map.iter_rules() if "GET" in (rule.methods or ())]
-        # Those of plans are looked at in test_plan_pages.
+        # Those of plans are looked at in test_plan_pages, those of two visits on one day in test_series_pages.
         pages = [
             rule
             for rule in rules
-            if rule.endpoint.startswith("patient.") and not rule.rule.startswith("/plan")
+            if rule.endpoint.startswith("patient.") and not rule.rule.startswith(("/plan", "/together/"))
         ]
         return [rule.build({name: names[name] for name in rule.arguments})[1] for rule in pages]  # type: ignore[index]
 

@@ -16,6 +16,7 @@ from booking.web.desk import (  # noqa: E402 - they register their routes.
     new_visit,  # noqa: F401
     patients,  # noqa: F401
     plans,  # noqa: F401
+    series,  # noqa: F401
     time_off,  # noqa: F401
     to_do,  # noqa: F401
     visits,  # noqa: F401

@@ -208,6 +208,18 @@ class Answers:
         return None
 
 
+def one_day(typed: "MultiDict[str, str]", today: date, returning: frozenset[str]) -> Answers:
+    """The answers of somebody who asks for visits of one day, which is all that is asked for. Whoever is new has chosen a first
+    visit by itself.
+    """
+    found = day_typed(typed.get("first", ""))
+    on = found if found and today <= found <= today + timedelta(days=HORIZON_DAYS) else None
+    errors = {} if on else {"first": [_("Please choose a day from today on.")]}
+    day = on or today
+    presence = Presence((TimeWindow(frozenset({day.weekday()}), 0, _MIDNIGHT),))
+    return Answers(MultiDict({"first": day.isoformat()}), day, presence, {}, returning, errors)
+
+
 def asking_for(
     clinic: Clinic,
     modalities: Sequence[tuple[Modality, str]],

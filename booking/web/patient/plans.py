@@ -58,13 +58,13 @@ def plan_proposals(reference: str, token: str) -> ResponseReturnValue:
 def choose_plan(reference: str, token: str) -> ResponseReturnValue:
     limits.allow("hold")
     way = _prescribed(reference, token)
-    return way if not isinstance(way, Way) else _choose(way)
+    return way if not isinstance(way, Way) else choose_for(way)
 
 
 @blueprint.get(f"{PATH}/details")
 def plan_details(reference: str, token: str) -> ResponseReturnValue:
     way = _prescribed(reference, token)
-    return way if not isinstance(way, Way) else _details(way)
+    return way if not isinstance(way, Way) else details_for(way)
 
 
 @blueprint.post(f"{PATH}/details")
@@ -72,7 +72,7 @@ def book_plan(reference: str, token: str) -> ResponseReturnValue:
     limits.allow("book")
     way = _prescribed(reference, token)
     if isinstance(way, Way):
-        return _book(way)
+        return book_for(way)
     # The form may come a second time: it is answered with what it booked.
     return _booked_already(request.form.get("key", "")) or way
 
@@ -121,18 +121,18 @@ def own_proposals(template: str) -> ResponseReturnValue:
 @blueprint.post(f"{OWN}/choose")
 def choose_own(template: str) -> ResponseReturnValue:
     limits.allow("hold")
-    return _choose(Way.of_template(present_clinic(), template))
+    return choose_for(Way.of_template(present_clinic(), template))
 
 
 @blueprint.get(f"{OWN}/details")
 def own_details(template: str) -> ResponseReturnValue:
-    return _details(Way.of_template(present_clinic(), template))
+    return details_for(Way.of_template(present_clinic(), template))
 
 
 @blueprint.post(f"{OWN}/details")
 def book_own(template: str) -> ResponseReturnValue:
     limits.allow("book")
-    return _book(Way.of_template(present_clinic(), template))
+    return book_for(Way.of_template(present_clinic(), template))
 
 
 # The same for both
@@ -187,7 +187,7 @@ def _proposals(way: Way) -> ResponseReturnValue:
     )
 
 
-def _choose(way: Way) -> ResponseReturnValue:
+def choose_for(way: Way) -> ResponseReturnValue:
     """Keeps all visits while the patient types."""
     answers, choice = way.answers(request.form), Choice.read(request.form.get("visits", ""))
     if answers.errors or choice is None:
@@ -197,7 +197,7 @@ def _choose(way: Way) -> ResponseReturnValue:
     return redirect(way.url("details", **query), 303)
 
 
-def _details(way: Way) -> ResponseReturnValue:
+def details_for(way: Way) -> ResponseReturnValue:
     """Who is coming. Reachable without a hold: a lapsed one costs nothing if the times are still free."""
     answers, choice = way.answers(request.args), Choice.read(request.args.get("visits", ""))
     if answers.errors or choice is None:
@@ -214,7 +214,7 @@ def _details(way: Way) -> ResponseReturnValue:
     return answer
 
 
-def _book(way: Way) -> ResponseReturnValue:
+def book_for(way: Way) -> ResponseReturnValue:
     answers, choice = way.answers(request.form), Choice.read(request.form.get("visits", ""))
     if answers.errors or choice is None:
         return redirect(way.url("ask"), 303)

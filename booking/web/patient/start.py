@@ -28,7 +28,7 @@ def start() -> ResponseReturnValue:
     return page(
         "patient/start.html",
         clinic,
-        care=_care(clinic),
+        care=care_to_choose(clinic),
         plans=_plans(clinic),
         opening_hours=_opening_hours(clinic),
     )
@@ -38,7 +38,12 @@ def start() -> ResponseReturnValue:
 def choose() -> ResponseReturnValue:
     clinic = present_clinic()
     return page(
-        "patient/choose.html", clinic, care=_care(clinic), only=None, person=None, plans=_plans(clinic)
+        "patient/choose.html",
+        clinic,
+        care=care_to_choose(clinic),
+        only=None,
+        person=None,
+        plans=_plans(clinic),
     )
 
 
@@ -46,7 +51,7 @@ def choose() -> ResponseReturnValue:
 def choose_in(modality: str) -> ResponseReturnValue:
     """Deep link: the visits of one kind of care."""
     clinic = present_clinic()
-    only = [care for care in _care(clinic) if care.modality.slug == modality]
+    only = [care for care in care_to_choose(clinic) if care.modality.slug == modality]
     if not only:
         raise NotFound
     return page("patient/choose.html", clinic, care=only, only=only[0].modality, person=None, plans=False)
@@ -58,7 +63,12 @@ def choose_with(practitioner: str) -> ResponseReturnValue:
     clinic = present_clinic()
     person = clinic.practitioner(practitioner)
     return page(
-        "patient/choose.html", clinic, care=_care(clinic, person), only=None, person=person, plans=False
+        "patient/choose.html",
+        clinic,
+        care=care_to_choose(clinic, person),
+        only=None,
+        person=person,
+        plans=False,
     )
 
 
@@ -77,7 +87,7 @@ def _plans(clinic: Clinic) -> bool:
     return any(one.self_service for one in clinic.plan_templates.values())
 
 
-def _care(clinic: Clinic, person: Practitioner | None = None) -> list[CareToChoose]:
+def care_to_choose(clinic: Clinic, person: Practitioner | None = None) -> list[CareToChoose]:
     """All kinds of care that have something to choose or to ask for."""
     shown = [
         visit_type

@@ -23,6 +23,7 @@ from booking.errors import (
 from booking.formatting import iso_utc
 from booking.models import BookableBy
 from booking.services import calendar, rescheduling, visits
+from booking.services.plans.series_booking import may_come_again
 from booking.services.search import free_times
 from booking.services.visits import Visit
 from booking.web import limits, visitor
@@ -71,6 +72,7 @@ def booked(reference: str, token: str) -> ResponseReturnValue:
         may_change=found.may_change(clock.now()),
         again=request.args.get("again") is not None,
         corrected=session.pop("corrected", None) == reference,
+        may_come_again=may_come_again(found),
     )
 
 
@@ -230,6 +232,7 @@ def _visit_page(found: Visit, refused: Refusal | None = None) -> ResponseReturnV
         refused=words_for(refused) if refused else None,
         advice=advice_for(refused, found.clinic) if refused else "",
         moved=_moved(found),
+        may_come_again=may_come_again(found),
     )
 
 

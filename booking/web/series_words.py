@@ -1,0 +1,165 @@
+"""A series in words, for patients and staff: each date with its visit, or with why it can't be and what could take its place.
+
+How a date is chosen is one field, `date-3`: a visit, or OUT where it is to be left out. Dates that have to be decided upon are
+named by `open`, so that a form without an answer isn't taken for one that leaves them out.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from flask_babel import gettext as _
+from werkzeug.datastructures import MultiDict
+
+from booking.errors import VisitsTaken
+from booking.formatting import iso_utc
+from booking.services.clinic import Clinic
+from booking.services.plans.choosing import VisitWish
+from booking.services.plans.replacing import Instead
+from booking.services.plans.series import MOST_VISITS, DateOf, Preview
+from booking.web import reasons
+from booking.web.free import instant
+
+OUT = "out"
+
+
+class Option(NamedTuple):
+    """Something that can be chosen for a date: what the form sends, and its words."""
+
+    value: str
+    words: str
+    picked: bool
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A date as a form shows it. `value`: what it sends as it is, or "" where it can't be: then `why` says so, and `options` are
+    what could take its place. `must`: it can't be left out. `wrong`: it was sent without an answer.
+    """
+
+    number: int
+    when: str
+    what: str
+    value: str
+    picked: bool
+    beyond: bool
+    why: str
+    options: tuple[Option, ...]
+    must: bool
+    wrong: bool
+
+    @property
+    def field(self) -> str:
+        return f"date-{self.number}"
+
+    @property
+    def has_times(self) -> bool:
+        """Whether something could take its place."""
+        return any(one.value != OUT for one in self.options)
+
+
+class Picked(NamedTuple):
+    """What a form chose. `open`: the numbers of dates that have no answer yet."""
+
+    visits: tuple[VisitWish, ...]
+    open: frozenset[int]
+
+
+def shown(found: Preview, sent: "MultiDict[str, str] | None") -> list[Shown]:
+    """All dates in order. `sent`: the form as it came back, so that what was picked stays so."""
+    return [_shown(found, number, one, sent) for number, one in enumerate(found.dates, 1)]
+
+
+def _shown(found: Preview, number: int, one: DateOf, sent: "MultiDict[str, str] | None") -> Shown:
+    answer = None if sent is None else sent.get(f"date-{number}")
+    wish, value = one.visit, written(one.visit) if one.visit else ""
+    options = tuple(
+        Option(words, instead(found.clinic, free), words == answer)
+        for free in one.instead
+        if (words := written(VisitWish(one.visit_type.slug, free.practitioner.slug, free.starts_at)))
+    )
+    times = found.clinic.times
+    return Shown(
+        number=number,
+        when=times.short_moment(wish.starts_at)
+        if wish
+        else _("%(day)s, %(time)s", day=times.short_day(one.on), time=times.wall_time(one.wall)),
+        what=_(
+            "%(visit)s, %(name)s",
+            visit=one.visit_type.name,
+            name=found.clinic.practitioner(wish.practitioner).name,
+        )
+        if wish
+        else one.visit_type.name,
+        value=value,
+        picked=sent is None or answer not in (None, OUT),
+        beyond=one.beyond,
+        why="" if wish else why(one),
+        options=(*options, *([] if one.begins else [Option(OUT, _("Leave this date out"), answer == OUT)])),
+        must=one.begins,
+        wrong=sent is not None and not wish and answer not in {option.value for option in options} | {OUT},
+    )
+
+
+def why(one: DateOf) -> str:
+    """Why a date can't be."""
+    if one.why is None:
+        return _("Another of these visits is in the way.")
+    return reasons.sentence(one.why, one.question)
+
+
+def instead(clinic: Clinic, free: Instead) -> str:
+    """What could take a date's place."""
+    return _(
+        "%(when)s with %(name)s", when=clinic.times.short_moment(free.starts_at), name=free.practitioner.name
+    )
+
+
+def visit(clinic: Clinic, one: VisitWish) -> str:
+    """As in "9:00 am: Acupuncture with Mei Tanaka"."""
+    return _(
+        "%(time)s %(visit)s with %(name)s",
+        time=clinic.times.time(one.starts_at),
+        visit=clinic.visit_type(one.visit_type).name,
+        name=clinic.practitioner(one.practitioner).name,
+    )
+
+
+def name(clinic: Clinic, visits: tuple[VisitWish, ...]) -> str:
+    """What visits that were booked together are called."""
+    days = {clinic.times.local_date(one.starts_at) for one in visits}
+    return _("Two visits on one day") if len(days) == 1 and len(visits) == 2 else _("Several visits")
+
+
+def lost(clinic: Clinic, refusal: VisitsTaken) -> str:
+    """Which of the chosen times can't be had any more."""
+    starts = [instant(one["starts_at"]) for one in refusal.facts["lost"]]
+    times = "; ".join(clinic.times.short_moment(one) for one in starts if one)
+    return _(
+        "Nothing is booked yet. This can't be had any more: %(times)s. Please choose again.", times=times
+    )
+
+
+# How a choice travels
+
+
+def written(one: VisitWish) -> str:
+    return f"{one.visit_type} {one.practitioner} {iso_utc(one.starts_at)}"
+
+
+def read(words: str) -> VisitWish | None:
+    """What `written` wrote; None for anything else."""
+    visit_type, _space, rest = words.partition(" ")
+    practitioner, _space, start = rest.partition(" ")
+    starts_at = instant(start)
+    if not visit_type or not practitioner or starts_at is None:
+        return None
+    return VisitWish(visit_type, practitioner, starts_at)
+
+
+def chosen(sent: "MultiDict[str, str]") -> Picked:
+    """What a form chose, in order."""
+    answers = {number: sent.get(f"date-{number}", "") for number in range(1, MOST_VISITS + 1)}
+    visits = [wish for words in answers.values() if (wish := read(words))]
+    asked = {int(one) for one in sent.getlist("open") if one.isascii() and one.isdigit() and len(one) < 3}
+    unanswered = {number for number in asked if not answers.get(number)}
+    return Picked(tuple(sorted(visits, key=lambda one: one.starts_at)), frozenset(unanswered))

@@ -1,0 +1,182 @@
+"""Several visits at once: at the desk, again every week by a visit's link, and two kinds of care on one day."""
+
+import html
+import re
+from typing import Any
+
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from booking.models import Appointment, Patient, Plan
+from booking.services.staff.who import Who
+from tests.clinics import plan_clinic, set_up
+from tests.services.making import NINE, booked, rows
+from tests.services.plans.making import FIRST_DAY, at
+from tests.staffing import signed_in
+
+NEW, BOOK = "/desk/series/new", "/desk/series/book"
+TUESDAYS = {
+    "first_day": "2026-09-21",
+    "weeks": "3",
+    "every": "1",
+    "visit_type-1": "acupuncture-follow-up",
+    "weekday-1": "1",
+    "time-1": "09:00",
+    "with-1": "mei",
+    "returning": ["acupuncture"],
+}
+
+
+@pytest.fixture
+def visit(app: Flask) -> Any:
+    """Rosa's first visit, on the Tuesday of the week before; and somebody's in the second week, when Mei has no time for her."""
+    with app.app_context():
+        set_up(plan_clinic())
+        made = booked(NINE, visit_type="acupuncture-first", practitioner="mei")
+        second = at(FIRST_DAY, 9).replace(day=29)
+        booked(second, visit_type="acupuncture-first", practitioner="mei", email="other@example.com")
+    return made
+
+
+@pytest.fixture
+def rosa(app: Flask, visit: Any) -> str:
+    with app.app_context():
+        return str(rows(Patient)[0]["reference"])
+
+
+@pytest.fixture
+def desk(app: Flask, rosa: str, dana: Who) -> FlaskClient:
+    return signed_in(app, dana)
+
+
+def fields(page: TestResponse, action: str) -> dict[str, list[str]]:
+    """What a browser sends of the form with this action as it is shown."""
+    found: dict[str, list[str]] = {}
+    forms = re.findall(rf'<form[^>]*action="{re.escape(action)}".*?</form>', page.text, re.DOTALL)
+    for tag in re.findall(r"<input [^>]*>", forms[-1]):
+        kind, name, value = (re.search(rf'{one}="([^"]*)"', tag) for one in ("type", "name", "value"))
+        if name and (not kind or kind[1] not in ("checkbox", "radio") or " checked" in tag):
+            found.setdefault(name[1], []).append(html.unescape(value[1]) if value else "")
+    for name, options in re.findall(r'<select [^>]*name="([^"]+)"[^>]*>(.*?)</select>', forms[-1], re.DOTALL):
+        chosen = re.search(r'value="([^"]*)" selected', options)
+        found[name] = [chosen[1] if chosen else ""]
+    return found
+
+
+def of_plans(app: Flask) -> list[Any]:
+    with app.app_context():
+        return [row for row in rows(Appointment) if row["plan_id"]]
+
+
+def test_the_desk_sees_each_date_and_books_them_with_what_takes_a_clashs_place(
+    app: Flask, desk: FlaskClient, rosa: str, visit: Any
+) -> None:
+    assert f"{NEW}?patient={rosa}" in desk.get(f"/desk/patients/{rosa}").text
+    again = desk.get(f"{NEW}?patient={rosa}&visit={visit.reference}")
+    begun = fields(again, NEW)
+    assert (begun["visit_type-1"], begun["with-1"]) == (["acupuncture-follow-up"], ["mei"])
+    preview = desk.post(NEW, data=begun | TUESDAYS)
+    assert preview.status_code == 200 and "Mei Tanaka is fully booked then." in preview.text
+    asked = fields(preview, BOOK)
+    unanswered = desk.post(BOOK, data=asked)
+    assert unanswered.status_code == 422 and "Please choose for each date" in unanswered.text
+    assert not of_plans(app)
+    options = re.findall(r'type="radio" name="date-2" value="([^"]+)"', unanswered.text)
+    assert len(options) == 4 and options[-1] == "out"
+    answered = fields(unanswered, BOOK) | {"date-2": options[0]}
+    done = desk.post(BOOK, data=answered)
+    assert done.status_code == 303 and len(of_plans(app)) == 3
+    assert desk.post(BOOK, data=answered).location == done.location and len(of_plans(app)) == 3
+    there = desk.get(done.location).text
+    assert "Booked: all of these visits." in there and "Move this and all later" in there
+    assert "Prescribed" not in there and "Holiday or illness" not in there
+    assert "Cancel all that lie ahead" in there and "Rosa" not in desk.get("/desk/plans").text
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ({"time-1": "9"}, "Line 1"),
+        ({"with-1": "aaron"}, "doesn&#39;t give that"),
+        ({"weeks": "99"}, "Please choose from 1 to 17 weeks"),
+        ({"first_day": "2020-01-01"}, "first day from today on"),
+        (
+            {"visit_type-2": "acupuncture-follow-up", "weekday-2": "1", "time-2": "15:00"},
+            "at most once a day",
+        ),
+        ({"do": "day"}, "choose two kinds of care"),
+    ],
+)
+def test_what_isnt_understood_is_said_and_stays(
+    desk: FlaskClient, rosa: str, typed: dict[str, str], said: str
+) -> None:
+    begun = fields(desk.get(f"{NEW}?patient={rosa}"), NEW)
+    answer = desk.post(NEW, data=begun | TUESDAYS | typed)
+    assert answer.status_code == 422 and said in answer.text
+    assert 'value="acupuncture-follow-up" selected' in answer.text
+
+
+def test_the_desk_finds_two_kinds_of_care_on_one_day(app: Flask, desk: FlaskClient, rosa: str) -> None:
+    begun = fields(desk.get(f"{NEW}?patient={rosa}"), NEW)
+    both = {"visit_type-1": "acupuncture-follow-up", "visit_type-2": "chiropractic-follow-up", "do": "day"}
+    days = desk.post(NEW, data=begun | {"first_day": "2026-09-22"} | both)
+    assert days.status_code == 200 and "Tuesday, September 22" in days.text
+    preview = desk.post(NEW, data=fields_of_way(days))
+    done = desk.post(BOOK, data=fields(preview, BOOK))
+    assert done.status_code == 303 and len(of_plans(app)) == 2
+    with app.app_context():
+        assert [row["name"] for row in rows(Plan)] == ["Two visits on one day"]
+
+
+def fields_of_way(page: TestResponse) -> dict[str, list[str]]:
+    """What the first way of the page sends."""
+    form = re.findall(r"<form.*?</form>", page.text.split("<ul", 1)[1], re.DOTALL)[0]
+    return {
+        name: [html.unescape(value)] for name, value in re.findall(r'name="([^"]+)" value="([^"]*)"', form)
+    }
+
+
+def test_a_patient_comes_at_the_same_time_every_week(app: Flask, client: FlaskClient, visit: Any) -> None:
+    with app.app_context():
+        path = f"/visit/{visit.reference}/{visit.token}"
+    assert f"{path}/weekly" in client.get(f"{path}/booked").text
+    asked = client.get(f"{path}/weekly").text
+    assert "How many more visits" in asked and 'value="5"' in asked and 'value="6"' not in asked
+    dates = client.get(f"{path}/weekly?weeks=3")
+    assert "Mei Tanaka is fully booked then." in dates.text and "Nothing is booked yet." in dates.text
+    unanswered = client.post(f"{path}/weekly", data=fields(dates, f"{path}/weekly"))
+    assert unanswered.status_code == 422 and not of_plans(app)
+    sent = fields(unanswered, f"{path}/weekly") | {"date-2": "out"}
+    done = client.post(f"{path}/weekly", data=sent)
+    assert done.status_code == 303 and len(of_plans(app)) == 2
+    assert client.post(f"{path}/weekly", data=sent).location == f"{done.location}?again=1"
+    there = client.get(done.location).text
+    assert "You are booked." in there and "2 visits, all of them." in there
+    # What was booked together isn't begun again from one of its visits.
+    assert "every week" not in client.get(re.findall(r'href="(/visit/[^"]+)"', there)[0]).text
+    assert "Your visits" in client.get(done.location.removesuffix("/booked")).text
+    assert client.get(f"{path}/weekly?weeks=4").text.count('type="radio"') == 3
+
+
+def test_a_patient_books_two_kinds_of_care_on_one_day(app: Flask, client: FlaskClient, visit: Any) -> None:
+    assert "/together" in client.get("/book").text
+    kinds = "kind=acupuncture-follow-up&kind=chiropractic-first"
+    assert client.get("/together?kind=acupuncture-follow-up&first=2026-09-22").status_code == 422
+    assert client.get(f"/together?{kinds}&first=1999-01-01").status_code == 422
+    days = client.get(f"/together?{kinds}&first=2026-09-22")
+    assert "Tuesday, September 22" in days.text and days.text.count("<h2") == 5
+    chosen = re.findall(r'name="visits" value="([^"]+)"', days.text)[0]
+    action = "/together/acupuncture-follow-up+chiropractic-first/choose"
+    held = client.post(action, data=fields(days, action) | {"first": "2026-09-22", "visits": chosen})
+    details = client.get(held.location)
+    book = action.replace("choose", "details")
+    assert details.status_code == 200 and "Of what should we remind you?" not in details.text
+    who = {"first_name": "Rosa", "last_name": "Lima", "email": "rosa@example.com", "reminders": "email"}
+    assert client.post(book, data=fields(details, book)).status_code == 422
+    done = client.post(book, data=fields(details, book) | who)
+    assert done.status_code == 303 and "You are booked." in client.get(done.location).text
+    visits = of_plans(app)
+    assert len(visits) == 2 and not any(row["penciled"] for row in visits)
+    assert client.get("/together/acupuncture-follow-up+acupuncture-first/details").status_code == 404
