@@ -12,11 +12,13 @@ from sqlalchemy import update
 
 from booking.models import Appointment, Message, MessageState, Payment
 from booking.scheduling.status import Status
+from booking.services.desk.calls import Outcome, settle
 from booking.services.transaction import run
 from tests.browser.conftest import DESKTOP, PHONE, Enter, picture
 from tests.clinics import clinic, needled, practitioner, set_up, visit_type
 from tests.conftest import StandingClock
 from tests.services.making import NINE, booked, heard, rows
+from tests.staffing import hired
 
 NAMES = ("Ada", "Bea", "Cleo", "Dora", "Ella", "Fay", "Gwen", "Hana", "Iris", "Jill")
 HALF = timedelta(minutes=30)
@@ -224,6 +226,14 @@ def test_calls_are_answered_by_single_letters_with_nothing_in_focus(
     page.keyboard.press("u")
     expect(page.locator(".done")).to_contain_text("Back on the list: Kay Lima.")
     expect(page.get_by_role("heading", name="Kay Lima")).to_be_visible()
+    # A colleague is quicker: it is said where it stands, and no key answers it any more.
+    with app.app_context():
+        (kay,) = [row for row in rows(Appointment) if row["first_name"] == "Kay"]
+        settle(hired(name="Theo Lind"), kay["reference"], Outcome.LEFT_MESSAGE, key="call-0001")
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    expect(page.locator(".call-card")).to_contain_text("A colleague has settled this call.")
+    expect(page.locator(".call-card button")).to_have_count(0)
+    axe(page)
 
 
 def test_a_task_settled_beside_the_board_is_taken_back_by_u(app: Flask, enter: Enter, axe: Any) -> None:

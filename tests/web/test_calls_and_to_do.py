@@ -56,14 +56,29 @@ def test_a_call_shows_number_and_sentence_and_names_no_treatment(
         standing_clock.on(days=4, hours=2)
         deliver_due()
         desk = signed_in(app, hired(Role.DESK))
+    poll = {"X-Poll": "1"}
+    cards = desk.get("/desk/calls", headers=poll)
+    again = desk.get("/desk/calls", headers=poll | {"If-None-Match": cards.headers["ETag"]})
+    assert "(818) 555-0123" in cards.text and "<html" not in cards.text and again.status_code == 304
     page = desk.get("/desk/calls").text
     assert "(818) 555-0123" in page
     assert "We expect you on Monday, September 21, 2026, 9:00 am, with Ana Ruiz. Are you coming?" in page
     assert "Follow-up" not in page
     after = press(desk, "/desk/calls", f"/desk/calls/{visit.reference}", outcome="no-answer")
     assert "No answer: 1" in after.text
+    with app.app_context():
+        theo = signed_in(app, hired(Role.DESK, name="Theo Lind"))
+    stale = theo.get("/desk/calls").text
     after = press(desk, "/desk/calls", f"/desk/calls/{visit.reference}", outcome="reached")
     assert "Nobody is to be called." in after.text
+    # Whoever comes second hears of it, and takes nothing back that isn't theirs.
+    second = theo.post(
+        f"/desk/calls/{visit.reference}",
+        data=fields(stale) | {"outcome": "left-message"},
+        follow_redirects=True,
+    ).text
+    assert re.search(r"Rosa Lima: Dana Desk has called before you, at .*: Reached\. That stands\.", second)
+    assert "Undo" not in second
     back = desk.post(
         f"/desk/calls/{visit.reference}",
         data=fields(after.text[after.text.index('class="done"') :]) | {"outcome": "back"},

@@ -117,12 +117,14 @@ class Call:
 @dataclass(frozen=True)
 class Settled:
     """A call that was made. `stopped`, `due_at`: the channel of a message about the same that doesn't go now, and when it
-    would have gone, ISO in UTC.
+    would have gone, ISO in UTC. `before`: where it was to be made no more, what came of it, "by" whom and "at" what time,
+    ISO in UTC; empty where nobody made it.
     """
 
     patient: str
     stopped: str = ""
     due_at: str = ""
+    before: dict[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -262,7 +264,7 @@ def settle(who: Who, reference: str, outcome: Outcome, *, version: int | None = 
         if not messages:
             if not to_be_called_about(session, appointment, now):
                 # Somebody else has just called; that call counts.
-                return vars(Settled(name))
+                return vars(Settled(name, before=_made_before(session, appointment)))
             kind = "cancellation" if appointment.status is Status.CANCELLED else "change"
             messages = [notices.call_made(session, appointment, kind, now)]
         if outcome in _SPOKEN and any(message.kind in notices.ANSWERS for message in messages):
@@ -285,6 +287,24 @@ def settle(who: Who, reference: str, outcome: Outcome, *, version: int | None = 
         return vars(Settled(name, stopped[-1].channel.value, iso_utc(stopped[-1].due_at)))
 
     return Settled(**once(Key.of(who.key, key, ["call", reference, outcome.value, version]), action))
+
+
+def _made_before(session: Session, appointment: Appointment) -> dict[str, str]:
+    """What came of the last call about a visit as it stands."""
+    last = session.scalar(
+        select(Message)
+        .where(
+            Message.appointment_id == appointment.id,
+            Message.sequence == appointment.sequence,
+            Message.settled_as.in_([outcome.value for outcome in Outcome]),
+            Message.settled_at.is_not(None),
+        )
+        .order_by(Message.settled_at.desc())
+        .limit(1)
+    )
+    if last is None or last.settled_at is None:
+        return {}
+    return {"outcome": last.settled_as, "by": last.settled_by, "at": iso_utc(last.settled_at)}
 
 
 def put_back(who: Who, reference: str, *, key: str) -> Settled:

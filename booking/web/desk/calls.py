@@ -1,9 +1,12 @@
 """The list of calls: whom, at which number, what to say, and what came of it."""
 
+import hashlib
+import re
 from dataclasses import replace
 
-from flask import abort, request, url_for
+from flask import Response, abort, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from markupsafe import Markup
 
 from booking.services.desk import calls as service, panel
 from booking.services.desk.calls import Outcome
@@ -14,18 +17,31 @@ from booking.web.desk.saying import No
 from booking.web.pages import the_clinic_of_this_request
 from booking.web.staff import staff_page
 
+# What differs with each answer, whoever is to be called.
+_OF_THIS_ANSWER = re.compile(r'name="(key|csrf_token)" value="[^"]*"')
+
 
 @blueprint.get("/calls")
 def calls() -> ResponseReturnValue:
-    """Everybody to call, the soonest visit first."""
-    who = access.who()
+    """Everybody to call, the soonest visit first. What asks for it by itself gets the cards alone, or a 304."""
+    who, clinic = access.who(), the_clinic_of_this_request()
+    found = service.call_list(who).calls
+    words = {"clinic": clinic, "saying": saying, "signed": access.signed(), "key": asked.fresh_key()}
+    cards = Markup(  # noqa: S704 - written by our own template, which escapes
+        render_template("desk/calls_cards.html", calls=found, times=clinic.times, **words).strip()
+    )
+    tag = hashlib.sha256(_OF_THIS_ANSWER.sub("", cards).encode()).hexdigest()[:16]
+    if "X-Poll" in request.headers:
+        if tag in request.headers.get("If-None-Match", ""):
+            response = Response(status=304)
+        else:
+            audit.saw_this_hour(who, "saw calls", "calls")
+            response = Response(cards, mimetype="text/html")
+        response.headers["ETag"] = f'W/"{tag}"'
+        return response
     audit.saw_this_hour(who, "saw calls", "calls")
     return staff_page(
-        "desk/calls.html",
-        calls=service.call_list(who).calls,
-        saying=saying,
-        key=asked.fresh_key(),
-        done=answers.what_was_done(),
+        "desk/calls.html", calls=found, cards=cards, tag=tag, clinic=clinic, done=answers.what_was_done()
     )
 
 
@@ -41,7 +57,9 @@ def called(reference: str) -> ResponseReturnValue:
             return answers.done(says, asked.onward(url_for("desk.calls")))
         outcome = next((one for one in Outcome if one == wanted), None) or abort(422)
         settled = service.settle(who, reference, outcome, version=asked.version(), key=key)
-        back = None if outcome is Outcome.NO_ANSWER else url_for("desk.called", reference=reference)
+        # What a colleague has done is theirs to take back.
+        stays = outcome is Outcome.NO_ANSWER or settled.before is not None
+        back = None if stays else url_for("desk.called", reference=reference)
         says = saying.called(the_clinic_of_this_request(), outcome, settled)
         return answers.done(says, asked.onward(url_for("desk.calls")), back=back)
 

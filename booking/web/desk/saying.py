@@ -371,12 +371,26 @@ def _after_all(clinic: Clinic, call: Call) -> str:
 
 
 def called(clinic: Clinic, outcome: Outcome, settled: Settled) -> str:
-    """What came of a call, of whom, and what needn't be written now."""
+    """What came of a call, of whom, and what needn't be written now; or who had made it before."""
+    if settled.before is not None:
+        return _called_before(clinic, settled.patient, settled.before)
     says = str(OUTCOMES[outcome][1] % {"name": settled.patient})
     if not settled.stopped:
         return says
     at = _when(clinic, datetime.fromisoformat(settled.due_at))
     return f"{says} {_STOPPED[Channel(settled.stopped)] % {'time': at}}"
+
+
+def _called_before(clinic: Clinic, name: str, before: Mapping[str, str]) -> str:
+    if not before:
+        return _("%(name)s needs no call any more.", name=name)
+    return _(
+        "%(name)s: %(who)s has called before you, at %(time)s: %(what)s. That stands.",
+        name=name,
+        who=before["by"],
+        time=_when(clinic, datetime.fromisoformat(before["at"])),
+        what=OUTCOMES[Outcome(before["outcome"])][0],
+    )
 
 
 def call_back_on_the_list(settled: Settled) -> str:
