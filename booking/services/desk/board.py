@@ -120,6 +120,7 @@ _VISITS = (
         Appointment.version,
         Appointment.confirmed_at,
         Appointment.cannot_come_at,
+        Appointment.penciled,
         Appointment.needles_in_at,
         Appointment.needles_out_at,
         ((Appointment.note != "") | (Appointment.desk_note != "")).label("note"),

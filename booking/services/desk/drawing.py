@@ -76,6 +76,7 @@ class Visit:
     status: Status
     confirmed: bool
     cannot_come: bool
+    penciled: bool
     late_minutes: int
     not_arrived: bool
     needles: Needles
@@ -455,6 +456,7 @@ class Drawing:
             status=row.status,
             confirmed=row.confirmed_at is not None,
             cannot_come=row.cannot_come_at is not None,
+            penciled=row.penciled,
             late_minutes=self._late(row),
             not_arrived=self._not_arrived(row),
             needles=needles,

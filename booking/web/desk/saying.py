@@ -194,6 +194,10 @@ def usual_reason(codes: Iterable[str]) -> str:
     return _("Penciled in, and gave way") if set(codes) == {Breach.PENCILED} else ""
 
 
+def penciled_there() -> str:
+    return _("Something is penciled in there.")
+
+
 def _held(clinic: Clinic, facts: Mapping[str, Any]) -> list[str]:
     """What is penciled in there, and what becomes of it."""
     found = []
@@ -631,6 +635,8 @@ def no(refusal: Refusal, clinic: Clinic) -> No:
     if isinstance(refusal, NeedsReason):
         needs = breaches(clinic, facts["breaches"], facts.get("facts", {}))
         usual = usual_reason(facts["breaches"])
+        if usual:
+            title, advice = penciled_there(), _("It can be taken all the same: press once more.")
     elif isinstance(refusal, Clash):
         more = [in_the_way(clinic, one) for one in facts["with_"]]
     elif isinstance(refusal, OldPlaceTaken):

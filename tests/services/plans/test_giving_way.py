@@ -8,7 +8,7 @@ import pytest
 from booking.errors import Clash, NeedsReason, SlotTaken
 from booking.models import Appointment, Claim, HistoryEntry, Message, PlanEntry
 from booking.services import booking, holds
-from booking.services.desk import moving, new_visit, undoing
+from booking.services.desk import board, moving, new_visit, undoing
 from booking.services.desk.moving import Place
 from booking.services.desk.new_visit import DeskWish
 from booking.services.plans.booking import BookedPlan
@@ -67,6 +67,10 @@ def status_of(reference: str) -> str:
 
 def test_the_desk_is_told_what_gives_way_takes_it_and_gives_it_back(stages: BookedPlan) -> None:
     desk, visit = hired(), penciled(stages)
+    _stamp, shown = board.board(desk, board.Asked(visit.starts_at.date(), board.View.PEOPLE))
+    assert visit.reference in {
+        one.reference for column in shown.columns for one in column.visits if one.penciled
+    }
     asked = at_the_desk(visit)
     with pytest.raises(NeedsReason) as refused:
         new_visit.book(desk, asked, key="desk-0001")
