@@ -40,18 +40,8 @@ class KeyHeader(BaseModel):
     key: str = Field(alias="Idempotency-Key", description="Yours to choose, and random: a UUID, for example.")
 
 
-spec = SpecTree(
-    "flask",
-    title="Clinic booking",
-    version="1",
-    openapi_version="3.1.0",
-    mode="strict",
-    annotations=False,
-    security_schemes=[
-        SecurityScheme(name=name, data=SecuritySchemeData(type=SecureType.HTTP, scheme="bearer"))
-        for name in ("manage_token", "plan_token")
-    ],
-)
+_DESCRIBED: dict[Callable[..., Any], dict[str, Any]] = {}
+"""What the document says of a view. It is written when somebody asks for it: most processes never need it."""
 
 
 def described(
@@ -67,15 +57,18 @@ def described(
     """Describes a route for the document. What comes in is checked by `booking.web.api.reading`, not here."""
     answers = {f"HTTP_{status}": gives} | _PROBLEMS | (_CHANGES if takes else {})
     answers |= {f"HTTP_{status}": schemas.Problem for status in refuses}
-    wrap: Callable[[F], F] = spec.validate(
-        query=asks,
-        json=takes,
-        headers=KeyHeader if key else None,
-        resp=Answers(**answers),
-        security=bearer.schemes if bearer else None,
-        skip_validation=True,
-    )
-    return wrap
+
+    def note(view: F) -> F:
+        _DESCRIBED[view] = {
+            "query": asks,
+            "json": takes,
+            "headers": KeyHeader if key else None,
+            "resp": answers,
+            "security": bearer.schemes if bearer else None,
+        }
+        return view
+
+    return note
 
 
 @dataclass(frozen=True)
@@ -104,13 +97,41 @@ def readable() -> ResponseReturnValue:
 
 @cache
 def _document(app: Flask) -> dict[str, Any]:
-    spec.app = app
-    document: dict[str, Any] = json.loads(json.dumps(spec.spec))
+    document = _specified(app)
     for operations in document["paths"].values():
         for operation in operations.values():
             for status, answer in operation["responses"].items():
                 if int(status) >= 400 and "content" in answer:
                     answer["content"] = {"application/problem+json": answer["content"]["application/json"]}
+    return document
+
+
+def _specified(app: Flask) -> dict[str, Any]:
+    """What the library writes of the described views. It wraps each, so it gets an application of its own, with the same addresses."""
+    views = Flask(__name__)
+    spec = SpecTree(
+        "flask",
+        title="Clinic booking",
+        version="1",
+        openapi_version="3.1.0",
+        mode="strict",
+        annotations=False,
+        security_schemes=[
+            SecurityScheme(name=name, data=SecuritySchemeData(type=SecureType.HTTP, scheme="bearer"))
+            for name in ("manage_token", "plan_token")
+        ],
+    )
+    for rule in app.url_map.iter_rules():
+        view = app.view_functions[rule.endpoint]
+        if view in _DESCRIBED:
+            described = _DESCRIBED[view]
+            validate = spec.validate(
+                **described | {"resp": Answers(**described["resp"])}, skip_validation=True
+            )
+            views.add_url_rule(rule.rule, rule.endpoint, validate(view), methods=rule.methods)
+    spec.app = views
+    with views.app_context():
+        document: dict[str, Any] = json.loads(json.dumps(spec.spec))
     return document
 
 
