@@ -25,8 +25,6 @@ from tests.services.plans import making
 from tests.services.plans.making import FIRST_DAY
 from tests.web.conftest import on_both
 
-pytestmark = on_both
-
 MONDAYS = {"weekdays": ["mon"], "from": "08:00", "to": "12:00"}
 WEDNESDAYS = {"weekdays": ["wed"], "from": "13:00", "to": "24:00"}
 ASKED: dict[str, Any] = {
@@ -246,11 +244,13 @@ WRONG: list[tuple[dict[str, Any], str]] = [
 ]  # fmt: skip
 
 
+@on_both
 def test_bad_input_names_its_field(ask: Ask) -> None:
     for how, field in WRONG:
         assert field in fields(ask(**how)), how
 
 
+@on_both
 def test_names_that_the_clinic_doesnt_have_are_not_there(ask: Ask, book: Ask, visits: list[Any]) -> None:
     strange = [*visits[:-1], visits[-1] | {"visit_type": "surgery"}]
     nobody = [*visits[:-1], visits[-1] | {"practitioner": "nobody"}]
@@ -280,6 +280,7 @@ def test_searches_are_counted_with_those_of_pages(ask: Ask, monkeypatch: pytest.
 # Booking
 
 
+@on_both
 def test_a_plan_is_booked_whole_and_seen_as_it_stands(
     book: Ask, visits: list[Any], client: FlaskClient, app: Flask
 ) -> None:
@@ -323,6 +324,7 @@ def test_a_plan_is_booked_whole_and_seen_as_it_stands(
     assert "Rosa" not in str(shown) and "rosa@" not in str(shown)
 
 
+@on_both
 def test_the_same_key_gets_the_same_answer_and_books_nothing_twice(
     book: Ask, visits: list[Any], app: Flask
 ) -> None:
@@ -341,6 +343,7 @@ def test_without_a_key_nothing_is_booked(book: Ask, visits: list[Any], app: Flas
         assert rows(Appointment) == []
 
 
+@on_both
 def test_what_was_taken_comes_with_what_can_take_its_place(book: Ask, visits: list[Any], app: Flask) -> None:
     with app.app_context():
         gone = visits[3]
@@ -424,6 +427,7 @@ WRONG_TO_BOOK: list[tuple[dict[str, Any], str]] = [
 ]  # fmt: skip
 
 
+@on_both
 def test_bad_input_books_nothing_and_repeats_nothing(
     book: Ask, app: Flask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -457,6 +461,7 @@ def prescribed(app: Flask) -> Prescribed:
 OF_PLAN = {"template": None, "first_day": None, "practitioners": None, "returning": None}
 
 
+@on_both
 def test_the_token_of_a_prescribed_plan_books_what_was_prescribed(
     ask: Ask, book: Ask, prescribed: Prescribed, client: FlaskClient
 ) -> None:
@@ -489,6 +494,7 @@ def test_a_prescribed_plan_isnt_booked_otherwise(ask: Ask, book: Ask, prescribed
     assert fields(ask(**how | {"template": "disc-gentle"})) == ["template"]
 
 
+@on_both
 def test_a_plan_opens_for_its_own_token_only(
     ask: Ask, book: Ask, prescribed: Prescribed, client: FlaskClient, visits: list[Any]
 ) -> None:

@@ -181,16 +181,15 @@ def test_the_patient_is_sent_the_link_to_the_times(app: Flask, dana: Who, missed
 
 
 @on_both
-@pytest.mark.parametrize("take", ["", "rubbish", "1 no mei 2026-09-28T16:00:00Z", "99 acupuncture-follow-up mei 2026-09-28T16:00:00Z"])  # fmt: skip
-def test_a_make_up_that_nobody_offered_books_nothing(
-    app: Flask, dana: Who, missed: BookedPlan, take: str
-) -> None:
+def test_a_make_up_that_nobody_offered_books_nothing(app: Flask, dana: Who, missed: BookedPlan) -> None:
     desk = signed_in(app, dana)
-    page = desk.get(address(missed))
-    answer = desk.post(
-        address(missed, "make-up"), data=fields(page.text) | {"key": "take-00001", "take": take}
-    )
-    assert answer.status_code in (404, 422)
+    form = fields(desk.get(address(missed)).text)
+    start = "2026-09-28T16:00:00Z"
+    for number, take in enumerate(
+        ("", "rubbish", f"1 no mei {start}", f"99 acupuncture-follow-up mei {start}")
+    ):
+        typed = {"key": f"take-0000{number}", "take": take}
+        assert desk.post(address(missed, "make-up"), data=form | typed).status_code in (404, 422), take
     assert len(view(app, missed).standing) == 5
 
 
@@ -232,26 +231,22 @@ def test_before_the_end_a_plan_is_ended_with_what_lies_ahead(app: Flask, disc: B
     assert view(app, disc).status == "completed" and len(told(app)) == 1
 
 
-@pytest.mark.parametrize(
-    "typed",
-    [
-        {},
-        {"decision": "dance"},
-        {"decision": "taper"},
-        {"decision": "continue", "weeks": "99"},
-        {
-            "decision": "taper",
-            "dose-acupuncture-follow-up": "0-0",
-            "dose-chiropractic-follow-up": "0-0",
-        },
-    ],
-)
-def test_a_decision_that_isnt_understood_is_asked_again(
-    app: Flask, disc: BookedPlan, typed: dict[str, str]
-) -> None:
-    mei = staff(app, "mei")
-    answer = asked(mei, address(disc, "decide", where="mine"), reason="Much better", **typed)
-    assert answer.status_code == 422 and "Error" in answer.text and 'value="Much better"' in answer.text
+NOTHING = {"dose-acupuncture-follow-up": "0-0", "dose-chiropractic-follow-up": "0-0"}
+UNCLEAR: list[dict[str, str]] = [
+    {},
+    {"decision": "dance"},
+    {"decision": "taper"},
+    {"decision": "continue", "weeks": "99"},
+    {"decision": "taper"} | NOTHING,
+]
+
+
+def test_a_decision_that_isnt_understood_is_asked_again(app: Flask, disc: BookedPlan) -> None:
+    mei, to = staff(app, "mei"), address(disc, "decide", where="mine")
+    for typed in UNCLEAR:
+        answer = asked(mei, to, reason="Much better", **typed)
+        assert answer.status_code == 422 and "Error" in answer.text, typed
+        assert 'value="Much better"' in answer.text, typed
     assert view(app, disc).decided_phases == 0
 
 
@@ -318,16 +313,16 @@ def test_a_holiday_is_shown_and_its_visits_given_up(app: Flask, dana: Who, disc:
 
 
 @on_both
-@pytest.mark.parametrize(
-    ("first", "last"),
-    [("", ""), ("2026-09-30", "2026-09-28"), ("2026-09-01", "2026-09-02"), ("soon", "9999-99-99")],
-)
-def test_days_that_arent_understood_give_nothing_up(
-    app: Flask, dana: Who, disc: BookedPlan, first: str, last: str
-) -> None:
+def test_days_that_arent_understood_give_nothing_up(app: Flask, dana: Who, disc: BookedPlan) -> None:
     desk = signed_in(app, dana)
-    answer = asked(desk, address(disc, "pause"), first=first, last=last, reason="Travels")
-    assert answer.status_code == 422 and 'value="Travels"' in answer.text
+    for first, last in (
+        ("", ""),
+        ("2026-09-30", "2026-09-28"),
+        ("2026-09-01", "2026-09-02"),
+        ("soon", "9999-99-99"),
+    ):
+        answer = asked(desk, address(disc, "pause"), first=first, last=last, reason="Travels")
+        assert answer.status_code == 422 and 'value="Travels"' in answer.text, first
     assert len(view(app, disc).standing) == 21
 
 
@@ -397,9 +392,10 @@ def test_what_isnt_free_there_and_what_isnt_kept_is_said(app: Flask, dana: Who, 
 
 
 @on_both
-@pytest.mark.parametrize(
-    "wrong",
-    [
+def test_a_time_that_isnt_understood_moves_nothing(app: Flask, dana: Who, weekly: BookedPlan) -> None:
+    desk, before = signed_in(app, dana), view(app, weekly).standing
+    to = address(weekly, f"shift?visit={before[1].reference}")
+    wrong: list[dict[str, str]] = [
         {"day": "soon"},
         {"time": "10:07"},
         {"time": "25:00"},
@@ -407,15 +403,10 @@ def test_what_isnt_free_there_and_what_isnt_kept_is_said(app: Flask, dana: Who, 
         {"who": "aaron"},
         {"day": "2026-09-01"},
         {"time": "10:00+02:00"},
-    ],
-)
-def test_a_time_that_isnt_understood_moves_nothing(
-    app: Flask, dana: Who, weekly: BookedPlan, wrong: dict[str, str]
-) -> None:
-    desk = signed_in(app, dana)
-    visit = view(app, weekly).standing[1]
-    answer = asked(desk, address(weekly, f"shift?visit={visit.reference}"), **wrong)
-    assert answer.status_code == 422
+    ]
+    for typed in wrong:
+        assert asked(desk, to, **typed).status_code == 422, typed
+    assert view(app, weekly).standing == before
 
 
 # Who

@@ -76,12 +76,9 @@ def test_all_visits_of_a_prescribed_plan_are_booked_at_once() -> None:
         kinds.count("plan-confirmation") == 1 and "confirmation" not in kinds and "reminder-3d" not in kinds
     )
     assert {row["patient_id"] for row in visits} == {rows(Patient)[0]["id"]}
-
-
-def test_what_the_visits_take_is_claimed_like_that_of_single_ones() -> None:
-    running(prescribed(patient()))
+    # What they take is claimed like that of single ones.
     claims = rows(Claim)
-    for visit in rows(Appointment):
+    for visit in visits:
         own = [row for row in claims if row["appointment_id"] == visit["id"]]
         assert {visit["patient_id"], visit["practitioner_id"], visit["room_id"]} <= {
             row["resource_id"] for row in own
@@ -246,24 +243,14 @@ def covered(reference: str, limit: int, beyond: Beyond) -> None:
     run(action)
 
 
-@pytest.mark.parametrize(("limit", "beyond"), [(20, Beyond.ASK), (21, Beyond.ASK), (20, Beyond.WARN)])
-def test_where_staff_are_to_be_asked_first_its_link_books_nothing(limit: int, beyond: Beyond) -> None:
+def test_where_staff_are_to_be_asked_first_its_link_books_nothing_and_staff_do() -> None:
     reference = patient()
-    covered(reference, limit, beyond)
+    covered(reference, 20, Beyond.ASK)
     made = prescribed(reference)
-    if (limit, beyond) != (20, Beyond.ASK):
-        assert len(running(made).visits) == 21
-        return
     with pytest.raises(BeyondCoverage) as refused:
         running(made)
     assert refused.value.facts == {"phone": "+18185550100"}
     assert rows(Appointment) == [] and rows(Plan)[0]["status"] == "prescribed"
-
-
-def test_staff_book_what_they_have_asked_for() -> None:
-    reference = patient()
-    covered(reference, 20, Beyond.ASK)
-    made = prescribed(reference)
     proposal = propose(wanted_by(by_link(made.reference, made.token), BookableBy.STAFF)).proposals[0]
     how = {"plan": made.reference, "audience": BookableBy.STAFF, "staff": hired()}
     assert len(book(wish(proposal, "disc", **how), actor="staff", key="by-staff").visits) == 21

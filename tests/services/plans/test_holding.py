@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from booking.errors import TooManyHolds, VisitsTaken
+from booking.errors import TooManyHolds
 from booking.models import Appointment, BookableBy, Claim, Hold, Reminders
 from booking.services import holds
 from booking.services.booking import Wish, book
@@ -131,13 +131,3 @@ def test_a_network_that_holds_ten_holds_no_plan_besides(monkeypatch: pytest.Monk
     with pytest.raises(TooManyHolds):
         held(second, visitor="you")
     assert {row["visitor"] for row in rows(Hold)} == {"me"}
-
-
-def test_what_was_lost_has_replacements_that_can_be_booked() -> None:
-    visits = proposed()
-    book(single(visits[2]), actor="test", key="key-12345678")
-    with pytest.raises(VisitsTaken) as refused:
-        book_plan(wish(visits), actor="test", key="key-23456789")
-    (lost,) = refused.value.facts["lost"]
-    assert lost["visit_type"] == visits[2].visit_type
-    assert lost["replacements"]

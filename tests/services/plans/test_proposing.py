@@ -48,8 +48,7 @@ def kept(proposal: Proposal) -> list[Kept]:
     ]
 
 
-@pytest.mark.parametrize("template", ["disc", "disc-gentle", "weekly"])
-@pytest.mark.parametrize("new", [False, True])
+@pytest.mark.parametrize(("template", "new"), [("disc", True), ("disc-gentle", False), ("weekly", True)])
 def test_each_proposal_keeps_all_that_is_prescribed(template: str, new: bool) -> None:
     returning = frozenset() if new else BOTH
     found = propose(wanted(template, returning=returning))
