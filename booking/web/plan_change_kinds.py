@@ -27,8 +27,14 @@ MOST_WEEKS = 26
 
 class Stop(Change):
     name = "stop"
-    title = lazy("Stop the plan")
-    button = lazy("Stop the plan")
+
+    @property
+    def title(self) -> Any:
+        return _("Cancel all that lie ahead") if self.plan.is_series else _("Stop the plan")
+
+    @property
+    def button(self) -> Any:
+        return self.title
 
     @property
     def done(self) -> str:

@@ -77,6 +77,7 @@ def _shown(found: Preview, number: int, one: DateOf, sent: "MultiDict[str, str] 
         for free in one.instead
         if (words := written(VisitWish(one.visit_type.slug, free.practitioner.slug, free.starts_at)))
     )
+    leaves_out = answer == OUT or (sent is None and not options)
     times = found.clinic.times
     return Shown(
         number=number,
@@ -94,7 +95,7 @@ def _shown(found: Preview, number: int, one: DateOf, sent: "MultiDict[str, str] 
         picked=sent is None or answer not in (None, OUT),
         beyond=one.beyond,
         why="" if wish else why(one),
-        options=(*options, *([] if one.begins else [Option(OUT, _("Leave this date out"), answer == OUT)])),
+        options=(*options, *([] if one.begins else [Option(OUT, _("Leave this date out"), leaves_out)])),
         must=one.begins,
         wrong=sent is not None and not wish and answer not in {option.value for option in options} | {OUT},
     )

@@ -144,6 +144,8 @@ def preview(series: Series, wanted: PlanWanted) -> Preview:
         asked = Asked.of(session, clinic, wanted, now)
         if not all(question.practitioners for question in asked.ground.questions.values()):
             raise NotOffered
+        # The week in which the horizon ends as well: each of its dates is looked at by itself.
+        asked = replace(asked, weeks=min(wanted.course.weeks, asked.weeks + 1))
         dates = tuple(_Dates(asked, series).all())
         if wanted.patient_id is not None:
             standing = [number for number, one in enumerate(dates) if one.visit is not None]

@@ -104,11 +104,20 @@ def test_what_was_lost_meanwhile_is_named_and_nothing_is_booked() -> None:
 
 def test_somebody_new_begins_with_a_first_visit_and_what_is_too_far_ahead_is_said() -> None:
     who, rosa = hired(), patient()
-    wanted = series(Slot("acupuncture-follow-up", TUE, 9 * 60), weeks=17, every=4)
-    found = looked_at(who, rosa, wanted, frozenset())
-    assert [one.visit_type.slug for one in found.dates][:2] == ["acupuncture-first", "acupuncture-follow-up"]
-    assert found.dates[0].begins and not found.dates[1].begins
-    assert [one.why.why for one in found.clashes if one.why] == [Why.BEYOND_HORIZON]
+    tuesdays, wednesdays = (
+        looked_at(
+            who, rosa, series(Slot("acupuncture-follow-up", day, 9 * 60), weeks=17, every=4), frozenset()
+        )
+        for day in (TUE, TUE + 1)
+    )
+    assert [one.visit_type.slug for one in tuesdays.dates][:2] == [
+        "acupuncture-first",
+        "acupuncture-follow-up",
+    ]
+    assert tuesdays.dates[0].begins and not tuesdays.dates[1].begins
+    # To the very day, which is a Tuesday.
+    assert not tuesdays.clashes
+    assert [one.why.why for one in wednesdays.clashes if one.why] == [Why.BEYOND_HORIZON]
 
 
 def test_a_patient_comes_again_by_the_link_of_a_visit_as_far_as_single_visits_go() -> None:
