@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import update
 from werkzeug.test import TestResponse
 
+from booking.extensions import db
 from booking.models import Appointment, Message, Plan, PlanEntry, Role
 from booking.services.plans.booking import BookedPlan, book
 from booking.services.plans.changing import stop
@@ -438,3 +440,30 @@ def test_what_doesnt_fit_isnt_offered(app: Flask, dana: Who, weekly: BookedPlan)
     assert address(weekly, "decide") not in page and "Missing visits" not in page
     assert desk.get(address(weekly, "decide")).status_code == 303
     assert desk.get(address(weekly, "dance")).status_code == 404
+
+
+# Given up for another visit
+
+
+def test_a_time_that_is_held_for_a_plan_is_taken_by_one_more_press(
+    app: Flask, dana: Who, weekly: BookedPlan
+) -> None:
+    plan = view(app, weekly)
+    held = plan.standing[3]
+    with app.app_context():
+        with db.engine.begin() as connection:
+            connection.execute(update(Appointment).where(Appointment.id == held.id).values(penciled=True))
+        otto = patient("Otto", "otto@example.com")
+    desk, local = signed_in(app, dana), held.starts_at.astimezone(plan.clinic.zone)
+    wanted = {
+        "patient": otto, "visit_type": held.visit_type.slug, "practitioner": held.practitioner.slug, "tell": "1",
+        "time": "other", "other_day": local.date().isoformat(), "other_time": f"{local:%H:%M}",
+    }  # fmt: skip
+    page = desk.post("/desk/book", data=fields(desk.get(f"/desk/book?patient={otto}").text) | wanted)
+    assert "Held for the plan of Rosa Lima until Mei Tanaka decides how it goes on" in page.text
+    (reason,) = re.findall(r'name="reason" value="([^"]+)"', page.text)
+    done = desk.post("/desk/book", data=fields(page.text) | wanted | {"reason": reason})
+    assert done.status_code == 303
+    assert [row["status"] for row in all_of(app, Appointment) if row["id"] == held.id] == ["cancelled"]
+    there = desk.get(f"/desk/visits/{held.reference}").text
+    assert "Was penciled in, and gave way to another visit" in there

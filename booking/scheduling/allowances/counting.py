@@ -272,6 +272,8 @@ def _used(window: Window, day: date, drawn: Sequence[date]) -> int:
 
 def _limit_on(terms: Terms, limit: int, day: date, drawn: Sequence[date]) -> int:
     """The limit for a visit on this day, with what is allowed besides to those who improve."""
+    if not terms.improving:
+        return limit
     first, _last = terms.bettering.around(day, drawn)
     return limit + terms.more if any(first <= one <= day for one in terms.improving) else limit
 
