@@ -163,7 +163,9 @@ def test_the_day_is_closed_by_one_key(
 ) -> None:
     for_phone = enter(PHONE)
     for_phone.goto(f"/desk/visits/{of(app, 'Ada')['reference']}")
-    for_phone.get_by_role("button", name="Here").tap()
+    here = for_phone.get_by_role("button", name="Here")
+    assert (here.bounding_box() or {"height": 0})["height"] >= 44
+    here.tap()
     expect(for_phone.locator(".done")).to_contain_text("Here.")
     axe(for_phone)
     standing_clock.at(NINE + timedelta(hours=10))
