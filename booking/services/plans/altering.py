@@ -19,9 +19,9 @@ from booking.scheduling.plans.course import LOOKED_AT_WITHIN
 from booking.scheduling.status import Status
 from booking.services import claims, history, placing
 from booking.services.clinic import Clinic, Practitioner
-from booking.services.plans.booking import named, noted, record_all
 from booking.services.plans.choosing import Chosen, questions_for
 from booking.services.plans.ground import Ground
+from booking.services.plans.recording import noted, record_all
 from booking.services.staff.ownership import plan_for
 from booking.services.staff.who import Who
 
@@ -150,7 +150,7 @@ def add(
     assigned = ground.together([one.wanted for one in wanted])
     lost = [one for one, assignment in zip(wanted, assigned, strict=True) if assignment is None]
     if lost:
-        raise VisitsTaken(lost=[named(one) | {"replacements": []} for one in lost])
+        raise VisitsTaken(lost=[one.facts | {"replacements": []} for one in lost])
     visits = [
         (one, assignment, penciled)
         for (one, penciled), assignment in zip(chosen, assigned, strict=True)

@@ -25,25 +25,18 @@ from booking.errors import (
 )
 from booking.formatting import iso_utc
 from booking.models import (
-    SERIES,
     Actor,
     Appointment,
     BookableBy,
-    HistoryEntry,
     Patient,
-    Payment,
     Plan,
-    PlanEntry,
     PlanStatus,
     Reminders,
 )
-from booking.models.base import random_reference
-from booking.scheduling.offers import Assignment
 from booking.scheduling.plans.course import LOOKED_AT_WITHIN, Course
 from booking.scheduling.plans.keeping import Rule, faults, waiting
 from booking.scheduling.plans.windows import Presence
-from booking.scheduling.timeline import instant_of
-from booking.services import claims, holds, notices, patients, rows, tasks
+from booking.services import claims, holds, notices, patients, tasks
 from booking.services.allowances import Planned
 from booking.services.booking import keep_consent, refuse_too_many
 from booking.services.clinic import Clinic, the_clinic
@@ -59,6 +52,7 @@ from booking.services.plans.choosing import (
 )
 from booking.services.plans.ground import Ground
 from booking.services.plans.proposing import can_be_looked_at
+from booking.services.plans.recording import begin, new_plan, noted, record_all
 from booking.services.plans.replacing import replacements, wanted_with
 from booking.services.plans.wanted import Asked, weeks_within_horizon
 from booking.services.staff import audit
@@ -136,7 +130,7 @@ def _book(session: Session, wish: PlanWish) -> Answer:
     assigned = ground.together([one.wanted for one in chosen])
     lost = [number for number, assignment in enumerate(assigned) if assignment is None]
     if lost:
-        raise VisitsTaken(lost=[named(chosen[number]) for number in lost], numbers=lost)
+        raise VisitsTaken(lost=[chosen[number].facts for number in lost], numbers=lost)
     if known is not None and wish.audience is not BookableBy.STAFF:
         # Of somebody whom we don't know nothing is said.
         planned = [
@@ -145,8 +139,8 @@ def _book(session: Session, wish: PlanWish) -> Answer:
         ]
         refuse_beyond(session, clinic, patient_id, planned, now)
     claims.drop_holds(session, held)
-    plan = prescribed or _new_plan(session, clinic, wish, course, patient_id, now)
-    _begin(session, plan, wish, now)
+    plan = prescribed or new_plan(session, clinic, wish, course, patient_id, now)
+    begin(session, plan, wish, now)
     by = Actor.STAFF if wish.audience is BookableBy.STAFF else Actor.PATIENT
     pending = waiting(
         course,
@@ -250,158 +244,6 @@ def _refuse_beyond_rules_of_single_visits(
     if any(clinic.times.local_date(visit.starts_at) > last for visit in wish.visits):
         raise BeyondHorizon(last_day=last.isoformat())
     refuse_too_many(session, clinic, wish.email, wish.phone, now, len(wish.visits))
-
-
-def named(chosen: Chosen) -> dict[str, Any]:
-    return {
-        "visit_type": chosen.visit_type.slug,
-        "starts_at": iso_utc(instant_of(chosen.wanted.cell)),
-        "practitioner": chosen.practitioner.slug,
-    }
-
-
-# The plan and its visits, written
-
-
-def _new_plan(
-    session: Session, clinic: Clinic, wish: PlanWish, course: Course, patient_id: int, now: datetime
-) -> Plan:
-    by_staff, is_series = wish.audience is BookableBy.STAFF, wish.course is not None
-    by_themselves = not by_staff and not is_series
-    plan = Plan(
-        reference=random_reference(),
-        patient_id=patient_id,
-        template=SERIES if is_series else wish.template,
-        name=wish.name if is_series else clinic.plan_template(wish.template).name,
-        course=course.as_plain(),
-        first_day=wish.first_day,
-        status=PlanStatus.PRESCRIBED,
-        first_name=wish.first_name,
-        last_name=wish.last_name,
-        email=wish.email,
-        phone=wish.phone,
-        reminders=wish.reminders,
-        by_themselves=by_themselves,
-        made_at=now,
-        made_by=Actor.STAFF if by_staff else Actor.PATIENT,
-        changed_at=now,
-    )
-    session.add(plan)
-    session.flush()
-    return plan
-
-
-def _begin(session: Session, plan: Plan, wish: PlanWish, now: datetime) -> None:
-    """The plan runs from now on, as its patient wants it."""
-    plan.status, plan.first_day = PlanStatus.RUNNING, wish.first_day
-    plan.presence = wish.presence.as_plain()
-    plan.only_with = {name: list(people) for name, people in wish.only.items()}
-    plan.rather_with = {name: list(people) for name, people in wish.wished.items()}
-    plan.known_in = list(wish.returning)
-    plan.email, plan.phone, plan.reminders = wish.email, wish.phone, wish.reminders
-    plan.reminded_of = wish.reminded_of or plan.reminded_of
-    plan.agreed_at = plan.changed_at = now
-    if not plan.by_themselves:
-        plan.confirmed_at = now
-    plan.version += 1
-    session.flush()
-
-
-def record_all(
-    session: Session,
-    plan: Plan,
-    visits: Sequence[tuple[Chosen, Assignment, bool]],
-    by: Actor,
-    now: datetime,
-    *,
-    payment: Payment | None = None,
-    note: str = "",
-    policy_version: str = "",
-    **history_of: Any,
-) -> list[Appointment]:
-    """The appointments of a plan, with what they take and their first entries of history: a statement for each table.
-
-    A part of use cases that have locked everything in the assignments, and the patient. Each is (what was chosen, what it
-    takes, whether it is penciled in). `history_of`: who did it, as columns of the history.
-    """
-    given = []
-    for number, (one, assignment, is_penciled) in enumerate(visits):
-        given.append(
-            {
-                "reference": random_reference(),
-                "patient_id": plan.patient_id,
-                "practitioner_id": assignment.practitioner_id,
-                "visit_type_id": one.visit_type.id,
-                "room_id": assignment.room,
-                "from_cell": assignment.from_cell,
-                "to_cell": assignment.to_cell,
-                "first_name": plan.first_name,
-                "last_name": plan.last_name,
-                "email": plan.email,
-                "phone": plan.phone,
-                "reminders": plan.reminders,
-                "payment": payment,
-                "note": note if number == 0 else "",
-                "policy_version": policy_version,
-                "booked_at": now,
-                "booked_by": by,
-                "changed_at": now,
-                "plan_id": plan.id,
-                "plan_role": one.kept.role.value,
-                "penciled": is_penciled,
-            }
-        )
-    ids = rows.add_many(session, Appointment, given)
-    made = session.scalars(
-        select(Appointment).where(Appointment.id.in_(ids)).order_by(Appointment.from_cell)
-    ).all()
-    by_cell = {appointment.from_cell: appointment for appointment in made}
-    people = {assignment.from_cell: one.practitioner.slug for one, assignment, _ in visits}
-    taken = {
-        by_cell[assignment.from_cell].id: (*assignment.uses, assignment.patient_use(plan.patient_id))
-        for _, assignment, _ in visits
-    }
-    claims.take_for_several(session, taken)
-    claims.bump(session, {use.resource_id for uses in taken.values() for use in uses})
-    rows.add_all(
-        session,
-        HistoryEntry,
-        (
-            {
-                "appointment_id": appointment.id,
-                "at": now,
-                "actor": by,
-                "what": "booked",
-                "facts": {
-                    "starts_at": iso_utc(appointment.starts_at),
-                    "practitioner": people[appointment.from_cell],
-                    "plan": plan.reference,
-                },
-                **history_of,
-            }
-            for appointment in made
-        ),
-    )
-    return list(made)
-
-
-def noted(
-    session: Session,
-    plan: Plan,
-    what: str,
-    by: Actor,
-    now: datetime,
-    *,
-    why: str = "",
-    name: str = "",
-    account_id: int | None = None,
-    **facts: Any,
-) -> None:
-    """Appends to the history of a plan."""
-    entry = PlanEntry(
-        plan_id=plan.id, at=now, actor=by, actor_name=name, account_id=account_id, what=what, why=why, facts=facts
-    )  # fmt: skip
-    rows.add(session, entry)
 
 
 def _answer(clinic: Clinic, plan: Plan, booked: Sequence[Appointment]) -> Answer:

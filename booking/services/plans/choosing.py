@@ -6,11 +6,12 @@ from datetime import date, datetime
 from typing import NamedTuple
 
 from booking.errors import PlanRulesBroken
+from booking.formatting import iso_utc
 from booking.models import BookableBy, Payment, PlanReminders, Reminders
 from booking.scheduling.plans.course import Course
 from booking.scheduling.plans.keeping import Kept, Role
 from booking.scheduling.plans.windows import Presence
-from booking.scheduling.timeline import cell_at
+from booking.scheduling.timeline import cell_at, instant_of
 from booking.services.clinic import Clinic, Practitioner, VisitType
 from booking.services.plans.ground import Wanted, question_of
 from booking.services.plans.wanted import first_visit_of
@@ -74,6 +75,15 @@ class Chosen(NamedTuple):
     practitioner: Practitioner
     kept: Kept
     wanted: Wanted
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """As the refusal VisitsTaken names it."""
+        return {
+            "visit_type": self.visit_type.slug,
+            "starts_at": iso_utc(instant_of(self.wanted.cell)),
+            "practitioner": self.practitioner.slug,
+        }
 
 
 def choose(clinic: Clinic, course: Course, first_day: date, visits: Iterable[VisitWish]) -> list[Chosen]:

@@ -10,9 +10,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from booking.errors import ContactCannotBeReached
-from booking.models import Actor, Plan, PlanEntry, PlanStatus
-from booking.services import notices, rows
+from booking.models import Actor, Plan, PlanStatus
+from booking.services import notices
 from booking.services.clinic import Clinic
+from booking.services.plans.recording import noted
 from booking.services.staff.who import Who
 from booking.services.visits import refuse_unreachable
 
@@ -78,11 +79,8 @@ def correct_plans(
         plan.first_name, plan.last_name, plan.email, plan.phone = now_is
         plan.version += 1
         plan.changed_at = now
-        entry = PlanEntry(
-            plan_id=plan.id, at=now, actor=Actor.STAFF, actor_name=who.name, account_id=who.account_id or None,
-            what="contact corrected" if plan in corrected else "name corrected",
-        )  # fmt: skip
-        rows.add(session, entry)
+        what = "contact corrected" if plan in corrected else "name corrected"
+        noted(session, plan, what, Actor.STAFF, now, name=who.name, account_id=who.account_id or None)
     session.flush()
     return corrected
 

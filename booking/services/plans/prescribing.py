@@ -20,8 +20,8 @@ from booking.services.clinic import Clinic, the_clinic
 from booking.services.desk.records import habits, standing
 from booking.services.idempotency import Answer, Key, once
 from booking.services.plans import links
-from booking.services.plans.booking import noted
 from booking.services.plans.reading import PlanView, view
+from booking.services.plans.recording import noted
 from booking.services.staff import audit
 from booking.services.staff.ownership import plan_for
 from booking.services.staff.who import Who

@@ -241,16 +241,10 @@ def shaped(clinic: Clinic, plan: Plan | Row[Any], row: Appointment | Row[Any]) -
     )
 
 
-def kept(clinic: Clinic, plan: Plan, visit: PlanVisit) -> Kept:
-    """A visit in the words of the plan's rules."""
-    return kept_at(
-        clinic, plan.first_day, visit.starts_at, visit.ends_at, visit.care, visit.role or Role.DOSE
-    )
-
-
 def kept_at(
     clinic: Clinic, first_day: date, starts_at: datetime, ends_at: datetime, care: VisitType, role: Role
 ) -> Kept:
+    """A visit in the words of a plan's rules."""
     local = starts_at.astimezone(clinic.zone)
     minute = local.hour * 60 + local.minute
     minutes = int((ends_at - starts_at).total_seconds()) // 60

@@ -31,9 +31,9 @@ from booking.services.plans.altering import (
     running,
 )
 from booking.services.plans.asking_again import asked_for, chosen_of, kept_of
-from booking.services.plans.booking import noted
 from booking.services.plans.choosing import Chosen, VisitWish, choose
 from booking.services.plans.reading import PlanView, PlanVisit, kept_at, view
+from booking.services.plans.recording import noted
 from booking.services.plans.replacing import Instead, breaks, instead_of
 from booking.services.plans.wanted import Asked
 from booking.services.staff import audit
