@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from booking.errors import SlotTaken
 from booking.formatting import iso_utc
-from booking.models import Actor, Appointment, Claim, HistoryEntry, Hold, Plan, PlanEntry
+from booking.models import Actor, Appointment, Claim, HistoryEntry, Plan, PlanEntry
 from booking.scheduling.offers import Offers, Use
 from booking.scheduling.status import Status
 from booking.scheduling.timeline import cell_at
@@ -64,7 +64,7 @@ def offers_without(
     patient_id: int | None = None,
 ) -> tuple[Offers, frozenset[int]] | None:
     """For a start that a patient can't have as it is: the offers without the fewest visits that give way to it, and which
-    those are. None where it can't be had so either, or where somebody else has chosen it and is typing.
+    those are. None where it can't be had so either.
     """
     start = cell_at(starts_at)
 
@@ -78,11 +78,7 @@ def offers_without(
     given = fewest(session, start, start + longest, lambda others: offers(others).at(start) is not None)
     if given is None:
         return None
-    found = offers(given)
-    offer = found.at(start)
-    if offer is None or _is_promised(session, offer.practitioner_id, start, start + longest, visitor, now):
-        return None
-    return found, given
+    return offers(given), given
 
 
 def give_up(
@@ -219,23 +215,6 @@ def named(session: Session, clinic: Clinic, who: Who, visits: Iterable[int]) -> 
 
 
 # Parts
-
-
-def _is_promised(
-    session: Session, practitioner_id: int, from_cell: int, to_cell: int, visitor: str | None, now: datetime
-) -> bool:
-    """Whether somebody else has chosen a time of this person here and is typing: what gives way can't be held by claims."""
-    return session.scalar(
-        select(Hold.id)
-        .where(
-            Hold.practitioner_id == practitioner_id,
-            Hold.to_cell > from_cell,
-            Hold.from_cell < to_cell,
-            Hold.lapses_at > now,
-            *([Hold.visitor != visitor] if visitor else []),
-        )
-        .limit(1)
-    ) is not None  # fmt: skip
 
 
 def _taken(session: Session, uses: Iterable[Use]) -> bool:

@@ -115,7 +115,7 @@ def _hold(
     )
     rows.add(session, made)
     if not gives_way:
-        # What is penciled in there keeps its claims until this is booked; other first visits keep away from the hold.
+        # Else what is penciled in there keeps its claims until this is booked, and the hold alone keeps others away.
         claims.take(session, visit.uses, hold_id=made.id)
-        claims.bump(session, [use.resource_id for use in visit.uses])
+    claims.bump(session, [use.resource_id for use in visit.uses])
     return Held(starts_at, clinic.practitioner_by_id[offer.practitioner_id].slug)

@@ -13,7 +13,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from flask import current_app
-from sqlalchemy import ColumnElement, and_, bindparam, func, literal, null, or_, select, union_all
+from sqlalchemy import ColumnElement, and_, bindparam, exists, func, literal, null, or_, select, union_all
 from sqlalchemy.orm import Session
 
 from booking.models import (
@@ -248,8 +248,8 @@ ABSENT_WITHIN = and_(Absence.to_cell > bindparam("start"), Absence.from_cell < b
 # patient began is held for them until a practitioner has confirmed the plan.
 GIVES_WAY = and_(Appointment.penciled, Plan.confirmed_at.is_not(None))
 
-# Claims of visits and holds; absences, which have nothing but their resource and their cells; and the clinic's version,
-# which has no end.
+# Claims of visits and holds; holds of a time at which something is penciled in, which claim nothing, and keep others from its
+# practitioner; absences, which have nothing but their resource and their cells; and the clinic's version, which has no end.
 _TAKEN = union_all(
     select(
         Claim.resource_id,
@@ -270,6 +270,26 @@ _TAKEN = union_all(
     .outerjoin(Plan, Plan.id == Appointment.plan_id)
     .outerjoin(Hold, Hold.id == Claim.hold_id)
     .where(CLAIMED_WITHIN),
+    select(
+        Hold.practitioner_id,
+        Hold.from_cell,
+        Hold.to_cell,
+        literal(0),
+        literal(0),
+        null(),
+        Hold.id,
+        Hold.visitor,
+        Hold.lapses_at,
+        Hold.from_cell,
+        Hold.to_cell,
+        Hold.visit_type_id,
+        null(),
+    ).where(
+        Hold.practitioner_id.in_(bindparam("ids", expanding=True)),
+        Hold.to_cell > bindparam("start"),
+        Hold.from_cell < bindparam("end"),
+        ~exists().where(Claim.hold_id == Hold.id),
+    ),
     select(
         Absence.resource_id, Absence.from_cell, Absence.to_cell, *(null() for _ in Claimed._fields[2:])
     ).where(ABSENT_WITHIN),

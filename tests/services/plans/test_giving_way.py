@@ -125,9 +125,12 @@ def test_a_first_visit_is_offered_and_booked_where_something_is_penciled_in(stag
     assert offered(FIRST) and not offered(FOLLOW_UP)
     chosen: dict[str, Any] = {"visit_type": FIRST, "practitioner": None, "starts_at": visit.starts_at}
     holds.hold(FIRST, None, visit.starts_at, visitor="one", network="n")
+    # Somebody else is typing: nobody is offered what would overlap, nor can the desk take it.
+    assert not offered(FIRST)
     with pytest.raises(SlotTaken):
-        # Somebody else is typing.
         holds.hold(FIRST, None, visit.starts_at, visitor="two", network="n")
+    with pytest.raises(Clash):
+        new_visit.book(hired(), at_the_desk(visit, reason="Penciled in"), key="desk-0001")
     assert status_of(visit.reference) == "booked"
     mine = wish(**chosen | {"first_name": "Ida", "email": "ida@example.com", "visitor": "one"})
     booking.book(mine, actor="one", key="first-001")
