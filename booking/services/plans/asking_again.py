@@ -1,6 +1,8 @@
 """What a plan that is there already asks for: how its visits are proposed, repaired and changed."""
 
-from datetime import date
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import date, datetime
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -8,7 +10,7 @@ from sqlalchemy.orm import Session
 from booking import clock
 from booking.models import Appointment, BookableBy
 from booking.scheduling.plans.course import Course
-from booking.scheduling.plans.keeping import Kept, Role
+from booking.scheduling.plans.keeping import Fault, Kept, Role, newly_broken
 from booking.scheduling.plans.windows import Presence
 from booking.scheduling.status import Status
 from booking.scheduling.timeline import cell_at, cell_from, instant_of
@@ -79,6 +81,22 @@ def kept_of(plan: PlanView, visit: PlanVisit) -> Kept:
     return kept_at(
         plan.clinic, plan.first_day, visit.starts_at, visit.ends_at, visit.care, visit.role or Role.DOSE
     )
+
+
+def suffers(plan: PlanView, moved: Mapping[str, tuple[datetime, datetime]]) -> list[Fault]:
+    """What a plan wouldn't keep any more with some of its visits at other times, from and to, by their references. A series
+    asks for nothing.
+    """
+    if plan.is_series:
+        return []
+    there = [
+        replace(one, starts_at=moved[one.reference][0], ends_at=moved[one.reference][1])
+        if one.reference in moved
+        else one
+        for one in plan.standing
+    ]
+    before, after = ([kept_of(plan, one) for one in visits] for visits in (plan.standing, there))
+    return newly_broken(plan.course, before, after)
 
 
 def chosen_of(plan: PlanView, visit: PlanVisit) -> Chosen:

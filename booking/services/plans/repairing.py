@@ -14,7 +14,7 @@ from booking import clock
 from booking.errors import NotFound, NotOffered, PlanRulesBroken
 from booking.models import BookableBy, Plan, PlanStatus
 from booking.scheduling.plans.course import Course
-from booking.scheduling.plans.keeping import Fault, Role, Rule, newly_broken, waiting
+from booking.scheduling.plans.keeping import Fault, Role, Rule, waiting
 from booking.services import notices
 from booking.services.allowances import Planned
 from booking.services.clinic import VisitType, the_clinic
@@ -30,9 +30,9 @@ from booking.services.plans.altering import (
     refuse_at_rest,
     running,
 )
-from booking.services.plans.asking_again import asked_for, chosen_of, kept_of
+from booking.services.plans.asking_again import asked_for, chosen_of, kept_of, suffers
 from booking.services.plans.choosing import Chosen, VisitWish, choose
-from booking.services.plans.reading import PlanView, PlanVisit, kept_at, view
+from booking.services.plans.reading import PlanView, PlanVisit, view
 from booking.services.plans.recording import noted
 from booking.services.plans.replacing import Instead, breaks, instead_of
 from booking.services.plans.wanted import Asked
@@ -165,19 +165,10 @@ def suffering(who: Who, reference: str, starts_at: datetime, ends_at: datetime) 
             return None
         found = view(session, the_clinic(session), plan)
     visit = next((one for one in found.standing if one.reference == reference), None)
-    broken = suffers(found, visit, starts_at, ends_at) if visit else []
+    broken = suffers(found, {reference: (starts_at, ends_at)})
     if visit is None or not broken:
         return None
     return Suffering(tuple(broken), tuple(better_times(found, visit, BookableBy.STAFF)))
-
-
-def suffers(plan: PlanView, visit: PlanVisit, starts_at: datetime, ends_at: datetime) -> list[Fault]:
-    """What a plan wouldn't keep any more if one of its visits were at another time. A series asks for nothing."""
-    if plan.is_series:
-        return []
-    others = [kept_of(plan, one) for one in plan.standing if one.reference != visit.reference]
-    moved = kept_at(plan.clinic, plan.first_day, starts_at, ends_at, visit.care, visit.role or Role.DOSE)
-    return newly_broken(plan.course, [*others, kept_of(plan, visit)], [*others, moved])
 
 
 def better_times(

@@ -1,6 +1,5 @@
 """Moving one visit of a plan with all later ones like it: previewed, all at once or not at all, one message."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 
@@ -11,7 +10,7 @@ from booking.errors import NotFound, VisitsTaken
 from booking.formatting import iso_utc
 from booking.models import Appointment, BookableBy, Plan
 from booking.scheduling.hours import instant_at
-from booking.scheduling.plans.keeping import Fault, Role, newly_broken
+from booking.scheduling.plans.keeping import Fault
 from booking.scheduling.timeline import cell_at
 from booking.services import notices, placing
 from booking.services.availability import locked
@@ -28,9 +27,9 @@ from booking.services.plans.altering import (
     running,
     visits_to_change,
 )
-from booking.services.plans.asking_again import asked_for, kept_of
+from booking.services.plans.asking_again import asked_for, suffers
 from booking.services.plans.ground import Wanted, question_of
-from booking.services.plans.reading import PlanView, PlanVisit, for_staff, kept_at
+from booking.services.plans.reading import PlanView, PlanVisit, for_staff
 from booking.services.staff import audit
 from booking.services.staff.who import Who
 
@@ -90,7 +89,11 @@ def preview(
         wanted = Wanted(one.visit_type.slug, whom.id, cell_at(to)) if to else None
         free = wanted is not None and asked.ground.for_moved(wanted, one.id) is not None
         shifts.append(Shift(one, to or one.starts_at, whom, free))
-    return Shifts(tuple(shifts), tuple(_broken(plan, shifts)))
+    moved = {
+        one.visit.reference: (one.starts_at, one.starts_at + (one.visit.ends_at - one.visit.starts_at))
+        for one in shifts
+    }
+    return Shifts(tuple(shifts), tuple(suffers(plan, moved)))
 
 
 def shift(
@@ -146,27 +149,6 @@ def _shifted(plan: PlanView, visit: PlanVisit, starts_at: datetime, one: PlanVis
     days = (to.date() - visit.starts_at.astimezone(zone).date()).days
     on = one.starts_at.astimezone(zone).date() + timedelta(days=days)
     return instant_at(on, to.time(), zone)
-
-
-def _broken(plan: PlanView, shifts: Sequence[Shift]) -> list[Fault]:
-    """What isn't kept any more once these visits are moved. A series asks for nothing."""
-    if plan.is_series:
-        return []
-    moved = {one.visit.reference for one in shifts}
-    others = [kept_of(plan, one) for one in plan.standing if one.reference not in moved]
-    before = [kept_of(plan, one) for one in plan.standing]
-    there = [
-        kept_at(
-            plan.clinic,
-            plan.first_day,
-            one.starts_at,
-            one.starts_at + (one.visit.ends_at - one.visit.starts_at),
-            one.visit.care,
-            one.visit.role or Role.DOSE,
-        )
-        for one in shifts
-    ]
-    return newly_broken(plan.course, before, [*others, *there])
 
 
 def _moved(

@@ -13,7 +13,7 @@ from booking.services.desk import moving
 from booking.services.desk.moving import Place
 from booking.services.own_day import time_off
 from booking.services.own_day.time_off import Wanted
-from booking.services.plans.repairing import suffers
+from booking.services.plans.asking_again import suffers
 from booking.services.search import free_times
 from booking.services.staff.who import Who
 from tests.clinics import clinic, needled, plan_clinic, practitioner, rooms, set_up, visit_type
@@ -190,4 +190,5 @@ def test_visits_of_plans_are_shown_times_that_keep_the_plan(
     assert inside.free
     for free in inside.free:
         assert (free.starts_at.date(), free.practitioner.slug) != (on, away.practitioner.slug)
-        assert suffers(plan, away, free.starts_at, free.starts_at + (away.ends_at - away.starts_at)) == []
+        until = free.starts_at + (away.ends_at - away.starts_at)
+        assert suffers(plan, {away.reference: (free.starts_at, until)}) == []

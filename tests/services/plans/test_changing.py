@@ -10,7 +10,7 @@ from booking.errors import NotChangeable, NotFound, PlanRulesBroken, StaleEdit
 from booking.models import Actor, Appointment, BookableBy, Claim, Message, Plan, PlanEntry, Role
 from booking.scheduling.plans.keeping import Rule, faults
 from booking.services.desk import statuses
-from booking.services.plans.asking_again import kept_of
+from booking.services.plans.asking_again import kept_of, suffers
 from booking.services.plans.booking import BookedPlan, book
 from booking.services.plans.changing import Decision, confirm, decide, pause, preview, stop
 from booking.services.plans.frequency import change_doses, with_other_doses
@@ -20,7 +20,6 @@ from booking.services.plans.repairing import (
     make_up_times,
     offer,
     suffering,
-    suffers,
     take,
     take_for,
 )
@@ -281,7 +280,7 @@ def test_before_one_visit_is_moved_the_desk_is_told_what_suffers_with_better_tim
     found = suffering(dana, second.reference, next_to, next_to + (second.ends_at - second.starts_at))
     assert found is not None and [fault.rule for fault in found.faults] == [Rule.REST_DAYS]
     assert found.better
-    assert not any(suffers(plan, second, one.starts_at, one.ends_at) for one in found.better)
+    assert not any(suffers(plan, {second.reference: (one.starts_at, one.ends_at)}) for one in found.better)
     assert suffering(dana, second.reference, second.starts_at, second.ends_at) is None
 
 
