@@ -14,14 +14,15 @@ from sqlalchemy.orm import Session
 
 from booking.errors import SlotTaken
 from booking.formatting import iso_utc
-from booking.models import Actor, Appointment, Claim, HistoryEntry, Plan, PlanEntry
+from booking.models import Actor, Appointment, Claim, HistoryEntry, Plan
 from booking.scheduling.offers import Offers, Use
 from booking.scheduling.status import Status
 from booking.scheduling.timeline import cell_at
-from booking.services import claims, history, placing, rows
+from booking.services import claims, history, placing
 from booking.services.availability import locked
 from booking.services.clinic import Clinic
 from booking.services.occupancies import GIVES_WAY, Ignoring, within
+from booking.services.plans.recording import noted
 from booking.services.question import Question
 from booking.services.staff.who import Who
 
@@ -228,15 +229,9 @@ def _taken(session: Session, uses: Iterable[Use]) -> bool:
 
 
 def _of_plan(
-    session: Session, plan: Plan, visit: Appointment, what: str, by: Actor, now: datetime, *, name: str,
-    account_id: int | None,
-) -> None:  # fmt: skip
+    session: Session, plan: Plan, visit: Appointment, what: str, by: Actor, now: datetime, **who: Any
+) -> None:
     plan.version += 1
     plan.changed_at = now
-    rows.add(
-        session,
-        PlanEntry(
-            plan_id=plan.id, at=now, actor=by, actor_name=name, account_id=account_id, what=what, why="",
-            facts={"visit": visit.reference, "starts_at": iso_utc(visit.starts_at)},
-        ),
-    )  # fmt: skip
+    at = iso_utc(visit.starts_at)
+    noted(session, plan, what, by, now, visit=visit.reference, starts_at=at, **who)
