@@ -15,7 +15,7 @@ from tests.browser.conftest import DESKTOP, PHONE, Enter, NewPage, picture
 from tests.clinics import plan_clinic, set_up
 from tests.conftest import StandingClock
 from tests.services.making import NINE, booked, rows
-from tests.services.plans.making import FIRST_DAY, proposed, seen, wish
+from tests.services.plans.making import FIRST_DAY, at, patient, prescribed, proposed, running, seen, wish
 from tests.staffing import hired
 
 
@@ -245,3 +245,30 @@ def test_all_that_may_be_done_with_a_plan_stands_on_its_page(
     picture(page, "plan-stop")
     page.get_by_role("button", name="Stop the plan").click()
     expect(page.get_by_text("Stopped. The visits ahead are cancelled.")).to_be_visible()
+
+
+def test_after_the_reassessment_somebody_comes_less_often(
+    app: Flask, mei: Any, standing_clock: StandingClock
+) -> None:
+    """Decided on a phone; the visits that follow are shown before they are booked."""
+    with app.app_context():
+        made = running(prescribed(patient()))
+        standing_clock.at(at(FIRST_DAY + timedelta(days=27), 8))
+    page: Page = mei()
+    page.goto(f"/mine/plans/{made.reference}")
+    page.get_by_role("link", name="Decide how it goes on").tap()
+    page.get_by_label("Come less often from now on").check()
+    page.get_by_label("for how many weeks").fill("2")
+    for care, times in (("Acupuncture", 2), ("Chiropractic", 1)):
+        for left in range(times - 1, -1, -1):
+            page.get_by_role("button", name=f"Fewer: {care}").tap()
+            expect(page.get_by_label(care, exact=True)).to_contain_text(f"{left + 1} a week")
+    page.get_by_role("button", name="Show what it does").last.tap()
+    expect(page.get_by_text("2 further weeks, up to ")).to_be_visible()
+    page.get_by_role("button", name="Decide so").tap()
+    expect(page.get_by_role("heading", name="Booked")).to_be_visible()
+    page.get_by_role("button", name="Change it so").tap()
+    expect(page.get_by_text("Changed.")).to_be_visible()
+    with app.app_context():
+        plan = seen(made)
+        assert [(dose.booked, dose.left) for week in plan.weeks[4:] for dose in week.doses] == [(1, 0)] * 4
