@@ -1,1 +1,13 @@
-"""Plans of many visits: proposed, booked whole or not at all, and kept whole."""
+"""Plans of many visits: proposed, booked whole or not at all, and kept whole. Their life is told in docs/plan-life.md.
+
+- Asked for: `prescribing` and `handing_over` its link, or `arranging` it at the desk.
+- Found: `wanted` is the question and `ground` what is free; `proposing` answers it, or `impossible` says why not. What coverage
+  leaves for it is in `allowed`.
+- Booked: what was chosen (`choosing`) is kept while somebody types (`holding`) and booked whole (`booking`, `recording`).
+- Kept whole: `reading` has it as it stands, and `asking_again` what it still asks for. Times for one visit are in `replacing`, what is
+  missing or would suffer in `repairing`. It is changed by `changing`, `frequency`, `shifting` and `correcting`, all in the way of
+  `altering`.
+- Smaller than a plan: `series`, `series_booking`, `same_day`.
+
+Staff see all of them by `adherence`, and one visit's place in its plan by `places`.
+"""

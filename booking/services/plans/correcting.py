@@ -1,4 +1,4 @@
-"""A patient's name or contact, corrected in their plans: those that run, are paused, or wait to be booked.
+"""A patient's name or contact, corrected in their plans: those that run, or wait to be booked.
 
 Parts of the use case that corrects the record: they receive the session and never commit.
 """

@@ -1,4 +1,4 @@
-"""Keeping a plan whole: times that take a missed visit's place, single visits moved, doses changed from a week on.
+"""Keeping a plan whole: what it lacks, times that make up for it, and what it would suffer if one visit were elsewhere.
 
 Nothing is held until it is chosen; what is chosen is looked up anew under the lock, and what was lost is proposed anew.
 """
