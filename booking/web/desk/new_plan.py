@@ -4,8 +4,6 @@ What is asked for travels in the form from page to page (`plan_form`); nothing o
 sent. The pages are in `plan_pages`.
 """
 
-from typing import Any
-
 from flask import redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
@@ -19,13 +17,13 @@ from booking.errors import (
     RecordMerged,
     VisitsTaken,
 )
-from booking.models import PlanReminders, Reminders
+from booking.models import PlanReminders
 from booking.services.plans import arranging, prescribing
 from booking.services.plans.arranging import Arranged
 from booking.services.plans.choosing import VisitWish
 from booking.services.plans.proposing import propose
 from booking.web import access, asked, course_words, plan_words, staff_plans
-from booking.web.desk import blueprint
+from booking.web.desk import blueprint, reminding
 from booking.web.desk.plan_form import Form, arranged, begun, sent, visits_sent, with_another_time
 from booking.web.desk.plan_pages import (
     chosen_page,
@@ -35,7 +33,6 @@ from booking.web.desk.plan_pages import (
     proposals_page,
     times_page,
 )
-from booking.web.desk.reminding import unreachable
 from booking.web.staff import staff_page
 
 
@@ -108,10 +105,7 @@ def book_plan() -> ResponseReturnValue:
 
 def _booked(form: Form, found: Arranged, visits: tuple[VisitWish, ...]) -> ResponseReturnValue:
     """Raises PlanRulesBroken."""
-    reminders, reminded_of = (
-        _one_of(Reminders, form["reminders"]),
-        _one_of(PlanReminders, form["reminded_of"]),
-    )
+    reminders, reminded_of = reminding.read(form["reminders"], form["reminded_of"])
     if reminders is None:
         return form_page(form, 422, _("Please choose how they are reminded."))
     key = asked.key()
@@ -128,7 +122,7 @@ def _booked(form: Form, found: Arranged, visits: tuple[VisitWish, ...]) -> Respo
     except VisitsTaken as refusal:
         return lost_page(form, found, visits, refusal)
     except ContactCannotBeReached as refusal:
-        return chosen_page(form, found, visits, 422, trouble=unreachable(refusal.facts["field"]))
+        return chosen_page(form, found, visits, 422, trouble=reminding.unreachable(refusal.facts["field"]))
     except (KeyReused, PlanRunning):
         return chosen_page(
             form, found, visits, 409, trouble=_("This plan is booked already, or was taken back.")
@@ -140,10 +134,3 @@ def _booked(form: Form, found: Arranged, visits: tuple[VisitWish, ...]) -> Respo
 def _running_already(plan: str) -> ResponseReturnValue:
     staff_plans.say(_("This plan is booked already, or was taken back."))
     return redirect(url_for("desk.plan", reference=plan), 303)
-
-
-def _one_of(kind: Any, words: str) -> Any:
-    try:
-        return kind(words)
-    except ValueError:
-        return None

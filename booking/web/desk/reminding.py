@@ -25,6 +25,14 @@ def reminders_for(whose: Whose) -> dict[Reminders, Any]:
     }
 
 
+def read(how: str, of: str) -> tuple[Reminders | None, PlanReminders | None]:
+    """How somebody is to be reminded, and of what, as a form sends it; None for what isn't understood."""
+    return (
+        next((one for one in Reminders if one.value == how), None),
+        next((one for one in PlanReminders if one.value == of), None),
+    )
+
+
 def unreachable(field: str) -> str:
     """Why somebody can't be reminded so, by the field that ContactCannotBeReached names."""
     return {

@@ -7,7 +7,7 @@ travels in the form; what was chosen of it as one field a date.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, time, timedelta
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from flask import redirect, request, url_for
 from flask.typing import ResponseReturnValue
@@ -22,7 +22,7 @@ from booking.errors import (
     RecordMerged,
     VisitsTaken,
 )
-from booking.models import BookableBy, PlanReminders, Reminders, VisitKind
+from booking.models import BookableBy, PlanReminders, VisitKind
 from booking.services.clinic import Clinic, Modality, Practitioner, VisitType
 from booking.services.desk import panel
 from booking.services.plans import arranging, same_day, series_booking
@@ -31,8 +31,7 @@ from booking.services.plans.same_day import SameDay
 from booking.services.plans.series import MOST_VISITS, MOST_WEEKS, Preview, Series, Slot
 from booking.services.plans.wanted import first_visit_of
 from booking.web import access, asked, series_words, staff_plans, windows
-from booking.web.desk import blueprint
-from booking.web.desk.reminding import REMINDED_OF, reminders_for, unreachable
+from booking.web.desk import blueprint, reminding
 from booking.web.pages import the_clinic_of_this_request, today
 from booking.web.plan_words import list_of, within
 from booking.web.staff import staff_page
@@ -143,10 +142,7 @@ def book_series() -> ResponseReturnValue:
     chosen = series_words.chosen(request.form)
     who, patient = access.who(), form.whose.reference
     trouble, status = "", 422
-    reminders, reminded_of = (
-        _one_of(Reminders, form["reminders"]),
-        _one_of(PlanReminders, form["reminded_of"]),
-    )
+    reminders, reminded_of = reminding.read(form["reminders"], form["reminded_of"])
     if chosen.open:
         trouble = _("Please choose for each date that can't be: another time, or to leave it out.")
     elif not chosen.visits:
@@ -174,7 +170,7 @@ def book_series() -> ResponseReturnValue:
                 "These dates don't go together. Please choose other times, at most one a day of each kind."
             )
         except ContactCannotBeReached as refusal:
-            trouble = unreachable(refusal.facts["field"])
+            trouble = reminding.unreachable(refusal.facts["field"])
         except KeyReused:
             trouble, status = (
                 _("This form was booked before with other dates. Please look, and book again."),
@@ -288,13 +284,6 @@ def _wall_time(words: str) -> time | None:
     return found if found is not None and found.minute % 5 == 0 else None
 
 
-def _one_of(kind: Any, words: str) -> Any:
-    try:
-        return kind(words)
-    except ValueError:
-        return None
-
-
 # Pages
 
 
@@ -319,8 +308,8 @@ def _preview_page(form: Form, found: Preview, status: int = 200, trouble: str = 
         form=form,
         dates=series_words.shown(found, request.form if "shown" in request.form else None),
         trouble=trouble,
-        reminders=reminders_for(form.whose),
-        reminded_of=REMINDED_OF,
+        reminders=reminding.reminders_for(form.whose),
+        reminded_of=reminding.REMINDED_OF,
         text_consent_needed=not form.whose.texts and bool(form.whose.phone),
         key=asked.fresh_key(),
     )
