@@ -215,14 +215,15 @@ def board_page(ways: Ways, *, own: bool) -> ResponseReturnValue:
 
 def _written(key: tuple[Any, ...], write: Callable[[], str]) -> Markup:
     """What is written for this key, anew once a minute and whenever anything on it has changed."""
-    pages: dict[Any, tuple[Any, str]] = current_app.extensions.setdefault("booking_plan_boards", {})
+    pages: dict[Any, tuple[Any, Markup]] = current_app.extensions.setdefault("booking_plan_boards", {})
     stands = (adherence.mark(), clock.now().replace(second=0, microsecond=0))
     kept = pages.get(key)
     if kept is None or kept[0] != stands:
         if len(pages) > 64:
             pages.clear()
-        kept = pages[key] = (stands, write())
-    return Markup(kept[1])  # noqa: S704 - written by our own template, which escapes
+        # Our own template has escaped it.
+        kept = pages[key] = (stands, Markup(write()))  # noqa: S704
+    return kept[1]
 
 
 def _board(ways: Ways, found: Adherence, person: str, need: str, own: bool) -> str:
