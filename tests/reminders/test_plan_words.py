@@ -17,7 +17,7 @@ from booking.reminders.composing import compose
 from booking.services import notices
 from booking.services.clinic import the_clinic
 from booking.services.desk import statuses
-from booking.services.plans import booking, changing, prescribing
+from booking.services.plans import changing, prescribing, recording
 from booking.services.plans.booking import BookedPlan, book
 from booking.services.transaction import reading, run
 from tests.clinics import plan_clinic, set_up
@@ -52,7 +52,7 @@ BY_TEXT: dict[str, Any] = {
 def app(database_url: str, sink: Sink, monkeypatch: pytest.MonkeyPatch) -> Iterator[Flask]:
     """A clinic with plans, at an address as long as a real one. References count up, so links are always the same."""
     number = count(1)
-    for module in (booking, prescribing):
+    for module in (prescribing, recording):
         monkeypatch.setattr(module, "random_reference", lambda: f"CARE{next(number):06}")
     address = "https://visits.stillwater.example"
     with standing(database_url, **mail_settings(sink, BOOKING_BASE_URL=address)) as app:
