@@ -120,7 +120,7 @@ def situation(
                 name=person.name,
                 open=hours.get(person.id, gone)[0],
                 grid=hours.get(person.id, gone)[1],
-                shape=shapes[person.id] if shapes else person.offerings[question.visit_type.slug].shape,
+                shape=shapes[person.id] if shapes else question.shape_with(person),
                 occupancy=occupancies[person.id],
                 room_order=person.room_order,
                 at_once=person.at_once,

@@ -1,19 +1,34 @@
 """What somebody asks for: a visit type, with one practitioner or anyone, as one audience may book it."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from booking.errors import NotOffered
-from booking.models import BookableBy, VisitKind
+from booking.models import Appointment, BookableBy, VisitKind
 from booking.scheduling.rules import PATIENT_RULES, STAFF_RULES
 from booking.scheduling.situation import Rule
+from booking.scheduling.visit import Shape
 from booking.services.clinic import Clinic, Practitioner, Thing, VisitType
+
+
+class Moved(NamedTuple):
+    """A visit that is to lie elsewhere: its own time counts as free, and it keeps the minutes that staff have given it."""
+
+    appointment_id: int
+    phase_minutes: tuple[int, ...] | None
+
+    @classmethod
+    def of(cls, appointment: Appointment) -> "Moved":
+        own = appointment.phase_minutes
+        return cls(appointment.id, tuple(own) if own else None)
 
 
 @dataclass(frozen=True)
 class Question:
     """`wanted` is the practitioner asked for, or None for anyone; `practitioners` are those who may give the visit.
 
-    `horizon_days`: how far ahead it may be, where that isn't what the clinic's rules say.
+    `horizon_days`: how far ahead it may be, where that isn't what the clinic's rules say. `phase_minutes`: how long it takes,
+    where that isn't what its practitioners take.
     """
 
     clinic: Clinic
@@ -25,6 +40,13 @@ class Question:
     rules: tuple[Rule, ...]
     audience: BookableBy
     horizon_days: int | None = None
+    phase_minutes: tuple[int, ...] | None = None
+
+    def shape_with(self, person: Practitioner) -> Shape:
+        """What the visit takes with one of those who may give it."""
+        if self.phase_minutes:
+            return self.visit_type.shape(self.phase_minutes)
+        return person.offerings[self.visit_type.slug].shape
 
     @property
     def resource_ids(self) -> list[int]:
@@ -51,6 +73,7 @@ class Question:
         visit_type: str,
         practitioner: str | None,
         audience: BookableBy = BookableBy.PATIENTS,
+        moved: Moved | None = None,
     ) -> "Question":
         """Raises NotFound for a name that the clinic doesn't have, NotOffered where this audience may not book it at all.
 
@@ -66,6 +89,7 @@ class Question:
             people = tuple(person for person in clinic.who_offers(asked, by_link) if person is wanted)
         if (not people and wanted is None) or (asked.on_request and audience is BookableBy.PATIENTS):
             raise NotOffered
+        own = moved.phase_minutes if moved else None
         device_kinds = {kind for phase in asked.phases for kind in phase.device_kinds}
         return cls(
             clinic=clinic,
@@ -76,4 +100,6 @@ class Question:
             devices=tuple(device for device in clinic.devices if device.kind in device_kinds),
             rules=STAFF_RULES if audience is BookableBy.STAFF else PATIENT_RULES,
             audience=audience,
+            # The clinic may have given its visit type other phases since.
+            phase_minutes=own if own and len(own) == len(asked.phases) else None,
         )

@@ -20,7 +20,7 @@ from booking.services.availability import locked, refusal_at
 from booking.services.clinic import the_clinic
 from booking.services.idempotency import Answer, Key, once
 from booking.services.occupancies import Ignoring
-from booking.services.question import Question
+from booking.services.question import Moved, Question
 from booking.services.search import alternatives
 from booking.services.visits import opened, refuse_stale, refuse_too_late, visit as visit_of
 
@@ -49,7 +49,7 @@ def reschedule(
     def with_alternatives(refusal: Refusal) -> Refusal:
         if isinstance(refusal, SlotTaken):
             refusal.facts["alternatives"] = alternatives(
-                visit_type, practitioner, starts_at, BookableBy.LINK, ignoring_appointment=shown.id
+                visit_type, practitioner, starts_at, BookableBy.LINK, moved=shown.moved
             )
         return refusal
 
@@ -83,7 +83,11 @@ def _reschedule(
         return {"reference": reference}
     held = holds.of_visitor(session, visitor)
     question = Question.of(
-        clinic, clinic.visit_type_by_id[appointment.visit_type_id].slug, practitioner, BookableBy.LINK
+        clinic,
+        clinic.visit_type_by_id[appointment.visit_type_id].slug,
+        practitioner,
+        BookableBy.LINK,
+        Moved.of(appointment),
     )
     offers = locked(
         session,

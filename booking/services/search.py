@@ -32,7 +32,7 @@ from booking.services.occupancies import (
     versions_now,
     window_for,
 )
-from booking.services.question import Question
+from booking.services.question import Moved, Question
 from booking.services.transaction import reading
 
 ALTERNATIVES = 3
@@ -96,7 +96,7 @@ def free_times(
     *,
     audience: BookableBy = BookableBy.PATIENTS,
     visitor: str | None = None,
-    ignoring_appointment: int | None = None,
+    moved: Moved | None = None,
 ) -> FreeTimes:
     """Free times on `days` local days from `first` on (today, if left out), with one practitioner or with anyone.
 
@@ -105,7 +105,7 @@ def free_times(
     """
     now = clock.now()
     known_clinic, versions = versions_now()
-    if known_clinic is not None and not ignoring_appointment:
+    if known_clinic is not None and not moved:
         asked = _asked(known_clinic, visit_type, practitioner, first, days, audience, now)
         kept = _answers().get(asked)
         if kept is not None and kept.stands(known_clinic, versions, now, visitor):
@@ -118,10 +118,10 @@ def free_times(
             clinic = known_clinic
         asked = _asked(clinic, visit_type, practitioner, first, days, audience, now)
         first = asked.first
-        question = Question.of(clinic, visit_type, practitioner, audience)
+        question = Question.of(clinic, visit_type, practitioner, audience, moved)
         # One that is moved keeps to what is free.
-        penciled = question.takes_penciled and not ignoring_appointment
-        ignoring = Ignoring(ignoring_appointment, visitor, penciled=penciled)
+        penciled = question.takes_penciled and not moved
+        ignoring = Ignoring(moved and moved.appointment_id, visitor, penciled=penciled)
         last = first + timedelta(days=days - 1)
         window = window_for(clinic, first, last)
         taken = known(session, clinic, question.resource_ids, window, now, versions, keep=True)
@@ -137,7 +137,7 @@ def free_times(
             # Seen as a whole, it also says until when somebody is away.
             offers = _offers(session, question, whole, now, versions, ignoring)
         reason = explain(offers.situation, shown[0].from_cell, shown[-1].to_cell)
-        first_free = _first_free(session, question, now, versions, ignoring, shown[0].from_cell)
+        first_free = _first_free(session, question, now, versions, ignoring, shown[0].from_cell, moved)
     return FreeTimes(question, shown, offers, reason, first_free)
 
 
@@ -148,7 +148,7 @@ def alternatives(
     audience: BookableBy = BookableBy.PATIENTS,
     *,
     lost_with: str | None = None,
-    ignoring_appointment: int | None = None,
+    moved: Moved | None = None,
 ) -> list[dict[str, str]]:
     """The free times nearest to one that can't be had, nearest first, with the same practitioner where that gives
     enough, else with anyone: {"starts_at" (ISO, UTC), "practitioner" (slug)}.
@@ -161,11 +161,11 @@ def alternatives(
         clinic, versions = shared_versions(session)
         for whom in dict.fromkeys((practitioner, None)):
             try:
-                question = Question.of(clinic, visit_type, whom, audience)
+                question = Question.of(clinic, visit_type, whom, audience, moved)
             except NotOffered:
                 continue
-            penciled = question.takes_penciled and not ignoring_appointment
-            ignoring = Ignoring(ignoring_appointment, penciled=penciled)
+            penciled = question.takes_penciled and not moved
+            ignoring = Ignoring(moved and moved.appointment_id, penciled=penciled)
             for offer in _nearest(session, question, starts_at, now, versions, ignoring):
                 free = _free_time(clinic, offer)
                 # What was just refused is no alternative: with that person, or if anyone was asked for, with anyone.
@@ -188,6 +188,7 @@ def _first_free(
     versions: Mapping[int, int],
     ignoring: Ignoring,
     from_cell: int,
+    moved: Moved | None,
 ) -> FirstFree:
     """The first free times from a cell on, or if there are none up to the horizon, from now on."""
 
@@ -200,7 +201,7 @@ def _first_free(
     if question.wanted is None:
         return FirstFree(same, same)
     try:
-        with_anyone = Question.of(question.clinic, question.visit_type.slug, None, question.audience)
+        with_anyone = Question.of(question.clinic, question.visit_type.slug, None, question.audience, moved)
     except NotOffered:
         # By that person's link only, or by nobody.
         return FirstFree(same, None)

@@ -17,6 +17,7 @@ from booking.scheduling.status import Status
 from booking.services import history, links, notices, placing
 from booking.services.clinic import Clinic, Practitioner, VisitType, the_clinic
 from booking.services.idempotency import Answer, Key, once
+from booking.services.question import Moved
 from booking.services.transaction import reading
 
 
@@ -49,6 +50,7 @@ class Visit:
     penciled: bool = False
     # It was booked with others, as a plan or a series.
     in_plan: bool = False
+    phase_minutes: tuple[int, ...] | None = None
 
     @property
     def token(self) -> str:
@@ -62,6 +64,11 @@ class Visit:
     @property
     def minutes(self) -> int:
         return int((self.ends_at - self.starts_at).total_seconds()) // 60
+
+    @property
+    def moved(self) -> Moved:
+        """The visit, where other times for it are asked for."""
+        return Moved(self.id, self.phase_minutes)
 
     def moved_to(self, starts_at: datetime) -> "Visit":
         """The same visit at another time, as it would be."""
@@ -239,6 +246,7 @@ def shaped(clinic: Clinic, appointment: Appointment) -> Visit:
         change_until=appointment.starts_at - visit_type.cut_off,
         penciled=appointment.penciled,
         in_plan=appointment.plan_id is not None,
+        phase_minutes=Moved.of(appointment).phase_minutes,
     )
 
 

@@ -19,7 +19,7 @@ from booking.services import absences, booking, clinic_rows, holds
 from booking.services.availability import locked
 from booking.services.clinic import present, the_clinic
 from booking.services.clinic_file import ClinicFile
-from booking.services.question import Question
+from booking.services.question import Moved, Question
 from booking.services.search import FreeTimes, free_times
 from booking.services.transaction import transaction
 from tests.clinics import clinic, practitioner, rooms, set_up, visit_type
@@ -166,7 +166,7 @@ def test_one_visitors_answer_for_a_visit_that_moves_is_nobody_elses() -> None:
     set_up()
     visit = booked()
     own = rows(Claim)[0]["appointment_id"]
-    moving = free_times("follow-up", None, TUESDAY, 1, ignoring_appointment=own)
+    moving = free_times("follow-up", None, TUESDAY, 1, moved=Moved(own, None))
     assert NINE in [free.starts_at for free in moving.each()]
     assert not nine_is_free()
     assert visit.starts_at == "2026-09-15T16:00:00Z"

@@ -16,6 +16,7 @@ from booking.errors import (
     TooLateToChange,
     TooSoon,
 )
+from booking.formatting import iso_utc
 from booking.models import (
     Absence,
     AbsenceKind,
@@ -29,11 +30,14 @@ from booking.models import (
 from booking.scheduling.timeline import cell_at
 from booking.services import absences, links, reconciling, visits
 from booking.services.booking import Booked
+from booking.services.desk import moving
+from booking.services.desk.asking import Place
 from booking.services.rescheduling import reschedule
 from booking.services.search import free_times
 from booking.services.transaction import transaction
 from tests.clinics import clinic, needled, practitioner, rooms, set_up
 from tests.services.making import NEXT_WEEK, NINE, booked, rows
+from tests.staffing import hired
 
 pytestmark = pytest.mark.usefixtures("standing_clock", "context")
 
@@ -56,6 +60,23 @@ def test_a_visit_moves_and_its_old_time_is_free() -> None:
     assert row["from_cell"] == cell_at(NEXT_WEEK + timedelta(hours=2))
     assert (row["sequence"], row["version"]) == (1, 2)
     booked(NEXT_WEEK, first_name="Omar", email="omar@example.com")
+
+
+def test_a_visit_that_staff_made_longer_keeps_its_length_and_is_offered_only_where_that_fits() -> None:
+    set_up(clinic(rooms=rooms(1)))
+    visit = booked(NEXT_WEEK)
+    moving.change(hired(), visit.reference, Place(phase_minutes=(60,)), version=1, key="longer-1")
+    booked(NEXT_WEEK + timedelta(hours=2), first_name="Omar", email="omar@example.com")
+    shown = visits.visit(visit.reference, visit.token)
+    day = shown.starts_at.date()
+    free = {one.starts_at for one in free_times("follow-up", None, day, 1, moved=shown.moved).each()}
+    assert NEXT_WEEK + timedelta(hours=1) in free and NEXT_WEEK + timedelta(hours=1.5) not in free
+    with pytest.raises(SlotTaken) as refused:
+        moved(visit, NEXT_WEEK + timedelta(hours=1.5))
+    assert {one["starts_at"] for one in refused.value.facts["alternatives"]} <= {iso_utc(one) for one in free}
+    moved(visit, NEXT_WEEK + timedelta(hours=1), key="again")
+    row = next(row for row in rows(Appointment) if row["reference"] == visit.reference)
+    assert (row["to_cell"] - row["from_cell"], row["phase_minutes"]) == (12, [60])
 
 
 def test_a_visit_moves_by_a_quarter_of_an_hour_over_its_own_old_time() -> None:

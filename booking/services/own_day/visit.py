@@ -17,6 +17,7 @@ from booking.services.own_day.day import OwnVisit, visits_between
 from booking.services.own_day.whose import practitioner_of
 from booking.services.plans.reading import view
 from booking.services.plans.repairing import TimesThatKeep
+from booking.services.question import Moved
 from booking.services.search import FreeTime, alternatives
 from booking.services.staff import audit
 from booking.services.staff.ownership import appointment_for, appointment_of
@@ -103,7 +104,7 @@ def other_times(who: Who, reference: str) -> tuple[FreeTime, ...]:
         appointment = appointment_for(session, who, reference)
         visit_type = clinic.visit_type_by_id[appointment.visit_type_id]
         person = clinic.practitioner_by_id[appointment.practitioner_id]
-        starts_at, appointment_id = appointment.starts_at, appointment.id
+        starts_at, moved = appointment.starts_at, Moved.of(appointment)
         plan = (
             view(session, clinic, session.get_one(Plan, appointment.plan_id)) if appointment.plan_id else None
         )
@@ -117,7 +118,7 @@ def other_times(who: Who, reference: str) -> tuple[FreeTime, ...]:
         person.slug,
         max(starts_at, clock.now()),
         BookableBy.STAFF,
-        ignoring_appointment=appointment_id,
+        moved=moved,
     )
     return tuple(
         FreeTime(datetime.fromisoformat(one["starts_at"]), clinic.practitioner(one["practitioner"]))

@@ -264,7 +264,7 @@ def _move_page(
         1 if one_day else DAYS_SEARCHED,
         audience=BookableBy.LINK,
         visitor=visitor.known_mark(),
-        ignoring_appointment=found.id,
+        moved=found.moved,
     )
     part: PartOfDay = next((one for one in get_args(PartOfDay) if one == request.args.get("part")), "")
     path = url_for("patient.choose_other_time", reference=found.reference, token=found.token)
