@@ -108,8 +108,8 @@ def arranged_again(
     only: Mapping[str, tuple[str, ...]] | None = None,
     wished: Mapping[str, tuple[str, ...]] | None = None,
 ) -> Arranged:
-    """The same for a plan that was prescribed. What isn't given is as it was prescribed. Raises PlanRunning for one that is
-    booked already or was taken back, NotFound, RecordMerged.
+    """The same for a plan that was prescribed. What isn't given is as it was prescribed; so are the days on which the patient is
+    away. Raises PlanRunning for one that is booked already or was taken back, NotFound, RecordMerged.
     """
     with reading() as session:
         clinic, plan = the_clinic(session), plan_for(session, who, reference)
@@ -117,6 +117,8 @@ def arranged_again(
             raise PlanRunning(phone=clinic.phone)
         found = view(session, clinic, plan)
         patient = _whose(session, clinic, session.get_one(Patient, plan.patient_id))
+    if presence is not None:
+        presence = replace(presence, away=found.presence.away)
     wanted = replace(
         asking_again.wanted_by(found, BookableBy.STAFF, first_day=first_day, presence=presence),
         only=found.only if only is None else only,

@@ -9,6 +9,7 @@ from flask import Flask
 
 from booking.errors import NotChangeable, NotFound, PlanRulesBroken, PlanRunning, VisitsTaken
 from booking.models import Appointment, Message, Patient, Plan, PlanEntry, Reminders, TextConsent
+from booking.scheduling.plans.windows import Presence, TimeWindow
 from booking.services.plans import arranging, links, prescribing, reading
 from booking.services.plans.arranging import Arranged
 from booking.services.plans.booking import BookedPlan
@@ -132,6 +133,14 @@ def test_the_desk_books_it_whole_and_once() -> None:
     of_plan = [row for row in rows(Appointment) if row["plan_id"] is not None]
     assert len(of_plan) == 6 and rows(Plan)[0]["status"] == "running"
     assert [row["actor_name"] for row in rows(PlanEntry)] == [dana.name, dana.name]
+
+
+def test_days_away_that_were_prescribed_stay_when_the_desk_asks_for_other_times() -> None:
+    away = ((FIRST_DAY, FIRST_DAY + timedelta(days=2)),)
+    made = prescribed(patient(), presence=Presence(away=away))
+    mornings = Presence((TimeWindow(frozenset(range(6)), 8 * 60, 12 * 60),))
+    wanted = arranging.arranged_again(hired(), made.reference, presence=mornings).wanted
+    assert wanted.presence == Presence(mornings.windows, away)
 
 
 def test_a_visit_that_was_lost_is_chosen_anew_for_the_same_plan() -> None:
