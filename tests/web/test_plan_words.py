@@ -8,18 +8,18 @@ import pytest
 from flask import Flask
 
 from booking import clock
-from booking.models import AbsenceKind
+from booking.models import AbsenceKind, BookableBy
 from booking.scheduling.plans.keeping import Rule
 from booking.scheduling.plans.windows import Presence, TimeWindow
 from booking.scheduling.reasons import Reason, Why
 from booking.scheduling.timeline import cell_at
 from booking.services import absences
 from booking.services.clinic import present
-from booking.services.plans.impossible import Impossible, Lack, Relaxation, WeekReason
+from booking.services.plans.impossible import Besides, Impossible, Lack, Relaxation, WeekReason
 from booking.services.plans.proposing import Bent, Proposals, ProposedVisit, propose
 from booking.services.plans.wanted import PlanWanted
 from booking.services.transaction import run
-from booking.web import plan_words
+from booking.web import plan_none_words, plan_words
 from tests.clinics import plan_clinic, set_up
 from tests.services.plans.making import BOTH, FIRST_DAY, at
 
@@ -181,10 +181,12 @@ def test_the_words_of_a_visit_that_the_finder_bent() -> None:
 # Why there is none, and what would help
 
 
-def why(lack: Lack | None, *, days: int = 1, needs: int = 3, engine: Any = (), **how: Any) -> list[str]:
+def why(
+    lack: Lack | None, *, days: int = 1, needs: int = 3, engine: Any = (), besides: Any = (), **how: Any
+) -> list[str]:
     care = present().visit_type("acupuncture-follow-up")
-    found = Impossible(2, (WeekReason(care, lack, days, needs, engine),), ())
-    return [said.message for said in plan_words.reasons(present(), wanted(**how), found)]
+    found = Impossible(2, (WeekReason(care, lack, days, needs, engine, besides),), ())
+    return [said.message for said in plan_none_words.reasons(present(), wanted(**how), found)]
 
 
 def test_why_there_is_none_names_the_week_and_the_kind_of_care() -> None:
@@ -194,6 +196,16 @@ def test_why_there_is_none_names_the_week_and_the_kind_of_care() -> None:
     ]
     assert why(Lack.REST_DAYS) == [
         "Acupuncture in week 3: the times are too near each other; a free day has to lie between two visits."
+    ]
+    visit = Besides(date(2026, 12, 10), present().visit_type("acupuncture-first"))
+    assert why(Lack.ELSEWHERE, besides=(visit,)) == [
+        "Acupuncture in week 3: too near to what is booked already. You have Acupuncture-First on Thu, Dec 10; "
+        "a free day has to lie between two of these visits."
+    ]
+    # Where it is one reason of several; and as staff read it.
+    assert why(Lack.WINDOWS, besides=(visit,), audience=BookableBy.STAFF)[1:] == [
+        "Outside the plan they have Acupuncture-First on Thu, Dec 10; "
+        "a free day has to lie between two of these visits."
     ]
     assert why(Lack.TOGETHER) == ["Acupuncture has times in week 3, but not all together."]
     assert why(Lack.BEYOND_HORIZON) == ["A plan that begins so late can't be booked yet."]
@@ -209,7 +221,7 @@ def test_two_kinds_of_care_that_dont_go_together_are_one_reason() -> None:
         ),
         (),
     )
-    (said,) = plan_words.reasons(clinic, wanted("disc"), found)
+    (said,) = plan_none_words.reasons(clinic, wanted("disc"), found)
     assert said == ("together", "Acupuncture and chiropractic each have times in week 1, but not together.")
 
 
@@ -252,6 +264,12 @@ def test_whoever_is_away_is_named_and_the_rest_in_general() -> None:
         ),
         ("start", {"day": date(2026, 12, 3)}, "Start on Thursday, December 3."),
         (
+            "start",
+            {"day": date(2026, 12, 3), "any_time": True},
+            "Start on Thursday, December 3. Leave the times open as well.",
+        ),
+        ("besides", {"on": date(2026, 12, 10)}, "Move Acupuncture-Follow-Up of Thu, Dec 10 to another day."),
+        (
             "fewer",
             {"week": 2, "visits": 2},
             "Have acupuncture only 2 times in week 3. Please ask us about it.",
@@ -262,10 +280,14 @@ def test_whoever_is_away_is_named_and_the_rest_in_general() -> None:
 )
 def test_what_would_help_is_something_to_do(kind: str, facts: dict[str, Any], words: str) -> None:
     clinic = present()
-    if kind == "fewer":
+    if kind in ("fewer", "besides"):
         facts = facts | {"care": clinic.visit_type("acupuncture-follow-up")}
     asked = wanted(only={"acupuncture": ("mei",)}, presence=windows(({TUE}, 9 * 60, 10 * 60)))
-    assert plan_words.relaxation(clinic, asked, Relaxation(kind, facts)) == words
+    assert plan_none_words.relaxation(clinic, asked, Relaxation(kind, facts)) == words
+    at_the_desk = plan_none_words.relaxation(
+        clinic, replace(asked, audience=BookableBy.STAFF), Relaxation(kind, facts)
+    )
+    assert at_the_desk == words.removesuffix(" Please ask us about it.")
 
 
 # What holds for all proposals

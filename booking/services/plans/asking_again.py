@@ -14,7 +14,7 @@ from booking.scheduling.plans.keeping import Fault, Kept, Role, newly_broken
 from booking.scheduling.plans.windows import Presence
 from booking.scheduling.status import Status
 from booking.scheduling.timeline import cell_at, cell_from, instant_of
-from booking.services.clinic import Clinic
+from booking.services.clinic import Clinic, VisitType
 from booking.services.plans.choosing import Chosen
 from booking.services.plans.ground import Wanted
 from booking.services.plans.reading import PlanView, PlanVisit, kept_at
@@ -52,21 +52,26 @@ def wanted_by(
 
 def elsewhere(
     session: Session, clinic: Clinic, patient_id: int, plan_id: int | None
-) -> dict[str, frozenset[date]]:
-    """By modality the days of a patient's visits ahead that belong to no plan, or to another one."""
+) -> dict[str, dict[date, VisitType]]:
+    """By modality the days of a patient's visits ahead that belong to no plan, or to another one, in order; each with its visit
+    type.
+    """
     ahead = session.execute(
-        select(Appointment.visit_type_id, Appointment.from_cell, Appointment.plan_id).where(
+        select(Appointment.visit_type_id, Appointment.from_cell, Appointment.plan_id)
+        .where(
             Appointment.patient_id == patient_id,
             Appointment.to_cell > cell_from(clock.now()),
             Appointment.status == Status.BOOKED,
         )
+        .order_by(Appointment.from_cell)
     )
-    days: dict[str, set[date]] = {}
-    for visit_type, from_cell, of_plan in ahead:
+    days: dict[str, dict[date, VisitType]] = {}
+    for number, from_cell, of_plan in ahead:
         if plan_id is None or of_plan != plan_id:
-            modality = clinic.visit_type_by_id[visit_type].modality.slug
-            days.setdefault(modality, set()).add(clinic.times.local_date(instant_of(from_cell)))
-    return {modality: frozenset(on) for modality, on in days.items()}
+            visit_type = clinic.visit_type_by_id[number]
+            on = clinic.times.local_date(instant_of(from_cell))
+            days.setdefault(visit_type.modality.slug, {})[on] = visit_type
+    return days
 
 
 def asked_for(plan: PlanView, audience: BookableBy, course: Course | None = None) -> Asked:

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import date, timedelta
 from enum import StrEnum
 from itertools import pairwise, product
 from typing import NamedTuple
@@ -34,10 +34,17 @@ class Lack(StrEnum):
     ELSEWHERE = "elsewhere"
 
 
+class Besides(NamedTuple):
+    """A visit that the patient has already, outside the plan."""
+
+    on: date
+    visit_type: VisitType
+
+
 class WeekReason(NamedTuple):
     """Why a week has too few visits of one kind of care. `days`: on how many days it has one at all, `needs`: how many it
     needs. `why`: the engine's reason of the others, the most frequent one first, each with whom it is about, or None for
-    anyone.
+    anyone. `besides`: visits that the patient has outside the plan, without which there would be more.
     """
 
     care: VisitType
@@ -45,13 +52,15 @@ class WeekReason(NamedTuple):
     days: int
     needs: int
     why: tuple[tuple[Reason, Practitioner | None], ...] = ()
+    besides: tuple["Besides", ...] = ()
 
 
 @dataclass(frozen=True)
 class Relaxation:
-    """One change with which the plan can be. `kind`: "window", "any_time", "practitioners", "start" or "fewer".
+    """One change with which the plan can be. `kind`: "window", "any_time", "practitioners", "besides", "start" or "fewer".
 
-    Facts: "weekday" (Monday 0), "opens" and "closes" (minutes of the day); "modality"; "day"; "week", "care" and "visits".
+    Facts: "weekday" (Monday 0), "opens" and "closes" (minutes of the day); "modality"; "on" and "care", of a visit outside the
+    plan that is moved; "day"; "week", "care" and "visits". "any_time": only if the patient leaves the times open as well.
     """
 
     kind: str
@@ -185,14 +194,28 @@ def _reason(asked: Asked, task: Task, number: int, week: int) -> WeekReason:
     free = _days(care, care.first) if begins and care.first is not None else _days(care)
     days = range(week * 7, week * 7 + 7)
     count, needs = sum(free[day] for day in days), care.doses[week][0]
+    given, besides = _given(replace(care, elsewhere=()))[0][week], tuple(_besides(asked, number, week))
     lack: Lack | None = None
-    if count >= needs:
-        lack = Lack.REST_DAYS
-    elif sum(bool(asked.choices(visit_type, day)) for day in days) >= needs:
+    if given >= needs and besides:
         lack = Lack.ELSEWHERE
+    elif sum(bool(asked.choices(visit_type, day)) for day in days) >= needs:
+        lack = Lack.REST_DAYS
     elif sum(bool(asked.choices(visit_type, day, always=True)) for day in days) >= needs:
         lack = Lack.WINDOWS
-    return WeekReason(kind.care, lack, count, needs, _engine_reasons(asked, visit_type, days))
+    matters = given > _given(care)[0][week]
+    why = _engine_reasons(asked, visit_type, days)
+    return WeekReason(kind.care, lack, count, needs, why, besides if matters else ())
+
+
+def _besides(asked: Asked, number: int, week: int) -> Iterator[Besides]:
+    """The visits outside the plan that are too near to days of this week for one kind of care."""
+    rest_days, care = asked.task.cares[number].rest_days, asked.kinds[number].care
+    first = asked.wanted.first_day + timedelta(days=week * 7)
+    for on, visit_type in sorted(
+        asked.wanted.elsewhere.get(care.modality.slug, {}).items(), key=lambda one: one[0]
+    ):
+        if -rest_days <= (on - first).days < 7 + rest_days:
+            yield Besides(on, visit_type)
 
 
 def _engine_reasons(
@@ -222,10 +245,23 @@ def _engine_reasons(
 
 def _relaxations(asked: Asked, week: int) -> Iterator[Relaxation]:
     """At most one of each kind, those that ask the least of the patient first."""
-    yield from _one_more_window(asked)
+    if found := [*_one_more_window(asked), *_others(asked, week)]:
+        yield from found
+    elif asked.wanted.presence.windows:
+        # Two changes, where none by itself is enough.
+        for one in _others(_at_any_time(asked), week):
+            yield Relaxation(one.kind, {**one.facts, "any_time": True})
+
+
+def _others(asked: Asked, week: int) -> Iterator[Relaxation]:
     yield from _other_practitioners(asked)
+    yield from _without_one_besides(asked, week)
     yield from _later_start(asked)
     yield from _fewer(asked, week)
+
+
+def _at_any_time(asked: Asked) -> Asked:
+    return asked.with_presence(replace(asked.wanted.presence, windows=()))
 
 
 def _one_more_window(asked: Asked) -> Iterator[Relaxation]:
@@ -243,7 +279,7 @@ def _one_more_window(asked: Asked) -> Iterator[Relaxation]:
         if _is_possible(wider.task):
             yield Relaxation("window", {"weekday": weekday, "opens": more.opens, "closes": more.closes})
             return
-    if _is_possible(asked.with_presence(replace(presence, windows=())).task):
+    if _is_possible(_at_any_time(asked).task):
         yield Relaxation("any_time")
 
 
@@ -256,9 +292,22 @@ def _other_practitioners(asked: Asked) -> Iterator[Relaxation]:
             return
 
 
+def _without_one_besides(asked: Asked, week: int) -> Iterator[Relaxation]:
+    """A visit outside the plan that is moved to a day on which it isn't in the way."""
+    for number, kind in enumerate(asked.kinds):
+        modality = kind.care.modality.slug
+        for on, visit_type in _besides(asked, number, week):
+            left = {day: one for day, one in asked.wanted.elsewhere[modality].items() if day != on}
+            elsewhere = {**asked.wanted.elsewhere, modality: left}
+            if _is_possible(replace(asked, wanted=replace(asked.wanted, elsewhere=elsewhere)).task):
+                yield Relaxation("besides", {"on": on, "care": visit_type})
+                return
+
+
 def _later_start(asked: Asked) -> Iterator[Relaxation]:
-    for days in range(1, LATEST_START + 1):
-        first_day = asked.wanted.first_day + timedelta(days=days)
+    """The first day on which it can begin; rather one on which they come."""
+    starts = [(days, asked.wanted.first_day + timedelta(days=days)) for days in range(1, LATEST_START + 1)]
+    for days, first_day in sorted(starts, key=lambda one: not asked.wanted.presence.on(one[1])):
         if asked.weeks_from(first_day) == asked.weeks and _is_possible(asked.task_from(days)):
             yield Relaxation("start", {"day": first_day})
             return

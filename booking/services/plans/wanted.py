@@ -27,8 +27,8 @@ LATEST_START = 21
 @dataclass(frozen=True)
 class PlanWanted:
     """`only`: by modality with whom, and with nobody else; `wished`: with whom rather. `returning`: modalities in which the
-    patient has been treated here before. `elsewhere`: by modality the days of visits that they have already. `prescribed`: by
-    a practitioner, so that all of it is firm.
+    patient has been treated here before. `elsewhere`: by modality the days of visits that they have already, each with its
+    visit type. `prescribed`: by a practitioner, so that all of it is firm.
     """
 
     course: Course
@@ -40,7 +40,7 @@ class PlanWanted:
     audience: BookableBy = BookableBy.PATIENTS
     patient_id: int | None = None
     visitor: str | None = None
-    elsewhere: Mapping[str, frozenset[date]] = field(default_factory=dict)
+    elsewhere: Mapping[str, Mapping[date, VisitType]] = field(default_factory=dict)
     prescribed: bool = False
 
     def with_course(self, course: Course) -> "PlanWanted":

@@ -191,11 +191,12 @@ class ProposedWindow(Given):
 
 class Relaxation(Given):
     """One change with which a plan was found, each tried by itself. `window`: one more; `any_time` without a fact: none at
-    all; `practitioners`: anyone for this `modality`; `start`: another `first_day`; `fewer`: so many `visits` of a
-    `visit_type` in a `week`.
+    all; `practitioners`: anyone for this `modality`; `besides`: the visit of this `visit_type` that the patient has on this
+    `day` outside the plan is moved; `start`: another `first_day`; `fewer`: so many `visits` of a `visit_type` in a `week`.
+    With `any_time`, no window at all as well.
     """
 
-    code: Literal["window", "any_time", "practitioners", "start", "fewer"]
+    code: Literal["window", "any_time", "practitioners", "besides", "start", "fewer"]
     message: str
     window: ProposedWindow | None = None
     modality: str | None = None
@@ -203,6 +204,8 @@ class Relaxation(Given):
     week: int | None = None
     visit_type: str | None = None
     visits: int | None = None
+    day: str | None = None
+    any_time: bool | None = None
 
 
 class Impossible(Given):

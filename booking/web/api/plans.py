@@ -24,7 +24,7 @@ from booking.services.plans.impossible import Relaxation
 from booking.services.plans.proposing import Proposal, Proposals, propose
 from booking.services.plans.reading import PlanView, PlanVisit
 from booking.services.plans.wanted import PlanWanted
-from booking.web import limits, plan_words, problems
+from booking.web import limits, plan_none_words, plan_words, problems
 from booking.web.api import blueprint, plan_schemas
 from booking.web.api.documents import Bearer, described
 from booking.web.api.reading import bearer_token, body, idempotency_key
@@ -242,14 +242,14 @@ def _impossible(found: Proposals) -> dict[str, Any] | None:
     impossible = found.impossible
     if impossible is None:
         return None
-    said = plan_words.reasons(found.clinic, found.wanted, impossible)
+    said = plan_none_words.reasons(found.clinic, found.wanted, impossible)
     return {
         "week": impossible.week + 1,
         "reasons": [one._asdict() for one in said],
         "relaxations": [
             {
                 "code": one.kind,
-                "message": plan_words.relaxation(found.clinic, found.wanted, one),
+                "message": plan_none_words.relaxation(found.clinic, found.wanted, one),
                 **_facts(one),
             }
             for one in impossible.relaxations
@@ -267,10 +267,17 @@ def _facts(one: Relaxation) -> dict[str, Any]:
             "to": plan_schemas.clock_time(facts["closes"]),
         }
         return {"window": window}
+    also = {"any_time": True} if facts.get("any_time") else {}
     if one.kind == "start":
-        return {"first_day": facts["day"].isoformat()}
+        return {"first_day": facts["day"].isoformat()} | also
+    if one.kind == "besides":
+        return {"day": facts["on"].isoformat(), "visit_type": facts["care"].slug} | also
     if one.kind == "fewer":
-        return {"week": facts["week"] + 1, "visit_type": facts["care"].slug, "visits": facts["visits"]}
+        return {
+            "week": facts["week"] + 1,
+            "visit_type": facts["care"].slug,
+            "visits": facts["visits"],
+        } | also
     return dict(facts)
 
 

@@ -187,6 +187,8 @@ def with_another_time(visits: tuple[VisitWish, ...], words: str) -> tuple[VisitW
 def relaxed(form: Form, one: Relaxation) -> list[tuple[str, str]] | None:
     """The fields of the form with this change; None for one that the form doesn't have."""
     values = MultiDict(form.carried)
+    if one.facts.get("any_time"):
+        values.poplist(windows.FIELD)
     if one.kind == "window":
         opens, closes = int(str(one.facts["opens"])), int(str(one.facts["closes"]))
         more = [

@@ -17,7 +17,7 @@ from booking.services.plans.choosing import VisitWish
 from booking.services.plans.impossible import Impossible
 from booking.services.plans.proposing import Proposals, ProposedVisit
 from booking.services.plans.replacing import instead
-from booking.web import asked, course_words, plan_words, prescriptions, windows
+from booking.web import asked, course_words, plan_none_words, plan_words, prescriptions, windows
 from booking.web.desk.plan_form import Form, relaxed, with_another_time
 from booking.web.desk.reminding import REMINDED_OF, reminders_for
 from booking.web.free import instant
@@ -75,9 +75,9 @@ def impossible_page(form: Form, found: Arranged, impossible: Impossible) -> Resp
         "desk/plan_impossible.html",
         form=form,
         week=impossible.week,
-        reasons=plan_words.reasons(form.clinic, found.wanted, impossible),
+        reasons=plan_none_words.reasons(form.clinic, found.wanted, impossible),
         relaxations=[
-            (plan_words.relaxation(form.clinic, found.wanted, one), relaxed(form, one))
+            (plan_none_words.relaxation(form.clinic, found.wanted, one), relaxed(form, one))
             for one in impossible.relaxations
         ],
         key=asked.fresh_key(),

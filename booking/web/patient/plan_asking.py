@@ -191,10 +191,13 @@ class Answers:
     def relaxed(self, asking: Asking, one: Relaxation) -> dict[str, Any] | None:
         """The address of these answers with a relaxation; None for what the patient can't decide."""
         facts: Mapping[str, Any] = one.facts
+        query = self.query()
+        if one.kind == "any_time" or facts.get("any_time"):
+            query = {name: value for name, value in query.items() if name not in ("t", "agreed")}
         if one.kind == "any_time":
-            return {name: value for name, value in self.query().items() if name not in ("t", "agreed")}
+            return query
         if one.kind == "start":
-            return self.query(first=facts["day"].isoformat())
+            return query | {"first": facts["day"].isoformat()}
         if one.kind == "window":
             more = [
                 tick.value

@@ -13,7 +13,7 @@ from booking.models import PlanStatus
 from booking.services import calendar, idempotency
 from booking.services.plans import booking as plan_booking, links, reading
 from booking.services.plans.proposing import propose
-from booking.web import limits, plan_words, visitor
+from booking.web import limits, plan_none_words, plan_words, visitor
 from booking.web.pages import page, the_clinic_of_this_request as present_clinic
 from booking.web.patient import blueprint
 from booking.web.patient.forms import PlanDetailsForm
@@ -175,10 +175,10 @@ def _proposals(way: Way) -> ResponseReturnValue:
         answers=answers,
         proposals=shown,
         notes=plan_words.notes(found),
-        reasons=plan_words.reasons(way.clinic, found.wanted, none) if none else [],
+        reasons=plan_none_words.reasons(way.clinic, found.wanted, none) if none else [],
         fixes=[
             (
-                plan_words.relaxation(way.clinic, found.wanted, one),
+                plan_none_words.relaxation(way.clinic, found.wanted, one),
                 way.url("proposals", **query) if (query := answers.relaxed(way.asking, one)) else "",
             )
             for one in (none.relaxations if none else ())

@@ -114,7 +114,7 @@ def test_what_is_taken_once_bends_one_visit_and_says_why() -> None:
 
 
 def test_days_of_rest_are_kept_from_visits_that_the_patient_has_besides() -> None:
-    elsewhere = {"acupuncture": frozenset({FIRST_DAY})}
+    elsewhere = {"acupuncture": {FIRST_DAY: present().visit_type("acupuncture-first")}}
     first = propose(wanted("disc-gentle", elsewhere=elsewhere)).proposals[0]
     days = {
         (one.starts_at.astimezone(present().zone).date())
@@ -209,7 +209,24 @@ def test_across_a_clock_change_the_clocks_show_the_same_time() -> None:
 
 
 def test_visits_that_are_booked_already_are_named_as_the_reason_not_the_windows() -> None:
-    days = frozenset(FIRST_DAY + timedelta(days=number) for number in range(0, 7, 2))
-    found = propose(wanted("disc", elsewhere={"acupuncture": days}))
+    there = present().visit_type("acupuncture-first")
+    days = [FIRST_DAY + timedelta(days=number) for number in range(0, 7, 2)]
+    found = propose(wanted("disc", elsewhere={"acupuncture": dict.fromkeys(days, there)}))
     assert found.impossible is not None and found.impossible.week == 0
     assert [one.lack for one in found.impossible.reasons] == [Lack.ELSEWHERE]
+    assert found.impossible.reasons[0].besides == tuple((day, there) for day in days)
+
+
+def test_a_visit_besides_is_the_reason_also_where_days_enough_are_left_and_moving_it_helps() -> None:
+    """Of three visits around one on Thursday only two have their days of rest."""
+    thursday, there = FIRST_DAY + timedelta(days=10), present().visit_type("acupuncture-first")
+    how: dict[str, Any] = {"elsewhere": {"acupuncture": {thursday: there}}}
+    none = propose(wanted("disc", **how)).impossible
+    assert none is not None and none.week == 1
+    ((_, lack, *_, besides),) = none.reasons
+    assert (lack, besides) == (Lack.ELSEWHERE, ((thursday, there),))
+    assert {"on": thursday, "care": there} in [one.facts for one in none.relaxations if one.kind == "besides"]
+    # With times on which the plan can't be, two changes at once are named.
+    how["presence"] = Presence((TimeWindow(frozenset({TUE}), 20 * 60, 21 * 60),))
+    none = propose(wanted("disc", **how)).impossible
+    assert none is not None and none.relaxations and all(one.facts["any_time"] for one in none.relaxations)
