@@ -91,6 +91,9 @@ def _facts(session: Session, clinic: Clinic, message: Message) -> dict[str, Any]
         "link": _link(visit) if visit else "",
         "short_link": _short_link(visit) if visit else "",
         "start": current_app.config["BOOKING"].base_url,
+        "make_up": plans.make_up_address(session, message, visit.id)
+        if visit and message.kind == "cancellation"
+        else "",
         "may_change": visit.may_change(clock.now()) if visit else False,
         "visits": [
             (one, _short_link(one) if message.channel is Channel.TEXT else _link(one)) for one in upcoming

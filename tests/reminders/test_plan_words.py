@@ -233,6 +233,17 @@ def test_a_confirmation_that_was_late_shows_the_visits_as_they_stand_then(
     assert message(kind="plan-confirmation")["last_error"] == "No visit stands in that week."
 
 
+def test_a_cancelled_visit_leads_to_other_times_for_it(standing_clock: Any, sink: Sink) -> None:
+    made = weekly()
+    drain()
+    statuses.cancel(hired(), made.visits[1]["reference"], reason="Mei is ill.", key="cancel-1")
+    standing_clock.on(minutes=3)
+    drain()
+    parts = parts_of(sink.taken[-1])
+    for kind in ("text/plain", "text/html"):
+        assert f"/plan/{made.reference}/{made.token}/make-up" in parts[kind]
+
+
 def test_a_link_goes_only_while_nothing_is_booked(sink: Sink) -> None:
     weekly()
     drain()

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import delete, select
+from sqlalchemy import delete, select, update
 from werkzeug.test import TestResponse
 
 from booking import clock
@@ -402,10 +402,15 @@ def test_what_one_begins_by_oneself_is_penciled_in_but_for_the_first_visits(
     assert "penciled in" in words(details)
     answer = sent(client, OWN, details, **ROSA)
     assert answer.status_code == 303, words(answer)
-    booked = words(client.get(answer.location))
-    assert "You are booked." in booked and "Penciled in" in booked
+    page = client.get(answer.location)
+    booked = words(page)
     made = all_of(app, Appointment)
     assert len([row for row in made if not row["penciled"]]) == 2
+    assert "Your times are kept for you." in booked and "You are booked" not in booked
+    assert f"2 visits are booked, {len(made) - 2} are penciled in." in booked
+    # Nobody is asked whether they come to what isn't decided.
+    first, *_, last = (words(client.get(one)) for one in re.findall(r'href="(/visit/[^"]+)"', page.text))
+    assert "Yes, I'm coming" in first and "Yes, I'm coming" not in last and "penciled in" in last
     assert {row["first_name"] for row in made} == {"Rosa"}
 
 
@@ -442,6 +447,13 @@ def test_a_cancelled_visit_is_said_and_its_week_lacks_one(client: FlaskClient, a
     client.post(f"{address}/cancel", data=hidden(client.get(f"{address}/cancel")))
     page = words(client.get(way))
     assert "Cancelled" in page and "1 visit is missing in this week." in page
+    cancelled = client.get(address).text
+    assert f'href="{way}"' in cancelled and f'href="{way}/make-up"' in cancelled, "it stays in its plan"
+    assert "Book another time" not in cancelled
+    # Who was given the link of one visit alone sees no others by it.
+    with app.app_context():
+        run(lambda session: session.execute(update(Appointment).values(email="neighbor@example.com")))
+    assert way not in client.get(address).text
 
 
 def test_what_is_over_counts_as_come(client: FlaskClient, app: Flask, standing_clock: StandingClock) -> None:

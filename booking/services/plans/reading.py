@@ -175,6 +175,21 @@ def by_link(reference: str, token: str) -> PlanView:
         return view(session, the_clinic(session), plan)
 
 
+def of_visit(visit: Visit) -> PlanView | None:
+    """The plan of a visit that its link has opened, where its contact is the plan's too: whoever was given the link of one
+    visit alone sees no others by it.
+    """
+    if not visit.in_plan:
+        return None
+    with reading() as session:
+        plan = session.scalars(
+            select(Plan).join(Appointment, Appointment.plan_id == Plan.id).where(Appointment.id == visit.id)
+        ).one()
+        if not {visit.email, visit.phone} <= {plan.email, plan.phone, None}:
+            return None
+        return view(session, the_clinic(session), plan)
+
+
 def visits_by_link(reference: str, token: str) -> tuple[Visit, ...]:
     """The visits of this plan that weren't cancelled, each as its own link opens it. Raises NotFound."""
     with reading() as session:

@@ -21,8 +21,9 @@ from booking.errors import (
     TooLateToChange,
 )
 from booking.formatting import iso_utc
-from booking.models import BookableBy
+from booking.models import BookableBy, PlanStatus
 from booking.services import calendar, rescheduling, visits
+from booking.services.plans import reading, repairing
 from booking.services.plans.series_booking import may_come_again
 from booking.services.search import free_times
 from booking.services.visits import Visit
@@ -220,6 +221,7 @@ def _contact_page(reference: str, token: str, form: ContactForm) -> ResponseRetu
 
 def _visit_page(found: Visit, refused: Refusal | None = None) -> ResponseReturnValue:
     now = clock.now()
+    plan = reading.of_visit(found)
     return page(
         "patient/visit.html",
         found.clinic,
@@ -233,6 +235,9 @@ def _visit_page(found: Visit, refused: Refusal | None = None) -> ResponseReturnV
         advice=advice_for(refused, found.clinic) if refused else "",
         moved=_moved(found),
         may_come_again=may_come_again(found),
+        plan=plan,
+        prescribed=plan is not None and plan.status is PlanStatus.RUNNING and not plan.is_series,
+        lacks=plan is not None and bool(repairing.still_lacking(plan, now)),
     )
 
 
