@@ -3,8 +3,7 @@
 from datetime import date, datetime
 from typing import Any
 
-from babel.numbers import format_currency
-from flask import Flask, current_app, g, render_template
+from flask import Flask, g, render_template
 from flask_babel import get_translations
 from jinja2 import StrictUndefined, pass_context
 from jinja2.runtime import Context
@@ -12,7 +11,8 @@ from markupsafe import Markup, escape
 
 from booking import clock
 from booking.formatting import Times, iso_utc, phone
-from booking.services.clinic import Clinic, VisitType, present
+from booking.services.clinic import Clinic, present
+from booking.web.prices import price, prices
 
 
 def init_app(app: Flask) -> None:
@@ -34,6 +34,7 @@ def init_app(app: Flask) -> None:
         "iso": iso_utc,
         "phone": phone,
         "price": price,
+        "prices": prices,
         "paragraphs": paragraphs,
         "masked": masked,
     }
@@ -57,20 +58,6 @@ def the_clinic_of_this_request() -> Clinic:
         g.clinic = present()
     found: Clinic = g.clinic
     return found
-
-
-def price(visit_type: VisitType) -> str:
-    """What a visit costs, as the clinic wants it shown; empty where it is hidden."""
-    if visit_type.price_cents is None or visit_type.price_shown == "hidden":
-        return ""
-    cents = visit_type.price_cents % 100
-    return format_currency(
-        visit_type.price_cents / 100,
-        "USD",
-        format=None if cents else "¤#,##0",
-        currency_digits=bool(cents),
-        locale=current_app.config["BABEL_DEFAULT_LOCALE"],
-    )
 
 
 def masked(contact: str) -> str:

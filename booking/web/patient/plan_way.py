@@ -12,7 +12,7 @@ from werkzeug.datastructures import MultiDict
 from booking.errors import NotFound
 from booking.models import BookableBy, Payment, PlanReminders, Reminders
 from booking.scheduling.plans.course import Course
-from booking.services.clinic import Clinic
+from booking.services.clinic import Clinic, VisitType
 from booking.services.plans import same_day
 from booking.services.plans.asking_again import wanted_by
 from booking.services.plans.choosing import PlanWish
@@ -80,6 +80,11 @@ class Way:
     @property
     def audience(self) -> BookableBy:
         return BookableBy.LINK if self.plan else BookableBy.PATIENTS
+
+    @property
+    def types(self) -> list[VisitType]:
+        """The visit types that are to be had on one day."""
+        return [self.clinic.visit_type(slug) for slug in self.kinds]
 
     @property
     def prescribed(self) -> str:
