@@ -90,6 +90,15 @@ def numbers_in_words(numbers: Sequence[int]) -> str:
     return _("%(some)s and %(last)s", some=", ".join(words[:-1]), last=words[-1])
 
 
+def of_pools(clinic: Clinic, found: Iterable[Left]) -> list[str]:
+    """As in "Acupuncture: 5 of 12 left until Dec 31, 2026", of each pool with a limit."""
+    return [
+        _("%(care)s: %(left)s", care=care(clinic, one.pool.terms), left=left(clinic, one))
+        for one in found
+        if one.bounds
+    ]
+
+
 def left(clinic: Clinic, found: Left) -> str:
     """As in "5 of 12 left until Dec 31": by what leaves least."""
     bound = found.tightest

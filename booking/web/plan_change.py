@@ -17,11 +17,18 @@ from booking.web import asked, prescriptions
 
 @dataclass(frozen=True)
 class Preview:
-    """What a change would do: lists under a heading each, and what else is to be known."""
+    """What a change would do: lists under a heading each, and what else is to be known. `beyond`: lines of visits that may not
+    be covered; `stops`: the payer is to be asked before these are booked. `instead`: other times, as they are sent and in words;
+    `partly`: some of it can be done.
+    """
 
     lists: tuple[tuple[str, tuple[str, ...]], ...]
     notes: tuple[str, ...] = ()
     possible: bool = True
+    beyond: tuple[str, ...] = ()
+    stops: bool = False
+    instead: tuple[tuple[str, str], ...] = ()
+    partly: bool = False
 
 
 @dataclass(frozen=True)
@@ -73,6 +80,11 @@ class Change(ABC):
     @property
     def reason(self) -> str:
         return asked.reason() if "reason" in self.values else ""
+
+    @property
+    def payer_asked(self) -> bool:
+        """Whether somebody says that the payer was asked."""
+        return "payer" in self.values
 
     @property
     def tell(self) -> bool:

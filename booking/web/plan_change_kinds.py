@@ -1,26 +1,25 @@
 """The changes of a plan that are shown before they are done."""
 
 from dataclasses import replace
-from datetime import date, datetime, time, timedelta
+from datetime import date, timedelta
 from functools import cached_property
 from typing import Any
 
-from flask import abort
 from flask_babel import gettext as _, lazy_gettext as lazy, ngettext
 
 from booking import clock
 from booking.models import BookableBy
-from booking.scheduling.hours import instant_at
 from booking.scheduling.plans.course import Course
 from booking.scheduling.timeline import instant_of
-from booking.services.clinic import Practitioner
-from booking.services.plans import changing, frequency, shifting
+from booking.services.allowances import Planned
+from booking.services.plans import changing, frequency
+from booking.services.plans.allowed import allowed
 from booking.services.plans.changing import Decision
-from booking.services.plans.reading import PlanView, PlanVisit, Week
+from booking.services.plans.reading import PlanView, Week
 from booking.services.staff.who import Who
-from booking.web import asked, plan_next, prescriptions
+from booking.web import allowance_words, asked, plan_next, prescriptions
 from booking.web.plan_change import Change, Preview, line
-from booking.web.plan_words import broken
+from booking.web.plan_shift import Shift
 
 MOST_WEEKS = 26
 
@@ -154,7 +153,7 @@ class Decide(Change):
     @property
     def done(self) -> str:
         if self._goes_beyond:
-            return _("Kept. Now the visits of the further weeks are chosen.")
+            return _("The decision is kept. Below are the visits of the further weeks. None is booked yet.")
         return _("Kept.")
 
     def preview(self, who: Who) -> Preview:
@@ -184,7 +183,7 @@ class Decide(Change):
         if not self._goes_beyond:
             return None
         this_week = (_today(self.plan) - self.plan.first_day).days // 7
-        return {"change": "doses", "from_week": max(self.plan.course.weeks, this_week)}
+        return {"change": "doses", "from_week": max(self.plan.course.weeks, this_week), "further": 1}
 
     @property
     def _goes_beyond(self) -> bool:
@@ -203,9 +202,20 @@ class Decide(Change):
 
 class Doses(Change):
     name = "doses"
-    title = lazy("More or less often")
-    button = lazy("Change it so")
     asks = ("from_week",)
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether it is the second step of a decision: the visits of further weeks."""
+        return "further" in self.values
+
+    @property
+    def title(self) -> Any:
+        return _("Visits of the further weeks") if self.goes_on else _("More or less often")
+
+    @property
+    def button(self) -> Any:
+        return _("Book these visits") if self.goes_on else _("Change it so")
 
     @property
     def is_asked(self) -> bool:
@@ -233,6 +243,8 @@ class Doses(Change):
 
     @property
     def done(self) -> str:
+        if self.goes_on:
+            return _("Booked. The visits are shown below week by week.")
         return _("Changed. It is shown below week by week.")
 
     def preview(self, who: Who) -> Preview:
@@ -241,6 +253,12 @@ class Doses(Change):
             line(self.plan, instant_of(one.wanted.cell), one.visit_type, one.practitioner)
             for one in sorted(found.comes, key=lambda one: one.wanted.cell)
         )
+        planned = [
+            Planned(instant_of(one.wanted.cell), one.visit_type.modality.slug)
+            for one in sorted(found.comes, key=lambda one: one.wanted.cell)
+        ]
+        covered = allowed(self.plan, planned, [one.reference for one in found.goes])
+        pushed = [one for one in self.plan.standing if one.reference in covered.pushed]
         lacks = tuple(
             _("Week %(week)d: %(care)s", week=one.week + 1, care=one.care.modality.name)
             for one in found.lacks
@@ -249,106 +267,31 @@ class Doses(Change):
             (_("Cancelled"), self.visits(found.goes)),
             (_("Booked"), comes),
             (_("No time was found for"), lacks),
+            (_("Booked already, and may not be covered then"), self.visits(pushed)),
         )
         changes = bool(found.goes or comes or self.doses)
         notes = [] if found.goes or comes else [_("No visit is changed by it.")]
         if lacks:
             notes.append(_("These stay left on the plan, to be chosen later."))
-        return Preview(lists, tuple(notes), possible=changes)
+        if covered.beyond:
+            notes.append(
+                ngettext(
+                    "%(num)d of these visits may not be covered. Tell the patient before it is booked.",
+                    "%(num)d of these visits may not be covered. Tell the patient before they are booked.",
+                    len(covered.beyond),
+                )
+            )
+            notes += allowance_words.of_pools(self.plan.clinic, allowed(self.plan, ()).left)
+        beyond = tuple(comes[number] for number in covered.beyond)
+        return Preview(lists, tuple(notes), possible=changes, beyond=beyond, stops=covered.stops)
 
     def do(self, who: Who, version: int | None, key: str) -> None:
+        payer = _("The payer was asked.") if self.payer_asked else ""
+        why = " ".join(filter(None, (self.reason, payer)))
         frequency.change_doses(
-            who, self.plan.reference, self.from_week or 0, self.doses, self.reason, tell=self.tell,
+            who, self.plan.reference, self.from_week or 0, self.doses, why, tell=self.tell,
             version=version, key=key,
         )  # fmt: skip
-
-
-class Shift(Change):
-    name = "shift"
-    title = lazy("Move this and all later ones")
-    button = lazy("Move all of these")
-    asks = ("visit", "day", "time", "who")
-
-    @property
-    def is_asked(self) -> bool:
-        return False
-
-    @cached_property
-    def visit(self) -> PlanVisit:
-        found = [one for one in self.plan.standing if one.reference == self["visit"]]
-        return found[0] if found else abort(404)
-
-    @property
-    def day(self) -> str:
-        return self["day"] or self.plan.clinic.times.local_date(self.visit.starts_at).isoformat()
-
-    @property
-    def time(self) -> str:
-        return self["time"] or self.visit.starts_at.astimezone(self.plan.clinic.zone).strftime("%H:%M")
-
-    @property
-    def people(self) -> list[Practitioner]:
-        everybody = self.plan.clinic.practitioners.values()
-        return [one for one in everybody if self.visit.visit_type.slug in one.offerings]
-
-    @property
-    def person(self) -> str | None:
-        return self["who"] or None
-
-    @property
-    def starts_at(self) -> datetime | None:
-        on = asked.day_or_none(self.day)
-        try:
-            wall = time.fromisoformat(self.time)
-        except ValueError:
-            return None
-        if on is None or wall.tzinfo or wall.second or wall.microsecond or wall.minute % 5:
-            return None
-        return instant_at(on, wall, self.plan.clinic.zone)
-
-    @property
-    def trouble(self) -> str:
-        if self.person and self.person not in [one.slug for one in self.people]:
-            return _("Please choose somebody who gives this visit.")
-        if self.starts_at is None:
-            return _("Please choose a day and a time, by five minutes.")
-        if self.starts_at <= clock.now():
-            return _("That time is over.")
-        return ""
-
-    @property
-    def done(self) -> str:
-        return _("Moved: this visit and all later ones like it.")
-
-    def preview(self, who: Who) -> Preview:
-        found = shifting.preview(
-            self.plan, self.visit.reference, self.starts_at or clock.now(), self.person, BookableBy.STAFF
-        )
-        lines = {True: [], False: []}
-        for one in found.shifts:
-            words = _(
-                "%(was)s → %(now)s, %(who)s",
-                was=self.plan.clinic.times.short_moment(one.visit.starts_at),
-                now=self.plan.clinic.times.short_moment(one.starts_at),
-                who=one.practitioner.name,
-            )
-            lines[one.free].append(words)
-        lists = (
-            (_("Not free there"), tuple(lines[False])),
-            (_("Moved"), tuple(lines[True])),
-            (_("What the plan wouldn't keep any more"), self._broken(found)),
-        )
-        notes = [] if found.possible else [_("All are moved or none: please choose another time.")]
-        return Preview(lists, tuple(notes), possible=found.possible)
-
-    def do(self, who: Who, version: int | None, key: str) -> None:
-        shifting.shift(
-            who, self.plan.reference, self.visit.reference, self.starts_at or clock.now(), self.person,
-            self.reason, tell=self.tell, version=version, key=key,
-        )  # fmt: skip
-
-    def _broken(self, found: shifting.Shifts) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(broken(self.plan.clinic, one.facts) for one in found.broken))
 
 
 def _from(course: Course, week: int) -> Course:

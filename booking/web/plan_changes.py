@@ -5,7 +5,7 @@ Nothing is done that wasn't shown: the form sends a mark of what was seen, and w
 
 from collections.abc import Callable
 
-from flask import abort, redirect, request, url_for
+from flask import abort, get_flashed_messages, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
@@ -59,6 +59,11 @@ def changed(ways: Ways, reference: str, name: str) -> ResponseReturnValue:
         if as_seen and request.form.get("shown") != change.mark(access.who()):
             words = _("This is what it would do now. Please look at it, and press once more.")
             return _page(ways, change, 409, trouble=words, shown=True)
+        if as_seen and not change.payer_asked and change.preview(access.who()).stops:
+            words = _(
+                "Some of these visits may not be covered. Please ask the payer first, and say so below."
+            )
+            return _page(ways, change, 422, trouble=words, shown=True)
         onward = change.do(access.who(), seen, key)
     except REFUSALS as refusal:
         return _refused(ways, reference, kind, refusal)
@@ -128,6 +133,7 @@ def _page(
         preview=preview,
         mark=change.mark_of(preview) if preview else "",
         trouble=trouble,
+        told=get_flashed_messages(category_filter=["plan"]),
         key=asked.fresh_key(),
     )
 

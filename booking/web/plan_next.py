@@ -11,19 +11,22 @@ from booking.models import BookableBy, PlanStatus
 from booking.scheduling.plans.keeping import Role
 from booking.scheduling.status import Status
 from booking.services.allowances import Planned
-from booking.services.plans.allowed import each_alone
+from booking.services.plans.allowed import allowed, beyond_of, each_alone
 from booking.services.plans.reading import PlanView, PlanVisit
 from booking.services.plans.repairing import MakeUp, lacking, make_up_times
+from booking.web import allowance_words
 
 
 class Next(NamedTuple):
-    """What a plan's page offers. `beyond`: as in `beyond_among`. `look`: the reassessment after which nothing was decided yet.
-    `may`: by change.
+    """What a plan's page offers. `beyond`: as in `beyond_among`. `uncovered`: references of visits ahead that may not be covered;
+    `left`: in words what coverage leaves. `look`: the reassessment after which nothing was decided yet. `may`: by change.
     """
 
     confirm: bool
     missed: list[MakeUp]
     beyond: Mapping[tuple[str, datetime], str]
+    uncovered: tuple[PlanVisit, ...]
+    left: list[str]
     look: PlanVisit | None
     may: Mapping[str, bool]
     movable: frozenset[str]
@@ -34,10 +37,13 @@ def offered(plan: PlanView) -> Next:
     may = {change: fits(plan, change) for change in ("decide", "doses", "pause", "stop", "shift")}
     # Looked up only where something is missing: it asks the engine.
     missed = make_up_times(plan, BookableBy.STAFF) if lacking(plan, now) else []
+    beyond = beyond_of(plan)
     return Next(
         confirm=to_be_confirmed(plan),
         missed=missed,
         beyond=beyond_among(plan, missed),
+        uncovered=tuple(one for one in ahead(plan, now) if one.reference in beyond),
+        left=allowance_words.of_pools(plan.clinic, allowed(plan, ()).left),
         look=_look_to_decide_upon(plan, now) if may["decide"] else None,
         may=may,
         movable=frozenset(one.reference for one in ahead(plan, now) if one.role is not Role.REASSESSMENT)

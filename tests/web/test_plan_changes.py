@@ -11,7 +11,9 @@ from sqlalchemy import update
 from werkzeug.test import TestResponse
 
 from booking.extensions import db
-from booking.models import Appointment, Message, Plan, PlanEntry, Role
+from booking.models import Appointment, Message, Patient, Plan, PlanEntry, Role
+from booking.scheduling.allowances.terms import Beyond, Kind, Span, Terms, Window
+from booking.services.desk.coverage import record
 from booking.services.plans.booking import BookedPlan, book
 from booking.services.plans.changing import stop
 from booking.services.plans.reading import PlanView
@@ -212,15 +214,25 @@ def test_after_the_reassessment_it_is_decided_and_the_patient_told_only_if_they_
         mei, shown, to, decision="taper", weeks="2", reason="Better", **{"dose-acupuncture-follow-up": "1-1"}
     )
     assert done.status_code == 303 and "from_week=4" in done.location
+    with app.app_context():
+        terms = Terms(Kind.INSURANCE, ("acupuncture",), 12, Window(Span.CALENDAR_YEAR), beyond=Beyond.ASK)
+        record(hired(), rows(Patient)[0]["reference"], "Blue Shield", terms, key="record-1")
     plan = view(app, disc)
     assert (plan.course.weeks, plan.decided_phases, told(app)) == (6, 1, [])
     assert plan.course.doses("acupuncture-follow-up")[4:] == ((1, 1), (1, 1))
     # The further visits are chosen on the page that follows, which says what it would book.
     further = mei.get(done.location)
-    assert "Booked" in further.text
-    booked_all = pressed(mei, further, address(disc, "doses", where="mine"), from_week="4", tell="1")
+    assert "Booked" in further.text and "The decision is kept." in further.text
+    assert further.text.count("may not be covered</span>") == 2 and "Book these visits" in further.text
+    unasked = pressed(mei, further, address(disc, "doses", where="mine"), from_week="4", tell="1")
+    assert unasked.status_code == 422 and "ask the payer" in unasked.text and not told(app)
+    booked_all = pressed(
+        mei, unasked, address(disc, "doses", where="mine"), from_week="4", tell="1", payer="1"
+    )
     assert booked_all.status_code == 303, booked_all.text
     assert not any(week.left for week in view(app, disc).weeks[4:]) and len(told(app)) == 1
+    stands = mei.get(address(disc, where="mine")).text
+    assert "2 visits ahead may not be covered" in stands and stands.count("may not be covered</span>") == 3
 
 
 def test_before_the_end_a_plan_is_ended_with_what_lies_ahead(app: Flask, disc: BookedPlan) -> None:
@@ -387,6 +399,10 @@ def test_what_isnt_free_there_and_what_isnt_kept_is_said(app: Flask, dana: Who, 
     to = address(weekly, f"shift?visit={visit.reference}")
     sunday = asked(desk, to, day=(FIRST_DAY + timedelta(days=13)).isoformat(), time="10:00", reason="Work")
     assert "Not free there" in sunday.text and 'name="do"' not in sunday.text
+    assert "work then" in sunday.text or "closed then" in sunday.text
+    offered = re.findall(r'name="instead" value="([^"]+)"', sunday.text)
+    taken = desk.post(to.partition("?")[0], data=fields(sunday.text) | {"instead": offered[0]})
+    assert f'value="{offered[0][:10]}"' in taken.text and 'name="do"' in taken.text
     assert 'value="Work"' in sunday.text
     nearer = asked(desk, to, day=(FIRST_DAY + timedelta(days=1)).isoformat(), time="10:00")
     assert "keep any more" in nearer.text
@@ -405,6 +421,7 @@ def test_a_time_that_isnt_understood_moves_nothing(app: Flask, dana: Who, weekly
         {"who": "aaron"},
         {"day": "2026-09-01"},
         {"time": "10:00+02:00"},
+        {},
     ]
     for typed in wrong:
         assert asked(desk, to, **typed).status_code == 422, typed

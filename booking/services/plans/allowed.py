@@ -1,6 +1,6 @@
 """What the coverage of a plan's patient leaves for its visits. Of somebody whom we don't know nothing is said."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -17,24 +17,27 @@ from booking.services.transaction import reading
 
 class Allowed(NamedTuple):
     """`left`: of each pool today. `beyond`: the marks of visits that may not be covered, by their numbers; `stops`: whether
-    staff are to be asked before these are booked.
+    staff are to be asked before these are booked. `pushed`: visits that are booked and would be beyond because of them.
     """
 
     left: tuple[Left, ...]
     beyond: dict[int, Mark]
     stops: bool
+    pushed: frozenset[str] = frozenset()
 
 
-def allowed(plan: PlanView | None, chosen: Sequence[Planned]) -> Allowed:
-    """What is left of the coverage that is recorded, once visits are booked that are about to be."""
+def allowed(plan: PlanView | None, chosen: Sequence[Planned], without: Collection[str] = ()) -> Allowed:
+    """What is left of the coverage that is recorded, once visits are booked that are about to be, and others are gone
+    (`without`, by their references).
+    """
     if plan is None:
         return Allowed((), {}, stops=False)
     with reading() as session:
-        found = allowances_of(session, plan.clinic, plan.patient_id, clock.now(), chosen)
+        found = allowances_of(session, plan.clinic, plan.patient_id, clock.now(), chosen, without)
     today = plan.clinic.times.local_date(clock.now())
     left = tuple(one for one in found.left if one.pool.ended_on is None or today < one.pool.ended_on)
     beyond = {number: mark for number, mark in enumerate(found.these) if mark.beyond}
-    return Allowed(left, beyond, found.stops)
+    return Allowed(left, beyond, found.stops, frozenset(found.pushed))
 
 
 class Alone(NamedTuple):

@@ -16,6 +16,7 @@ from booking.scheduling import offers as engine
 from booking.scheduling.hours import Day, day_at, day_of
 from booking.scheduling.occupancy import Occupancy, Taken, Visit
 from booking.scheduling.offers import Assignment
+from booking.scheduling.reasons import Reason, explain
 from booking.scheduling.rules import PATIENT_RULES, STAFF_RULES
 from booking.scheduling.situation import Situation
 from booking.scheduling.timeline import Window
@@ -153,10 +154,19 @@ class Ground:
 
     def for_moved(self, one: Wanted, appointment_id: int) -> Assignment | None:
         """The same for a visit that is to be moved: what it has now counts as free."""
+        offers = engine.find(self._moving(one, appointment_id))
+        return offers.assigned(one.practitioner_id, one.cell)
+
+    def why_not_moved(self, one: Wanted, appointment_id: int) -> Reason | None:
+        """Why a visit can't be moved there."""
+        asked = self._moving(one, appointment_id)
+        people = tuple(person for person in asked.practitioners if person.id == one.practitioner_id)
+        return explain(replace(asked, practitioners=people), one.cell, one.cell + 1)
+
+    def _moving(self, one: Wanted, appointment_id: int) -> Situation:
         window = window_for(self.clinic, *[day_of(one.cell, self.clinic.zone)] * 2)
         ground = replace(self, ignoring=replace(self.ignoring, appointment_id=appointment_id), _offers={})
-        offers = engine.find(ground.situation(one.visit_type, window))
-        return offers.assigned(one.practitioner_id, one.cell)
+        return ground.situation(one.visit_type, window)
 
     def _on(self, day: date, wanted: list[Wanted]) -> list[Assignment | None]:
         """The same for one day: in their order, and where that leaves one without a room, in the other."""

@@ -1,7 +1,9 @@
 """Moving one visit of a plan with all later ones like it: previewed, all at once or not at all, one message."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, time, timedelta
+from zoneinfo import ZoneInfo
 
 from sqlalchemy.orm import Session
 
@@ -11,6 +13,7 @@ from booking.formatting import iso_utc
 from booking.models import Appointment, BookableBy, Plan
 from booking.scheduling.hours import instant_at
 from booking.scheduling.plans.keeping import Fault
+from booking.scheduling.reasons import Reason
 from booking.scheduling.timeline import cell_at
 from booking.services import notices, placing
 from booking.services.availability import locked
@@ -30,30 +33,43 @@ from booking.services.plans.altering import (
 from booking.services.plans.asking_again import asked_for, suffers
 from booking.services.plans.ground import Wanted, question_of
 from booking.services.plans.reading import PlanView, PlanVisit, for_staff
+from booking.services.plans.replacing import OFFERED
+from booking.services.plans.wanted import Asked
 from booking.services.staff import audit
 from booking.services.staff.who import Who
 
 
 @dataclass(frozen=True)
 class Shift:
-    """A visit and where it would go; `free` says whether it can be had there."""
+    """A visit and where it would go; `free` says whether it can be had there, `why` why not, where that is known."""
 
     visit: PlanVisit
     starts_at: datetime
     practitioner: Practitioner
     free: bool
+    why: Reason | None = None
 
 
 @dataclass(frozen=True)
 class Shifts:
-    """What moving a visit and all later ones would do. `broken`: what the plan wouldn't keep any more."""
+    """What moving a visit and all later ones would do. `broken`: what the plan wouldn't keep any more. `partly`: those that
+    can't be moved may stay. `better`: where this visit would begin so that all can be moved and the plan is kept, the nearest
+    first; looked for where not all can.
+    """
 
     shifts: tuple[Shift, ...]
     broken: tuple[Fault, ...]
+    partly: bool = False
+    better: tuple[datetime, ...] = ()
+
+    @property
+    def going(self) -> tuple[Shift, ...]:
+        """Those that are moved."""
+        return tuple(one for one in self.shifts if one.free or not self.partly)
 
     @property
     def possible(self) -> bool:
-        return bool(self.shifts) and all(one.free for one in self.shifts)
+        return bool(self.going) and all(one.free for one in self.going)
 
 
 def alike(plan: PlanView, visit: PlanVisit, now: datetime) -> list[PlanVisit]:
@@ -72,10 +88,16 @@ def alike(plan: PlanView, visit: PlanVisit, now: datetime) -> list[PlanVisit]:
 
 
 def preview(
-    plan: PlanView, reference: str, starts_at: datetime, practitioner: str | None, audience: BookableBy
+    plan: PlanView,
+    reference: str,
+    starts_at: datetime,
+    practitioner: str | None,
+    audience: BookableBy,
+    *,
+    partly: bool = False,
 ) -> Shifts:
-    """What it would do to move this visit to `starts_at`, and all later ones like it by as much. `practitioner` None is each
-    visit's own. Raises NotFound.
+    """What it would do to move this visit to `starts_at`, and all later ones like it by as much, or, `partly`, those of them
+    that can be. `practitioner` None is each visit's own. Raises NotFound.
     """
     visit = next((one for one in plan.standing if one.reference == reference), None)
     if visit is None:
@@ -88,12 +110,11 @@ def preview(
         whom = person or one.practitioner
         wanted = Wanted(one.visit_type.slug, whom.id, cell_at(to)) if to else None
         free = wanted is not None and asked.ground.for_moved(wanted, one.id) is not None
-        shifts.append(Shift(one, to or one.starts_at, whom, free))
-    moved = {
-        one.visit.reference: (one.starts_at, one.starts_at + (one.visit.ends_at - one.visit.starts_at))
-        for one in shifts
-    }
-    return Shifts(tuple(shifts), tuple(suffers(plan, moved)))
+        why = asked.ground.why_not_moved(wanted, one.id) if wanted and not free else None
+        shifts.append(Shift(one, to or one.starts_at, whom, free, why))
+    found = Shifts(tuple(shifts), (), partly)
+    better = () if all(one.free for one in shifts) else _better(asked, plan, visit, starts_at, shifts)
+    return replace(found, broken=_broken(plan, found.going), better=better)
 
 
 def shift(
@@ -104,22 +125,25 @@ def shift(
     practitioner: str | None,
     reason: str = "",
     *,
+    partly: bool = False,
     tell: bool = True,
     version: int | None = None,
     key: str,
 ) -> Shifts:
-    """Moves a visit and all later ones like it, in one transaction and one message.
+    """Moves a visit and all later ones like it, or, `partly`, those of them that can be, in one transaction and one message.
 
     Raises VisitsTaken with those that can't be had, NotChangeable, StaleEdit, NotFound, KeyReused.
     """
-    change = preview(for_staff(who, reference), visit, starts_at, practitioner, BookableBy.STAFF)
+    change = preview(
+        for_staff(who, reference), visit, starts_at, practitioner, BookableBy.STAFF, partly=partly
+    )
 
     def action(session: Session) -> Answer:
         now, clinic = clock.now(), the_clinic(session)
         plan = running(session, who, reference, version)
         by = By.staff(who, reason)
         rows = {one.reference: one for one in visits_to_change(session, plan)}
-        going = [(rows[one.visit.reference], one) for one in change.shifts if one.visit.reference in rows]
+        going = [(rows[one.visit.reference], one) for one in change.going if one.visit.reference in rows]
         moved = [row for row, _ in going]
         before, people = begun_at(moved), [one.practitioner for _, one in going]
         lock_what_they_take(session, moved, may_take(clinic, plan, people))
@@ -132,7 +156,7 @@ def shift(
         notices.plan_changed(session, clinic, plan, moved, now, facts, tell=tell)
         return {}
 
-    content = ["shift", reference, visit, iso_utc(starts_at), practitioner, reason, tell]
+    content = ["shift", reference, visit, iso_utc(starts_at), practitioner, reason, tell, partly]
     once(Key.of(who.key, key, content), action)
     return change
 
@@ -149,6 +173,56 @@ def _shifted(plan: PlanView, visit: PlanVisit, starts_at: datetime, one: PlanVis
     days = (to.date() - visit.starts_at.astimezone(zone).date()).days
     on = one.starts_at.astimezone(zone).date() + timedelta(days=days)
     return instant_at(on, to.time(), zone)
+
+
+def _broken(plan: PlanView, shifts: Iterable[Shift]) -> tuple[Fault, ...]:
+    """What the plan wouldn't keep any more."""
+    return tuple(
+        suffers(
+            plan,
+            {
+                one.visit.reference: (
+                    one.starts_at,
+                    one.starts_at + (one.visit.ends_at - one.visit.starts_at),
+                )
+                for one in shifts
+            },
+        )
+    )
+
+
+def _better(
+    asked: Asked, plan: PlanView, visit: PlanVisit, wished: datetime, shifts: Sequence[Shift]
+) -> tuple[datetime, ...]:
+    """When this visit would begin, in its week and one time a day, so that all can be moved and the plan is kept."""
+    zone, own = plan.clinic.zone, (visit.starts_at.astimezone(plan.clinic.zone).date() - plan.first_day).days
+    found = []
+    for day in range(visit.week * 7, visit.week * 7 + 7):
+        minutes = _free_for_all(asked, plan, day - own, shifts)
+        on = plan.first_day + timedelta(days=day)
+        starts = [at for minute in minutes if (at := instant_at(on, time(*divmod(minute, 60)), zone))]
+        for at in sorted(starts, key=lambda at: abs(_minute(at, zone) - _minute(wished, zone))):
+            going = [replace(one, starts_at=_shifted(plan, visit, at, one.visit) or at) for one in shifts]
+            if at != visit.starts_at and not _broken(plan, going):
+                found.append(at)
+                break
+    return tuple(sorted(found, key=lambda at: abs(at - wished))[:OFFERED])
+
+
+def _free_for_all(asked: Asked, plan: PlanView, days: int, shifts: Sequence[Shift]) -> set[int]:
+    """At which minutes of their days all of these could begin, each so many days later than it does now."""
+    common: set[int] | None = None
+    for one in shifts:
+        day = (one.visit.starts_at.astimezone(plan.clinic.zone).date() - plan.first_day).days + days
+        choices = asked.choices(one.visit.visit_type, day) if 0 <= day < len(asked.days) else ()
+        minutes = {choice.starts for choice in choices if choice.person == one.practitioner.id}
+        common = minutes if common is None else common & minutes
+    return common or set()
+
+
+def _minute(at: datetime, zone: ZoneInfo) -> int:
+    local = at.astimezone(zone)
+    return local.hour * 60 + local.minute
 
 
 def _moved(

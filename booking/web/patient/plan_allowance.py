@@ -1,6 +1,6 @@
 """What a plan's pages say of its patient's coverage: what is left, and which visits may not be covered. Never a promise."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from flask_babel import gettext as _
@@ -36,12 +36,5 @@ def marks_of(clinic: Clinic, plan: PlanView | None, visits: Sequence[ProposedVis
 
 
 def left_words(clinic: Clinic, found: Allowed) -> list[str]:
-    """As in "Acupuncture: 5 of 12 left until Dec 31, 2026", of each pool with a limit."""
-    return list(_left_words(clinic, found))
-
-
-def _left_words(clinic: Clinic, found: Allowed) -> Iterable[str]:
-    for one in found.left:
-        if one.bounds:
-            care = allowance_words.care(clinic, one.pool.terms)
-            yield _("%(care)s: %(left)s", care=care, left=allowance_words.left(clinic, one))
+    """What is left of each pool with a limit."""
+    return allowance_words.of_pools(clinic, found.left)

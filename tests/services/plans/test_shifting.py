@@ -8,6 +8,7 @@ import pytest
 from booking.errors import NotFound, VisitsTaken
 from booking.models import Appointment, BookableBy, Claim, HistoryEntry, Message
 from booking.scheduling.plans.keeping import Rule
+from booking.services.clinic import present
 from booking.services.plans.booking import BookedPlan
 from booking.services.plans.reading import PlanVisit
 from booking.services.plans.shifting import preview, shift
@@ -70,10 +71,19 @@ def test_where_one_cannot_be_none_is_moved_and_it_is_named(weekly: BookedPlan) -
         )  # fmt: skip
     shown = preview(seen(weekly), visit.reference, visit.starts_at + HOUR, None, BookableBy.STAFF)
     assert [one.free for one in shown.shifts] == [True, True, False, True, True] and not shown.possible
+    (better,) = {one.astimezone(present().zone).date() for one in shown.better[:1]}
+    assert abs(better - visit.starts_at.date()) < WEEK and shown.shifts[2].why is not None
+    assert preview(seen(weekly), visit.reference, shown.better[0], None, BookableBy.STAFF).possible
     before = rows(Appointment)
     with pytest.raises(VisitsTaken) as refused:
         shift(hired(), weekly.reference, visit.reference, visit.starts_at + HOUR, None, key="shift-001")
     assert len(refused.value.facts["lost"]) == 1 and rows(Appointment) == before
+    done = shift(
+        hired(), weekly.reference, visit.reference, visit.starts_at + HOUR, None, partly=True, key="s-2"
+    )
+    assert len(done.going) == 4 and done.possible
+    after = [one.starts_at for one in seen(weekly).standing]
+    assert after[3] == visit.starts_at + 2 * WEEK and after[4] == visit.starts_at + 3 * WEEK + HOUR
 
 
 def test_what_the_plan_would_not_keep_any_more_is_said() -> None:
