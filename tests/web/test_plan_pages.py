@@ -154,6 +154,8 @@ def test_an_absence_is_kept(client: FlaskClient, app: Flask) -> None:
 
 def test_whom_one_wishes_for_is_rather_chosen(client: FlaskClient, app: Flask) -> None:
     way = link(app, "weekly")
+    back = words(client.get(f"{way}?asked=1&first=2026-09-21&whom_acupuncture=dan"))
+    assert "(acupuncture), or whoever is free" in back
     visits = visits_on(chosen(client, way, "asked=1&first=2026-09-21&whom_acupuncture=dan"))
     assert {one.practitioner for one in visits} == {"dan"}
 
@@ -273,6 +275,7 @@ def test_one_visit_is_exchanged_on_a_page_of_its_own_that_keeps_everything(
     assert options
     page = client.post(f"{way}/details", data=hidden(page) | {"instead": options[0]})
     assert page.status_code == 200 and "Stairs are hard." in page.text
+    assert "Changed: " in words(page) and '<details class="choice" open>' in page.text, "one sees that it was"
     after = visits_on(page)
     assert len(set(before) - set(after)) == 1 and len(after) == len(before)
     assert sent(client, way, page, **MAIL).status_code == 303
@@ -284,6 +287,7 @@ def test_keeping_the_visit_changes_nothing(client: FlaskClient, app: Flask) -> N
     page = sent(client, way, details, other="2", note="Stairs", **MAIL)
     page = client.post(f"{way}/details", data=hidden(page) | {"keep": "1"})
     assert visits_on(page) == visits_on(details) and "Stairs" in page.text
+    assert "Nothing was changed." in words(page)
 
 
 def test_details_that_dont_fit_are_said_and_everything_is_kept(client: FlaskClient, app: Flask) -> None:

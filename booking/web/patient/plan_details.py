@@ -8,6 +8,7 @@ from typing import Any
 
 from flask import current_app, request
 from flask.typing import ResponseReturnValue
+from flask_babel import gettext as _
 
 from booking.errors import Refusal, TooManyHolds
 from booking.formatting import phone
@@ -68,8 +69,10 @@ def details_page(
     *,
     lost: Sequence[int] = (),
     refused: Refusal | None = None,
+    before: Choice | None = None,
     status: int = 200,
 ) -> ResponseReturnValue:
+    """`before`: the choice before one of its visits was exchanged, or kept after all."""
     wanted = way.wanted(answers)
     visits = shown(way.clinic, wanted, choice)
     lost = [number for number in lost if number < len(visits)]
@@ -86,9 +89,26 @@ def details_page(
         weeks=weeks_of(way.clinic, wanted, visits),
         lost=list(zip(lost, (visits[number] for number in lost), offered, strict=True)),
         marks=marks,
+        exchanged=_exchanged(way, before, choice) if before else None,
         form=form,
         refused=words_for(refused) if refused else None,
         advice=advice_for(refused, way.clinic) if refused else "",
+    )
+
+
+def _exchanged(way: Way, before: Choice, now: Choice) -> str:
+    """What has become of which visit, in words."""
+    gone = [one for one in before.visits if one not in now.visits]
+    come = [one for one in now.visits if one not in before.visits]
+    if not gone or not come:
+        return _("Nothing was changed. These are your visits.")
+    clinic, new = way.clinic, come[0]
+    return _(
+        "Changed: %(visit)s on %(now)s with %(name)s, instead of %(was)s.",
+        visit=clinic.visit_type(new.visit_type).name,
+        now=clinic.times.short_moment(new.starts_at),
+        name=clinic.practitioner(new.practitioner).name,
+        was=clinic.times.short_moment(gone[0].starts_at),
     )
 
 

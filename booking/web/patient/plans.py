@@ -223,9 +223,9 @@ def book_for(way: Way) -> ResponseReturnValue:
         limits.allow("search")
         return other_time_page(way, answers, choice, request.form["other"])
     if "instead" in request.form or "keep" in request.form:
-        choice = with_other_time(choice, request.form.get("instead", ""))
+        before, choice = choice, with_other_time(choice, request.form.get("instead", ""))
         lost = held(way, answers, choice)
-        return details_page(way, answers, choice, form, lost=lost, status=409 if lost else 200)
+        return details_page(way, answers, choice, form, lost=lost, before=before, status=409 if lost else 200)
     if not form.validate():
         return details_page(way, answers, choice, form, lost=held(way, answers, choice), status=422)
     try:
