@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterable
-from datetime import date, timedelta
+from datetime import date, time, timedelta
 from typing import Any, NamedTuple
 
 from flask_babel import lazy_gettext as lazy
@@ -11,6 +11,7 @@ from booking.scheduling.plans.windows import TimeWindow
 from booking.services.clinic import Clinic
 
 _A_MONDAY = date(2001, 1, 1)
+_MIDNIGHT = 24 * 60
 
 
 class Part(NamedTuple):
@@ -53,6 +54,25 @@ def weekdays(clinic: Clinic) -> tuple[Weekday, ...]:
         )
         for day in days
     )
+
+
+def is_open(clinic: Clinic, weekday: int, part: Part) -> bool:
+    """Whether the clinic is open at any time of this part of the day."""
+    return bool(open_within(clinic, weekday, part.opens, part.closes))
+
+
+def open_within(clinic: Clinic, weekday: int, opens: int, closes: int) -> list[tuple[int, int]]:
+    """When the clinic is open within a stretch of a weekday; in minutes of the wall clock."""
+    stretches = (
+        (max(opens, _minute(hours.opens)), min(closes, _minute(hours.closes) or _MIDNIGHT))
+        for hours in clinic.hours
+        if hours.weekday == weekday
+    )
+    return [(first, last) for first, last in stretches if first < last]
+
+
+def _minute(wall: time) -> int:
+    return wall.hour * 60 + wall.minute
 
 
 def box(weekday: int, part: Part) -> str:

@@ -2,6 +2,7 @@
 
 import html
 import re
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -14,7 +15,7 @@ from booking.services.staff.who import Who
 from booking.web.free import instant
 from tests.clinics import plan_clinic, set_up
 from tests.services.making import NINE, booked, rows
-from tests.services.plans.making import prescribed, running
+from tests.services.plans.making import FIRST_DAY, at, prescribed, running
 from tests.staffing import signed_in
 from tests.web.conftest import on_both
 
@@ -165,12 +166,23 @@ def test_what_was_prescribed_is_booked_at_the_desk(app: Flask, desk: FlaskClient
 
 def test_why_no_plan_fits_and_what_would_help(app: Flask, desk: FlaskClient, rosa: str) -> None:
     none = asked(desk, rosa, when=["1-evening"])
-    assert none.status_code == 200 and "No plan fits in week 1" in none.text
+    assert none.status_code == 200 and "No plan fits in week 1: Rosa Lima" in none.text
     (fields, *_others) = [
         form for form in re.findall(r"<form method=.*?</form>", none.text, re.DOTALL) if "quiet tap" in form
     ]
     pairs = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)"', fields)
     assert desk.post(NEW, data=sent(pairs)).text.count('class="proposal"') >= 1
+    # What she has besides is said before anything is asked for, and where it is in the way.
+    with app.app_context():
+        booked(at(FIRST_DAY + timedelta(days=3), 10), visit_type="acupuncture-follow-up", practitioner="mei")
+    form = desk.get(f"{NEW}?patient={rosa}&template=disc")
+    assert "a visit of the same kind besides: Acupuncture-Follow-Up, Thu, Sep 24." in form.text
+    # On Saturdays the clinic closes at one.
+    assert 'value="5-midday"' in form.text and 'value="5-evening"' not in form.text
+    none = asked(desk, rosa).text
+    assert "Outside the plan they have Acupuncture-Follow-Up on Thu, Sep 24" in none
+    assert "Move Acupuncture-Follow-Up of Thu, Sep 24 to another day." in none and "Please ask us" not in none
+    assert "Leave the times open as well." in asked(desk, rosa, when=["5-evening"]).text
 
 
 def test_plus_and_minus_and_going_back_keep_what_was_asked(desk: FlaskClient, rosa: str) -> None:

@@ -15,9 +15,9 @@ from booking.scheduling.reasons import Reason, Why
 from booking.scheduling.timeline import cell_at
 from booking.services import absences
 from booking.services.clinic import present
-from booking.services.plans.impossible import Besides, Impossible, Lack, Relaxation, WeekReason
+from booking.services.plans.impossible import Impossible, Lack, Relaxation, WeekReason
 from booking.services.plans.proposing import Bent, Proposals, ProposedVisit, propose
-from booking.services.plans.wanted import PlanWanted
+from booking.services.plans.wanted import Besides, PlanWanted
 from booking.services.transaction import run
 from booking.web import plan_none_words, plan_words
 from tests.clinics import plan_clinic, set_up

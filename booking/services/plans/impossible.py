@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, timedelta
+from datetime import timedelta
 from enum import StrEnum
 from itertools import pairwise, product
 from typing import NamedTuple
@@ -15,7 +15,7 @@ from booking.scheduling.plans.task import Care, Choice, Days, Task, Weights
 from booking.scheduling.plans.windows import TimeWindow
 from booking.scheduling.reasons import Reason, explain
 from booking.services.clinic import Practitioner, VisitType
-from booking.services.plans.wanted import LATEST_START, Asked, PlanWanted
+from booking.services.plans.wanted import LATEST_START, Asked, Besides, PlanWanted
 
 _NOON = 12 * 60
 _HALVES = ((0, _NOON), (_NOON, 24 * 60))
@@ -34,13 +34,6 @@ class Lack(StrEnum):
     ELSEWHERE = "elsewhere"
 
 
-class Besides(NamedTuple):
-    """A visit that the patient has already, outside the plan."""
-
-    on: date
-    visit_type: VisitType
-
-
 class WeekReason(NamedTuple):
     """Why a week has too few visits of one kind of care. `days`: on how many days it has one at all, `needs`: how many it
     needs. `why`: the engine's reason of the others, the most frequent one first, each with whom it is about, or None for
@@ -52,7 +45,7 @@ class WeekReason(NamedTuple):
     days: int
     needs: int
     why: tuple[tuple[Reason, Practitioner | None], ...] = ()
-    besides: tuple["Besides", ...] = ()
+    besides: tuple[Besides, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,10 @@ from booking.services.clinic import Clinic, the_clinic
 from booking.services.desk.records import habits, standing
 from booking.services.idempotency import Answer, Key, once
 from booking.services.plans import links
+from booking.services.plans.asking_again import elsewhere
 from booking.services.plans.reading import PlanView, view
 from booking.services.plans.recording import noted
+from booking.services.plans.wanted import Besides
 from booking.services.staff import audit
 from booking.services.staff.ownership import plan_for
 from booking.services.staff.who import Who
@@ -114,6 +116,19 @@ def _prescribe(session: Session, who: Who, wish: Prescription, tell: bool) -> An
     audit.did(session, who, "prescribed plan", f"plan/{plan.reference}", patient.id)
     told = tell and notices.plan_prescribed(session, plan, now)
     return {"reference": plan.reference, "link_number": plan.link_number, "told": told}
+
+
+def besides(who: Who, patient_reference: str, course: Course) -> tuple[Besides, ...]:
+    """Visits that the patient has after today of this course's kinds of care, and from which a plan keeps its days of rest;
+    in order. Raises NotFound, RecordMerged.
+    """
+    with reading() as session:
+        clinic, patient = the_clinic(session), standing(session, who, patient_reference)
+        there = elsewhere(session, clinic, patient.id, None)
+    today = clinic.times.local_date(clock.now())
+    modalities = {clinic.visit_type(name).modality.slug for name in course.kinds}
+    found = (Besides(on, one) for modality in modalities for on, one in there.get(modality, {}).items())
+    return tuple(sorted((one for one in found if one.on > today), key=lambda one: one.on))
 
 
 def send_link(who: Who, reference: str, *, key: str) -> bool:

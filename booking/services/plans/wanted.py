@@ -47,6 +47,13 @@ class PlanWanted:
         return replace(self, course=course)
 
 
+class Besides(NamedTuple):
+    """A visit that the patient has already, outside the plan."""
+
+    on: date
+    visit_type: VisitType
+
+
 class Kind(NamedTuple):
     """One kind of care of a plan. `first`: with which visit somebody new begins, or None."""
 

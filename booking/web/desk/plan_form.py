@@ -194,7 +194,9 @@ def relaxed(form: Form, one: Relaxation) -> list[tuple[str, str]] | None:
         more = [
             windows.box(int(str(one.facts["weekday"])), part)
             for part in windows.PARTS
-            if opens <= part.opens and part.closes <= closes
+            if opens <= part.opens
+            and part.closes <= closes
+            and windows.is_open(form.clinic, int(str(one.facts["weekday"])), part)
         ]
         values.setlist(windows.FIELD, [*values.getlist(windows.FIELD), *more])
     elif one.kind == "any_time":

@@ -11,13 +11,13 @@ from booking.errors import VisitsTaken
 from booking.formatting import iso_utc
 from booking.models import Reminders
 from booking.services.clinic import Clinic
-from booking.services.plans import arranging
+from booking.services.plans import arranging, prescribing
 from booking.services.plans.arranging import Arranged
 from booking.services.plans.choosing import VisitWish
 from booking.services.plans.impossible import Impossible
 from booking.services.plans.proposing import Proposals, ProposedVisit
 from booking.services.plans.replacing import instead
-from booking.web import asked, course_words, plan_none_words, plan_words, prescriptions, windows
+from booking.web import access, asked, course_words, plan_none_words, plan_words, prescriptions, windows
 from booking.web.desk.plan_form import Form, relaxed, with_another_time
 from booking.web.desk.reminding import REMINDED_OF, reminders_for
 from booking.web.free import instant
@@ -48,10 +48,14 @@ def form_page(form: Form, status: int = 200, trouble: str = "") -> ResponseRetur
         prescribed=course_words.prescribed(form.clinic, form.template.course),
         weekdays=windows.weekdays(form.clinic),
         parts=windows.PARTS,
+        is_open=windows.is_open,
         box=windows.box,
         ticked=set(form.values.getlist(windows.FIELD)),
         returning=set(form.values.getlist("returning")),
         this_day=today(form.clinic),
+        besides=()
+        if form["plan"]
+        else prescribing.besides(access.who(), form.whose.reference, form.template.course),
         key=asked.fresh_key(),
     )
 

@@ -67,7 +67,7 @@ class Asking:
         found = []
         for weekday in range(7):
             ticks = tuple(
-                Tick(weekday, part) for part in windows.PARTS if self._open(weekday, part.opens, part.closes)
+                Tick(weekday, part) for part in windows.PARTS if windows.is_open(self.clinic, weekday, part)
             )
             if ticks:
                 found.append(TickRow(self.clinic.times.weekday(_A_MONDAY + timedelta(days=weekday)), ticks))
@@ -134,13 +134,7 @@ class Asking:
         return found
 
     def _open(self, weekday: int, opens: int, closes: int) -> list[tuple[int, int]]:
-        """When the clinic is open within a stretch of a weekday."""
-        stretches = (
-            (max(opens, _minute(hours.opens)), min(closes, _minute(hours.closes) or _MIDNIGHT))
-            for hours in self.clinic.hours
-            if hours.weekday == weekday
-        )
-        return [(first, last) for first, last in stretches if first < last]
+        return windows.open_within(self.clinic, weekday, opens, closes)
 
 
 @dataclass(frozen=True)
@@ -293,10 +287,6 @@ def _returning(asking: Asking, typed: "MultiDict[str, str]", errors: dict[str, l
         elif typed.get(name) == "yes":
             found.add(modality.slug)
     return frozenset(found)
-
-
-def _minute(wall: Any) -> int:
-    return int(wall.hour * 60 + wall.minute)
 
 
 def _wall(minute: int) -> Any:

@@ -9,6 +9,7 @@ from flask_babel import gettext as _
 from booking.errors import PlanRulesBroken
 from booking.services.clinic import Clinic, PlanTemplate
 from booking.services.plans import handing_over, prescribing
+from booking.services.plans.ground import HORIZON_DAYS
 from booking.services.plans.prescribing import Prescription
 from booking.web import access, asked, course_words, prescriptions, staff_plans
 from booking.web.pages import the_clinic_of_this_request, today
@@ -53,7 +54,10 @@ def prescribe(reference: str, template: str) -> ResponseReturnValue:
         return _form(reference, template)
     first_day = _first_day(clinic)
     if first_day is None:
-        return _form(reference, template, 422, _("Please choose a first day from tomorrow on."))
+        last = clinic.times.date(_last_day(clinic))
+        return _form(
+            reference, template, 422, _("Please choose a first day from tomorrow until %(day)s.", day=last)
+        )
     key = asked.key()
     wish = Prescription(
         patient=handing_over.whose_visit(who, reference).reference,
@@ -90,6 +94,7 @@ def _form(reference: str, template: str, status: int = 200, trouble: str = "") -
         least_day=this_day + timedelta(days=1),
         with_me="with_me" in request.form or request.method == "GET",
         me=_rather_with_me(clinic, found),
+        besides=prescribing.besides(access.who(), patient.reference, found.course),
         reason=request.form.get("reason", ""),
         trouble=trouble,
         OTHER=OTHER,
@@ -100,7 +105,12 @@ def _form(reference: str, template: str, status: int = 200, trouble: str = "") -
 def _first_day(clinic: Clinic) -> date | None:
     chosen = request.form.get("first", "")
     on = asked.day_or_none(request.form.get("other_day", "") if chosen == OTHER else chosen)
-    return on if on is not None and on >= today(clinic) else None
+    return on if on is not None and today(clinic) <= on <= _last_day(clinic) else None
+
+
+def _last_day(clinic: Clinic) -> date:
+    """The last day on which patients may begin what is prescribed now."""
+    return today(clinic) + timedelta(days=HORIZON_DAYS)
 
 
 def _rather_with_me(clinic: Clinic, template: PlanTemplate) -> dict[str, tuple[str, ...]]:
