@@ -154,8 +154,9 @@ def test_a_patient_comes_at_the_same_time_every_week(app: Flask, client: FlaskCl
     assert client.post(f"{path}/weekly", data=sent).location == f"{done.location}?again=1"
     there = client.get(done.location).text
     assert "You are booked." in there and "2 visits, all of them." in there
+    assert "Booked already" in dates.text and f'href="{path}"' in there, "it says what they were begun from"
     # What was booked together isn't begun again from one of its visits.
-    assert "every week" not in client.get(re.findall(r'href="(/visit/[^"]+)"', there)[0]).text
+    assert "every week" not in client.get(re.findall(r'href="(/visit/[^"]+)"', there)[1]).text
     assert "Your visits" in client.get(done.location.removesuffix("/booked")).text
     assert client.get(f"{path}/weekly?weeks=4").text.count('type="radio"') == 3
 

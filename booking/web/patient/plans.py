@@ -4,15 +4,17 @@ Two ways lead here: the link of a plan that a practitioner prescribed, and a pla
 """
 
 import secrets
+from contextlib import suppress
 
-from flask import make_response, redirect, request, url_for
+from flask import make_response, redirect, request, session, url_for
 from flask.typing import ResponseReturnValue
 
-from booking.errors import KeyReused, PlanRunning, Refusal
+from booking.errors import KeyReused, NotFound, PlanRunning, Refusal
 from booking.models import PlanStatus
-from booking.services import calendar, idempotency
+from booking.services import calendar, idempotency, visits
 from booking.services.plans import booking as plan_booking, links, reading
 from booking.services.plans.proposing import propose
+from booking.services.visits import Visit
 from booking.web import limits, plan_none_words, plan_words, visitor
 from booking.web.pages import page, the_clinic_of_this_request as present_clinic
 from booking.web.patient import blueprint
@@ -84,17 +86,23 @@ def plan_booked(reference: str, token: str) -> ResponseReturnValue:
     if found.status is not PlanStatus.RUNNING:
         return _to("plan", reference, token)
     again = request.args.get("again") is not None
-    return page("patient/plan_booked.html", found.clinic, again=again, **shown_plan(found))
+    return page(
+        "patient/plan_booked.html",
+        found.clinic,
+        again=again,
+        began=_began(found.reference),
+        **shown_plan(found),
+    )
 
 
 @blueprint.get(f"{PATH}/calendar.ics")
 def plan_calendar(reference: str, token: str) -> ResponseReturnValue:
     """All visits as one calendar file."""
-    visits = reading.visits_by_link(reference, token)
-    if not visits:
+    found = reading.visits_by_link(reference, token)
+    if not found:
         return _to("plan", reference, token)
     headers = {"Content-Disposition": f'attachment; filename="visits-{reference}.ics"'}
-    return calendar.plan_calendar(visits), 200, {"Content-Type": "text/calendar; charset=utf-8", **headers}
+    return calendar.plan_calendar(found), 200, {"Content-Type": "text/calendar; charset=utf-8", **headers}
 
 
 # A plan that patients begin by themselves
@@ -264,6 +272,16 @@ def _booked_already(key: str) -> ResponseReturnValue | None:
         return None
     token = links.token(earlier["reference"], earlier["link_number"])
     return _to("plan_booked", earlier["reference"], token, again=1)
+
+
+def _began(reference: str) -> Visit | None:
+    """The visit at whose time each week these were booked just now, by the same browser: it isn't one of them."""
+    weekly, *of = session.get("weekly", ("", "", ""))
+    if weekly != reference:
+        return None
+    with suppress(NotFound):
+        return visits.visit(*of)
+    return None
 
 
 def _prescribed(reference: str, token: str) -> Way | ResponseReturnValue:

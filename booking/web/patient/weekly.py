@@ -2,7 +2,7 @@
 
 import secrets
 
-from flask import redirect, request, url_for
+from flask import redirect, request, session, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
@@ -67,9 +67,7 @@ def book_weekly(reference: str, token: str) -> ResponseReturnValue:
     except VisitsTaken as refusal:
         return _page(found, weeks, 409, series_words.lost(clinic, refusal))
     except PlanRulesBroken:
-        return _page(
-            found, weeks, 422, _("Please choose another time for each of these dates, all on other days.")
-        )
+        return _page(found, weeks, 422, series_words.on_one_day(clinic, chosen.visits))
     except KeyReused:
         return _page(
             found, weeks, 409, _("This page was sent before with other dates. Please look, and book again.")
@@ -79,6 +77,7 @@ def book_weekly(reference: str, token: str) -> ResponseReturnValue:
         if words.status == 503:
             raise
         return _page(found, weeks, words.status, f"{words.title} {advice_for(refusal, clinic)}")
+    session["weekly"] = [made.reference, reference, token]
     return _to_booked(made.reference, made.token)
 
 
