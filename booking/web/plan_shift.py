@@ -72,6 +72,11 @@ class Shift(Change):
     def trouble(self) -> str:
         if self.person and self.person not in [one.slug for one in self.people]:
             return _("Please choose somebody who gives this visit.")
+        if asked.is_far(self.day):
+            over = self.day < self.plan.clinic.times.local_date(clock.now()).isoformat()
+            return (
+                _("That time is over.") if over else _("That day is too far ahead. Please choose one sooner.")
+            )
         if self.starts_at is None:
             return _("Please choose a day and a time, by five minutes.")
         if self.starts_at <= clock.now():
