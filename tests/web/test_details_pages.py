@@ -1,6 +1,7 @@
 """Who is coming, and "You are booked": what is said, kept and stored, and when it is true."""
 
 import re
+from dataclasses import replace
 from datetime import timedelta
 from html import unescape
 from typing import Any
@@ -11,8 +12,10 @@ from flask.testing import FlaskClient
 from limits import parse
 from werkzeug.test import TestResponse
 
-from booking.models import Appointment, Hold, Message, TextConsent
+from booking.models import Appointment, Hold, Message, PriceShown, TextConsent
+from booking.services.clinic import present
 from booking.web import limits
+from booking.web.prices import prices
 from tests.clinics import clinic, set_up, visit_type
 from tests.conftest import MONDAY, StandingClock
 from tests.services.making import rows
@@ -84,6 +87,17 @@ def test_a_price_is_shown_as_the_clinic_wants_it(
 def test_a_price_with_cents_shows_them(client: FlaskClient, app: Flask) -> None:
     clinic_with(app, price_cents=9550, price_shown="exact")
     assert "$95.50" in client.get(DETAILS).text
+
+
+def test_several_visits_have_a_price_where_each_of_them_has_one(app: Flask) -> None:
+    clinic_with(app, price_cents=9550, price_shown="exact")
+    with app.test_request_context():
+        one = present().visit_type("follow-up")
+        other = replace(one, slug="long", name="Long", price_cents=11000, price_shown=PriceShown.FROM)
+        hidden = replace(one, slug="first", price_shown=PriceShown.HIDDEN)
+        assert prices([one, one]) == ((f"{one.name}: 2 visits, $95.50 each",), "$191")
+        assert prices([other, one]) == (("Long: from $110", f"{one.name}: $95.50"), "from $205.50")
+        assert prices([one, hidden]) == ((f"{one.name}: $95.50",), ""), "what isn't shown isn't counted"
 
 
 def test_consent_to_texts_is_asked_for_unticked_and_stored_as_it_was_shown(
