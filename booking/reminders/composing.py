@@ -20,6 +20,7 @@ from booking.reminders.channels import Composed
 from booking.services import calendar, links, links_again, wording
 from booking.services.clinic import Clinic
 from booking.services.own_day import tomorrow
+from booking.services.plans.links import make_up_address
 from booking.services.staff import letters
 from booking.services.visits import Visit, shaped
 
@@ -91,7 +92,7 @@ def _facts(session: Session, clinic: Clinic, message: Message) -> dict[str, Any]
         "link": _link(visit) if visit else "",
         "short_link": _short_link(visit) if visit else "",
         "start": current_app.config["BOOKING"].base_url,
-        "make_up": plans.make_up_address(session, message, visit.id)
+        "make_up": make_up_address(session, visit.id, message.address)
         if visit and message.kind == "cancellation"
         else "",
         "may_change": visit.may_change(clock.now()) if visit else False,

@@ -13,7 +13,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from booking.formatting import iso_utc
-from booking.models import SERIES, Appointment, Message, Plan, PlanStatus
+from booking.models import Appointment, Message, Plan, PlanStatus
 from booking.scheduling.status import Status
 from booking.services import digests
 from booking.services.clinic import Clinic
@@ -64,20 +64,6 @@ def plan_of(session: Session, message: Message) -> Plan | None:
         return None
     reference = message.subject.split("/")[1]
     return session.scalar(select(Plan).where(Plan.reference == reference))
-
-
-def make_up_address(session: Session, message: Message, visit_id: int) -> str:
-    """Where the time for a cancelled visit of a plan that runs is chosen anew; nothing for any other visit, or for a contact
-    that isn't the plan's.
-    """
-    plan = session.scalar(
-        select(Plan)
-        .join(Appointment, Appointment.plan_id == Plan.id)
-        .where(Appointment.id == visit_id, Plan.status == PlanStatus.RUNNING, Plan.template != SERIES)
-    )
-    if plan is None or message.address not in (plan.email, plan.phone):
-        return ""
-    return f"{links.address(plan.reference, plan.link_number)}/make-up"
 
 
 def untrue(session: Session, clinic: Clinic, message: Message, plan: Plan, now: datetime) -> str | None:

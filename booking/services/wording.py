@@ -88,9 +88,11 @@ def of_confirmation(clinic: Clinic, visit: Visit, way: Way, *, after_all: bool =
     return _of("confirmation", clinic, visit, way, after_all=after_all)
 
 
-def of_cancellation(clinic: Clinic, visit: Visit, way: Way, *, by_clinic: bool) -> Words:
-    """What a patient is told of a visit that is cancelled: by the clinic, or as they asked."""
-    return _of("cancellation", clinic, visit, way, by_clinic=by_clinic)
+def of_cancellation(clinic: Clinic, visit: Visit, way: Way, *, by_clinic: bool, make_up: str) -> Words:
+    """What a patient is told of a visit that is cancelled: by the clinic, or as they asked. `make_up`: where another time for it
+    is chosen, if it is one of a plan.
+    """
+    return _of("cancellation", clinic, visit, way, by_clinic=by_clinic, make_up=make_up)
 
 
 def in_one_text(kind: str, facts: dict[str, Any], *, any_length: bool = False) -> str:
@@ -115,6 +117,7 @@ def _of(
     news: News | None = None,
     by_clinic: bool = True,
     after_all: bool = False,
+    make_up: str = "",
 ) -> Words:
     channel, address = way.channel, way.address
     if channel is Channel.CALL:
@@ -130,6 +133,7 @@ def _of(
         "news": news,
         "by_clinic": by_clinic,
         "after_all": after_all,
+        "make_up": make_up,
         "start": current_app.config["BOOKING"].base_url,
     }
     if channel is Channel.TEXT:

@@ -25,6 +25,7 @@ from booking.services.desk import states
 from booking.services.desk.asking import in_the_way, rest_of
 from booking.services.desk.states import Changed
 from booking.services.idempotency import Key, once
+from booking.services.plans.links import make_up_address
 from booking.services.staff.ownership import appointment_for
 from booking.services.staff.who import Who
 from booking.services.transaction import reading
@@ -255,7 +256,13 @@ def preview_cancellation(who: Who, reference: str, by: Actor = Actor.STAFF) -> w
         )
         if way is None or visit.status is not Status.BOOKED:
             return wording.NOTHING
-        return wording.of_cancellation(clinic, shaped(clinic, visit), way, by_clinic=by is Actor.STAFF)
+        return wording.of_cancellation(
+            clinic,
+            shaped(clinic, visit),
+            way,
+            by_clinic=by is Actor.STAFF,
+            make_up=make_up_address(session, visit.id, way.address),
+        )
 
 
 def correct(

@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from booking.errors import NotFound
-from booking.models import Appointment, Plan
+from booking.models import SERIES, Appointment, Plan, PlanStatus
 from booking.scheduling.timeline import cell_from
 from booking.services import links
 
@@ -45,3 +45,17 @@ def _has_ended(session: Session, plan: Plan, now: datetime) -> bool:
         return False
     last = session.scalar(select(func.max(Appointment.to_cell)).where(Appointment.plan_id == plan.id))
     return last is None or last < cell_from(now - links.LIFE_AFTER_VISIT)
+
+
+def make_up_address(session: Session, visit_id: int, contact: str | None) -> str:
+    """Where the time for a cancelled visit of a plan that runs is chosen anew; nothing for any other visit, or for a contact
+    that isn't the plan's.
+    """
+    plan = session.scalar(
+        select(Plan)
+        .join(Appointment, Appointment.plan_id == Plan.id)
+        .where(Appointment.id == visit_id, Plan.status == PlanStatus.RUNNING, Plan.template != SERIES)
+    )
+    if plan is None or contact not in (plan.email, plan.phone):
+        return ""
+    return f"{address(plan.reference, plan.link_number)}/make-up"
