@@ -98,6 +98,10 @@ def test_what_no_week_has_room_for_is_not_prescribed(app: Flask, mei: FlaskClien
     ]
     for sent in wrong:
         assert mei.post(address, data=form | sent).status_code == 422, sent
+    far = mei.post(address, data=form | {"first": "other", "other_day": "2030-01-01"})
+    assert far.status_code == 422 and "from tomorrow until Tuesday, January 12, 2027" in far.text, (
+        "the last day is named"
+    )
     assert all_of(app, Plan) == []
 
 
