@@ -13,10 +13,11 @@ from booking.services.clinic import VisitType
 
 
 class Prices(NamedTuple):
-    """Of several visits: a line for each kind, and the whole, where the price of each of them is shown."""
+    """Of several visits: a line for each kind whose price is shown, the whole of these, and what isn't counted in it."""
 
     lines: tuple[str, ...]
     whole: str
+    without: tuple[str, ...]
 
 
 def price(visit_type: VisitType) -> str:
@@ -30,14 +31,15 @@ def prices(visit_types: Iterable[VisitType]) -> Prices:
     """Of all these visits, in the order in which their kinds come first."""
     visits = list(visit_types)
     shown = [one for one in visits if price(one)]
-    whole = ""
-    if shown and len(shown) == len(visits):
-        whole = _money(sum(one.price_cents or 0 for one in shown))
-        if any(one.price_shown is PriceShown.FROM for one in shown):
-            whole = _("from %(price)s", price=whole)
+    whole = _money(sum(one.price_cents or 0 for one in shown))
+    if any(one.price_shown is PriceShown.FROM for one in shown):
+        whole = _("from %(price)s", price=whole)
+    without = dict.fromkeys(one.name for one in visits if not price(one))
     kinds = {one.slug: one for one in shown}
     numbers = Counter(one.slug for one in shown)
-    return Prices(tuple(_line(kinds[slug], number) for slug, number in numbers.items()), whole)
+    return Prices(
+        tuple(_line(kinds[slug], number) for slug, number in numbers.items()), whole, tuple(without)
+    )
 
 
 def _line(one: VisitType, number: int) -> str:

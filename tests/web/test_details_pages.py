@@ -89,15 +89,15 @@ def test_a_price_with_cents_shows_them(client: FlaskClient, app: Flask) -> None:
     assert "$95.50" in client.get(DETAILS).text
 
 
-def test_several_visits_have_a_price_where_each_of_them_has_one(app: Flask) -> None:
+def test_the_prices_of_several_visits_are_added_up(app: Flask) -> None:
     clinic_with(app, price_cents=9550, price_shown="exact")
     with app.test_request_context():
         one = present().visit_type("follow-up")
         other = replace(one, slug="long", name="Long", price_cents=11000, price_shown=PriceShown.FROM)
         hidden = replace(one, slug="first", price_shown=PriceShown.HIDDEN)
-        assert prices([one, one]) == ((f"{one.name}: 2 visits, $95.50 each",), "$191")
-        assert prices([other, one]) == (("Long: from $110", f"{one.name}: $95.50"), "from $205.50")
-        assert prices([one, hidden]) == ((f"{one.name}: $95.50",), ""), "what isn't shown isn't counted"
+        assert prices([one, one]) == ((f"{one.name}: 2 visits, $95.50 each",), "$191", ())
+        assert prices([other, one]) == (("Long: from $110", f"{one.name}: $95.50"), "from $205.50", ())
+        assert prices([one, hidden]) == ((f"{one.name}: $95.50",), "$95.50", (one.name,))
 
 
 def test_consent_to_texts_is_asked_for_unticked_and_stored_as_it_was_shown(
