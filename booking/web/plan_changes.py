@@ -173,8 +173,22 @@ def _offer(plan: PlanView, key: str) -> None:
         say(_("There is no way to write to them. Please call them, or show them the link."), trouble=True)
 
 
+def _not_needed(plan: PlanView, key: str) -> None:
+    week, care = [*request.form.get("missing", "").split(" "), ""][:2]
+    number, why = asked.number(week), asked.reason()
+    if number is None:
+        abort(422)
+    plan.clinic.visit_type(care)
+    if not why:
+        say(_("Please say why this visit isn't needed."), trouble=True)
+        return
+    repairing.not_needed(access.who(), plan.reference, number, care, why, key=key)
+    say(_("Kept: this visit isn't needed. Nobody was written to."))
+
+
 _AT_ONCE: dict[str, Callable[[PlanView, str], None]] = {
     "confirm": _confirm,
     "make-up": _make_up,
+    "not-needed": _not_needed,
     "offer": _offer,
 }

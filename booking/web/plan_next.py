@@ -20,9 +20,11 @@ from booking.web import allowance_words
 class Next(NamedTuple):
     """What a plan's page offers. `beyond`: as in `beyond_among`. `uncovered`: references of visits ahead that may not be covered;
     `left`: in words what coverage leaves. `look`: the reassessment after which nothing was decided yet. `may`: by change.
+    `examined_at`: the visit at which the patient is seen first, where that is still ahead.
     """
 
     confirm: bool
+    examined_at: PlanVisit | None
     missed: list[MakeUp]
     beyond: Mapping[tuple[str, datetime], str]
     uncovered: tuple[PlanVisit, ...]
@@ -40,6 +42,7 @@ def offered(plan: PlanView) -> Next:
     beyond = beyond_of(plan)
     return Next(
         confirm=to_be_confirmed(plan),
+        examined_at=_examined_at(plan, now),
         missed=missed,
         beyond=beyond_among(plan, missed),
         uncovered=tuple(one for one in ahead(plan, now) if one.reference in beyond),
@@ -76,6 +79,11 @@ def fits(plan: PlanView, change: str) -> bool:
 
 def to_be_confirmed(plan: PlanView) -> bool:
     return plan.by_themselves and plan.confirmed_at is None and plan.status is PlanStatus.RUNNING
+
+
+def _examined_at(plan: PlanView, now: datetime) -> PlanVisit | None:
+    seen = [one for one in plan.standing if one.status is not Status.BOOKED or one.ends_at <= now]
+    return None if seen else next(iter(plan.standing), None)
 
 
 def ahead(plan: PlanView, now: datetime) -> list[PlanVisit]:

@@ -19,6 +19,7 @@ from booking.models import PlanStatus
 from booking.services.plans import adherence, handing_over, prescribing, reading
 from booking.services.plans.adherence import Adherence, BoardWeek, Fate, Need, Row
 from booking.services.plans.reading import PlanNote, PlanView
+from booking.services.plans.said import NOT_NEEDED
 from booking.services.staff import audit
 from booking.web import access, asked, course_words, plan_next
 from booking.web.codes import for_a_camera
@@ -66,6 +67,7 @@ NEEDS = {
     Need.NO_REASSESSMENT: (lazy("No reassessment booked"), "amber"),
     Need.GATE: (lazy("Reassessment soon"), "blue"),
     Need.ALLOWANCE: (lazy("Allowance ends"), "amber"),
+    Need.NOT_CONFIRMED: (lazy("Not confirmed yet"), "slate"),
     Need.NOT_BOOKED: (lazy("Not booked yet"), "slate"),
     Need.PAUSED: (lazy("Paused"), "slate"),
 }
@@ -149,6 +151,8 @@ def _totals(plan: PlanView) -> list[Total]:
 
 def happened(note: PlanNote) -> str:
     """What was done, in words."""
+    if note.what == NOT_NEEDED:
+        return _("A missing visit of week %(number)d isn’t needed", number=note.facts["week"] + 1)
     words = _HAPPENED.get(note.what)
     return str(words) if words else note.what.replace("_", " ").capitalize()
 

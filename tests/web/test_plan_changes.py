@@ -1,7 +1,7 @@
 """What is changed of a plan that runs: shown beforehand, done by one press, refused in words; by desk and practitioners."""
 
 import re
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -94,10 +94,19 @@ def gentle(app: Flask) -> BookedPlan:
         return book(wish(proposed("disc-gentle")[0], "disc-gentle"), actor="t", key="gentle-1")
 
 
-def test_a_plan_that_its_patient_began_is_confirmed(app: Flask, dana: Who, gentle: BookedPlan) -> None:
+def test_a_plan_that_its_patient_began_is_confirmed(
+    app: Flask, dana: Who, gentle: BookedPlan, standing_clock: StandingClock
+) -> None:
     desk = signed_in(app, dana)
     page = desk.get(address(gentle))
-    assert "Confirm the plan" in page.text
+    # Before the examination it asks once more, with whom that is.
+    assert "Confirm the plan" not in page.text and "Yes, confirm it now" in page.text
+    assert "Not confirmed yet" in desk.get("/desk/plans?need=not_confirmed").text
+    standing_clock.at(datetime.fromisoformat(gentle.visits[0]["starts_at"]) + timedelta(hours=1))
+    desk = signed_in(app, dana)
+    page = desk.get(address(gentle))
+    assert "Confirm the plan" in page.text and "Yes, confirm it now" not in page.text
+    assert "To be confirmed" in desk.get("/desk/plans?need=unconfirmed").text
     to = address(gentle, "confirm")
     done = desk.post(to, data=fields(page.text) | {"key": "confirm-1"})
     assert "Confirmed." in (there := after(desk, done)) and "Confirm the plan" not in there
@@ -182,6 +191,11 @@ def test_the_patient_is_sent_the_link_to_the_times(app: Flask, dana: Who, missed
     done = desk.post(address(missed, "offer"), data=fields(page.text) | {"key": "offer-0001"})
     assert "was sent" in after(desk, done)
     assert all_of(app, PlanEntry)[-1]["what"] == "offered make-up"
+    form = fields(page.text) | {"missing": "1 acupuncture-follow-up"}
+    said = desk.post(address(missed, "not-needed"), data=form | {"key": "without-reason"})
+    assert "Please say why" in after(desk, said)
+    said = desk.post(address(missed, "not-needed"), data=form | {"key": "not-needed", "reason": "Feels well"})
+    assert "Missing visits" not in (there := after(desk, said)) and "of week 2 isn’t needed" in there
 
 
 @on_both
@@ -425,13 +439,15 @@ def test_a_time_that_isnt_understood_moves_nothing(app: Flask, dana: Who, weekly
     ]
     for typed in wrong:
         assert asked(desk, to, **typed).status_code == 422, typed
+    for day, says in (("2020-01-01", "That time is over."), ("2032-01-01", "too far ahead")):
+        assert says in asked(desk, to, day=day).text
     assert view(app, weekly).standing == before
 
 
 # Who
 
 
-CHANGES = ("confirm", "make-up", "offer", "decide", "doses", "pause", "stop", "shift")
+CHANGES = ("confirm", "make-up", "not-needed", "offer", "decide", "doses", "pause", "stop", "shift")
 
 
 def test_practitioners_change_plans_of_their_own_patients_only(app: Flask, disc: BookedPlan) -> None:

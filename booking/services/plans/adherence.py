@@ -26,14 +26,12 @@ from booking.services.clinic import Clinic, Practitioner, VisitType, the_clinic
 from booking.services.lookup import Lookup
 from booking.services.plans.reading import (
     Dose,
-    Pause,
     PlanVisit,
     Week,
-    pause_on,
-    pauses_of,
     shaped,
     weeks_of,
 )
+from booking.services.plans.said import NOTHING_SAID, Said, pause_on, said_of
 from booking.services.staff.ownership import theirs
 from booking.services.staff.who import Who
 from booking.services.transaction import reading
@@ -60,7 +58,8 @@ class Need(StrEnum):
     STOPPED: two missed in a row, or nothing ahead though doses are left. UNDECIDED: looked at again, and nothing was decided.
     UNCONFIRMED: begun by the patient, who has been here since. SHORT: fewer visits than prescribed. NO_REASSESSMENT: nobody
     is booked to look again. GATE: somebody does within a week. ALLOWANCE: visits ahead, or what is still to be booked, may not
-    be covered. NOT_BOOKED: there is a link, and nothing is booked. PAUSED: it rests for some days.
+    be covered. NOT_CONFIRMED: begun by the patient, who hasn't been here yet. NOT_BOOKED: there is a link, and nothing is booked.
+    PAUSED: it rests for some days.
     """
 
     STOPPED = "stopped"
@@ -70,6 +69,7 @@ class Need(StrEnum):
     NO_REASSESSMENT = "no_reassessment"
     GATE = "gate"
     ALLOWANCE = "allowance"
+    NOT_CONFIRMED = "not_confirmed"
     NOT_BOOKED = "not_booked"
     PAUSED = "paused"
 
@@ -141,9 +141,11 @@ def adherence(who: Who, *, practitioner: str | None = None, need: Need | None = 
         plans = session.execute(_plans(who)).all()
         visits = _visits(session, clinic, plans)
         coverage = _coverage(session, clinic, plans, now)
-        pauses = pauses_of(session, select(Plan.id).where(Plan.status == PlanStatus.RUNNING))
+        said = said_of(session, select(Plan.id).where(Plan.status == PlanStatus.RUNNING))
     rows = [
-        _row(clinic, plan, visits[plan.id], coverage.get(plan.patient_id), pauses.get(plan.id, ()), now)
+        _row(
+            clinic, plan, visits[plan.id], coverage.get(plan.patient_id), said.get(plan.id, NOTHING_SAID), now
+        )
         for plan in plans
     ]
     if person is not None:
@@ -273,20 +275,20 @@ def _row(
     plan: Any,
     visits: Sequence[PlanVisit],
     coverage: Allowances | None,
-    pauses: Sequence[Pause],
+    said: Said,
     now: datetime,
 ) -> Row:
     course, today = Course.of(plan.course), clinic.times.local_date(now)
-    weeks = weeks_of(clinic, course, plan.first_day, visits, now)
+    weeks = weeks_of(clinic, course, plan.first_day, visits, now, said.not_needed)
     doses = [one for one in visits if one.role in _DOSES]
     ahead = [one for one in visits if one.status is Status.BOOKED and one.starts_at > now]
     prescribed = plan.status is PlanStatus.PRESCRIBED
     short = 0 if prescribed else sum(week.left for week in weeks)
     # What a pause has taken wasn't missed by anybody.
     missed = _missed_in_a_row(
-        [one for one in doses if not pause_on(clinic.times.local_date(one.starts_at), pauses)], now
+        [one for one in doses if not pause_on(clinic.times.local_date(one.starts_at), said.pauses)], now
     )
-    pause = pause_on(today, pauses)
+    pause = pause_on(today, said.pauses)
     gate, gate_on = (None, None) if prescribed else _gate(clinic, plan, course, visits, now)
     needs: set[Need | None] = {gate}
     if prescribed or pause:
@@ -295,8 +297,9 @@ def _row(
         needs.add(Need.STOPPED)
     if short:
         needs.add(Need.SHORT)
-    if plan.by_themselves and plan.confirmed_at is None and any(_is_over(one, now) for one in doses):
-        needs.add(Need.UNCONFIRMED)
+    if not prescribed and plan.by_themselves and plan.confirmed_at is None:
+        seen = any(_is_over(one, now) for one in doses)
+        needs.add(Need.UNCONFIRMED if seen else Need.NOT_CONFIRMED)
     beyond_on, leaves_too_little = _allowance(clinic, coverage, ahead, weeks)
     if beyond_on or leaves_too_little:
         needs.add(Need.ALLOWANCE)

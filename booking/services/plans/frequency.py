@@ -58,7 +58,7 @@ def with_other_doses(
     goes = [
         one
         for care in plan.course.kinds
-        for one in _too_many(course, care, [v for v in standing if v.care.slug == care], from_week, now)
+        for one in _too_many(plan, course, care, [v for v in standing if v.care.slug == care], from_week, now)
     ]
     asked = asked_for(plan, audience, course)
     found = _filled(asked, plan, from_week, goes)
@@ -80,7 +80,7 @@ def _filled(asked: Asked, plan: PlanView, from_week: int, goes: Sequence[PlanVis
     for week in range(from_week, asked.weeks):
         for care in course.kinds:
             have = sum(one.kept.week == week and one.kept.care == care for one in others)
-            for _ in range(course.doses(care)[week][0] - have):
+            for _ in range(course.doses(care)[week][0] - have - _given_up(plan, week, care)):
                 missed = Missed(plan.clinic.visit_type(care), week, None)
                 found = _favourite(asked, plan, missed, others)
                 if found is None:
@@ -189,12 +189,32 @@ def _favourite(asked: Asked, plan: PlanView, missed: Missed, others: Sequence[Ch
     return chosen
 
 
+def _given_up(plan: PlanView, week: int, care: str) -> int:
+    """How many visits of a week were booked once and are to be made up by somebody's choice, or needed by nobody."""
+    if week >= len(plan.weeks):
+        return 0
+    missed = sum(one.missed - one.made_up for one in plan.weeks[week].doses if one.care.slug == care)
+    return max(missed, plan.not_needed.get((week, care), 0))
+
+
 def _too_many(
-    course: Course, care: str, visits: Sequence[PlanVisit], from_week: int, now: datetime
+    plan: PlanView,
+    course: Course,
+    care: str,
+    visits: Sequence[PlanVisit],
+    from_week: int,
+    now: datetime,
 ) -> Iterable[PlanVisit]:
-    """Visits ahead beyond the most of their weeks: the same weekday goes in all of them, if that can be."""
+    """Visits ahead beyond the most of their weeks: the same weekday goes in all of them, if that can be. What the week before
+    lacks they make up for: so many stay.
+    """
+    weekly = course.doses(care)
     for week in range(from_week, course.weeks):
-        most = course.doses(care)[week][1]
+        lacks = 0
+        if week:
+            had = sum(one.week == week - 1 for one in visits) + plan.not_needed.get((week - 1, care), 0)
+            lacks = max(0, weekly[week - 1][0] - had)
+        most = weekly[week][1] + lacks
         of_week = [one for one in visits if one.week == week]
         ahead = [one for one in of_week if one.starts_at > now]
         keep = most - (len(of_week) - len(ahead))

@@ -3,12 +3,12 @@
 The dose is the truth, and visits serve it: what counts is what the visits are now, not what they were when they were booked.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import Row, Select, select
+from sqlalchemy import Row, select
 from sqlalchemy.orm import Session
 
 from booking import clock
@@ -20,6 +20,7 @@ from booking.scheduling.status import Status
 from booking.scheduling.timeline import instant_of
 from booking.services.clinic import Clinic, Practitioner, VisitType, the_clinic
 from booking.services.plans import links
+from booking.services.plans.said import NOTHING_SAID, Pause, pause_on, said_of
 from booking.services.staff import audit
 from booking.services.staff.ownership import plan_for
 from booking.services.staff.who import Who
@@ -54,7 +55,7 @@ class PlanVisit:
 
 class Dose(NamedTuple):
     """What became of one kind of care in one week. `made_up`: of those missed, as many as others took the place of. `left`:
-    how many the fewest of the dose still lacks.
+    how many the fewest of the dose still lacks, but for those of which somebody said that they aren't needed.
     """
 
     care: VisitType
@@ -79,19 +80,6 @@ class Week(NamedTuple):
     @property
     def left(self) -> int:
         return sum(dose.left for dose in self.doses)
-
-
-class Pause(NamedTuple):
-    """Days on which a plan rests, both included: travel, illness."""
-
-    first: date
-    last: date
-
-
-def pause_on(day: date, pauses: Iterable[Pause]) -> Pause | None:
-    """The pause that holds this day; the one that lasts longest, if several do."""
-    there = [one for one in pauses if one.first <= day <= one.last]
-    return max(there, key=lambda one: one.last, default=None)
 
 
 @dataclass(frozen=True)
@@ -132,6 +120,7 @@ class PlanView:
     weeks: tuple[Week, ...]
     pauses: tuple[Pause, ...]
     pause: Pause | None
+    not_needed: Mapping[tuple[int, str], int]
 
     @property
     def stands_as(self) -> PlanStatus:
@@ -165,7 +154,7 @@ class PlanNote(NamedTuple):
     name: str
     what: str
     why: str
-    facts: dict[str, object]
+    facts: dict[str, Any]
 
 
 def by_link(reference: str, token: str) -> PlanView:
@@ -267,23 +256,10 @@ def kept_at(
     return Kept(day, minute, minute + minutes, care.slug, care.modality.slug, role)
 
 
-def pauses_of(session: Session, plan_ids: Iterable[int] | Select[tuple[int]]) -> dict[int, list[Pause]]:
-    """By plan its pauses, as they were entered. One statement."""
-    found: dict[int, list[Pause]] = {}
-    for plan_id, facts in session.execute(
-        select(PlanEntry.plan_id, PlanEntry.facts).where(
-            PlanEntry.plan_id.in_(plan_ids), PlanEntry.what == "paused"
-        )
-    ):
-        days = (date.fromisoformat(facts["first"]), date.fromisoformat(facts["last"]))
-        found.setdefault(plan_id, []).append(Pause(*days))
-    return found
-
-
 def view(session: Session, clinic: Clinic, plan: Plan) -> PlanView:
     visits = tuple(visits_of(session, clinic, plan))
     course, now = Course.of(plan.course), clock.now()
-    pauses = tuple(pauses_of(session, [plan.id]).get(plan.id, ()))
+    said = said_of(session, [plan.id]).get(plan.id, NOTHING_SAID)
     runs = plan.status is PlanStatus.RUNNING
     return PlanView(
         clinic=clinic,
@@ -315,16 +291,22 @@ def view(session: Session, clinic: Clinic, plan: Plan) -> PlanView:
         agreed_at=plan.agreed_at,
         made_at=plan.made_at,
         visits=visits,
-        weeks=weeks_of(clinic, course, plan.first_day, visits, now),
-        pauses=pauses,
-        pause=pause_on(clinic.times.local_date(now), pauses) if runs else None,
+        weeks=weeks_of(clinic, course, plan.first_day, visits, now, said.not_needed),
+        pauses=said.pauses,
+        pause=pause_on(clinic.times.local_date(now), said.pauses) if runs else None,
+        not_needed=said.not_needed,
     )
 
 
 def weeks_of(
-    clinic: Clinic, course: Course, first_day: date, visits: Sequence[PlanVisit], now: datetime
+    clinic: Clinic,
+    course: Course,
+    first_day: date,
+    visits: Sequence[PlanVisit],
+    now: datetime,
+    not_needed: Mapping[tuple[int, str], int],
 ) -> tuple[Week, ...]:
-    """Week by week what was prescribed and what became of it."""
+    """Week by week what was prescribed and what became of it. `not_needed`: as in `Said`."""
     weeks = []
     doses = {name: course.doses(name) for name in course.kinds}
     for number in range(course.weeks):
@@ -345,6 +327,7 @@ def weeks_of(
                             if one.care.slug == name and one.role in (Role.DOSE, Role.FIRST)
                         ),
                         now,
+                        not_needed.get((number, name), 0),
                     )
                     for name, weekly in doses.items()
                     if weekly[number][1] or any(one.care.slug == name for one in of_week)
@@ -369,7 +352,9 @@ def _made_up_later(week: Week, later: Week | None) -> Week:
     return week._replace(doses=tuple(doses))
 
 
-def _dose(care: VisitType, dose: tuple[int, int], visits: Iterable[PlanVisit], now: datetime) -> Dose:
+def _dose(
+    care: VisitType, dose: tuple[int, int], visits: Iterable[PlanVisit], now: datetime, not_needed: int
+) -> Dose:
     fewest, most = dose
     booked = attended = missed = 0
     for one in visits:
@@ -382,7 +367,7 @@ def _dose(care: VisitType, dose: tuple[int, int], visits: Iterable[PlanVisit], n
             attended += 1
     had = booked + attended
     made_up = min(missed, max(0, had + missed - fewest))
-    return Dose(care, fewest, most, booked, attended, missed, made_up, max(0, fewest - had))
+    return Dose(care, fewest, most, booked, attended, missed, made_up, max(0, fewest - had - not_needed))
 
 
 def _care(clinic: Clinic, plan: Plan | Row[Any], visit_type: VisitType, role: str | None) -> VisitType:

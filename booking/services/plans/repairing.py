@@ -35,6 +35,7 @@ from booking.services.plans.choosing import Chosen, VisitWish, choose
 from booking.services.plans.reading import PlanView, PlanVisit, view
 from booking.services.plans.recording import noted
 from booking.services.plans.replacing import Instead, breaks, instead_of
+from booking.services.plans.said import NOT_NEEDED
 from booking.services.plans.wanted import Asked
 from booking.services.staff import audit
 from booking.services.staff.ownership import appointment_for, plan_for
@@ -144,6 +145,23 @@ def offer(who: Who, reference: str, *, key: str) -> bool:
         return {"told": notices.make_up_offered(session, plan, now)}
 
     return bool(once(Key.of(who.key, key, ["offer make-up", reference]), action)["told"])
+
+
+def not_needed(who: Who, reference: str, week: int, care: str, why: str, *, key: str) -> None:
+    """Says of one visit that a plan lacks, and why, that it isn't to be made up: the plan asks for it no more. Nobody is
+    written to. Raises NotFound where none of this kind is lacking in this week, NotChangeable, KeyReused.
+    """
+
+    def action(session: Session) -> Answer:
+        now, plan = clock.now(), running(session, who, reference, None)
+        lacks = lacking(view(session, the_clinic(session), plan), now)
+        if not any((one.week, one.care.slug) == (week, care) for one in lacks):
+            raise NotFound
+        changed(session, plan, NOT_NEEDED, By.staff(who, why), now, week=week, care=care)
+        audit.did(session, who, NOT_NEEDED, f"plan/{reference}", plan.patient_id)
+        return {}
+
+    once(Key.of(who.key, key, ["not needed", reference, week, care, why]), action)
 
 
 @dataclass(frozen=True)

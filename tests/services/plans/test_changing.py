@@ -10,6 +10,7 @@ from booking.errors import NotChangeable, NotFound, PlanRulesBroken, StaleEdit
 from booking.models import Actor, Appointment, BookableBy, Claim, Message, Plan, PlanEntry, Role
 from booking.scheduling.plans.keeping import Rule, faults
 from booking.services.desk import statuses
+from booking.services.plans.adherence import adherence
 from booking.services.plans.asking_again import kept_of, suffers
 from booking.services.plans.booking import BookedPlan, book
 from booking.services.plans.changing import Decision, confirm, decide, pause, preview, stop
@@ -18,6 +19,7 @@ from booking.services.plans.reading import PlanView, PlanVisit
 from booking.services.plans.repairing import (
     lacking,
     make_up_times,
+    not_needed,
     offer,
     suffering,
     take,
@@ -148,6 +150,19 @@ def test_a_week_of_holidays_is_given_back_and_stands_as_left(disc: BookedPlan) -
     assert [week.left for week in plan.weeks] == [0, 0, 5, 0]
     assert len(plan.standing) == 16 and plan.presence.is_away(first)
     assert make_up_times(plan, BookableBy.STAFF)[0].missed.week == 2
+    # Less often afterwards: nothing goes that makes up for these, and nothing comes that nobody chose.
+    shown = with_other_doses(plan, 3, {ACUPUNCTURE: (2, 2)}, BookableBy.STAFF)
+    assert (
+        shown.goes == shown.comes == ()
+        and with_other_doses(plan, 2, {ACUPUNCTURE: (2, 2)}, BookableBy.STAFF).comes == ()
+    )
+    not_needed(hired(), disc.reference, 2, ACUPUNCTURE, "Feels well.", key="not-001")
+    assert [week.left for week in seen(disc).weeks] == [0, 0, 4, 0]
+    assert adherence(hired()).rows[0].short == 4 and rows(PlanEntry)[-1]["why"] == "Feels well."
+    for number in (2, 3):
+        not_needed(hired(), disc.reference, 2, ACUPUNCTURE, "Feels well.", key=f"not-00{number}")
+    with pytest.raises(NotFound):
+        not_needed(hired(), disc.reference, 2, ACUPUNCTURE, "Feels well.", key="not-004")
 
 
 def test_a_change_of_what_was_changed_meanwhile_is_refused(disc: BookedPlan) -> None:

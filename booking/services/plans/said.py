@@ -1,0 +1,56 @@
+"""What a plan's history says that its visits don't: on which days it rests, and which missing visits aren't needed."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from datetime import date
+from typing import NamedTuple
+
+from sqlalchemy import Select, select
+from sqlalchemy.orm import Session
+
+from booking.models import PlanEntry
+
+PAUSED, NOT_NEEDED = "paused", "not needed"
+
+
+class Pause(NamedTuple):
+    """Days on which a plan rests, both included: travel, illness."""
+
+    first: date
+    last: date
+
+
+class Said(NamedTuple):
+    """`not_needed`: by week and visit type how many of the visits that it lacks nobody needs."""
+
+    pauses: tuple[Pause, ...]
+    not_needed: Mapping[tuple[int, str], int]
+
+
+NOTHING_SAID = Said((), {})
+
+
+def pause_on(day: date, pauses: Iterable[Pause]) -> Pause | None:
+    """The pause that holds this day; the one that lasts longest, if several do."""
+    there = [one for one in pauses if one.first <= day <= one.last]
+    return max(there, key=lambda one: one.last, default=None)
+
+
+def said_of(session: Session, plan_ids: Iterable[int] | Select[tuple[int]]) -> dict[int, Said]:
+    """By plan what was said of it, if anything was. One statement."""
+    pauses: dict[int, list[Pause]] = {}
+    not_needed: dict[int, Counter[tuple[int, str]]] = {}
+    for plan_id, what, facts in session.execute(
+        select(PlanEntry.plan_id, PlanEntry.what, PlanEntry.facts).where(
+            PlanEntry.plan_id.in_(plan_ids), PlanEntry.what.in_((PAUSED, NOT_NEEDED))
+        )
+    ):
+        if what == PAUSED:
+            days = date.fromisoformat(facts["first"]), date.fromisoformat(facts["last"])
+            pauses.setdefault(plan_id, []).append(Pause(*days))
+        else:
+            not_needed.setdefault(plan_id, Counter())[facts["week"], facts["care"]] += 1
+    return {
+        plan_id: Said(tuple(pauses.get(plan_id, ())), not_needed.get(plan_id, {}))
+        for plan_id in pauses.keys() | not_needed.keys()
+    }
