@@ -4,20 +4,25 @@ How a date is chosen is one field, `date-3`: a visit, or OUT where it is to be l
 named by `open`, so that a form without an answer isn't taken for one that leaves them out.
 """
 
+from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import NamedTuple
 
-from flask_babel import gettext as _
+from flask_babel import gettext as _, ngettext
 from werkzeug.datastructures import MultiDict
 
 from booking.errors import VisitsTaken
 from booking.formatting import iso_utc
+from booking.scheduling.plans.task import Pairing
 from booking.services.clinic import Clinic
 from booking.services.plans.choosing import VisitWish
 from booking.services.plans.replacing import Instead
 from booking.services.plans.series import MOST_VISITS, DateOf, Preview
 from booking.web import reasons
 from booking.web.free import instant
+from booking.web.plan_words import list_of
 
 OUT = "out"
 
@@ -125,6 +130,23 @@ def visit(clinic: Clinic, one: VisitWish) -> str:
     )
 
 
+def way(clinic: Clinic, visits: Iterable[VisitWish]) -> list[str]:
+    """Two visits of a day, a line each, and between them how long one waits, where that isn't one trip."""
+    first, second = visits
+    lines = [visit(clinic, first), visit(clinic, second)]
+    offering = clinic.practitioner(first.practitioner).offerings[first.visit_type]
+    wait = (second.starts_at - first.starts_at) // timedelta(minutes=1) - offering.minutes
+    if wait > Pairing().gap:
+        lines.insert(1, _("Then %(time)s until the next visit", time=_for_so_long(wait)))
+    return lines
+
+
+def _for_so_long(minutes: int) -> str:
+    hours, rest = divmod(minutes, 60)
+    parts = [ngettext("%(num)d hour", "%(num)d hours", hours)] if hours else []
+    return " ".join([*parts, *([_("%(minutes)d min", minutes=rest)] if rest else [])])
+
+
 def name(clinic: Clinic, visits: tuple[VisitWish, ...]) -> str:
     """What visits that were booked together are called."""
     days = {clinic.times.local_date(one.starts_at) for one in visits}
@@ -137,6 +159,23 @@ def lost(clinic: Clinic, refusal: VisitsTaken) -> str:
     times = "; ".join(clinic.times.short_moment(one) for one in starts if one)
     return _(
         "Nothing is booked yet. This can't be had any more: %(times)s. Please choose again.", times=times
+    )
+
+
+def on_one_day(clinic: Clinic, visits: tuple[VisitWish, ...]) -> str:
+    """Which of the chosen times are on one day though they are of one kind; in words."""
+    by_day = defaultdict(list)
+    for one in visits:
+        by_day[clinic.times.local_date(one.starts_at), clinic.visit_type(one.visit_type).modality].append(one)
+    pairs = [
+        list_of([clinic.times.short_moment(one.starts_at) for one in some])
+        for some in by_day.values()
+        if len(some) > 1
+    ]
+    if not pairs:
+        return _("These dates don't go together. Please choose other times for them.")
+    return _(
+        "These are on one day: %(times)s. Please choose another time for one of them.", times="; ".join(pairs)
     )
 
 

@@ -15,11 +15,12 @@ from booking.scheduling.reasons import Reason, Why
 from booking.scheduling.timeline import cell_at
 from booking.services import absences
 from booking.services.clinic import present
+from booking.services.plans.choosing import VisitWish
 from booking.services.plans.impossible import Impossible, Lack, Relaxation, WeekReason
 from booking.services.plans.proposing import Bent, Proposals, ProposedVisit, propose
 from booking.services.plans.wanted import Besides, PlanWanted
 from booking.services.transaction import run
-from booking.web import plan_none_words, plan_words
+from booking.web import plan_none_words, plan_words, series_words
 from tests.clinics import plan_clinic, set_up
 from tests.services.plans.making import BOTH, FIRST_DAY, at
 
@@ -288,6 +289,19 @@ def test_what_would_help_is_something_to_do(kind: str, facts: dict[str, Any], wo
         clinic, replace(asked, audience=BookableBy.STAFF), Relaxation(kind, facts)
     )
     assert at_the_desk == words.removesuffix(" Please ask us about it.")
+
+
+def test_how_long_one_waits_between_two_visits_is_said_where_that_isnt_one_trip() -> None:
+    clinic = present()
+    first = VisitWish("acupuncture-follow-up", "mei", at(FIRST_DAY, 9))
+    soon, later = (
+        VisitWish("chiropractic-follow-up", "aaron", at(FIRST_DAY, *start)) for start in ((10,), (11, 20))
+    )
+    assert series_words.way(clinic, (first, soon)) == [
+        series_words.visit(clinic, first),
+        series_words.visit(clinic, soon),
+    ]
+    assert series_words.way(clinic, (first, later))[1] == "Then 1 hour 30 min until the next visit"
 
 
 # What holds for all proposals

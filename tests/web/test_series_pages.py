@@ -148,7 +148,10 @@ def test_a_patient_comes_at_the_same_time_every_week(app: Flask, client: FlaskCl
     assert "Mei Tanaka is fully booked then." in dates.text and "Nothing is booked yet." in dates.text
     unanswered = client.post(f"{path}/weekly", data=fields(dates, f"{path}/weekly"))
     assert unanswered.status_code == 422 and not of_plans(app)
-    sent = fields(unanswered, f"{path}/weekly") | {"date-2": "out"}
+    sent = fields(unanswered, f"{path}/weekly")
+    twice = client.post(f"{path}/weekly", data=sent | {"date-2": sent["date-1"]})
+    assert twice.status_code == 422 and "These are on one day: " in twice.text
+    sent = fields(twice, f"{path}/weekly") | {"date-2": "out"}
     done = client.post(f"{path}/weekly", data=sent)
     assert done.status_code == 303 and len(of_plans(app)) == 2
     assert client.post(f"{path}/weekly", data=sent).location == f"{done.location}?again=1"

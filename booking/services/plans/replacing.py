@@ -81,9 +81,11 @@ def wanted_with(session: Session, clinic: Clinic, wish: PlanWish) -> PlanWanted:
     )
 
 
-def instead_of(asked: Asked, lost: Chosen, others: Iterable[Chosen], most: int = OFFERED) -> list[Instead]:
+def instead_of(
+    asked: Asked, lost: Chosen, others: Iterable[Chosen], most: int = OFFERED, *, anyone: bool = False
+) -> list[Instead]:
     """The times that take one visit's place best: in its week, days of rest kept, near its own time, and with the same
-    person if that can be. At most one a day.
+    person if that can be; with `anyone`, only of times that are as near. At most one a day.
     """
     others = list(others)
     kept = [one.kept for one in others]
@@ -101,9 +103,8 @@ def instead_of(asked: Asked, lost: Chosen, others: Iterable[Chosen], most: int =
             as_kept = lost.kept._replace(day=day, starts=choice.starts, ends=choice.ends)
             other_person = choice.person != lost.wanted.practitioner_id
             away = abs(day - lost.kept.day), abs(choice.starts - lost.kept.starts)
-            candidates.append(
-                (other_person, *away, as_kept, Wanted(lost.visit_type.slug, choice.person, cell))
-            )
+            order = (*away, other_person) if anyone else (other_person, *away)
+            candidates.append((*order, as_kept, Wanted(lost.visit_type.slug, choice.person, cell)))
     found: dict[int, Instead] = {}
     for *_, as_kept, wanted in sorted(candidates):
         if as_kept.day in found or len(found) == most:

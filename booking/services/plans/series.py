@@ -174,6 +174,7 @@ class _Dates:
     def all(self) -> Iterator[DateOf]:
         had = {(one.kept.day, one.kept.care): one for one in self._standing}
         begun: set[str] = set()
+        offered: set[tuple[str, int]] = set()
         for day, slot in self._series.dates():
             kind, one = self._kinds[slot.visit_type], had.get((day, slot.visit_type))
             first = kind.first if slot.visit_type not in begun else None
@@ -187,8 +188,12 @@ class _Dates:
             elif found.on > self._until or day >= self._asked.weeks * 7:
                 yield replace(found, why=Reason(Why.BEYOND_HORIZON, until=self._until))
             else:
-                lost = self._as_lost(day, slot, found)
-                yield replace(found, why=self._why(day, slot, question), instead=self._instead(lost))
+                instead = self._instead(slot, self._as_lost(day, slot, found))
+                # Of a kind of care there is one a day: two dates aren't offered the same, unless there is nothing else.
+                instead = [one for one in instead if (slot.visit_type, one.day) not in offered] or instead
+                instead = sorted(instead[:OFFERED], key=lambda one: one.starts_at)
+                offered |= {(slot.visit_type, one.day) for one in instead}
+                yield replace(found, why=self._why(day, slot, question), instead=tuple(instead))
 
     # What can be had
 
@@ -270,19 +275,27 @@ class _Dates:
         offers = self._asked.ground.offers(care.slug)
         return self._clinic.practitioner_by_id[offers.situation.practitioners[0].id]
 
-    def _instead(self, lost: Chosen) -> tuple[Instead, ...]:
-        """The best of the same day, the same time with somebody else, and the nearest other days."""
+    def _instead(self, slot: Slot, lost: Chosen) -> list[Instead]:
+        """The best of the same day, the same time with somebody else, and the nearest other days, the best first; none that
+        is nearer to another date. Where anybody was asked for, it is with whoever has the nearest time.
+        """
         weekday = frozenset({self._on(lost.kept.day).weekday()})
         same_day = Presence((TimeWindow(weekday, 0, 24 * 60),))
         same_time = Presence((TimeWindow(weekday, lost.kept.starts, lost.kept.ends),))
+        anyone = slot.practitioner is None
         found: list[Instead] = []
-        for presence, most in ((same_day, 1), (same_time, 1), (Presence(), OFFERED)):
+        for presence, most in ((same_day, 1), (same_time, 1), (Presence(), 7)):
             asked = self._asked.with_presence(presence)
-            found += instead_of(asked, lost, self._standing, most)
+            found += instead_of(asked, lost, self._standing, most, anyone=anyone)
+        others = [day for day, one in self._series.dates() if one.visit_type == slot.visit_type]
+        others.remove(lost.kept.day)
         kept = {
-            (one.starts_at, one.practitioner.id): one for one in found if self._on(one.day) <= self._until
+            (one.starts_at, one.practitioner.id): one
+            for one in found
+            if self._on(one.day) <= self._until
+            and all(abs(one.day - lost.kept.day) <= abs(one.day - other) for other in others)
         }
-        return tuple(sorted(list(kept.values())[:OFFERED], key=lambda one: one.starts_at))
+        return list(kept.values())
 
     def _why(self, day: int, slot: Slot, question: Question) -> Reason | None:
         """None where it could be had by itself."""

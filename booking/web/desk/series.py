@@ -166,9 +166,7 @@ def book_series() -> ResponseReturnValue:
         except VisitsTaken as refusal:
             trouble, status = series_words.lost(form.clinic, refusal), 409
         except PlanRulesBroken:
-            trouble = _(
-                "These dates don't go together. Please choose other times, at most one a day of each kind."
-            )
+            trouble = series_words.on_one_day(form.clinic, chosen.visits)
         except ContactCannotBeReached as refusal:
             trouble = reminding.unreachable(refusal.facts["field"])
         except KeyReused:
@@ -364,4 +362,4 @@ def _as_rows(form: Form, kinds: list[VisitType], day: SameDay) -> Iterator[DayWa
             care = care_of[clinic.visit_type(visit.visit_type).modality]
             values = (care.slug, str(local.weekday()), local.strftime("%H:%M"), visit.practitioner)
             fields += [(f"{name}-{number}", value) for name, value in zip(_OF_A_ROW, values, strict=True)]
-        yield DayWay(tuple(series_words.visit(clinic, one) for one in way), fields)
+        yield DayWay(tuple(series_words.way(clinic, way)), fields)

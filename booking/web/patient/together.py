@@ -83,7 +83,7 @@ def _way(kinds: str) -> Way:
 
 def _ways(clinic: Clinic, day: SameDay) -> list[tuple[list[str], str]]:
     """Each way to have both in words, visit by visit, and as a form sends it."""
-    return [([series_words.visit(clinic, one) for one in way], Choice.of(way).written) for way in day.ways]
+    return [(series_words.way(clinic, way), Choice.of(way).written) for way in day.ways]
 
 
 def _go_together(clinic: Clinic, kinds: tuple[str, ...]) -> bool:

@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 
 from booking.errors import TooManyVisits, VisitsTaken
-from booking.models import Appointment, BookableBy, Message, Plan, PlanReminders, Reminders
+from booking.models import AbsenceKind, Appointment, BookableBy, Message, Plan, PlanReminders, Reminders
 from booking.scheduling.reasons import Why
+from booking.scheduling.timeline import cell_at
+from booking.services import absences
 from booking.services.clinic import present
 from booking.services.plans import adherence, same_day, series_booking
 from booking.services.plans.booking import BookedPlan
@@ -15,6 +17,7 @@ from booking.services.plans.choosing import VisitWish
 from booking.services.plans.reading import for_staff
 from booking.services.plans.series import Preview, Series, Slot
 from booking.services.staff.who import Who
+from booking.services.transaction import run
 from tests.clinics import plan_clinic, set_up
 from tests.services.making import NINE, booked, rows
 from tests.services.plans.making import BOTH, FIRST_DAY, at, patient
@@ -88,6 +91,26 @@ def test_a_date_that_cant_be_has_its_reason_and_times_in_its_place() -> None:
     other = clash.instead[0]
     visits = (*found.visits, VisitWish("acupuncture-follow-up", other.practitioner.slug, other.starts_at))
     assert len(whole(who, rosa, wanted, visits).visits) == 3
+    ana = patient("Ana", "ana@example.com")
+    # Two dates aren't offered the same day, and none a day that is nearer to another date.
+    twice = series(
+        Slot("acupuncture-follow-up", TUE, 9 * 60), Slot("acupuncture-follow-up", THU, 9 * 60), weeks=2
+    )
+    for who_else in ("mei", "dan"):
+        for day in (away, away + timedelta(days=2)):
+            run(
+                lambda session, who=who_else, day=day: absences.enter(  # type: ignore[misc]
+                    session,
+                    AbsenceKind.TIME_OFF,
+                    present().practitioner(who).id,
+                    cell_at(at(day, 9)),
+                    cell_at(at(day, 10)),
+                )
+            )
+    tuesday, thursday = (
+        {one.day - 8 for one in clash.instead} for clash in looked_at(who, ana, twice).clashes
+    )
+    assert tuesday == {-1, 0, 1} and thursday == {2, 3, 4}
 
 
 def test_what_was_lost_meanwhile_is_named_and_nothing_is_booked() -> None:
