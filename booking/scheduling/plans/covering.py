@@ -1,6 +1,7 @@
 """Covering weeks with few starts: for each week one of its ways, where each start that is used costs once."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
 from itertools import product
 from typing import NamedTuple
 
@@ -52,22 +53,20 @@ class Covers:
         return found
 
 
-class _LastRow:
-    """The ways of the row that is settled last, so that its best is looked up: some starts are used by then."""
+class Row:
+    """The ways to lie in one week, or in some that are alike; the cheapest first. There is one. Rows of one `kind` have the same
+    starts at the same costs.
+    """
 
-    def __init__(self, ways: Sequence[Way], times: int, time: int) -> None:
-        self._times, self._time, self._cheapest = times, time, ways[0]
+    def __init__(self, ways: Sequence[Way], kind: int = 0) -> None:
+        self.ways, self.kind = ways, kind
+        self.least = ways[0].cost
         self._cares = [care for care, start in enumerate(ways[0].starts) if start is not None]
-        self._by_starts = {one.starts: one for one in ways}
-        self._with: list[dict[int | None, Way]] = [{} for _ in ways[0].starts]
-        for one in ways:
-            for care in self._cares:
-                self._with[care].setdefault(one.starts[care], one)
 
-    def best(self, used: Sequence[set[int]]) -> tuple[int, Way]:
-        """The cheapest way, and its cost with the starts that it opens."""
-        times, time, cares = self._times, self._time, self._cares
-        best = self._cheapest.cost * times + time * len(cares), self._cheapest
+    def best(self, used: Sequence[set[int]], times: int, time: int) -> tuple[int, Way]:
+        """The cheapest way where these starts are used already, and its cost with the starts that it opens."""
+        cares = self._cares
+        best = self.least * times + time * len(cares), self.ways[0]
         for care in cares:
             for start in used[care]:
                 one = self._with[care].get(start)
@@ -75,10 +74,74 @@ class _LastRow:
                     best = min(best, (one.cost * times + time * (len(cares) - 1), one))
         if len(cares) == 2:
             for starts in product(*(used[care] if care in cares else (None,) for care in range(len(used)))):
-                one = self._by_starts.get(starts)
-                if one is not None:
-                    best = min(best, (one.cost * times, one))
+                known = self._by_starts.get(starts)
+                if known is not None:
+                    best = min(best, (known[1].cost * times, known[1]))
         return best
+
+    def below(
+        self, cut: int, times: int, opening: Sequence[Mapping[int, int]]
+    ) -> Iterator[tuple[int, int, Way]]:
+        """The ways that cost less than this with what their starts add (`opening`, for each kind of care): the cost, the place,
+        the way; in no order.
+        """
+        if len(self._cares) == len(opening) == 2:
+            yield from self._pairs_below(cut, times, *opening)
+            return
+        for place, one in enumerate(self.ways):
+            cost = one.cost * times
+            if cost >= cut:
+                return
+            for care, start in enumerate(one.starts):
+                if start is not None:
+                    cost += opening[care][start]
+            if cost < cut:
+                yield cost, place, one
+
+    def _pairs_below(
+        self, cut: int, times: int, opening: Mapping[int, int], opening2: Mapping[int, int]
+    ) -> Iterator[tuple[int, int, Way]]:
+        """The same for two kinds of care, without a look at all pairs: a pair costs no less than its halves do."""
+        halves, halves2 = self._halves
+        ahead = sorted((cost * times + opening[start], start) for start, cost in halves.items())
+        ahead2 = sorted((cost * times + opening2[start], start) for start, cost in halves2.items())
+        for half, start in ahead:
+            if half + ahead2[0][0] >= cut:
+                return
+            for half2, start2 in ahead2:
+                if half + half2 >= cut:
+                    break
+                known = self._by_starts.get((start, start2))
+                if known is not None:
+                    place, one = known
+                    cost = one.cost * times + opening[start] + opening2[start2]
+                    if cost < cut:
+                        yield cost, place, one
+
+    @cached_property
+    def _by_starts(self) -> dict[Starts, tuple[int, Way]]:
+        return {one.starts: (place, one) for place, one in enumerate(self.ways)}
+
+    @cached_property
+    def _with(self) -> list[dict[int | None, Way]]:
+        """For each kind of care by its start the cheapest way."""
+        found: list[dict[int | None, Way]] = [{} for _ in self.ways[0].starts]
+        for one in self.ways:
+            for care in self._cares:
+                found[care].setdefault(one.starts[care], one)
+        return found
+
+    @cached_property
+    def _halves(self) -> tuple[dict[int, int], dict[int, int]]:
+        """What each start of the first kind of care costs at least, and by how much each of the second adds to that at least."""
+        first, second = dict[int, int](), dict[int, int]()
+        for cost, (start, _), _choices in self.ways:
+            if start is not None:
+                first.setdefault(start, cost)
+        for cost, (start, start2), _choices in self.ways:
+            if start is not None and start2 is not None:
+                second[start2] = min(second.get(start2, IMPOSSIBLE), cost - first[start])
+        return first, second
 
 
 def _nothing() -> None:
@@ -86,7 +149,7 @@ def _nothing() -> None:
 
 
 def cheapest(
-    rows: Sequence[Sequence[Way]],
+    rows: Sequence[Row],
     time: int,
     weeks: tuple[Weeks, ...],
     covers: Sequence[Covers],
@@ -104,10 +167,10 @@ def cheapest(
     """
     cares = range(len(weeks))
     counted = times or [1] * len(rows)
-    order = sorted(range(len(rows)), key=lambda number: len(rows[number]))
+    order = sorted(range(len(rows)), key=lambda number: len(rows[number].ways))
     rest = [0]
     for number in reversed(order):
-        rest.append(rest[-1] + rows[number][0].cost * counted[number])
+        rest.append(rest[-1] + rows[number].least * counted[number])
     rest.reverse()
     fewest = [one.fewest for one in covers]
     by_start = [one.by_start for one in covers]
@@ -115,8 +178,7 @@ def cheapest(
     picked: list[Way | None] = [None] * len(rows)
     least = rest[0] + time * sum(fewest[care][weeks[care]] for care in cares)
     # Of three kinds of care there are too many ways to use two starts and open a third.
-    has_last_row = bool(rows) and apart is None and len(weeks) < 3
-    last_row = _LastRow(rows[order[-1]], counted[order[-1]], time) if has_last_row else None
+    looks_up = apart is None and len(weeks) < 3
     best: int = below
     way: tuple[Way, ...] = ()
 
@@ -138,30 +200,26 @@ def cheapest(
             return
         spend()
         number = order[depth]
-        if last_row is not None and depth + 1 == len(order):
-            more_cost, one = last_row.best(used)
+        row, count = rows[number], counted[number]
+        if looks_up and depth + 1 == len(order):
+            more_cost, one = row.best(used, count, time)
             if cost + more_cost < best:
                 picked[number] = one
                 best, way = cost + more_cost, tuple([some for some in picked if some is not None])
                 picked[number] = None
             return
         needed = [fewest[care][open_[care]] for care in cares]
-        row, count = rows[number], counted[number]
         base = cost + time * sum(needed) + rest[depth + 1]
-        if base + row[0].cost * count >= best:
+        if base + row.least * count >= best:
             return
-        opening = [covers[care].opening(open_[care]) for care in cares]
-        options = []
-        for place, one in enumerate(row):
-            extra = one.cost * count
-            if base + extra >= best:
-                break
-            for care, begins in enumerate(one.starts):
-                if begins is not None and begins not in used[care]:
-                    extra += time * opening[care][begins]
-            if base + extra < best and goes(number, one):
-                options.append((extra, place, one))
-        options.sort()
+        opening = [
+            {
+                start: 0 if start in used[care] else time * more
+                for start, more in covers[care].opening(open_[care]).items()
+            }
+            for care in cares
+        ]
+        options = sorted(one for one in row.below(best - base, count, opening) if goes(number, one[2]))
         for extra, _, one in options:
             if base + extra >= best:
                 break
@@ -182,5 +240,21 @@ def cheapest(
             if best == least:
                 return
 
+    def go_straight() -> None:
+        """One way for each row, each as good as those before it allow: what costs as much needn't be looked at."""
+        nonlocal best, way
+        cost, found = 0, list[Way | None]([None] * len(rows))
+        opened: list[set[int]] = [set() for _ in cares]
+        for number in order:
+            more, one = rows[number].best(opened, counted[number], time)
+            cost, found[number] = cost + more, one
+            for care, start in enumerate(one.starts):
+                if start is not None:
+                    opened[care].add(start)
+        if cost < best:
+            best, way = cost, tuple([one for one in found if one is not None])
+
+    if looks_up:
+        go_straight()
     go(0, 0, weeks)
     return best, way

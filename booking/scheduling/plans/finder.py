@@ -14,20 +14,23 @@ from booking.scheduling.plans.sparse import SparseSearch, is_sparse
 from booking.scheduling.plans.supply import Alike, Supply
 from booking.scheduling.plans.task import IMPOSSIBLE, Care, Found, Task, Weights
 
-EFFORT = 20_000
-"""So many states are looked at before the search stops with the best so far."""
+EFFORT = 60_000
+"""So many states are looked at before the search stops with the best so far: those of the weekdays, and those of covering a
+weekday's weeks.
+"""
 
 People = tuple[int, ...]
 Group = tuple[People, ...]
 """For each kind of care with whom."""
 
 
-def find(task: Task, weights: Weights, effort: int = EFFORT) -> Found | None:
+def find(task: Task, weights: Weights, effort: int | Effort = EFFORT) -> Found | None:
     """The plan that costs least, or None where there is none.
 
     Where the effort doesn't suffice, the best so far; raises Stopped where there is none yet.
     """
-    return _Finder(task, weights, Effort(effort)).find()
+    effort = Effort(effort) if isinstance(effort, int) else effort
+    return _Finder(task, weights, effort).find()
 
 
 class _Finder:

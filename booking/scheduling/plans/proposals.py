@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from booking.scheduling.plans.effort import Effort, Stopped
 from booking.scheduling.plans.finder import EFFORT, find
 from booking.scheduling.plans.task import Found, Planned, Task, Weights
 
@@ -27,12 +28,21 @@ class Proposal:
 def propose(
     task: Task, measures: dict[str, Weights] = MEASURES, most: int = 3, effort: int = EFFORT
 ) -> list[Proposal]:
-    """The best plan by each measure, the first measure first, as far as they are unlike; none where there is no plan."""
+    """The best plan by each measure, the first measure first, as far as they are unlike; none where there is no plan.
+
+    All share the effort. Raises Stopped where it doesn't suffice for one plan.
+    """
     chosen: list[Proposal] = []
+    left = Effort(effort)
     for measure, weights in measures.items():
         if len(chosen) == most:
             break
-        found = find(replace(task, others=_begun(chosen)) if weights.again else task, weights, effort)
+        try:
+            found = find(replace(task, others=_begun(chosen)) if weights.again else task, weights, left)
+        except Stopped:
+            if not chosen:
+                raise
+            break
         if found is None:
             break
         if all(unlike(found.visits, other.found.visits) for other in chosen):

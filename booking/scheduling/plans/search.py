@@ -8,6 +8,7 @@ from the least of each: the search takes first what may be best (A*), and ends w
 """
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from heapq import heappop, heappush
 from itertools import count, product, repeat
 from typing import Any, NamedTuple
@@ -133,7 +134,7 @@ class Search:
                 return None
             weekday = -back
             if step is not None:
-                cost += self.weekdays.cost(weekday - 1, step.weeks)
+                cost += self.weekdays.cost(weekday - 1, step.weeks, partial(effort.spend, least))
                 truth = cost + self._rest[weekday][step.left]
                 state = step.after(state, weekday - 1)
                 if truth > least:

@@ -7,7 +7,7 @@ and a row for each week. What is left is to cover the weeks with few of them.
 from collections.abc import Iterator
 from functools import partial
 
-from booking.scheduling.plans.covering import Covers, Way, cheapest
+from booking.scheduling.plans.covering import Covers, Row, Way, cheapest
 from booking.scheduling.plans.effort import Effort
 from booking.scheduling.plans.supply import Supply
 from booking.scheduling.plans.task import IMPOSSIBLE, WEEKDAYS, Choice, Planned, Task, Weights
@@ -54,7 +54,7 @@ class SparseSearch:
         if not self._rows:
             return 0, ()
         cost, ways = cheapest(
-            self._rows, self._weights.time, (self._must,), [self._covers],
+            [Row(row) for row in self._rows], self._weights.time, (self._must,), [self._covers],
             below=below, apart=self._apart, spend=partial(effort.spend, self.bound),
         )  # fmt: skip
         return (cost, tuple(self._visits(ways))) if cost < below else None

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from booking.scheduling.plans.covering import Covers, Starts, Way, Weeks
+from booking.scheduling.plans.covering import Covers, Row, Starts, Way, Weeks
 from booking.scheduling.plans.task import IMPOSSIBLE, WEEKDAYS, Choice, Days, Task, Weights
 
 Day = tuple[tuple[int, Choice], ...]
@@ -23,7 +23,7 @@ class Alike:
 
     days: dict[Day, Day] = field(default_factory=dict)
     covers: dict[tuple[int, ...], Covers] = field(default_factory=dict)
-    ways: dict[tuple[object, ...], tuple[int, list[Way]]] = field(default_factory=dict)
+    rows: dict[tuple[object, ...], Row | None] = field(default_factory=dict)
     kinds: dict[tuple[tuple[int, Starts], ...], int] = field(default_factory=dict)
     covered: dict[tuple[tuple[int, int], ...], tuple[int, dict[int, Starts]]] = field(default_factory=dict)
 

@@ -11,7 +11,7 @@ from functools import cached_property, partial
 from itertools import combinations, pairwise, product
 from operator import itemgetter
 
-from booking.scheduling.plans.covering import Starts, Way, Weeks, cheapest
+from booking.scheduling.plans.covering import Row, Starts, Way, Weeks, cheapest
 from booking.scheduling.plans.supply import Alike, Supply
 from booking.scheduling.plans.task import IMPOSSIBLE, WEEKDAYS, Choice, Task, Weights
 
@@ -30,7 +30,7 @@ class Weekdays:
         self.cares = range(len(supplies))
         self._weeks = task.weeks
         self._least: dict[tuple[int, Slots], int] = {}
-        self._ways: dict[tuple[int, Slots], tuple[int, list[Way]]] = {}
+        self._rows: dict[tuple[int, Slots], Row | None] = {}
         self._starts = [
             [[weights.time * fewest for fewest in covers.fewest] for covers in supply.covers]
             for supply in supplies
@@ -152,58 +152,62 @@ class Weekdays:
 
     # The truth
 
-    def cost(self, weekday: int, weeks: tuple[Weeks, ...]) -> int:
-        """What a weekday costs in these weeks, at its best."""
+    def cost(self, weekday: int, weeks: tuple[Weeks, ...], spend: Callable[[], None]) -> int:
+        """What a weekday costs in these weeks, at its best. `spend` is called for each state that is looked at for it."""
         found = self._costs.get((weekday, weeks))
         if found is None:
-            rows = [self._ways_of(weekday, slots) for slots in self._slots(weeks)]
-            possible = all(ways for _, ways in rows)
-            found = self._costs[weekday, weeks] = (
-                self._cheapest(rows, weekday, weeks)[0] if possible else IMPOSSIBLE
-            )
+            rows = [self._row(weekday, slots) for slots in self._slots(weeks)]
+            possible = [row for row in rows if row is not None]
+            found = IMPOSSIBLE
+            if len(possible) == len(rows):
+                found, _ = self._cheapest(possible, weekday, weeks, spend)
+            self._costs[weekday, weeks] = found
         return found
 
     def ways(self, weekday: int, weeks: tuple[Weeks, ...]) -> Iterator[tuple[Slots, Way]]:
-        """How it costs that: for each week that uses the weekday its way."""
+        """How it costs that, which was found before: for each week that uses the weekday its way."""
         slots = list(self._slots(weeks))
-        rows = [self._ways_of(weekday, some) for some in slots]
+        rows = [row for some in slots if (row := self._row(weekday, some))]
         _, starts = self._cheapest(rows, weekday, weeks)
-        for some, (kind, ways) in zip(slots, rows, strict=True):
-            yield some, next(one for one in ways if one.starts == starts[kind])
+        for some, row in zip(slots, rows, strict=True):
+            yield some, next(one for one in row.ways if one.starts == starts[row.kind])
 
     def _cheapest(
-        self, rows: Sequence[tuple[int, list[Way]]], weekday: int, weeks: tuple[Weeks, ...]
+        self,
+        rows: Sequence[Row],
+        weekday: int,
+        weeks: tuple[Weeks, ...],
+        spend: Callable[[], None] = lambda: None,
     ) -> tuple[int, dict[int, Starts]]:
         """What a way for each week costs, and the starts of each kind. Weeks in which the same starts are free at the same
         costs are alike at the best, so they are looked at as one.
         """
-        of_kind = dict(rows)
-        alike = sorted(Counter(kind for kind, _ in rows).items())
+        of_kind = {row.kind: row for row in rows}
+        alike = sorted(Counter(row.kind for row in rows).items())
         found = self._alike.covered.get(tuple(alike))
         if found is None:
             covers = [supply.covers[weekday] for supply in self.supplies]
             together, times = [of_kind[kind] for kind, _ in alike], [number for _, number in alike]
-            cost, ways = cheapest(together, self.weights.time, weeks, covers, times=times)
+            cost, ways = cheapest(together, self.weights.time, weeks, covers, times=times, spend=spend)
             starts = {kind: way.starts for (kind, _), way in zip(alike, ways, strict=True)}
             found = self._alike.covered[tuple(alike)] = cost, starts
         return found
 
-    def _ways_of(self, weekday: int, slots: Slots) -> tuple[int, list[Way]]:
-        """All ways to lie in a week on a weekday: for each starts the cheapest; the cheapest first. With their kind."""
-        found = self._ways.get((weekday, slots))
-        if found is None:
-            week = min(slot % self._weeks for slot in slots if slot != NOT_USED)
-            day = week * 7 + weekday
-            free = [
-                0 if slot == NOT_USED else id(supply.choices[weekday][slot])
-                for supply, slot in zip(self.supplies, slots, strict=True)
-            ]
-            key = (self.weights.trip, day if day in self._clashing else None, *free)
-            found = self._alike.ways.get(key)
-            if found is None:
-                ways = self._find_ways(weekday, slots, day)
-                found = self._alike.ways[key] = self._alike.kind(ways), ways
-            self._ways[weekday, slots] = found
+    def _row(self, weekday: int, slots: Slots) -> Row | None:
+        """All ways to lie in a week on a weekday: for each starts the cheapest. None where there is none."""
+        if (weekday, slots) in self._rows:
+            return self._rows[weekday, slots]
+        week = min(slot % self._weeks for slot in slots if slot != NOT_USED)
+        day = week * 7 + weekday
+        free = [
+            0 if slot == NOT_USED else id(supply.choices[weekday][slot])
+            for supply, slot in zip(self.supplies, slots, strict=True)
+        ]
+        key = (self.weights.trip, day if day in self._clashing else None, *free)
+        if key not in self._alike.rows:
+            ways = self._find_ways(weekday, slots, day)
+            self._alike.rows[key] = Row(ways, self._alike.kind(ways)) if ways else None
+        found = self._rows[weekday, slots] = self._alike.rows[key]
         return found
 
     def _find_ways(self, weekday: int, slots: Slots, day: int) -> list[Way]:

@@ -103,7 +103,7 @@ class Proposals:
     weeks: int
 
 
-_ROUNDS = 20
+_ROUNDS = 8
 
 
 def propose(wanted: PlanWanted) -> Proposals:
@@ -133,8 +133,13 @@ def _proposals(asked: Asked) -> list[Proposal]:
         return []
     return [
         _proposal(asked, one.measure, one.found.cost, one.found.bound, _visits(asked, one.found.visits))
-        for one in plans_that_can_be(asked, asked.task)
+        for one in plans_that_can_be(asked, asked.task) or _at_any_minute(asked)
     ]
+
+
+def _at_any_minute(asked: Asked) -> tuple[FoundPlan, ...]:
+    task = asked.task_at_any_minute
+    return plans_that_can_be(asked, task) if task != asked.task else ()
 
 
 def plans_that_can_be(asked: Asked, task: Task) -> tuple[FoundPlan, ...]:

@@ -144,14 +144,22 @@ class Asked:
 
     @cached_property
     def task(self) -> Task:
-        """What the finder has to know. Its cares are in the order of `kinds`."""
+        """What the finder has to know. Its cares are in the order of `kinds`.
+
+        Staff may book any minute, but a plan recurs, and recurs at times that people remember: those that patients may book.
+        """
         return self.task_from(0)
+
+    @property
+    def task_at_any_minute(self) -> Task:
+        """The same with all that this audience may book, where there is no plan at those times."""
+        return self.task_from(0, on_grid=False)
 
     def with_presence(self, presence: Presence) -> "Asked":
         """The same plan for somebody who can come at other times."""
         return replace(self, wanted=replace(self.wanted, presence=presence))
 
-    def task_from(self, first: int) -> Task:
+    def task_from(self, first: int, *, on_grid: bool = True) -> Task:
         """The same for a plan that begins so many days later, up to LATEST_START."""
         course, first_day = self.course, self.wanted.first_day + timedelta(days=first)
         cares = []
@@ -162,9 +170,9 @@ class Asked:
             cares.append(
                 Care(
                     doses=course.doses(care.slug),
-                    free=self._free(care, first),
+                    free=self._free(care, first, on_grid=on_grid),
                     rest_days=course.rest_days.get(modality, 0),
-                    first=self._free(begins, first) if begins else None,
+                    first=self._free(begins, first, on_grid=on_grid) if begins else None,
                     wished=frozenset(wished),
                     elsewhere=tuple(sorted((on - first_day).days for on in others)),
                 )
@@ -211,8 +219,19 @@ class Asked:
                 found.add(choice)
         return tuple(sorted(found))
 
-    def _free(self, visit_type: VisitType, first: int) -> Days:
-        return tuple(self.choices(visit_type, first + day) for day in range(self.weeks * 7))
+    def _free(self, visit_type: VisitType, first: int, *, on_grid: bool) -> Days:
+        situation = self.ground.offers(visit_type.slug).situation
+        start, by_id = situation.window.start, situation.by_id
+
+        def free_on(day: int) -> tuple[Choice, ...]:
+            free = self.choices(visit_type, day)
+            if not on_grid or self.wanted.audience is not BookableBy.STAFF:
+                return free
+            return tuple(
+                one for one in free if by_id[one.person].grid >> self.cell(visit_type, day, one) - start & 1
+            )
+
+        return tuple(free_on(first + day) for day in range(self.weeks * 7))
 
     def minute(self, on: Day, cell: int) -> int:
         """Of the wall clock, counted from the day's midnight."""
