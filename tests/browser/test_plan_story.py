@@ -120,7 +120,7 @@ def test_somebody_begins_a_plan_by_themselves(phone: Page) -> None:
     page.get_by_label("E-mail", exact=True).fill("rosa@example.com")
     page.get_by_label("By e-mail").check()
     page.get_by_role("button", name=re.compile(r"Book these \d+ visits")).last.click()
-    comes(page, "You are booked.")
+    comes(page, "Your times are kept for you.")
     expect(page.locator(".plan-visits .amber").first).to_contain_text("Penciled in")
 
 
