@@ -161,8 +161,8 @@ def test_the_desk_books_a_whole_plan_by_keyboard(app: Flask, enter: Enter, axe: 
 def test_where_no_plan_fits_one_press_helps(app: Flask, enter: Enter, axe: Any) -> None:
     page = enter(PHONE)
     patient = all_of(app, Patient)[0]["reference"]
-    page.goto(f"/desk/plans/new?patient={patient}&template=weekly")
-    page.get_by_role("checkbox", name="Saturday Evening").check()
+    page.goto(f"/desk/plans/new?patient={patient}&template=disc")
+    page.get_by_role("checkbox", name="Saturday Midday").check()
     page.get_by_role("button", name="Show proposals").last.click()
     expect(page.get_by_role("heading", name="No plan fits")).to_be_visible()
     axe(page)
@@ -185,7 +185,8 @@ def test_all_that_may_be_done_with_a_plan_stands_on_its_page(
     page = enter(PHONE)
     address = f"/desk/plans/{made.reference}"
     page.goto(address)
-    expect(page.get_by_role("button", name="Confirm the plan")).to_be_visible()
+    # Nobody has examined them yet, so confirming asks once more.
+    expect(page.get_by_role("button", name="Yes, confirm it now")).to_be_hidden()
     expect(page.get_by_role("button", name="Take this one").first).to_be_visible()
     page.get_by_text("Change the plan").click()
     axe(page)
@@ -196,7 +197,8 @@ def test_all_that_may_be_done_with_a_plan_stands_on_its_page(
     picture(page, "plan-next")
     page.get_by_role("button", name="Take this one").first.click()
     expect(page.get_by_text("Booked. The patient gets a message about it.")).to_be_visible()
-    page.get_by_role("button", name="Confirm the plan").click()
+    page.get_by_text("Confirm before the examination").click()
+    page.get_by_role("button", name="Yes, confirm it now").click()
     expect(page.get_by_text("Confirmed. The patient gets one list of the visits.")).to_be_visible()
 
     # Fewer by a press of the minus, shown by Enter in the reason's field, and done by its own button.
