@@ -1,5 +1,6 @@
 """The changes of a plan that are shown before they are done."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import date, timedelta
 from functools import cached_property
@@ -12,10 +13,10 @@ from booking.models import BookableBy
 from booking.scheduling.plans.course import Course
 from booking.scheduling.timeline import instant_of
 from booking.services.allowances import Planned
-from booking.services.plans import changing, frequency
+from booking.services.plans import changing, extending, frequency
 from booking.services.plans.allowed import allowed
 from booking.services.plans.changing import Decision
-from booking.services.plans.reading import PlanView, Week
+from booking.services.plans.reading import PlanView, PlanVisit, Week
 from booking.services.staff.who import Who
 from booking.web import allowance_words, asked, plan_next, prescriptions
 from booking.web.plan_change import Change, Preview, line
@@ -249,49 +250,93 @@ class Doses(Change):
 
     def preview(self, who: Who) -> Preview:
         found = frequency.with_other_doses(self.plan, self.from_week or 0, self.doses, BookableBy.STAFF)
-        comes = tuple(
-            line(self.plan, instant_of(one.wanted.cell), one.visit_type, one.practitioner)
-            for one in sorted(found.comes, key=lambda one: one.wanted.cell)
-        )
-        planned = [
-            Planned(instant_of(one.wanted.cell), one.visit_type.modality.slug)
-            for one in sorted(found.comes, key=lambda one: one.wanted.cell)
-        ]
-        covered = allowed(self.plan, planned, [one.reference for one in found.goes])
-        pushed = [one for one in self.plan.standing if one.reference in covered.pushed]
-        lacks = tuple(
-            _("Week %(week)d: %(care)s", week=one.week + 1, care=one.care.modality.name)
-            for one in found.lacks
-        )
-        lists = (
-            (_("Cancelled"), self.visits(found.goes)),
-            (_("Booked"), comes),
-            (_("No time was found for"), lacks),
-            (_("Booked already, and may not be covered then"), self.visits(pushed)),
-        )
-        changes = bool(found.goes or comes or self.doses)
-        notes = [] if found.goes or comes else [_("No visit is changed by it.")]
-        if lacks:
-            notes.append(_("These stay left on the plan, to be chosen later."))
-        if covered.beyond:
-            notes.append(
-                ngettext(
-                    "%(num)d of these visits may not be covered. Tell the patient before it is booked.",
-                    "%(num)d of these visits may not be covered. Tell the patient before they are booked.",
-                    len(covered.beyond),
-                )
-            )
-            notes += allowance_words.of_pools(self.plan.clinic, allowed(self.plan, ()).left)
-        beyond = tuple(comes[number] for number in covered.beyond)
-        return Preview(lists, tuple(notes), possible=changes, beyond=beyond, stops=covered.stops)
+        preview = _fitting(self.plan, found)
+        return replace(preview, possible=bool(preview.possible or self.doses))
 
     def do(self, who: Who, version: int | None, key: str) -> None:
-        payer = _("The payer was asked.") if self.payer_asked else ""
-        why = " ".join(filter(None, (self.reason, payer)))
+        why = _with_payer(self)
         frequency.change_doses(
             who, self.plan.reference, self.from_week or 0, self.doses, why, tell=self.tell,
             version=version, key=key,
         )  # fmt: skip
+
+
+class Extend(Change):
+    name = "extend"
+    title = lazy("Extend the plan")
+    button = lazy("Extend it and book these visits")
+
+    @property
+    def done(self) -> str:
+        return _("Extended. The visits are shown below week by week.")
+
+    def preview(self, who: Who) -> Preview:
+        found = extending.extended(self.plan)
+        last = self.plan.last_day + timedelta(days=7 * found.weeks)
+        until = ngettext(
+            "%(num)d further week, up to %(day)s.", "%(num)d further weeks, up to %(day)s.", found.weeks,
+            day=self.plan.clinic.times.day(last),
+        )  # fmt: skip
+        moved = tuple(
+            _("Week %(week)d: %(care)s", week=one.week + 1, care=one.care.modality.name)
+            for one in found.moved
+        )
+        fitting = _fitting(self.plan, found.fitted)
+        lists = ((_("Moved to the end of the plan"), moved), *fitting.lists)
+        return replace(fitting, lists=lists, notes=(until, *fitting.notes), possible=bool(found.moved))
+
+    def do(self, who: Who, version: int | None, key: str) -> None:
+        extending.extend(
+            who, self.plan.reference, _with_payer(self), tell=self.tell, version=version, key=key
+        )
+
+
+def _fitting(plan: PlanView, found: frequency.Fitted) -> Preview:
+    """What goes and what comes, and what of it may not be covered."""
+
+    def shown(visits: Iterable[PlanVisit]) -> tuple[str, ...]:
+        return tuple(line(plan, one.starts_at, one.visit_type, one.practitioner) for one in visits)
+
+    comes = tuple(
+        line(plan, instant_of(one.wanted.cell), one.visit_type, one.practitioner)
+        for one in sorted(found.comes, key=lambda one: one.wanted.cell)
+    )
+    planned = [
+        Planned(instant_of(one.wanted.cell), one.visit_type.modality.slug)
+        for one in sorted(found.comes, key=lambda one: one.wanted.cell)
+    ]
+    covered = allowed(plan, planned, [one.reference for one in found.goes])
+    pushed = [one for one in plan.standing if one.reference in covered.pushed]
+    lacks = tuple(
+        _("Week %(week)d: %(care)s", week=one.week + 1, care=one.care.modality.name) for one in found.lacks
+    )
+    lists = (
+        (_("Cancelled"), shown(found.goes)),
+        (_("Booked"), comes),
+        (_("No time was found for"), lacks),
+        (_("Booked already, and may not be covered then"), shown(pushed)),
+    )
+    changes = bool(found.goes or comes)
+    notes = [] if found.goes or comes else [_("No visit is changed by it.")]
+    if lacks:
+        notes.append(_("These stay left on the plan, to be chosen later."))
+    if covered.beyond:
+        notes.append(
+            ngettext(
+                "%(num)d of these visits may not be covered. Tell the patient before it is booked.",
+                "%(num)d of these visits may not be covered. Tell the patient before they are booked.",
+                len(covered.beyond),
+            )
+        )
+        notes += allowance_words.of_pools(plan.clinic, allowed(plan, ()).left)
+    beyond = tuple(comes[number] for number in covered.beyond)
+    return Preview(lists, tuple(notes), possible=changes, beyond=beyond, stops=covered.stops)
+
+
+def _with_payer(change: Change) -> str:
+    """The reason that is kept, with what was done about coverage."""
+    payer = _("The payer was asked.") if change.payer_asked else ""
+    return " ".join(filter(None, (change.reason, payer)))
 
 
 def _from(course: Course, week: int) -> Course:
@@ -308,4 +353,4 @@ def _today(plan: PlanView) -> date:
     return plan.clinic.times.local_date(clock.now())
 
 
-CHANGES: dict[str, type[Change]] = {one.name: one for one in (Decide, Doses, Pause, Stop, Shift)}
+CHANGES: dict[str, type[Change]] = {one.name: one for one in (Decide, Doses, Extend, Pause, Stop, Shift)}

@@ -36,7 +36,7 @@ class Next(NamedTuple):
 
 def offered(plan: PlanView) -> Next:
     now = clock.now()
-    may = {change: fits(plan, change) for change in ("decide", "doses", "pause", "stop", "shift")}
+    may = {change: fits(plan, change) for change in ("decide", "doses", "extend", "pause", "stop", "shift")}
     # Looked up only where something is missing: it asks the engine.
     missed = make_up_times(plan, BookableBy.STAFF) if lacking(plan, now) else []
     beyond = beyond_of(plan)
@@ -73,6 +73,8 @@ def fits(plan: PlanView, change: str) -> bool:
     if plan.is_series and change not in ("shift", "stop"):
         return False
     if change == "decide" and plan.decided_phases >= plan.course.looks:
+        return False
+    if change == "extend" and not lacking(plan, clock.now()):
         return False
     return plan.status is PlanStatus.RUNNING
 

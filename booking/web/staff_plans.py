@@ -53,8 +53,8 @@ STATUSES = {
 # A symbol, a word, and the colour's name: never colour alone.
 MARKS = {
     Fate.ATTENDED: ("✔", lazy("came"), "green"),
-    Fate.MADE_UP: ("↺", lazy("missed, made up"), "slate"),
-    Fate.MISSED: ("✕", lazy("missed"), "clay"),
+    Fate.MADE_UP: ("↺", lazy("made up"), "slate"),
+    Fate.MISSED: ("✕", lazy("missed or given up"), "clay"),
     Fate.BOOKED: ("●", lazy("booked"), "blue"),
     Fate.PENCILED: ("◌", lazy("penciled in"), "blue"),
     Fate.LEFT: ("□", lazy("not booked"), "amber"),
@@ -81,6 +81,7 @@ _HAPPENED = {
     "decided": lazy("Decided after a reassessment"),
     "changed doses": lazy("Changed how often they come"),
     "moved": lazy("Moved visits"),
+    "extended": lazy("Extended: what was missing has further weeks"),
     "made up": lazy("Booked a visit that makes up for a missed one"),
     "offered make-up": lazy("Times that make up for a missed visit were sent"),
     "gave way": lazy("A penciled visit gave way to another one"),

@@ -269,8 +269,8 @@ def test_after_the_reassessment_somebody_comes_less_often(
     expect(page.get_by_text("2 further weeks, up to ")).to_be_visible()
     page.get_by_role("button", name="Decide so").tap()
     expect(page.get_by_role("heading", name="Booked")).to_be_visible()
-    page.get_by_role("button", name="Change it so").tap()
-    expect(page.get_by_text("Changed.")).to_be_visible()
+    page.get_by_role("button", name="Book these visits").tap()
+    expect(page.get_by_text("Booked. The visits")).to_be_visible()
     with app.app_context():
         plan = seen(made)
         assert [(dose.booked, dose.left) for week in plan.weeks[4:] for dose in week.doses] == [(1, 0)] * 4

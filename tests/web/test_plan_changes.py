@@ -332,6 +332,15 @@ def test_a_holiday_is_shown_and_its_visits_given_up(app: Flask, dana: Who, disc:
     done = pressed(desk, shown, to, **form)
     assert "given up" in after(desk, done)
     assert [week.left for week in view(app, disc).weeks] == [0, 0, 5, 0] and len(told(app)) == 1
+    extend = address(disc, "extend")
+    assert extend in desk.get(address(disc)).text
+    longer = desk.get(extend)
+    assert "1 further week, up to" in longer.text and "Moved to the end of the plan" in longer.text
+    assert after(desk, pressed(desk, longer, extend, reason="Travels")).count("Extended") == 2
+    found = view(app, disc)
+    assert [week.left for week in found.weeks] == [0] * 5 and found.course.looks == 1
+    assert len(found.weeks[4].visits) >= 5 and found.standing[-1].role == "reassessment"
+    assert desk.get(extend).location == address(disc)
     # Sent once more, it is the same; nothing is done twice.
     assert pressed(desk, shown, to, **form).location == done.location
     assert len(told(app)) == 1

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import combinations, pairwise
+from typing import Any
 
 from sqlalchemy.orm import Session
 
@@ -37,8 +38,8 @@ from booking.services.staff.who import Who
 
 
 @dataclass(frozen=True)
-class Thinned:
-    """What another frequency does to a plan: which visits go, which come, and what couldn't be found."""
+class Fitted:
+    """What another course does to a plan: which visits go, which come, and what couldn't be found."""
 
     course: Course
     goes: tuple[PlanVisit, ...]
@@ -48,7 +49,7 @@ class Thinned:
 
 def with_other_doses(
     plan: PlanView, from_week: int, doses: dict[str, tuple[int, int]], audience: BookableBy
-) -> Thinned:
+) -> Fitted:
     """What it would do to a plan to have other doses from a week on, by visit type. Favourite days are kept: what goes is what
     leaves the others the farthest apart, and what comes lies at times that the plan has already, if that can be.
     """
@@ -60,6 +61,14 @@ def with_other_doses(
         for care in plan.course.kinds
         for one in _too_many(plan, course, care, [v for v in standing if v.care.slug == care], from_week, now)
     ]
+    return fitted(plan, course, from_week, goes, audience)
+
+
+def fitted(
+    plan: PlanView, course: Course, from_week: int, goes: Sequence[PlanVisit], audience: BookableBy
+) -> Fitted:
+    """What comes so that a plan has this course from a week on, once some visits are gone."""
+    now = clock.now()
     asked = asked_for(plan, audience, course)
     found = _filled(asked, plan, from_week, goes)
     looks = [one for one in plan.standing if one.role is Role.REASSESSMENT and one.starts_at > now]
@@ -71,7 +80,7 @@ def with_other_doses(
     return found
 
 
-def _filled(asked: Asked, plan: PlanView, from_week: int, goes: Sequence[PlanVisit]) -> Thinned:
+def _filled(asked: Asked, plan: PlanView, from_week: int, goes: Sequence[PlanVisit]) -> Fitted:
     """What comes so that all weeks from that one on have their doses, once some visits are gone."""
     course = asked.course
     others = [chosen_of(plan, one) for one in plan.standing if one not in goes]
@@ -88,12 +97,12 @@ def _filled(asked: Asked, plan: PlanView, from_week: int, goes: Sequence[PlanVis
                 else:
                     others.append(found)
                     comes.append(found)
-    return Thinned(asked.wanted.course, tuple(goes), tuple(comes), tuple(lacks))
+    return Fitted(asked.wanted.course, tuple(goes), tuple(comes), tuple(lacks))
 
 
 def _with_new_looks(
-    asked: Asked, plan: PlanView, change: Thinned, looks: Sequence[PlanVisit]
-) -> Thinned | None:
+    asked: Asked, plan: PlanView, change: Fitted, looks: Sequence[PlanVisit]
+) -> Fitted | None:
     """The same with a new time for each of these reassessments; None where one has none."""
     others = [chosen_of(plan, one) for one in plan.standing if one not in change.goes] + [*change.comes]
     comes = list(change.comes)
@@ -110,13 +119,27 @@ def _with_new_looks(
 def change_doses(
     who: Who, reference: str, from_week: int, doses: dict[str, tuple[int, int]], reason: str, *,
     tell: bool = True, version: int | None = None, key: str,
-) -> Thinned:  # fmt: skip
+) -> Fitted:  # fmt: skip
     """Changes how often a patient comes from a week on, as `with_other_doses` shows it, in one transaction and one message.
 
     Raises VisitsTaken, PlanRulesBroken, NotChangeable, StaleEdit, NotFound, KeyReused.
     """
-    audience = BookableBy.STAFF
-    change = with_other_doses(for_staff(who, reference), from_week, doses, audience)
+    change = with_other_doses(for_staff(who, reference), from_week, doses, BookableBy.STAFF)
+    plain = {care: list(dose) for care, dose in doses.items()}
+    facts = {"from_week": from_week + 1, "doses": plain}
+    content = ["change doses", reference, from_week, doses, reason, tell]
+    carry_out(
+        who, reference, change, "changed doses", reason, content, facts,
+        tell=tell, version=version, key=key,
+    )  # fmt: skip
+    return change
+
+
+def carry_out(
+    who: Who, reference: str, change: Fitted, what: str, reason: str, content: list[Any], facts: dict[str, Any],
+    *, tell: bool, version: int | None, key: str,
+) -> None:  # fmt: skip
+    """Gives up what goes and books what comes, in one transaction and one message. `what`, `facts`: for the plan's history."""
 
     def action(session: Session) -> Answer:
         now, clinic = clock.now(), the_clinic(session)
@@ -130,19 +153,16 @@ def change_doses(
         cancelled = begun_at(going)
         give_up(session, going, by, now, plan=plan.reference)
         coming = [(one, False) for one in change.comes]
-        added = add(session, clinic, plan, coming, by, now, audience=audience)
+        added = add(session, clinic, plan, coming, by, now, audience=BookableBy.STAFF)
         plan.course = change.course.as_plain()
-        plain = {care: list(dose) for care, dose in doses.items()}
-        changed(session, plan, "changed doses", by, now, from_week=from_week + 1, doses=plain)
-        audit.did(session, who, "changed doses", f"plan/{reference}", plan.patient_id)
+        changed(session, plan, what, by, now, **facts)
+        audit.did(session, who, what, f"plan/{reference}", plan.patient_id)
         if going or added:
-            facts = {"cancelled": cancelled, "added": begun_at(added)}
-            notices.plan_changed(session, clinic, plan, [*going, *added], now, facts, tell=tell)
+            told = {"cancelled": cancelled, "added": begun_at(added)}
+            notices.plan_changed(session, clinic, plan, [*going, *added], now, told, tell=tell)
         return {}
 
-    content = ["change doses", reference, from_week, doses, reason, tell]
     once(Key.of(who.key, key, content), action)
-    return change
 
 
 def from_week_on(course: Course, week: int, doses: dict[str, tuple[int, int]]) -> Course:

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from booking.models import PlanEntry
 
-PAUSED, NOT_NEEDED = "paused", "not needed"
+PAUSED, NOT_NEEDED, EXTENDED = "paused", "not needed", "extended"
 
 
 class Pause(NamedTuple):
@@ -21,7 +21,7 @@ class Pause(NamedTuple):
 
 
 class Said(NamedTuple):
-    """`not_needed`: by week and visit type how many of the visits that it lacks nobody needs."""
+    """`not_needed`: by week and visit type how many of the visits that it lacks nobody needs, or further weeks have instead."""
 
     pauses: tuple[Pause, ...]
     not_needed: Mapping[tuple[int, str], int]
@@ -42,14 +42,15 @@ def said_of(session: Session, plan_ids: Iterable[int] | Select[tuple[int]]) -> d
     not_needed: dict[int, Counter[tuple[int, str]]] = {}
     for plan_id, what, facts in session.execute(
         select(PlanEntry.plan_id, PlanEntry.what, PlanEntry.facts).where(
-            PlanEntry.plan_id.in_(plan_ids), PlanEntry.what.in_((PAUSED, NOT_NEEDED))
+            PlanEntry.plan_id.in_(plan_ids), PlanEntry.what.in_((PAUSED, NOT_NEEDED, EXTENDED))
         )
     ):
         if what == PAUSED:
             days = date.fromisoformat(facts["first"]), date.fromisoformat(facts["last"])
             pauses.setdefault(plan_id, []).append(Pause(*days))
         else:
-            not_needed.setdefault(plan_id, Counter())[facts["week"], facts["care"]] += 1
+            moved = [(facts["week"], facts["care"])] if what == NOT_NEEDED else map(tuple, facts["moved"])
+            not_needed.setdefault(plan_id, Counter()).update(moved)
     return {
         plan_id: Said(tuple(pauses.get(plan_id, ())), not_needed.get(plan_id, {}))
         for plan_id in pauses.keys() | not_needed.keys()

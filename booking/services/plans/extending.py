@@ -1,0 +1,62 @@
+"""Extending a plan: what its weeks lack, after a holiday or an illness, moves into further weeks at its end."""
+
+from collections import Counter
+from dataclasses import dataclass, replace
+
+from booking import clock
+from booking.models import BookableBy
+from booking.scheduling.plans.course import Course, Dose, Phase
+from booking.services.plans.frequency import Fitted, carry_out, fitted
+from booking.services.plans.reading import PlanView, for_staff
+from booking.services.plans.repairing import Missed, lacking
+from booking.services.plans.said import EXTENDED
+from booking.services.staff.who import Who
+
+
+@dataclass(frozen=True)
+class Extended:
+    """What it does to a plan: `moved` from its weeks into so many further `weeks`, and the visits that are booked there."""
+
+    moved: tuple[Missed, ...]
+    weeks: int
+    fitted: Fitted
+
+
+def extended(plan: PlanView) -> Extended:
+    """What it would do to extend a plan by as many weeks as there are in which something is lacking."""
+    moved = tuple(lacking(plan, clock.now()))
+    weeks = list(dict.fromkeys(one.week for one in moved))
+    further = [Counter(one.care.slug for one in moved if one.week == week) for week in weeks]
+    course = _with(plan.course, further, looked_at=plan.decided_phases < plan.course.looks)
+    return Extended(moved, len(weeks), fitted(plan, course, plan.course.weeks, [], BookableBy.STAFF))
+
+
+def extend(
+    who: Who, reference: str, reason: str, *, tell: bool = True, version: int | None = None, key: str
+) -> Extended:
+    """Extends a plan as `extended` shows it, in one transaction and one message.
+
+    Raises VisitsTaken, NotChangeable, StaleEdit, NotFound, KeyReused.
+    """
+    change = extended(for_staff(who, reference))
+    facts = {"weeks": change.weeks, "moved": [[one.week, one.care.slug] for one in change.moved]}
+    carry_out(
+        who, reference, change.fitted, EXTENDED, reason, ["extend", reference, reason, tell], facts,
+        tell=tell, version=version, key=key,
+    )  # fmt: skip
+    return change
+
+
+def _with(course: Course, further: list[Counter[str]], *, looked_at: bool) -> Course:
+    """With further weeks of these doses. What is looked at after the last week is looked at after these."""
+    looked_at = looked_at and course.phases[-1].reassessed
+    last = len(further) - 1
+    phases = [
+        Phase(1, tuple(Dose(care, n, n) for care, n in one.items()), reassessed=looked_at and number == last)
+        for number, one in enumerate(further)
+    ]
+    if not phases:
+        return course
+    before = course.phases[-1]
+    before = replace(before, reassessed=before.reassessed and not looked_at)
+    return replace(course, phases=(*course.phases[:-1], before, *phases))
