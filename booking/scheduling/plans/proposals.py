@@ -17,6 +17,8 @@ MEASURES = {
 
 UNLIKE = 3
 """One visit in so many, at least, lies elsewhere than in each other plan."""
+NEAR = range(-25, 30, 5)
+"""Minutes by which a visit of the same day may begin earlier or later and still be at the same time for who reads it."""
 
 
 @dataclass(frozen=True)
@@ -51,11 +53,21 @@ def propose(
 
 
 def unlike(visits: Sequence[Planned], others: Sequence[Planned]) -> bool:
-    """Whether a third of the visits, at least, are none of the others."""
-    return UNLIKE * len(set(visits) - set(others)) >= len(visits)
+    """Whether a third of the visits, at least, are at other times than the others, or with somebody else."""
+    near = {
+        (one.care, one.day, one.choice.starts + minutes, one.choice.person)
+        for one in others
+        for minutes in NEAR
+    }
+    return UNLIKE * len(
+        [one for one in visits if (one.care, one.day, one.choice.starts, one.choice.person) not in near]
+    ) >= len(visits)
 
 
 def _begun(proposals: Iterable[Proposal]) -> frozenset[tuple[int, int, int]]:
     return frozenset(
-        (visit.care, visit.day, visit.choice.starts) for one in proposals for visit in one.found.visits
+        (visit.care, visit.day, visit.choice.starts + minutes)
+        for one in proposals
+        for visit in one.found.visits
+        for minutes in NEAR
     )
