@@ -175,6 +175,8 @@ def _change(clinic: Clinic, wanted: PlanWanted, kind: str, facts: Mapping[str, A
         return _one_more_window(clinic, wanted, facts)
     if kind == "practitioners":
         return _anyone(clinic, wanted, facts)
+    if kind == "besides" and not facts.get("on"):
+        return _("Move the visits outside the plan to days on which they aren't in the way.")
     if kind == "besides":
         return _(
             "Move %(visit)s of %(day)s to another day.",

@@ -269,6 +269,7 @@ def test_whoever_is_away_is_named_and_the_rest_in_general() -> None:
             {"day": date(2026, 12, 3), "any_time": True},
             "Start on Thursday, December 3. Leave the times open as well.",
         ),
+        ("besides", {}, "Move the visits outside the plan to days on which they aren't in the way."),
         ("besides", {"on": date(2026, 12, 10)}, "Move Acupuncture-Follow-Up of Thu, Dec 10 to another day."),
         (
             "fewer",

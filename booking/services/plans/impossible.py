@@ -53,7 +53,7 @@ class Relaxation:
     """One change with which the plan can be. `kind`: "window", "any_time", "practitioners", "besides", "start" or "fewer".
 
     Facts: "weekday" (Monday 0), "opens" and "closes" (minutes of the day); "modality"; "on" and "care", of a visit outside the
-    plan that is moved; "day"; "week", "care" and "visits". "any_time": only if the patient leaves the times open as well.
+    plan that is moved, or none for all of them; "day"; "week", "care" and "visits". "any_time": only if the patient leaves the times open as well.
     """
 
     kind: str
@@ -248,7 +248,7 @@ def _relaxations(asked: Asked, week: int) -> Iterator[Relaxation]:
 
 def _others(asked: Asked, week: int) -> Iterator[Relaxation]:
     yield from _other_practitioners(asked)
-    yield from _without_one_besides(asked, week)
+    yield from _without_besides(asked, week)
     yield from _later_start(asked)
     yield from _fewer(asked, week)
 
@@ -285,8 +285,8 @@ def _other_practitioners(asked: Asked) -> Iterator[Relaxation]:
             return
 
 
-def _without_one_besides(asked: Asked, week: int) -> Iterator[Relaxation]:
-    """A visit outside the plan that is moved to a day on which it isn't in the way."""
+def _without_besides(asked: Asked, week: int) -> Iterator[Relaxation]:
+    """A visit outside the plan that is moved to a day on which it isn't in the way; all of them, if one isn't enough."""
     for number, kind in enumerate(asked.kinds):
         modality = kind.care.modality.slug
         for on, visit_type in _besides(asked, number, week):
@@ -295,6 +295,10 @@ def _without_one_besides(asked: Asked, week: int) -> Iterator[Relaxation]:
             if _is_possible(replace(asked, wanted=replace(asked.wanted, elsewhere=elsewhere)).task):
                 yield Relaxation("besides", {"on": on, "care": visit_type})
                 return
+    if asked.wanted.elsewhere and _is_possible(
+        replace(asked, wanted=replace(asked.wanted, elsewhere={})).task
+    ):
+        yield Relaxation("besides")
 
 
 def _later_start(asked: Asked) -> Iterator[Relaxation]:

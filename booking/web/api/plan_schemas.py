@@ -192,7 +192,7 @@ class ProposedWindow(Given):
 class Relaxation(Given):
     """One change with which a plan was found, each tried by itself. `window`: one more; `any_time` without a fact: none at
     all; `practitioners`: anyone for this `modality`; `besides`: the visit of this `visit_type` that the patient has on this
-    `day` outside the plan is moved; `start`: another `first_day`; `fewer`: so many `visits` of a `visit_type` in a `week`.
+    `day` outside the plan is moved, or all of them; `start`: another `first_day`; `fewer`: so many `visits` of a `visit_type` in a `week`.
     With `any_time`, no window at all as well.
     """
 

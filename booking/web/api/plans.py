@@ -270,7 +270,7 @@ def _facts(one: Relaxation) -> dict[str, Any]:
     also = {"any_time": True} if facts.get("any_time") else {}
     if one.kind == "start":
         return {"first_day": facts["day"].isoformat()} | also
-    if one.kind == "besides":
+    if one.kind == "besides" and facts.get("on"):
         return {"day": facts["on"].isoformat(), "visit_type": facts["care"].slug} | also
     if one.kind == "fewer":
         return {
