@@ -1,5 +1,6 @@
 """Moving a visit of a plan with all later ones like it, shown before it is done."""
 
+from dataclasses import replace
 from datetime import datetime, time
 from functools import cached_property
 
@@ -147,7 +148,7 @@ class Shift(Change):
         question = question_of(
             self.plan.clinic, one.visit.visit_type.slug, [one.practitioner.slug], BookableBy.STAFF
         )
-        return reasons.sentence(one.why, question)
+        return reasons.sentence(one.why, replace(question, wanted=one.practitioner))
 
     def _sent(self, at: datetime) -> str:
         """As the form sends a time that is offered."""

@@ -422,7 +422,7 @@ def test_what_isnt_free_there_and_what_isnt_kept_is_said(app: Flask, dana: Who, 
     to = address(weekly, f"shift?visit={visit.reference}")
     sunday = asked(desk, to, day=(FIRST_DAY + timedelta(days=13)).isoformat(), time="10:00", reason="Work")
     assert "Not free there" in sunday.text and 'name="do"' not in sunday.text
-    assert "work then" in sunday.text or "closed then" in sunday.text
+    assert "Mei Tanaka doesn&#39;t work then" in sunday.text
     offered = re.findall(r'name="instead" value="([^"]+)"', sunday.text)
     taken = desk.post(to.partition("?")[0], data=fields(sunday.text) | {"instead": offered[0]})
     assert f'value="{offered[0][:10]}"' in taken.text and 'name="do"' in taken.text
