@@ -64,6 +64,16 @@ def title(found: Proposals, proposal: Proposal) -> str:
     return _("%(times)s with %(people)s", times=regular, people=people)
 
 
+def good_for(proposal: Proposal) -> str:
+    """What speaks for it among the others."""
+    return {
+        "steady": _("The steadiest: mostly the same days, times and people."),
+        "fewest-trips": _("The fewest ways to the clinic."),
+        "soonest": _("The earliest in each week."),
+        "other-times": _("At other times."),
+    }[proposal.measure]
+
+
 def _regular_times(found: Proposals, proposal: Proposal) -> str:
     """The ways to the clinic: visits of one trip begin with its first."""
     clinic, pairing = found.clinic, found.wanted.course.pairing

@@ -222,7 +222,8 @@ def test_where_no_plan_fits_the_week_the_reasons_and_what_helps_are_said(
     (fixes,) = re.findall(r"With this it works:</h2>(.*?)</ul>", page.text, re.DOTALL)
     addresses = [unescape(one) for one in re.findall(r'class="row" href="([^"]+)"', fixes)]
     assert addresses
-    assert "Which plan suits you?" in words(client.get(addresses[0]))
+    shown = words(client.get(addresses[0]))
+    assert "Which plan suits you?" in shown and "The steadiest: mostly the same days" in shown
 
 
 def test_a_time_taken_before_choosing_is_named_with_others_and_the_rest_is_held(

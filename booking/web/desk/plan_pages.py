@@ -35,6 +35,7 @@ class Shown(NamedTuple):
     title: str
     bent: tuple[str, ...]
     weeks: Weeks
+    good_for: str = ""
 
 
 def form_page(form: Form, status: int = 200, trouble: str = "") -> ResponseReturnValue:
@@ -66,7 +67,12 @@ def proposals_page(form: Form, found: Arranged, proposals: Proposals) -> Respons
         form,
         found,
         [
-            Shown(plan_words.title(proposals, one), _bent(form.clinic, one.visits), _by_week(one.visits))
+            Shown(
+                plan_words.title(proposals, one),
+                _bent(form.clinic, one.visits),
+                _by_week(one.visits),
+                plan_words.good_for(one) if len(proposals.proposals) > 1 else "",
+            )
             for one in proposals.proposals
         ],
         [note.message for note in plan_words.notes(proposals)],
