@@ -166,11 +166,14 @@ def carry_out(
 
 
 def from_week_on(course: Course, week: int, doses: dict[str, tuple[int, int]]) -> Course:
-    """The same course, with other doses from a week on in all phases. Raises PlanRulesBroken where nothing is left of it."""
+    """The same course, with other doses from a week on in all phases; where a phase has some only every so many weeks, from the
+    next of those on. Raises PlanRulesBroken where nothing is left of it.
+    """
     phases: list[Phase] = []
     before = 0
     for phase in course.phases:
-        until = max(0, min(phase.weeks, week - before))
+        until = max(0, week - before)
+        until = min(phase.weeks, until + -until % phase.every)
         if until:
             phases.append(replace(phase, weeks=until, reassessed=phase.reassessed and until == phase.weeks))
         if until < phase.weeks:

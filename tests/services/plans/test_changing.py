@@ -8,13 +8,14 @@ import pytest
 from booking import clock
 from booking.errors import NotChangeable, NotFound, PlanRulesBroken, StaleEdit
 from booking.models import Actor, Appointment, BookableBy, Claim, Message, Plan, PlanEntry, Role
+from booking.scheduling.plans.course import Course, Dose, Phase
 from booking.scheduling.plans.keeping import Rule, faults
 from booking.services.desk import statuses
 from booking.services.plans.adherence import adherence
 from booking.services.plans.asking_again import kept_of, suffers
 from booking.services.plans.booking import BookedPlan, book
 from booking.services.plans.changing import Decision, confirm, decide, pause, preview, stop
-from booking.services.plans.frequency import change_doses, with_other_doses
+from booking.services.plans.frequency import change_doses, from_week_on, with_other_doses
 from booking.services.plans.reading import PlanView, PlanVisit
 from booking.services.plans.repairing import (
     lacking,
@@ -300,6 +301,13 @@ def test_before_one_visit_is_moved_the_desk_is_told_what_suffers_with_better_tim
 
 
 # How often
+
+
+def test_other_doses_keep_the_rhythm_of_every_second_week() -> None:
+    course = Course((Phase(8, (Dose(ACUPUNCTURE, 1, 1),), every=2),), rest_days={})
+    for week in (3, 4):
+        doses = from_week_on(course, week, {ACUPUNCTURE: (2, 2)}).doses(ACUPUNCTURE)
+        assert [most for _, most in doses] == [1, 0, 1, 0, 2, 0, 2, 0]
 
 
 def test_fewer_a_week_keeps_the_days_that_lie_farthest_apart(disc: BookedPlan) -> None:
