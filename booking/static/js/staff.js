@@ -1,6 +1,10 @@
 // The lock of staff pages. After a time without key or tap nothing of a patient stays on the screen; what was typed into
 // a form is kept by the server first, and put back once the same person has opened the screen again.
 
+// What a page wants typed into has the focus before the first key: the browser itself waits until it has drawn the page.
+const awaited = document.querySelector("[autofocus]:not(dialog *)");
+if (awaited && !location.hash && document.activeElement === document.body) awaited.focus();
+
 const LOCKED = "/staff/locked";
 const DRAFTS = "/staff/drafts";
 const TOLD_EVERY = 60_000;
