@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from sqlalchemy import ColumnElement, and_, bindparam, delete, exists, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, delete, exists, or_, select, update
 from sqlalchemy.orm import Session
 
 from booking.models import Absence, Appointment, Claim, Hold, Resource, ResourceKind
@@ -146,21 +146,30 @@ def exchange(
     bump(session, {stretch.resource_id for stretch in given_up} | {use.resource_id for use in uses})
 
 
+def meeting(uses: Iterable[Use]) -> ColumnElement[bool]:
+    """Claims that overlap with any of these uses. There is one."""
+    return or_(
+        *(
+            and_(
+                Claim.resource_id == use.resource_id,
+                Claim.to_cell > use.from_cell,
+                Claim.from_cell < use.to_cell,
+            )
+            for use in uses
+        )
+    )
+
+
 def _out_of_absences(session: Session, uses: Sequence[Use], made_before: datetime) -> list[Stretch]:
     """Frees what older absences have claimed where these uses are to be; returns all that was freed."""
     freed = []
     for use in uses:
-        meeting = (
+        met = (
             select(Claim.id, Claim.resource_id, Claim.from_cell, Claim.to_cell)
             .join(Absence, Absence.id == Claim.absence_id)
-            .where(
-                Claim.resource_id == use.resource_id,
-                Claim.to_cell > use.from_cell,
-                Claim.from_cell < use.to_cell,
-                Absence.made_at <= made_before,
-            )
+            .where(meeting([use]), Absence.made_at <= made_before)
         )
-        for claim_id, *stretch in session.execute(meeting).all():
+        for claim_id, *stretch in session.execute(met).all():
             session.execute(delete(Claim).where(Claim.id == claim_id))
             freed.append(Stretch(*stretch))
     return freed
@@ -195,12 +204,7 @@ def free_lapsed_in(session: Session, uses: Sequence[Use], now: datetime) -> None
             session.scalars(
                 select(Claim.hold_id)
                 .join(Hold, Hold.id == Claim.hold_id)
-                .where(
-                    Claim.resource_id == use.resource_id,
-                    Claim.to_cell > use.from_cell,
-                    Claim.from_cell < use.to_cell,
-                    Hold.lapses_at <= now,
-                )
+                .where(meeting([use]), Hold.lapses_at <= now)
             )
         )
     free_lapsed(session, lapsed, {use.resource_id for use in uses})

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, exists, or_, select
+from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
 from booking.errors import SlotTaken
@@ -73,9 +73,7 @@ def offers_without(
         ignoring = Ignoring(visitor=visitor, others=others)
         return locked(session, question, starts_at, now, ignoring=ignoring, patient_id=patient_id)
 
-    longest = max(
-        (one.offerings[question.visit_type.slug].shape.length for one in question.practitioners), default=0
-    )
+    longest = max((question.shape_with(one).length for one in question.practitioners), default=0)
     given = fewest(session, start, start + longest, lambda others: offers(others).at(start) is not None)
     if given is None:
         return None
@@ -219,13 +217,7 @@ def named(session: Session, clinic: Clinic, who: Who, visits: Iterable[int]) -> 
 
 
 def _taken(session: Session, uses: Iterable[Use]) -> bool:
-    meets = (
-        and_(
-            Claim.resource_id == use.resource_id, Claim.to_cell > use.from_cell, Claim.from_cell < use.to_cell
-        )
-        for use in uses
-    )
-    return session.scalar(select(Claim.id).where(or_(*meets)).limit(1)) is not None
+    return session.scalar(select(Claim.id).where(claims.meeting(uses)).limit(1)) is not None
 
 
 def _of_plan(

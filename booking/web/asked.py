@@ -5,7 +5,7 @@ Whatever isn't understood is answered here: a form that no page of ours sends wi
 
 import re
 import secrets
-from datetime import date
+from datetime import date, time
 
 from flask import abort, request
 
@@ -41,6 +41,15 @@ def number(words: str | None) -> int | None:
     if not words:
         return None
     return int(words) if words.isascii() and words.isdigit() and len(words) < 10 else abort(422)
+
+
+def wall_time(words: str) -> time | None:
+    """A time like 13:05, by five minutes; None for anything else."""
+    try:
+        found = time.fromisoformat(words) if len(words) == 5 else None
+    except ValueError:
+        return None
+    return found if found is not None and found.minute % 5 == 0 else None
 
 
 def reason() -> str:

@@ -14,13 +14,12 @@ from flask_babel import gettext as _, ngettext
 from werkzeug.datastructures import MultiDict
 
 from booking.errors import VisitsTaken
-from booking.formatting import iso_utc
 from booking.scheduling.plans.task import Pairing
 from booking.services.clinic import Clinic
 from booking.services.plans.choosing import VisitWish
 from booking.services.plans.replacing import Instead
 from booking.services.plans.series import MOST_VISITS, DateOf, Preview
-from booking.web import reasons
+from booking.web import reasons, wishes
 from booking.web.free import instant
 from booking.web.plan_words import list_of
 
@@ -76,11 +75,11 @@ def shown(found: Preview, sent: "MultiDict[str, str] | None") -> list[Shown]:
 
 def _shown(found: Preview, number: int, one: DateOf, sent: "MultiDict[str, str] | None") -> Shown:
     answer = None if sent is None else sent.get(f"date-{number}")
-    wish, value = one.visit, written(one.visit) if one.visit else ""
+    wish, value = one.visit, wishes.written(one.visit) if one.visit else ""
     options = tuple(
         Option(words, instead(found.clinic, free), words == answer)
         for free in one.instead
-        if (words := written(VisitWish(one.visit_type.slug, free.practitioner.slug, free.starts_at)))
+        if (words := wishes.written(VisitWish(one.visit_type.slug, free.practitioner.slug, free.starts_at)))
     )
     leaves_out = answer == OUT or (sent is None and not options)
     times = found.clinic.times
@@ -88,7 +87,7 @@ def _shown(found: Preview, number: int, one: DateOf, sent: "MultiDict[str, str] 
         number=number,
         when=times.short_moment(wish.starts_at)
         if wish
-        else _("%(day)s, %(time)s", day=times.short_day(one.on), time=times.wall_time(one.wall)),
+        else _("%(day)s, %(time)s", day=times.short_day(one.on), time=times.wall_time(one.slot.wall)),
         what=_(
             "%(visit)s, %(name)s",
             visit=one.visit_type.name,
@@ -182,24 +181,10 @@ def on_one_day(clinic: Clinic, visits: tuple[VisitWish, ...]) -> str:
 # How a choice travels
 
 
-def written(one: VisitWish) -> str:
-    return f"{one.visit_type} {one.practitioner} {iso_utc(one.starts_at)}"
-
-
-def read(words: str) -> VisitWish | None:
-    """What `written` wrote; None for anything else."""
-    visit_type, _space, rest = words.partition(" ")
-    practitioner, _space, start = rest.partition(" ")
-    starts_at = instant(start)
-    if not visit_type or not practitioner or starts_at is None:
-        return None
-    return VisitWish(visit_type, practitioner, starts_at)
-
-
 def chosen(sent: "MultiDict[str, str]") -> Picked:
     """What a form chose, in order."""
     answers = {number: sent.get(f"date-{number}", "") for number in range(1, MOST_VISITS + 1)}
-    visits = [wish for words in answers.values() if (wish := read(words))]
+    visits = [wish for words in answers.values() if (wish := wishes.read(words))]
     asked = {int(one) for one in sent.getlist("open") if one.isascii() and one.isdigit() and len(one) < 3}
     unanswered = {number for number in asked if not answers.get(number)}
     return Picked(tuple(sorted(visits, key=lambda one: one.starts_at)), frozenset(unanswered))

@@ -1,6 +1,6 @@
 """Up to three plans to choose from: each the best by its own measure, and unlike the others."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from booking.scheduling.plans.effort import Effort, Stopped
@@ -54,20 +54,17 @@ def propose(
 
 def unlike(visits: Sequence[Planned], others: Sequence[Planned]) -> bool:
     """Whether a third of the visits, at least, are at other times than the others, or with somebody else."""
-    near = {
-        (one.care, one.day, one.choice.starts + minutes, one.choice.person)
-        for one in others
-        for minutes in NEAR
-    }
-    return UNLIKE * len(
-        [one for one in visits if (one.care, one.day, one.choice.starts, one.choice.person) not in near]
-    ) >= len(visits)
+    near = {(*begins, person) for begins, person in _near(others)}
+    apart = [one for one in visits if (one.care, one.day, one.choice.starts, one.choice.person) not in near]
+    return UNLIKE * len(apart) >= len(visits)
 
 
 def _begun(proposals: Iterable[Proposal]) -> frozenset[tuple[int, int, int]]:
-    return frozenset(
-        (visit.care, visit.day, visit.choice.starts + minutes)
-        for one in proposals
-        for visit in one.found.visits
-        for minutes in NEAR
-    )
+    return frozenset(begins for one in proposals for begins, _person in _near(one.found.visits))
+
+
+def _near(visits: Iterable[Planned]) -> Iterator[tuple[tuple[int, int, int], int]]:
+    """All that is at the same time as one of these visits for who reads it: kind of care, day and start; and with whom."""
+    for one in visits:
+        for minutes in NEAR:
+            yield (one.care, one.day, one.choice.starts + minutes), one.choice.person

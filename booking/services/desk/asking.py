@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, or_, select
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from booking.errors import BeyondHorizon, NotFound, NotOffered
@@ -29,6 +29,7 @@ from booking.scheduling.offers import Use
 from booking.scheduling.situation import Situation
 from booking.scheduling.timeline import CELL_MINUTES, Window, cell_at, instant_of
 from booking.scheduling.visit import Shape
+from booking.services import claims
 from booking.services.availability import situation, taken_under_lock
 from booking.services.clinic import Clinic, Practitioner, Thing, VisitType
 from booking.services.occupancies import Ignoring, Kept, known, shared_versions
@@ -416,16 +417,7 @@ def in_the_way(
     """
     if not uses:
         return []
-    meets = or_(
-        *(
-            and_(
-                Claim.resource_id == use.resource_id,
-                Claim.to_cell > use.from_cell,
-                Claim.from_cell < use.to_cell,
-            )
-            for use in set(uses)
-        )
-    )
+    meets = claims.meeting(set(uses))
     found = session.execute(
         select(Claim.resource_id, Claim.from_cell, Claim.to_cell, Claim.hold_id, Appointment, Absence.kind)
         .outerjoin(Appointment, Appointment.id == Claim.appointment_id)

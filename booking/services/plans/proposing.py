@@ -133,13 +133,8 @@ def _proposals(asked: Asked) -> list[Proposal]:
         return []
     return [
         _proposal(asked, one.measure, one.found.cost, one.found.bound, _visits(asked, one.found.visits))
-        for one in plans_that_can_be(asked, asked.task) or _at_any_minute(asked)
+        for one in plans_that_can_be(asked, asked.task) or plans_that_can_be(asked, asked.task_at_any_minute)
     ]
-
-
-def _at_any_minute(asked: Asked) -> tuple[FoundPlan, ...]:
-    task = asked.task_at_any_minute
-    return plans_that_can_be(asked, task) if task != asked.task else ()
 
 
 def plans_that_can_be(asked: Asked, task: Task) -> tuple[FoundPlan, ...]:

@@ -45,6 +45,10 @@ class Slot(NamedTuple):
     minute: int
     practitioner: str | None = None
 
+    @property
+    def wall(self) -> time:
+        return time(self.minute // 60, self.minute % 60)
+
 
 @dataclass(frozen=True)
 class Series:
@@ -90,10 +94,6 @@ class DateOf:
     instead: tuple[Instead, ...] = ()
     begins: bool = False
     beyond: bool = False
-
-    @property
-    def wall(self) -> time:
-        return time(self.slot.minute // 60, self.slot.minute % 60)
 
 
 @dataclass(frozen=True)
@@ -315,8 +315,7 @@ class _Dates:
         return self._series.first_day + timedelta(days=day)
 
     def _instant(self, day: int, slot: Slot) -> datetime | None:
-        wall = time(slot.minute // 60, slot.minute % 60)
-        return instant_at(self._on(day), wall, self._clinic.zone)
+        return instant_at(self._on(day), slot.wall, self._clinic.zone)
 
     def _starts(self, day: int, slot: Slot) -> datetime:
         """When it begins; where the clock jumps over that, an instant near it."""

@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from booking import clock
 from booking.errors import NotChangeable
-from booking.models import BookableBy, PlanReminders, Reminders, VisitKind
+from booking.models import BookableBy, Patient, PlanReminders, Reminders, VisitKind
 from booking.scheduling.status import Status
 from booking.services.booking import left_without_staff
 from booking.services.clinic import Clinic, VisitType, the_clinic
@@ -28,7 +28,9 @@ from booking.services.visits import Visit, opened, shaped
 
 def preview_for(who: Who, patient: str, series: Series, returning: frozenset[str]) -> Preview:
     """What can be had of a series for this patient. Raises NotFound, RecordMerged, NotOffered."""
-    return looked_at.preview(series, _wanted_for(who, patient, series, returning))
+    with reading() as session:
+        record = standing(session, who, patient)
+    return looked_at.preview(series, _wanted_for(record, series, returning))
 
 
 def book_for(
@@ -45,7 +47,6 @@ def book_for(
     key: str,
 ) -> BookedPlan:
     """Books these visits of a series for a patient. Raises what `book` raises, RecordMerged."""
-    wanted = _wanted_for(who, patient, series, returning)
     with reading() as session:
         record = standing(session, who, patient)
         wish = PlanWish(
@@ -62,16 +63,14 @@ def book_for(
             returning=tuple(sorted(returning)),
             audience=BookableBy.STAFF,
             staff=who,
-            course=wanted.course,
+            course=series.course,
             name=name,
             patient_id=record.id,
         )
     return book(wish, actor=who.key, key=key)
 
 
-def _wanted_for(who: Who, patient: str, series: Series, returning: frozenset[str]) -> PlanWanted:
-    with reading() as session:
-        record = standing(session, who, patient)
+def _wanted_for(record: Patient, series: Series, returning: frozenset[str]) -> PlanWanted:
     return looked_at.wanted_for(series, BookableBy.STAFF, returning=returning, patient_id=record.id)
 
 

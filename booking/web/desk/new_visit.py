@@ -1,7 +1,7 @@
 """A visit booked at the desk: who it is, what, and when, on one page that a keyboard gets through in seconds."""
 
 from dataclasses import dataclass, replace
-from datetime import date, datetime, time
+from datetime import date, datetime
 from typing import Any
 
 from flask import current_app, redirect, request, url_for
@@ -277,7 +277,7 @@ def _time(form: Typed, clinic: Clinic) -> tuple[datetime | None, str]:
         return instant_of(cell_in(now)), values["practitioner"]
     if values["time"] == OTHER:
         on = of_form.day_or_none(values["other_day"])
-        wall = _wall_time(values["other_time"])
+        wall = of_form.wall_time(values["other_time"])
         if on is None or wall is None:
             form.refuse("other_day", _("Please write the day and the time. Times go by five minutes."))
             return None, ""
@@ -290,14 +290,6 @@ def _time(form: Typed, clinic: Clinic) -> tuple[datetime | None, str]:
     if found is None:
         form.refuse("time", _("Please choose a time."))
     return found, whom or values["practitioner"]
-
-
-def _wall_time(words: str) -> time | None:
-    try:
-        found = time.fromisoformat(words) if len(words) == 5 else None
-    except ValueError:
-        return None
-    return found if found is not None and found.minute % 5 == 0 else None
 
 
 def _one_of(form: Typed, name: str, kind: Any) -> Any:

@@ -17,7 +17,7 @@ from booking.services.plans.arranging import Arranged, Whose
 from booking.services.plans.choosing import VisitWish
 from booking.services.plans.impossible import Relaxation
 from booking.services.plans.prescribing import Prescription
-from booking.web import access, asked, plan_words, prescriptions, windows
+from booking.web import access, asked, plan_words, prescriptions, windows, wishes
 from booking.web.free import instant
 from booking.web.pages import the_clinic_of_this_request, today
 
@@ -164,12 +164,7 @@ def _with_whom(form: Form, how: str) -> dict[str, tuple[str, ...]]:
 
 def visits_sent() -> tuple[VisitWish, ...]:
     """The visits that were chosen, in order. A form that no page of ours sends is none."""
-    found = []
-    for words in request.form.getlist("visit")[:60]:
-        parts = words.split(" ")
-        starts_at = instant(parts[-1])
-        if len(parts) == 3 and starts_at is not None:
-            found.append(VisitWish(parts[0], parts[1], starts_at))
+    found = [wish for words in request.form.getlist("visit")[:60] if (wish := wishes.read(words))]
     return tuple(sorted(found, key=lambda one: one.starts_at))
 
 

@@ -17,7 +17,16 @@ from booking.services.plans.choosing import VisitWish
 from booking.services.plans.impossible import Impossible
 from booking.services.plans.proposing import Proposals, ProposedVisit
 from booking.services.plans.replacing import instead
-from booking.web import access, asked, course_words, plan_none_words, plan_words, prescriptions, windows
+from booking.web import (
+    access,
+    asked,
+    course_words,
+    plan_none_words,
+    plan_words,
+    prescriptions,
+    windows,
+    wishes,
+)
 from booking.web.desk.plan_form import Form, relaxed, with_another_time
 from booking.web.desk.reminding import REMINDED_OF, reminders_for
 from booking.web.free import instant
@@ -181,7 +190,7 @@ def _proposals_page(
         reminders=reminders,
         reminded_of=REMINDED_OF,
         text_consent_needed=not found.whose.texts and Reminders.TEXT in reminders,
-        iso=iso_utc,
+        written=wishes.written,
         key=asked.fresh_key(),
     )
 

@@ -6,7 +6,7 @@ travels in the form; what was chosen of it as one field a date.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, time, timedelta
+from datetime import date, timedelta
 from typing import NamedTuple
 
 from flask import redirect, request, url_for
@@ -233,7 +233,7 @@ def _series(form: Form) -> Series:
 
 def _slot(clinic: Clinic, row: Row) -> Slot:
     """Raises Unclear."""
-    wall = _wall_time(row.time)
+    wall = asked.wall_time(row.time)
     if (
         row.visit_type not in clinic.visit_types
         or row.weekday not in {str(one) for one in range(7)}
@@ -272,14 +272,6 @@ def _first_day(form: Form) -> date:
 
 def _whole(words: str) -> int:
     return int(words) if words.isascii() and words.isdigit() and len(words) < 4 else 0
-
-
-def _wall_time(words: str) -> time | None:
-    try:
-        found = time.fromisoformat(words) if len(words) == 5 else None
-    except ValueError:
-        return None
-    return found if found is not None and found.minute % 5 == 0 else None
 
 
 # Pages

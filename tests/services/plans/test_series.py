@@ -80,7 +80,7 @@ def test_a_date_that_cant_be_has_its_reason_and_times_in_its_place() -> None:
     wanted = series(Slot("acupuncture-follow-up", TUE, 9 * 60, "mei"), weeks=3)
     found = looked_at(who, rosa, wanted)
     (clash,) = found.clashes
-    assert (clash.on, clash.wall, clash.why and clash.why.why) == (away, time(9), Why.FULLY_BOOKED)
+    assert (clash.on, clash.slot.wall, clash.why and clash.why.why) == (away, time(9), Why.FULLY_BOOKED)
     # The same day with her, the same time with somebody else, another day.
     assert {(one.day - 8, one.practitioner.slug) for one in clash.instead} == {
         (-1, "mei"),
