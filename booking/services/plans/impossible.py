@@ -20,7 +20,8 @@ from booking.services.plans.wanted import LATEST_START, Asked, Besides, PlanWant
 _NOON = 12 * 60
 _HALVES = ((0, _NOON), (_NOON, 24 * 60))
 """Mornings, and afternoons with evenings."""
-_EFFORT = 4_000
+_EFFORT = 12_000
+"""For one relaxation: as much less than for a plan as it was when only weekdays' states were counted."""
 
 
 class Lack(StrEnum):
