@@ -135,10 +135,12 @@ def test_where_a_visit_cannot_be_the_reason_is_said_in_words(board: Page, app: F
 
 
 def test_a_move_that_the_server_says_cannot_be_is_not_offered(
-    board: Page, app: Flask, axe: Callable[[Page], None]
+    board: Page, new_page: NewPage, app: Flask, live: str, axe: Callable[[Page], None]
 ) -> None:
     in_app(app, practitioner="ana")
     in_app(app, practitioner="ana", first_name="Otto", starts_at=NINE + timedelta(minutes=30))
+    other = in_app(app, practitioner="ben", first_name="Zoe")
+    colleague = sign_in(new_page(WINDOW), app, live, "Kim Colleague")
     board.goto(DAY)
     keys = Keys(board)
     # Among them one that is pressed before it is known where the visit can be.
@@ -149,7 +151,16 @@ def test_a_move_that_the_server_says_cannot_be_is_not_offered(
     expect(question.get_by_role("button")).to_have_text(["Leave it"])
     expect(question.get_by_role("button")).to_be_focused()
     axe(board)
-    keys("Enter", "m", "ArrowDown", "Enter")
+    # It says why for whoever pressed Enter without having read that, also when a colleague does something meanwhile.
+    keys("Enter")
+    doing = board.locator("[data-doing]")
+    why = "9:30 am with Ana Ruiz – Ana Ruiz: Otto Lima, 9:30 am"
+    expect(doing).to_contain_text(why)
+    with app.app_context():
+        moving.change(colleague, other.reference, Place(practitioner="cleo"), version=None, key="a-colleague")
+    ask_now(board)
+    expect(doing).to_contain_text(re.compile(f"^{why}.*Left where it was. Somebody changed Zoe Lima"))
+    keys("m", "ArrowDown", "Enter")
     expect(question.get_by_role("button", name="Move and tell the patient")).to_be_focused()
     expect(question.get_by_role("alert")).to_be_hidden()
 

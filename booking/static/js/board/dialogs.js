@@ -78,7 +78,8 @@ function sayMissing(element, isMissing) {
 let askedMoves = 0;
 
 // Whether to move, whether to tell the patient, and why, where a rule is passed: the `usual` reason stands there already.
-// Returns null, or {tell, reason}; `tell` is "yes", "phone" where they have just heard it on the telephone, or "no".
+// Returns {tell, reason, cannot}: `tell` is "yes", "phone" where they have just heard it on the telephone, "no", or "" where
+// the visit is left where it was; `cannot` says what keeps it from there, if something does.
 async function askMove(title, { needsReason = false, usual = "", breaches = [], address = null } = {}) {
   const element = dialog("move");
   const reason = element.querySelector("input[name=reason]");
@@ -106,6 +107,7 @@ async function askMove(title, { needsReason = false, usual = "", breaches = [], 
   element.querySelector("[data-here]").hidden = true;
   if (needsReason) showReason(breaches);
   const answer = ask(element);
+  let cannot = "";
   const asked = ++askedMoves;
   (needsReason ? reason : tells).focus();
   if (address) {
@@ -114,9 +116,10 @@ async function askMove(title, { needsReason = false, usual = "", breaches = [], 
       if (!found || !element.open || asked !== askedMoves) return;
       if (found.clash.length) {
         // What can't be isn't offered.
+        cannot = found.clash.join(" ");
         element.querySelector("[data-why]").hidden = true;
         for (const one of moves) one.hidden = true;
-        say([word("cannot"), ...found.clash]);
+        say([word("cannot"), cannot]);
         element.querySelector("button[value=cancel]").focus();
         return;
       }
@@ -135,6 +138,5 @@ async function askMove(title, { needsReason = false, usual = "", breaches = [], 
       }
     });
   }
-  const said = await answer;
-  return said ? { tell: said, reason: reason.value.trim() } : null;
+  return { tell: await answer, reason: reason.value.trim(), cannot };
 }

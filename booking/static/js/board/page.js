@@ -24,9 +24,22 @@ function timeOf(cell) {
 // What is going on, in the line above the board. It gives way to the day's figures again after a while, unless it `stays`
 // or somebody still moves a visit.
 const TOLD_FOR = 30_000;
+const JUST_TOLD = 10_000;
 let telling = 0;
+let told = { text: "", at: 0 };
 
 function tell(text, { stays = false } = {}) {
+  told = { text, at: performance.now() };
+  show(text, stays);
+}
+
+// What comes by itself, such as a colleague's change, stands behind what was told just now: nobody has read that yet.
+function tellNews(text, { stays = false } = {}) {
+  const unread = performance.now() - told.at < JUST_TOLD ? told.text : "";
+  show(`${unread} ${text}`.trim(), stays);
+}
+
+function show(text, stays) {
   if (doing.textContent !== text) doing.textContent = text;
   clearTimeout(telling);
   if (text && !stays) telling = setTimeout(() => { if (!placing) tell(""); }, TOLD_FOR);

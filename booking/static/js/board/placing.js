@@ -212,7 +212,7 @@ async function drop(column, cell) {
   }
   const where = placeWords(column, cell, mine);
   const verdict = judge(column, cell, mine);
-  let answer = { tell: "no", reason: "" };
+  let answer = { tell: "no", reason: "", cannot: "" };
   if (fields.cell !== undefined || fields.practitioner !== undefined || fields.length !== undefined) {
     const needsReason = takesReason(verdict);
     const breaches = needsReason ? await why(column, cell, mine) : [];
@@ -223,9 +223,9 @@ async function drop(column, cell) {
       address: `/desk/visits/${mine.reference}/change?${new URLSearchParams(fields)}`,
     });
   }
-  if (!answer) {
+  if (!answer.tell) {
     endPlacing();
-    tell(word("left"));
+    tell(answer.cannot ? `${where} – ${answer.cannot} ${word("left")}` : word("left"));
     return;
   }
   await putThere(mine, fields, where, answer);
@@ -237,7 +237,7 @@ async function putThere(mine, fields, where, answer) {
   });
   if (!sent.ok && sent.needs_reason?.length && !answer.reason) {
     const again = await askMove(word("move", { name: mine.name, where }), { needsReason: true, breaches: sent.needs_reason, usual: sent.usual });
-    if (again) return putThere(mine, fields, where, again);
+    if (again.tell) return putThere(mine, fields, where, again);
     endPlacing();
     return;
   }

@@ -49,7 +49,7 @@ async function load(poll) {
   if (!answer || (!answer.ok && answer.status !== 304)) {
     missed += 1;
     // Again each time: other words may have taken its place, and the board isn't to look as if it were fresh.
-    if (missed >= 3 && !placing) tell(word("offline"), { stays: true });
+    if (missed >= 3 && !placing) tellNews(word("offline"), { stays: true });
     return;
   }
   if (missed >= 3 && !placing) tell("");
@@ -96,7 +96,7 @@ function put(found, poll) {
     for (const reference of theirs) visitOf(reference)?.closest("[data-key]").classList.add("changed");
     if (theirs.length) {
       const names = theirs.map((reference) => visitOf(reference)).filter(Boolean).map(nameOf);
-      if (names.length) tell(word("changed", { count: names.slice(0, 3).join(", ") }));
+      if (names.length) tellNews(word("changed", { count: names.slice(0, 3).join(", ") }));
     }
   }
   panelMayBeOld();
