@@ -1,7 +1,7 @@
 """A clinic behind the client, and forms sent as a browser would send them."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -16,6 +16,18 @@ from tests.conftest import KINDS
 from tests.staffing import hired, signed_in
 
 on_both = pytest.mark.parametrize("database_kind", KINDS, indirect=True)
+# What another database may take otherwise: a zero byte, more than fits, signs beyond the usual, too high a number, its own words.
+TRYING = ("\x00", "x" * 3000, "💥", "99999999999999999999", "'; DROP TABLE patients; --")
+
+
+def on_both_where_trying(name: str, words: Sequence[str]) -> pytest.MarkDecorator:
+    """Each of these absurd words on SQLite, and those of `TRYING` on PostgreSQL as well."""
+    trying = [
+        pytest.param("postgresql", word, marks=pytest.mark.postgresql) for word in words if word in TRYING
+    ]
+    return pytest.mark.parametrize(
+        ("database_kind", name), [*(("sqlite", word) for word in words), *trying], indirect=["database_kind"]
+    )
 
 
 @pytest.fixture(params=["sqlite"])

@@ -13,7 +13,7 @@ from booking.scheduling.allowances.usual import USUAL
 from booking.web import allowance_words
 from tests.services.making import NEXT_WEEK, booked, rows
 from tests.staffing import hired, signed_in
-from tests.web.conftest import fields, on_both
+from tests.web.conftest import TRYING, fields, on_both_where_trying
 
 FORM = {
     "name": "Blue Shield", "kind": "insurance", "modalities": "care", "limit": "12", "span": "calendar_year",
@@ -140,8 +140,7 @@ def test_what_isnt_understood_is_said_and_nothing_typed_is_lost(
     assert not of(app, Coverage)
 
 
-@on_both
-@pytest.mark.parametrize("absurd", ["", "\x00", "x" * 3000, "💥", "-1", "99999999999999999999", "0/0", "١٢"])
+@on_both_where_trying("absurd", ["", *TRYING, "-1", "0/0", "١٢"])
 def test_absurd_words_never_break_it(desk: FlaskClient, rosa: str, absurd: str) -> None:
     given = {"csrf_token": token(desk, rosa)}
     for name in (

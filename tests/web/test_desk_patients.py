@@ -19,18 +19,7 @@ from tests.clinics import clinic, practitioner, set_up, visit_type
 from tests.conftest import StandingClock
 from tests.services.making import NINE, booked, rows
 from tests.staffing import hired, signed_in
-from tests.web.conftest import fields, on_both
-
-ABSURD = [
-    "",
-    "\x00",
-    "x" * 3000,
-    "💥",
-    "'; DROP TABLE patients; --",
-    "-1",
-    "99999999999999999999",
-    "../../etc",
-]
+from tests.web.conftest import TRYING, fields, on_both, on_both_where_trying
 
 
 @pytest.fixture
@@ -699,8 +688,7 @@ def test_a_booking_is_said_with_a_way_back_and_its_form_books_anew_after_it(
     assert len(of(app, Appointment)) == 3
 
 
-@on_both
-@pytest.mark.parametrize("words", ABSURD)
+@on_both_where_trying("words", ["", *TRYING, "-1", "../../etc"])
 def test_absurd_words_never_break_a_page(desk: FlaskClient, rosa: str, words: str) -> None:
     for path, names in (
         ("/desk/patients", ["q", "next"]),
