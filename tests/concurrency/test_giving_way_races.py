@@ -1,0 +1,131 @@
+"""At one moment many want a time at which something is penciled in, while its practitioner decides that it stands."""
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from booking import clock
+from booking.errors import Clash, Refusal, SlotTaken
+from booking.models import Appointment, HistoryEntry
+from booking.scheduling.timeline import cell_at
+from booking.services import booking
+from booking.services.desk import new_visit, undoing
+from booking.services.desk.new_visit import BookedHere, DeskWish
+from booking.services.plans.changing import Decision, Outcome, decide
+from booking.services.plans.reading import PlanVisit
+from tests.clinics import plan_clinic, plan_template, set_up
+from tests.concurrency.test_races import overlaps
+from tests.conftest import MONDAY
+from tests.services.making import rows, wish
+from tests.services.plans.making import patient, practitioner, prescribed, running, seen
+from tests.staffing import hired
+
+FOLLOW_UP, FIRST = "acupuncture-follow-up", "acupuncture-first"
+
+
+@pytest.fixture
+def app(app: Flask, standing_clock: Any) -> Flask:
+    """Mei alone gives acupuncture, so that a time is hers or nobody's."""
+    doses = {"weeks": 1, "doses": {FOLLOW_UP: 2}}
+    stages = plan_template("stages", {}, reassessment=["acupuncture-reassessment"], phases=[doses, doses])
+    definition = plan_clinic(rules={"step_minutes": 5})
+    alone = [one.model_dump(mode="json") for one in definition.practitioners if one.id != "dan"]
+    with app.app_context():
+        set_up(
+            type(definition).model_validate(
+                definition.model_dump(mode="json") | {"practitioners": alone, "plan_templates": [stages]}
+            )
+        )
+    return app
+
+
+def at_one_moment(app: Flask, attempts: list[Callable[[], Any]]) -> list[Any]:
+    """What each gave or refused, in order."""
+    barrier, answers = threading.Barrier(len(attempts)), [None] * len(attempts)
+
+    def one(number: int) -> None:
+        with app.app_context(), clock.turned_to(MONDAY):
+            barrier.wait()
+            try:
+                answers[number] = attempts[number]()
+            except Refusal as refusal:
+                answers[number] = refusal
+
+    threads = [threading.Thread(target=one, args=(number,)) for number in range(len(attempts))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return answers
+
+
+def first_visit(visit: PlanVisit, key: str) -> booking.Booked:
+    how: dict[str, Any] = {"visit_type": FIRST, "practitioner": "mei", "starts_at": visit.starts_at}
+    return booking.book(
+        wish(**how, first_name=key, email=f"{key}@example.com"), actor="t", key=f"first {key}"
+    )
+
+
+@pytest.mark.parametrize("at", [0, 6], ids=["who decides begins", "who decides comes last"])
+def test_it_stands_or_gives_way_to_one_and_whoever_decides_is_never_refused(app: Flask, at: int) -> None:
+    with app.app_context():
+        plan = running(prescribed(patient(), "stages"))
+        visit = next(one for one in seen(plan).standing if one.penciled)
+        mei, dana, others = practitioner(), hired(), [patient(name, f"{name}@example.com") for name in "xyz"]
+
+    def at_the_desk(other: str) -> Callable[[], BookedHere]:
+        asked = DeskWish(other, FOLLOW_UP, None, visit.starts_at, reason="Penciled in")
+        return lambda: new_visit.book(dana, asked, key=f"desk {other}")
+
+    def decides() -> Outcome:
+        return decide(mei, plan.reference, Decision.CONTINUE, told=True, key="decision")
+
+    takers: list[Callable[[], Any]] = [
+        *(at_the_desk(other) for other in others),
+        *(lambda key=key: first_visit(visit, key) for key in "abc"),  # type: ignore[misc]
+    ]
+    answers = at_one_moment(app, [*takers[:at], decides, *takers[at:]])
+    decided = answers.pop(at)
+    assert isinstance(decided, Outcome), decided
+    made = [one for one in answers if not isinstance(one, Refusal)]
+    assert all(isinstance(one, SlotTaken | Clash) for one in answers if isinstance(one, Refusal)), answers
+    with app.app_context():
+        assert overlaps() == 0
+        standing = next(row for row in rows(Appointment) if row["reference"] == visit.reference)
+        gave_way = [row for row in rows(HistoryEntry) if row["what"] == "gave way"]
+        if standing["status"] == "booked":
+            assert not made and not gave_way and not standing["penciled"]
+        else:
+            assert len(made) == 1 and len(gave_way) == 1
+            assert visit.reference not in {one.reference for one in seen(plan).standing}
+
+
+def test_what_comes_back_when_its_taker_is_undone_comes_back_once(app: Flask) -> None:
+    with app.app_context():
+        plan = running(prescribed(patient(), "stages"))
+        visit = next(one for one in seen(plan).standing if one.penciled)
+        mei, dana = practitioner(), hired()
+        asked = DeskWish(
+            patient("Otto", "otto@example.com"), FOLLOW_UP, None, visit.starts_at, reason="Penciled"
+        )
+        made = new_visit.book(dana, asked, key="desk-0001")
+    at_one_moment(
+        app,
+        [
+            *(lambda key=key: undoing.undo(dana, made.entry_id, key=f"undo-{key}") for key in "abc"),  # type: ignore[misc]
+            lambda: decide(mei, plan.reference, Decision.CONTINUE, told=True, key="decision"),
+            lambda: first_visit(visit, "someone"),
+        ],
+    )
+    with app.app_context():
+        assert overlaps() == 0
+        came_back = [row for row in rows(HistoryEntry) if row["what"] == "came back"]
+        at_that_time = [
+            row
+            for row in rows(Appointment)
+            if row["from_cell"] == cell_at(visit.starts_at) and row["status"] == "booked"
+        ]
+        assert len(came_back) <= 1 and len(at_that_time) == 1, (came_back, at_that_time)
