@@ -43,6 +43,7 @@ demo_mail.mailbox                  GET        demo     -      -        -     -
 demo_mail.message                  GET        demo     -      -        -     -
 
 patient.ask_to_cancel              GET        link     -      -        -     -
+patient.ask_to_cancel_later        GET        link     -      -        -     -
 patient.begin_plan                 GET        open     -      -        -     -
 patient.book                       POST       open     -      -        -     -
 patient.book_own                   POST       open     -      -        -     -
@@ -52,8 +53,10 @@ patient.book_weekly                POST       link     -      -        -     -
 patient.booked                     GET        link     -      -        -     -
 patient.calendar_file              GET        link     -      -        -     -
 patient.cancel                     POST       link     -      -        -     -
+patient.cancel_later               POST       link     -      -        -     -
 patient.cannot_come                POST       link     -      -        -     -
 patient.choose                     GET        open     -      -        -     -
+patient.choose_for_later           GET        link     -      -        -     -
 patient.choose_in                  GET        open     -      -        -     -
 patient.choose_other_time          GET        link     -      -        -     -
 patient.choose_own                 POST       open     -      -        -     -
@@ -66,6 +69,7 @@ patient.correct_contact            POST       link     -      -        -     -
 patient.details                    GET        open     -      -        -     -
 patient.hold                       POST       open     -      -        -     -
 patient.move                       POST       link     -      -        -     -
+patient.move_later                 POST       link     -      -        -     -
 patient.my_visit                   GET        open     -      -        -     -
 patient.own_details                GET        open     -      -        -     -
 patient.own_proposals              GET        open     -      -        -     -

@@ -136,13 +136,14 @@ class Shift(Change):
 
     def _why(self, one: shifting.Shift) -> str:
         """Why a visit can't be there; of the patient's own visits, which one is in the way."""
-        ends_at = one.starts_at + (one.visit.ends_at - one.visit.starts_at)
-        for other in self.plan.standing:
-            if other != one.visit and other.starts_at < ends_at and one.starts_at < other.ends_at:
-                when = self.plan.clinic.times.time(other.starts_at)
-                return _("the patient has %(visit)s at %(time)s.", visit=other.visit_type.name, time=when)
-        if one.why is None:
+        other = shifting.own_visit_there(self.plan, one)
+        if other is not None:
+            when = self.plan.clinic.times.time(other.starts_at)
+            return _("the patient has %(visit)s at %(time)s.", visit=other.visit_type.name, time=when)
+        if one.why is None and one.starts_at == one.visit.starts_at:
             return _("no clock shows this time.")
+        if one.why is None:
+            return _("that is outside the weeks of the plan.")
         if one.why.why is Why.PATIENT_BUSY:
             return _("the patient has another visit then.")
         question = question_of(

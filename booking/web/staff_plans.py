@@ -60,6 +60,7 @@ MARKS = {
     Fate.LEFT: ("□", lazy("not booked"), "amber"),
 }
 NEEDS = {
+    Need.GIVEN_UP: (lazy("Has cancelled all later visits"), "clay"),
     Need.STOPPED: (lazy("Has stopped coming"), "clay"),
     Need.UNDECIDED: (lazy("To be decided"), "clay"),
     Need.UNCONFIRMED: (lazy("To be confirmed"), "clay"),
@@ -81,6 +82,7 @@ _HAPPENED = {
     "decided": lazy("Decided after a reassessment"),
     "changed doses": lazy("Changed how often they come"),
     "moved": lazy("Moved visits"),
+    "given up": lazy("Cancelled one visit and all later ones"),
     "extended": lazy("Extended: what was missing has further weeks"),
     "made up": lazy("Booked a visit that makes up for a missed one"),
     "offered make-up": lazy("Times that make up for a missed visit were sent"),

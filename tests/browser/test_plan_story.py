@@ -245,3 +245,82 @@ def test_a_visit_that_was_missed_is_made_up_by_the_link(
     picture(page, "made-up")
     if javascript:
         axe(page)
+
+
+@pytest.mark.parametrize("javascript", [True, False], ids=["javascript", "plain"])
+def test_a_visit_and_all_later_ones_are_moved_and_then_cancelled(
+    new_page: NewPage, app: Flask, axe: Axe, javascript: bool
+) -> None:
+    with app.app_context():
+        made = running(prescribed(patient("Omar", "omar@example.com"), "weekly"))
+        link = f"/plan/{made.reference}/{made.token}"
+    page = new_page(PHONE, javascript=javascript)
+
+    def looked_at(name: str) -> None:
+        for viewport in (SMALLEST, PHONE):
+            page.set_viewport_size(viewport)
+            fits(page)
+        picture(page, name)
+        if javascript:
+            axe(page)
+
+    page.goto(link)
+    comes(page, "Your plan")
+    page.locator(".plan-visits a").nth(1).click()
+    comes(page, "Your visit")
+    looked_at("visit-later")
+    page.get_by_role("link", name="Move this and all later visits").click()
+    comes(page, "Move this and all later visits")
+    looked_at("later-times")
+    for button in page.locator(".slots button").all():
+        box = button.bounding_box()
+        assert box is not None and box["height"] >= 56
+    # A time at which one of them can't be isn't among those, and what would happen is shown.
+    page.get_by_label("Day").select_option(index=0)
+    page.get_by_label("Time").select_option(label="10:00 am")
+    page.get_by_role("button", name="Show me the visits").click()
+    comes(page, "Move these 5 visits?")
+    page.get_by_role("link", name="Choose another time").click()
+    page.locator(".slots button").first.click()
+    comes(page, "Move these 5 visits?")
+    expect(page.get_by_text("instead of")).to_have_count(5)
+    looked_at("later-move")
+    page.get_by_role("button", name="Move these 5 visits").click()
+    comes(page, "Your plan")
+    expect(page.get_by_role("status")).to_contain_text("Your visits are moved.")
+    looked_at("later-moved")
+
+    page.get_by_role("link", name="Cancel this and all later visits").click()
+    comes(page, "Cancel these 6 visits?")
+    looked_at("later-cancel")
+    page.get_by_label("Why?").fill("I am moving away.")
+    page.get_by_role("button", name="Cancel these 6 visits").click()
+    comes(page, "Your plan")
+    expect(page.get_by_role("status")).to_contain_text("Your visits are cancelled.")
+    looked_at("later-cancelled")
+
+
+def test_what_stays_and_what_is_wrong_is_told_where_the_reader_is_put(
+    phone: Page, app: Flask, axe: Axe, standing_clock: Any
+) -> None:
+    with app.app_context():
+        made = running(prescribed(patient("Omar", "omar@example.com"), "weekly"))
+        visit = by_link(made.reference, made.token).standing[0]
+        way = f"/plan/{made.reference}/{made.token}/from/{visit.reference}"
+    page = phone
+    standing_clock.at(visit.starts_at - timedelta(hours=2))
+    for wrong in ("day=tomorrow&time=noon", "day=2026-09-21"):
+        page.goto(f"{way}/move?{wrong}")
+        expect(page.get_by_role("alert")).to_contain_text("Please choose a day and a time.")
+        axe(page)
+    page.locator(".slots button").first.click()
+    comes(page, "Move these 5 visits?")
+    expect(page.get_by_role("region", name="This visit stays as it is")).to_contain_text("Changes here ended")
+    axe(page)
+    fits(page)
+    picture(page, "later-stays")
+    page.goto(f"{way}/cancel")
+    comes(page, "Cancel these 5 visits?")
+    axe(page)
+    fits(page)
+    picture(page, "later-cancel-stays")

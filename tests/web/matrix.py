@@ -13,7 +13,7 @@ from secrets import token_hex
 from typing import Any
 
 from flask import Flask
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from booking import clock
 from booking.models import (
@@ -387,6 +387,15 @@ def _plans_link(world: World) -> dict[str, Any]:
         return {"reference": reference, "token": plan_links.token(reference, 1)}
 
 
+def _plans_visit(world: World) -> dict[str, Any]:
+    link = _plans_link(world)
+    with world.app.app_context():
+        plan = select(Plan.id).where(Plan.reference == link["reference"]).scalar_subquery()
+        visit = Appointment.reference == world.visits[OWN]
+        run(lambda session: session.execute(update(Appointment).where(visit).values(plan_id=plan)))
+    return link | {"visit": world.visits[OWN]}
+
+
 def _invitation(world: World) -> dict[str, Any]:
     with world.app.app_context(), reading() as session:
         return {"token": letters.invitation_mark(session.get_one(StaffAccount, world.invited))}
@@ -415,6 +424,7 @@ LINKS: dict[str, Callable[[World], dict[str, Any]]] = {
     },
     "patient.book_plan": _plans_link,
     "patient.choose_plan": _plans_link,
+    **{f"patient.{page}_later": _plans_visit for page in ("ask_to_cancel", "cancel", "choose_for", "move")},
     "feed.calendar": _feed,
     "patient.take_make_up": _plans_link,
     "sign_in.invitation": _invitation,

@@ -450,6 +450,9 @@ def test_a_time_that_isnt_understood_moves_nothing(app: Flask, dana: Who, weekly
         assert asked(desk, to, **typed).status_code == 422, typed
     for day, says in (("2020-01-01", "That time is over."), ("2032-01-01", "too far ahead")):
         assert says in asked(desk, to, day=day).text
+    for day in ("2027-06-01", "2026-09-15"):
+        outside = asked(desk, to, day=day, time="10:00").text
+        assert "that is outside the weeks of the plan." in outside and 'name="do"' not in outside
     assert view(app, weekly).standing == before
 
 

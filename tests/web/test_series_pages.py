@@ -162,6 +162,15 @@ def test_a_patient_comes_at_the_same_time_every_week(app: Flask, client: FlaskCl
     assert "every week" not in client.get(re.findall(r'href="(/visit/[^"]+)"', there)[1]).text
     assert "Your visits" in client.get(done.location.removesuffix("/booked")).text
     assert client.get(f"{path}/weekly?weeks=4").text.count('type="radio"') == 3
+    # All that were booked together are moved or cancelled from one of them on.
+    first = re.findall(r'href="(/visit/[^"]+)"', there)[1].split("/")[2]
+    later = f"{done.location.removesuffix('/booked')}/from/{first}"
+    assert "2 visits: Tuesday at" in client.get(f"{later}/move").text
+    going = client.get(f"{later}/cancel")
+    assert "Cancel these 2 visits?" in going.text and "Your plan" not in going.text
+    assert client.post(f"{later}/cancel", data=fields(going, f"{later}/cancel")).status_code == 303
+    ended = client.get(done.location.removesuffix("/booked")).text
+    assert "Your visits are cancelled." in ended and "missing" not in ended
 
 
 def test_a_patient_books_two_kinds_of_care_on_one_day(app: Flask, client: FlaskClient, visit: Any) -> None:

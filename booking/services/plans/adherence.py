@@ -55,13 +55,14 @@ class Fate(StrEnum):
 class Need(StrEnum):
     """Why somebody should look at a plan, the most urgent first.
 
-    STOPPED: two missed in a row, or nothing ahead though doses are left. UNDECIDED: looked at again, and nothing was decided.
+    GIVEN_UP: its patient has cancelled a visit and all later ones, and nothing is booked in their place. STOPPED: two missed in a row, or nothing ahead though doses are left. UNDECIDED: looked at again, and nothing was decided.
     UNCONFIRMED: begun by the patient, who has been here since. SHORT: fewer visits than prescribed. NO_REASSESSMENT: nobody
     is booked to look again. GATE: somebody does within a week. ALLOWANCE: visits ahead, or what is still to be booked, may not
     be covered. NOT_CONFIRMED: begun by the patient, who hasn't been here yet. NOT_BOOKED: there is a link, and nothing is booked.
     PAUSED: it rests for some days.
     """
 
+    GIVEN_UP = "given_up"
     STOPPED = "stopped"
     UNDECIDED = "undecided"
     UNCONFIRMED = "unconfirmed"
@@ -291,7 +292,12 @@ def _row(
     pause = pause_on(today, said.pauses)
     gate, gate_on = (None, None) if prescribed else _gate(clinic, plan, course, visits, now)
     needs: set[Need | None] = {gate}
-    if prescribed or pause:
+    given_up = said.given_up_from is not None and not any(
+        one.role in _DOSES and one.starts_at >= said.given_up_from for one in ahead
+    )
+    if given_up and short:
+        needs |= {Need.GIVEN_UP, Need.PAUSED} if pause else {Need.GIVEN_UP}
+    elif prescribed or pause:
         needs.add(Need.NOT_BOOKED if prescribed else Need.PAUSED)
     elif missed >= 2 or (short and not any(one.role in _DOSES for one in ahead)):
         needs.add(Need.STOPPED)

@@ -19,6 +19,7 @@ from booking.scheduling.plans.course import LOOKED_AT_WITHIN
 from booking.scheduling.status import Status
 from booking.services import claims, history, placing
 from booking.services.clinic import Clinic, Practitioner
+from booking.services.plans import links
 from booking.services.plans.choosing import Chosen, questions_for
 from booking.services.plans.ground import Ground
 from booking.services.plans.recording import noted, record_all
@@ -46,7 +47,15 @@ def running(session: Session, who: Who, reference: str, version: int | None) -> 
     """A plan that runs, locked to be changed by staff. Raises NotFound, StaleEdit where it isn't any more as it was shown,
     NotChangeable.
     """
-    plan = plan_for(session, who, reference, for_update=True)
+    return _as_shown(plan_for(session, who, reference, for_update=True), version)
+
+
+def running_by_link(session: Session, reference: str, token: str, version: int | None) -> Plan:
+    """The same, to be changed by its patient."""
+    return _as_shown(links.plan_by_link(session, reference, token, clock.now(), for_update=True), version)
+
+
+def _as_shown(plan: Plan, version: int | None) -> Plan:
     if version is not None and version != plan.version:
         raise StaleEdit(shown=None, now={"status": plan.status.value})
     refuse_at_rest(plan)

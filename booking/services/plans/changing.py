@@ -1,4 +1,5 @@
-"""What a practitioner or the desk changes of a plan that runs: confirmed, stopped, paused, decided after a reassessment.
+"""What a practitioner or the desk changes of a plan that runs: confirmed, stopped, paused, decided after a reassessment; and what
+its patient gives up of it.
 
 Each is one transaction and one message. Nothing is decided for the practitioner: these keep what they decide, and say
 beforehand what it does to which visits (`preview`).
@@ -11,14 +12,18 @@ from enum import StrEnum
 from sqlalchemy.orm import Session
 
 from booking import clock
+from booking.errors import NotFound, TooLateToChange
+from booking.formatting import iso_utc
 from booking.models import Appointment, Plan, PlanStatus
 from booking.scheduling.plans.course import Course, Phase
 from booking.scheduling.plans.keeping import Role, is_gated
 from booking.scheduling.plans.windows import Presence
+from booking.scheduling.status import Status
 from booking.services import giving_way, notices
 from booking.services.clinic import Clinic, the_clinic
 from booking.services.idempotency import Answer, Key, once
 from booking.services.plans.altering import (
+    PATIENT,
     By,
     begun_at,
     changed,
@@ -26,9 +31,11 @@ from booking.services.plans.altering import (
     lock_what_they_take,
     make_firm,
     running,
+    running_by_link,
     visits_to_change,
 )
-from booking.services.plans.reading import PlanVisit, shaped
+from booking.services.plans.reading import PlanView, PlanVisit, shaped, view
+from booking.services.plans.said import GIVEN_UP
 from booking.services.staff import audit
 from booking.services.staff.ownership import plan_for
 from booking.services.staff.who import Who
@@ -130,6 +137,60 @@ def pause(
 
     content = ["pause plan", reference, first.isoformat(), last.isoformat(), reason, tell]
     return Outcome(**once(Key.of(who.key, key, content), action))
+
+
+def cancelled_from(
+    plan: PlanView, reference: str, now: datetime
+) -> tuple[tuple[PlanVisit, ...], tuple[PlanVisit, ...]]:
+    """Of a visit and all later ones those that its patient may cancel, and those past their cut-off, which stay. Raises
+    NotFound.
+    """
+    start = next((one.starts_at for one in plan.standing if one.reference == reference), None)
+    if start is None:
+        raise NotFound
+    later = [
+        one
+        for one in plan.standing
+        if one.starts_at >= start and one.starts_at > now and one.status is Status.BOOKED
+    ]
+    return (
+        tuple(one for one in later if one.may_change(now)),
+        tuple(one for one in later if not one.may_change(now)),
+    )
+
+
+def cancel_from(
+    reference: str,
+    token: str,
+    visit: str,
+    reason: str,
+    *,
+    version: int | None = None,
+    actor: str,
+    key: str,
+) -> None:
+    """Cancels a visit of a plan and all later ones, as its patient wished; what is past its cut-off stays. The plan isn't ended
+    by it, as somebody prescribed it: what it lacks then is missing, and staff see that its patient gave it up.
+
+    Raises TooLateToChange where none can be cancelled any more, NotChangeable, StaleEdit, NotFound, KeyReused.
+    """
+
+    def action(session: Session) -> Answer:
+        plan = running_by_link(session, reference, token, version)
+        now, clinic = clock.now(), the_clinic(session)
+        visits = visits_to_change(session, plan)
+        gone, stays = cancelled_from(view(session, clinic, plan), visit, now)
+        if not gone:
+            until = max((one.change_until for one in stays), default=now)
+            raise TooLateToChange(until=iso_utc(until), phone=clinic.phone)
+        references, by = {one.reference for one in gone}, PATIENT._replace(why=reason)
+        going = [one for one in visits if one.reference in references]
+        told = _give_up(session, plan, going, by, now, missed=True)
+        changed(session, plan, GIVEN_UP, by, now, **{"from": iso_utc(gone[0].starts_at)})
+        _tell(session, clinic, plan, told, [], now, tell=True)
+        return {}
+
+    once(Key.of(actor, key, ["cancel from", reference, visit, reason]), action)
 
 
 def decide(

@@ -128,6 +128,10 @@ class Ground:
         zone, count = self.clinic.zone, (self.last - self.first).days + 1
         return [day_at(date.fromordinal(self.first.toordinal() + n), zone) for n in range(count)]
 
+    def holds(self, day: date) -> bool:
+        """Whether it says what is free on this day."""
+        return self.first <= day <= self.last
+
     def situation(self, visit_type: str, window: Window) -> Situation:
         question = self.questions[visit_type]
         return situation(question, window, self.now, self.taken, self.ignoring, self.patient_id)

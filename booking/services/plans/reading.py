@@ -52,6 +52,14 @@ class PlanVisit:
     def stands(self) -> bool:
         return self.status not in _MISSED
 
+    @property
+    def change_until(self) -> datetime:
+        """Until when its patient may move or cancel it."""
+        return self.starts_at - self.visit_type.cut_off
+
+    def may_change(self, now: datetime) -> bool:
+        return self.status is Status.BOOKED and now <= self.change_until
+
 
 class Dose(NamedTuple):
     """What became of one kind of care in one week. `made_up`: of those missed, as many as others took the place of. `left`:

@@ -1,8 +1,10 @@
-"""What a plan's history says that its visits don't: on which days it rests, and which missing visits aren't needed."""
+"""What a plan's history says that its visits don't: on which days it rests, which missing visits aren't needed, and from when on
+its patient has given it up.
+"""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from datetime import date
+from datetime import date, datetime
 from typing import NamedTuple
 
 from sqlalchemy import Select, select
@@ -10,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from booking.models import PlanEntry
 
-PAUSED, NOT_NEEDED, EXTENDED = "paused", "not needed", "extended"
+PAUSED, NOT_NEEDED, EXTENDED, GIVEN_UP = "paused", "not needed", "extended", "given up"
 
 
 class Pause(NamedTuple):
@@ -21,10 +23,13 @@ class Pause(NamedTuple):
 
 
 class Said(NamedTuple):
-    """`not_needed`: by week and visit type how many of the visits that it lacks nobody needs, or further weeks have instead."""
+    """`not_needed`: by week and visit type how many of the visits that it lacks nobody needs, or further weeks have instead.
+    `given_up_from`: when the first of the visits began that its patient cancelled last, with all later ones.
+    """
 
     pauses: tuple[Pause, ...]
     not_needed: Mapping[tuple[int, str], int]
+    given_up_from: datetime | None = None
 
 
 NOTHING_SAID = Said((), {})
@@ -40,18 +45,21 @@ def said_of(session: Session, plan_ids: Iterable[int] | Select[tuple[int]]) -> d
     """By plan what was said of it, if anything was. One statement."""
     pauses: dict[int, list[Pause]] = {}
     not_needed: dict[int, Counter[tuple[int, str]]] = {}
+    given_up: dict[int, datetime] = {}
     for plan_id, what, facts in session.execute(
-        select(PlanEntry.plan_id, PlanEntry.what, PlanEntry.facts).where(
-            PlanEntry.plan_id.in_(plan_ids), PlanEntry.what.in_((PAUSED, NOT_NEEDED, EXTENDED))
-        )
+        select(PlanEntry.plan_id, PlanEntry.what, PlanEntry.facts)
+        .where(PlanEntry.plan_id.in_(plan_ids), PlanEntry.what.in_((PAUSED, NOT_NEEDED, EXTENDED, GIVEN_UP)))
+        .order_by(PlanEntry.id)
     ):
         if what == PAUSED:
             days = date.fromisoformat(facts["first"]), date.fromisoformat(facts["last"])
             pauses.setdefault(plan_id, []).append(Pause(*days))
+        elif what == GIVEN_UP:
+            given_up[plan_id] = datetime.fromisoformat(facts["from"])
         else:
             moved = [(facts["week"], facts["care"])] if what == NOT_NEEDED else map(tuple, facts["moved"])
             not_needed.setdefault(plan_id, Counter()).update(moved)
     return {
-        plan_id: Said(tuple(pauses.get(plan_id, ())), not_needed.get(plan_id, {}))
-        for plan_id in pauses.keys() | not_needed.keys()
+        plan_id: Said(tuple(pauses.get(plan_id, ())), not_needed.get(plan_id, {}), given_up.get(plan_id))
+        for plan_id in pauses.keys() | not_needed.keys() | given_up.keys()
     }

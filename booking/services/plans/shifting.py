@@ -2,25 +2,26 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from sqlalchemy.orm import Session
 
 from booking import clock
-from booking.errors import NotFound, VisitsTaken
+from booking.errors import NotFound, StaleEdit, VisitsTaken
 from booking.formatting import iso_utc
 from booking.models import Appointment, BookableBy, Plan
 from booking.scheduling.hours import instant_at
 from booking.scheduling.plans.keeping import Fault
 from booking.scheduling.reasons import Reason
 from booking.scheduling.timeline import cell_at
-from booking.services import notices, placing
+from booking.services import notices, placing, tasks
 from booking.services.availability import locked
 from booking.services.clinic import Clinic, Practitioner, the_clinic
 from booking.services.idempotency import Answer, Key, once
 from booking.services.occupancies import Ignoring
 from booking.services.plans.altering import (
+    PATIENT,
     By,
     begun_at,
     changed,
@@ -28,11 +29,12 @@ from booking.services.plans.altering import (
     may_take,
     note,
     running,
+    running_by_link,
     visits_to_change,
 )
 from booking.services.plans.asking_again import asked_for, suffers
 from booking.services.plans.ground import Wanted, question_of
-from booking.services.plans.reading import PlanView, PlanVisit, for_staff
+from booking.services.plans.reading import PlanView, PlanVisit, by_link, for_staff
 from booking.services.plans.replacing import OFFERED
 from booking.services.plans.wanted import Asked
 from booking.services.staff import audit
@@ -41,13 +43,16 @@ from booking.services.staff.who import Who
 
 @dataclass(frozen=True)
 class Shift:
-    """A visit and where it would go; `free` says whether it can be had there, `why` why not, where that is known."""
+    """A visit and where it would go; `free` says whether it can be had there, `why` why not, where that is known. `late`: its
+    patient moves it no more, whatever is free.
+    """
 
     visit: PlanVisit
     starts_at: datetime
     practitioner: Practitioner
     free: bool
     why: Reason | None = None
+    late: bool = False
 
 
 @dataclass(frozen=True)
@@ -70,6 +75,17 @@ class Shifts:
     @property
     def possible(self) -> bool:
         return bool(self.going) and all(one.free for one in self.going)
+
+
+@dataclass(frozen=True)
+class Openings:
+    """Where a visit could go with all later ones like it. `best`: one time a day of its week at which all of them can be had and
+    the plan is kept. `days`, `minutes`: of that week and of the day, where at least one can be had; at others none can.
+    """
+
+    best: tuple[datetime, ...]
+    days: tuple[date, ...]
+    minutes: tuple[int, ...]
 
 
 def alike(plan: PlanView, visit: PlanVisit, now: datetime) -> list[PlanVisit]:
@@ -97,24 +113,59 @@ def preview(
     partly: bool = False,
 ) -> Shifts:
     """What it would do to move this visit to `starts_at`, and all later ones like it by as much, or, `partly`, those of them
-    that can be. `practitioner` None is each visit's own. Raises NotFound.
+    that can be. `practitioner` None is each visit's own. Patients don't move what is past its cut-off. Raises NotFound.
     """
-    visit = next((one for one in plan.standing if one.reference == reference), None)
-    if visit is None:
-        raise NotFound
+    visit, now = _standing(plan, reference), clock.now()
     person = plan.clinic.practitioner(practitioner) if practitioner else None
     asked = asked_for(plan, audience)
     shifts = []
-    for one in alike(plan, visit, clock.now()):
+    for one in alike(plan, visit, now):
         to = _shifted(plan, visit, starts_at, one)
         whom = person or one.practitioner
-        wanted = Wanted(one.visit_type.slug, whom.id, cell_at(to)) if to else None
+        if _is_late(one, audience, now):
+            shifts.append(Shift(one, to or one.starts_at, whom, free=False, late=True))
+            continue
+        inside = to is not None and asked.ground.holds(plan.clinic.times.local_date(to))
+        wanted = Wanted(one.visit_type.slug, whom.id, cell_at(to)) if to and inside else None
         free = wanted is not None and asked.ground.for_moved(wanted, one.id) is not None
         why = asked.ground.why_not_moved(wanted, one.id) if wanted and not free else None
         shifts.append(Shift(one, to or one.starts_at, whom, free, why))
     found = Shifts(tuple(shifts), (), partly)
-    better = () if all(one.free for one in shifts) else _better(asked, plan, visit, starts_at, shifts)
+    going = [one for one in shifts if not one.late]
+    better = () if all(one.free for one in going) else _better(asked, plan, visit, starts_at, going)[:OFFERED]
     return replace(found, broken=_broken(plan, found.going), better=better)
+
+
+def openings(plan: PlanView, reference: str, audience: BookableBy) -> Openings:
+    """Where a visit could go with all later ones like it, each with whom it has now. Raises NotFound."""
+    visit, now = _standing(plan, reference), clock.now()
+    asked = asked_for(plan, audience)
+    going = [
+        Shift(one, one.starts_at, one.practitioner, free=True)
+        for one in alike(plan, visit, now)
+        if not _is_late(one, audience, now)
+    ]
+    days, minutes = [], set()
+    for day in range(visit.week * 7, visit.week * 7 + 7):
+        free = set().union(*_free_for_each(asked, plan, day - _day(plan, visit), going, always=True))
+        if free:
+            days.append(plan.first_day + timedelta(days=day))
+            minutes |= free
+    best = _better(asked, plan, visit, visit.starts_at, going) if going else []
+    return Openings(tuple(sorted(best)), tuple(days), tuple(sorted(minutes)))
+
+
+def own_visit_there(plan: PlanView, one: Shift) -> PlanVisit | None:
+    """Which other visit of the plan is where this one would go."""
+    ends_at = one.starts_at + (one.visit.ends_at - one.visit.starts_at)
+    return next(
+        (
+            other
+            for other in plan.standing
+            if other != one.visit and other.starts_at < ends_at and one.starts_at < other.ends_at
+        ),
+        None,
+    )
 
 
 def shift(
@@ -139,21 +190,9 @@ def shift(
     )
 
     def action(session: Session) -> Answer:
-        now, clinic = clock.now(), the_clinic(session)
         plan = running(session, who, reference, version)
-        by = By.staff(who, reason)
-        rows = {one.reference: one for one in visits_to_change(session, plan)}
-        going = [(rows[one.visit.reference], one) for one in change.going if one.visit.reference in rows]
-        moved = [row for row, _ in going]
-        before, people = begun_at(moved), [one.practitioner for _, one in going]
-        lock_what_they_take(session, moved, may_take(clinic, plan, people))
-        lost = [one for row, one in going if not _moved(session, clinic, plan, row, one, by, now)]
-        if lost or not going:
-            raise VisitsTaken(lost=[_named(one) | {"replacements": []} for one in lost])
-        changed(session, plan, "moved", by, now, visits=len(going))
+        _carry_out(session, plan, change, By.staff(who, reason), BookableBy.STAFF, tell=tell)
         audit.did(session, who, "moved plan", f"plan/{reference}", plan.patient_id)
-        facts = {"cancelled": before, "added": begun_at(moved)}
-        notices.plan_changed(session, clinic, plan, moved, now, facts, tell=tell)
         return {}
 
     content = ["shift", reference, visit, iso_utc(starts_at), practitioner, reason, tell, partly]
@@ -161,7 +200,64 @@ def shift(
     return change
 
 
+def shift_by_link(
+    reference: str,
+    token: str,
+    visit: str,
+    starts_at: datetime,
+    *,
+    version: int | None = None,
+    actor: str,
+    key: str,
+) -> Shifts:
+    """Moves a visit and all later ones like it as their patient wished: those that can be, in one transaction and one message.
+    What is past its cut-off stays.
+
+    Raises VisitsTaken with those that can't be had any more, NotChangeable, StaleEdit, NotFound, KeyReused.
+    """
+    change = preview(by_link(reference, token), visit, starts_at, None, BookableBy.LINK, partly=True)
+
+    def action(session: Session) -> Answer:
+        plan = running_by_link(session, reference, token, version)
+        _carry_out(session, plan, change, PATIENT, BookableBy.LINK, tell=True)
+        return {}
+
+    once(Key.of(actor, key, ["shift", reference, visit, iso_utc(starts_at)]), action)
+    return change
+
+
 # Parts
+
+
+def _standing(plan: PlanView, reference: str) -> PlanVisit:
+    visit = next((one for one in plan.standing if one.reference == reference), None)
+    if visit is None:
+        raise NotFound
+    return visit
+
+
+def _is_late(visit: PlanVisit, audience: BookableBy, now: datetime) -> bool:
+    return audience is not BookableBy.STAFF and not visit.may_change(now)
+
+
+def _carry_out(
+    session: Session, plan: Plan, change: Shifts, by: By, audience: BookableBy, *, tell: bool
+) -> None:
+    """Moves what goes, all of it, and tells of it. The plan is locked."""
+    now, clinic = clock.now(), the_clinic(session)
+    rows = {one.reference: one for one in visits_to_change(session, plan)}
+    going = [(rows[one.visit.reference], one) for one in change.going if one.visit.reference in rows]
+    if any(row.version != one.visit.version for row, one in going):
+        raise StaleEdit(shown=None, now={"status": plan.status.value})
+    moved = [row for row, _ in going]
+    before, people = begun_at(moved), [one.practitioner for _, one in going]
+    lock_what_they_take(session, moved, may_take(clinic, plan, people))
+    lost = [one for row, one in going if not _moved(session, clinic, plan, row, one, by, audience, now)]
+    if lost or not going:
+        raise VisitsTaken(lost=[_named(one) | {"replacements": []} for one in lost])
+    changed(session, plan, "moved", by, now, visits=len(going))
+    facts = {"cancelled": before, "added": begun_at(moved)}
+    notices.plan_changed(session, clinic, plan, moved, now, facts, tell=tell)
 
 
 def _shifted(plan: PlanView, visit: PlanVisit, starts_at: datetime, one: PlanVisit) -> datetime | None:
@@ -194,11 +290,13 @@ def _broken(plan: PlanView, shifts: Iterable[Shift]) -> tuple[Fault, ...]:
 def _better(
     asked: Asked, plan: PlanView, visit: PlanVisit, wished: datetime, shifts: Sequence[Shift]
 ) -> tuple[datetime, ...]:
-    """When this visit would begin, in its week and one time a day, so that all can be moved and the plan is kept."""
-    zone, own = plan.clinic.zone, (visit.starts_at.astimezone(plan.clinic.zone).date() - plan.first_day).days
+    """When this visit would begin, in its week and one time a day, so that all can be moved and the plan is kept; the nearest
+    first.
+    """
+    zone = plan.clinic.zone
     found = []
     for day in range(visit.week * 7, visit.week * 7 + 7):
-        minutes = _free_for_all(asked, plan, day - own, shifts)
+        minutes = _free_for_all(asked, plan, day - _day(plan, visit), shifts)
         on = plan.first_day + timedelta(days=day)
         starts = [at for minute in minutes if (at := instant_at(on, time(*divmod(minute, 60)), zone))]
         for at in sorted(starts, key=lambda at: abs(_minute(at, zone) - _minute(wished, zone))):
@@ -206,18 +304,30 @@ def _better(
             if at != visit.starts_at and not _broken(plan, going):
                 found.append(at)
                 break
-    return tuple(sorted(found, key=lambda at: abs(at - wished))[:OFFERED])
+    return tuple(sorted(found, key=lambda at: abs(at - wished)))
 
 
 def _free_for_all(asked: Asked, plan: PlanView, days: int, shifts: Sequence[Shift]) -> set[int]:
     """At which minutes of their days all of these could begin, each so many days later than it does now."""
-    common: set[int] | None = None
+    free = _free_for_each(asked, plan, days, shifts)
+    return set.intersection(*free) if free else set()
+
+
+def _free_for_each(
+    asked: Asked, plan: PlanView, days: int, shifts: Sequence[Shift], *, always: bool = False
+) -> list[set[int]]:
+    """The same for each of them alone; `always`, also when the patient said that they can't come."""
+    found = []
     for one in shifts:
-        day = (one.visit.starts_at.astimezone(plan.clinic.zone).date() - plan.first_day).days + days
-        choices = asked.choices(one.visit.visit_type, day) if 0 <= day < len(asked.days) else ()
-        minutes = {choice.starts for choice in choices if choice.person == one.practitioner.id}
-        common = minutes if common is None else common & minutes
-    return common or set()
+        day, visit_type = _day(plan, one.visit) + days, one.visit.visit_type
+        choices = asked.choices(visit_type, day, always=always) if 0 <= day < len(asked.days) else ()
+        found.append({choice.starts for choice in choices if choice.person == one.practitioner.id})
+    return found
+
+
+def _day(plan: PlanView, visit: PlanVisit) -> int:
+    """On which day of the plan a visit is."""
+    return (plan.clinic.times.local_date(visit.starts_at) - plan.first_day).days
 
 
 def _minute(at: datetime, zone: ZoneInfo) -> int:
@@ -232,10 +342,11 @@ def _moved(
     row: Appointment,
     one: Shift,
     by: By,
+    audience: BookableBy,
     now: datetime,
 ) -> bool:
     """Moves one visit, which is locked with all that it leaves and takes; False where it can't be had there."""
-    question = question_of(clinic, one.visit.visit_type.slug, [one.practitioner.slug], BookableBy.STAFF)
+    question = question_of(clinic, one.visit.visit_type.slug, [one.practitioner.slug], audience)
     offers = locked(
         session, question, one.starts_at, now, ignoring=Ignoring(appointment_id=row.id),
         patient_id=plan.patient_id,
@@ -255,6 +366,7 @@ def _moved(
         "to_practitioner": one.practitioner.slug,
     }
     note(session, row, "moved", by, tell=False, **facts)
+    tasks.moved(session, clinic, row, now)
     return True
 
 

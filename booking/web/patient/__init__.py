@@ -4,4 +4,14 @@ from flask import Blueprint
 
 blueprint = Blueprint("patient", __name__)
 
-from booking.web.patient import booking, links, plan_make_up, plans, start, together, visit, weekly  # noqa: E402, F401 - they register their routes.
+from booking.web.patient import (  # noqa: E402, F401 - they register their routes.
+    booking,
+    links,
+    plan_later,
+    plan_make_up,
+    plans,
+    start,
+    together,
+    visit,
+    weekly,
+)

@@ -15,8 +15,10 @@ from booking.scheduling.plans.keeping import Role
 from booking.scheduling.status import Status
 from booking.services import links
 from booking.services.plans.allowed import allowed, beyond_of
+from booking.services.plans.changing import cancelled_from
 from booking.services.plans.reading import PlanView, PlanVisit, Week
 from booking.services.plans.repairing import still_lacking
+from booking.services.plans.shifting import alike
 from booking.web import course_words
 from booking.web.patient.plan_allowance import left_words
 
@@ -50,6 +52,28 @@ class ShownVisit(NamedTuple):
     uncovered: bool
 
 
+class WaysFrom(NamedTuple):
+    """What a patient may do with a visit and all later ones together: where there are several, and one at least isn't past its
+    cut-off.
+    """
+
+    move: bool
+    cancel: bool
+
+
+def ways_from(plan: PlanView, visit: PlanVisit) -> WaysFrom:
+    """`visit`: one that stands. Those that are moved together are alike; all are cancelled together."""
+    now = clock.now()
+    if plan.status is not PlanStatus.RUNNING:
+        return WaysFrom(False, False)
+    like = [] if visit.role is Role.REASSESSMENT else alike(plan, visit, now)
+    gone, stays = cancelled_from(plan, visit.reference, now)
+    return WaysFrom(
+        move=len(like) > 1 and any(one.may_change(now) for one in like),
+        cancel=bool(gone) and len(gone) + len(stays) > 1,
+    )
+
+
 Days = tuple[tuple[date, tuple[ShownVisit, ...]], ...]
 
 
@@ -79,6 +103,7 @@ def shown_plan(plan: PlanView) -> dict[str, Any]:
         "later": later,
         "ahead": ahead,
         "next": ahead[0] if ahead else None,
+        "next_ways": ways_from(plan, ahead[0]) if ahead else None,
         "came": sum(1 for one in plan.standing if one.starts_at <= now and one.status is not Status.BOOKED),
         "waits": any(one.penciled for one in ahead),
         "unconfirmed": plan.by_themselves and plan.confirmed_at is None,

@@ -47,7 +47,14 @@ def plan(reference: str, token: str) -> ResponseReturnValue:
     if found.status is PlanStatus.PRESCRIBED:
         return _ask(Way.of_link(found))
     made_up = next((one for one in found.visits if one.reference == request.args.get("made")), None)
-    return page("patient/plan.html", found.clinic, made_up=made_up, **shown_plan(found))
+    of, done = session.pop("later", ("", ""))
+    return page(
+        "patient/plan.html",
+        found.clinic,
+        made_up=made_up,
+        later_done=done if of == reference else "",
+        **shown_plan(found),
+    )
 
 
 @blueprint.get(f"{PATH}/proposals")

@@ -24,6 +24,7 @@ from booking.formatting import iso_utc
 from booking.models import BookableBy, PlanStatus
 from booking.services import calendar, rescheduling, visits
 from booking.services.plans import reading, repairing
+from booking.services.plans.reading import PlanView
 from booking.services.plans.series_booking import may_come_again
 from booking.services.search import free_times
 from booking.services.visits import Visit
@@ -33,6 +34,7 @@ from booking.web.pages import page, today
 from booking.web.patient import blueprint
 from booking.web.patient.booking import Chosen, day_asked
 from booking.web.patient.forms import ActionForm, CancelForm, ContactForm
+from booking.web.patient.plan_shown import WaysFrom, ways_from
 from booking.web.patient.times import DAYS_SEARCHED, PartOfDay, laid_out
 from booking.web.words import advice_for, words_for
 
@@ -238,7 +240,14 @@ def _visit_page(found: Visit, refused: Refusal | None = None) -> ResponseReturnV
         plan=plan,
         prescribed=plan is not None and plan.status is PlanStatus.RUNNING and not plan.is_series,
         lacks=plan is not None and bool(repairing.still_lacking(plan, now)),
+        later=_later(plan, found),
     )
+
+
+def _later(plan: PlanView | None, found: Visit) -> WaysFrom | None:
+    """What may be done with it and all later ones of its plan."""
+    standing = plan.standing if plan else ()
+    return next((ways_from(plan, one) for one in standing if plan and one.reference == found.reference), None)
 
 
 def _moved(found: Visit) -> Moved | None:

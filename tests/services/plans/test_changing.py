@@ -6,15 +6,17 @@ from typing import Any
 import pytest
 
 from booking import clock
-from booking.errors import NotChangeable, NotFound, PlanRulesBroken, StaleEdit
-from booking.models import Actor, Appointment, BookableBy, Claim, Message, Plan, PlanEntry, Role
+from booking.errors import NotChangeable, NotFound, PlanRulesBroken, StaleEdit, TooLateToChange
+from booking.models import Actor, Appointment, BookableBy, Claim, Message, Plan, PlanEntry, PlanStatus, Role
 from booking.scheduling.plans.course import Course, Dose, Phase
 from booking.scheduling.plans.keeping import Rule, faults
+from booking.scheduling.status import Status
+from booking.scheduling.timeline import cell_at
 from booking.services.desk import statuses
-from booking.services.plans.adherence import adherence
+from booking.services.plans.adherence import Need, adherence
 from booking.services.plans.asking_again import kept_of, suffers
 from booking.services.plans.booking import BookedPlan, book
-from booking.services.plans.changing import Decision, confirm, decide, pause, preview, stop
+from booking.services.plans.changing import Decision, cancel_from, confirm, decide, pause, preview, stop
 from booking.services.plans.frequency import change_doses, from_week_on, with_other_doses
 from booking.services.plans.reading import PlanView, PlanVisit
 from booking.services.plans.repairing import (
@@ -347,3 +349,72 @@ def test_the_plan_knows_who_did_what(disc: BookedPlan) -> None:
         "Dana Desk",
         "Moves away.",
     )
+
+
+# Given up by the patient
+
+
+def given_up(plan: BookedPlan, visit: PlanVisit, **how: Any) -> None:
+    asked = {"actor": "link", "key": "cancel-01"} | how
+    cancel_from(plan.reference, plan.token, visit.reference, "I am moving away.", **asked)
+
+
+def test_what_a_patient_cancels_is_missing_and_the_desk_sees_that_they_gave_it_up() -> None:
+    plan = running(prescribed(patient(), "weekly"))
+    visit, version = seen(plan).standing[2], seen(plan).version
+    for _again in range(2):
+        given_up(plan, visit, version=version)
+    after = seen(plan)
+    assert after.status is PlanStatus.RUNNING and len(after.standing) == 2
+    assert [one.week for one in lacking(after, clock.now())] == [2, 3, 4, 5]
+    assert len(gone()) == 4 and min(one["from_cell"] for one in gone()) == cell_at(visit.starts_at)
+    assert {(one["cancelled_by"], one["cancel_reason"]) for one in gone()} == {
+        (Actor.PATIENT, "I am moving away.")
+    }
+    (entry,) = [row for row in rows(PlanEntry) if row["what"] == "given up"]
+    assert (entry["actor"], entry["why"]) == (Actor.PATIENT, "I am moving away.")
+    (told,) = live("plan-change")
+    assert len(told["facts"]["cancelled"]) == 4 and len(live("reminder-1d")) == 2
+    (row,) = adherence(hired()).rows
+    assert row.needs[:2] == (Need.GIVEN_UP, Need.SHORT)
+    with pytest.raises(StaleEdit):
+        given_up(plan, after.standing[0], version=version, key="cancel-02")
+    # Once a later visit is booked again they come, though not as often as was prescribed.
+    time = make_up_times(after, BookableBy.LINK)[0].times[0]
+    take(
+        plan.reference,
+        plan.token,
+        2,
+        ACUPUNCTURE,
+        time.starts_at,
+        time.practitioner.slug,
+        actor="t",
+        key="m-1",
+    )
+    (row,) = adherence(hired()).rows
+    assert row.needs == (Need.SHORT,)
+
+
+def gone() -> list[Any]:
+    return [row for row in rows(Appointment) if row["status"] is Status.CANCELLED]
+
+
+def test_what_is_past_its_cut_off_isnt_given_up(standing_clock: StandingClock) -> None:
+    plan = running(prescribed(patient(), "weekly"))
+    first, *_, last = seen(plan).standing
+    standing_clock.at(first.change_until + timedelta(minutes=1))
+    given_up(plan, first)
+    assert seen(plan).standing == (first,) and len(gone()) == 5
+    assert adherence(hired()).rows[0].needs[0] is Need.GIVEN_UP
+    with pytest.raises(TooLateToChange):
+        given_up(plan, first, key="cancel-02")
+    with pytest.raises(NotFound):
+        given_up(plan, last, key="cancel-03")
+
+
+def test_a_plan_that_was_stopped_is_given_up_no_more() -> None:
+    plan = running(prescribed(patient(), "weekly"))
+    visit = seen(plan).standing[0]
+    stop(hired(), plan.reference, "", key="stop-0001")
+    with pytest.raises(NotChangeable):
+        given_up(plan, visit)

@@ -5,14 +5,18 @@ from typing import Any
 
 import pytest
 
-from booking.errors import NotFound, VisitsTaken
-from booking.models import Appointment, BookableBy, Claim, HistoryEntry, Message
+from booking.errors import NotFound, StaleEdit, VisitsTaken
+from booking.models import Actor, Appointment, BookableBy, Claim, HistoryEntry, Message, PlanEntry
 from booking.scheduling.plans.keeping import Rule
+from booking.services import links
 from booking.services.clinic import present
+from booking.services.plans import shifting
 from booking.services.plans.booking import BookedPlan
 from booking.services.plans.reading import PlanVisit
-from booking.services.plans.shifting import preview, shift
+from booking.services.plans.shifting import openings, preview, shift, shift_by_link
+from booking.services.rescheduling import reschedule
 from tests.clinics import plan_clinic, set_up
+from tests.conftest import StandingClock
 from tests.services.making import booked, rows
 from tests.services.plans.making import patient, prescribed, running, seen
 from tests.staffing import hired
@@ -97,3 +101,73 @@ def test_what_the_plan_would_not_keep_any_more_is_said() -> None:
 def test_a_visit_of_another_plan_is_not_found(weekly: BookedPlan) -> None:
     with pytest.raises(NotFound):
         shift(hired(), weekly.reference, "NONE", second(weekly).starts_at, None, key="shift-001")
+
+
+# By the patient
+
+
+def by_patient(plan: BookedPlan, visit: PlanVisit, **how: Any) -> None:
+    asked = {"actor": "link", "key": "shift-by-link"} | how
+    shift_by_link(plan.reference, plan.token, visit.reference, visit.starts_at + HOUR, **asked)
+
+
+def test_a_patient_moves_them_in_one_message_and_stands_in_the_history(weekly: BookedPlan) -> None:
+    visit, version = second(weekly), seen(weekly).version
+    for _again in range(2):
+        by_patient(weekly, visit, version=version)
+    after = seen(weekly).standing
+    assert [one.starts_at - visit.starts_at for one in after[1:]] == [HOUR + week * WEEK for week in range(5)]
+    moved = [row for row in rows(HistoryEntry) if row["what"] == "moved"]
+    assert len(moved) == 5 and {row["actor"] for row in moved} == {Actor.PATIENT}
+    (entry,) = [row for row in rows(PlanEntry) if row["what"] == "moved"]
+    assert entry["actor"] is Actor.PATIENT
+    (told,) = [row for row in rows(Message) if row["kind"] == "plan-change"]
+    assert len(told["facts"]["added"]) == 5
+    with pytest.raises(StaleEdit):
+        by_patient(weekly, after[2], version=version, key="another-key")
+
+
+def test_a_patient_does_not_move_what_is_past_its_cut_off(
+    weekly: BookedPlan, standing_clock: StandingClock
+) -> None:
+    visit = second(weekly)
+    standing_clock.at(visit.change_until + timedelta(minutes=1))
+    shown = preview(seen(weekly), visit.reference, visit.starts_at + HOUR, None, BookableBy.LINK, partly=True)
+    assert [one.late for one in shown.shifts] == [True, False, False, False, False] and len(shown.going) == 4
+    assert not any(
+        one.late
+        for one in preview(
+            seen(weekly), visit.reference, visit.starts_at + HOUR, None, BookableBy.STAFF
+        ).shifts
+    )
+    by_patient(weekly, visit)
+    after = seen(weekly).standing
+    assert after[1].starts_at == visit.starts_at and after[2].starts_at == visit.starts_at + WEEK + HOUR
+
+
+def test_where_all_could_be_is_offered_once_a_day_and_keeps_the_plan(weekly: BookedPlan) -> None:
+    visit = second(weekly)
+    found = openings(seen(weekly), visit.reference, BookableBy.LINK)
+    days = [one.astimezone(present().zone).date() for one in found.best]
+    assert len(days) == len(set(days)) >= 5 and set(days) <= set(found.days)
+    for at in found.best:
+        shown = preview(seen(weekly), visit.reference, at, None, BookableBy.LINK)
+        assert shown.possible and not shown.broken
+
+
+def test_a_visit_that_was_moved_alone_meanwhile_is_not_moved_as_it_was_shown(
+    weekly: BookedPlan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    visit, third = second(weekly), seen(weekly).standing[2]
+    before = preview(
+        seen(weekly), visit.reference, visit.starts_at + HOUR, None, BookableBy.LINK, partly=True
+    )
+    reschedule(
+        third.reference, links.token(third.reference, third.link_number), third.starts_at + HOUR / 4, None,
+        actor="link", key="alone-001",
+    )  # fmt: skip
+    as_it_is = seen(weekly).standing
+    monkeypatch.setattr(shifting, "preview", lambda *_, **__: before)
+    with pytest.raises(StaleEdit):
+        by_patient(weekly, visit)
+    assert seen(weekly).standing == as_it_is
