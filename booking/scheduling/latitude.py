@@ -7,11 +7,12 @@ absence has claimed. A visit that stands keeps its own cells, also where an abse
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from functools import cached_property, reduce
+from functools import cached_property, lru_cache, reduce
 from itertools import pairwise
 from operator import and_, or_
 from typing import NamedTuple
 
+from booking.scheduling.hours import Day
 from booking.scheduling.offers import Assignment, Use, hands_free, inside, patient_free
 from booking.scheduling.rules import HORIZON, NOTICE, PATIENT_LIMITS, PRACTITIONER_LIMITS
 from booking.scheduling.situation import Practitioner, Situation, Thing
@@ -261,7 +262,7 @@ def _rules(situation: Situation, person: Practitioner, own: Own, shortened: bool
     )
     crowded = person.occupancy.crowded(person.at_once)
     at_work = inside(there, shape)
-    in_a_break = inside(there | _breaks(person, situation), shape) & ~at_work
+    in_a_break = inside(there | _breaks(person.open, window, situation.days), shape) & ~at_work
     return {
         Breach.IN_THE_PAST: present,
         Breach.TOO_SOON: NOTICE.permitted(situation, person) | full & ~present,
@@ -277,11 +278,13 @@ def _rules(situation: Situation, person: Practitioner, own: Own, shortened: bool
     }
 
 
-def _breaks(person: Practitioner, situation: Situation) -> int:
+# The same hours are asked about again and again.
+@lru_cache(maxsize=256)
+def _breaks(hours: int, window: Window, days: tuple[Day, ...]) -> int:
     """Between the first and the last working hours of a day."""
-    window, breaks = situation.window, 0
-    for day in situation.days:
-        opened = person.open & window.stretch(day.from_cell, day.to_cell)
+    breaks = 0
+    for day in days:
+        opened = hours & window.stretch(day.from_cell, day.to_cell)
         if opened:
             breaks |= (1 << opened.bit_length()) - (opened & -opened) & ~opened
     return breaks

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Set
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from functools import cached_property
+from itertools import chain
 from typing import NamedTuple
 
 from flask import current_app
@@ -137,17 +138,15 @@ class Kept:
         return tuple(one for one in self.claimed if one.gives_way)
 
     def _hidden(self, ignoring: Ignoring, window: Window) -> Set[Claimed]:
+        """What counts in the window and is ignored."""
         of_visit, of_visitor = self._owners
-        hidden = {*of_visit.get(ignoring.appointment_id, ()), *of_visitor.get(ignoring.visitor, ())}
-        for other in ignoring.others:
-            hidden.update(of_visit.get(other, ()))
-        if ignoring.penciled:
-            hidden.update(
-                one
-                for one in self.giving_way
-                if one.counts_from < window.end and window.start < one.counts_to
-            )
-        return hidden
+        ignored = chain(
+            of_visit.get(ignoring.appointment_id, ()),
+            of_visitor.get(ignoring.visitor, ()),
+            *(of_visit.get(other, ()) for other in ignoring.others),
+            self.giving_way if ignoring.penciled else (),
+        )
+        return {one for one in ignored if one.counts_from < window.end and window.start < one.counts_to}
 
     @cached_property
     def _owners(self) -> tuple[dict[int | None, list[Claimed]], dict[str | None, list[Claimed]]]:

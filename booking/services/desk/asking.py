@@ -323,9 +323,13 @@ def asked(
     window: Window,
     now: datetime,
     without: frozenset[int] = frozenset(),
+    versions: Mapping[int, int] | None = None,
 ) -> Answer:
-    """The answer, for a page: what is kept of the clinic's people and things is used, the patient is read."""
-    _, versions = shared_versions(session)
+    """The answer, for a page: what is kept of the clinic's people and things is used, the patient is read. `versions` as
+    `versions_now` gave them before the session had read anything.
+    """
+    if versions is None:
+        _, versions = shared_versions(session)
     taken = known(session, clinic, question.resource_ids, window, now, versions, keep=True)
     patient = appointment.patient_id
     # Its version is of no use to anybody: patients aren't kept.

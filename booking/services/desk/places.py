@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time, timedelta
+from functools import reduce
 from itertools import islice
+from operator import or_
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -20,6 +22,7 @@ from booking.services.clinic import Clinic, Practitioner, the_clinic
 from booking.services.desk.asking import (
     Answer,
     Place,
+    Wanted,
     asked,
     elsewhere,
     in_the_way_at,
@@ -28,7 +31,7 @@ from booking.services.desk.asking import (
 )
 from booking.services.desk.moving import facts_of, refuse_settled, what_gives_way, where_it_begins
 from booking.services.desk.panel import Head
-from booking.services.occupancies import open_window, window_for
+from booking.services.occupancies import open_window, versions_now, window_for
 from booking.services.staff.ownership import appointment_for
 from booking.services.staff.who import Who
 from booking.services.transaction import reading
@@ -38,6 +41,7 @@ OwnStart = tuple[tuple[Taken, ...], tuple[Breach, ...]]
 
 LONGEST_LOOK = 62  # Days that are shown at once.
 DAYS_SEARCHED = 60  # Unless somebody says until when.
+_LOOKED_AT_FIRST = 7  # Days, each weekday once: they have enough times for nearly everybody.
 NOON = time(12)
 
 
@@ -147,7 +151,8 @@ def places(who: Who, reference: str, first: date, days: int = 1, *, place: Place
         appointment = appointment_for(session, who, reference)
         last = first + timedelta(days=min(max(days, 1), LONGEST_LOOK) - 1)
         uses = uses_of(session, appointment)
-        answer = _answer(session, clinic, appointment, uses, window_for(clinic, first, last), now, place)
+        wish = _wish(clinic, appointment, uses, place)
+        answer = asked(session, clinic, appointment, uses, wish, window_for(clinic, first, last), now)
         shown = days_between(first, last, clinic.zone)
         from_cell, to_cell = shown[0].from_cell, shown[-1].to_cell
         # Where it stands it may stay, whatever the rules say by now.
@@ -198,20 +203,27 @@ def find_times(
     if _under_way(appointment):
         return []
     try:
-        with reading() as session:
-            answer = _answer(session, clinic, appointment, found.uses, open_window(clinic, now), now, place)
+        wish = _wish(clinic, appointment, found.uses, place)
     except NotOffered:
         return []
-    shown = days_between(first, first + timedelta(days=min(max(days, 1), 366) - 1), clinic.zone)
+    # Beyond the horizon no rule is kept.
+    last = min(
+        first + timedelta(days=min(max(days, 1), 366) - 1), today + timedelta(days=clinic.horizon_days)
+    )
+    shown = days_between(first, last, clinic.zone)
     free: list[FreeTime] = []
-    for day in shown:
-        if weekdays is not None and day.on.weekday() not in weekdays:
-            continue
-        free += _free(
-            clinic, appointment, place, answer, day.from_cell, day.to_cell, part, limit=limit - len(free)
-        )
-        if len(free) >= limit:
-            break
+    _, versions = versions_now()
+    with reading() as session:
+        for week in (shown[:_LOOKED_AT_FIRST], shown[_LOOKED_AT_FIRST:]):
+            some = [day for day in week if weekdays is None or day.on.weekday() in weekdays]
+            if not some:
+                continue
+            window = window_for(clinic, some[0].on, some[-1].on)
+            answer = asked(session, clinic, appointment, found.uses, wish, window, now, versions=versions)
+            cells = reduce(or_, (window.stretch(day.from_cell, day.to_cell) for day in some))
+            free += _free(clinic, appointment, place, answer, cells, part, limit=limit - len(free))
+            if len(free) >= limit:
+                break
     return free
 
 
@@ -232,25 +244,17 @@ def nearest(who: Who, reference: str, place: Place, *, limit: int = 3) -> list[F
             answer = asked(session, clinic, appointment, uses, wish, open_window(clinic, now), now)
         except NotOffered:
             return []
-    window, at = answer.situation.window, place.starts_at or appointment.starts_at
-    found = _free(clinic, appointment, place, answer, window.start, window.end, soon=True)
+    at = place.starts_at or appointment.starts_at
+    found = _free(clinic, appointment, place, answer, answer.situation.window.full, soon=True)
     found.sort(key=lambda one: abs(one.starts_at - at))
     return sorted(found[:limit], key=lambda one: one.starts_at)
 
 
-def _answer(
-    session: Session,
-    clinic: Clinic,
-    appointment: Appointment,
-    uses: tuple[Use, ...],
-    window: Window,
-    now: datetime,
-    place: Place | None,
-) -> Answer:
+def _wish(clinic: Clinic, appointment: Appointment, uses: tuple[Use, ...], place: Place | None) -> Wanted:
+    """What a page asks about: everybody who could give the visit, where it names nobody."""
     refuse_settled(appointment)
     anyone = place is None or place.practitioner is None
-    wish = wanted(clinic, appointment, uses, place or Place(), anyone=anyone)
-    return asked(session, clinic, appointment, uses, wish, window, now)
+    return wanted(clinic, appointment, uses, place or Place(), anyone=anyone)
 
 
 def _starts(
@@ -294,27 +298,26 @@ def _free(
     appointment: Appointment,
     place: Place | None,
     answer: Answer,
-    from_cell: int,
-    to_cell: int,
+    shown: int,
     part: str = "",
     *,
     soon: bool = False,
     limit: int | None = None,
 ) -> list[FreeTime]:
-    """The free starts between two cells, whatever rule the wish itself breaks; with `soon` also those that are only sooner
+    """The free starts among these cells, whatever rule the wish itself breaks; with `soon` also those that are only sooner
     than the clinic's notice. Where the visit stands is none, unless it would be another kind of visit, or in another room.
     With `limit` the first ones.
     """
-    shown = answer.situation.window.stretch(from_cell, to_cell)
     as_it_is = place is None or replace(place, starts_at=None, practitioner=None) == Place()
     found = []
     for latitude in answer.by_practitioner.values():
         person, window = clinic.practitioner_by_id[latitude.person.id], latitude.window
+        theirs = person.id == appointment.practitioner_id
         kept = latitude.but_for(*OF_THE_WISH)
         starts = latitude.but_for(*OF_THE_WISH, Breach.TOO_SOON) if soon else kept
         # Also where a free stretch begins beside the grid: else it might be missed.
         begins = starts & ~(starts << 1)
-        if as_it_is and person.id == appointment.practitioner_id:
+        if as_it_is and theirs:
             starts &= ~window.bit(appointment.from_cell)
         shown_starts = starts & (latitude.person.grid | begins) & shown
         cells = (window.start + at for at in places_in(shown_starts))
@@ -322,10 +325,13 @@ def _free(
             cells = (cell for cell in cells if _in_the_morning(clinic, cell) == (part == "morning"))
         # The first ones of everybody are among the first ones of each.
         for cell in islice(cells, limit):
-            ends_at = instant_of(cell + latitude.person.shape.length)
-            one = FreeTime(instant_of(cell), ends_at, person, soon=not kept & window.bit(cell))
-            found.append((cell, person.id != appointment.practitioner_id, person.name, one))
-    return [one for *_, one in sorted(found, key=lambda row: row[:3])][:limit]
+            ends = cell + latitude.person.shape.length
+            found.append((cell, not theirs, person.name, ends, person, not kept & window.bit(cell)))
+    found.sort(key=lambda row: row[:3])
+    return [
+        FreeTime(instant_of(cell), instant_of(ends), person, is_soon)
+        for cell, _, _, ends, person, is_soon in found[:limit]
+    ]
 
 
 def _in_the_morning(clinic: Clinic, cell: int) -> bool:

@@ -237,9 +237,9 @@ def times(reference: str) -> ResponseReturnValue:
     weekdays = tuple(sorted({int(day) for day in request.args.getlist("weekday") if day in list("0123456")}))
     part = request.args.get("part", "")
     part = part if part in ("morning", "afternoon") else ""
-    practitioner = request.args.get("practitioner", "")
-    practitioner = practitioner if practitioner in the_clinic_of_this_request().practitioners else ""
     found = panel.head(who, reference)
+    practitioner = request.args.get("practitioner", "")
+    practitioner = practitioner if practitioner in found.clinic.practitioners else ""
     wish = wish_of(found, request.args)
     unclear = [what for what in wish.unclear if what not in ("time", "far")]
     today = found.clinic.times.local_date(clock.now())
