@@ -39,6 +39,7 @@ class Entry(NamedTuple):
     phone: str | None
     born_on: date | None
     gone: bool
+    email: str | None = None
 
 
 class Asked(NamedTuple):
@@ -256,6 +257,7 @@ class Index:
     names: Words
     digits: Words
     born: Words
+    emails: Words
     sounds: Sounds
 
     @classmethod
@@ -265,13 +267,15 @@ class Index:
             key=lambda entry: (plain(entry.last_name), plain(entry.first_name), entry.id),
         )
         ids = array("q", (entry.id for entry in shown))
-        names, digits, born = [], [], []
+        names, digits, born, emails = [], [], [], []
         for place, entry in enumerate(shown):
             names += [(word, place) for word in names_in(f"{entry.first_name} {entry.last_name}")]
             if entry.phone:
                 digits.append((_digits(entry.phone), place))
             if entry.born_on:
                 born.append((entry.born_on.isoformat(), place))
+            if entry.email:
+                emails.append((entry.email.lower(), place))
         words = Words.of(names)
         return cls(
             ids,
@@ -279,6 +283,7 @@ class Index:
             words,
             Words.of(digits),
             Words.of(born),
+            Words.of(emails),
             Sounds.of(words.words),
         )
 
@@ -362,13 +367,28 @@ class Directory:
                     given.add(patient_id)
                     yield patient_id
 
+    def with_address(self, part: str, at_most: int) -> set[int] | None:
+        """The ids of those who have this in their e-mail address; None if there are more than so many."""
+        found: set[int] = set()
+        for index, old in self._indexes():
+            places = index.emails.containing(part, at_most + 1)
+            if len(places) > at_most:
+                return None
+            ids = {index.ids[place] for place in places}
+            found |= ids - self.changed.keys() if old else ids
+        return found
+
+    def _indexes(self) -> list[tuple[Index, bool]]:
+        """The late index, if there is one, and the one that is `old`."""
+        return [(self.late, False), (self.index, True)] if self.late else [(self.index, True)]
+
     def _tiers(self, parts: list[Asked]) -> Iterator[list[tuple[Index, set[int], bool]]]:
         """Whom all parts mean, tier by tier, in the late index and in the one that is `old`."""
         if not parts:
             return
-        both = [(self.late, False), (self.index, True)] if self.late else [(self.index, True)]
         streams = [
-            (index, zip(*(index.tiers(part) for part in parts), strict=True), old) for index, old in both
+            (index, zip(*(index.tiers(part) for part in parts), strict=True), old)
+            for index, old in self._indexes()
         ]
         for _tier in range(_FORGIVEN + 1):
             # Whoever has the fewest is asked first, so that little is compared.

@@ -55,6 +55,7 @@ _ENTRIES = select(
     _table.phone,
     _table.born_on,
     _table.merged_into_id.is_not(None),
+    _table.email,
 )
 _LATE = _table.changed_at >= bindparam("since")
 _CHANGED = _ENTRIES.where(_LATE)
@@ -119,14 +120,12 @@ def search(who: Who, words: str, *, day: date | None = None, shown: int = SHOWN)
     now = clock.now()
     bounds = _bounds(day) if day else None
     with reading() as session:
-        if "@" in words:
-            found = _by_email(session, who, words.strip(), shown + 1)
-        else:
-            directory = _directory(session, now)
+        directory, found = _directory(session, now), list[Found]()
+        if "@" not in words:
             first = set(session.connection().scalars(_EXPECTED, bounds)) if bounds else set[int]()
             found = _fetched(session, who, directory.find(asked(words, now.year), first), shown + 1)
-            if not found and _MAY_BE_AN_ADDRESS.fullmatch(words.strip()):
-                found = _by_email(session, who, words.strip(), shown + 1)
+        if not found and ("@" in words or _MAY_BE_AN_ADDRESS.fullmatch(words.strip())):
+            found = _by_email(session, directory, who, words.strip(), shown + 1)
     hits = tuple(found[:shown])
     if hits:
         audit.saw(who, "searched", patient_ids=[one.id for one in hits])
@@ -201,7 +200,7 @@ def _directory(session: Session, now: datetime) -> Directory:
     assert kept is not None
     since = min(kept.asked_at, now) - _OVERLAP
     rows = session.connection().execute(_CHANGED, {"since": since})
-    directory = kept.directory.with_changed(Entry(*row) for row in rows)
+    directory = kept.directory.with_changed(map(Entry._make, rows.all()))
     # Several threads may come here at once; each keeps what is true, the last one stays.
     current_app.extensions["booking_directory"] = _Kept(directory, now)
     return directory
@@ -237,11 +236,17 @@ def _fetched(session: Session, who: Who, ids: Iterable[int], wanted: int) -> lis
     return found[:wanted]
 
 
-def _by_email(session: Session, who: Who, words: str, wanted: int) -> list[Found]:
+def _by_email(session: Session, directory: Directory, who: Who, words: str, wanted: int) -> list[Found]:
     """Those whose address begins so, then those that have it elsewhere: a name may stand behind a dot or a number."""
     address = "".join(letter for letter in words.lower() if letter.isprintable())[:254]
-    begins = _table.email.startswith(address, autoescape=True)
-    has = _table.email.contains(address, autoescape=True) if len(address) >= _PART_OF_AN_ADDRESS else begins
+    begins = has = _table.email.startswith(address, autoescape=True)
+    if len(address) >= _PART_OF_AN_ADDRESS:
+        has = _table.email.contains(address, autoescape=True)
+        # Mostly nobody has it, or a few: then the database needn't look through all addresses.
+        few = directory.with_address(address, _BATCH)
+        if few is not None and not few:
+            return []
+        has = has if few is None else has & _table.id.in_(few)
     found = _theirs(_SHOWN, who).where(has).order_by(case((begins, 0), else_=1), _table.email, _table.id)
     rows = session.connection().execute(found.limit(wanted))
     return [Found(*row) for row in rows]

@@ -268,3 +268,17 @@ def test_a_directory_of_nobody_finds_nobody() -> None:
     assert (
         list(late.with_changed([Entry(1, "Rosa", "Lima", None, None, True)]).find(asked("rosa", 2026))) == []
     )
+
+
+def test_an_address_of_a_moment_ago_is_found_and_the_one_before_it_is_not() -> None:
+    old, new = "rosa@old.example", "rosa@new.example"
+    made = Directory.of([Entry(1, "Rosa", "Lima", None, None, False, old)])
+    late = made.with_changed([Entry(1, "Rosa", "Lima", None, None, False, new)])
+    assert (made.with_address("old.ex", 9), late.with_address("new.ex", 9)) == ({1}, {1})
+    assert late.with_address("old.ex", 9) == set()
+
+
+def test_an_address_that_is_nearly_everybodys_says_of_nobody_who_has_it() -> None:
+    kept = Directory.of(Entry(n, "Rosa", "Lima", None, None, False, f"rosa{n}@x.example") for n in range(4))
+    assert kept.with_address("rosa", 4) == {0, 1, 2, 3}
+    assert kept.with_address("rosa", 3) is None
