@@ -237,7 +237,7 @@ def names(app: Flask) -> dict[str, Any]:
             "reference": visit.reference, "token": visit.token, "visit_type": "follow-up", "modality": "care",
             "practitioner": "ana", "name": "nothing.eml", "path": "nothing/patient.css", "day": "2026-09-15", "month": "2026-09",
             "person": "ana", "number": 1, "entry": 1, "merge": 1, "message": 1, "task": 1, "text": 1,
-            "template": "disc-gentle", "kinds": "follow-up+massage", "change": "stop",
+            "template": "disc-gentle", "kinds": "follow-up+massage", "change": "stop", "visit": visit.reference,
         }  # fmt: skip
 
 
