@@ -1,13 +1,11 @@
 """At one moment many want a time at which something is penciled in, while its practitioner decides that it stands."""
 
-import threading
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from flask import Flask
 
-from booking import clock
 from booking.errors import Clash, Refusal, SlotTaken
 from booking.models import Appointment, HistoryEntry
 from booking.scheduling.timeline import cell_at
@@ -17,8 +15,7 @@ from booking.services.desk.new_visit import BookedHere, DeskWish
 from booking.services.plans.changing import Decision, Outcome, decide
 from booking.services.plans.reading import PlanVisit
 from tests.clinics import plan_clinic, plan_template, set_up
-from tests.concurrency.test_races import overlaps
-from tests.conftest import MONDAY
+from tests.concurrency.test_races import overlaps, storm
 from tests.services.making import rows, wish
 from tests.services.plans.making import patient, practitioner, prescribed, running, seen
 from tests.staffing import hired
@@ -44,22 +41,7 @@ def app(app: Flask, standing_clock: Any) -> Flask:
 
 def at_one_moment(app: Flask, attempts: list[Callable[[], Any]]) -> list[Any]:
     """What each gave or refused, in order."""
-    barrier, answers = threading.Barrier(len(attempts)), [None] * len(attempts)
-
-    def one(number: int) -> None:
-        with app.app_context(), clock.turned_to(MONDAY):
-            barrier.wait()
-            try:
-                answers[number] = attempts[number]()
-            except Refusal as refusal:
-                answers[number] = refusal
-
-    threads = [threading.Thread(target=one, args=(number,)) for number in range(len(attempts))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return answers
+    return storm(app, lambda number: attempts[number](), len(attempts))
 
 
 def first_visit(visit: PlanVisit, key: str) -> booking.Booked:

@@ -30,10 +30,10 @@ def app(app: Flask, standing_clock: Any) -> Flask:
     return app
 
 
-def storm(app: Flask, attempt: Callable[[int], Any]) -> list[Any]:
+def storm(app: Flask, attempt: Callable[[int], Any], at_once: int = AT_ONCE) -> list[Any]:
     """Runs `attempt(0)`, `attempt(1)`, … at one moment; what each gave or refused, in order."""
-    barrier = threading.Barrier(AT_ONCE)
-    answers: list[Any] = [None] * AT_ONCE
+    barrier = threading.Barrier(at_once)
+    answers: list[Any] = [None] * at_once
 
     def one(number: int) -> None:
         with app.app_context(), clock.turned_to(MONDAY):
@@ -43,7 +43,7 @@ def storm(app: Flask, attempt: Callable[[int], Any]) -> list[Any]:
             except Refusal as refusal:
                 answers[number] = refusal
 
-    threads = [threading.Thread(target=one, args=(number,)) for number in range(AT_ONCE)]
+    threads = [threading.Thread(target=one, args=(number,)) for number in range(at_once)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -145,13 +145,13 @@ def cancelled_from(
     """Of a visit and all later ones those that its patient may cancel, and those past their cut-off, which stay. Raises
     NotFound.
     """
-    start = next((one.starts_at for one in plan.standing if one.reference == reference), None)
-    if start is None:
+    first = plan.that_stands(reference)
+    if first is None:
         raise NotFound
     later = [
         one
         for one in plan.standing
-        if one.starts_at >= start and one.starts_at > now and one.status is Status.BOOKED
+        if one.starts_at >= first.starts_at and one.starts_at > now and one.status is Status.BOOKED
     ]
     return (
         tuple(one for one in later if one.may_change(now)),

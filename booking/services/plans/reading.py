@@ -149,6 +149,9 @@ class PlanView:
         """The visits that were or are to be, in order."""
         return tuple(one for one in self.visits if one.stands and one.role is not None)
 
+    def that_stands(self, reference: str) -> PlanVisit | None:
+        return next((one for one in self.standing if one.reference == reference), None)
+
     @property
     def last_day(self) -> date:
         return self.first_day + timedelta(days=self.course.weeks * 7 - 1)

@@ -182,7 +182,7 @@ def suffering(who: Who, reference: str, starts_at: datetime, ends_at: datetime) 
         if plan is None or plan.status is not PlanStatus.RUNNING:
             return None
         found = view(session, the_clinic(session), plan)
-    visit = next((one for one in found.standing if one.reference == reference), None)
+    visit = found.that_stands(reference)
     broken = suffers(found, {reference: (starts_at, ends_at)})
     if visit is None or not broken:
         return None
@@ -207,7 +207,7 @@ class TimesThatKeep:
 
     def of(self, plan: PlanView, reference: str) -> tuple[Instead, ...]:
         """For this visit of the plan; none for what the plan asks for no more, or the clinic offers no more."""
-        visit = next((one for one in plan.standing if one.reference == reference), None)
+        visit = plan.that_stands(reference)
         if visit is None:
             return ()
         if plan.id not in self._asked:

@@ -230,7 +230,7 @@ def shift_by_link(
 
 
 def _standing(plan: PlanView, reference: str) -> PlanVisit:
-    visit = next((one for one in plan.standing if one.reference == reference), None)
+    visit = plan.that_stands(reference)
     if visit is None:
         raise NotFound
     return visit
