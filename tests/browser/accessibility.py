@@ -24,7 +24,11 @@ _LOAD = """async (address) => {
 
 
 def assert_accessible(page: Page) -> None:
-    """Fails with every fault found, and where. The page's visitor must have JavaScript."""
+    """Fails with every fault found, and where. The page's visitor must have JavaScript.
+
+    After a click that leads elsewhere, wait for something of the new page first: else this may judge the one before it.
+    """
+    page.wait_for_load_state()
     page.evaluate(_LOAD, AXE_ADDRESS)
     found: list[dict[str, Any]] = page.evaluate(_RUN, _RULES)
     faults = [

@@ -5,13 +5,22 @@ or asks anybody else for anything fails its test.
 """
 
 import os
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from flask import Flask
-from playwright.sync_api import Browser, ConsoleMessage, Page, Request, ViewportSize, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    ConsoleMessage,
+    Page,
+    Request,
+    ViewportSize,
+    expect,
+    sync_playwright,
+)
 
 from tests import databases
 from tests.browser.accessibility import assert_accessible
@@ -138,6 +147,19 @@ def enter(app: Flask, live: str, new_page: Callable[..., Page]) -> Enter:
         return page
 
     return signed_page
+
+
+def comes(page: Page, heading: str | re.Pattern[str]) -> None:
+    """Waits for the page with this heading: a click that leads to another page returns before that page is there."""
+    expect(page.get_by_role("heading", level=1)).to_have_text(heading, timeout=30_000)
+
+
+def fits(page: Page) -> None:
+    """Nothing is wider than the screen."""
+    page.wait_for_load_state()
+    assert page.viewport_size
+    # Not the window's own width: a phone widens that until the page has room.
+    assert page.evaluate("document.documentElement.scrollWidth") <= page.viewport_size["width"], page.url
 
 
 def picture(page: Page, name: str) -> None:

@@ -17,7 +17,7 @@ from booking.services.desk import moving, panel as panel_of, statuses
 from booking.services.desk.moving import Place
 from booking.services.staff.who import Who
 from tests import clinics
-from tests.browser.conftest import PHONE, NewPage, picture
+from tests.browser.conftest import PHONE, NewPage, fits, picture
 from tests.browser.interception import intercept
 from tests.clinics import clinic, needled, practitioner, set_up, visit_type
 from tests.conftest import StandingClock
@@ -1402,7 +1402,7 @@ def test_of_many_needles_none_gives_way_to_the_legend_and_the_page_is_no_wider(
     expect(board.locator(".legend")).to_be_visible()
     for size in (WINDOW, PHONE):
         board.set_viewport_size(size)
-        assert board.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+        fits(board)
 
 
 def test_a_board_without_a_connection_says_so_until_it_has_one(board: Page, app: Flask) -> None:
@@ -1440,7 +1440,7 @@ def test_on_a_phone_the_list_needs_no_sideways_scrolling(new_page: NewPage, app:
     sign_in(page, app, live)
     page.goto(f"{DAY}?view=list")
     expect(page.get_by_role("link", name="9:00 am Rosa Lima")).to_be_visible()
-    assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    fits(page)
 
 
 def test_while_dragging_nothing_is_laid_out_and_a_frame_costs_little(board: Page, app: Flask) -> None:

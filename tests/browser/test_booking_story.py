@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 
 from booking.reminders.delivery import deliver_due
 from booking.services import visits
-from tests.browser.conftest import DESKTOP, PHONE, NewPage
+from tests.browser.conftest import DESKTOP, PHONE, NewPage, comes, fits
 from tests.clinics import clinic, practitioner, set_up, visit_type
 from tests.conftest import StandingClock
 from tests.services.making import NEXT_WEEK, NINE, booked
@@ -49,11 +49,6 @@ def app(app: Flask, standing_clock: Any) -> Flask:
             )
         )
     return app
-
-
-def comes(page: Page, heading: str | re.Pattern[str]) -> None:
-    """Waits for the page with this heading: a click that leads to another page returns before that page is there."""
-    expect(page.get_by_role("heading", level=1)).to_have_text(heading)
 
 
 def fill_in(page: Page, first: str = "Rosa") -> None:
@@ -142,7 +137,7 @@ def test_every_page_and_error_state_is_accessible(new_page: NewPage, axe: Axe, a
             # At a desk the same stands in other places; nothing of it is named or coloured otherwise.
             if viewport == PHONE:
                 axe(page)
-            assert page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
+            fits(page)
         page.goto("/book/follow-up")
         page.locator("summary").click()
         axe(page)
@@ -304,7 +299,7 @@ def test_targets_are_large_and_nothing_scrolls_sideways_at_four_times_the_size(n
     page = new_page({"width": 320, "height": 640})
     for path in ("/", "/book", "/book/follow-up"):
         page.goto(path)
-        assert page.evaluate("document.documentElement.scrollWidth") <= 320
+        fits(page)
         heights = page.evaluate(
             "[...document.querySelectorAll('button, .button')].map(one => one.getBoundingClientRect().height)"
         )

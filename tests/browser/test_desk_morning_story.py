@@ -14,7 +14,7 @@ from booking.models import Appointment, Message, MessageState, Payment
 from booking.scheduling.status import Status
 from booking.services.desk.calls import Outcome, settle
 from booking.services.transaction import run
-from tests.browser.conftest import DESKTOP, PHONE, Enter, picture
+from tests.browser.conftest import DESKTOP, PHONE, Enter, comes, fits, picture
 from tests.clinics import clinic, needled, practitioner, set_up, visit_type
 from tests.conftest import StandingClock
 from tests.services.making import NINE, booked, heard, rows
@@ -176,9 +176,9 @@ def test_the_day_is_closed_by_one_key(
     axe(page)
     picture(page, "glance-closes")
     page.locator(".close-day").get_by_role("link", name="Close the day").click()
+    expect(page.get_by_role("button", name="Settle the one who came")).to_be_focused()
     axe(page)
     picture(page, "close")
-    expect(page.get_by_role("button", name="Settle the one who came")).to_be_focused()
     page.keyboard.press("Enter")
     expect(page.locator(".done")).to_contain_text("is done")
     assert of(app, "Ada")["status"] is Status.FULFILLED
@@ -196,6 +196,7 @@ def test_a_time_is_found_and_taken_in_two_clicks_from_the_visit(
     page = enter(viewport)
     page.goto(f"/desk/visits/{reference}")
     page.get_by_role("link", name="Find a time").click()
+    comes(page, "Find a time for Jill Lima")
     axe(page)
     picture(page, "times")
     page.locator(".free-times a").nth(2).click()
@@ -292,7 +293,7 @@ def test_the_lists_are_accessible_and_fit_a_phone(app: Flask, enter: Enter, axe:
     page = enter(PHONE)
     page.goto(f"/desk/{path}")
     axe(page)
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    fits(page)
     picture(page, path.partition("/")[0])
 
 

@@ -11,7 +11,7 @@ from booking.models import Appointment, Patient, Plan, Role
 from booking.services.desk import statuses
 from booking.services.plans.booking import book
 from booking.services.staff import sign_ins
-from tests.browser.conftest import DESKTOP, PHONE, Enter, NewPage, picture
+from tests.browser.conftest import DESKTOP, PHONE, Enter, NewPage, fits, picture
 from tests.clinics import plan_clinic, set_up
 from tests.conftest import StandingClock
 from tests.services.making import NINE, booked, rows
@@ -152,7 +152,7 @@ def test_the_desk_books_a_whole_plan_by_keyboard(app: Flask, enter: Enter, axe: 
     axe(page)
     picture(page, "plan-board")
     page.set_viewport_size(PHONE)
-    assert page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
+    fits(page)
     picture(page, "plan-board")
     page.get_by_role("link", name="Rosa Lima").click()
     expect(page.get_by_role("heading", name="Rosa Lima")).to_be_visible()
@@ -191,7 +191,7 @@ def test_all_that_may_be_done_with_a_plan_stands_on_its_page(
     page.get_by_text("Change the plan").click()
     axe(page)
     picture(page, "plan-next")
-    assert page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
+    fits(page)
     page.set_viewport_size(DESKTOP)
     axe(page)
     picture(page, "plan-next")

@@ -15,7 +15,7 @@ from booking.services.desk import statuses
 from booking.services.plans.prescribing import Prescribed
 from booking.services.plans.reading import by_link
 from booking.web.patient.plan_choice import Choice
-from tests.browser.conftest import DESKTOP, PHONE, NewPage, picture
+from tests.browser.conftest import DESKTOP, PHONE, NewPage, comes, fits, picture
 from tests.clinics import plan_clinic, set_up
 from tests.services.plans.making import patient, prescribed, running
 from tests.staffing import hired
@@ -37,15 +37,6 @@ def link(app: Flask) -> str:
     with app.app_context():
         made = prescribed(patient())
         return f"/plan/{made.reference}/{made.token}"
-
-
-def comes(page: Page, heading: str) -> None:
-    expect(page.get_by_role("heading", level=1)).to_have_text(heading, timeout=30_000)
-
-
-def fits(page: Page) -> None:
-    """Nothing is wider than the screen."""
-    assert page.evaluate("document.documentElement.scrollWidth") <= page.viewport_size["width"]  # type: ignore[index]
 
 
 def chosen(page: Page) -> Choice:
