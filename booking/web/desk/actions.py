@@ -17,7 +17,7 @@ from booking.services.desk.moving import Changed
 from booking.services.desk.statuses import Move
 from booking.services.staff.who import Who
 from booking.web import access, asked, contacts
-from booking.web.desk import answers, blueprint, saying
+from booking.web.desk import answers, blueprint, saying, telling
 from booking.web.desk.saying import No
 from booking.web.desk.visits import PATH, cancel_page, change_page, visit_page, wish_of
 from booking.web.pages import the_clinic_of_this_request
@@ -203,7 +203,7 @@ def note(reference: str) -> ResponseReturnValue:
 def message(message: int) -> ResponseReturnValue:
     """`do`: again, email, text, call (the same another way), take-back or settle."""
     who, key, wanted = access.who(), asked.key(), request.form.get("do", "")
-    says = saying.MESSAGE_DONE.get(wanted) or abort(422)
+    says = telling.MESSAGE_DONE.get(wanted) or abort(422)
 
     def action() -> ResponseReturnValue:
         if wanted == "take-back":

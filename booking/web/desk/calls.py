@@ -12,7 +12,7 @@ from booking.services.desk import calls as service, panel
 from booking.services.desk.calls import Outcome
 from booking.services.staff import audit
 from booking.web import access, asked
-from booking.web.desk import answers, blueprint, saying
+from booking.web.desk import answers, blueprint, telling
 from booking.web.desk.saying import No
 from booking.web.pages import the_clinic_of_this_request
 from booking.web.staff import staff_page
@@ -26,7 +26,7 @@ def calls() -> ResponseReturnValue:
     """Everybody to call, the soonest visit first. What asks for it by itself gets the cards alone, or a 304."""
     who, clinic = access.who(), the_clinic_of_this_request()
     found = service.call_list(who).calls
-    words = {"clinic": clinic, "saying": saying, "signed": access.signed(), "key": asked.fresh_key()}
+    words = {"clinic": clinic, "telling": telling, "signed": access.signed(), "key": asked.fresh_key()}
     cards = Markup(  # noqa: S704 - written by our own template, which escapes
         render_template("desk/calls_cards.html", calls=found, times=clinic.times, **words).strip()
     )
@@ -53,14 +53,14 @@ def called(reference: str) -> ResponseReturnValue:
     def action() -> ResponseReturnValue:
         if wanted == "back":
             back_again = service.put_back(who, reference, key=key)
-            says = saying.call_back_on_the_list(back_again)
+            says = telling.call_back_on_the_list(back_again)
             return answers.done(says, asked.onward(url_for("desk.calls")))
         outcome = next((one for one in Outcome if one == wanted), None) or abort(422)
         settled = service.settle(who, reference, outcome, version=asked.version(), key=key)
         # What a colleague has done is theirs to take back.
         stays = outcome is Outcome.NO_ANSWER or settled.before is not None
         back = None if stays else url_for("desk.called", reference=reference)
-        says = saying.called(the_clinic_of_this_request(), outcome, settled)
+        says = telling.called(the_clinic_of_this_request(), outcome, settled)
         return answers.done(says, asked.onward(url_for("desk.calls")), back=back)
 
     return answers.attempt(action, lambda no: answers.no_page(_of_whom(no, reference)))

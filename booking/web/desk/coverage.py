@@ -13,7 +13,7 @@ from booking.scheduling.allowances.usual import USUAL
 from booking.services.desk import coverage, running_low
 from booking.services.desk.coverage import Line, Recorded
 from booking.web import access, allowance_words, asked
-from booking.web.desk import answers, blueprint, saying
+from booking.web.desk import answers, blueprint
 from booking.web.desk.coverage_forms import (
     CAP_SPANS,
     WORDS,
@@ -155,7 +155,7 @@ def _page(
         practises=who.practitioner_id is not None,
         done=answers.what_was_done(),
         field_words=_field_words(form),
-        **words(),
+        allowing=allowance_words,
         modalities=_modalities(found, line),
         choices={
             "kind": allowance_words.KINDS.items(),
@@ -167,11 +167,6 @@ def _page(
         },
         usual=allowance_words.USUAL,
     )
-
-
-def words() -> dict[str, Any]:
-    """What templates say pools with."""
-    return {"allowing": allowance_words, "saying": saying}
 
 
 def _field_words(form: Typed | None) -> dict[str, Any]:

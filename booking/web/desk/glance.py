@@ -9,7 +9,7 @@ from booking.scheduling.timeline import instant_of
 from booking.services.desk import glance as service
 from booking.services.staff import audit
 from booking.web import access
-from booking.web.desk import answers, blueprint, saying
+from booking.web.desk import answers, blueprint, saying, telling
 from booking.web.staff import staff_page
 
 
@@ -22,6 +22,7 @@ def glance() -> ResponseReturnValue:
         "clinic": found.clinic,
         "found": found,
         "saying": saying,
+        "telling": telling,
         "instant_of": instant_of,
     }
     lists = render_template("desk/glance_lists.html", times=found.clinic.times, **words)

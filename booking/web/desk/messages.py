@@ -7,7 +7,7 @@ from booking import clock
 from booking.services.desk import outgoing, resending
 from booking.services.staff import audit
 from booking.web import access, asked
-from booking.web.desk import answers, blueprint, saying
+from booking.web.desk import answers, blueprint, telling
 from booking.web.staff import staff_page
 
 
@@ -21,7 +21,7 @@ def messages() -> ResponseReturnValue:
         "desk/messages.html",
         clinic=found.clinic,
         found=found,
-        saying=saying,
+        telling=telling,
         now=clock.now(),
         key=asked.fresh_key(),
         done=answers.what_was_done(),
@@ -35,6 +35,6 @@ def read_reply(text: int) -> ResponseReturnValue:
 
     def action() -> ResponseReturnValue:
         resending.settle_text(who, text, key=key)
-        return answers.done(saying.off_the_list(), asked.onward(url_for("desk.messages")))
+        return answers.done(telling.off_the_list(), asked.onward(url_for("desk.messages")))
 
     return answers.attempt(action, answers.no_page)

@@ -24,7 +24,7 @@ from booking.services.desk.people import Found, Search
 from booking.services.desk.records import FIELDS, Values
 from booking.services.plans import prescribing
 from booking.web import access, allowance_words, asked, staff_plans
-from booking.web.desk import answers, blueprint, saying
+from booking.web.desk import answers, blueprint, saying, telling
 from booking.web.desk.patient_forms import (
     CHANGE_WORDS,
     FIELD_WORDS,
@@ -83,9 +83,7 @@ def patient(reference: str) -> ResponseReturnValue:
         desk=access.who().sees_everybody,
         done=answers.what_was_done(),
         standings=saying.STANDINGS,
-        kind_of_message=saying.kind_of_message,
-        channels=saying.CHANNELS,
-        message_states=saying.MESSAGE_STATES,
+        telling=telling,
         key=asked.fresh_key(),
         plans=prescribing.plans_of(access.who(), reference),
         plan_statuses=staff_plans.STATUSES,

@@ -1,4 +1,4 @@
-"""The words of the desk's pages: how a visit stands, what was done to it, what keeps it from a place, whom to call."""
+"""The words of the desk's pages: how a visit stands, what was done to it, what keeps it from a place."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,7 +7,6 @@ from typing import Any
 
 from flask_babel import gettext as _, lazy_gettext as lazy, ngettext
 
-from booking import clock
 from booking.errors import (
     Clash,
     IllegalStatus,
@@ -18,19 +17,15 @@ from booking.errors import (
     Refusal,
     StaleEdit,
 )
-from booking.formatting import phone
-from booking.models import Actor, Channel, MessageState, TaskKind
+from booking.models import Actor, TaskKind
 from booking.scheduling.latitude import Breach, Taken
 from booking.scheduling.status import Status
 from booking.services.clinic import Clinic
-from booking.services.desk.calls import Call, Outcome, Settled, Why
 from booking.services.desk.closing import Reopened
-from booking.services.desk.moving import Changed, Preview
+from booking.services.desk.moving import Changed
 from booking.services.desk.statuses import Move
 from booking.services.desk.undoing import Doing
-from booking.services.message_rows import Unwritten, WhyNot
-from booking.services.notices import TAKEN_BACK_WITHIN
-from booking.services.wording import Words
+from booking.web.desk import telling
 from booking.web.visit_words import (
     HAPPENED,
     STANDINGS,
@@ -85,78 +80,6 @@ _TAKEN: Mapping[str, Any] = {
     Taken.UNDER_WAY: lazy("The visit has begun; its time stays."),
 }
 
-CHANNELS: Mapping[Channel, Any] = {
-    Channel.EMAIL: lazy("by e-mail"),
-    Channel.TEXT: lazy("by text"),
-    Channel.CALL: lazy("by telephone"),
-}
-# How a message stands, and in which colours.
-MESSAGE_STATES: Mapping[MessageState, tuple[Any, str]] = {
-    MessageState.QUEUED: (lazy("waits"), "plain"),
-    MessageState.SENDING: (lazy("goes now"), "blue"),
-    MessageState.SENT: (lazy("sent"), "green"),
-    MessageState.SIMULATED: (lazy("written to a file"), "green"),
-    MessageState.DEMO: (lazy("of the demo, not sent"), "plain"),
-    MessageState.TO_CALL: (lazy("on the list of calls"), "amber"),
-    MessageState.DROPPED: (lazy("not sent"), "plain"),
-    MessageState.UNSURE: (lazy("may not have arrived"), "clay"),
-    MessageState.DEAD: (lazy("failed"), "clay"),
-}
-_KINDS: Mapping[str, Any] = {
-    "confirmation": lazy("Confirmation"),
-    "change": lazy("New time"),
-    "cancellation": lazy("Cancellation"),
-    "cannot-come": lazy("To us: can't come"),
-    "comes-after-all": lazy("To us: comes after all"),
-    "links": lazy("Links"),
-    "plan-link": lazy("Link to book the plan"),
-    "plan-confirmation": lazy("Confirmation of the plan"),
-    "plan-change": lazy("Changes of the plan"),
-    "plan-make-up": lazy("Link to make up visits"),
-    "plan-digest": lazy("List of the week"),
-    "reminder-week": lazy("Reminder of the week"),
-}
-# Why something was never written, to whoever asks why they didn't get it.
-_WHY_NOT: Mapping[WhyNot, Any] = {
-    WhyNot.PENCILED: lazy("the visit is penciled in: nobody has decided on it yet"),
-    WhyNot.WANTS_NONE: lazy("no reminders were wanted"),
-    WhyNot.WANTS_LIST: lazy("the list of the week alone was wanted"),
-    WhyNot.WANTS_EACH: lazy("a reminder of each visit was wanted, and no list"),
-    WhyNot.NOT_ON_PLANS: lazy("on a plan the day before is enough"),
-    WhyNot.NOT_RUNNING: lazy("the plan is paused or over"),
-    WhyNot.NO_CONTACT: lazy("there is no address or number for it"),
-    WhyNot.NO_TEXT_HOURS: lazy("no text may go at a time at which it would be of use"),
-    WhyNot.LATE: lazy("its time was past when the visit was booked or last changed"),
-}
-# What the button of an outcome says, what is said once it is done, and of whom.
-OUTCOMES: Mapping[Outcome, tuple[Any, Any]] = {
-    Outcome.REACHED: (lazy("Reached"), lazy("Reached: %(name)s.")),
-    Outcome.LEFT_MESSAGE: (lazy("Left a message"), lazy("Left a message: %(name)s.")),
-    Outcome.NO_ANSWER: (lazy("No answer"), lazy("No answer: %(name)s. They stay on the list.")),
-    Outcome.TOLD: (lazy("Told"), lazy("Told: %(name)s.")),
-}
-_STOPPED: Mapping[Channel, Any] = {
-    Channel.EMAIL: lazy("The e-mail that was to go at %(time)s isn't sent."),
-    Channel.TEXT: lazy("The text that was to go at %(time)s isn't sent."),
-}
-# Flags of patients that matter before one dials.
-FOR_A_CALL = frozenset({"interpreter", "hard of hearing"})
-_WHY_CALL: Mapping[Why, Any] = {
-    Why.ONLY_PHONE: lazy("Has neither mail nor texts"),
-    Why.WANTED: lazy("Wants to be called"),
-    Why.ASKED: lazy("Put here by the desk"),
-    Why.SOON: lazy("Changed by us on short notice"),
-    Why.UNREACHABLE: lazy("Our messages don't arrive"),
-    Why.NO_CONTACT: lazy("Left no number or address"),
-}
-# What became of a message by somebody's hand.
-_SETTLED: Mapping[str, Any] = {
-    **{outcome.value: words for outcome, (words, _said) in OUTCOMES.items()},
-    "seen to": lazy("seen to"),
-    "sent again": lazy("sent again"),
-    "taken back": lazy("taken back"),
-    "told together": lazy("told with others"),
-}
 TASKS: Mapping[TaskKind, Any] = {
     TaskKind.ESTIMATE: lazy("Good-faith estimate"),
     TaskKind.COVERAGE: lazy("Check the coverage"),
@@ -166,22 +89,6 @@ TASK_DONE: Mapping[TaskKind, tuple[Any, Any]] = {
     TaskKind.ESTIMATE: (lazy("Estimate given"), lazy("Estimate given. It is off the list.")),
     TaskKind.COVERAGE: (lazy("Coverage checked"), lazy("Coverage checked. It is off the list.")),
 }
-
-
-def kind_of_message(kind: str) -> str:
-    """As in "Reminder, 3 days before"."""
-    name, _dash, rest = kind.partition("-")
-    if name == "reminder" and rest.endswith("d") and rest[:-1].isdigit():
-        days = int(rest[:-1])
-        return _("Reminder, %(days)d days before", days=days) if days != 1 else _("Reminder, the day before")
-    return str(_KINDS.get(kind, kind))
-
-
-def never_written(one: Unwritten) -> str:
-    """As in "Reminder, 3 days before, by text: its time was past when …"."""
-    name = _("Reminders") if one.kind == "reminder" else kind_of_message(one.kind)
-    about = f"{name}, {CHANNELS[one.channel]}" if one.channel else name
-    return f"{about}: {_WHY_NOT[one.why]}"
 
 
 def breaches(clinic: Clinic, codes: Iterable[str], facts: Mapping[str, Any]) -> list[str]:
@@ -267,44 +174,6 @@ def elsewhere(clinic: Clinic, facts: Mapping[str, Any]) -> str:
     )
 
 
-def told(clinic: Clinic, words: Words | Preview) -> str:
-    """Whether and how the patient would be told, in sentences."""
-    if not words.channel or words.due_at is None:
-        return _("Nobody is written to.")
-    if not words.address:
-        return _without_a_way()
-    address = phone(words.address) if words.address.startswith("+") else words.address
-    if words.channel == Channel.CALL:
-        return _("Call %(number)s to tell them: they go on the list of calls.", number=address)
-    says = _(
-        "The patient is told %(way)s, at %(address)s, at %(time)s; until then it can be taken back.",
-        way=CHANNELS[Channel(words.channel)],
-        address=address,
-        time=_when(clinic, words.due_at),
-    )
-    return f"{says} {_called_too()}" if words.to_call else says
-
-
-def _without_a_way() -> str:
-    return _(
-        "They left neither a number nor an address: they stand on the list of calls until somebody has told them."
-    )
-
-
-def _called_too() -> str:
-    return _(
-        "As the visit is soon, they go on the list of calls as well, in %(minutes)d minutes, until you reach them.",
-        minutes=TAKEN_BACK_WITHIN.seconds // 60,
-    )
-
-
-def _when(clinic: Clinic, at: datetime) -> str:
-    """The time; with the day where that isn't today."""
-    times = clinic.times
-    today = times.local_date(at) == times.local_date(clock.now())
-    return times.time(at) if today else times.short_moment(at)
-
-
 def here_since(clinic: Clinic, arrived_at: datetime | None) -> str:
     """What to know before the visit of somebody who is here is moved or cancelled."""
     if arrived_at is None:
@@ -317,124 +186,6 @@ def here_since(clinic: Clinic, arrived_at: datetime | None) -> str:
 def comes_again() -> str:
     """Of who is here, and whose visit is moved to another day."""
     return _("The patient is here already. The visit is booked anew, and they come another time.")
-
-
-def told_anyway() -> str:
-    """Why "tell nobody" isn't offered."""
-    return _("Earlier news of this visit hasn't reached them yet, so they can't be left untold.")
-
-
-def sentence(clinic: Clinic, call: Call) -> str:
-    """What to say on the telephone. It names no treatment: somebody else may pick up."""
-    when, name = clinic.times.moment(call.starts_at), call.practitioner.name
-    if call.after_all and call.kind in ("confirmation", "change"):
-        return _after_all(clinic, call)
-    if call.kind == "cancellation":
-        return _("“The visit on %(when)s can't take place. May we find another time?”", when=when)
-    if call.kind == "change" and call.old_starts_at and call.old_starts_at != call.starts_at:
-        return _(
-            "“The visit of %(old)s is now on %(when)s, with %(name)s. Does that suit?”",
-            old=clinic.times.short_moment(call.old_starts_at),
-            when=when,
-            name=name,
-        )
-    if call.kind == "change":
-        until = clinic.times.time(call.ends_at)
-        return _(
-            "“The visit on %(when)s is now with %(name)s, until %(until)s. Does that suit?”",
-            when=when,
-            name=name,
-            until=until,
-        )
-    if call.kind == "confirmation":
-        return _(
-            "“You are booked for %(when)s, with %(name)s. How can we best write to you?”",
-            when=when,
-            name=name,
-        )
-    return _("“We expect you on %(when)s, with %(name)s. Are you coming?”", when=when, name=name)
-
-
-def _after_all(clinic: Clinic, call: Call) -> str:
-    """To whoever was told that it is cancelled, whether or not it was moved since."""
-    when, name = clinic.times.moment(call.starts_at), call.practitioner.name
-    if call.old_starts_at in (None, call.starts_at):
-        return _(
-            "“We told you that the visit on %(when)s can't take place. It does take place after all, with %(name)s. "
-            "Can you come?”",
-            when=when,
-            name=name,
-        )
-    return _(
-        "“We told you that the visit of %(old)s can't take place. It does take place after all, on %(when)s, "
-        "with %(name)s. Does that suit?”",
-        old=clinic.times.short_moment(call.old_starts_at),
-        when=when,
-        name=name,
-    )
-
-
-def called(clinic: Clinic, outcome: Outcome, settled: Settled) -> str:
-    """What came of a call, of whom, and what needn't be written now; or who had made it before."""
-    if settled.before is not None:
-        return _called_before(clinic, settled.patient, settled.before)
-    says = str(OUTCOMES[outcome][1] % {"name": settled.patient})
-    if not settled.stopped:
-        return says
-    at = _when(clinic, datetime.fromisoformat(settled.due_at))
-    return f"{says} {_STOPPED[Channel(settled.stopped)] % {'time': at}}"
-
-
-def _called_before(clinic: Clinic, name: str, before: Mapping[str, str]) -> str:
-    if not before:
-        return _("%(name)s needs no call any more.", name=name)
-    return _(
-        "%(name)s: %(who)s has called before you, at %(time)s: %(what)s. That stands.",
-        name=name,
-        who=before["by"],
-        time=_when(clinic, datetime.fromisoformat(before["at"])),
-        what=OUTCOMES[Outcome(before["outcome"])][0],
-    )
-
-
-def call_back_on_the_list(settled: Settled) -> str:
-    return _("Back on the list: %(name)s.", name=settled.patient)
-
-
-def why_call(call: Call) -> str:
-    if call.after_all:
-        return _("Takes place after all")
-    if call.why is Why.SOON and call.kind == "cancellation":
-        return _("Cancelled by us on short notice")
-    return str(_WHY_CALL[call.why])
-
-
-def written(clinic: Clinic, call: Call) -> str:
-    """That somebody who is called was written to as well, or is about to be; nothing where they weren't."""
-    if call.written is None:
-        return ""
-    way, when = CHANNELS[call.written.channel], _when(clinic, call.written.at)
-    if not call.written.gone:
-        return _("They are written to %(way)s at %(when)s.", way=way, when=when)
-    if call.kind == "cancellation":
-        return _("They were written to %(way)s at %(when)s.", way=way, when=when)
-    return _("They were written to %(way)s at %(when)s, and haven't confirmed yet.", way=way, when=when)
-
-
-def settled(words: str) -> str:
-    """What became of a message, as in "Left a message"."""
-    return str(_SETTLED.get(words, words))
-
-
-# What is said once something was done about a message, by the word of the form.
-MESSAGE_DONE: Mapping[str, Any] = {
-    "again": lazy("It goes again now."),
-    "email": lazy("It goes by e-mail now."),
-    "text": lazy("It goes by text now."),
-    "call": lazy("It stands on the list of calls."),
-    "take-back": lazy("Taken back. It is not sent."),
-    "settle": lazy("Off the list."),
-}
 
 
 def now_is(clinic: Clinic, changed: Changed, *, spoken: bool = False, number: str | None = None) -> str:
@@ -450,26 +201,10 @@ def now_is(clinic: Clinic, changed: Changed, *, spoken: bool = False, number: st
             name=person(clinic, changed.state["practitioner"]),
         )
     if changed.told:
-        return f"{says} {_told_at(clinic, changed, number)}"
+        return f"{says} {telling.told_at(clinic, changed, number)}"
     if spoken:
         return f"{says} {_('The patient was told on the phone.')}"
     return f"{says} {_('Nobody is written to.')}"
-
-
-def _told_at(clinic: Clinic, changed: Changed, number: str | None = None) -> str:
-    if changed.due_at is None:
-        return ""
-    at = _when(clinic, datetime.fromisoformat(changed.due_at))
-    if changed.channel == Channel.CALL:
-        number = phone(number) if number else _("the patient")
-        return _(
-            "Call %(number)s to tell them: they are on the list of calls from %(time)s on.",
-            number=number,
-            time=at,
-        )
-    way = CHANNELS[Channel(changed.channel)]
-    says = _("The patient is told at %(time)s, %(way)s.", time=at, way=way)
-    return f"{says} {_called_too()}" if changed.to_call else says
 
 
 def corrections(possible: Iterable[Status]) -> list[tuple[str, str]]:
@@ -504,7 +239,7 @@ def undone(clinic: Clinic, doing: Doing, changed: Changed) -> str:
         what=happened(clinic, doing.entry),
         stands=stands,
     )
-    return f"{says} {_told_at(clinic, changed)}".strip()
+    return f"{says} {telling.told_at(clinic, changed)}".strip()
 
 
 def what_was_done(clinic: Clinic, doing: Doing) -> str:
@@ -536,10 +271,6 @@ def cancelled_by(actor: Actor | None) -> str:
 
 def noted() -> str:
     return _("The note is kept.")
-
-
-def off_the_list() -> str:
-    return _("Off the list.")
 
 
 def back_on_the_list() -> str:

@@ -26,7 +26,7 @@ from booking.services.plans import repairing
 from booking.services.staff import audit
 from booking.services.staff.who import Who
 from booking.web import access, allowance_words, asked, plan_words
-from booking.web.desk import answers, blueprint, saying
+from booking.web.desk import answers, blueprint, saying, telling
 from booking.web.desk.saying import No
 from booking.web.pages import the_clinic_of_this_request
 from booking.web.staff import staff_page
@@ -164,6 +164,7 @@ def _values(found: Head) -> dict[str, Any]:
         "now": clock.now(),
         "today": clinic.times.local_date(clock.now()),
         "saying": saying,
+        "telling": telling,
         "allowing": allowance_words,
         "key": asked.fresh_key(),
         "here": url_for("desk.visit", reference=found.reference),
@@ -550,8 +551,8 @@ def _of_its_plan(clinic: Clinic, preview: Preview) -> list[str]:
 
 def _told(clinic: Clinic, preview: Preview) -> str:
     """Whom a change would tell how and when, and whether it is told whatever staff choose."""
-    told = saying.told(clinic, preview)
-    return f"{told} {saying.told_anyway()}" if preview.owed else told
+    told = telling.told(clinic, preview)
+    return f"{told} {telling.told_anyway()}" if preview.owed else told
 
 
 def _of_who_is_here(clinic: Clinic, preview: Preview) -> str:
