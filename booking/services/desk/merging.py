@@ -25,15 +25,13 @@ from booking.services.clinic import Clinic, the_clinic
 from booking.services.desk import people
 from booking.services.desk.directory import plain
 from booking.services.desk.people import Found
+from booking.services.desk.record_page import SHOWN, VisitLine, visit_line
 from booking.services.desk.records import (
-    SHOWN,
     Values,
-    VisitLine,
     ahead_of,
     lock_record,
     refuse_stale_record,
     standing,
-    visit_line,
     write,
 )
 from booking.services.idempotency import Answer, Key, once

@@ -18,7 +18,7 @@ from booking.errors import (
     VisitsOverlap,
 )
 from booking.models import FLAGS
-from booking.services.desk import board, coverage, merging, people, records
+from booking.services.desk import board, coverage, merging, people, record_page, records
 from booking.services.desk.board import NextVisit
 from booking.services.desk.people import Found, Search
 from booking.services.desk.records import FIELDS, Values
@@ -67,7 +67,7 @@ def patients() -> ResponseReturnValue:
 def patient(reference: str) -> ResponseReturnValue:
     """A patient's page; `?past=` and `?changes=` lead to older visits and changes."""
     try:
-        found = records.record(
+        found = record_page.record(
             access.who(),
             reference,
             past_before=asked.number(request.args.get("past")),

@@ -12,7 +12,7 @@ from booking.extensions import db
 from booking.models import Appointment, AuditEntry, Claim, Patient, Reminders, TextConsent
 from booking.scheduling.status import Status
 from booking.services import visits
-from booking.services.desk import merging, people, records, statuses
+from booking.services.desk import merging, people, record_page, records, statuses
 from booking.services.desk.moving import Place, change
 from booking.services.desk.records import Values
 from booking.services.desk.undoing import undo
@@ -146,10 +146,10 @@ def test_everything_of_both_is_with_the_one_that_stays(context: Flask) -> None:
     assert {row["patient_id"] for row in rows(TextConsent)} == {one["id"]}
     assert not [claim for claim in state()["claims"] if claim.resource_id == other["id"]]
     assert (one["phone"], other["merged_into_id"], other["phone"]) == (PHONE, one["id"], PHONE)
-    page = records.record(who, stays)
+    page = record_page.record(who, stays)
     assert len(page.upcoming) == 2 and page.consents and [line.reference for line in page.merges] == [goes]
     with pytest.raises(RecordMerged) as refused:
-        records.record(who, goes)
+        record_page.record(who, goes)
     assert refused.value.facts == {"into": stays}
     assert [hit.reference for hit in people.search(who, "lima").found] == [stays]
     written = [entry for entry in rows(AuditEntry) if entry["what"] == "merged"]
@@ -159,7 +159,7 @@ def test_everything_of_both_is_with_the_one_that_stays(context: Flask) -> None:
 def test_the_record_that_stays_tells_a_merge_once(context: Flask) -> None:
     stays, goes = two_records()
     merge(stays, goes)
-    assert [one.what for one in records.record(hired(), stays).changes] == ["merged"]
+    assert [one.what for one in record_page.record(hired(), stays).changes] == ["merged"]
 
 
 def test_links_of_patients_open_their_visits_as_before(context: Flask) -> None:

@@ -13,7 +13,7 @@ from booking.extensions import db
 from booking.models import Actor, Appointment, AuditEntry, Message, Patient, PatientChange, Reminders, Role
 from booking.scheduling.status import Status
 from booking.services import links, visits
-from booking.services.desk import records, statuses
+from booking.services.desk import record_page, records, statuses
 from booking.services.desk.records import Values
 from booking.services.transaction import run
 from tests.clinics import clinic, practitioner, set_up
@@ -42,14 +42,14 @@ def edit(
 def test_a_page_has_visits_messages_and_who_looked(context: Flask, standing_clock: StandingClock) -> None:
     made = booked()
     who = hired()
-    found = records.record(who, reference())
+    found = record_page.record(who, reference())
     assert found.name == "Rosa Lima" and found.edit == 1
     assert [one.reference for one in found.upcoming] == [made.reference] and found.past == ()
     assert found.messages and {one.visit for one in found.messages} == {made.reference}
     opened = [one for one in rows(AuditEntry) if one["what"] == "opened patient"]
     assert [(one["patient_id"], one["account_id"]) for one in opened] == [(found.id, who.account_id)]
     standing_clock.at(NINE + timedelta(days=1))
-    later = records.record(who, reference())
+    later = record_page.record(who, reference())
     assert later.upcoming == () and [one.reference for one in later.past] == [made.reference]
 
 
@@ -78,7 +78,7 @@ def test_no_shows_and_late_cancellations_are_counted_apart(
             )
         )
     standing_clock.on(days=30)
-    found = records.record(hired(), reference())
+    found = record_page.record(hired(), reference())
     assert (found.no_shows, found.late_cancellations) == (1, 1)
 
 
@@ -89,7 +89,7 @@ def test_a_visit_that_was_cancelled_is_none_of_the_next_ones(
     statuses.cancel(hired(), cancelled.reference, key="cancel-01")
     standing_clock.at(NINE + timedelta(minutes=20))
     statuses.no_show(hired(), missed.reference, key="no-show-01")
-    found = records.record(hired(), reference())
+    found = record_page.record(hired(), reference())
     assert [one.reference for one in found.upcoming] == [stands.reference]
     assert [(one.reference, one.cancelled_by) for one in found.past] == [
         (cancelled.reference, Actor.STAFF),
@@ -98,21 +98,21 @@ def test_a_visit_that_was_cancelled_is_none_of_the_next_ones(
 
 
 def test_long_lists_are_cut_and_lead_to_more(context: Flask, standing_clock: StandingClock) -> None:
-    for week in range(records.SHOWN + 3):
+    for week in range(record_page.SHOWN + 3):
         with clock.turned_to(NINE + timedelta(days=7 * week - 2)):
             booked(NINE + timedelta(days=7 * week, hours=2))
     standing_clock.on(days=200)
     who = hired()
-    first = records.record(who, reference())
-    assert len(first.past) == records.SHOWN and first.more_past
-    rest = records.record(who, reference(), past_before=first.more_past)
+    first = record_page.record(who, reference())
+    assert len(first.past) == record_page.SHOWN and first.more_past
+    rest = record_page.record(who, reference(), past_before=first.more_past)
     assert len(rest.past) == 3 and rest.more_past is None
     assert not {one.reference for one in first.past} & {one.reference for one in rest.past}
 
 
 def test_visits_that_end_together_are_all_listed(context: Flask, standing_clock: StandingClock) -> None:
     """As after a cancellation, when the patient books the same time again: also where a page ends between the two."""
-    for week in range(records.SHOWN):
+    for week in range(record_page.SHOWN):
         start = NINE + timedelta(days=7 * week, hours=2)
         with clock.turned_to(start - timedelta(days=2)):
             first = booked(start, key=f"first-{week}")
@@ -121,12 +121,12 @@ def test_visits_that_end_together_are_all_listed(context: Flask, standing_clock:
     standing_clock.on(days=400)
     who, before, found = hired(), None, []
     while True:
-        page = records.record(who, reference(), past_before=before)
+        page = record_page.record(who, reference(), past_before=before)
         found += [one.reference for one in page.past]
         before = page.more_past
         if before is None:
             break
-    assert len(found) == len(set(found)) == 2 * records.SHOWN
+    assert len(found) == len(set(found)) == 2 * record_page.SHOWN
 
 
 def test_a_page_asks_the_same_statements_however_much_there_is(
@@ -142,7 +142,7 @@ def test_a_page_asks_the_same_statements_however_much_there_is(
             said.append(given[2])
 
         event.listen(db.engine, "before_cursor_execute", note)
-        records.record(who, reference())
+        record_page.record(who, reference())
         event.remove(db.engine, "before_cursor_execute", note)
         return len(said)
 
@@ -157,8 +157,11 @@ def test_whom_a_practitioner_does_not_have_is_not_there(context: Flask) -> None:
     booked(practitioner="ana")
     ben = hired(Role.PRACTITIONER, practitioner="ben")
     ana = hired(Role.PRACTITIONER, practitioner="ana")
-    assert records.record(ana, reference()).name == "Rosa Lima"
-    for nobody in (lambda: records.record(ben, reference()), lambda: records.record(hired(), "NOTHERE")):
+    assert record_page.record(ana, reference()).name == "Rosa Lima"
+    for nobody in (
+        lambda: record_page.record(ben, reference()),
+        lambda: record_page.record(hired(), "NOTHERE"),
+    ):
         with pytest.raises(NotFound):
             nobody()
 
@@ -177,7 +180,7 @@ def test_an_edit_is_kept_with_what_was_before(context: Flask) -> None:
         "Kind",
     )
     edit(values, who=who)
-    found = records.record(who, reference())
+    found = record_page.record(who, reference())
     assert found.values == values and found.edit == 2
     (change,) = found.changes
     assert change.name == who.name and {name: (before, after) for name, before, after in change.changes} == {

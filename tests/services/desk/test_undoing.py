@@ -22,7 +22,7 @@ from booking.models import (
 from booking.scheduling.timeline import cell_at
 from booking.services import absences, visits
 from booking.services.clinic import present
-from booking.services.desk import calls, new_visit, records, statuses
+from booking.services.desk import calls, new_visit, record_page, statuses
 from booking.services.desk.moving import Changed, Place, change
 from booking.services.desk.new_visit import BookedHere, DeskWish, NewPatient
 from booking.services.desk.panel import panel
@@ -418,7 +418,7 @@ def test_a_booking_taken_back_is_no_late_cancellation_and_none_to_call_about(sta
     made, dana = booked_here(this_afternoon), hired()
     maria = rows(Patient)[0]["reference"]
     undo(dana, made.entry_id, key="undo-0001")
-    found = records.record(dana, maria)
+    found = record_page.record(dana, maria)
     assert (found.late_cancellations, found.upcoming) == (0, ())
     assert [(one.late, one.by_mistake) for one in found.past] == [(False, True)]
     assert calls.call_list(dana).calls == ()
@@ -426,7 +426,7 @@ def test_a_booking_taken_back_is_no_late_cancellation_and_none_to_call_about(sta
     wish = DeskWish(maria, "follow-up", "ana", this_afternoon)
     again = new_visit.book(dana, wish, key="book-0002")
     statuses.cancel(dana, again.reference, key="cancel-01")
-    assert records.record(dana, maria).late_cancellations == 0
+    assert record_page.record(dana, maria).late_cancellations == 0
 
 
 def test_a_walk_in_is_taken_back_with_the_arrival(standing_clock: Any) -> None:
@@ -478,7 +478,7 @@ def test_a_patient_who_writes_the_desks_words_has_cancelled_late(standing_clock:
             )
         )
     )
-    assert made.reference and records.record(dana, rows(Patient)[0]["reference"]).late_cancellations == 1
+    assert made.reference and record_page.record(dana, rows(Patient)[0]["reference"]).late_cancellations == 1
 
 
 def test_a_booking_taken_back_twice_is_a_quiet_success_and_the_mistake_was_none() -> None:

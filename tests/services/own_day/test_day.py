@@ -14,7 +14,7 @@ from booking.models import AbsenceKind, Patient, Role
 from booking.scheduling.status import Status
 from booking.scheduling.timeline import cell_at
 from booking.services import absences, visits
-from booking.services.desk import board, merging, records, statuses, undoing
+from booking.services.desk import board, merging, record_page, records, statuses, undoing
 from booking.services.desk.moving import Place, change
 from booking.services.desk.panel import panel
 from booking.services.desk.statuses import Move
@@ -192,7 +192,7 @@ def test_after_a_merge_the_day_has_the_flags_of_the_record_that_stayed(ana: Who)
     booked(NINE + timedelta(days=1), last_name="Lima-Costa")
     who = hired()
     goes, stays = (row["reference"] for row in rows(Patient))
-    kept = records.record(who, stays)
+    kept = record_page.record(who, stays)
     records.edit(
         who, stays, replace(kept.values, flags=("wheelchair",)), version=1, visits_too=False, key="edit-0001"
     )
