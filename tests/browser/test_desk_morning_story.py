@@ -12,7 +12,8 @@ from sqlalchemy import update
 
 from booking.models import Appointment, Message, MessageState, Payment
 from booking.scheduling.status import Status
-from booking.services.desk.calls import Outcome, settle
+from booking.services.desk.calls import settle
+from booking.services.desk.whom_to_call import Outcome
 from booking.services.transaction import run
 from tests.browser.conftest import DESKTOP, PHONE, Enter, comes, fits, picture
 from tests.clinics import clinic, needled, practitioner, set_up, visit_type

@@ -22,7 +22,7 @@ from booking.scheduling.timeline import CELL_MINUTES, instant_of
 from booking.services import claims, giving_way, notices, placing, tasks, wording
 from booking.services.claims import uses_of
 from booking.services.clinic import Clinic, Practitioner, the_clinic
-from booking.services.desk import calls, states, statuses
+from booking.services.desk import states, statuses, whom_to_call
 from booking.services.desk.asking import (
     Answer,
     Place,
@@ -200,7 +200,7 @@ def _change(
 
     before = states.snapshot(appointment, found.uses)
     # Whom somebody is to call hears of what comes now instead.
-    owed = not tell and not spoken and calls.to_be_called_about(session, appointment, now)
+    owed = not tell and not spoken and whom_to_call.to_be_called_about(session, appointment, now)
     known = notices.known_of(appointment, clinic)
     visit = _assigned(appointment, found)
     uses = sorted([*visit.uses, visit.patient_use(appointment.patient_id)])
@@ -476,7 +476,7 @@ def _told(
     news = notices.to_tell(known, notices.waiting(session, appointment, now), to_be)
     if news is None:
         return wording.NOTHING, False
-    owed = news.owed or calls.to_be_called_about(session, appointment, now)
+    owed = news.owed or whom_to_call.to_be_called_about(session, appointment, now)
     visit = replace(
         shaped(clinic, appointment), starts_at=starts_at, ends_at=ends_at, practitioner=found.person
     )

@@ -7,7 +7,7 @@ from sqlalchemy import literal_column, select, true
 from booking import clock
 from booking.services import tasks
 from booking.services.clinic import Clinic
-from booking.services.desk import calls, closing, outgoing
+from booking.services.desk import closing, outgoing, whom_to_call
 from booking.services.staff.who import Who
 from booking.services.transaction import reading
 
@@ -22,11 +22,11 @@ class Pressing:
     unsettled: int = 0
 
 
-_CHANGES = calls.CHANGES.subquery()
+_CHANGES = whom_to_call.CHANGES.subquery()
 # The numbers, and beside them what the last of them is made of: a row for each change that somebody may be called about.
 _STATEMENT = (
     select(
-        calls.BY_MESSAGE.scalar_subquery().label("by_message"),
+        whom_to_call.BY_MESSAGE.scalar_subquery().label("by_message"),
         tasks.PRESSING.scalar_subquery().label("tasks"),
         outgoing.FAILED.scalar_subquery().label("failed"),
         outgoing.UNREAD.scalar_subquery().label("unread"),
@@ -45,12 +45,15 @@ def pressing(who: Who, clinic: Clinic) -> Pressing:
     now = clock.now()
     on = clinic.times.local_date(now)
     bounds = (
-        calls.bounds(now) | tasks.bounds(clinic, now) | outgoing.bounds(now) | closing.bounds(clinic, on, now)
+        whom_to_call.bounds(now)
+        | tasks.bounds(clinic, now)
+        | outgoing.bounds(now)
+        | closing.bounds(clinic, on, now)
     )
     with reading() as session:
         found = session.execute(_STATEMENT, bounds).all()
     first = found[0]
-    changed = calls.to_be_called([row for row in found if row.id is not None], now)
+    changed = whom_to_call.to_be_called([row for row in found if row.id is not None], now)
     return Pressing(
         calls=first.by_message + changed,
         tasks=first.tasks,

@@ -9,7 +9,7 @@ from flask.typing import ResponseReturnValue
 from markupsafe import Markup
 
 from booking.services.desk import calls as service, panel
-from booking.services.desk.calls import Outcome
+from booking.services.desk.whom_to_call import Outcome
 from booking.services.staff import audit
 from booking.web import access, asked
 from booking.web.desk import answers, blueprint, telling

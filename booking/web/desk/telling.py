@@ -10,8 +10,9 @@ from booking import clock
 from booking.formatting import phone
 from booking.models import Channel, MessageState
 from booking.services.clinic import Clinic
-from booking.services.desk.calls import Call, Outcome, Settled, Why
+from booking.services.desk.calls import Call, Settled, Why
 from booking.services.desk.moving import Changed, Preview
+from booking.services.desk.whom_to_call import Outcome
 from booking.services.message_rows import Unwritten, WhyNot
 from booking.services.notices import TAKEN_BACK_WITHIN
 from booking.services.wording import Words

@@ -15,9 +15,10 @@ from booking.reminders.delivery import deliver_due
 from booking.services import history, visits
 from booking.services.clinic import present
 from booking.services.desk import calls, merging, moving, resending, statuses, undoing
-from booking.services.desk.calls import Outcome, Why
+from booking.services.desk.calls import Why
 from booking.services.desk.moving import Place
 from booking.services.desk.pressing import pressing
+from booking.services.desk.whom_to_call import Outcome
 from booking.services.transaction import run
 from tests.clinics import set_up
 from tests.conftest import StandingClock

@@ -27,6 +27,7 @@ from booking.services.desk.moving import Changed, Place, change
 from booking.services.desk.new_visit import BookedHere, DeskWish, NewPatient
 from booking.services.desk.panel import panel
 from booking.services.desk.undoing import look, undo
+from booking.services.desk.whom_to_call import Outcome
 from booking.services.transaction import run
 from tests.conftest import MONDAY
 from tests.services.making import NEXT_WEEK, NINE, booked, rows
@@ -536,7 +537,7 @@ def test_who_was_called_about_it_was_told(standing_clock: Any) -> None:
     changed = moved(visit.reference, starts_at=soon + HOUR)
     standing_clock.on(minutes=3)
     assert look(dana, changed.entry_id or 0).told_at is None
-    calls.settle(dana, visit.reference, calls.Outcome.REACHED, key="call-0001")
+    calls.settle(dana, visit.reference, Outcome.REACHED, key="call-0001")
     assert look(dana, changed.entry_id or 0).told_at == standing_clock.now
 
 
