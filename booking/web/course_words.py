@@ -10,7 +10,16 @@ from booking.web.plan_words import list_of
 def prescribed(clinic: Clinic, course: Course) -> str:
     """As in "Acupuncture 3 times a week and chiropractic twice a week, for 4 weeks", phase by phase."""
     phases = [_phase(clinic, phase) for phase in course.phases]
-    return _(", then ").join([phases[0], *(within(one) for one in phases[1:])])
+    words = _(", then ").join([phases[0], *(within(one) for one in phases[1:])])
+    moved = sum(one.visits for one in course.moved)
+    if not moved:
+        return words
+    return ngettext(
+        "%(words)s (%(num)d visit was moved there from an earlier week)",
+        "%(words)s (%(num)d visits were moved there from earlier weeks)",
+        moved,
+        words=words,
+    )
 
 
 def within(name: str) -> str:

@@ -37,9 +37,19 @@ class Phase:
     reassessed: bool = True
 
 
+class Moved(NamedTuple):
+    """So many visits of one kind of care that a further week has in place of an earlier one."""
+
+    week: int
+    visit_type: str
+    visits: int
+    to: int
+
+
 @dataclass(frozen=True)
 class Course:
     """All phases of a plan. `rest_days`: free days between two visits of a modality. `most_trips`: in a week, or None.
+    `moved`: what phases that were added later have of the weeks before them, which ask for it no more.
 
     `reassessment`: visit types of which one decides, after a phase, how it goes on; none where nobody needs to. The weeks
     until somebody looks again are a stage.
@@ -50,6 +60,7 @@ class Course:
     pairing: Pairing | None = None
     most_trips: int | None = None
     reassessment: tuple[str, ...] = ()
+    moved: tuple[Moved, ...] = ()
 
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> "Course":
@@ -69,6 +80,7 @@ class Course:
             pairing=Pairing(pairing["gap_minutes"], pairing["in_order"]) if pairing else None,
             most_trips=given.get("most_trips"),
             reassessment=tuple(given.get("reassessment", ())),
+            moved=tuple(Moved(*one) for one in given.get("moved", ())),
         )
 
     def as_plain(self) -> dict[str, Any]:
@@ -87,6 +99,7 @@ class Course:
             "pairing": {"gap_minutes": pairing.gap, "in_order": pairing.in_order} if pairing else None,
             "most_trips": self.most_trips,
             "reassessment": list(self.reassessment),
+            "moved": [list(one) for one in self.moved],
         }
 
     @cached_property
@@ -106,6 +119,10 @@ class Course:
             for week in range(phase.weeks):
                 counts = dose is not None and week % phase.every == 0
                 found.append((dose.fewest, dose.most) if dose is not None and counts else (0, 0))
+        for one in self.moved:
+            if one.visit_type == visit_type and one.week < len(found):
+                fewest, most = found[one.week]
+                found[one.week] = max(0, fewest - one.visits), max(0, most - one.visits)
         return tuple(found)
 
     @cached_property

@@ -5,11 +5,10 @@ from dataclasses import dataclass, replace
 
 from booking import clock
 from booking.models import BookableBy
-from booking.scheduling.plans.course import Course, Dose, Phase
+from booking.scheduling.plans.course import Course, Dose, Moved, Phase
 from booking.services.plans.frequency import Fitted, carry_out, fitted
 from booking.services.plans.reading import PlanView, for_staff
 from booking.services.plans.repairing import Missed, lacking
-from booking.services.plans.said import EXTENDED
 from booking.services.staff.who import Who
 
 
@@ -25,10 +24,11 @@ class Extended:
 def extended(plan: PlanView) -> Extended:
     """What it would do to extend a plan by as many weeks as there are in which something is lacking."""
     moved = tuple(lacking(plan, clock.now()))
-    weeks = list(dict.fromkeys(one.week for one in moved))
-    further = [Counter(one.care.slug for one in moved if one.week == week) for week in weeks]
+    further: dict[int, Counter[str]] = {}
+    for one in moved:
+        further.setdefault(one.week, Counter())[one.care.slug] += 1
     course = _with(plan.course, further, looked_at=plan.decided_phases < plan.course.looks)
-    return Extended(moved, len(weeks), fitted(plan, course, plan.course.weeks, [], BookableBy.STAFF))
+    return Extended(moved, len(further), fitted(plan, course, plan.course.weeks, [], BookableBy.STAFF))
 
 
 def extend(
@@ -41,22 +41,29 @@ def extend(
     change = extended(for_staff(who, reference))
     facts = {"weeks": change.weeks, "moved": [[one.week, one.care.slug] for one in change.moved]}
     carry_out(
-        who, reference, change.fitted, EXTENDED, reason, ["extend", reference, reason, tell], facts,
+        who, reference, change.fitted, "extended", reason, ["extend", reference, reason, tell], facts,
         tell=tell, version=version, key=key,
     )  # fmt: skip
     return change
 
 
-def _with(course: Course, further: list[Counter[str]], *, looked_at: bool) -> Course:
-    """With further weeks of these doses. What is looked at after the last week is looked at after these."""
+def _with(course: Course, further: dict[int, Counter[str]], *, looked_at: bool) -> Course:
+    """With a further week for each of these, which has what is moved from it. What is looked at after the last week is looked at
+    after these.
+    """
     looked_at = looked_at and course.phases[-1].reassessed
     last = len(further) - 1
     phases = [
         Phase(1, tuple(Dose(care, n, n) for care, n in one.items()), reassessed=looked_at and number == last)
-        for number, one in enumerate(further)
+        for number, one in enumerate(further.values())
+    ]
+    moved = [
+        Moved(week, care, n, course.weeks + number)
+        for number, (week, one) in enumerate(further.items())
+        for care, n in one.items()
     ]
     if not phases:
         return course
     before = course.phases[-1]
     before = replace(before, reassessed=before.reassessed and not looked_at)
-    return replace(course, phases=(*course.phases[:-1], before, *phases))
+    return replace(course, phases=(*course.phases[:-1], before, *phases), moved=(*course.moved, *moved))

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from booking import clock
 from booking.errors import PlanRulesBroken
 from booking.models import BookableBy
-from booking.scheduling.plans.course import Course, Dose, Phase
+from booking.scheduling.plans.course import Course, Dose, Moved, Phase
 from booking.scheduling.plans.keeping import Role
 from booking.services import notices
 from booking.services.clinic import the_clinic
@@ -186,10 +186,24 @@ def from_week_on(course: Course, week: int, doses: dict[str, tuple[int, int]]) -
                 raise PlanRulesBroken(faults=[{"rule": "too_few", "week": week + 1, "care": ""}])
             phases.append(replace(phase, weeks=phase.weeks - until, doses=kept))
         before += phase.weeks
-    return replace(course, phases=tuple(phases))
+    return _with_what_was_moved(course, replace(course, phases=tuple(phases), moved=()), week)
 
 
 # Parts
+
+
+def _with_what_was_moved(before: Course, after: Course, from_week: int) -> Course:
+    """A week from which visits were moved keeps those that it has left, where it is to have so many."""
+    moved: list[Moved] = []
+    for one in before.moved:
+        visits = one.visits
+        if one.week >= from_week:
+            left, asked = (course.doses(one.visit_type)[one.week][0] for course in (before, after))
+            others = sum(n for week, care, n, _to in moved if (week, care) == (one.week, one.visit_type))
+            visits = min(visits, asked - left - others)
+        if visits > 0:
+            moved.append(one._replace(visits=visits))
+    return replace(after, moved=tuple(moved))
 
 
 def _favourite(asked: Asked, plan: PlanView, missed: Missed, others: Sequence[Chosen]) -> Chosen | None:

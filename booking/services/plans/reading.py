@@ -3,6 +3,7 @@
 The dose is the truth, and visits serve it: what counts is what the visits are now, not what they were when they were booked.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -62,8 +63,9 @@ class PlanVisit:
 
 
 class Dose(NamedTuple):
-    """What became of one kind of care in one week. `made_up`: of those missed, as many as others took the place of. `left`:
-    how many the fewest of the dose still lacks, but for those of which somebody said that they aren't needed.
+    """What became of one kind of care in one week, without what was moved from it into a further one. `made_up`: of those
+    missed, as many as others took the place of, in whichever week. `left`: how many the fewest of the dose still lacks, but for
+    those of which somebody said that they aren't needed.
     """
 
     care: VisitType
@@ -320,6 +322,9 @@ def weeks_of(
     """Week by week what was prescribed and what became of it. `not_needed`: as in `Said`."""
     weeks = []
     doses = {name: course.doses(name) for name in course.kinds}
+    moved: Counter[tuple[int, str]] = Counter()
+    for one in course.moved:
+        moved[one.week, one.visit_type] += one.visits
     for number in range(course.weeks):
         first = first_day + timedelta(days=number * 7)
         of_week = tuple(one for one in visits if one.week == number)
@@ -339,6 +344,7 @@ def weeks_of(
                         ),
                         now,
                         not_needed.get((number, name), 0),
+                        moved[number, name],
                     )
                     for name, weekly in doses.items()
                     if weekly[number][1] or any(one.care.slug == name for one in of_week)
@@ -346,15 +352,19 @@ def weeks_of(
                 of_week,
             )
         )
+    weeks = _made_up_by_what_was_moved(course, weeks)
     following = [*weeks[1:], None]
-    return tuple(_made_up_later(week, later) for week, later in zip(weeks, following, strict=True))
-
-
-def _made_up_later(week: Week, later: Week | None) -> Week:
-    """What a week lacks may be made up in the next one, as more than that week's own."""
-    more = (
-        {dose.care: max(0, dose.booked + dose.attended - dose.most) for dose in later.doses} if later else {}
+    return tuple(
+        _made_up_later(week, later, not_needed) for week, later in zip(weeks, following, strict=True)
     )
+
+
+def _made_up_later(week: Week, later: Week | None, not_needed: Mapping[tuple[int, str], int]) -> Week:
+    """What a week lacks may be made up in the next one, as more than that week's own."""
+    more = {}
+    for dose in later.doses if later else ():
+        own = dose.most - not_needed.get((week.number + 1, dose.care.slug), 0)
+        more[dose.care] = max(0, dose.booked + dose.attended - own)
     doses = []
     for dose in week.doses:
         there = min(dose.left, more.get(dose.care, 0))
@@ -363,8 +373,33 @@ def _made_up_later(week: Week, later: Week | None) -> Week:
     return week._replace(doses=tuple(doses))
 
 
+def _made_up_by_what_was_moved(course: Course, weeks: list[Week]) -> list[Week]:
+    """What was moved into further weeks is made up as far as it was booked there, or moved on from there."""
+    booked = Counter(
+        {
+            (week.number, dose.care.slug): dose.booked + dose.attended + dose.missed
+            for week in weeks
+            for dose in week.doses
+        }
+    )
+    there: Counter[tuple[int, str]] = Counter()
+    for one in sorted(course.moved, reverse=True):
+        to = one.to, one.visit_type
+        there[one.week, one.visit_type] += min(one.visits, booked[to] + there[to])
+
+    def whole(week: Week, dose: Dose) -> Dose:
+        return dose._replace(made_up=min(dose.missed, dose.made_up + there[week.number, dose.care.slug]))
+
+    return [week._replace(doses=tuple(whole(week, dose) for dose in week.doses)) for week in weeks]
+
+
 def _dose(
-    care: VisitType, dose: tuple[int, int], visits: Iterable[PlanVisit], now: datetime, not_needed: int
+    care: VisitType,
+    dose: tuple[int, int],
+    visits: Iterable[PlanVisit],
+    now: datetime,
+    not_needed: int,
+    moved: int,
 ) -> Dose:
     fewest, most = dose
     booked = attended = missed = 0
@@ -377,7 +412,7 @@ def _dose(
             # What is over and was never settled counts as attended.
             attended += 1
     had = booked + attended
-    made_up = min(missed, max(0, had + missed - fewest))
+    made_up = min(missed, max(0, had + missed - fewest - moved))
     return Dose(care, fewest, most, booked, attended, missed, made_up, max(0, fewest - had - not_needed))
 
 

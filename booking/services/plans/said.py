@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from booking.models import PlanEntry
 
-PAUSED, NOT_NEEDED, EXTENDED, GIVEN_UP = "paused", "not needed", "extended", "given up"
+PAUSED, NOT_NEEDED, GIVEN_UP = "paused", "not needed", "given up"
 
 
 class Pause(NamedTuple):
@@ -23,7 +23,7 @@ class Pause(NamedTuple):
 
 
 class Said(NamedTuple):
-    """`not_needed`: by week and visit type how many of the visits that it lacks nobody needs, or further weeks have instead.
+    """`not_needed`: by week and visit type how many of the visits that it lacks nobody needs.
     `given_up_from`: when the first of the visits began that its patient cancelled last, with all later ones.
     """
 
@@ -48,7 +48,7 @@ def said_of(session: Session, plan_ids: Iterable[int] | Select[tuple[int]]) -> d
     given_up: dict[int, datetime] = {}
     for plan_id, what, facts in session.execute(
         select(PlanEntry.plan_id, PlanEntry.what, PlanEntry.facts)
-        .where(PlanEntry.plan_id.in_(plan_ids), PlanEntry.what.in_((PAUSED, NOT_NEEDED, EXTENDED, GIVEN_UP)))
+        .where(PlanEntry.plan_id.in_(plan_ids), PlanEntry.what.in_((PAUSED, NOT_NEEDED, GIVEN_UP)))
         .order_by(PlanEntry.id)
     ):
         if what == PAUSED:
@@ -57,8 +57,7 @@ def said_of(session: Session, plan_ids: Iterable[int] | Select[tuple[int]]) -> d
         elif what == GIVEN_UP:
             given_up[plan_id] = datetime.fromisoformat(facts["from"])
         else:
-            moved = [(facts["week"], facts["care"])] if what == NOT_NEEDED else map(tuple, facts["moved"])
-            not_needed.setdefault(plan_id, Counter()).update(moved)
+            not_needed.setdefault(plan_id, Counter())[facts["week"], facts["care"]] += 1
     return {
         plan_id: Said(tuple(pauses.get(plan_id, ())), not_needed.get(plan_id, {}), given_up.get(plan_id))
         for plan_id in pauses.keys() | not_needed.keys() | given_up.keys()

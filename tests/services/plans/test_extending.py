@@ -1,0 +1,115 @@
+"""What a plan's weeks lack moves into further weeks at its end: it is prescribed there, and nowhere twice."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from booking.extensions import db
+from booking.scheduling.plans.course import Course, Dose, Moved, Phase
+from booking.services.plans.adherence import Fate, adherence
+from booking.services.plans.booking import BookedPlan
+from booking.services.plans.changing import pause
+from booking.services.plans.extending import extend
+from booking.services.plans.frequency import from_week_on
+from booking.services.plans.places import places_of
+from booking.services.plans.reading import PlanView
+from booking.services.plans.repairing import not_needed, take_for
+from tests.clinics import plan_clinic, set_up
+from tests.services.plans.making import FIRST_DAY, patient, prescribed, running, seen
+from tests.staffing import hired
+
+pytestmark = pytest.mark.usefixtures("standing_clock", "context")
+
+ACUPUNCTURE, CHIROPRACTIC = "acupuncture-follow-up", "chiropractic-follow-up"
+WHOLE = {ACUPUNCTURE: 12, CHIROPRACTIC: 8}
+
+
+@pytest.fixture(autouse=True)
+def clinic_with_plans(context: Any, standing_clock: Any) -> None:
+    set_up(plan_clinic())
+
+
+def away(plan: BookedPlan, first: int, last: int) -> None:
+    """On these days of the plan its patient can't come."""
+    days = [FIRST_DAY + timedelta(days=one) for one in (first, last)]
+    pause(hired(), plan.reference, *days, "Travels", key=f"pause-{first}")
+
+
+def summed(plan: PlanView, care: str) -> tuple[int, ...]:
+    """Prescribed, booked, missed, made up and left in the whole plan."""
+    doses = [dose for week in plan.weeks for dose in week.doses if dose.care.slug == care]
+    counts = [(one.fewest, one.booked, one.missed, one.made_up, one.left) for one in doses]
+    return tuple(sum(numbers) for numbers in zip(*counts, strict=True))
+
+
+def everywhere_true(plan: BookedPlan, missed: dict[str, int], left: dict[str, int]) -> PlanView:
+    """The plan's page and the board count as many as were prescribed, and all that was missed and isn't left is made up."""
+    found = seen(plan)
+    (row,) = adherence(hired()).rows
+    for care, whole in WHOLE.items():
+        made_up = missed[care] - left[care]
+        assert summed(found, care) == (whole, whole - left[care], missed[care], made_up, left[care])
+        fates = [
+            fate for week in row.weeks for one in week.cares if one.care.slug == care for fate in one.fates
+        ]
+        assert fates.count(Fate.MADE_UP) == made_up and fates.count(Fate.MISSED) == left[care]
+        assert fates.count(Fate.LEFT) == left[care] and fates.count(Fate.BOOKED) == whole - left[care]
+    assert row.short == sum(left.values())
+    return found
+
+
+def everywhere_short(plan: BookedPlan) -> PlanView:
+    missed = {dose.care.slug: dose.missed for dose in seen(plan).weeks[2].doses}
+    assert all(missed.values())
+    return everywhere_true(plan, missed, missed)
+
+
+def test_what_was_moved_is_prescribed_once_and_made_up_where_it_was_missed() -> None:
+    plan = running(prescribed(patient()))
+    away(plan, 14, 17)
+    missed = {dose.care.slug: dose.missed for dose in everywhere_short(plan).weeks[2].doses}
+    extend(hired(), plan.reference, "", key="extend-01")
+    found = everywhere_true(plan, missed, {ACUPUNCTURE: 0, CHIROPRACTIC: 0})
+    for before, further in zip(found.weeks[2].doses, found.weeks[4].doses, strict=True):
+        assert before.fewest + further.fewest == WHOLE[before.care.slug] // 4
+        assert (before.made_up, further.made_up) == (before.missed, 0)
+    of = {place.of for place in places_of(db.session(), found.clinic, [found.id]).values() if place.number}
+    assert of == set(WHOLE.values())
+
+
+def test_what_is_missed_again_is_left_there_and_moved_on_from_there() -> None:
+    plan = running(prescribed(patient()))
+    away(plan, 14, 20)
+    extend(hired(), plan.reference, "", key="extend-01")
+    away(plan, 28, 34)
+    twice = {ACUPUNCTURE: 6, CHIROPRACTIC: 4}
+    left = {ACUPUNCTURE: 3, CHIROPRACTIC: 2}
+    assert everywhere_true(plan, twice, left).weeks[2].left == 0
+    extend(hired(), plan.reference, "", key="extend-02")
+    found = everywhere_true(plan, twice, {ACUPUNCTURE: 0, CHIROPRACTIC: 0})
+    assert [sum(dose.fewest for dose in week.doses) for week in found.weeks] == [5, 5, 0, 5, 0, 5]
+
+
+def test_less_often_leaves_what_stands_in_a_week_from_which_some_was_moved() -> None:
+    phases = (Phase(4, (Dose(ACUPUNCTURE, 3, 3),)), Phase(1, (Dose(ACUPUNCTURE, 2, 2),)))
+    course = Course(phases, {}, moved=(Moved(2, ACUPUNCTURE, 2, 4),))
+    assert [most for _, most in course.doses(ACUPUNCTURE)] == [3, 3, 1, 3, 2]
+    fewer = from_week_on(course, 1, {ACUPUNCTURE: (2, 2)})
+    assert [most for _, most in fewer.doses(ACUPUNCTURE)] == [3, 2, 1, 2, 2]
+    assert from_week_on(course, 3, {ACUPUNCTURE: (2, 2)}).moved == course.moved
+    assert Course.of(course.as_plain()) == course
+
+
+def test_what_a_week_needs_no_more_leaves_room_to_make_up_for_the_week_before() -> None:
+    plan, who = running(prescribed(patient(), "weekly")), hired()
+    second, third = ((one.starts_at.date() - FIRST_DAY).days for one in seen(plan).standing[1:3])
+    away(plan, second, second)
+    away(plan, third, third)
+    not_needed(who, plan.reference, 2, ACUPUNCTURE, "Is better", key="not-needed-1")
+    assert [week.left for week in seen(plan).weeks] == [0, 1, 0, 0, 0, 0]
+    was = seen(plan).visits[2]
+    day_after = was.starts_at + timedelta(days=1)
+    take_for(who, plan.reference, 1, ACUPUNCTURE, day_after, was.practitioner.slug, key="take-001")
+    after = seen(plan)
+    assert [week.left for week in after.weeks] == [0] * 6 and after.weeks[1].doses[0].made_up == 1
