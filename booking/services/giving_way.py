@@ -15,13 +15,14 @@ from sqlalchemy.orm import Session
 from booking.errors import SlotTaken
 from booking.formatting import iso_utc
 from booking.models import Actor, Appointment, Claim, HistoryEntry, Plan
-from booking.scheduling.offers import Offers, Use
+from booking.scheduling.offers import Assignment, Offers, Use
 from booking.scheduling.status import Status
 from booking.scheduling.timeline import cell_at
 from booking.services import claims, history, placing
 from booking.services.availability import locked
 from booking.services.clinic import Clinic
 from booking.services.occupancies import GIVES_WAY, Ignoring, within
+from booking.services.plans.ground import Ground, Wanted
 from booking.services.plans.recording import noted
 from booking.services.question import Question
 from booking.services.staff.who import Who
@@ -73,11 +74,32 @@ def offers_without(
         ignoring = Ignoring(visitor=visitor, others=others)
         return locked(session, question, starts_at, now, ignoring=ignoring, patient_id=patient_id)
 
-    longest = max((question.shape_with(one).length for one in question.practitioners), default=0)
-    given = fewest(session, start, start + longest, lambda others: offers(others).at(start) is not None)
+    given = fewest(
+        session, start, start + _longest(question), lambda others: offers(others).at(start) is not None
+    )
     if given is None:
         return None
     return offers(given), given
+
+
+def together(
+    session: Session, ground: Ground, wanted: Sequence[Wanted]
+) -> tuple[list[Assignment | None], frozenset[int]]:
+    """What the visits of a new plan take, under the lock (`Ground.together`), and the fewest visits that give way to its first
+    ones: none, where all can be had as it is.
+    """
+    assigned, given = ground.together(wanted), frozenset[int]()
+    for number, one in enumerate(wanted):
+        question = ground.questions[one.visit_type]
+        if assigned[number] is not None or not question.takes_penciled:
+            continue
+
+        def is_had(others: frozenset[int], number: int = number, so_far: frozenset[int] = given) -> bool:
+            return ground.giving(so_far | others).together(wanted)[number] is not None
+
+        given |= fewest(session, one.cell, one.cell + _longest(question), is_had) or frozenset()
+        assigned = ground.giving(given).together(wanted)
+    return assigned, given
 
 
 def give_up(
@@ -154,7 +176,7 @@ def bring_back(
             continue
         uses = [Use(*use) for use in entry.facts["uses"]]
         claims.lock(session, [use.resource_id for use in uses])
-        if _taken(session, uses):
+        if is_taken(session, uses):
             continue
         claims.take(session, uses, appointment_id=visit.id)
         claims.bump(session, [use.resource_id for use in uses])
@@ -213,11 +235,16 @@ def named(session: Session, clinic: Clinic, who: Who, visits: Iterable[int]) -> 
     ]
 
 
+def is_taken(session: Session, uses: Iterable[Use]) -> bool:
+    """Whether somebody has claims there, who may have to give way."""
+    return session.scalar(select(Claim.id).where(claims.meeting(uses)).limit(1)) is not None
+
+
 # Parts
 
 
-def _taken(session: Session, uses: Iterable[Use]) -> bool:
-    return session.scalar(select(Claim.id).where(claims.meeting(uses)).limit(1)) is not None
+def _longest(question: Question) -> int:
+    return max((question.shape_with(one).length for one in question.practitioners), default=0)
 
 
 def _of_plan(

@@ -6,18 +6,29 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from booking.errors import Clash, Refusal, SlotTaken
+from booking.errors import Clash, Refusal, SlotTaken, VisitsTaken
 from booking.models import Appointment, HistoryEntry
+from booking.scheduling.plans.windows import Presence, TimeWindow
 from booking.scheduling.timeline import cell_at
 from booking.services import booking
+from booking.services.clinic import present
 from booking.services.desk import new_visit, undoing
 from booking.services.desk.new_visit import BookedHere, DeskWish
+from booking.services.plans.booking import BookedPlan, book as book_plan
 from booking.services.plans.changing import Decision, Outcome, decide
 from booking.services.plans.reading import PlanVisit
 from tests.clinics import plan_clinic, plan_template, set_up
 from tests.concurrency.test_races import overlaps, storm
 from tests.services.making import rows, wish
-from tests.services.plans.making import patient, practitioner, prescribed, running, seen
+from tests.services.plans.making import (
+    patient,
+    practitioner,
+    prescribed,
+    proposed,
+    running,
+    seen,
+    wish as plan_wish,
+)
 from tests.staffing import hired
 
 FOLLOW_UP, FIRST = "acupuncture-follow-up", "acupuncture-first"
@@ -28,12 +39,14 @@ def app(app: Flask, standing_clock: Any) -> Flask:
     """Mei alone gives acupuncture, so that a time is hers or nobody's."""
     doses = {"weeks": 1, "doses": {FOLLOW_UP: 2}}
     stages = plan_template("stages", {}, reassessment=["acupuncture-reassessment"], phases=[doses, doses])
+    begun = plan_template("begun", {FOLLOW_UP: 2}, weeks=1, self_service=True)
     definition = plan_clinic(rules={"step_minutes": 5})
     alone = [one.model_dump(mode="json") for one in definition.practitioners if one.id != "dan"]
     with app.app_context():
         set_up(
             type(definition).model_validate(
-                definition.model_dump(mode="json") | {"practitioners": alone, "plan_templates": [stages]}
+                definition.model_dump(mode="json")
+                | {"practitioners": alone, "plan_templates": [stages, begun]}
             )
         )
     return app
@@ -49,6 +62,19 @@ def first_visit(visit: PlanVisit, key: str) -> booking.Booked:
     return booking.book(
         wish(**how, first_name=key, email=f"{key}@example.com"), actor="t", key=f"first {key}"
     )
+
+
+def new_plan(visit: PlanVisit, key: str) -> Callable[[], BookedPlan]:
+    """Books somebody's own plan of two visits, the first at the time of this one."""
+    local = visit.starts_at.astimezone(present().zone)
+    opens, others = local.hour * 60 + local.minute, frozenset(range(7)) - {local.weekday()}
+    then = TimeWindow(frozenset({local.weekday()}), opens, opens + 80)
+    presence = Presence((then, TimeWindow(others, 0, 24 * 60)))
+    (proposal, *_) = proposed("begun", local.date(), returning=frozenset(), presence=presence)
+    assert proposal.wishes[0] == (FIRST, "mei", visit.starts_at)
+    how: dict[str, Any] = {"first_day": local.date(), "returning": (), "presence": presence}
+    asked = plan_wish(proposal, "begun", **how, first_name=key, email=f"{key}@example.com")
+    return lambda: book_plan(asked, actor="t", key=f"plan {key}")
 
 
 @pytest.mark.parametrize("at", [0, 6], ids=["who decides begins", "who decides comes last"])
@@ -83,6 +109,29 @@ def test_it_stands_or_gives_way_to_one_and_whoever_decides_is_never_refused(app:
         else:
             assert len(made) == 1 and len(gave_way) == 1
             assert visit.reference not in {one.reference for one in seen(plan).standing}
+
+
+@pytest.mark.parametrize("at", [0, 4], ids=["who decides begins", "who decides comes last"])
+def test_of_new_plans_one_is_booked_there_whole_or_none(app: Flask, at: int) -> None:
+    with app.app_context():
+        plan = running(prescribed(patient(), "stages"))
+        visit = next(one for one in seen(plan).standing if one.penciled)
+        mei, takers = practitioner(), [new_plan(visit, key) for key in "abcd"]
+
+    def decides() -> Outcome:
+        return decide(mei, plan.reference, Decision.CONTINUE, told=True, key="decision")
+
+    answers = at_one_moment(app, [*takers[:at], decides, *takers[at:]])
+    decided = answers.pop(at)
+    assert isinstance(decided, Outcome), decided
+    made = [one for one in answers if isinstance(one, BookedPlan)]
+    assert all(isinstance(one, BookedPlan | VisitsTaken) for one in answers), answers
+    with app.app_context():
+        assert overlaps() == 0
+        standing = next(row for row in rows(Appointment) if row["reference"] == visit.reference)
+        assert len(made) == (standing["status"] == "cancelled")
+        theirs = [row for row in rows(Appointment) if row["email"] != "rosa@example.com"]
+        assert len(theirs) == 2 * len(made)
 
 
 def test_what_comes_back_when_its_taker_is_undone_comes_back_once(app: Flask) -> None:

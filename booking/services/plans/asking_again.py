@@ -75,11 +75,13 @@ def elsewhere(
 
 
 def asked_for(plan: PlanView, audience: BookableBy, course: Course | None = None) -> Asked:
+    """What a plan that runs asks for: it keeps to what is free, for nothing gives way to what is moved or made up."""
     wanted = wanted_by(plan, audience)
     if course is not None:
         wanted = wanted.with_course(course)
     with reading() as session:
-        return Asked.of(session, plan.clinic, wanted, clock.now())
+        asked = Asked.of(session, plan.clinic, wanted, clock.now())
+    return replace(asked, ground=asked.ground.giving(frozenset()))
 
 
 def kept_of(plan: PlanView, visit: PlanVisit) -> Kept:

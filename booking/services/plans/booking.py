@@ -36,7 +36,7 @@ from booking.models import (
 from booking.scheduling.plans.course import LOOKED_AT_WITHIN, Course
 from booking.scheduling.plans.keeping import Rule, faults, waiting
 from booking.scheduling.plans.windows import Presence
-from booking.services import claims, holds, notices, patients, tasks
+from booking.services import claims, giving_way, holds, notices, patients, tasks
 from booking.services.allowances import Planned
 from booking.services.booking import keep_consent, refuse_too_many
 from booking.services.clinic import Clinic, the_clinic
@@ -79,8 +79,8 @@ def book(wish: PlanWish, *, actor: str, key: str) -> BookedPlan:
 
     Raises VisitsTaken with what was lost and what could take its place, PlanRulesBroken where the visits aren't what the
     plan prescribes, NeedsPrescription for a plan that patients don't begin by themselves, PlanRunning, BeyondCoverage where
-    staff are to be asked first; BeyondHorizon and TooManyVisits for a series of a patient; ContactCannotBeReached, NotOffered,
-    NotFound, KeyReused.
+    staff are to be asked first; BeyondHorizon and TooManyVisits for a series of a patient; SlotTaken where what gives way is decided
+    on at this moment; ContactCannotBeReached, NotOffered, NotFound, KeyReused.
     """
     content = {
         name: value.as_plain() if isinstance(value, Presence | Course) else value
@@ -127,7 +127,7 @@ def _book(session: Session, wish: PlanWish) -> Answer:
         wish.first_day + timedelta(days=course.weeks * 7 - 1 + LOOKED_AT_WITHIN), now,
         patient_id=patient_id, visitor=wish.visitor, also=claims.held_by(session, held),
     )  # fmt: skip
-    assigned = ground.together([one.wanted for one in chosen])
+    assigned, given_way = giving_way.together(session, ground, [one.wanted for one in chosen])
     lost = [number for number, assignment in enumerate(assigned) if assignment is None]
     if lost:
         raise VisitsTaken(lost=[chosen[number].facts for number in lost], numbers=lost)
@@ -138,6 +138,7 @@ def _book(session: Session, wish: PlanWish) -> Answer:
             for visit in wish.visits
         ]
         refuse_beyond(session, clinic, patient_id, planned, now)
+    giving_way.give_up(session, given_way, Actor.SYSTEM, now)
     claims.drop_holds(session, held)
     plan = prescribed or new_plan(session, clinic, wish, course, patient_id, now)
     begin(session, plan, wish, now)

@@ -69,7 +69,9 @@ def question_of(
 
 @dataclass(frozen=True)
 class Ground:
-    """What is free for some visit types, from one day to another. `questions` are by visit type."""
+    """What is free for some visit types, from one day to another. `questions` are by visit type; `for_first`: what counts as
+    free for those to which visits give way that nobody has decided on (`Question.takes_penciled`).
+    """
 
     clinic: Clinic
     questions: Mapping[str, Question]
@@ -79,6 +81,7 @@ class Ground:
     taken: Mapping[int, Kept]
     patient_id: int | None = None
     ignoring: Ignoring = NOTHING_IGNORED
+    for_first: Ignoring = NOTHING_IGNORED
     _offers: dict[str, engine.Offers] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
@@ -101,7 +104,8 @@ class Ground:
         if patient_id is not None:
             # Its version is of no use to anybody: patients aren't kept.
             taken = taken | known(session, clinic, [patient_id], window, now, {patient_id: -1}, keep=False)
-        return cls(clinic, questions, first, last, now, taken, patient_id, Ignoring(visitor=visitor))
+        ignoring, for_first = Ignoring(visitor=visitor), Ignoring(visitor=visitor, penciled=True)
+        return cls(clinic, questions, first, last, now, taken, patient_id, ignoring, for_first)
 
     @classmethod
     def locked(
@@ -117,11 +121,18 @@ class Ground:
         visitor: str | None = None,
         also: Iterable[int] = (),
     ) -> "Ground":
-        """The same under the lock of everything that may be taken. `also`: further resources to lock."""
+        """The same under the lock of everything that may be taken, where nothing gives way yet (`giving`). `also`: further
+        resources to lock.
+        """
         window = window_for(clinic, first, last)
         wanted = _resources(questions) + ([] if patient_id is None else [patient_id])
         taken = taken_under_lock(session, clinic, wanted, window, now, also=also)
-        return cls(clinic, questions, first, last, now, taken, patient_id, Ignoring(visitor=visitor))
+        ignoring = Ignoring(visitor=visitor)
+        return cls(clinic, questions, first, last, now, taken, patient_id, ignoring, ignoring)
+
+    def giving(self, visits: frozenset[int]) -> "Ground":
+        """The same where these visits give way to first ones, and no others."""
+        return replace(self, for_first=replace(self.ignoring, others=visits), _offers={})
 
     @property
     def days(self) -> list[Day]:
@@ -134,7 +145,8 @@ class Ground:
 
     def situation(self, visit_type: str, window: Window) -> Situation:
         question = self.questions[visit_type]
-        return situation(question, window, self.now, self.taken, self.ignoring, self.patient_id)
+        ignoring = self.for_first if question.takes_penciled else self.ignoring
+        return situation(question, window, self.now, self.taken, ignoring, self.patient_id)
 
     def offers(self, visit_type: str) -> engine.Offers:
         """All its free starts."""
@@ -169,8 +181,8 @@ class Ground:
 
     def _moving(self, one: Wanted, appointment_id: int) -> Situation:
         window = window_for(self.clinic, *[day_of(one.cell, self.clinic.zone)] * 2)
-        ground = replace(self, ignoring=replace(self.ignoring, appointment_id=appointment_id), _offers={})
-        return ground.situation(one.visit_type, window)
+        ignoring = replace(self.ignoring, appointment_id=appointment_id)
+        return replace(self, ignoring=ignoring, for_first=ignoring).situation(one.visit_type, window)
 
     def _on(self, day: date, wanted: list[Wanted]) -> list[Assignment | None]:
         """The same for one day: in their order, and where that leaves one without a room, in the other."""

@@ -12,7 +12,7 @@ from booking import clock
 from booking.models import BookableBy, Claim, Hold
 from booking.scheduling.offers import Assignment
 from booking.scheduling.plans.course import LOOKED_AT_WITHIN, Course
-from booking.services import claims, holds, rows
+from booking.services import claims, giving_way, holds, rows
 from booking.services.clinic import the_clinic
 from booking.services.plans.choosing import Chosen, VisitWish, choose, questions_for
 from booking.services.plans.ground import Ground
@@ -54,18 +54,27 @@ def _hold(
         session, clinic, questions_for(clinic, chosen, audience), first_day, last_day, now,
         visitor=visitor, also=claims.held_by(session, own),
     )  # fmt: skip
-    assigned = ground.together([one.wanted for one in chosen])
+    assigned, given_way = giving_way.together(session, ground, [one.wanted for one in chosen])
     claims.drop_holds(session, own)
     holds.refuse_too_many(session, network, now)
     kept = [
         (one, assignment) for one, assignment in zip(chosen, assigned, strict=True) if assignment is not None
     ]
     if kept:
-        _take(session, kept, visitor, holds.of_plans(network))
+        _take(session, kept, visitor, holds.of_plans(network), given_way)
     return [number for number, assignment in enumerate(assigned) if assignment is None]
 
 
-def _take(session: Session, kept: Sequence[tuple[Chosen, Assignment]], visitor: str, network: str) -> None:
+def _take(
+    session: Session,
+    kept: Sequence[tuple[Chosen, Assignment]],
+    visitor: str,
+    network: str,
+    given_way: frozenset[int],
+) -> None:
+    """`given_way`: what is penciled in at some of these times keeps its claims until the plan is booked, and there the hold alone
+    keeps others away.
+    """
     now = clock.now()
     ids = rows.add_many(
         session,
@@ -85,7 +94,12 @@ def _take(session: Session, kept: Sequence[tuple[Chosen, Assignment]], visitor: 
         ],
     )
     by_cell = dict(session.execute(select(Hold.from_cell, Hold.id).where(Hold.id.in_(ids))).tuples().all())
-    uses = [(by_cell[assignment.from_cell], use) for _, assignment in kept for use in assignment.uses]
+    uses = [
+        (by_cell[assignment.from_cell], use)
+        for _, assignment in kept
+        if not (given_way and giving_way.is_taken(session, assignment.uses))
+        for use in assignment.uses
+    ]
     rows.add_all(
         session,
         Claim,
@@ -102,4 +116,4 @@ def _take(session: Session, kept: Sequence[tuple[Chosen, Assignment]], visitor: 
             for hold_id, use in uses
         ),
     )
-    claims.bump(session, {use.resource_id for _, use in uses})
+    claims.bump(session, {use.resource_id for _, assignment in kept for use in assignment.uses})

@@ -6,19 +6,33 @@ from typing import Any
 import pytest
 
 from booking.errors import Clash, NeedsReason, SlotTaken
-from booking.models import Appointment, Claim, HistoryEntry, Message, PlanEntry
+from booking.models import Appointment, BookableBy, Claim, HistoryEntry, Message, PlanEntry
+from booking.scheduling.plans.windows import Presence, TimeWindow
+from booking.scheduling.timeline import cell_at
 from booking.services import booking, holds
+from booking.services.clinic import present
 from booking.services.desk import board, moving, new_visit, undoing
 from booking.services.desk.moving import Place
 from booking.services.desk.new_visit import DeskWish
-from booking.services.plans.booking import BookedPlan
+from booking.services.plans.asking_again import asked_for
+from booking.services.plans.booking import BookedPlan, book as book_plan
 from booking.services.plans.changing import Decision, decide
+from booking.services.plans.choosing import VisitWish
+from booking.services.plans.holding import hold_plan
 from booking.services.plans.reading import PlanVisit
 from booking.services.plans.repairing import lacking
 from booking.services.search import free_times
 from tests.clinics import plan_clinic, plan_template, set_up
 from tests.services.making import booked, rows, wish
-from tests.services.plans.making import patient, practitioner, prescribed, running, seen
+from tests.services.plans.making import (
+    patient,
+    practitioner,
+    prescribed,
+    proposed,
+    running,
+    seen,
+    wish as plan_wish,
+)
 from tests.staffing import hired
 
 pytestmark = pytest.mark.usefixtures("standing_clock", "context")
@@ -32,9 +46,10 @@ def clinic_whose_penciled_visits(**give_way: Any) -> None:
     definition = plan_clinic(rules={"step_minutes": 5} | give_way)
     people = [one for one in definition.practitioners if one.id != "dan"]
     stages = plan_template("stages", {}, reassessment=["acupuncture-reassessment"], phases=[DOSES, DOSES])
+    once = plan_template("once", {FOLLOW_UP: 1}, weeks=1, self_service=True)
     set_up(type(definition).model_validate(
         definition.model_dump(mode="json") | {
-            "practitioners": [one.model_dump(mode="json") for one in people], "plan_templates": [stages],
+            "practitioners": [one.model_dump(mode="json") for one in people], "plan_templates": [stages, once],
         }
     ))  # fmt: skip
 
@@ -150,3 +165,68 @@ def test_it_gives_way_to_whom_the_clinics_file_says(to: str) -> None:
     assert visit.starts_at not in {one.starts_at for one in free.each()}
     with pytest.raises(NeedsReason if to == "desk" else Clash):
         new_visit.book(hired(), at_the_desk(visit), key="desk-0001")
+
+
+def only_then(visit: PlanVisit, minutes: int = 80) -> dict[str, Any]:
+    """A plan for somebody who can come at the time of this visit and at no other."""
+    local = visit.starts_at.astimezone(present().zone)
+    opens = local.hour * 60 + local.minute
+    window = TimeWindow(frozenset({local.weekday()}), opens, opens + minutes)
+    first_day = local.date() - timedelta(days=local.weekday())
+    return {
+        "template": "once",
+        "first_day": first_day,
+        "presence": Presence((window,)),
+        "returning": frozenset(),
+    }
+
+
+def test_the_first_visit_of_a_new_plan_takes_what_is_penciled_in(stages: BookedPlan) -> None:
+    visit = penciled(stages)
+    asked = only_then(visit)
+    (proposal,) = proposed(**asked)
+    assert proposal.wishes == (VisitWish(FIRST, "mei", visit.starts_at),)
+    # Who isn't new is offered what is free only, and so is the desk, which has no reason to give here.
+    shorter = only_then(visit, int((visit.ends_at - visit.starts_at).total_seconds()) // 60)
+    assert not proposed(**shorter | {"returning": frozenset({"acupuncture"})})
+    assert not proposed(**asked | {"audience": BookableBy.STAFF})
+
+    course, first_day = present().plan_template("once").course, asked["first_day"]
+
+    def held_by(visitor: str) -> list[int]:
+        return hold_plan(
+            course, first_day, proposal.wishes, audience=BookableBy.PATIENTS, visitor=visitor, network=visitor
+        )
+
+    assert held_by("one") == []
+    # While they type it is theirs, though what is penciled in keeps its claims until it is booked.
+    assert held_by("two") == [0] and not proposed(**asked)
+    assert status_of(visit.reference) == "booked"
+    mine = plan_wish(
+        proposal, "once", first_day=first_day, returning=(), email="ida@example.com", visitor="one"
+    )
+    made = book_plan(mine, actor="one", key="plan-0001")
+    assert status_of(visit.reference) == "cancelled"
+    assert [one.starts_at for one in seen(made).standing] == [visit.starts_at]
+    assert [one.visit.reference for one in lacking(seen(stages), visit.starts_at) if one.visit] == [
+        visit.reference
+    ]
+    decide(practitioner(), stages.reference, Decision.CONTINUE, told=True, key="decide-01")
+    (told,) = [row for row in rows(Message) if row["kind"] == "plan-change"]
+    assert len(told["facts"]["cancelled"]) == len(told["facts"]["firm"]) == 1
+
+
+def test_a_plan_that_runs_keeps_to_what_is_free(stages: BookedPlan) -> None:
+    visit = penciled(stages)
+    new = patient("Ida", "ida@example.com")
+    made = running(prescribed(new, "once", returning=(), first_day=visit.starts_at.date()), key="other-plan")
+    asked = asked_for(seen(made), BookableBy.LINK)
+    first = present().visit_type(FIRST)
+    cells = [asked.cell(first, day, one) for day in range(7) for one in asked.choices(first, day)]
+    assert cells and cell_at(visit.starts_at) not in cells
+
+
+@pytest.mark.parametrize("to", ["desk", "nobody"])
+def test_new_plans_find_it_free_only_where_the_clinics_file_says_so(to: str) -> None:
+    clinic_whose_penciled_visits(penciled_gives_way_to=to)
+    assert not proposed(**only_then(penciled(running(prescribed(patient(), "stages")))))
