@@ -18,8 +18,9 @@ from booking.services.desk.statuses import Move
 from booking.services.staff.who import Who
 from booking.web import access, asked, contacts
 from booking.web.desk import answers, blueprint, saying, telling
+from booking.web.desk.change_form import wish_of
 from booking.web.desk.saying import No
-from booking.web.desk.visits import PATH, cancel_page, change_page, visit_page, wish_of
+from booking.web.desk.visits import PATH, cancel_page, change_page, visit_page
 from booking.web.pages import the_clinic_of_this_request
 
 Kind = TypeVar("Kind", bound=StrEnum)
