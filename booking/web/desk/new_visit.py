@@ -20,23 +20,31 @@ from booking.errors import (
 )
 from booking.formatting import iso_utc
 from booking.models import Payment, Reminders, VisitKind
-from booking.scheduling.hours import instant_at
 from booking.scheduling.status import Status
-from booking.scheduling.timeline import cell_in, instant_of
+from booking.scheduling.timeline import instant_of
 from booking.services import idempotency
 from booking.services.clinic import Clinic, Practitioner, VisitType
 from booking.services.desk import board, new_visit, panel, people
-from booking.services.desk.new_visit import DeskWish, Known, NewPatient, Opening, WalkIn
+from booking.services.desk.new_visit import Known, Opening, WalkIn
 from booking.services.desk.people import Found, Search
-from booking.web import access, asked as of_form, contacts
+from booking.web import access, asked as of_form
 from booking.web.desk import answers, blueprint, saying
-from booking.web.desk.patient_forms import FIELD_WORDS, FLAG_WORDS, Typed, american
+from booking.web.desk.new_visit_form import (
+    NOW,
+    OTHER,
+    begun,
+    chose_otherwise,
+    sent,
+    time_of,
+    times_for,
+    unreachable,
+    wish_of,
+)
+from booking.web.desk.patient_forms import FIELD_WORDS, FLAG_WORDS, LONGEST_QUESTION, Typed, american
 from booking.web.desk.saying import No
 from booking.web.free import instant
 from booking.web.pages import the_clinic_of_this_request as present_clinic, today
 from booking.web.staff import staff_page
-
-LONGEST_QUESTION = 200
 
 REMINDERS = {
     Reminders.EMAIL: lazy("By e-mail"),
@@ -52,11 +60,6 @@ PAYMENTS = {
     Payment.SELF: lazy("Pays themselves"),
     Payment.NOT_SURE: lazy("Not sure"),
 }
-_FIELDS = (
-    "patient", "new", "first_name", "last_name", "phone", "email", "born_on", "visit_type", "practitioner", "from",
-    "time", "other_day", "other_time", "reminders", "payment", "note", "reason", "q", "next", "day", "cell", "now_with",
-)  # fmt: skip
-NOW, OTHER = "now", "other"
 
 
 @dataclass(frozen=True)
@@ -106,12 +109,9 @@ class Asked:
 
 
 @blueprint.get("/book", endpoint="new_visit")
-def new_visit_form() -> ResponseReturnValue:
+def ask_new_visit() -> ResponseReturnValue:
     """The form, with what the address says: patient, visit type, practitioner, and day and cell from the board."""
-    form = Typed({name: request.args.get(name, "") for name in _FIELDS})
-    form.values |= {"tell": "1", "not": []}
-    if form.values["new"] and not form.values["first_name"] + form.values["last_name"]:
-        _prefill(form)
+    form = begun()
     try:
         return _page(form)
     except RecordMerged as refusal:
@@ -122,15 +122,12 @@ def new_visit_form() -> ResponseReturnValue:
 @blueprint.post("/book")
 def book_visit() -> ResponseReturnValue:
     """Books, or shows the form again: with the times of what is chosen by now, or with what is in the way."""
-    form = Typed({name: request.form.get(name, "") for name in _FIELDS})
-    form.values["tell"] = request.form.get("tell", "")
-    form.values["not"] = request.form.getlist("not")
-    form.values["text_consent"] = request.form.get("text_consent", "")
+    form = sent()
     if "show" in request.form:
         return _page(form, again="again" in request.form)
-    if _chose_otherwise(form):
+    if chose_otherwise(form):
         return _page(form, other_times=True)
-    wish = _wish(form)
+    wish = wish_of(form)
     if wish is None:
         return _page(form, status=422)
     key = of_form.key()
@@ -139,7 +136,7 @@ def book_visit() -> ResponseReturnValue:
     except KeyReused:
         return _booked_already(form, key)
     except ContactCannotBeReached as refusal:
-        form.refuse(*_unreachable(wish, refusal.facts["field"]))
+        form.refuse(*unreachable(wish, refusal.facts["field"]))
         return _page(form, status=422)
     except RecordMerged as refusal:
         form.values["patient"] = refusal.facts["into"]
@@ -192,129 +189,6 @@ def _booked_already(form: Typed, key: str) -> ResponseReturnValue:
     return _page(form, no=_no(KeyReused()))
 
 
-def _chose_otherwise(form: Typed) -> bool:
-    """Whether the times in the form were made for another visit or another person than is chosen by now: without
-    JavaScript nothing else notices.
-    """
-    values, made_for = form.values, request.form.get("times_for")
-    return (
-        made_for is not None
-        and made_for != _times_for(values["visit_type"], values["practitioner"])
-        and values["visit_type"] in {"", *present_clinic().visit_types}
-        and values["time"] not in (NOW, OTHER)
-    )
-
-
-def _times_for(visit_type: str, practitioner: str) -> str:
-    """What times are made for, as the form sends it back."""
-    return f"{visit_type} {practitioner}"
-
-
-# What was typed, understood
-
-
-def _wish(form: Typed) -> DeskWish | None:
-    """What is to be booked, or None with the errors beside the fields."""
-    values = form.values
-    patient = _patient(form)
-    clinic = present_clinic()
-    visit_type = values["visit_type"]
-    if visit_type not in clinic.visit_types:
-        form.refuse("visit_type", _("Please choose a visit."))
-    starts_at, whom = _time(form, clinic)
-    if values["time"] == NOW and not whom and request.form.get("times_for") == _times_for(visit_type, ""):
-        # The person whom the form named, as long as it is about the same visit.
-        whom = values["now_with"]
-    if whom and whom not in clinic.practitioners:
-        form.refuse("practitioner", _("Please choose who gives it."))
-    reminders = _one_of(form, "reminders", Reminders)
-    payment = _one_of(form, "payment", Payment)
-    form.understand("note", contacts.note)
-    here = values["time"] == NOW
-    if form.errors or patient is None or starts_at is None:
-        return None
-    return DeskWish(
-        patient=patient,
-        visit_type=visit_type,
-        practitioner=whom or None,
-        starts_at=starts_at,
-        reminders=reminders,
-        payment=payment,
-        note=form.read["note"] or "",
-        text_consent=bool(values["text_consent"]),
-        reason=of_form.reason(),
-        short_notice=_("Walk-in") if here else _("By telephone, on short notice"),
-        tell=bool(values["tell"]),
-        here=here,
-    )
-
-
-def _patient(form: Typed) -> str | NewPatient | None:
-    if form.values["patient"]:
-        return str(form.values["patient"])
-    if not form.values["new"]:
-        form.refuse("q", _("Please choose the patient, or press “Somebody new”."))
-        return None
-    form.understand_person(reachable=form.values["time"] != NOW)
-    read = form.read
-    if not read["first_name"] or not read["last_name"]:
-        return None
-    return NewPatient(
-        read["first_name"],
-        read["last_name"],
-        read["phone"],
-        read["email"],
-        read["born_on"],
-        tuple(form.values["not"]),
-    )
-
-
-def _time(form: Typed, clinic: Clinic) -> tuple[datetime | None, str]:
-    """When, and with whom: a time that was shown, now, or a day and a time that were typed."""
-    values = form.values
-    if values["time"] == NOW:
-        now = clock.now()
-        return instant_of(cell_in(now)), values["practitioner"]
-    if values["time"] == OTHER:
-        on = of_form.day_or_none(values["other_day"])
-        wall = of_form.wall_time(values["other_time"])
-        if on is None or wall is None:
-            form.refuse("other_day", _("Please write the day and the time. Times go by five minutes."))
-            return None, ""
-        moment = instant_at(on, wall, clinic.zone)
-        if moment is None:
-            form.refuse("other_day", _("The clock jumps over this time on that day. Please choose another."))
-        return moment, values["practitioner"]
-    start, _between, whom = values["time"].partition(" ")
-    found = instant(start)
-    if found is None:
-        form.refuse("time", _("Please choose a time."))
-    return found, whom or values["practitioner"]
-
-
-def _one_of(form: Typed, name: str, kind: Any) -> Any:
-    words = form.values[name]
-    if not words:
-        return None
-    try:
-        return kind(words)
-    except ValueError:
-        form.refuse(name, _("Please choose from the list."))
-        return None
-
-
-def _prefill(form: Typed) -> None:
-    """What was typed to find somebody is the beginning of a new record."""
-    words = form.values["q"][:LONGEST_QUESTION].strip()
-    if "@" in words:
-        form.values["email"] = words
-    elif any(letter.isdigit() for letter in words):
-        form.values["phone"] = words
-    else:
-        first, _space, last = words.partition(" ")
-        form.values["first_name"], form.values["last_name"] = first.title(), last.title()
-
-
 # The page
 
 
@@ -359,7 +233,7 @@ def _page(
         choices=choices,
         walk_in=walk_in,
         walk_in_breaks=saying.breaches(clinic, walk_in.breaches, {}) if walk_in else [],
-        times_for=_times_for(
+        times_for=times_for(
             asked.visit_type.slug if asked.visit_type else "",
             asked.practitioner.slug if asked.practitioner else "",
         ),
@@ -400,7 +274,7 @@ def _choices(clinic: Clinic, form: Typed, asked: Asked, no: No | None, *, free: 
     if not free:
         return tuple(found.values())
     if no and no.needs_reason and form.values["time"] not in (NOW, OTHER):
-        starts_at, whom = _time(form, clinic)
+        starts_at, whom = time_of(form, clinic)
         if starts_at:
             choice = _choice(starts_at, clinic.practitioners.get(whom), _soon(asked, starts_at))
             found.setdefault(choice.value, choice)
@@ -526,17 +400,3 @@ def _here(form: Typed, asked: Asked) -> dict[str, str]:
     if asked.likely and here.get("visit_type") == asked.likely.slug:
         del here["visit_type"]
     return here
-
-
-def _unreachable(wish: DeskWish, field: str) -> tuple[str, str]:
-    """The field, and what is missing."""
-    if isinstance(wish.patient, str) and wish.reminders in (None, Reminders.NONE):
-        return "patient", _(
-            "The record has no phone number and no e-mail address. Please open it and write one; one is enough."
-        )
-    words = {
-        "email": _("To be reminded by e-mail, an address is needed."),
-        "phone": _("To be reminded by phone, a number is needed."),
-        "text_consent": _("To be texted, they have to agree. Please ask, and tick it."),
-    }
-    return field, words.get(field, _("Please choose other reminders."))

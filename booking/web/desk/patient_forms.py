@@ -16,6 +16,9 @@ from booking.services.desk.records import Values, known_flags
 from booking.web import allowance_words, contacts
 from booking.web.pages import the_clinic_of_this_request
 
+# What is typed to find somebody.
+LONGEST_QUESTION = 200
+
 FLAG_WORDS = {
     "ground floor": lazy("Ground floor"),
     "interpreter": lazy("Interpreter"),

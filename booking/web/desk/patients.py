@@ -29,6 +29,7 @@ from booking.web.desk.patient_forms import (
     CHANGE_WORDS,
     FIELD_WORDS,
     FLAG_WORDS,
+    LONGEST_QUESTION,
     Typed,
     as_typed,
     in_words,
@@ -39,7 +40,6 @@ from booking.web.pages import the_clinic_of_this_request
 from booking.web.staff import staff_page
 
 PATH = "/patients/<reference>"
-LONGEST_QUESTION = 200
 
 
 @blueprint.get("/patients")
