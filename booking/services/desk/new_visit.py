@@ -4,10 +4,9 @@ The same engine and the same rows as a patient's own booking (`booking.services.
 beyond the rules with a reason. Who it is is chosen, not guessed: a record, or a new one after likely ones were shown.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
-from itertools import chain
+from datetime import date, datetime
 from typing import Any, NamedTuple
 
 from sqlalchemy import func, select
@@ -24,13 +23,10 @@ from booking.errors import (
     Refusal,
 )
 from booking.models import Actor, Appointment, BookableBy, Patient, Payment, Reminders, VisitKind
-from booking.scheduling import offers as engine
-from booking.scheduling.hours import instant_at
 from booking.scheduling.latitude import NOTHING, Breach, Latitude, Taken, assign, latitudes
 from booking.scheduling.offers import Assignment, Offers
-from booking.scheduling.rules import NOTICE, STAFF_RULES
 from booking.scheduling.status import Status
-from booking.scheduling.timeline import cell_at, cell_in, instant_of
+from booking.scheduling.timeline import cell_at
 from booking.services import booking, giving_way, history, notices, patients, rows
 from booking.services.availability import locked
 from booking.services.booking import Booked, Wish
@@ -50,20 +46,10 @@ from booking.services.desk.records import (
 from booking.services.idempotency import Answer, Key, answer_to, once
 from booking.services.occupancies import Ignoring
 from booking.services.question import Question
-from booking.services.search import free_times
 from booking.services.staff import audit
 from booking.services.staff.who import Who
 from booking.services.transaction import reading
 from booking.services.visits import refuse_unreachable
-
-# What the form shows at once: so many times, so many of one day, so far apart; and before them, within the notice.
-TIMES_SHOWN, TIMES_A_DAY, SOON_SHOWN = 12, 4, 8
-_APART = timedelta(minutes=30)
-_DAYS_SEARCHED = 30
-# After the last visit that a patient has ahead: when the next one is proposed, and from when on it may be.
-_WEEK, _RESTED = timedelta(days=7), timedelta(days=2)
-# What a time that is offered here keeps: the notice is the patients'.
-_RULES = tuple(rule for rule in STAFF_RULES if rule is not NOTICE)
 
 
 @dataclass(frozen=True)
@@ -197,133 +183,6 @@ def likely_type(
     kind = VisitKind.FIRST if VisitKind.FIRST in kinds else VisitKind.EITHER
     meant = [one for one in offered if one.kind is kind]
     return meant[0] if len(care) == len(meant) == 1 else None
-
-
-@dataclass(frozen=True)
-class Opening:
-    """A time that the desk may book without asking why. `soon`: sooner than the clinic's notice."""
-
-    starts_at: datetime
-    practitioner: Practitioner
-    soon: bool
-
-
-def next_times(
-    visit_type: str, practitioner: str | None, first: date | None = None, *, besides: Known | None = None
-) -> tuple[Opening, ...]:
-    """The next free times at which all rules but the notice are kept, some of each day, from `first` on; not while the
-    patient is elsewhere. Raises NotFound, NotOffered.
-    """
-    soon: list[Opening] = []
-    later: list[Opening] = []
-    for day in _openings(visit_type, practitioner, first, besides):
-        soon += _apart(one for one in day if one.soon)
-        later += _apart(one for one in day if not one.soon)[:TIMES_A_DAY]
-        if len(later) >= TIMES_SHOWN:
-            break
-    return (*soon[:SOON_SHOWN], *later[:TIMES_SHOWN])
-
-
-def proposed(clinic: Clinic, visit_type: VisitType, practitioner: str | None, known: Known) -> Opening | None:
-    """What follows on the last visit that the patient has ahead: a week later at the same time, else the first free time
-    after a day of rest; with the same person, if that can be. None without such a visit. Raises NotFound, NotOffered.
-    """
-    if not known.upcoming:
-        return None
-    last = known.upcoming[-1]
-    on, wall = clinic.times.local_date(last.starts_at), clinic.times.local(last.starts_at).time()
-    week_later = instant_at(on + _WEEK, wall, clinic.zone) or last.starts_at + _WEEK
-    same = clinic.practitioners.get(last.practitioner.slug)
-    usual = same.slug if same and visit_type.slug in same.offerings else None
-    for whom in dict.fromkeys((practitioner or usual, practitioner)):
-        days = _openings(visit_type.slug, whom, on + _RESTED, known)
-        found = _this_or_the_first(week_later, chain.from_iterable(days))
-        if found is not None:
-            return found
-    return None
-
-
-def _this_or_the_first(starts_at: datetime, openings: Iterable[Opening]) -> Opening | None:
-    first = None
-    for one in openings:
-        if one.starts_at == starts_at:
-            return one
-        first = first or one
-        if one.starts_at > starts_at:
-            break
-    return first
-
-
-def _openings(
-    visit_type: str, practitioner: str | None, first: date | None, besides: Known | None
-) -> Iterator[list[Opening]]:
-    """The free times of each day at which all rules but the notice are kept, and the patient isn't elsewhere."""
-    found = free_times(visit_type, practitioner, first, _DAYS_SEARCHED, audience=BookableBy.STAFF)
-    clinic, wanted = found.clinic, found.question.visit_type
-    offers = engine.find(replace(found.offers.situation, rules=_RULES))
-    elsewhere_at = [(one.starts_at, one.ends_at) for one in besides.upcoming] if besides else []
-    now = clock.now()
-
-    def opening(offer: engine.Offer) -> Opening:
-        starts_at = instant_of(offer.cell)
-        person = clinic.practitioner_by_id[offer.practitioner_id]
-        return Opening(starts_at, person, is_soon(wanted, starts_at, now))
-
-    def possible(one: Opening) -> bool:
-        ends_at = one.starts_at + timedelta(minutes=minutes_of(one.practitioner, wanted))
-        meets = any(begins < ends_at and one.starts_at < ends for begins, ends in elsewhere_at)
-        return one.starts_at >= now and not meets
-
-    for day in found.days:
-        yield [one for one in map(opening, offers.on(day)) if possible(one)]
-
-
-def _apart(openings: Iterable[Opening]) -> list[Opening]:
-    """Those of a day that aren't too close to one another."""
-    found: list[Opening] = []
-    for one in openings:
-        if not found or one.starts_at - found[-1].starts_at >= _APART:
-            found.append(one)
-    return found
-
-
-@dataclass(frozen=True)
-class WalkIn:
-    """Whom somebody who walks in now would see, and where: None is a visit without a room. `breaches`: what it would be asked
-    a reason for.
-    """
-
-    practitioner: Practitioner
-    room: str | None
-    breaches: tuple[Breach, ...]
-
-
-def walk_in(visit_type: str, practitioner: str | None) -> WalkIn | None:
-    """What `book` would choose for who walks in at this moment; None where nobody is free. Raises NotFound, NotOffered."""
-    found = free_times(visit_type, practitioner, None, 1, audience=BookableBy.STAFF)
-    offers, start = found.offers, cell_in(clock.now())
-    choices = latitudes(offers.situation)
-    window = offers.situation.window
-    if not choices or not window.start <= start < window.end:
-        return None
-    best = _choice(offers, choices, start)
-    if best.taken_at(start):
-        return None
-    visit = assign(offers.situation, best.person.id, start)
-    room = next((one.name for one in found.clinic.rooms if one.id == visit.room), None)
-    # Nobody is asked why those who stand here come so soon.
-    breaches = tuple(code for code in best.breaches_at(start) if code is not Breach.TOO_SOON)
-    return WalkIn(found.clinic.practitioner_by_id[best.person.id], room, breaches)
-
-
-def is_soon(visit_type: VisitType, starts_at: datetime, now: datetime) -> bool:
-    """Whether this start lies ahead, but sooner than the notice that patients keep."""
-    return now <= starts_at < now + visit_type.notice
-
-
-def minutes_of(person: Practitioner, visit_type: VisitType) -> int:
-    offering = person.offerings.get(visit_type.slug)
-    return offering.minutes if offering else visit_type.minutes
 
 
 def book(who: Who, wish: DeskWish, *, key: str) -> BookedHere:
@@ -492,7 +351,7 @@ def _place(
         start = cell_at(wish.starts_at)
     except ValueError:
         raise NotOffered from None
-    best = _choice(offers, found, start)
+    best = choice(offers, found, start)
     taken = best.taken_at(start)
     if taken:
         raise _clash(session, who, clinic, offers, found, best, start, taken, patient_id, now)
@@ -508,7 +367,7 @@ def _place(
     return assign(offers.situation, best.person.id, start), breaches
 
 
-def _choice(offers: Offers, found: dict[int, Latitude], start: int) -> Latitude:
+def choice(offers: Offers, found: dict[int, Latitude], start: int) -> Latitude:
     """With whom it is: whoever is offered then and breaks no rule, else whoever is best."""
     offer = offers.at(start)
     if offer is not None and not found[offer.practitioner_id].breaches_at(start):

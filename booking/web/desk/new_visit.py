@@ -24,8 +24,9 @@ from booking.scheduling.status import Status
 from booking.scheduling.timeline import instant_of
 from booking.services import idempotency
 from booking.services.clinic import Clinic, Practitioner, VisitType
-from booking.services.desk import board, new_visit, panel, people
-from booking.services.desk.new_visit import Known, Opening, WalkIn
+from booking.services.desk import board, new_visit, openings, panel, people
+from booking.services.desk.new_visit import Known
+from booking.services.desk.openings import Opening, WalkIn
 from booking.services.desk.people import Found, Search
 from booking.web import access, asked as of_form
 from booking.web.desk import answers, blueprint, saying
@@ -319,7 +320,7 @@ def _follows(clinic: Clinic, asked: Asked) -> tuple[Opening, ...]:
     if asked.visit_type is None or not asked.can_be or asked.known is None:
         return ()
     try:
-        found = new_visit.proposed(clinic, asked.visit_type, asked.whom, asked.known)
+        found = openings.proposed(clinic, asked.visit_type, asked.whom, asked.known)
     except (NotOffered, NotFound):
         return ()
     return (found,) if found else ()
@@ -329,7 +330,7 @@ def _openings(asked: Asked, first: date | None) -> tuple[Opening, ...]:
     if asked.visit_type is None or not asked.can_be:
         return ()
     try:
-        return new_visit.next_times(asked.visit_type.slug, asked.whom, first, besides=asked.known)
+        return openings.next_times(asked.visit_type.slug, asked.whom, first, besides=asked.known)
     except (NotOffered, NotFound):
         return ()
 
@@ -339,14 +340,14 @@ def _walk_in(asked: Asked) -> WalkIn | None:
     if asked.visit_type is None or not asked.can_be:
         return None
     try:
-        return new_visit.walk_in(asked.visit_type.slug, asked.whom)
+        return openings.walk_in(asked.visit_type.slug, asked.whom)
     except (NotOffered, NotFound):
         return None
 
 
 def _soon(asked: Asked, starts_at: datetime) -> bool:
     wanted = asked.visit_type
-    return wanted is not None and new_visit.is_soon(wanted, starts_at, clock.now())
+    return wanted is not None and openings.is_soon(wanted, starts_at, clock.now())
 
 
 def _choice(starts_at: datetime, practitioner: Practitioner | None, soon: bool, **where_from: bool) -> Choice:

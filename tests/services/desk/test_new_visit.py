@@ -34,7 +34,7 @@ from booking.models import (
 )
 from booking.services import rows as new_rows
 from booking.services.clinic import present
-from booking.services.desk import merging, new_visit, statuses
+from booking.services.desk import merging, new_visit, openings, statuses
 from booking.services.desk.new_visit import DeskWish, NewPatient
 from booking.services.desk.undoing import undo
 from booking.services.staff.who import Who
@@ -256,14 +256,14 @@ def test_unknown_names_are_not_found(who: Who) -> None:
 
 def test_the_next_times_are_some_of_each_day_and_never_where_the_patient_is(who: Who) -> None:
     reference = rosa()
-    found = new_visit.next_times("follow-up", None, NINE.date(), besides=new_visit.known(who, reference))
-    assert len(found) == new_visit.TIMES_SHOWN
+    found = openings.next_times("follow-up", None, NINE.date(), besides=new_visit.known(who, reference))
+    assert len(found) == openings.TIMES_SHOWN
     assert NINE not in [one.starts_at for one in found]
     assert found[0].starts_at == NINE + timedelta(minutes=30)
     by_day: dict[date, int] = {}
     for one in found:
         by_day[one.starts_at.date()] = by_day.get(one.starts_at.date(), 0) + 1
-    assert max(by_day.values()) == new_visit.TIMES_A_DAY
+    assert max(by_day.values()) == openings.TIMES_A_DAY
 
 
 def test_of_many_visits_ahead_each_counts_as_time_in_which_the_patient_is_elsewhere(who: Who) -> None:
@@ -274,7 +274,7 @@ def test_of_many_visits_ahead_each_counts_as_time_in_which_the_patient_is_elsewh
     patient = new_visit.known(who, rows(Patient)[0]["reference"])
     last = patient.upcoming[-1][1]
     on = (last - timedelta(hours=7)).date()
-    free = new_visit.next_times("follow-up", None, on, besides=patient)
+    free = openings.next_times("follow-up", None, on, besides=patient)
     assert free and last not in [one.starts_at for one in free]
 
 
@@ -295,14 +295,14 @@ def test_what_was_cancelled_is_no_visit_that_they_had(who: Who) -> None:
 
 def test_times_within_the_notice_are_shown_first_and_marked(who: Who, standing_clock: StandingClock) -> None:
     standing_clock.at(MONDAY + timedelta(hours=1, minutes=2))
-    found = new_visit.next_times("follow-up", None)
+    found = openings.next_times("follow-up", None)
     soon = [one.starts_at - MONDAY for one in found if one.soon]
     assert soon == [
         timedelta(hours=1, minutes=5),
         *(timedelta(hours=1, minutes=35 + 30 * n) for n in range(3)),
     ]
-    assert [one.soon for one in found] == [True] * 4 + [False] * new_visit.TIMES_SHOWN
-    assert not any(one.soon for one in new_visit.next_times("follow-up", None, NINE.date()))
+    assert [one.soon for one in found] == [True] * 4 + [False] * openings.TIMES_SHOWN
+    assert not any(one.soon for one in openings.next_times("follow-up", None, NINE.date()))
 
 
 def test_the_notice_alone_needs_no_words_of_the_desk_and_anything_else_does(who: Who) -> None:
@@ -381,13 +381,13 @@ def test_whom_who_walks_in_would_see_is_said_before(who: Who, standing_clock: St
     now = MONDAY + timedelta(hours=2)
     standing_clock.at(now + timedelta(minutes=3))
     for number, name in enumerate(("Otto Quist", "Ina Berg")):
-        found = new_visit.walk_in("follow-up", None)
+        found = openings.walk_in("follow-up", None)
         assert found is not None and found.room
         visit = book(who, wish(new(name), now, here=True), f"key-{number}")
         assert visit["practitioner_id"] == found.practitioner.id
-    assert new_visit.walk_in("follow-up", None) is None
+    assert openings.walk_in("follow-up", None) is None
     standing_clock.at(now - timedelta(hours=8))
-    assert new_visit.walk_in("follow-up", "ana") is not None
+    assert openings.walk_in("follow-up", "ana") is not None
 
 
 def test_who_walks_in_is_never_asked_about_the_notice(who: Who, standing_clock: StandingClock) -> None:
@@ -411,7 +411,7 @@ def test_nobody_is_here_a_day_before(who: Who) -> None:
 def proposed(who: Who, practitioner: str | None = None, visit_type: str = "follow-up") -> Any:
     """After Rosa's last visit, on Tuesday at nine with Ana: days and time after it, and with whom."""
     known, house = new_visit.known(who, rows(Patient)[0]["reference"]), present()
-    found = new_visit.proposed(house, house.visit_types[visit_type], practitioner, known)
+    found = openings.proposed(house, house.visit_types[visit_type], practitioner, known)
     return found and (found.starts_at - NINE, found.practitioner.slug)
 
 
