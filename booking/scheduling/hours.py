@@ -92,6 +92,11 @@ def open_timeline(
     return open_cells
 
 
+def wall_at(minute: int) -> time:
+    """What the clock shows so many minutes after midnight; at the end of the day it is midnight again."""
+    return time(minute // 60 % 24, minute % 60)
+
+
 def instant_at(on: date, wall: time, zone: ZoneInfo) -> datetime | None:
     """When the clock shows this time on this day, in UTC: the first of two such instants, None where it jumps over it."""
     instant = datetime.combine(on, wall, zone).astimezone(UTC)

@@ -4,12 +4,13 @@ keep. Why there is none: `plan_none_words`.
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date, time, timedelta
+from datetime import date, timedelta
 from typing import Any, NamedTuple
 
 from flask_babel import gettext as _, lazy_gettext as lazy, ngettext
 
 from booking.formatting import Times
+from booking.scheduling.hours import wall_at
 from booking.scheduling.plans.keeping import Role, Rule
 from booking.scheduling.reasons import Why
 from booking.services.clinic import Clinic
@@ -88,7 +89,7 @@ def _regular_times(found: Proposals, proposal: Proposal) -> str:
         _(
             "%(days)s %(times)s",
             days=list_of([clinic.times.short_weekday(_A_MONDAY + timedelta(days=one)) for one in weekdays]),
-            times=list_of([_wall(clinic.times, minute) for minute in minutes]),
+            times=list_of([clinic.times.wall_time(wall_at(minute)) for minute in minutes]),
         )
         for minutes, weekdays in groups.items()
     )
@@ -130,7 +131,7 @@ def bent(clinic: Clinic, visit: ProposedVisit) -> str | None:
 def _differences(times: Times, visit: ProposedVisit, was: Bent) -> tuple[str, str]:
     """When and with whom it is, and as much of the regular time as is other."""
     day, person = times.local_date(visit.starts_at), visit.practitioner
-    at, regular_at = times.time(visit.starts_at), _wall(times, was.minute)
+    at, regular_at = times.time(visit.starts_at), times.wall_time(wall_at(was.minute))
     with_other = person.slug != was.practitioner.slug
     is_now = _("%(day)s %(time)s", day=times.weekday(day), time=at)
     if with_other:
@@ -241,7 +242,3 @@ _BROKEN = {
     Rule.REASSESSMENT_PLACE: lazy("somebody looks again too early, too late, or once too often."),
     Rule.NOT_OF_THE_PLAN: lazy("a visit that isn't part of the plan."),
 }
-
-
-def _wall(times: Times, minute: int) -> str:
-    return times.wall_time(time(minute // 60, minute % 60))

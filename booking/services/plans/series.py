@@ -13,7 +13,7 @@ from typing import NamedTuple
 from booking import clock
 from booking.errors import NotOffered
 from booking.models import BookableBy
-from booking.scheduling.hours import instant_at
+from booking.scheduling.hours import instant_at, wall_at
 from booking.scheduling.plans.course import Course, Dose, Phase
 from booking.scheduling.plans.keeping import Kept, Role
 from booking.scheduling.plans.task import Care, Choice, Planned, Task
@@ -47,7 +47,7 @@ class Slot(NamedTuple):
 
     @property
     def wall(self) -> time:
-        return time(self.minute // 60, self.minute % 60)
+        return wall_at(self.minute)
 
 
 @dataclass(frozen=True)

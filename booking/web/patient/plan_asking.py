@@ -12,6 +12,7 @@ from flask_babel import gettext as _
 from werkzeug.datastructures import MultiDict
 
 from booking.models import BookableBy
+from booking.scheduling.hours import wall_at
 from booking.scheduling.plans.windows import Presence, TimeWindow
 from booking.services.clinic import Clinic, Modality, Practitioner
 from booking.services.plans.ground import HORIZON_DAYS
@@ -89,8 +90,8 @@ class Asking:
                 days=list_of(
                     [times.weekday(_A_MONDAY + timedelta(days=one)) for one in sorted(window.weekdays)]
                 ),
-                opens=times.wall_time(_wall(window.opens)),
-                closes=times.wall_time(_wall(window.closes)),
+                opens=times.wall_time(wall_at(window.opens)),
+                closes=times.wall_time(wall_at(window.closes)),
             )
             for window in self.agreed
         )
@@ -287,10 +288,6 @@ def _returning(asking: Asking, typed: "MultiDict[str, str]", errors: dict[str, l
         elif typed.get(name) == "yes":
             found.add(modality.slug)
     return frozenset(found)
-
-
-def _wall(minute: int) -> Any:
-    return (datetime(2001, 1, 1) + timedelta(minutes=minute)).time()  # noqa: DTZ001 - a time on the wall.
 
 
 def _length(stretches: Iterable[tuple[int, int]]) -> int:

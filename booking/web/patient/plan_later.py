@@ -5,7 +5,7 @@ and nothing is done that wasn't shown.
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import date, datetime, time
+from datetime import date, datetime
 from typing import NamedTuple
 
 from flask import redirect, request, session, url_for
@@ -23,7 +23,7 @@ from booking.errors import (
     VisitsTaken,
 )
 from booking.models import BookableBy
-from booking.scheduling.hours import instant_at
+from booking.scheduling.hours import instant_at, wall_at
 from booking.scheduling.reasons import Why
 from booking.services.allowances import Planned
 from booking.services.plans import changing, reading, shifting
@@ -140,7 +140,7 @@ def _choose_page(
         days=[(day, _first_on(plan, visit, alike, day)) for day in openings.days],
         wanted=wanted,
         trouble=trouble,
-        wall=_wall,
+        wall=wall_at,
         sent=_sent,
     )
 
@@ -323,10 +323,6 @@ def _mark(shown: Shifts | Sequence[Sequence[PlanVisit]]) -> str:
 def _sent(at: datetime, plan: PlanView) -> str:
     """As the form sends a time that is offered."""
     return f"{at.astimezone(plan.clinic.zone):%Y-%m-%d %H:%M}"
-
-
-def _wall(minute: int) -> time:
-    return time(*divmod(minute, 60))
 
 
 def _to_plan(plan: PlanView) -> ResponseReturnValue:
