@@ -3,7 +3,7 @@
 Nothing is held until it is chosen; what is chosen is looked up anew under the lock, and what was lost is proposed anew.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
@@ -15,6 +15,7 @@ from booking.errors import NotFound, NotOffered, PlanRulesBroken
 from booking.models import BookableBy, Plan, PlanStatus
 from booking.scheduling.plans.course import Course
 from booking.scheduling.plans.keeping import Fault, Role, Rule, waiting
+from booking.scheduling.timeline import cell_at
 from booking.services import notices
 from booking.services.allowances import Planned
 from booking.services.clinic import VisitType, the_clinic
@@ -32,9 +33,10 @@ from booking.services.plans.altering import (
 )
 from booking.services.plans.asking_again import asked_for, chosen_of, kept_of, suffers
 from booking.services.plans.choosing import Chosen, VisitWish, choose
-from booking.services.plans.reading import PlanView, PlanVisit, view
+from booking.services.plans.ground import Wanted
+from booking.services.plans.reading import PlanView, PlanVisit, kept_at, view
 from booking.services.plans.recording import noted
-from booking.services.plans.replacing import Instead, breaks, instead_of
+from booking.services.plans.replacing import OFFERED, Instead, breaks, instead_of
 from booking.services.plans.said import NOT_NEEDED
 from booking.services.plans.wanted import Asked
 from booking.services.staff import audit
@@ -89,13 +91,34 @@ def still_lacking(plan: PlanView, now: datetime) -> list[Missed]:
 
 def make_up_times(plan: PlanView, audience: BookableBy) -> list[MakeUp]:
     """For each visit that a plan lacks up to three times that keep days of rest and windows: in its own week, or, where that
-    has none, in the next one.
+    has none, in the next one. Whichever is taken for one of them, all that are offered for the others can still be.
     """
     if plan.status is not PlanStatus.RUNNING:
         return []
     asked = asked_for(plan, audience)
+    lacks = lacking(plan, asked.ground.now)
     others = [chosen_of(plan, one) for one in plan.standing]
-    return [MakeUp(one, tuple(_times(asked, plan, one, others))) for one in lacking(plan, asked.ground.now)]
+    offered = [[one] if one else [] for one in _one_each(asked, plan, lacks, others)]
+    for number, missed in enumerate(lacks):
+        besides = [
+            [as_chosen(plan, lacks[n], one) for one in times]
+            for n, times in enumerate(offered)
+            if times and n != number
+        ]
+        firsts = [*others, *(times[0] for times in besides)]
+        for time in _times(asked, plan, missed, firsts, most=7):
+            one = as_chosen(plan, missed, time)
+            if (
+                len(offered[number]) < OFFERED
+                and all(time.day != there.day for there in offered[number])
+                and all(
+                    _go_together(asked, one, other, [there for there in firsts if there is not times[0]])
+                    for times in besides
+                    for other in times
+                )
+            ):
+                offered[number].append(time)
+    return [MakeUp(missed, tuple(times)) for missed, times in zip(lacks, offered, strict=True)]
 
 
 def take(
@@ -240,15 +263,61 @@ def as_missed(plan: PlanView, missed: Missed, others: Sequence[Chosen]) -> Chose
     return Chosen(missed.care, like.practitioner, like.kept._replace(day=day, role=Role.DOSE), like.wanted)
 
 
-def _times(asked: Asked, plan: PlanView, missed: Missed, others: Sequence[Chosen]) -> list[Instead]:
+def as_chosen(plan: PlanView, missed: Missed, time: Instead) -> Chosen:
+    """What is missed, at a time that would take its place."""
+    was = missed.visit
+    visit_type, role = (was.visit_type, was.role or Role.DOSE) if was else (missed.care, Role.DOSE)
+    kept = kept_at(plan.clinic, plan.first_day, time.starts_at, time.ends_at, missed.care, role)
+    wanted = Wanted(visit_type.slug, time.practitioner.id, cell_at(time.starts_at))
+    return Chosen(visit_type, time.practitioner, kept, wanted)
+
+
+def _one_each(
+    asked: Asked, plan: PlanView, lacks: Sequence[Missed], others: Sequence[Chosen]
+) -> list[Instead | None]:
+    """A time for each visit that is lacking, so that all can be had together: the best ones, or the earliest of each week
+    where more of them fit in by that.
+    """
+
+    def fitted(best: Callable[[list[Instead]], Instead], most: int) -> list[Instead | None]:
+        there, found = list(others), list[Instead | None]()
+        for missed in lacks:
+            times = _times(asked, plan, missed, there, most)
+            found.append(best(times) if times else None)
+            there += [as_chosen(plan, missed, best(times))] if times else []
+        return found
+
+    def whole(found: list[Instead | None]) -> tuple[int, int]:
+        had = [(one, missed.week) for one, missed in zip(found, lacks, strict=True) if one]
+        return len(had), sum(one.day // 7 == week for one, week in had)
+
+    found = fitted(lambda times: times[0], 1)
+    if len(lacks) == 1 or whole(found) == (len(lacks), len(lacks)):
+        return found
+    return max(found, fitted(lambda times: min(times, key=lambda one: one.starts_at), 7), key=whole)
+
+
+def _go_together(asked: Asked, one: Chosen, other: Chosen, others: Iterable[Chosen]) -> bool:
+    """Whether both can be had, besides others."""
+    if breaks(asked.course, [*(there.kept for there in others), other.kept], one.kept):
+        return False
+    if one.kept.day != other.kept.day:
+        return True
+    apart = one.kept.ends <= other.kept.starts or other.kept.ends <= one.kept.starts
+    return apart and None not in asked.ground.together([other.wanted, one.wanted])
+
+
+def _times(
+    asked: Asked, plan: PlanView, missed: Missed, others: Sequence[Chosen], most: int = OFFERED
+) -> list[Instead]:
     lost = as_missed(plan, missed, others)
     if lost is None:
         return []
-    found = instead_of(asked, lost, others)
+    found = instead_of(asked, lost, others, most)
     if found or missed.week + 1 >= asked.weeks:
         return found
     next_week = lost._replace(kept=lost.kept._replace(day=lost.kept.day + 7))
-    return instead_of(asked, next_week, others)
+    return instead_of(asked, next_week, others, most)
 
 
 def _take(

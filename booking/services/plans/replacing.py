@@ -84,14 +84,18 @@ def wanted_with(session: Session, clinic: Clinic, wish: PlanWish) -> PlanWanted:
 def instead_of(
     asked: Asked, lost: Chosen, others: Iterable[Chosen], most: int = OFFERED, *, anyone: bool = False
 ) -> list[Instead]:
-    """The times that take one visit's place best: in its week, days of rest kept, near its own time, and with the same
-    person if that can be; with `anyone`, only of times that are as near. At most one a day.
+    """The times that take one visit's place best: in its week, days of rest kept, from visits besides the plan as well, near its
+    own time, and with the same person if that can be; with `anyone`, only of times that are as near. At most one a day.
     """
     others = list(others)
-    kept = [one.kept for one in others]
+    kept, modality = [one.kept for one in others], lost.kept.modality
+    besides = [(on - asked.wanted.first_day).days for on in asked.wanted.elsewhere.get(modality, ())]
+    rest_days = asked.course.rest_days
     candidates = []
     for day in _days(asked, lost.kept, kept):
-        if not is_rested(day, lost.kept.modality, kept, asked.course.rest_days):
+        if any(abs(day - there) <= rest_days.get(modality, 0) for there in besides):
+            continue
+        if not is_rested(day, modality, kept, rest_days):
             continue
         there = [one.kept for one in others if one.kept.day == day]
         for choice in asked.choices(lost.visit_type, day):
