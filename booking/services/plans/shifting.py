@@ -11,7 +11,7 @@ from booking import clock
 from booking.errors import NotFound, StaleEdit, VisitsTaken
 from booking.formatting import iso_utc
 from booking.models import Appointment, BookableBy, Plan
-from booking.scheduling.hours import instant_at
+from booking.scheduling.hours import instant_at, wall_at
 from booking.scheduling.plans.keeping import Fault
 from booking.scheduling.reasons import Reason
 from booking.scheduling.timeline import cell_at
@@ -298,7 +298,7 @@ def _better(
     for day in range(visit.week * 7, visit.week * 7 + 7):
         minutes = _free_for_all(asked, plan, day - _day(plan, visit), shifts)
         on = plan.first_day + timedelta(days=day)
-        starts = [at for minute in minutes if (at := instant_at(on, time(*divmod(minute, 60)), zone))]
+        starts = [at for minute in minutes if (at := instant_at(on, wall_at(minute), zone))]
         for at in sorted(starts, key=lambda at: abs(_minute(at, zone) - _minute(wished, zone))):
             going = [replace(one, starts_at=_shifted(plan, visit, at, one.visit) or at) for one in shifts]
             if at != visit.starts_at and not _broken(plan, going):
