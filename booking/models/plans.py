@@ -100,6 +100,11 @@ class Plan(Base):
     made_by: Mapped[Actor] = mapped_column(words(Actor, "made_by"))
     changed_at: Mapped[datetime] = mapped_column(UTCDateTime)
 
+    @property
+    def is_limited(self) -> bool:
+        """Whether the clinic's limits per patient bind it: not, where a practitioner has prescribed or confirmed it."""
+        return self.template == SERIES or (self.by_themselves and self.confirmed_at is None)
+
 
 class PlanEntry(Base):
     """Who did what to a plan, when and why. Appended, never rewritten: the database refuses it."""

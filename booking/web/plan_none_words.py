@@ -29,7 +29,7 @@ def reasons(clinic: Clinic, wanted: PlanWanted, found: Impossible) -> list[Said]
     said = []
     for one in found.reasons:
         said.append(_lack(clinic, wanted, found, one))
-        if one.lack not in (Lack.TOGETHER, Lack.BEYOND_HORIZON, Lack.STOPPED):
+        if one.lack not in (Lack.TOGETHER, Lack.BEYOND_HORIZON, Lack.STOPPED, Lack.LIMITS):
             said += _of_engine(clinic, one)
         if one.besides and one.lack is not Lack.ELSEWHERE:
             said.append(Said("besides", _besides(clinic, wanted, one)))
@@ -45,6 +45,8 @@ def _lack(clinic: Clinic, wanted: PlanWanted, found: Impossible, one: WeekReason
             "stopped",
             _("There are too many ways to look through in time. Choose fewer times, or one practitioner."),
         )
+    if one.lack is Lack.LIMITS:
+        return Said("limits", _("We found none that keeps the clinic's limits of visits a week."))
     if one.lack is Lack.TOGETHER:
         first, *others = (reason.care.modality.name for reason in found.reasons)
         cares = list_of([first, *map(within, others)])

@@ -152,7 +152,7 @@ def add(
     wanted = [one for one, _ in chosen]
     days = [one.kept.day for one in wanted]
     ground = Ground.locked(
-        session, clinic, questions_for(clinic, wanted, audience),
+        session, clinic, questions_for(clinic, wanted, audience, limited=plan.is_limited),
         plan.first_day + timedelta(days=min(days)),
         plan.first_day + timedelta(days=max(days) + LOOKED_AT_WITHIN), now, patient_id=plan.patient_id,
     )  # fmt: skip

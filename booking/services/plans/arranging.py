@@ -95,6 +95,7 @@ def arranged(who: Who, wish: Prescription) -> Arranged:
             patient_id=record.id,
             elsewhere=asking_again.elsewhere(session, clinic, record.id, None),
             prescribed=True,
+            limited=False,
         )
     return Arranged(clinic, patient, template.name, replace(wish, returning=tuple(returning)), wanted)
 

@@ -47,6 +47,7 @@ def wanted_by(
         visitor=visitor,
         elsewhere=others,
         prescribed=True,
+        limited=plan.is_limited,
     )
 
 

@@ -123,7 +123,7 @@ def _book(session: Session, wish: PlanWish) -> Answer:
     patient_id = known or patients.join(session, wish.first_name, wish.last_name, wish.email, wish.phone)
     held = holds.of_visitor(session, wish.visitor)
     ground = Ground.locked(
-        session, clinic, questions_for(clinic, chosen, wish.audience), wish.first_day,
+        session, clinic, questions_for(clinic, chosen, wish.audience, limited=prescribed is None), wish.first_day,
         wish.first_day + timedelta(days=course.weeks * 7 - 1 + LOOKED_AT_WITHIN), now,
         patient_id=patient_id, visitor=wish.visitor, also=claims.held_by(session, held),
     )  # fmt: skip

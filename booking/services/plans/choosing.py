@@ -114,13 +114,18 @@ def choose(clinic: Clinic, course: Course, first_day: date, visits: Iterable[Vis
     return found
 
 
-def questions_for(clinic: Clinic, chosen: Iterable[Chosen], audience: BookableBy) -> dict[str, Question]:
-    """What is asked of the engine for these visits: those people, and all rooms and devices that would do."""
+def questions_for(
+    clinic: Clinic, chosen: Iterable[Chosen], audience: BookableBy, *, limited: bool
+) -> dict[str, Question]:
+    """What is asked of the engine for these visits: those people, and all rooms and devices that would do. `limited`: whether the
+    clinic's limits per patient bind them.
+    """
     people: dict[str, set[str]] = {}
     for one in chosen:
         people.setdefault(one.visit_type.slug, set()).add(one.practitioner.slug)
     found = {}
     for name, slugs in people.items():
         # A reassessment comes with its plan only; the others are on the clinic's lists, or come with a person's name.
-        found[name] = question_of(clinic, name, sorted(slugs), audience)
+        question = question_of(clinic, name, sorted(slugs), audience)
+        found[name] = question if limited else question.unlimited
     return found

@@ -13,11 +13,11 @@ from sqlalchemy.orm import Session
 
 from booking.models import BookableBy
 from booking.scheduling import offers as engine
-from booking.scheduling.hours import Day, day_at, day_of
+from booking.scheduling.hours import Day, day_at, day_of, week_start
 from booking.scheduling.occupancy import Occupancy, Taken, Visit
 from booking.scheduling.offers import Assignment
 from booking.scheduling.reasons import Reason, explain
-from booking.scheduling.rules import PATIENT_RULES, STAFF_RULES
+from booking.scheduling.rules import PATIENT_LIMITS, PATIENT_RULES, STAFF_RULES
 from booking.scheduling.situation import Situation
 from booking.scheduling.timeline import Window
 from booking.services.availability import situation, taken_under_lock
@@ -139,6 +139,16 @@ class Ground:
         zone, count = self.clinic.zone, (self.last - self.first).days + 1
         return [day_at(date.fromordinal(self.first.toordinal() + n), zone) for n in range(count)]
 
+    @property
+    def counts_weeks(self) -> bool:
+        """Whether visits of one week may be too many for another: the clinic limits how many a patient has in a week."""
+        binds = any(PATIENT_LIMITS in question.rules for question in self.questions.values())
+        return binds and any((limit.scope, limit.per) == ("patient", "week") for limit in self.clinic.limits)
+
+    def beside(self, others: Iterable[Wanted], cell: int) -> list[Wanted]:
+        """Those of the others that may keep a visit away that begins at this cell."""
+        return [one for one in others if self._period(one.cell) == self._period(cell)]
+
     def holds(self, day: date) -> bool:
         """Whether it says what is free on this day."""
         return self.first <= day <= self.last
@@ -158,12 +168,12 @@ class Ground:
 
     def together(self, wanted: Sequence[Wanted]) -> list[Assignment | None]:
         """For each start what it takes, if all are had together; None for those that can't be, or not any more."""
-        days: dict[date, list[int]] = defaultdict(list)
+        periods: dict[date, list[int]] = defaultdict(list)
         for number, one in enumerate(wanted):
-            days[day_of(one.cell, self.clinic.zone)].append(number)
+            periods[self._period(one.cell)].append(number)
         found: list[Assignment | None] = [None] * len(wanted)
-        for day, numbers in days.items():
-            given = self._on(day, [wanted[number] for number in numbers])
+        for day, numbers in periods.items():
+            given = self._in(day, [wanted[number] for number in numbers])
             for number, assignment in zip(numbers, given, strict=True):
                 found[number] = assignment
         return found
@@ -184,8 +194,13 @@ class Ground:
         ignoring = replace(self.ignoring, appointment_id=appointment_id)
         return replace(self, ignoring=ignoring, for_first=ignoring).situation(one.visit_type, window)
 
-    def _on(self, day: date, wanted: list[Wanted]) -> list[Assignment | None]:
-        """The same for one day: in their order, and where that leaves one without a room, in the other."""
+    def _period(self, cell: int) -> date:
+        """The first day of the day or week whose visits are looked at together."""
+        day = day_of(cell, self.clinic.zone)
+        return week_start(day) if self.counts_weeks else day
+
+    def _in(self, day: date, wanted: list[Wanted]) -> list[Assignment | None]:
+        """The same for one day or week: in their order, and where that leaves one without a room, in the other."""
         if len(wanted) == 1:
             (one,) = wanted
             return [self.offers(one.visit_type).assigned(one.practitioner_id, one.cell)]

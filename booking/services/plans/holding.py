@@ -51,7 +51,8 @@ def _hold(
     last_day = first_day + timedelta(days=course.weeks * 7 - 1 + LOOKED_AT_WITHIN)
     own = holds.of_visitor(session, visitor)
     ground = Ground.locked(
-        session, clinic, questions_for(clinic, chosen, audience), first_day, last_day, now,
+        # Whose it will be isn't known: whether that is too much for one patient is asked when it is booked.
+        session, clinic, questions_for(clinic, chosen, audience, limited=False), first_day, last_day, now,
         visitor=visitor, also=claims.held_by(session, own),
     )  # fmt: skip
     assigned, given_way = giving_way.together(session, ground, [one.wanted for one in chosen])

@@ -32,6 +32,7 @@ class Lack(StrEnum):
     TOGETHER = "together"
     BEYOND_HORIZON = "beyond_horizon"
     STOPPED = "stopped"
+    LIMITS = "limits"
     ELSEWHERE = "elsewhere"
 
 
@@ -93,6 +94,12 @@ def why_none(asked: Asked) -> Impossible:
 def not_found_in_time(asked: Asked) -> Impossible:
     """What to say where the search was broken off: nothing is known of why."""
     reasons = tuple(WeekReason(kind.care, Lack.STOPPED, 0, 0) for kind in asked.kinds)
+    return Impossible(0, reasons, ())
+
+
+def beyond_limits(asked: Asked) -> Impossible:
+    """What to say where none was found that keeps the clinic's limits of visits a week."""
+    reasons = tuple(WeekReason(kind.care, Lack.LIMITS, 0, 0) for kind in asked.kinds)
     return Impossible(0, reasons, ())
 
 

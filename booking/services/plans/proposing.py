@@ -4,7 +4,7 @@ Reads only: what is chosen is looked up anew under the lock (`booking.services.p
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from functools import lru_cache
@@ -12,16 +12,17 @@ from typing import NamedTuple
 
 from booking import clock
 from booking.models import BookableBy
+from booking.scheduling.hours import week_start
 from booking.scheduling.plans.effort import Stopped
 from booking.scheduling.plans.keeping import Kept, Role, is_rested, looked_at, waiting
 from booking.scheduling.plans.proposals import Proposal as FoundPlan, propose as find_plans
-from booking.scheduling.plans.task import Choice, Planned, Task
+from booking.scheduling.plans.task import Choice, Days, Planned, Task
 from booking.scheduling.reasons import Reason, explain
 from booking.scheduling.timeline import instant_of
 from booking.services.clinic import Clinic, Practitioner, VisitType, the_clinic
 from booking.services.plans.choosing import Chosen, VisitWish
 from booking.services.plans.ground import Wanted
-from booking.services.plans.impossible import Impossible, not_found_in_time, why_none
+from booking.services.plans.impossible import Impossible, beyond_limits, not_found_in_time, why_none
 from booking.services.plans.wanted import Asked, PlanWanted
 from booking.services.transaction import reading
 
@@ -106,6 +107,10 @@ class Proposals:
 _ROUNDS = 8
 
 
+class Limited(Stopped):
+    """Nothing was found that keeps the clinic's limits of visits a week."""
+
+
 def propose(wanted: PlanWanted) -> Proposals:
     """Raises NotFound for names that the clinic doesn't have, NotOffered where nobody gives a kind of care."""
     now = clock.now()
@@ -114,6 +119,8 @@ def propose(wanted: PlanWanted) -> Proposals:
         asked = Asked.of(session, clinic, wanted, now)
     try:
         found = _proposals(asked)
+    except Limited:
+        return Proposals(clinic, wanted, (), beyond_limits(asked), asked.weeks)
     except Stopped:
         return Proposals(clinic, wanted, (), not_found_in_time(asked), asked.weeks)
     return Proposals(clinic, wanted, tuple(found), None if found else why_none(asked), asked.weeks)
@@ -138,15 +145,49 @@ def _proposals(asked: Asked) -> list[Proposal]:
 
 
 def plans_that_can_be(asked: Asked, task: Task) -> tuple[FoundPlan, ...]:
-    """What is found for a task of which all visits can be had together. Raises Stopped."""
-    # Two visits of a day may each be free and yet not both: such pairs are named, and it is searched again.
+    """What is found for a task of which all visits can be had together. Raises Stopped, Limited."""
+    # Two visits of a day may each be free and yet not both: such pairs are named, and it is searched again. A week of the
+    # calendar, in which visits are limited, lies across two of the plan: what is too much in it is left out.
+    too_many: set[tuple[int, int]] = set()
     for _ in range(_ROUNDS):
         found = plans_for(task)
         clashes = {clash for one in found for clash in _clashes(asked, task, one.found.visits)}
-        if not clashes:
+        beyond = {one for plan in found for one in _too_many(asked, plan.found.visits)} - too_many
+        if too_many and not found:
+            break
+        if not clashes and not beyond:
             return found
-        task = replace(task, clashes=task.clashes | clashes)
-    raise Stopped(0)
+        too_many |= beyond
+        task = replace(_without(task, beyond), clashes=task.clashes | clashes)
+    raise Limited(0) if too_many else Stopped(0)
+
+
+def _too_many(asked: Asked, planned: Sequence[Planned]) -> Iterator[tuple[int, int]]:
+    """Of visits that a week has no room for by the clinic's limits, the kind of care and the days until that week's end."""
+    if not asked.ground.counts_weeks:
+        return
+    together = asked.ground.together([place.wanted for place in _visits(asked, planned)])
+    for visit, had in zip(planned, together, strict=True):
+        if had is None:
+            sunday = week_start(asked.days[visit.day].on)
+            yield from (
+                (visit.care, day) for day in range(visit.day, (sunday - asked.wanted.first_day).days + 7)
+            )
+
+
+def _without(task: Task, left_out: Set[tuple[int, int]]) -> Task:
+    """The same task without what is free for some kinds of care, by number, on some days."""
+
+    def left(care: int, days: Days) -> Days:
+        return tuple(() if (care, day) in left_out else free for day, free in enumerate(days))
+
+    cares = (
+        replace(
+            care, free=left(number, care.free), first=None if care.first is None else left(number, care.first)
+        )
+        for number, care in enumerate(task.cares)
+    )
+    return replace(task, cares=tuple(cares))
 
 
 class _Place(NamedTuple):
@@ -348,7 +389,7 @@ def _reassessment(asked: Asked, places: list[_Place], days: range) -> _Place | N
     for _, day, choice, name in sorted(candidates):
         visit_type = asked.clinic.visit_type(name)
         place = _Place(visit_type, name, Role.REASSESSMENT, day, choice, asked.cell(visit_type, day, choice))
-        together = [one.wanted for one in places if one.day == day]
-        if None not in asked.ground.together([*together, place.wanted]):
+        beside = asked.ground.beside((one.wanted for one in places), place.cell)
+        if None not in asked.ground.together([*beside, place.wanted]):
             return place
     return None

@@ -123,6 +123,7 @@ class PlanView:
     prescribed_by: Practitioner | None
     reason: str
     confirmed_at: datetime | None
+    is_limited: bool
     decided_phases: int
     agreed_at: datetime | None
     made_at: datetime
@@ -300,6 +301,7 @@ def view(session: Session, clinic: Clinic, plan: Plan) -> PlanView:
         prescribed_by=clinic.practitioner_by_id.get(plan.prescribed_by or 0),
         reason=plan.reason,
         confirmed_at=plan.confirmed_at,
+        is_limited=plan.is_limited,
         decided_phases=plan.decided_phases,
         agreed_at=plan.agreed_at,
         made_at=plan.made_at,

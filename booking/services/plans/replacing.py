@@ -78,6 +78,7 @@ def wanted_with(session: Session, clinic: Clinic, wish: PlanWish) -> PlanWanted:
         visitor=wish.visitor,
         elsewhere=elsewhere(session, clinic, plan.patient_id, plan.id) if plan else {},
         prescribed=plan is not None or wish.course is not None,
+        limited=plan is None,
     )
 
 
@@ -113,9 +114,8 @@ def instead_of(
     for *_, as_kept, wanted in sorted(candidates):
         if as_kept.day in found or len(found) == most:
             continue
-        together = asked.ground.together(
-            [*(one.wanted for one in others if one.kept.day == as_kept.day), wanted]
-        )
+        beside = asked.ground.beside((one.wanted for one in others), wanted.cell)
+        together = asked.ground.together([*beside, wanted])
         assignment = together[-1]
         if assignment is None or breaks(asked.course, kept, as_kept):
             continue

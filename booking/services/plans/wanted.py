@@ -28,7 +28,8 @@ LATEST_START = 21
 class PlanWanted:
     """`only`: by modality with whom, and with nobody else; `wished`: with whom rather. `returning`: modalities in which the
     patient has been treated here before. `elsewhere`: by modality the days of visits that they have already, each with its
-    visit type. `prescribed`: by a practitioner, so that all of it is firm.
+    visit type. `prescribed`: by a practitioner, so that all of it is firm. `limited`: whether the clinic's limits per patient
+    bind it.
     """
 
     course: Course
@@ -42,6 +43,7 @@ class PlanWanted:
     visitor: str | None = None
     elsewhere: Mapping[str, Mapping[date, VisitType]] = field(default_factory=dict)
     prescribed: bool = False
+    limited: bool = True
 
     def with_course(self, course: Course) -> "PlanWanted":
         return replace(self, course=course)
@@ -250,4 +252,6 @@ def _questions(clinic: Clinic, wanted: PlanWanted, kinds: tuple[Kind, ...]) -> d
     by_plan = BookableBy.STAFF if wanted.audience is BookableBy.STAFF else BookableBy.LINK
     for name in wanted.course.reassessment:
         found.setdefault(name, question_of(clinic, name, None, by_plan))
-    return found
+    if wanted.limited:
+        return found
+    return {name: question.unlimited for name, question in found.items()}
