@@ -5,12 +5,14 @@ Whatever isn't understood is answered here: a form that no page of ours sends wi
 
 import re
 import secrets
-from datetime import date, time
+from datetime import date, datetime, time
+from zoneinfo import ZoneInfo
 
 from flask import abort, request
 
 from booking import clock
-from booking.scheduling.timeline import CELL_SECONDS
+from booking.scheduling.hours import instant_at
+from booking.scheduling.timeline import CELL_MINUTES, CELL_SECONDS
 
 _KEY = re.compile(r"[!-~]{8,80}\Z")
 _LOCAL = re.compile(r"/(?![/\\])[!-~]{0,500}\Z")
@@ -44,12 +46,19 @@ def number(words: str | None) -> int | None:
 
 
 def wall_time(words: str) -> time | None:
-    """A time like 13:05, by five minutes; None for anything else."""
+    """A time like 13:05 or 13:05:00, by five minutes; None for anything else."""
     try:
-        found = time.fromisoformat(words) if len(words) == 5 else None
+        found = time.fromisoformat(words if len(words) in (5, 8) else "")
     except ValueError:
         return None
-    return found if found is not None and found.minute % 5 == 0 else None
+    between = found.minute % CELL_MINUTES or found.second or found.microsecond
+    return None if found.tzinfo or between else found
+
+
+def moment(on: str, at: str, zone: ZoneInfo) -> datetime | None:
+    """The instant of a day and a time as forms write them; None where one isn't understood, or no clock shows it."""
+    day, wall = day_or_none(on), wall_time(at)
+    return instant_at(day, wall, zone) if day and wall else None
 
 
 def reason() -> str:

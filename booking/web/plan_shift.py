@@ -1,7 +1,7 @@
 """Moving a visit of a plan with all later ones like it, shown before it is done."""
 
 from dataclasses import replace
-from datetime import datetime, time
+from datetime import datetime
 from functools import cached_property
 
 from flask import abort
@@ -9,7 +9,6 @@ from flask_babel import gettext as _, lazy_gettext as lazy
 
 from booking import clock
 from booking.models import BookableBy
-from booking.scheduling.hours import instant_at
 from booking.scheduling.reasons import Why
 from booking.services.clinic import Practitioner
 from booking.services.plans import shifting
@@ -60,14 +59,7 @@ class Shift(Change):
 
     @property
     def starts_at(self) -> datetime | None:
-        on = asked.day_or_none(self.day)
-        try:
-            wall = time.fromisoformat(self.time)
-        except ValueError:
-            return None
-        if on is None or wall.tzinfo or wall.second or wall.microsecond or wall.minute % 5:
-            return None
-        return instant_at(on, wall, self.plan.clinic.zone)
+        return asked.moment(self.day, self.time, self.plan.clinic.zone)
 
     @property
     def trouble(self) -> str:

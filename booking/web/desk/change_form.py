@@ -2,16 +2,14 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import time
 from itertools import zip_longest
 from typing import Any
 
 from flask import abort
 from werkzeug.datastructures import MultiDict
 
-from booking.scheduling.hours import instant_at
 from booking.scheduling.timeline import CELL_MINUTES, instant_of
-from booking.services.clinic import Clinic, VisitType
+from booking.services.clinic import VisitType
 from booking.services.desk import asking
 from booking.services.desk.moving import Place, Preview
 from booking.services.desk.panel import Head
@@ -60,7 +58,7 @@ def wish_of(found: Head, given: Any) -> Wish:
         starts_at = instant_of(cell)
     elif (typed["day"], typed["time"]) != (now["day"], now["time"]):
         # The time that stands in the form isn't a wish: in the hour that comes twice it would be the other one.
-        starts_at = _instant(clinic, typed["day"], typed["time"])
+        starts_at = asked.moment(typed["day"], typed["time"], clinic.zone)
         if starts_at is None:
             unclear.append("far" if asked.is_far(typed["day"]) else "time")
     practitioner = given.get("practitioner") or None
@@ -104,18 +102,6 @@ def _typed(found: Head, given: Any) -> dict[str, Any]:
         "length": given.get("length", ""),
         "reason": given.get("reason", "")[: asked.LONGEST_REASON],
     }
-
-
-def _instant(clinic: Clinic, day: str, wall: str) -> Any:
-    """The instant of a day and a time on the wall, or None where they aren't understood, or between two cells."""
-    on = asked.day_or_none(day)
-    try:
-        at = time.fromisoformat(wall if len(wall) in (5, 8) else "")
-    except ValueError:
-        return None
-    if on is None or at.tzinfo is not None or at.second or at.minute % CELL_MINUTES:
-        return None
-    return instant_at(on, at, clinic.zone)
 
 
 def minutes_wished(found: Head, given: Any, unclear: list[str]) -> tuple[int, ...] | None:

@@ -23,7 +23,7 @@ from booking.errors import (
     VisitsTaken,
 )
 from booking.models import BookableBy
-from booking.scheduling.hours import instant_at, wall_at
+from booking.scheduling.hours import wall_at
 from booking.scheduling.reasons import Why
 from booking.services.allowances import Planned
 from booking.services.plans import changing, reading, shifting
@@ -63,8 +63,7 @@ class Wanted(NamedTuple):
         """A time that was offered and pressed stands for what was chosen besides."""
         day, _space, wall = sent.get("to", "").partition(" ")
         day, wall = day or sent.get("day", ""), wall or sent.get("time", "")
-        on, at = asked.day_or_none(day), asked.wall_time(wall)
-        return cls(day, wall, instant_at(on, at, plan.clinic.zone) if on and at else None)
+        return cls(day, wall, asked.moment(day, wall, plan.clinic.zone))
 
     @property
     def is_said(self) -> bool:
