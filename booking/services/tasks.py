@@ -169,11 +169,19 @@ def owe(session: Session, clinic: Clinic, appointment: Appointment, now: datetim
 def moved(session: Session, clinic: Clinic, appointment: Appointment, now: datetime) -> None:
     """What a visit owes that was moved: an estimate, if it lies so far ahead only now. A part of the move.
 
-    An estimate that is owed already keeps its deadline, and coverage follows the visit by itself.
+    An estimate that is owed already, of a plan for any of its visits, keeps its deadline; coverage follows the visit by itself.
     """
     if appointment.payment is not Payment.SELF:
         return
-    there = select(Task.id).where(Task.appointment_id == appointment.id, Task.kind == TaskKind.ESTIMATE)
+    of_plan = Appointment.plan_id == appointment.plan_id
+    there = (
+        select(Task.id)
+        .join(Appointment, Appointment.id == Task.appointment_id)
+        .where(
+            Task.kind == TaskKind.ESTIMATE,
+            of_plan if appointment.plan_id else Appointment.id == appointment.id,
+        )
+    )
     if session.scalar(there.limit(1)) is None:
         owe(session, clinic, appointment, now)
 

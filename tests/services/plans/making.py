@@ -82,7 +82,9 @@ def prescribed(patient: str, template: str = "disc", **how: Any) -> Prescribed:
     return prescribing.prescribe(hired(), asked, tell=True, key=f"prescribe {patient}")
 
 
-def running(made: Prescribed, *, presence: Presence | None = None, key: str = "book-plan") -> BookedPlan:
+def running(
+    made: Prescribed, *, presence: Presence | None = None, key: str = "book-plan", **how: Any
+) -> BookedPlan:
     """The prescribed plan, booked by its link as the first proposal has it."""
     plan = by_link(made.reference, made.token)
     wanted = wanted_by(plan, BookableBy.LINK, presence=presence)
@@ -90,7 +92,7 @@ def running(made: Prescribed, *, presence: Presence | None = None, key: str = "b
     asked = wish(
         proposal, plan.template, plan=made.reference, token=made.token, email=plan.email, phone=plan.phone,
         audience=BookableBy.LINK, first_day=plan.first_day, returning=plan.returning,
-        presence=presence or plan.presence,
+        presence=presence or plan.presence, **how,
     )  # fmt: skip
     return book(asked, actor="link", key=key)
 

@@ -5,8 +5,20 @@ from typing import Any
 
 import pytest
 
+from booking import clock
 from booking.errors import NotFound, StaleEdit, VisitsTaken
-from booking.models import Actor, Appointment, BookableBy, Claim, HistoryEntry, Message, PlanEntry
+from booking.models import (
+    Actor,
+    Appointment,
+    BookableBy,
+    Claim,
+    HistoryEntry,
+    Message,
+    Payment,
+    PlanEntry,
+    Task,
+    TaskKind,
+)
 from booking.scheduling.plans.keeping import Rule
 from booking.services import links
 from booking.services.clinic import present
@@ -53,6 +65,25 @@ def test_all_later_ones_move_by_as_much_and_one_message_tells_of_them(weekly: Bo
     assert len(told["facts"]["added"]) == len(told["facts"]["cancelled"]) == 5
     waiting = [row for row in rows(Message) if row["kind"] == "reminder-1d" and row["state"] == "queued"]
     assert {row["sequence"] for row in waiting} == {0, 1} and len(waiting) == 6
+
+
+def test_moved_far_ahead_the_plan_owes_an_estimate_once() -> None:
+    """Whoever pays themselves is owed one for what lies three business days ahead, which the first visit didn't."""
+    tomorrow = clock.now().date() + timedelta(days=1)
+    made = prescribed(patient(), "weekly", first_day=tomorrow)
+    plan = running(made, payment=Payment.SELF)
+    first = seen(plan).standing[0]
+    assert first.starts_at.date() == tomorrow and not rows(Task)
+    far = first.starts_at + 2 * WEEK + HOUR
+    done = shift(hired(), plan.reference, first.reference, far, None, key="shift-001")
+    assert len(done.shifts) == 6
+    (owed,) = rows(Task)
+    moved = next(row for row in rows(Appointment) if row["reference"] == first.reference)
+    assert (owed["kind"], owed["appointment_id"]) == (TaskKind.ESTIMATE, moved["id"])
+    # Ten business days ahead, there are three of them for it.
+    assert owed["due_on"] == tomorrow + timedelta(days=2)
+    shift(hired(), plan.reference, first.reference, far + HOUR, None, key="shift-002")
+    assert rows(Task) == [owed]
 
 
 def test_over_their_own_old_times_they_move_too(weekly: BookedPlan) -> None:
