@@ -53,8 +53,9 @@ class Allowances:
 
     @property
     def stops(self) -> bool:
-        """Whether staff are to be asked before these visits are booked."""
-        return any(mark.beyond and mark.stops for mark in self.these)
+        """Whether staff are to be asked before these visits are booked: for them, or for those that they push beyond."""
+        pushed = (self.count.mark_of(reference) for reference in self.pushed)
+        return any(mark and mark.beyond and mark.stops for mark in (*self.these, *pushed))
 
     def pool(self, mark: Mark) -> Pool | None:
         return next((pool for pool in self.count.pools if pool.id == mark.pool), None)

@@ -68,6 +68,12 @@ def beyond_among(plan: PlanView, missed: Sequence[MakeUp]) -> dict[tuple[str, da
     }
 
 
+def asked_first(plan: PlanView, missed: Sequence[MakeUp]) -> bool:
+    """Whether the payer is to be asked before one of these times is booked."""
+    times = [(one.missed.care, time.starts_at) for one in missed for time in one.times]
+    return any(one.stops for one in each_alone(plan, [Planned(at, care.modality.slug) for care, at in times]))
+
+
 def fits(plan: PlanView, change: str) -> bool:
     """Whether a plan is in a state for this change."""
     if plan.is_series and change not in ("shift", "stop"):

@@ -85,6 +85,7 @@ _HAPPENED = {
     "given up": lazy("Cancelled one visit and all later ones"),
     "extended": lazy("Extended: what was missing has further weeks"),
     "made up": lazy("Booked a visit that makes up for a missed one"),
+    "asked for": lazy("Chose a time about which the payer is to be asked first"),
     "offered make-up": lazy("Times that make up for a missed visit were sent"),
     "gave way": lazy("A penciled visit gave way to another one"),
     "came back": lazy("A penciled visit that gave way is back"),

@@ -20,13 +20,14 @@ from booking.services.desk import statuses
 from booking.services.plans import reading
 from booking.services.plans.choosing import VisitWish
 from booking.services.plans.prescribing import Prescribed
+from booking.services.plans.repairing import take_for
 from booking.services.transaction import run
 from booking.web.patient.plan_choice import Choice
 from tests.clinics import plan_clinic, set_up
 from tests.conftest import StandingClock
 from tests.services.making import rows
 from tests.services.plans.making import patient, prescribed
-from tests.staffing import hired
+from tests.staffing import hired, signed_in
 from tests.web.conftest import on_both
 
 MAIL = {"email": "rosa@example.com", "reminders": "email", "reminded_of": "both"}
@@ -584,7 +585,7 @@ def test_a_plan_that_lacks_nothing_asks_for_nothing(client: FlaskClient, app: Fl
 # What insurance allows
 
 
-def insured(app: Flask, limit: int, beyond: Beyond) -> str:
+def insured(app: Flask, limit: int, beyond: Beyond, **more: Any) -> str:
     """The link of somebody whose insurance allows so many visits of acupuncture and chiropractic a year."""
     with app.app_context():
         reference = patient()
@@ -597,6 +598,7 @@ def insured(app: Flask, limit: int, beyond: Beyond) -> str:
                 limit,
                 Window(Span.CALENDAR_YEAR),
                 beyond=beyond,
+                **more,
             )
             session.add(
                 Coverage(
@@ -638,6 +640,38 @@ def test_where_staff_are_to_be_asked_first_nothing_is_booked_here(client: FlaskC
     assert "Book these 21 visits" not in words(details)
     assert sent(client, way, details, **MAIL).status_code == 409
     assert all_of(app, Appointment) == []
+
+
+def test_what_makes_up_for_a_missed_visit_isnt_booked_before_the_payer_was_asked(
+    client: FlaskClient, app: Flask, standing_clock: StandingClock
+) -> None:
+    way = insured(app, 21, Beyond.ASK, counts_missed=True)
+    reference, token = way.split("/")[2:]
+    assert sent(client, way, chosen(client, way), **MAIL).status_code == 303
+    with app.app_context():
+        visit = reading.by_link(reference, token).weeks[1].visits[0]
+        standing_clock.at(visit.starts_at + timedelta(minutes=20))
+        statuses.no_show(hired(), visit.reference, key="noshow-01")
+        desk = signed_in(app, hired())
+    assert "would like" not in words(desk.get("/desk/to-do"))
+    before = all_of(app, Appointment)
+    page = client.get(f"{way}/make-up")
+    assert "we have to ask your insurance before we book it" in words(page)
+    start, _between, person = times_on(page)[0].partition(" ")
+    for _again in range(2):
+        refused = client.post(f"{way}/make-up", data=hidden(page) | {"time": f"{start} {person}"})
+        assert refused.status_code == 409 and "we will check and call you" in words(refused)
+        assert f"{start} {person}" in times_on(refused), "it can still be chosen"
+    assert all_of(app, Appointment) == before
+    to_do = words(desk.get("/desk/to-do"))
+    assert to_do.count("The patient would like") == 1 and "ask the payer, then book it" in to_do
+    assert words(desk.get(f"/desk/plans/{reference}")).count("Chose a time about which") == 1
+    # Once the desk has booked it, it waits no more.
+    with app.app_context():
+        starts_at = datetime.fromisoformat(start)
+        take_for(hired(), reference, 1, visit.care.slug, starts_at, person, key="take-001")
+    assert "would like" not in words(desk.get("/desk/to-do"))
+    assert len(all_of(app, Appointment)) == len(before) + 1
 
 
 def test_of_somebody_without_a_link_nothing_of_coverage_is_said(client: FlaskClient, app: Flask) -> None:

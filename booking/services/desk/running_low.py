@@ -1,22 +1,26 @@
-"""Coverage that runs low, and visits that are booked beyond it: what the desk looks after before the patient comes.
+"""Coverage that runs low, visits that are booked beyond it, and those that aren't booked before the payer was asked: what the desk
+looks after before the patient comes.
 
 It is counted each time, so it is never on the list for longer than it is so.
 """
 
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from typing import NamedTuple
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from booking import clock
-from booking.models import Coverage, Patient, PatientChange
+from booking.models import Coverage, Patient, PatientChange, Plan, PlanEntry, PlanStatus
 from booking.scheduling.allowances.counting import Low, Pool
+from booking.scheduling.allowances.terms import Beyond
 from booking.scheduling.estimates import coverage_due
 from booking.services.allowances import Allowances, counted, pool_of, visits_of_patients
 from booking.services.clinic import Clinic, the_clinic
 from booking.services.desk.coverage import BeyondLine, beyond_of, its, once_of, told
 from booking.services.idempotency import Answer
+from booking.services.plans.said import ASKED_FOR, NOT_NEEDED
 from booking.services.staff.who import Who
 from booking.services.transaction import reading
 
@@ -26,10 +30,19 @@ _HERE_WITHIN = timedelta(days=30)
 _SEEN_FOR = timedelta(days=30)
 
 
+class Wished(NamedTuple):
+    """A make-up time of a plan that its patient chose, and that isn't booked before the payer was asked."""
+
+    entry: int
+    plan: str
+    modality: str
+    starts_at: datetime
+
+
 @dataclass(frozen=True)
 class RunningLow:
-    """What the desk should look after: a pool that runs low, or visits booked beyond it. `seen`: what to say of it when it
-    was seen to.
+    """What the desk should look after: a pool that runs low, visits booked beyond it, or a time that is `wished` for beyond it.
+    `seen`: what to say of it when it was seen to.
     """
 
     coverage: int
@@ -39,6 +52,7 @@ class RunningLow:
     pool: Pool
     low: Low | None
     beyond: tuple[BeyondLine, ...]
+    wished: tuple[Wished, ...]
     due_on: date
     seen: str
 
@@ -66,13 +80,14 @@ def running_low(who: Who) -> tuple[RunningLow, ...]:
                 Patient.id.in_(sorted(visits)), Patient.merged_into_id.is_(None)
             )
         ).all()
+        wished = _wished(session, clinic, now)
         found = []
         for patient_id, reference, first, last, phone in patients:
             pools = [pool_of(clinic, one) for one in coverages[patient_id]]
             counts = counted(clinic, pools, visits[patient_id], now)
             found += [
                 replace(one, patient=reference, name=f"{first} {last}", phone=phone)
-                for one in _low(clinic, counts, now)
+                for one in _low(clinic, counts, wished.get(patient_id, []), now)
             ]
         seen = _seen(session, [one.coverage for one in found], now)
     left = [one for one in found if seen.get(one.coverage) != one.seen]
@@ -93,7 +108,34 @@ def see_to(who: Who, reference: str, number: int, seen: str, *, key: str) -> Non
     once_of(who, reference, key, ["see to coverage", number, seen], action)
 
 
-def _low(clinic: Clinic, counts: Allowances, now: datetime) -> list[RunningLow]:
+def _wished(session: Session, clinic: Clinic, now: datetime) -> dict[int, list[Wished]]:
+    """By patient, of each plan that runs, the last time that was chosen and isn't settled since."""
+    later = aliased(PlanEntry)
+    settled = select(later.id).where(
+        later.plan_id == PlanEntry.plan_id,
+        later.id > PlanEntry.id,
+        later.what.in_((ASKED_FOR, "made up", NOT_NEEDED, "extended")),
+    )
+    entries = session.execute(
+        select(PlanEntry.id, PlanEntry.facts, Plan.reference, Plan.patient_id)
+        .join(Plan, Plan.id == PlanEntry.plan_id)
+        .where(
+            Plan.status == PlanStatus.RUNNING,
+            PlanEntry.what == ASKED_FOR,
+            PlanEntry.at > now - _SEEN_FOR,
+            ~settled.exists(),
+        )
+    )
+    found: dict[int, list[Wished]] = {}
+    for number, facts, plan, patient_id in entries:
+        starts_at = datetime.fromisoformat(facts["starts_at"])
+        if starts_at > now:
+            modality = clinic.visit_type(facts["care"]).modality.slug
+            found.setdefault(patient_id, []).append(Wished(number, plan, modality, starts_at))
+    return found
+
+
+def _low(clinic: Clinic, counts: Allowances, wished: list[Wished], now: datetime) -> list[RunningLow]:
     today = clinic.times.local_date(now)
     comes = any(at > now - _HERE_WITHIN for at in counts.starts.values())
     low = {one.pool.id: one for one in counts.count.low(today)} if comes else {}
@@ -103,11 +145,12 @@ def _low(clinic: Clinic, counts: Allowances, now: datetime) -> list[RunningLow]:
     found = []
     for pool in counts.count.pools:
         its_low, its_beyond = low.get(pool.id), tuple(beyond.get(pool.id, ()))
-        if its_low is None and not its_beyond:
+        asks = pool.terms.beyond is Beyond.ASK
+        its_wished = tuple(one for one in wished if asks and one.modality in pool.terms.modalities)
+        if its_low is None and not its_beyond and not its_wished:
             continue
-        due = today
-        if its_beyond:
-            due = coverage_due(clinic.times.local_date(its_beyond[0].starts_at))
+        waits = [*(one.starts_at for one in its_beyond), *(one.starts_at for one in its_wished)]
+        due = coverage_due(clinic.times.local_date(min(waits))) if waits else today
         found.append(
             RunningLow(
                 coverage=pool.id,
@@ -117,18 +160,22 @@ def _low(clinic: Clinic, counts: Allowances, now: datetime) -> list[RunningLow]:
                 pool=pool,
                 low=its_low,
                 beyond=its_beyond,
+                wished=its_wished,
                 due_on=due,
-                seen=_words_of_seen(its_low, its_beyond),
+                seen=_words_of_seen(its_low, its_beyond, its_wished),
             )
         )
     return found
 
 
-def _words_of_seen(low: Low | None, beyond: tuple[BeyondLine, ...]) -> str:
-    """What is new if it is other than this: nothing left where a little was, an end that comes, another visit beyond."""
+def _words_of_seen(low: Low | None, beyond: tuple[BeyondLine, ...], wished: tuple[Wished, ...]) -> str:
+    """What is new if it is other than this: nothing left where a little was, an end that comes, another visit beyond, booked or
+    wished for.
+    """
     left = "" if low is None or low.left is None else "none" if low.left == 0 else "low"
     ends = low.ends.isoformat() if low and low.ends else ""
-    return f"{left} {ends} {','.join(sorted(one.reference for one in beyond))}"[:500]
+    asked = [str(one.entry) for one in wished]
+    return f"{left} {ends} {','.join([*asked, *sorted(one.reference for one in beyond)])}"[:500]
 
 
 def _seen(session: Session, numbers: list[int], now: datetime) -> dict[int, str]:

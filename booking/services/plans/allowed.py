@@ -41,10 +41,13 @@ def allowed(plan: PlanView | None, chosen: Sequence[Planned], without: Collectio
 
 
 class Alone(NamedTuple):
-    """How one visit would count that is booked besides what is: whether it may not be covered, or a later one then."""
+    """How one visit would count that is booked besides what is: whether it may not be covered, or a later one then, and whether
+    staff are to be asked first.
+    """
 
     beyond: bool
     pushes: bool
+    stops: bool
 
 
 def each_alone(plan: PlanView, offered: Sequence[Planned]) -> list[Alone]:
@@ -56,7 +59,7 @@ def each_alone(plan: PlanView, offered: Sequence[Planned]) -> list[Alone]:
         pools = pools_of(session, plan.clinic, plan.patient_id)
         visits = visits_of_patients(session, [plan.patient_id]).get(plan.patient_id, []) if pools else []
     found = [counted(plan.clinic, pools, visits, now, [one]) for one in offered]
-    return [Alone(one.these[0].beyond, bool(one.pushed)) for one in found]
+    return [Alone(one.these[0].beyond, bool(one.pushed), one.stops) for one in found]
 
 
 def refuse_beyond(

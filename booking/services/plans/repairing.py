@@ -11,7 +11,8 @@ from typing import NamedTuple
 from sqlalchemy.orm import Session
 
 from booking import clock
-from booking.errors import NotFound, NotOffered, PlanRulesBroken
+from booking.errors import BeyondCoverage, NotFound, NotOffered, PlanRulesBroken, Refusal
+from booking.formatting import iso_utc
 from booking.models import BookableBy, Plan, PlanStatus
 from booking.scheduling.plans.course import Course
 from booking.scheduling.plans.keeping import Fault, Role, Rule, waiting
@@ -37,12 +38,12 @@ from booking.services.plans.ground import Wanted
 from booking.services.plans.reading import PlanView, PlanVisit, kept_at, view
 from booking.services.plans.recording import noted
 from booking.services.plans.replacing import OFFERED, Instead, breaks, instead_of
-from booking.services.plans.said import NOT_NEEDED
+from booking.services.plans.said import ASKED_FOR, NOT_NEEDED
 from booking.services.plans.wanted import Asked
 from booking.services.staff import audit
 from booking.services.staff.ownership import appointment_for, plan_for
 from booking.services.staff.who import Who
-from booking.services.transaction import reading
+from booking.services.transaction import reading, run
 
 
 class Missed(NamedTuple):
@@ -127,15 +128,21 @@ def take(
 ) -> str:  # fmt: skip
     """Books what a patient chose of the times for a visit that their plan lacks; returns its reference.
 
-    Raises VisitsTaken, PlanRulesBroken for a time that isn't one of those, BeyondCoverage, NotChangeable, NotFound, KeyReused.
+    Raises VisitsTaken, PlanRulesBroken for a time that isn't one of those, NotChangeable, NotFound, KeyReused; BeyondCoverage
+    where staff are to be asked first, who find on their list which time it is.
     """
 
     def action(session: Session) -> Answer:
         plan = links.plan_by_link(session, reference, token, clock.now(), for_update=True)
         return _take(session, plan, week, care, starts_at, practitioner, PATIENT, BookableBy.LINK)
 
+    def asking_staff(refusal: Refusal) -> Refusal:
+        if isinstance(refusal, BeyondCoverage):
+            run(lambda session: _asked_for(session, reference, token, week, care, starts_at))
+        return refusal
+
     content = ["make up", reference, week, care, starts_at, practitioner]
-    return str(once(Key.of(actor, key, content), action)["reference"])
+    return str(once(Key.of(actor, key, content), action, on_refusal=asking_staff)["reference"])
 
 
 def take_for(
@@ -318,6 +325,14 @@ def _times(
         return found
     next_week = lost._replace(kept=lost.kept._replace(day=lost.kept.day + 7))
     return instead_of(asked, next_week, others, most)
+
+
+def _asked_for(
+    session: Session, reference: str, token: str, week: int, care: str, starts_at: datetime
+) -> None:
+    now = clock.now()
+    plan = links.plan_by_link(session, reference, token, now)
+    noted(session, plan, ASKED_FOR, PATIENT.actor, now, week=week, care=care, starts_at=iso_utc(starts_at))
 
 
 def _take(

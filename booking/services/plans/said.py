@@ -13,6 +13,8 @@ from sqlalchemy.orm import Session
 from booking.models import PlanEntry
 
 PAUSED, NOT_NEEDED, GIVEN_UP = "paused", "not needed", "given up"
+# A make-up time that a patient chose, and about which the payer is to be asked before it is booked.
+ASKED_FOR = "asked for"
 
 
 class Pause(NamedTuple):

@@ -17,7 +17,7 @@ from booking.web.free import instant
 from booking.web.pages import page
 from booking.web.patient import blueprint
 from booking.web.patient.plan_allowance import left_words
-from booking.web.plan_next import beyond_among
+from booking.web.plan_next import asked_first, beyond_among
 from booking.web.words import words_for
 
 PATH = "/plan/<reference>/<token>/make-up"
@@ -73,6 +73,7 @@ def _times(plan: PlanView, refusal: Refusal | None = None) -> ResponseReturnValu
         plan=plan,
         lacks=[(one, secrets.token_urlsafe(16)) for one in found],
         beyond_coverage=beyond_coverage,
+        asks=bool(beyond_coverage) and asked_first(plan, found),
         left=left_words(plan.clinic, allowed(plan, ())) if beyond_coverage else [],
         refused=words_for(refusal) if refusal else None,
         beyond=isinstance(refusal, BeyondCoverage),
