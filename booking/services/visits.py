@@ -21,8 +21,23 @@ from booking.services.question import Moved
 from booking.services.transaction import reading
 
 
+class Changeable:
+    """A visit that its patient may move or cancel until its type's cut-off, at exactly that instant included."""
+
+    visit_type: VisitType
+    starts_at: datetime
+    status: Status
+
+    @property
+    def change_until(self) -> datetime:
+        return self.starts_at - self.visit_type.cut_off
+
+    def may_change(self, now: datetime) -> bool:
+        return self.status is Status.BOOKED and now <= self.change_until
+
+
 @dataclass(frozen=True)
-class Visit:
+class Visit(Changeable):
     """A visit as its patient may see it. Nothing of the patient's record is in it but what they typed for this visit."""
 
     clinic: Clinic
@@ -45,7 +60,6 @@ class Visit:
     cannot_come_at: datetime | None
     cancelled_at: datetime | None
     changed_at: datetime
-    change_until: datetime
     # It holds its time until a practitioner has decided.
     penciled: bool = False
     # It was booked with others, as a plan or a series.
@@ -72,18 +86,11 @@ class Visit:
 
     def moved_to(self, starts_at: datetime) -> "Visit":
         """The same visit at another time, as it would be."""
-        by = starts_at - self.starts_at
-        return replace(
-            self, starts_at=starts_at, ends_at=self.ends_at + by, change_until=self.change_until + by
-        )
+        return replace(self, starts_at=starts_at, ends_at=self.ends_at + (starts_at - self.starts_at))
 
     def is_settled(self, now: datetime) -> bool:
         """Past its cut-off: from here on, changes go by telephone."""
         return now > self.change_until
-
-    def may_change(self, now: datetime) -> bool:
-        """Until the visit type's cut-off, at exactly that instant included."""
-        return self.status is Status.BOOKED and now <= self.change_until
 
     def is_ahead(self, now: datetime) -> bool:
         return self.status is Status.BOOKED and now < self.starts_at
@@ -221,7 +228,6 @@ def opened(
 
 
 def shaped(clinic: Clinic, appointment: Appointment) -> Visit:
-    visit_type = clinic.visit_type_by_id[appointment.visit_type_id]
     return Visit(
         clinic=clinic,
         id=appointment.id,
@@ -232,7 +238,7 @@ def shaped(clinic: Clinic, appointment: Appointment) -> Visit:
         status=appointment.status,
         starts_at=appointment.starts_at,
         ends_at=appointment.ends_at,
-        visit_type=visit_type,
+        visit_type=clinic.visit_type_by_id[appointment.visit_type_id],
         practitioner=clinic.practitioner_by_id[appointment.practitioner_id],
         first_name=appointment.first_name,
         last_name=appointment.last_name,
@@ -243,7 +249,6 @@ def shaped(clinic: Clinic, appointment: Appointment) -> Visit:
         cannot_come_at=appointment.cannot_come_at,
         cancelled_at=appointment.cancelled_at,
         changed_at=appointment.changed_at,
-        change_until=appointment.starts_at - visit_type.cut_off,
         penciled=appointment.penciled,
         in_plan=appointment.plan_id is not None,
         phase_minutes=Moved.of(appointment).phase_minutes,

@@ -26,13 +26,13 @@ from booking.services.staff import audit
 from booking.services.staff.ownership import plan_for
 from booking.services.staff.who import Who
 from booking.services.transaction import reading
-from booking.services.visits import Visit, shaped as as_visit
+from booking.services.visits import Changeable, Visit, shaped as as_visit
 
 _MISSED = (Status.NOSHOW, Status.CANCELLED)
 
 
 @dataclass(frozen=True)
-class PlanVisit:
+class PlanVisit(Changeable):
     """A visit of a plan. `care`: the ordinary visit type of its kind of care. `week`: of the plan, from 0 on."""
 
     id: int
@@ -52,14 +52,6 @@ class PlanVisit:
     @property
     def stands(self) -> bool:
         return self.status not in _MISSED
-
-    @property
-    def change_until(self) -> datetime:
-        """Until when its patient may move or cancel it."""
-        return self.starts_at - self.visit_type.cut_off
-
-    def may_change(self, now: datetime) -> bool:
-        return self.status is Status.BOOKED and now <= self.change_until
 
 
 class Dose(NamedTuple):
