@@ -5,7 +5,7 @@ Nothing is done that wasn't shown: the form sends a mark of what was seen, and w
 
 from collections.abc import Callable
 
-from flask import abort, get_flashed_messages, redirect, request, url_for
+from flask import abort, flash, get_flashed_messages, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
@@ -182,13 +182,23 @@ def _not_needed(plan: PlanView, key: str) -> None:
     if not why:
         say(_("Please say why this visit isn't needed."), trouble=True)
         return
-    repairing.not_needed(access.who(), plan.reference, number, care, why, key=key)
+    entry = repairing.not_needed(access.who(), plan.reference, number, care, why, key=key)
     say(_("Kept: this visit isn't needed. Nobody was written to."))
+    flash(str(entry), "plan-not-needed")
+
+
+def _needed(plan: PlanView, key: str) -> None:
+    entry = asked.number(request.form.get("entry", ""))
+    if entry is None:
+        abort(422)
+    repairing.needed(access.who(), plan.reference, entry, version=asked.version(), key=key)
+    say(_("Taken back: this visit is missing once more. Nobody was written to."))
 
 
 _AT_ONCE: dict[str, Callable[[PlanView, str], None]] = {
     "confirm": _confirm,
     "make-up": _make_up,
     "not-needed": _not_needed,
+    "needed": _needed,
     "offer": _offer,
 }

@@ -3,7 +3,7 @@
 The desk and practitioners have these pages under addresses of their own; `ways` are those of whoever asks.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -19,7 +19,7 @@ from booking.models import PlanStatus
 from booking.services.plans import adherence, handing_over, prescribing, reading
 from booking.services.plans.adherence import Adherence, BoardWeek, Fate, Need, Row
 from booking.services.plans.reading import PlanNote, PlanView
-from booking.services.plans.said import NOT_NEEDED
+from booking.services.plans.said import NEEDED, NOT_NEEDED
 from booking.services.staff import audit
 from booking.web import access, asked, course_words, plan_next
 from booking.web.codes import for_a_camera
@@ -99,7 +99,7 @@ _HAPPENED = {
 
 def plan_page(ways: Ways, reference: str, *, back: str = "") -> ResponseReturnValue:
     """A plan with its weeks and doses, its history, and what may be done with it."""
-    plan = reading.for_staff(access.who(), reference)
+    plan, notes = reading.for_staff(access.who(), reference), reading.notes(access.who(), reference)
     return staff_page(
         "staff/plan.html",
         clinic=plan.clinic,
@@ -109,9 +109,10 @@ def plan_page(ways: Ways, reference: str, *, back: str = "") -> ResponseReturnVa
         stands_as=STATUSES[plan.stands_as],
         standings=STANDINGS,
         history=[
-            (note, happened(note), whom(plan.clinic, note.actor, note.name))
-            for note in reversed(reading.notes(access.who(), reference))
+            (note, happened(note), whom(plan.clinic, note.actor, note.name)) for note in reversed(notes)
         ],
+        not_needed=_not_needed(plan, notes),
+        just_said=get_flashed_messages(category_filter=["plan-not-needed"]),
         whose=handing_over.patient_of(access.who(), reference),
         totals=_totals(plan),
         marks_of=[
@@ -153,10 +154,24 @@ def _totals(plan: PlanView) -> list[Total]:
     return found
 
 
+def _not_needed(plan: PlanView, notes: Sequence[PlanNote]) -> list[tuple[PlanNote, str]]:
+    """What was said of missing visits and can be taken back, each with its kind of care."""
+    if plan.status is not PlanStatus.RUNNING:
+        return []
+    taken_back = {note.facts["entry"] for note in notes if note.what == NEEDED}
+    return [
+        (note, plan.clinic.visit_type(note.facts["care"]).modality.name)
+        for note in notes
+        if note.what == NOT_NEEDED and note.id not in taken_back
+    ]
+
+
 def happened(note: PlanNote) -> str:
     """What was done, in words."""
     if note.what == NOT_NEEDED:
         return _("A missing visit of week %(number)d isn’t needed", number=note.facts["week"] + 1)
+    if note.what == NEEDED:
+        return _("A missing visit of week %(number)d is needed after all", number=note.facts["week"] + 1)
     words = _HAPPENED.get(note.what)
     return str(words) if words else note.what.replace("_", " ").capitalize()
 

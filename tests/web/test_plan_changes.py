@@ -199,6 +199,43 @@ def test_the_patient_is_sent_the_link_to_the_times(app: Flask, dana: Who, missed
 
 
 @on_both
+def test_what_isnt_needed_is_taken_back_where_it_is_said_and_on_the_plans_page(
+    app: Flask, dana: Who, missed: BookedPlan
+) -> None:
+    desk, to = signed_in(app, dana), address(missed, "needed")
+    form = fields(desk.get(address(missed)).text) | {"missing": "1 acupuncture-follow-up", "reason": "Well"}
+
+    def undos(page: str) -> list[dict[str, str]]:
+        return [
+            fields(one.partition("</form>")[0]) for one in page.split("<form ") if f'action="{to}"' in one
+        ]
+
+    def is_missing() -> bool:
+        return [week.left for week in view(app, missed).weeks] == [0, 1, 0, 0, 0, 0]
+
+    said = after(desk, desk.post(address(missed, "not-needed"), data=form | {"key": "not-needed"}))
+    in_confirmation, in_list = undos(said)
+    assert in_confirmation["entry"] == in_list["entry"] and in_confirmation["key"] != in_list["key"]
+    (again,) = undos(desk.get(address(missed)).text)
+    assert not is_missing()
+    # What somebody else changed since is shown first.
+    stale = {"key": "needed-stale", "version": str(int(again["version"]) - 1)}
+    assert "somebody else changed this plan" in after(desk, desk.post(to, data=again | stale))
+    assert not is_missing()
+    for one in (in_confirmation, in_confirmation, in_list):
+        back = after(desk, desk.post(to, data=one))
+        assert "this visit is missing once more" in back and "of week 2 is needed after all" in back
+        assert is_missing() and undos(back) == []
+    assert [row["what"] for row in all_of(app, PlanEntry)[-2:]] == ["not needed", "needed"]
+    # It may be said once more, and taken back once more.
+    said = after(desk, desk.post(address(missed, "not-needed"), data=form | {"key": "not-again"}))
+    assert not is_missing() and desk.post(to, data=undos(said)[1]).status_code == 303 and is_missing()
+    for entry, status in (("", 422), ("x", 422), ("99999", 404), (str(int(again["entry"]) - 1), 404)):
+        odd = again | {"key": f"odd-entry-{entry}", "entry": entry}
+        assert desk.post(to, data=odd).status_code == status, entry
+
+
+@on_both
 def test_a_make_up_that_nobody_offered_books_nothing(app: Flask, dana: Who, missed: BookedPlan) -> None:
     desk = signed_in(app, dana)
     form = fields(desk.get(address(missed)).text)
@@ -459,7 +496,7 @@ def test_a_time_that_isnt_understood_moves_nothing(app: Flask, dana: Who, weekly
 # Who
 
 
-CHANGES = ("confirm", "make-up", "not-needed", "offer", "decide", "doses", "pause", "stop", "shift")
+CHANGES = ("confirm", "make-up", "not-needed", "needed", "offer", "decide", "doses", "pause", "stop", "shift")
 
 
 def test_practitioners_change_plans_of_their_own_patients_only(app: Flask, disc: BookedPlan) -> None:

@@ -155,6 +155,7 @@ class PlanView:
 class PlanNote(NamedTuple):
     """One thing that was done to a plan."""
 
+    id: int
     at: datetime
     actor: Actor
     name: str
@@ -215,7 +216,8 @@ def notes(who: Who, reference: str) -> tuple[PlanNote, ...]:
             select(PlanEntry).where(PlanEntry.plan_id == plan.id).order_by(PlanEntry.id)
         )
         return tuple(
-            PlanNote(one.at, one.actor, one.actor_name, one.what, one.why, one.facts) for one in entries
+            PlanNote(one.id, one.at, one.actor, one.actor_name, one.what, one.why, one.facts)
+            for one in entries
         )
 
 

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from booking import clock
 from booking.errors import BeyondCoverage, NotFound, NotOffered, PlanRulesBroken, Refusal
 from booking.formatting import iso_utc
-from booking.models import BookableBy, Plan, PlanStatus
+from booking.models import BookableBy, Plan, PlanEntry, PlanStatus
 from booking.scheduling.plans.course import Course
 from booking.scheduling.plans.keeping import Fault, Role, Rule, waiting
 from booking.scheduling.timeline import cell_at
@@ -38,7 +39,7 @@ from booking.services.plans.ground import Wanted
 from booking.services.plans.reading import PlanView, PlanVisit, kept_at, view
 from booking.services.plans.recording import noted
 from booking.services.plans.replacing import OFFERED, Instead, breaks, instead_of
-from booking.services.plans.said import ASKED_FOR, NOT_NEEDED
+from booking.services.plans.said import ASKED_FOR, NEEDED, NOT_NEEDED
 from booking.services.plans.wanted import Asked
 from booking.services.staff import audit
 from booking.services.staff.ownership import appointment_for, plan_for
@@ -177,9 +178,10 @@ def offer(who: Who, reference: str, *, key: str) -> bool:
     return bool(once(Key.of(who.key, key, ["offer make-up", reference]), action)["told"])
 
 
-def not_needed(who: Who, reference: str, week: int, care: str, why: str, *, key: str) -> None:
+def not_needed(who: Who, reference: str, week: int, care: str, why: str, *, key: str) -> int:
     """Says of one visit that a plan lacks, and why, that it isn't to be made up: the plan asks for it no more. Nobody is
-    written to. Raises NotFound where none of this kind is lacking in this week, NotChangeable, KeyReused.
+    written to. Returns the number of what was noted, by which it is taken back (`needed`). Raises NotFound where none of this
+    kind is lacking in this week, NotChangeable, KeyReused.
     """
 
     def action(session: Session) -> Answer:
@@ -189,9 +191,30 @@ def not_needed(who: Who, reference: str, week: int, care: str, why: str, *, key:
             raise NotFound
         changed(session, plan, NOT_NEEDED, By.staff(who, why), now, week=week, care=care)
         audit.did(session, who, NOT_NEEDED, f"plan/{reference}", plan.patient_id)
+        return {"entry": max(one.id for one in _said(session, plan) if one.what == NOT_NEEDED)}
+
+    return int(once(Key.of(who.key, key, ["not needed", reference, week, care, why]), action)["entry"])
+
+
+def needed(who: Who, reference: str, entry: int, *, version: int | None = None, key: str) -> None:
+    """Takes back that a visit isn't needed, which was noted under this number: the plan lacks it once more. Twice is a quiet
+    success. Raises StaleEdit, NotChangeable, NotFound, KeyReused.
+    """
+
+    def action(session: Session) -> Answer:
+        now, plan = clock.now(), plan_for(session, who, reference, for_update=True)
+        said = _said(session, plan)
+        taken_back = next((one for one in said if one.id == entry and one.what == NOT_NEEDED), None)
+        if taken_back is None:
+            raise NotFound
+        if any(one.what == NEEDED and one.facts["entry"] == entry for one in said):
+            return {}
+        plan = running(session, who, reference, version)
+        changed(session, plan, NEEDED, By.staff(who), now, **taken_back.facts, entry=entry)
+        audit.did(session, who, NEEDED, f"plan/{reference}", plan.patient_id)
         return {}
 
-    once(Key.of(who.key, key, ["not needed", reference, week, care, why]), action)
+    once(Key.of(who.key, key, ["needed", reference, entry]), action)
 
 
 @dataclass(frozen=True)
@@ -325,6 +348,12 @@ def _times(
         return found
     next_week = lost._replace(kept=lost.kept._replace(day=lost.kept.day + 7))
     return instead_of(asked, next_week, others, most)
+
+
+def _said(session: Session, plan: Plan) -> Sequence[PlanEntry]:
+    """What was said of a plan's visits that aren't needed, or are after all."""
+    wanted = select(PlanEntry).where(PlanEntry.plan_id == plan.id, PlanEntry.what.in_((NOT_NEEDED, NEEDED)))
+    return session.scalars(wanted).all()
 
 
 def _asked_for(

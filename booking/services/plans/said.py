@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from booking.models import PlanEntry
 
-PAUSED, NOT_NEEDED, GIVEN_UP = "paused", "not needed", "given up"
+PAUSED, NOT_NEEDED, NEEDED, GIVEN_UP = "paused", "not needed", "needed", "given up"
 # A make-up time that a patient chose, and about which the payer is to be asked before it is booked.
 ASKED_FOR = "asked for"
 
@@ -25,7 +25,7 @@ class Pause(NamedTuple):
 
 
 class Said(NamedTuple):
-    """`not_needed`: by week and visit type how many of the visits that it lacks nobody needs.
+    """`not_needed`: by week and visit type how many of the visits that it lacks nobody needs, but for what was taken back.
     `given_up_from`: when the first of the visits began that its patient cancelled last, with all later ones.
     """
 
@@ -50,7 +50,7 @@ def said_of(session: Session, plan_ids: Iterable[int] | Select[tuple[int]]) -> d
     given_up: dict[int, datetime] = {}
     for plan_id, what, facts in session.execute(
         select(PlanEntry.plan_id, PlanEntry.what, PlanEntry.facts)
-        .where(PlanEntry.plan_id.in_(plan_ids), PlanEntry.what.in_((PAUSED, NOT_NEEDED, GIVEN_UP)))
+        .where(PlanEntry.plan_id.in_(plan_ids), PlanEntry.what.in_((PAUSED, NOT_NEEDED, NEEDED, GIVEN_UP)))
         .order_by(PlanEntry.id)
     ):
         if what == PAUSED:
@@ -59,7 +59,8 @@ def said_of(session: Session, plan_ids: Iterable[int] | Select[tuple[int]]) -> d
         elif what == GIVEN_UP:
             given_up[plan_id] = datetime.fromisoformat(facts["from"])
         else:
-            not_needed.setdefault(plan_id, Counter())[facts["week"], facts["care"]] += 1
+            missing = not_needed.setdefault(plan_id, Counter())
+            missing[facts["week"], facts["care"]] += 1 if what == NOT_NEEDED else -1
     return {
         plan_id: Said(tuple(pauses.get(plan_id, ())), not_needed.get(plan_id, {}), given_up.get(plan_id))
         for plan_id in pauses.keys() | not_needed.keys() | given_up.keys()
