@@ -43,7 +43,7 @@ FILE = Path(__file__).with_name("clinic.toml")
 
 _LOADING = "The demo is being loaded. If that was interrupted: flask demo"
 # Some 300 visits are past and 250 to come, at whatever hour of a day that is as full as a day is.
-PAST, TODAY, FUTURE = 275, 30, 210
+PAST, TODAY, FUTURE = 275, 30, 204
 PAST_DAYS, FUTURE_DAYS = 42, 35
 _FIRST_VISITS = ("acupuncture-first", "chiropractic-first")
 _USUAL = (
@@ -87,7 +87,7 @@ def make() -> Made:
     people = patients(140)
     today = clinic.times.local_date(now)
     # People with an address, and none of those who come often.
-    plans.make(clinic, [person for person in people[40:] if person.email][:3], now)
+    plans.make(clinic, [person for person in people[40:] if person.email][:5], now)
     past = _fill(clinic, dice, people, _open_days(clinic, today, -PAST_DAYS, -1), PAST, now)
     past += _fill(clinic, dice, people, _open_days(clinic, today, 0, 0), TODAY, now)
     run(lambda session: _settle_past(session, dice, now))

@@ -1,5 +1,8 @@
-"""The demo's plans: one that runs, one that its patient began by themselves, and one whose link waits to be opened."""
+"""The demo's plans: one that runs, one of which a visit gave way, one that its patient began by themselves, and one whose link
+waits to be opened.
+"""
 
+from contextlib import suppress
 from datetime import date, datetime, timedelta
 
 from sqlalchemy import select
@@ -7,10 +10,12 @@ from sqlalchemy.orm import Session
 
 from booking import clock
 from booking.demo.people import Person
+from booking.errors import SlotTaken
 from booking.models import BookableBy, Patient, Reminders, Role, StaffAccount
 from booking.scheduling.allowances.terms import Kind, Span, Terms, Window
 from booking.scheduling.plans.windows import Presence, TimeWindow
 from booking.services import patients
+from booking.services.booking import Wish, book as book_visit
 from booking.services.clinic import Clinic
 from booking.services.desk import coverage
 from booking.services.plans import prescribing, reading
@@ -23,7 +28,7 @@ from booking.services.plans.wanted import PlanWanted
 from booking.services.staff.who import Who
 from booking.services.transaction import run
 
-_TUE, _THU, _SAT = 1, 3, 5
+_MON, _TUE, _WED, _THU, _SAT = 0, 1, 2, 3, 5
 # "Tuesdays and Thursdays after four, and Saturday mornings"
 _EVENINGS = Presence(
     (
@@ -31,14 +36,15 @@ _EVENINGS = Presence(
         TimeWindow(frozenset({_SAT}), 8 * 60, 13 * 60),
     )
 )
+_MORNINGS = Presence((TimeWindow(frozenset({_MON, _WED}), 9 * 60, 12 * 60),))
 _KNOWN_IN = ("acupuncture", "chiropractic")
 
 
 def make(clinic: Clinic, people: list[Person], now: datetime) -> None:
-    """Three plans, made at the times at which they would have been."""
+    """Four plans, made at the times at which they would have been."""
     monday = clinic.times.local_date(now)
     monday -= timedelta(days=monday.weekday())
-    runs, begins, waits = people
+    runs, begins, waits, looked_at, new = people
     desk = run(_at_the_desk)
     with clock.turned_to(now - timedelta(days=20)):
         reference = run(lambda session: _record(session, runs))
@@ -52,7 +58,19 @@ def make(clinic: Clinic, people: list[Person], now: datetime) -> None:
             tell=True, key="demo disc",
         )  # fmt: skip
         _book(plan.reference, plan.token)
+    with clock.turned_to(now - timedelta(days=25)):
+        reference = run(lambda session: _record(session, looked_at))
+        plan = prescribing.prescribe(
+            desk,
+            Prescription(
+                reference, "low-back", monday - timedelta(days=21), presence=_MORNINGS, returning=("acupuncture",),
+                prescribed_by="daniel-okafor",
+            ),
+            tell=True, key="demo low back",
+        )  # fmt: skip
+        _book(plan.reference, plan.token)
     with clock.turned_to(now - timedelta(days=2)):
+        _take_penciled(plan.reference, plan.token, new)
         _begin(clinic, begins, monday + timedelta(days=7))
     with clock.turned_to(now - timedelta(hours=3)):
         reference = run(lambda session: _record(session, waits))
@@ -79,6 +97,19 @@ def _book(reference: str, token: str) -> None:
         ),
         actor="demo", key=f"demo {reference}",
     )  # fmt: skip
+
+
+def _take_penciled(reference: str, token: str, person: Person) -> None:
+    """Somebody new books their first visit at a time that gives way: the first that has room for it."""
+    for visit in reading.by_link(reference, token).standing:
+        if visit.penciled:
+            wish = Wish(
+                "acupuncture-first", visit.practitioner.slug, visit.starts_at, person.first_name, person.last_name,
+                person.email, person.phone, Reminders.EMAIL, policy_version="2026-09",
+            )  # fmt: skip
+            with suppress(SlotTaken):
+                book_visit(wish, actor="demo", key=f"demo {visit.reference}")
+                return
 
 
 def _begin(clinic: Clinic, person: Person, first_day: date) -> None:
