@@ -202,6 +202,13 @@ def test_nobody_is_in_two_places(client: FlaskClient, app: Flask) -> None:
     assert "None of them can be moved there." in shown and "You have Acupuncture" in shown
 
 
+def test_of_several_weeks_what_is_missing_is_said_once(client: FlaskClient, app: Flask, link: str) -> None:
+    way = f"{link}/from/{standing(app, link)[1].reference}/cancel"
+    client.post(way, data=hidden(client.get(way)))
+    page = words(client.get(link))
+    assert "5 visits are missing in weeks 2 to 6." in page and "In week" not in page
+
+
 def test_of_the_last_visit_alone_nothing_more_is_offered(client: FlaskClient, app: Flask, link: str) -> None:
     last = standing(app, link)[-1]
     assert "/from/" not in client.get(page_of(last, app)).text
@@ -226,7 +233,7 @@ def test_this_and_all_later_ones_are_cancelled_and_the_desk_sees_it(
     assert len(of(app, Appointment, status=Status.CANCELLED)) == 4
     assert len(of(app, Message, kind="plan-change")) == 1
     page = words(client.get(link))
-    assert "Your visits are cancelled." in page and "In week 3 one visit is missing." in page
+    assert "Your visits are cancelled." in page and "4 visits are missing in weeks 3 to 6." in page
     with app.app_context():
         desk = signed_in(app, hired())
     assert "Has cancelled all later visits" in words(desk.get("/desk/plans"))

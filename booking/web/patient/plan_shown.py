@@ -1,7 +1,7 @@
 """A plan that was booked, as its patient reads it: week by week its visits and how each of them stands."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from itertools import groupby
 from typing import Any, NamedTuple
@@ -21,6 +21,7 @@ from booking.services.plans.repairing import still_lacking
 from booking.services.plans.shifting import alike
 from booking.web import course_words
 from booking.web.patient.plan_allowance import left_words
+from booking.web.plan_words import list_of
 
 
 class Standing(NamedTuple):
@@ -110,18 +111,34 @@ def shown_plan(plan: PlanView) -> dict[str, Any]:
         "looks": [one for one in ahead if one.role is Role.REASSESSMENT],
         "running": plan.status is PlanStatus.RUNNING,
         "said": _said(plan),
-        "lacks": [
-            ngettext(
-                "In week %(week)d one visit is missing.",
-                "In week %(week)d %(num)d visits are missing.",
-                number,
-                week=week + 1,
-            )
-            for week, number in sorted(lacks.items())
-        ],
+        "lacks": _lacks(lacks),
         "left": left_words(plan.clinic, allowed(plan, ())),
         "uncovered": any(one.reference in beyond for one in ahead),
     }
+
+
+def _lacks(by_week: Mapping[int, int]) -> str:
+    """How many visits are missing, and in which weeks of the plan; nothing, where none is."""
+    weeks, number = sorted(week + 1 for week in by_week), sum(by_week.values())
+    if not weeks:
+        return ""
+    first, last = weeks[0], weeks[-1]
+    if first == last:
+        return ngettext(
+            "In week %(week)d one visit is missing.",
+            "%(num)d visits are missing in week %(week)d.",
+            number,
+            week=first,
+        )
+    if len(weeks) > 2 and len(weeks) == last - first + 1:
+        return _(
+            "%(num)d visits are missing in weeks %(first)d to %(last)d.", num=number, first=first, last=last
+        )
+    return _(
+        "%(num)d visits are missing in weeks %(weeks)s.",
+        num=number,
+        weeks=list_of([str(one) for one in weeks]),
+    )
 
 
 def _said(plan: PlanView) -> str:
