@@ -1,6 +1,6 @@
 """The changes of a plan that are shown before they are done."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 from functools import cached_property
@@ -18,7 +18,7 @@ from booking.services.plans.allowed import allowed
 from booking.services.plans.changing import Decision
 from booking.services.plans.reading import PlanView, PlanVisit, Week
 from booking.services.staff.who import Who
-from booking.web import allowance_words, asked, plan_next, prescriptions
+from booking.web import allowance_words, asked, course_words, plan_next, prescriptions
 from booking.web.plan_change import Change, Preview, line
 from booking.web.plan_shift import Shift
 
@@ -103,19 +103,50 @@ class Decide(Change):
 
     @property
     def options(self) -> list[tuple[Decision, str]]:
-        further = _("Continue with what was prescribed next") if self.has_next else _("Continue as before")
-        found = [
+        further, fewer = _("Continue as before"), _("Come less often from now on")
+        if self.has_next:
+            prescribed = course_words.prescribed(self.plan.clinic, self._stage(1))
+            if self.tapers:
+                further = _("Continue as often as before, and not as was prescribed next")
+                fewer = _("Come less often, as was prescribed next: %(what)s", what=prescribed)
+            else:
+                further = _("Continue with what was prescribed next: %(what)s", what=prescribed)
+                fewer = _("Come less often than was prescribed next")
+        return [
             (Decision.CONTINUE, further),
-            (Decision.TAPER, _("Come less often from now on")),
+            (Decision.TAPER, fewer),
             (Decision.STOP, _("End the plan here")),
             (Decision.REFER, _("End the plan, and refer the patient")),
         ]
-        return [one for one in found if not (self.has_next and one[0] is Decision.TAPER)]
 
     @property
     def has_next(self) -> bool:
         """Whether the plan has weeks after this decision already."""
         return self.plan.decided_phases + 1 < len(self.plan.course.stages)
+
+    @property
+    def tapers(self) -> bool:
+        """Whether they come less often in the stage that is prescribed next than until now."""
+        now, following = (self._stage(number) for number in (0, 1))
+        return _weekly(following) < _weekly(now)
+
+    def _stage(self, further: int) -> Course:
+        """What is prescribed for the stage upon which is decided, or for a later one."""
+        course = self.plan.course
+        weeks = course.stages[self.plan.decided_phases + further]
+        return replace(_from(course.until(weeks.stop), weeks.start), moved=())
+
+    @property
+    def _as_prescribed(self) -> bool:
+        """Whether what was decided is what was prescribed next."""
+        wanted = Decision.TAPER if self.tapers else Decision.CONTINUE
+        return self.has_next and self.decision is wanted
+
+    @property
+    def _otherwise(self) -> bool:
+        """Whether how often they come next is chosen on the page that follows, though something was prescribed."""
+        going_on = self.decision in (Decision.CONTINUE, Decision.TAPER)
+        return self.has_next and going_on and not self._as_prescribed
 
     @property
     def decision(self) -> Decision | None:
@@ -145,9 +176,10 @@ class Decide(Change):
             return _("Please say for how many weeks, up to %(most)d.", most=MOST_WEEKS)
         if self._goes_beyond and self._until < _today(self.plan):
             return _("These weeks would be over already. Please choose more weeks.")
-        if self.decision is Decision.TAPER and not any(most for _fewest, most in self._next_doses.values()):
+        tapers = self._goes_beyond and self.decision is Decision.TAPER
+        if tapers and not any(most for _fewest, most in self._next_doses.values()):
             return _("Please leave at least one visit a week, or end the plan.")
-        if self.decision is Decision.TAPER and not self.doses:
+        if tapers and not self.doses:
             return _("Please say how often they come from now on.")
         return ""
 
@@ -155,12 +187,18 @@ class Decide(Change):
     def done(self) -> str:
         if self._goes_beyond:
             return _("The decision is kept. Below are the visits of the further weeks. None is booked yet.")
+        if self._otherwise:
+            return _("The decision is kept. Please choose how often they come from then on.")
         return _("Kept.")
 
     def preview(self, who: Who) -> Preview:
         if self.decision is None:
             return Preview((), possible=False)
         gone, firm = changing.preview(who, self.plan.reference, self.decision)
+        going_on = self.decision in (Decision.CONTINUE, Decision.TAPER)
+        following = frequency.next_stage(self.plan) if going_on else None
+        if following is not None:
+            return self._into_next(following, firm)
         lists = ((_("Firm from now on"), self.visits(firm)), (_("Cancelled"), self.visits(gone)))
         notes = []
         if self._goes_beyond:
@@ -176,15 +214,49 @@ class Decide(Change):
     def do(self, who: Who, version: int | None, key: str) -> dict[str, Any] | None:
         if self.decision is None:
             return None
-        doses = self._next_doses if self.decision is Decision.TAPER else None
+        doses = self._next_doses if self._goes_beyond and self.decision is Decision.TAPER else None
         changing.decide(
-            who, self.plan.reference, self.decision, note=self.reason, told=self.tell,
+            who, self.plan.reference, self.decision, note=_with_payer(self), told=self.tell,
             weeks=self.weeks if self._goes_beyond else None, doses=doses, version=version, key=key,
         )  # fmt: skip
+        if self._otherwise:
+            before = {dose.visit_type: (dose.fewest, dose.most) for dose in self._stage(0).phases[-1].doses}
+            kept = before if self.decision is Decision.CONTINUE else {}
+            doses = {f"dose-{care}": f"{fewest}-{most}" for care, (fewest, most) in kept.items()}
+            return {
+                "change": "doses",
+                "from_week": self.plan.course.stages[self.plan.decided_phases + 1].start,
+                **doses,
+            }
         if not self._goes_beyond:
             return None
         this_week = (_today(self.plan) - self.plan.first_day).days // 7
         return {"change": "doses", "from_week": max(self.plan.course.weeks, this_week), "further": 1}
+
+    def _into_next(self, following: frequency.Fitted, firm: Sequence[PlanVisit]) -> Preview:
+        """What going on into the stage that is prescribed next confirms, books and cancels, and what of it is missing."""
+        fitting = _fitting(self.plan, following)
+        stands = self.visits(
+            one for one in firm if one.reference not in {gone.reference for gone in following.goes}
+        )
+        weeks = self.plan.course.stages[self.plan.decided_phases + 1]
+        missing = tuple(
+            _("Week %(week)d: %(care)s", week=week.number + 1, care=dose.care.modality.name)
+            for week in self.plan.weeks[weeks.start : weeks.stop]
+            for dose in week.doses
+            for _one in range(min(dose.left, dose.missed - dose.made_up))
+        )
+        lists = (
+            (_("Firm from now on"), stands),
+            *fitting.lists,
+            (_("Missing, to be made up from the plan’s page"), missing),
+        )
+        notes = fitting.notes if following.goes or following.comes else ()
+        if self._otherwise:
+            notes = (*notes, _("How often they come from then on is chosen on the next page."))
+        elif not (firm or following.goes or following.comes):
+            notes = (_("No visit is changed by it."), *fitting.notes[1:])
+        return replace(fitting, lists=lists, notes=notes, possible=True)
 
     @property
     def _goes_beyond(self) -> bool:
@@ -347,6 +419,11 @@ def _from(course: Course, week: int) -> Course:
         if begins > week:
             phases.append(phase)
     return replace(course, phases=tuple(phases) or course.phases)
+
+
+def _weekly(course: Course) -> float:
+    """How many visits a week on average, at least."""
+    return sum(fewest for care in course.kinds for fewest, _most in course.doses(care)) / course.weeks
 
 
 def _today(plan: PlanView) -> date:

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
-from sqlalchemy import update
+from sqlalchemy import delete, update
 from werkzeug.test import TestResponse
 
 from booking.extensions import db
-from booking.models import Appointment, Message, Patient, Plan, PlanEntry, Role
+from booking.models import Appointment, Claim, Message, Patient, Plan, PlanEntry, Role
 from booking.scheduling.allowances.terms import Beyond, Kind, Span, Terms, Window
 from booking.services.desk.coverage import record
 from booking.services.plans.booking import BookedPlan, book
@@ -294,6 +294,89 @@ def test_before_the_end_a_plan_is_ended_with_what_lies_ahead(app: Flask, disc: B
     done = pressed(mei, shown, to, decision="refer", told="1")
     assert done.status_code == 303
     assert view(app, disc).status == "completed" and len(told(app)) == 1
+
+
+PHASES = [
+    {"weeks": 2, "doses": {"acupuncture-follow-up": 3}},
+    {"weeks": 2, "doses": {"acupuncture-follow-up": 1}},
+]
+TWO_PHASES = {"rest_days": {"acupuncture": 1}, "reassessment": ["acupuncture-reassessment"]}
+
+
+@pytest.fixture
+def tapering(app: Flask) -> BookedPlan:
+    """Acupuncture three times a week, and once a week after the reassessment. Of that the last visit isn't booked yet."""
+    with app.app_context():
+        template = {"id": "tapering", "name": "Tapering", "phases": PHASES} | TWO_PHASES
+        set_up(plan_clinic(plan_templates=[template]))
+        plan = running(prescribed(patient(), "tapering"))
+        last = next(one for one in reversed(seen(plan).standing) if one.role == "dose")
+        with db.engine.begin() as connection:
+            connection.execute(delete(Claim).where(Claim.appointment_id == last.id))
+            connection.execute(
+                update(Appointment)
+                .where(Appointment.id == last.id)
+                .values(status="cancelled", plan_role=None)
+            )
+    return plan
+
+
+def penciled(app: Flask, plan: BookedPlan) -> list[bool]:
+    return [one.penciled for one in view(app, plan).standing if one.week > 1 and one.role == "dose"]
+
+
+def test_to_taper_goes_on_into_the_phase_that_is_prescribed_next(app: Flask, tapering: BookedPlan) -> None:
+    mei, to = staff(app, "mei"), address(tapering, "decide", where="mine")
+    assert penciled(app, tapering) == [True]
+    page = mei.get(to).text
+    assert "Come less often, as was prescribed next: Acupuncture once a week, for 2 weeks" in page
+    shown = asked(mei, to, decision="taper")
+    assert "Firm from now on <span" in shown.text and "Booked <span" in shown.text
+    assert "Cancelled" not in shown.text and "further week" not in shown.text
+    done = pressed(mei, shown, to, decision="taper", told="1", reason="Better")
+    assert done.location == address(tapering, where="mine")
+    assert penciled(app, tapering) == [False, False]
+    plan = view(app, tapering)
+    assert [week.left for week in plan.weeks] == [0] * 4 and (plan.course.weeks, plan.decided_phases) == (
+        4,
+        1,
+    )
+    (message,) = told(app)
+    assert len(message["facts"]["firm"]) == len(message["facts"]["added"]) == 1
+    assert all_of(app, PlanEntry)[-1]["facts"]["decision"] == "taper"
+
+
+def test_whoever_goes_on_as_often_as_before_says_so_on_the_page_that_follows(
+    app: Flask, tapering: BookedPlan
+) -> None:
+    mei, to = staff(app, "mei"), address(tapering, "decide", where="mine")
+    shown = asked(mei, to, decision="continue")
+    assert "How often they come from then on is chosen on the next page." in shown.text
+    done = pressed(mei, shown, to, decision="continue")
+    further = mei.get(done.location).text
+    assert "Please choose how often they come from then on." in further and "3 a week" in further
+    assert 'value="2" selected' in further
+
+
+def test_where_less_was_not_prescribed_next_to_taper_leads_to_how_often(app: Flask) -> None:
+    with app.app_context():
+        same = [{"weeks": 2, "doses": {"acupuncture-follow-up": 2}}] * 2
+        template = {"id": "same", "name": "Same", "phases": same} | TWO_PHASES
+        set_up(plan_clinic(plan_templates=[template]))
+        plan = running(prescribed(patient(), "same"))
+    mei, to = staff(app, "mei"), address(plan, "decide", where="mine")
+    assert "Continue with what was prescribed next: Acupuncture twice a week" in mei.get(to).text
+    done = pressed(mei, asked(mei, to, decision="taper"), to, decision="taper")
+    assert "from_week=2" in done.location
+    further = mei.get(done.location)
+    fewer = {"from_week": "2", "dose-acupuncture-follow-up": "1-1"}
+    doses = address(plan, "doses", where="mine")
+    shown = mei.post(doses, data=fields(further.text) | fewer)
+    assert pressed(mei, shown, doses, **fewer).status_code == 303
+    assert [
+        len([one for one in week.visits if one.stands and one.role == "dose"])
+        for week in view(app, plan).weeks
+    ] == [2, 2, 1, 1]
 
 
 NOTHING = {"dose-acupuncture-follow-up": "0-0", "dose-chiropractic-follow-up": "0-0"}

@@ -5,6 +5,7 @@ Each is one transaction and one message. Nothing is decided for the practitioner
 beforehand what it does to which visits (`preview`).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from enum import StrEnum
@@ -14,7 +15,7 @@ from sqlalchemy.orm import Session
 from booking import clock
 from booking.errors import NotFound, TooLateToChange
 from booking.formatting import iso_utc
-from booking.models import Appointment, Plan, PlanStatus
+from booking.models import Appointment, BookableBy, Plan, PlanStatus
 from booking.scheduling.plans.course import Course, Phase
 from booking.scheduling.plans.keeping import Role, is_gated
 from booking.scheduling.plans.windows import Presence
@@ -25,16 +26,19 @@ from booking.services.idempotency import Answer, Key, once
 from booking.services.plans.altering import (
     PATIENT,
     By,
+    add,
     begun_at,
     changed,
     give_up,
     lock_what_they_take,
     make_firm,
+    may_take,
     running,
     running_by_link,
     visits_to_change,
 )
-from booking.services.plans.reading import PlanView, PlanVisit, shaped, view
+from booking.services.plans.frequency import next_stage
+from booking.services.plans.reading import PlanView, PlanVisit, for_staff, shaped, view
 from booking.services.plans.said import GIVEN_UP
 from booking.services.staff import audit
 from booking.services.staff.ownership import plan_for
@@ -207,11 +211,14 @@ def decide(
 ) -> Outcome:
     """Keeps what a practitioner decided after a reassessment, and acts on it.
 
-    To continue makes the next phase's penciled visits firm; a plan without a next phase goes on for `weeks` with the doses of
-    the last one, and to taper with `doses`: those visits are then proposed and chosen like others. To stop or to refer
-    cancels what lies ahead. The patient's message lists which visits stand and which are cancelled, never the decision, and
-    goes only if the practitioner has `told` the patient. Raises NotChangeable, StaleEdit, NotFound, KeyReused.
+    To continue or to taper goes on into the phase that is prescribed next: its penciled visits become firm, and its weeks
+    become whole (`next_stage`). A plan without a next phase goes on for `weeks` with the doses of the last one, and to taper
+    with `doses`: those visits are then proposed and chosen like others. To stop or to refer cancels what lies ahead. The
+    patient's message lists which visits stand and which are cancelled, never the decision, and goes only if the practitioner
+    has `told` the patient. Raises VisitsTaken, NotChangeable, StaleEdit, NotFound, KeyReused.
     """
+    goes_on = decision in (Decision.CONTINUE, Decision.TAPER)
+    following = next_stage(for_staff(who, reference)) if goes_on else None
 
     def action(session: Session) -> Answer:
         plan, now, clinic = _running(session, who, reference, version)
@@ -219,6 +226,7 @@ def decide(
         visits = visits_to_change(session, plan)
         cancelled: list[Appointment] = []
         firm: list[Appointment] = []
+        added: list[Appointment] = []
         if decision in (Decision.STOP, Decision.REFER):
             cancelled = visits
             gone = _give_up(session, plan, cancelled, by, now)
@@ -228,11 +236,19 @@ def decide(
             if plan.decided_phases >= len(course.stages):
                 course = _going_on(course, weeks, doses)
                 plan.course = course.as_plain()
-            firm = _gated_no_more(plan, clinic, [one for one in visits if one.penciled])
+            go = {one.reference for one in following.goes} if following else set()
+            comes = following.comes if following else ()
+            cancelled = [one for one in visits if one.reference in go]
+            firm = [one for one in _gated_no_more(plan, clinic, visits) if one.reference not in go]
+            lock_what_they_take(
+                session, [*cancelled, *firm], may_take(clinic, plan, (one.practitioner for one in comes))
+            )
+            gone = _give_up(session, plan, cancelled, by, now)
             make_firm(session, firm, by, now)
-            gone = giving_way.untold(session, plan, now)
+            coming = [(one, False) for one in comes]
+            added = add(session, clinic, plan, coming, by, now, audience=BookableBy.STAFF)
         _changed(session, who, plan, "decided", by, now, decision=decision.value, told=told)
-        _tell(session, clinic, plan, gone, firm, now, tell=told)
+        _tell(session, clinic, plan, gone, firm, now, added=added, tell=told)
         return vars(_outcome(plan, cancelled, firm, told=told))
 
     content = ["decide plan", reference, decision.value, note, told, weeks, doses]
@@ -307,12 +323,15 @@ def _tell(
     firm: list[Appointment],
     now: datetime,
     *,
+    added: Sequence[Appointment] = (),
     tell: bool,
 ) -> None:
-    """One message about all visits that are cancelled, or firm from now on, if there are any."""
-    facts = {"cancelled": begun_at(gone), "firm": begun_at(firm)}
-    tell = tell and bool(gone or firm)
-    notices.plan_changed(session, clinic, plan, [*gone, *firm], now, facts, tell=tell)
+    """One message about all visits that are cancelled, or firm from now on, or new, if there are any."""
+    facts = {"cancelled": begun_at(gone), "firm": begun_at(firm)} | (
+        {"added": begun_at(added)} if added else {}
+    )
+    tell = tell and bool(gone or firm or added)
+    notices.plan_changed(session, clinic, plan, [*gone, *firm, *added], now, facts, tell=tell)
 
 
 def _changed(

@@ -64,6 +64,27 @@ def with_other_doses(
     return fitted(plan, course, from_week, goes, audience)
 
 
+def next_stage(plan: PlanView) -> Fitted | None:
+    """What it would do to a plan to go on into the stage that is prescribed next: what its weeks lack and nobody has missed is
+    booked, and what they have too many goes. None where nothing is prescribed next.
+    """
+    stage = plan.decided_phases + 1
+    if stage >= len(plan.course.stages):
+        return None
+    weeks, now = plan.course.stages[stage], clock.now()
+    course = plan.course.until(weeks.stop)
+    standing = [one for one in plan.standing if one.week in weeks and one.role in (Role.DOSE, Role.FIRST)]
+    goes = [
+        one
+        for care in course.kinds
+        for one in _too_many(
+            plan, course, care, [v for v in standing if v.care.slug == care], weeks.start, now
+        )
+    ]
+    found = _filled(asked_for(plan, BookableBy.STAFF, course), plan, weeks.start, goes)
+    return replace(found, course=plan.course)
+
+
 def fitted(
     plan: PlanView, course: Course, from_week: int, goes: Sequence[PlanVisit], audience: BookableBy
 ) -> Fitted:

@@ -131,9 +131,14 @@ def instead_of(
 def _days(asked: Asked, lost: Kept, others: list[Kept]) -> Iterable[int]:
     if lost.role is Role.REASSESSMENT:
         return looked_at(asked.course, asked.course.stage_of(lost.week), others)
-    # Whoever looks again has to have seen all of it.
-    stage = asked.course.stages[asked.course.stage_of(lost.week)]
-    looks = [one.day for one in others if one.role is Role.REASSESSMENT and one.day >= stage.start * 7]
+    # Whoever looks again has to have seen all of it; the look after the stage before may lie in this one.
+    number = asked.course.stage_of(lost.week)
+    looks = sorted(one.day for one in others if one.role is Role.REASSESSMENT)
+    for before in range(number):
+        days = looked_at(asked.course, before, others)
+        seen = next((day for day in looks if day in days), None)
+        looks = [day for day in looks if day != seen]
+    looks = [day for day in looks if day >= asked.course.stages[number].start * 7]
     until = min(looks, default=len(asked.days)) + 1
     return range(lost.week * 7, min(lost.week * 7 + 7, len(asked.days), until))
 
