@@ -1,5 +1,6 @@
 """What somebody's insurance allows, recorded at the desk while they stand there: seen, read out, and counted."""
 
+import re
 from datetime import timedelta
 
 import pytest
@@ -8,7 +9,7 @@ from playwright.sync_api import Page, expect
 
 from booking.models import Patient
 from tests.browser.accessibility import assert_accessible
-from tests.browser.conftest import DESKTOP, PHONE, Enter, picture
+from tests.browser.conftest import DESKTOP, PHONE, Enter, comes, picture
 from tests.clinics import clinic, practitioner, set_up
 from tests.conftest import StandingClock
 from tests.services.making import NINE, booked, rows
@@ -32,6 +33,7 @@ def test_coverage_is_recorded_and_what_lies_beyond_it_is_found(
     page: Page = enter(size)
     page.goto(f"/desk/patients/{reference}")
     page.get_by_role("link", name="Add or change coverage").click()
+    comes(page, re.compile("^Coverage of"))
     assert_accessible(page)
     page.get_by_role("link", name="Medicare Advantage").click()
     page.get_by_label("Name").fill("Blue Plan C")
