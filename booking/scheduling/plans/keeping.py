@@ -204,7 +204,7 @@ def _reassessments(course: Course, visits: Sequence[Kept], whole: range) -> Iter
             yield Fault(Rule.NOT_OF_THE_PLAN, one.week, one.care)
     if not course.reassessment:
         return
-    left = list(looks)
+    left, lacking = list(looks), []
     for stage in range(course.looks):
         weeks = course.stages[stage]
         days = looked_at(course, stage, visits)
@@ -212,7 +212,9 @@ def _reassessments(course: Course, visits: Sequence[Kept], whole: range) -> Iter
         if at is not None:
             left.remove(at)
         elif set(weeks) <= set(whole):
-            yield Fault(Rule.REASSESSMENT_PLACE if left else Rule.NO_REASSESSMENT, weeks.stop - 1)
-            left = left[1:]
-    for one in left:
+            lacking.append(weeks.stop - 1)
+    # Only what is no other stage's look can be one that lies wrong.
+    for number, week in enumerate(lacking):
+        yield Fault(Rule.REASSESSMENT_PLACE if number < len(left) else Rule.NO_REASSESSMENT, week)
+    for one in left[len(lacking) :]:
         yield Fault(Rule.REASSESSMENT_PLACE, one.week, one.care)

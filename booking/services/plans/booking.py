@@ -198,7 +198,7 @@ def _refuse_broken_rules(
     if broken and all(one.rule is Rule.NO_REASSESSMENT for one in broken):
         # Where there is no time for it yet, the plan was proposed without; staff find one later.
         asked = Asked.of(session, clinic, wanted_with(session, clinic, wish), now)
-        broken = broken if can_be_looked_at(asked, chosen) else []
+        broken = [one for one in broken if can_be_looked_at(asked, chosen, one.week)]
     if broken or not chosen:
         raise PlanRulesBroken(faults=[one.facts for one in broken])
 

@@ -14,7 +14,7 @@ from booking import clock
 from booking.models import BookableBy
 from booking.scheduling.hours import week_start
 from booking.scheduling.plans.effort import Stopped
-from booking.scheduling.plans.keeping import Kept, Role, is_rested, looked_at, waiting
+from booking.scheduling.plans.keeping import Kept, Role, is_rested, looked_at, newly_broken, waiting
 from booking.scheduling.plans.proposals import Proposal as FoundPlan, propose as find_plans
 from booking.scheduling.plans.task import Choice, Days, Planned, Task
 from booking.scheduling.reasons import Reason, explain
@@ -351,8 +351,8 @@ def _with_reassessments(asked: Asked, places: list[_Place]) -> tuple[list[_Place
     return found, complete
 
 
-def can_be_looked_at(asked: Asked, visits: Iterable[Chosen]) -> bool:
-    """Whether there is time to look again after each stage of a plan with these visits."""
+def can_be_looked_at(asked: Asked, visits: Iterable[Chosen], week: int) -> bool:
+    """Whether there is time to look again after the stage of this week, in a plan with these visits."""
     places = [
         _Place(
             one.visit_type,
@@ -363,13 +363,13 @@ def can_be_looked_at(asked: Asked, visits: Iterable[Chosen]) -> bool:
             one.wanted.cell,
         )
         for one in visits
-        if one.kept.role is not Role.REASSESSMENT
     ]
-    return _with_reassessments(asked, places)[1]
+    days = looked_at(asked.course, asked.course.stage_of(week), [place.kept for place in places])
+    return _reassessment(asked, places, days) is not None
 
 
 def _reassessment(asked: Asked, places: list[_Place], days: range) -> _Place | None:
-    """The best of these days: on the way to another visit if that can be, soon, and with the days of rest kept."""
+    """The best of these days: on the way to another visit if that can be, soon, and with all rules of the plan kept."""
     kept = [place.kept for place in places]
     gap = asked.course.pairing.gap if asked.course.pairing else 15
     candidates = []
@@ -389,6 +389,8 @@ def _reassessment(asked: Asked, places: list[_Place], days: range) -> _Place | N
     for _, day, choice, name in sorted(candidates):
         visit_type = asked.clinic.visit_type(name)
         place = _Place(visit_type, name, Role.REASSESSMENT, day, choice, asked.cell(visit_type, day, choice))
+        if newly_broken(asked.course, kept, [*kept, place.kept], range(0)):
+            continue
         beside = asked.ground.beside((one.wanted for one in places), place.cell)
         if None not in asked.ground.together([*beside, place.wanted]):
             return place

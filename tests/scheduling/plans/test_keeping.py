@@ -1,7 +1,7 @@
 """What a plan's visits don't keep any more once some of them are elsewhere."""
 
 from booking.scheduling.plans.course import Course, Dose, Phase
-from booking.scheduling.plans.keeping import Kept, Rule, newly_broken
+from booking.scheduling.plans.keeping import Kept, Role, Rule, faults, newly_broken
 
 
 def test_a_fault_is_new_as_often_as_it_was_not_there_before() -> None:
@@ -13,3 +13,15 @@ def test_a_fault_is_new_as_often_as_it_was_not_there_before() -> None:
     assert newly_broken(course, on(0, 2, 4), on(0, 2, 4)) == []
     assert [one.rule for one in newly_broken(course, on(0, 1, 4), on(0, 1, 2))] == [Rule.REST_DAYS]
     assert newly_broken(course, on(0, 1, 2), on(0, 2, 4)) == []
+
+
+def test_the_look_of_one_stage_isnt_blamed_for_what_another_lacks() -> None:
+    phase = Phase(1, (Dose("care", 3, 3),))
+    course = Course((phase, phase), {"modality": 1}, reassessment=("look",))
+    doses = [Kept(day, 540, 600, "care", "modality") for day in (0, 2, 4, 7, 9, 11)]
+    second = Kept(14, 540, 600, "look", "modality", Role.REASSESSMENT)
+    found = faults(course, [*doses, second])
+    assert [(one.rule, one.week) for one in found] == [(Rule.NO_REASSESSMENT, 0)]
+    nobodys = Kept(30, 540, 600, "look", "modality", Role.REASSESSMENT)
+    found = faults(course, [*doses, second, nobodys])
+    assert [(one.rule, one.week) for one in found] == [(Rule.REASSESSMENT_PLACE, 0)]
