@@ -15,7 +15,8 @@ from booking import clock
 from booking.errors import NotChangeable, StaleEdit, VisitsTaken
 from booking.formatting import iso_utc
 from booking.models import Actor, Appointment, BookableBy, Plan, PlanStatus
-from booking.scheduling.plans.course import LOOKED_AT_WITHIN
+from booking.scheduling.plans.course import LOOKED_AT_WITHIN, Course
+from booking.scheduling.plans.keeping import Kept, waiting
 from booking.scheduling.status import Status
 from booking.services import claims, history, placing
 from booking.services.clinic import Clinic, Practitioner
@@ -132,6 +133,16 @@ def make_firm(session: Session, visits: Sequence[Appointment], by: By, now: date
     )
     for visit in visits:
         note(session, visit, "made firm", by)
+
+
+def as_they_wait(
+    plan: Plan, course: Course, others: Iterable[Kept], chosen: Sequence[Chosen]
+) -> list[tuple[Chosen, bool]]:
+    """Further visits of a plan beside its others, each with whether it is penciled in where it lies, as `add` takes them."""
+    whole = sorted([*others, *(one.kept for one in chosen)])
+    marks = waiting(course, whole, decided=plan.decided_phases, confirmed=plan.confirmed_at is not None)
+    waits = dict(zip(whole, marks, strict=True))
+    return [(one, waits[one.kept]) for one in chosen]
 
 
 def add(

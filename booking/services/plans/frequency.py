@@ -19,6 +19,7 @@ from booking.services.idempotency import Answer, Key, once
 from booking.services.plans.altering import (
     By,
     add,
+    as_they_wait,
     begun_at,
     changed,
     give_up,
@@ -27,9 +28,9 @@ from booking.services.plans.altering import (
     running,
     visits_to_change,
 )
-from booking.services.plans.asking_again import asked_for, chosen_of
+from booking.services.plans.asking_again import asked_for, chosen_of, kept_of
 from booking.services.plans.choosing import Chosen, VisitWish, choose
-from booking.services.plans.reading import PlanView, PlanVisit, for_staff
+from booking.services.plans.reading import PlanView, PlanVisit, for_staff, view
 from booking.services.plans.repairing import Missed, as_missed
 from booking.services.plans.replacing import Instead, instead_of
 from booking.services.plans.wanted import Asked
@@ -173,7 +174,9 @@ def carry_out(
         )
         cancelled = begun_at(going)
         give_up(session, going, by, now, plan=plan.reference)
-        coming = [(one, False) for one in change.comes]
+        shown = view(session, clinic, plan)
+        others = [kept_of(shown, one) for one in shown.standing]
+        coming = as_they_wait(plan, change.course, others, change.comes)
         added = add(session, clinic, plan, coming, by, now, audience=BookableBy.STAFF)
         plan.course = change.course.as_plain()
         changed(session, plan, what, by, now, **facts)

@@ -16,7 +16,7 @@ from booking.errors import BeyondCoverage, NotFound, NotOffered, PlanRulesBroken
 from booking.formatting import iso_utc
 from booking.models import BookableBy, Plan, PlanEntry, PlanStatus
 from booking.scheduling.plans.course import Course
-from booking.scheduling.plans.keeping import Fault, Role, Rule, waiting
+from booking.scheduling.plans.keeping import Fault, Role, Rule
 from booking.scheduling.timeline import cell_at
 from booking.services import notices
 from booking.services.allowances import Planned
@@ -28,6 +28,7 @@ from booking.services.plans.altering import (
     PATIENT,
     By,
     add,
+    as_they_wait,
     begun_at,
     changed,
     refuse_at_rest,
@@ -390,14 +391,11 @@ def _take(
         broken = [Fault(Rule.NOT_OF_THE_PLAN, chosen.kept.week, care)]
     if broken:
         raise PlanRulesBroken(faults=[one.facts for one in broken])
-    whole = sorted([*others, chosen.kept])
-    waits = waiting(course, whole, decided=plan.decided_phases, confirmed=plan.confirmed_at is not None)[
-        whole.index(chosen.kept)
-    ]
     if audience is not BookableBy.STAFF:
         planned = Planned(starts_at, missed.care.modality.slug)
         refuse_beyond(session, clinic, plan.patient_id, [planned], now)
-    (made,) = add(session, clinic, plan, [(chosen, waits)], by, now, audience=audience)
+    coming = as_they_wait(plan, course, others, [chosen])
+    (made,) = add(session, clinic, plan, coming, by, now, audience=audience)
     changed(session, plan, "made up", by, now, visit=made.reference, week=week + 1)
     notices.plan_changed(session, clinic, plan, [made], now, {"added": begun_at([made])})
     return {"reference": made.reference}
