@@ -204,7 +204,7 @@ def _change(
     known = notices.known_of(appointment, clinic)
     visit = _assigned(appointment, found)
     uses = sorted([*visit.uses, visit.patient_use(appointment.patient_id)])
-    placing.put(appointment, visit)
+    placing.put(session, appointment, visit)
     _take_type(appointment, place, found)
     if _goes_home(appointment, found.start, now):
         appointment.status, appointment.arrived_at = Status.BOOKED, None

@@ -16,7 +16,7 @@ from booking.errors import NotChangeable, Refusal, StaleEdit, TooLateToUndo
 from booking.formatting import iso_utc
 from booking.models import Actor, Appointment, HistoryEntry, Message, MessageState
 from booking.scheduling.status import Status
-from booking.services import giving_way, history, notices, tasks
+from booking.services import giving_way, history, notices, placing, tasks
 from booking.services.claims import uses_of
 from booking.services.clinic import Clinic, the_clinic
 from booking.services.desk import states
@@ -110,6 +110,7 @@ def take_back(session: Session, who: Who, entry_id: int) -> Changed:
     )
     told = notices.Told(None, [])
     if not states.same_entry(before, then):
+        placing.pencil(session, visit)
         visit.sequence += 1
         session.flush()
         told = notices.taken_back(

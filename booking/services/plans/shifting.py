@@ -12,8 +12,7 @@ from booking.errors import NotFound, StaleEdit, VisitsTaken
 from booking.formatting import iso_utc
 from booking.models import Appointment, BookableBy, Plan
 from booking.scheduling.hours import instant_at, wall_at
-from booking.scheduling.plans.course import Course
-from booking.scheduling.plans.keeping import Fault, Role, is_gated
+from booking.scheduling.plans.keeping import Fault
 from booking.scheduling.reasons import Reason
 from booking.scheduling.timeline import cell_at
 from booking.services import notices, placing, tasks
@@ -35,7 +34,7 @@ from booking.services.plans.altering import (
 )
 from booking.services.plans.asking_again import asked_for, suffers
 from booking.services.plans.ground import Wanted, question_of
-from booking.services.plans.reading import PlanView, PlanVisit, by_link, for_staff, shaped
+from booking.services.plans.reading import PlanView, PlanVisit, by_link, for_staff
 from booking.services.plans.replacing import OFFERED
 from booking.services.plans.wanted import Asked
 from booking.services.staff import audit
@@ -358,10 +357,6 @@ def _moved(
         return False
     known = notices.known_of(row, clinic)
     placing.move(session, row, place)
-    there = shaped(clinic, plan, row)
-    row.penciled = is_gated(
-        Course.of(plan.course), there.week, there.role or Role.DOSE, plan.decided_phases
-    ) or (row.penciled and plan.confirmed_at is None)
     row.version += 1
     row.changed_at = now
     session.flush()

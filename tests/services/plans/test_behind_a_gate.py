@@ -6,12 +6,16 @@ from typing import Any
 import pytest
 
 from booking.models import Message
+from booking.services import links
+from booking.services.desk.moving import Place, change
+from booking.services.desk.undoing import undo
 from booking.services.plans.booking import BookedPlan
 from booking.services.plans.changing import Decision, decide, pause
 from booking.services.plans.extending import extend
 from booking.services.plans.frequency import change_doses
 from booking.services.plans.reading import PlanView
 from booking.services.plans.shifting import shift
+from booking.services.rescheduling import reschedule
 from tests.clinics import plan_clinic, plan_template, set_up
 from tests.services.making import rows
 from tests.services.plans.making import FIRST_DAY, patient, practitioner, prescribed, running, seen
@@ -66,4 +70,17 @@ def test_what_is_moved_is_as_its_place_is(plan: BookedPlan) -> None:
     day = timedelta(days=1)
     for number, to in enumerate((second.starts_at + WEEK + day, second.starts_at + day)):
         shift(hired(), plan.reference, second.reference, to, None, key=f"shift-00{number}")
+        penciled_by_place(plan)
+
+
+def test_so_is_what_the_desk_or_its_patient_moves_alone(plan: BookedPlan) -> None:
+    second, day = seen(plan).standing[1], timedelta(days=1)
+    behind, before = second.starts_at + WEEK + day, second.starts_at + day
+    moved = change(hired(), second.reference, Place(starts_at=behind), version=None, key="move-001")
+    penciled_by_place(plan)
+    undo(hired(), moved.entry_id or 0, key="undo-001")
+    penciled_by_place(plan)
+    for number, to in enumerate((behind, before)):
+        token = links.token(second.reference, second.link_number)
+        reschedule(second.reference, token, to, None, actor="link", key=f"move-01{number}")
         penciled_by_place(plan)
