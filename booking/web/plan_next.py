@@ -12,7 +12,7 @@ from booking.scheduling.plans.keeping import Role
 from booking.scheduling.status import Status
 from booking.services.allowances import Planned
 from booking.services.plans.allowed import allowed, beyond_of, each_alone
-from booking.services.plans.reading import PlanView, PlanVisit
+from booking.services.plans.reading import PlanView, PlanVisit, look_after
 from booking.services.plans.repairing import MakeUp, lacking, make_up_times
 from booking.web import allowance_words
 
@@ -100,8 +100,5 @@ def ahead(plan: PlanView, now: datetime) -> list[PlanVisit]:
 
 
 def _look_to_decide_upon(plan: PlanView, now: datetime) -> PlanVisit | None:
-    looks = [one for one in plan.standing if one.role is Role.REASSESSMENT]
-    if plan.decided_phases >= len(looks):
-        return None
-    look = looks[plan.decided_phases]
-    return look if look.status is not Status.BOOKED or look.ends_at <= now else None
+    look = look_after(plan.clinic, plan.first_day, plan.course, plan.standing, plan.decided_phases)
+    return look if look and (look.status is not Status.BOOKED or look.ends_at <= now) else None

@@ -139,6 +139,16 @@ def looked_at(course: Course, stage: int, visits: Iterable[Kept]) -> range:
     return range(first, last + 1)
 
 
+def looks_of(course: Course, visits: Sequence[Kept]) -> tuple[list[Kept | None], list[Kept]]:
+    """The look after each stage, where it has one on its days; and the looks that are on no stage's days."""
+    found, left = list[Kept | None](), sorted(one for one in visits if one.role is Role.REASSESSMENT)
+    for stage in range(course.looks):
+        days = looked_at(course, stage, visits)
+        found.append(next((one for one in left if one.day in days), None))
+        left = [one for one in left if one is not found[-1]]
+    return found, left
+
+
 def is_rested(
     day: int, modality: str, visits: Iterable[Kept], rest_days: Mapping[str, int], *, same_day: bool = False
 ) -> bool:
@@ -198,21 +208,14 @@ def _trips(course: Course, visits: Sequence[Kept]) -> Iterator[Fault]:
 
 
 def _reassessments(course: Course, visits: Sequence[Kept], whole: range) -> Iterator[Fault]:
-    looks = [one for one in visits if one.role is Role.REASSESSMENT]
-    for one in looks:
-        if one.care not in course.reassessment:
+    for one in visits:
+        if one.role is Role.REASSESSMENT and one.care not in course.reassessment:
             yield Fault(Rule.NOT_OF_THE_PLAN, one.week, one.care)
     if not course.reassessment:
         return
-    left, lacking = list(looks), []
-    for stage in range(course.looks):
-        weeks = course.stages[stage]
-        days = looked_at(course, stage, visits)
-        at = next((one for one in left if one.day in days), None)
-        if at is not None:
-            left.remove(at)
-        elif set(weeks) <= set(whole):
-            lacking.append(weeks.stop - 1)
+    looks, left = looks_of(course, visits)
+    without = [weeks for weeks, look in zip(course.stages, looks, strict=False) if look is None]
+    lacking = [weeks.stop - 1 for weeks in without if set(weeks) <= set(whole)]
     # Only what is no other stage's look can be one that lies wrong.
     for number, week in enumerate(lacking):
         yield Fault(Rule.REASSESSMENT_PLACE if number < len(left) else Rule.NO_REASSESSMENT, week)

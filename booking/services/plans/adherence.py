@@ -28,6 +28,7 @@ from booking.services.plans.reading import (
     Dose,
     PlanVisit,
     Week,
+    look_after,
     shaped,
     weeks_of,
 )
@@ -352,11 +353,10 @@ def _gate(
     stage = plan.decided_phases
     if not course.reassessment or stage >= course.looks:
         return None, None
-    looks = [one for one in visits if one.role is Role.REASSESSMENT and one.stands]
-    if stage >= len(looks):
+    look = look_after(clinic, plan.first_day, course, [one for one in visits if one.stands], stage)
+    if look is None:
         last = looked_at(course, stage, []).stop - 1
         return Need.NO_REASSESSMENT, plan.first_day + timedelta(days=last)
-    look = looks[stage]
     on = clinic.times.local_date(look.starts_at)
     if _is_over(look, now):
         return Need.UNDECIDED, on

@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from booking import clock
 from booking.models import SERIES, Actor, Appointment, Plan, PlanEntry, PlanReminders, PlanStatus, Reminders
 from booking.scheduling.plans.course import Course
-from booking.scheduling.plans.keeping import Kept, Role
+from booking.scheduling.plans.keeping import Kept, Role, looks_of
 from booking.scheduling.plans.windows import Presence
 from booking.scheduling.status import Status
 from booking.scheduling.timeline import instant_of
@@ -262,6 +262,23 @@ def kept_at(
     minutes = int((ends_at - starts_at).total_seconds()) // 60
     day = (local.date() - first_day).days
     return Kept(day, minute, minute + minutes, care.slug, care.modality.slug, role)
+
+
+def look_after(
+    clinic: Clinic, first_day: date, course: Course, standing: Iterable[PlanVisit], stage: int
+) -> PlanVisit | None:
+    """The reassessment after a stage: the one on its days; where it has none, the first later one that is on no stage's."""
+    if stage >= course.looks:
+        return None
+    visits = {
+        kept_at(clinic, first_day, one.starts_at, one.ends_at, one.care, one.role): one
+        for one in standing
+        if one.role is not None
+    }
+    looks, left = looks_of(course, list(visits))
+    begins = course.stages[stage].start * 7
+    look = looks[stage] or next((one for one in left if one.day >= begins), None)
+    return visits[look] if look else None
 
 
 def view(session: Session, clinic: Clinic, plan: Plan) -> PlanView:

@@ -12,7 +12,16 @@ from booking.errors import NotOffered
 from booking.formatting import iso_utc
 from booking.models import Plan
 from booking.scheduling.plans.course import Course
-from booking.scheduling.plans.keeping import Fault, Kept, Role, Rule, is_rested, looked_at, newly_broken
+from booking.scheduling.plans.keeping import (
+    Fault,
+    Kept,
+    Role,
+    Rule,
+    is_rested,
+    looked_at,
+    looks_of,
+    newly_broken,
+)
 from booking.scheduling.timeline import instant_of
 from booking.services.clinic import Clinic, Practitioner, the_clinic
 from booking.services.plans.asking_again import elsewhere
@@ -132,14 +141,12 @@ def _days(asked: Asked, lost: Kept, others: list[Kept]) -> Iterable[int]:
     if lost.role is Role.REASSESSMENT:
         return looked_at(asked.course, asked.course.stage_of(lost.week), others)
     # Whoever looks again has to have seen all of it; the look after the stage before may lie in this one.
-    number = asked.course.stage_of(lost.week)
-    looks = sorted(one.day for one in others if one.role is Role.REASSESSMENT)
-    for before in range(number):
-        days = looked_at(asked.course, before, others)
-        seen = next((day for day in looks if day in days), None)
-        looks = [day for day in looks if day != seen]
-    looks = [day for day in looks if day >= asked.course.stages[number].start * 7]
-    until = min(looks, default=len(asked.days)) + 1
+    stage = asked.course.stage_of(lost.week)
+    looks, left = looks_of(asked.course, others)
+    later = [
+        one.day for one in (*looks[stage:], *left) if one and one.day >= asked.course.stages[stage].start * 7
+    ]
+    until = min(later, default=len(asked.days)) + 1
     return range(lost.week * 7, min(lost.week * 7 + 7, len(asked.days), until))
 
 

@@ -8,9 +8,11 @@ import pytest
 
 from booking.errors import PlanRulesBroken
 from booking.scheduling.plans.keeping import Role
+from booking.services.plans.adherence import Need, adherence
 from booking.services.plans.booking import book
 from tests.clinics import plan_clinic, plan_template, set_up
 from tests.services.plans.making import BOTH, FIRST_DAY, proposed, wish
+from tests.staffing import hired
 
 pytestmark = pytest.mark.usefixtures("standing_clock", "context")
 
@@ -66,3 +68,10 @@ def test_a_look_that_can_be_had_isnt_left_out_where_another_cant() -> None:
     with pytest.raises(PlanRulesBroken) as refused:
         book(wish(without, "two-stages"), actor="t", key="without-3")
     assert refused.value.facts["faults"] == [{"rule": "no_reassessment", "week": 4, "care": ""}]
+
+
+def test_the_board_says_which_stage_has_no_look() -> None:
+    booked = book(wish(proposed("two-stages")[0], "two-stages"), actor="t", key="two-stages")
+    row = next(row for row in adherence(hired()).rows if row.reference == booked.reference)
+    # Not that of the second stage: seven days after the first one's last week, at the latest.
+    assert Need.NO_REASSESSMENT in row.needs and row.gate_on == FIRST_DAY + timedelta(days=20)
