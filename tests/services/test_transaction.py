@@ -27,7 +27,8 @@ def test_reading_keeps_nothing(context: Flask) -> None:
 
 
 def end_the_connection_in_the_pool() -> None:
-    """As a database does that is started again."""
+    """As a database does that is started again. It is the only one: others may rest there from tests before."""
+    db.engine.dispose()
     pid = run(lambda session: session.scalar(text("SELECT pg_backend_pid()")))
     url = db.engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
     with psycopg.connect(url, autocommit=True) as other:
