@@ -1,11 +1,11 @@
 """What somebody asks for: a visit type, with one practitioner or anyone, as one audience may book it."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from booking.errors import NotOffered
 from booking.models import Appointment, BookableBy, VisitKind
-from booking.scheduling.rules import PATIENT_LIMITS, PATIENT_RULES, STAFF_RULES
+from booking.scheduling.rules import PATIENT_RULES, STAFF_RULES
 from booking.scheduling.situation import Rule
 from booking.scheduling.visit import Shape
 from booking.services.clinic import Clinic, Practitioner, Thing, VisitType
@@ -56,11 +56,6 @@ class Question:
             *(room.id for room in self.rooms),
             *(device.id for device in self.devices),
         ]
-
-    @property
-    def unlimited(self) -> "Question":
-        """The same for what a practitioner has prescribed: how many visits its patient has doesn't limit it."""
-        return replace(self, rules=tuple(rule for rule in self.rules if rule is not PATIENT_LIMITS))
 
     @property
     def takes_penciled(self) -> bool:

@@ -126,6 +126,5 @@ def questions_for(
     found = {}
     for name, slugs in people.items():
         # A reassessment comes with its plan only; the others are on the clinic's lists, or come with a person's name.
-        question = question_of(clinic, name, sorted(slugs), audience)
-        found[name] = question if limited else question.unlimited
+        found[name] = question_of(clinic, name, sorted(slugs), audience, limited=limited)
     return found

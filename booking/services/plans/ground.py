@@ -45,9 +45,15 @@ class Wanted(NamedTuple):
 
 
 def question_of(
-    clinic: Clinic, visit_type: str, people: Iterable[str] | None, audience: BookableBy
+    clinic: Clinic,
+    visit_type: str,
+    people: Iterable[str] | None,
+    audience: BookableBy,
+    *,
+    limited: bool = True,
 ) -> Question:
-    """What is asked for one visit type: with anyone whom this audience may book, or with some of them only.
+    """What is asked for one visit type: with anyone whom this audience may book, or with some of them only. `limited`: whether
+    the clinic's limits per patient bind it.
 
     Raises NotFound for a name that the clinic doesn't have, NotOffered where nobody at all gives it.
     """
@@ -58,10 +64,11 @@ def question_of(
         by_name = BookableBy.LINK if audience is BookableBy.PATIENTS else audience
         names = {clinic.practitioner(slug).slug for slug in people}
         offering = tuple(one for one in clinic.who_offers(asked.visit_type, by_name) if one.slug in names)
+    rules = STAFF_RULES if audience is BookableBy.STAFF else PATIENT_RULES
     return replace(
         asked,
         practitioners=offering,
-        rules=STAFF_RULES if audience is BookableBy.STAFF else PATIENT_RULES,
+        rules=tuple(rule for rule in rules if limited or rule is not PATIENT_LIMITS),
         audience=audience,
         horizon_days=max(HORIZON_DAYS, clinic.horizon_days),
     )

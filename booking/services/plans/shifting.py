@@ -346,8 +346,9 @@ def _moved(
     now: datetime,
 ) -> bool:
     """Moves one visit, which is locked with all that it leaves and takes; False where it can't be had there."""
-    question = question_of(clinic, one.visit.visit_type.slug, [one.practitioner.slug], audience)
-    question = question if plan.is_limited else question.unlimited
+    question = question_of(
+        clinic, one.visit.visit_type.slug, [one.practitioner.slug], audience, limited=plan.is_limited
+    )
     offers = locked(
         session, question, one.starts_at, now, ignoring=Ignoring(appointment_id=row.id),
         patient_id=plan.patient_id,

@@ -247,11 +247,11 @@ def _questions(clinic: Clinic, wanted: PlanWanted, kinds: tuple[Kind, ...]) -> d
     found = {}
     for visit_type in (one for kind in kinds for one in kind if one is not None):
         people = wanted.only.get(visit_type.modality.slug)
-        found[visit_type.slug] = question_of(clinic, visit_type.slug, people, wanted.audience)
+        found[visit_type.slug] = question_of(
+            clinic, visit_type.slug, people, wanted.audience, limited=wanted.limited
+        )
     # Patients don't choose this one by itself, but with its plan.
     by_plan = BookableBy.STAFF if wanted.audience is BookableBy.STAFF else BookableBy.LINK
     for name in wanted.course.reassessment:
-        found.setdefault(name, question_of(clinic, name, None, by_plan))
-    if wanted.limited:
-        return found
-    return {name: question.unlimited for name, question in found.items()}
+        found.setdefault(name, question_of(clinic, name, None, by_plan, limited=wanted.limited))
+    return found
