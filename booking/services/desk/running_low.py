@@ -20,7 +20,7 @@ from booking.services.allowances import Allowances, counted, pool_of, visits_of_
 from booking.services.clinic import Clinic, the_clinic
 from booking.services.desk.coverage import BeyondLine, beyond_of, its, once_of, told
 from booking.services.idempotency import Answer
-from booking.services.plans.said import ASKED_FOR, NOT_NEEDED
+from booking.services.plans.said import ASKED_FOR, EXTENDED, MADE_UP, NOT_NEEDED
 from booking.services.staff.who import Who
 from booking.services.transaction import reading
 
@@ -114,7 +114,7 @@ def _wished(session: Session, clinic: Clinic, now: datetime) -> dict[int, list[W
     settled = select(later.id).where(
         later.plan_id == PlanEntry.plan_id,
         later.id > PlanEntry.id,
-        later.what.in_((ASKED_FOR, "made up", NOT_NEEDED, "extended")),
+        later.what.in_((ASKED_FOR, MADE_UP, NOT_NEEDED, EXTENDED)),
     )
     entries = session.execute(
         select(PlanEntry.id, PlanEntry.facts, Plan.reference, Plan.patient_id)

@@ -69,13 +69,17 @@ def refuse_at_rest(plan: Plan) -> None:
         raise NotChangeable(visit_status=plan.status.value)
 
 
-def changed(session: Session, plan: Plan, what: str, by: By, now: datetime, **facts: Any) -> None:
-    """Writes down that a plan was changed: its next version, under which its patient is told afterwards, and its history."""
+def changed(session: Session, plan: Plan, what: str, by: By, now: datetime, **facts: Any) -> int:
+    """Writes down that a plan was changed: its next version, under which its patient is told afterwards, and its history.
+    Returns the number of the history's entry.
+    """
     plan.version += 1
     plan.sequence += 1
     plan.changed_at = now
     session.flush()
-    noted(session, plan, what, by.actor, now, why=by.why, name=by.name, account_id=by.account_id, **facts)
+    return noted(
+        session, plan, what, by.actor, now, why=by.why, name=by.name, account_id=by.account_id, **facts
+    )
 
 
 def visits_to_change(session: Session, plan: Plan) -> list[Appointment]:

@@ -327,9 +327,7 @@ def _tell(
     tell: bool,
 ) -> None:
     """One message about all visits that are cancelled, or firm from now on, or new, if there are any."""
-    facts = {"cancelled": begun_at(gone), "firm": begun_at(firm)} | (
-        {"added": begun_at(added)} if added else {}
-    )
+    facts = {"cancelled": begun_at(gone), "firm": begun_at(firm), "added": begun_at(added)}
     tell = tell and bool(gone or firm or added)
     notices.plan_changed(session, clinic, plan, [*gone, *firm, *added], now, facts, tell=tell)
 

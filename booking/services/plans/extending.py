@@ -9,6 +9,7 @@ from booking.scheduling.plans.course import Course, Dose, Moved, Phase
 from booking.services.plans.frequency import Fitted, carry_out, fitted
 from booking.services.plans.reading import PlanView, for_staff
 from booking.services.plans.repairing import Missed, lacking
+from booking.services.plans.said import EXTENDED
 from booking.services.staff.who import Who
 
 
@@ -41,7 +42,7 @@ def extend(
     change = extended(for_staff(who, reference))
     facts = {"weeks": change.weeks, "moved": [[one.week, one.care.slug] for one in change.moved]}
     carry_out(
-        who, reference, change.fitted, "extended", reason, ["extend", reference, reason, tell], facts,
+        who, reference, change.fitted, EXTENDED, reason, ["extend", reference, reason, tell], facts,
         tell=tell, version=version, key=key,
     )  # fmt: skip
     return change

@@ -164,9 +164,10 @@ def noted(
     name: str = "",
     account_id: int | None = None,
     **facts: Any,
-) -> None:
-    """Appends to the history of a plan."""
+) -> int:
+    """Appends to the history of a plan. Returns the entry's number."""
     entry = PlanEntry(
         plan_id=plan.id, at=now, actor=by, actor_name=name, account_id=account_id, what=what, why=why, facts=facts
     )  # fmt: skip
     rows.add(session, entry)
+    return entry.id

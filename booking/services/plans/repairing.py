@@ -40,7 +40,7 @@ from booking.services.plans.ground import Wanted
 from booking.services.plans.reading import PlanView, PlanVisit, kept_at, view
 from booking.services.plans.recording import noted
 from booking.services.plans.replacing import OFFERED, Instead, breaks, instead_of
-from booking.services.plans.said import ASKED_FOR, NEEDED, NOT_NEEDED
+from booking.services.plans.said import ASKED_FOR, MADE_UP, NEEDED, NOT_NEEDED
 from booking.services.plans.wanted import Asked
 from booking.services.staff import audit
 from booking.services.staff.ownership import appointment_for, plan_for
@@ -154,7 +154,7 @@ def take_for(
 
     def action(session: Session) -> Answer:
         plan = plan_for(session, who, reference, for_update=True)
-        audit.did(session, who, "made up", f"plan/{reference}", plan.patient_id)
+        audit.did(session, who, MADE_UP, f"plan/{reference}", plan.patient_id)
         by = By.staff(who)
         return _take(session, plan, week, care, starts_at, practitioner, by, BookableBy.STAFF)
 
@@ -190,9 +190,9 @@ def not_needed(who: Who, reference: str, week: int, care: str, why: str, *, key:
         lacks = lacking(view(session, the_clinic(session), plan), now)
         if not any((one.week, one.care.slug) == (week, care) for one in lacks):
             raise NotFound
-        changed(session, plan, NOT_NEEDED, By.staff(who, why), now, week=week, care=care)
+        entry = changed(session, plan, NOT_NEEDED, By.staff(who, why), now, week=week, care=care)
         audit.did(session, who, NOT_NEEDED, f"plan/{reference}", plan.patient_id)
-        return {"entry": max(one.id for one in _said(session, plan) if one.what == NOT_NEEDED)}
+        return {"entry": entry}
 
     return int(once(Key.of(who.key, key, ["not needed", reference, week, care, why]), action)["entry"])
 
@@ -396,6 +396,6 @@ def _take(
         refuse_beyond(session, clinic, plan.patient_id, [planned], now)
     coming = as_they_wait(plan, course, others, [chosen])
     (made,) = add(session, clinic, plan, coming, by, now, audience=audience)
-    changed(session, plan, "made up", by, now, visit=made.reference, week=week + 1)
+    changed(session, plan, MADE_UP, by, now, visit=made.reference, week=week + 1)
     notices.plan_changed(session, clinic, plan, [made], now, {"added": begun_at([made])})
     return {"reference": made.reference}
