@@ -17,38 +17,28 @@ from booking.services.desk.new_visit import BookedHere, DeskWish
 from booking.services.plans.booking import BookedPlan, book as book_plan
 from booking.services.plans.changing import Decision, Outcome, decide
 from booking.services.plans.reading import PlanVisit
-from tests.clinics import plan_clinic, plan_template, set_up
+from tests.clinics import plan_template
 from tests.concurrency.test_races import overlaps, storm
 from tests.services.making import rows, wish
 from tests.services.plans.making import (
+    FIRST,
+    FOLLOW_UP,
     patient,
     practitioner,
     prescribed,
     proposed,
     running,
     seen,
+    where_mei_is_alone,
     wish as plan_wish,
 )
 from tests.staffing import hired
 
-FOLLOW_UP, FIRST = "acupuncture-follow-up", "acupuncture-first"
-
 
 @pytest.fixture
 def app(app: Flask, standing_clock: Any) -> Flask:
-    """Mei alone gives acupuncture, so that a time is hers or nobody's."""
-    doses = {"weeks": 1, "doses": {FOLLOW_UP: 2}}
-    stages = plan_template("stages", {}, reassessment=["acupuncture-reassessment"], phases=[doses, doses])
-    begun = plan_template("begun", {FOLLOW_UP: 2}, weeks=1, self_service=True)
-    definition = plan_clinic(rules={"step_minutes": 5})
-    alone = [one.model_dump(mode="json") for one in definition.practitioners if one.id != "dan"]
     with app.app_context():
-        set_up(
-            type(definition).model_validate(
-                definition.model_dump(mode="json")
-                | {"practitioners": alone, "plan_templates": [stages, begun]}
-            )
-        )
+        where_mei_is_alone(plan_template("begun", {FOLLOW_UP: 2}, weeks=1, self_service=True))
     return app
 
 

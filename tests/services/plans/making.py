@@ -8,6 +8,7 @@ from booking.models import BookableBy, Patient, Reminders, Role
 from booking.scheduling.plans.windows import Presence
 from booking.services import patients, rows
 from booking.services.clinic import present
+from booking.services.clinic_file import ClinicFile
 from booking.services.plans import prescribing
 from booking.services.plans.asking_again import wanted_by
 from booking.services.plans.booking import BookedPlan, book
@@ -18,11 +19,25 @@ from booking.services.plans.reading import PlanView, by_link, for_staff
 from booking.services.plans.wanted import PlanWanted
 from booking.services.staff.who import Who
 from booking.services.transaction import run
+from tests.clinics import plan_clinic, plan_template, set_up
 from tests.staffing import hired
 
+FOLLOW_UP, FIRST = "acupuncture-follow-up", "acupuncture-first"
 FIRST_DAY = date(2026, 9, 21)
 """The Monday after the tests' own."""
 BOTH = frozenset({"acupuncture", "chiropractic"})
+
+
+def where_mei_is_alone(*templates: dict[str, Any], **rules: Any) -> None:
+    """A clinic in which Mei alone gives acupuncture, so that a time is hers or nobody's. "stages" has two weeks, of which the second
+    waits for a decision; the `templates` stand beside it.
+    """
+    week = {"weeks": 1, "doses": {FOLLOW_UP: 2}}
+    stages = plan_template("stages", {}, reassessment=["acupuncture-reassessment"], phases=[week, week])
+    definition = plan_clinic(rules={"step_minutes": 5} | rules).model_dump(mode="json")
+    alone = [one for one in definition["practitioners"] if one["id"] != "dan"]
+    different = {"practitioners": alone, "plan_templates": [stages, *templates]}
+    set_up(ClinicFile.model_validate(definition | different))
 
 
 def proposed(template: str = "disc", first_day: date = FIRST_DAY, **how: Any) -> list[Proposal]:

@@ -22,36 +22,27 @@ from booking.services.plans.holding import hold_plan
 from booking.services.plans.reading import PlanVisit
 from booking.services.plans.repairing import lacking
 from booking.services.search import free_times
-from tests.clinics import plan_clinic, plan_template, set_up
+from tests.clinics import plan_template
 from tests.services.making import booked, rows, wish
 from tests.services.plans.making import (
+    FIRST,
+    FOLLOW_UP,
     patient,
     practitioner,
     prescribed,
     proposed,
     running,
     seen,
+    where_mei_is_alone,
     wish as plan_wish,
 )
 from tests.staffing import hired
 
 pytestmark = pytest.mark.usefixtures("standing_clock", "context")
 
-FOLLOW_UP, FIRST = "acupuncture-follow-up", "acupuncture-first"
-DOSES = {"weeks": 1, "doses": {FOLLOW_UP: 2}}
-
 
 def clinic_whose_penciled_visits(**give_way: Any) -> None:
-    """Mei alone gives acupuncture, so that a time is hers or nobody's."""
-    definition = plan_clinic(rules={"step_minutes": 5} | give_way)
-    people = [one for one in definition.practitioners if one.id != "dan"]
-    stages = plan_template("stages", {}, reassessment=["acupuncture-reassessment"], phases=[DOSES, DOSES])
-    once = plan_template("once", {FOLLOW_UP: 1}, weeks=1, self_service=True)
-    set_up(type(definition).model_validate(
-        definition.model_dump(mode="json") | {
-            "practitioners": [one.model_dump(mode="json") for one in people], "plan_templates": [stages, once],
-        }
-    ))  # fmt: skip
+    where_mei_is_alone(plan_template("once", {FOLLOW_UP: 1}, weeks=1, self_service=True), **give_way)
 
 
 @pytest.fixture(autouse=True)
