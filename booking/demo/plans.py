@@ -3,7 +3,7 @@ waits to be opened.
 """
 
 from contextlib import suppress
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -46,24 +46,26 @@ def make(clinic: Clinic, people: list[Person], now: datetime) -> None:
     monday -= timedelta(days=monday.weekday())
     runs, begins, waits, looked_at, new = people
     desk = run(_at_the_desk)
-    with clock.turned_to(now - timedelta(days=20)):
+    first_day = monday - timedelta(days=14)
+    with clock.turned_to(_noon(clinic, first_day - timedelta(days=6))):
         reference = run(lambda session: _record(session, runs))
         _insured(desk, reference)
         plan = prescribing.prescribe(
             desk,
             Prescription(
-                reference, "disc", monday - timedelta(days=14), presence=_EVENINGS, returning=_KNOWN_IN,
+                reference, "disc", first_day, presence=_EVENINGS, returning=_KNOWN_IN,
                 prescribed_by="mei-tanaka", reason="Disc L5/S1, seen together.",
             ),
             tell=True, key="demo disc",
         )  # fmt: skip
         _book(plan.reference, plan.token)
-    with clock.turned_to(now - timedelta(days=25)):
+    first_day = monday - timedelta(days=21)
+    with clock.turned_to(_noon(clinic, first_day - timedelta(days=4))):
         reference = run(lambda session: _record(session, looked_at))
         plan = prescribing.prescribe(
             desk,
             Prescription(
-                reference, "low-back", monday - timedelta(days=21), presence=_MORNINGS, returning=("acupuncture",),
+                reference, "low-back", first_day, presence=_MORNINGS, returning=("acupuncture",),
                 prescribed_by="daniel-okafor",
             ),
             tell=True, key="demo low back",
@@ -82,6 +84,10 @@ def make(clinic: Clinic, people: list[Person], now: datetime) -> None:
             ),
             tell=True, key="demo sciatica",
         )  # fmt: skip
+
+
+def _noon(clinic: Clinic, day: date) -> datetime:
+    return datetime.combine(day, time(12), clinic.zone)
 
 
 def _book(reference: str, token: str) -> None:

@@ -4,7 +4,7 @@ import shutil
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -35,7 +35,7 @@ from booking.scheduling.timeline import cell_from, instant_of
 from booking.services.clinic import Clinic, present
 from booking.services.search import free_times
 from tests import databases
-from tests.conftest import KINDS, MONDAY, MakeApp, StandingClock
+from tests.conftest import KINDS, MONDAY, MakeApp, StandingClock, standing
 from tests.services.making import booked, rows
 
 pytestmark = pytest.mark.usefixtures("standing_clock")
@@ -209,6 +209,20 @@ def test_some_patients_come_two_or_three_times_a_week(context: Flask) -> None:
     ]
     assert 2 <= len(often) <= 8
     assert any(number >= 3 for patient in often for number in weeks[patient].values())
+
+
+@pytest.mark.parametrize("day", range(7))
+def test_it_loads_on_every_day_of_the_week_late_as_well(
+    day: int, standing_clock: StandingClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What depends on the weekday are its plans, and when their parts begin: the rest only fills days."""
+    monkeypatch.setattr(making, "_fill", lambda *_: 0)
+    standing_clock.at(datetime(2026, 9, 14 + day, 23, tzinfo=HERE).astimezone(UTC))
+    with databases.renewed("sqlite") as url, standing(url) as app:
+        told = app.test_cli_runner().invoke(args=["demo"])
+        assert told.exit_code == 0, told.output
+        with app.app_context():
+            assert {row["template"] for row in rows(Plan)} == {"disc", "disc-gentle", "low-back", "sciatica"}
 
 
 def test_there_is_something_to_book_soon(context: Flask) -> None:
