@@ -10,6 +10,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from booking.models import Role
+from booking.services.clinic_file import ClinicFile
 from booking.services.staff.who import Who
 from tests.clinics import clinic, practitioner, set_up, visit_type
 from tests.conftest import KINDS
@@ -39,24 +40,26 @@ def database_kind(request: pytest.FixtureRequest) -> str:
     return kind
 
 
+def _usual_clinic() -> ClinicFile:
+    return clinic(
+        visit_types=[
+            visit_type("follow-up", name="Follow-up, 30 minutes", price_cents=9500, price_shown="exact"),
+            visit_type("first", kind="first", bring="Your insurance card"),
+            visit_type("special", on_request=True, tell_us="Tell us about a pacemaker."),
+        ],
+        practitioners=[
+            practitioner("ana", name="Ana Ruiz", offers=["follow-up", "first", "special"]),
+            practitioner("ben", name="Ben Okoro", offers=["follow-up"]),
+        ],
+    )
+
+
 @pytest.fixture
-def app(app: Flask, standing_clock: Any) -> Flask:
+def app(app: Flask, standing_clock: Any, request: pytest.FixtureRequest) -> Flask:
+    """With a clinic: the usual one, or what the test, or its module, is marked with."""
+    marked = request.node.get_closest_marker("clinic")
     with app.app_context():
-        set_up(
-            clinic(
-                visit_types=[
-                    visit_type(
-                        "follow-up", name="Follow-up, 30 minutes", price_cents=9500, price_shown="exact"
-                    ),
-                    visit_type("first", kind="first", bring="Your insurance card"),
-                    visit_type("special", on_request=True, tell_us="Tell us about a pacemaker."),
-                ],
-                practitioners=[
-                    practitioner("ana", name="Ana Ruiz", offers=["follow-up", "first", "special"]),
-                    practitioner("ben", name="Ben Okoro", offers=["follow-up"]),
-                ],
-            )
-        )
+        set_up(marked.args[0] if marked else _usual_clinic())
     return app
 
 

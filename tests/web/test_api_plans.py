@@ -19,11 +19,13 @@ from booking.services import absences
 from booking.services.clinic import present
 from booking.services.transaction import run
 from booking.web import limits
-from tests.clinics import plan_clinic, set_up
+from tests.clinics import plan_clinic
 from tests.services.making import booked, rows
 from tests.services.plans import making
 from tests.services.plans.making import FIRST_DAY
 from tests.web.conftest import on_both
+
+pytestmark = pytest.mark.clinic(plan_clinic())
 
 MONDAYS = {"weekdays": ["mon"], "from": "08:00", "to": "12:00"}
 WEDNESDAYS = {"weekdays": ["wed"], "from": "13:00", "to": "24:00"}
@@ -37,12 +39,6 @@ ASKED: dict[str, Any] = {
 ROSA = {"first_name": "Rosa", "last_name": "Lima", "email": "rosa@example.com", "phone": None}
 
 Ask = Callable[..., TestResponse]
-
-
-@pytest.fixture(autouse=True)
-def clinic_with_plans(app: Flask) -> None:
-    with app.app_context():
-        set_up(plan_clinic())
 
 
 @pytest.fixture

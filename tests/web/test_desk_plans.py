@@ -13,11 +13,13 @@ from werkzeug.test import TestResponse
 from booking.models import Appointment, Message, Patient, Plan, PlanEntry
 from booking.services.staff.who import Who
 from booking.web.free import instant
-from tests.clinics import plan_clinic, set_up
+from tests.clinics import plan_clinic
 from tests.services.making import NINE, booked, rows
 from tests.services.plans.making import FIRST_DAY, at, prescribed, running
 from tests.staffing import signed_in
 from tests.web.conftest import on_both
+
+pytestmark = pytest.mark.clinic(plan_clinic())
 
 NEW, BOOK = "/desk/plans/new", "/desk/plans/book"
 ASKED = {"template": "disc", "prescribed_by": "mei", "first_day": "2026-09-21"}
@@ -27,7 +29,6 @@ ASKED = {"template": "disc", "prescribed_by": "mei", "first_day": "2026-09-21"}
 def rosa(app: Flask, standing_clock: Any) -> str:
     """A patient who has had acupuncture here."""
     with app.app_context():
-        set_up(plan_clinic())
         booked(NINE, visit_type="acupuncture-first", practitioner="mei")
         standing_clock.on(days=2)
         return str(rows(Patient)[0]["reference"])

@@ -26,19 +26,19 @@ from tests.services.plans.making import FIRST_DAY, at, patient, prescribed, prop
 from tests.staffing import hired, signed_in
 from tests.web.conftest import fields, on_both
 
+pytestmark = pytest.mark.clinic(plan_clinic())
+
 
 @pytest.fixture
 def disc(app: Flask) -> BookedPlan:
     """Acupuncture three times and chiropractic twice in each of four weeks, and a reassessment."""
     with app.app_context():
-        set_up(plan_clinic())
         return running(prescribed(patient()))
 
 
 @pytest.fixture
 def weekly(app: Flask) -> BookedPlan:
     with app.app_context():
-        set_up(plan_clinic())
         return running(prescribed(patient(), "weekly"))
 
 
@@ -90,7 +90,6 @@ def after(client: FlaskClient, done: TestResponse) -> str:
 def gentle(app: Flask) -> BookedPlan:
     """A plan that its patient began by themselves."""
     with app.app_context():
-        set_up(plan_clinic())
         return book(wish(proposed("disc-gentle")[0], "disc-gentle"), actor="t", key="gentle-1")
 
 

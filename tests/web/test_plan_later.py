@@ -17,7 +17,7 @@ from booking.services.plans.changing import stop
 from booking.services.plans.prescribing import Prescribed
 from booking.services.plans.reading import PlanVisit, by_link
 from booking.services.rescheduling import reschedule
-from tests.clinics import plan_clinic, set_up
+from tests.clinics import plan_clinic
 from tests.conftest import StandingClock
 from tests.services.making import booked, rows
 from tests.services.plans.making import patient, prescribed, running
@@ -25,16 +25,11 @@ from tests.staffing import hired, signed_in
 from tests.web.conftest import on_both
 from tests.web.test_plan_pages import hidden, insured, words
 
+pytestmark = pytest.mark.clinic(plan_clinic())
+
 ZONE = ZoneInfo("America/Los_Angeles")
 HOUR, WEEK = timedelta(hours=1), timedelta(days=7)
 ACUPUNCTURE = "acupuncture-follow-up"
-
-
-@pytest.fixture
-def app(app: Flask, standing_clock: Any) -> Flask:
-    with app.app_context():
-        set_up(plan_clinic())
-    return app
 
 
 @pytest.fixture

@@ -7,16 +7,15 @@ import pytest
 from flask import Flask
 
 from booking.services.clinic import present
-from tests.clinics import plan_clinic, set_up
+from tests.clinics import plan_clinic
 from tests.services.plans.making import patient, prescribed, running, seen
 from tests.staffing import hired, signed_in
 
-pytestmark = pytest.mark.usefixtures("standing_clock")
+pytestmark = pytest.mark.clinic(plan_clinic())
 
 
 def test_the_form_says_what_suffers_and_names_better_times(app: Flask, standing_clock: Any) -> None:
     with app.app_context():
-        set_up(plan_clinic())
         plan = seen(running(prescribed(patient())))
         first, second = [one for one in plan.standing if one.care.slug == "acupuncture-follow-up"][:2]
         local = (first.starts_at + timedelta(days=1)).astimezone(present().zone)

@@ -23,25 +23,20 @@ from booking.services.plans.prescribing import Prescribed
 from booking.services.plans.repairing import take_for
 from booking.services.transaction import run
 from booking.web.patient.plan_choice import Choice
-from tests.clinics import plan_clinic, set_up
+from tests.clinics import plan_clinic
 from tests.conftest import StandingClock
 from tests.services.making import rows
 from tests.services.plans.making import patient, prescribed
 from tests.staffing import hired, signed_in
 from tests.web.conftest import on_both
 
+pytestmark = pytest.mark.clinic(plan_clinic())
+
 MAIL = {"email": "rosa@example.com", "reminders": "email", "reminded_of": "both"}
 ROSA = MAIL | {"first_name": "Rosa", "last_name": "Lima"}
 KNOWN = "known_acupuncture=yes&known_chiropractic=no"
 ASKED = "asked=1&first=2026-09-21"
 OWN = "/plans/disc-gentle"
-
-
-@pytest.fixture
-def app(app: Flask, standing_clock: Any) -> Flask:
-    with app.app_context():
-        set_up(plan_clinic())
-    return app
 
 
 def link(app: Flask, template: str = "disc", **how: Any) -> str:

@@ -5,7 +5,6 @@ from datetime import date, timedelta
 from typing import Any
 
 import pytest
-from flask import Flask
 
 from booking import clock
 from booking.models import AbsenceKind, BookableBy
@@ -21,15 +20,12 @@ from booking.services.plans.proposing import Bent, Proposals, ProposedVisit, pro
 from booking.services.plans.wanted import Besides, PlanWanted
 from booking.services.transaction import run
 from booking.web import plan_none_words, plan_words, series_words
-from tests.clinics import plan_clinic, set_up
+from tests.clinics import plan_clinic
 from tests.services.plans.making import BOTH, FIRST_DAY, at
 
+pytestmark = [pytest.mark.clinic(plan_clinic()), pytest.mark.usefixtures("context")]
+
 TUE, WED, THU, SAT = 1, 2, 3, 5
-
-
-@pytest.fixture(autouse=True)
-def clinic_with_plans(context: Flask, standing_clock: Any) -> None:
-    set_up(plan_clinic())
 
 
 def wanted(template: str = "weekly", **how: Any) -> PlanWanted:

@@ -8,11 +8,13 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from booking.models import Message, Patient, Plan, Role
-from tests.clinics import plan_clinic, set_up
+from tests.clinics import plan_clinic
 from tests.services.making import NINE, booked, rows
 from tests.services.plans.making import prescribed, running
 from tests.staffing import hired, signed_in
 from tests.web.conftest import fields
+
+pytestmark = pytest.mark.clinic(plan_clinic())
 
 VISIT_TYPE = "acupuncture-first"
 
@@ -20,7 +22,6 @@ VISIT_TYPE = "acupuncture-first"
 @pytest.fixture
 def visit(app: Flask, standing_clock: Any) -> str:
     with app.app_context():
-        set_up(plan_clinic())
         return booked(NINE, visit_type=VISIT_TYPE, practitioner="mei").reference
 
 

@@ -11,10 +11,12 @@ from werkzeug.test import TestResponse
 
 from booking.models import Appointment, Patient, Plan
 from booking.services.staff.who import Who
-from tests.clinics import plan_clinic, set_up
+from tests.clinics import plan_clinic
 from tests.services.making import NINE, booked, rows
 from tests.services.plans.making import FIRST_DAY, at
 from tests.staffing import signed_in
+
+pytestmark = pytest.mark.clinic(plan_clinic())
 
 NEW, BOOK = "/desk/series/new", "/desk/series/book"
 TUESDAYS = {
@@ -33,7 +35,6 @@ TUESDAYS = {
 def visit(app: Flask) -> Any:
     """Rosa's first visit, on the Tuesday of the week before; and somebody's in the second week, when Mei has no time for her."""
     with app.app_context():
-        set_up(plan_clinic())
         made = booked(NINE, visit_type="acupuncture-first", practitioner="mei")
         second = at(FIRST_DAY, 9).replace(day=29)
         booked(second, visit_type="acupuncture-first", practitioner="mei", email="other@example.com")
