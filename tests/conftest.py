@@ -20,6 +20,7 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 from hypothesis import HealthCheck, settings
+from jinja2 import FileSystemBytecodeCache
 from xdist.scheduler import LoadScopeScheduling
 
 from booking import clock, config
@@ -70,6 +71,16 @@ def nothing_leaves_this_machine() -> Iterator[None]:
     _tried_to_leave.clear()
     yield
     assert not _tried_to_leave, f"tried to reach {', '.join(_tried_to_leave)}"
+
+
+_COMPILED_TEMPLATES = "TESTS_COMPILED_TEMPLATES"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """One folder for all processes of a run: a template that one of them has compiled is read by the others."""
+    if not hasattr(config, "workerinput"):
+        folder = os.environ[_COMPILED_TEMPLATES] = tempfile.mkdtemp(prefix="booking-templates-")
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
@@ -217,6 +228,7 @@ class StandingApp:
         atexit.register(shutil.rmtree, self._instance, ignore_errors=True)
         self._settings = databases.SETTINGS | {"BOOKING_DATABASE_URL": database_url}
         self.app = create_app(self._settings, instance_path=str(self._instance))
+        self.app.jinja_env.bytecode_cache = FileSystemBytecodeCache(os.environ[_COMPILED_TEMPLATES])
         self._was = [(kept, dict(kept)) for kept in self._remembered()]
         self._made_anew = databases.made_anew
 
