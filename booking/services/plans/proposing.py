@@ -14,7 +14,7 @@ from booking import clock
 from booking.models import BookableBy
 from booking.scheduling.hours import week_start
 from booking.scheduling.plans.effort import Stopped
-from booking.scheduling.plans.keeping import Kept, Role, is_rested, looked_at, newly_broken, waiting
+from booking.scheduling.plans.keeping import Kept, Role, looked_at, newly_broken, waiting
 from booking.scheduling.plans.proposals import Proposal as FoundPlan, propose as find_plans
 from booking.scheduling.plans.task import Choice, Days, Planned, Task
 from booking.scheduling.reasons import Reason, explain
@@ -377,7 +377,7 @@ def _reassessment(asked: Asked, places: list[_Place], days: range) -> _Place | N
         visit_type = asked.clinic.visit_type(name)
         modality = visit_type.modality.slug
         for day in days:
-            if day >= len(asked.days) or not is_rested(day, modality, kept, asked.course.rest_days):
+            if day >= len(asked.days) or not asked.is_rested(day, modality, kept):
                 continue
             others = [place.choice for place in places if place.day == day]
             for choice in asked.choices(visit_type, day):

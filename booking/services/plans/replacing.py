@@ -17,7 +17,6 @@ from booking.scheduling.plans.keeping import (
     Kept,
     Role,
     Rule,
-    is_rested,
     looked_at,
     looks_of,
     newly_broken,
@@ -99,13 +98,9 @@ def instead_of(
     """
     others = list(others)
     kept, modality = [one.kept for one in others], lost.kept.modality
-    besides = [(on - asked.wanted.first_day).days for on in asked.wanted.elsewhere.get(modality, ())]
-    rest_days = asked.course.rest_days
     candidates = []
     for day in _days(asked, lost.kept, kept):
-        if any(abs(day - there) <= rest_days.get(modality, 0) for there in besides):
-            continue
-        if not is_rested(day, modality, kept, rest_days):
+        if not asked.is_rested(day, modality, kept):
             continue
         there = [one.kept for one in others if one.kept.day == day]
         for choice in asked.choices(lost.visit_type, day):

@@ -1,6 +1,6 @@
 """What somebody asks for when they ask for a plan, and the finder's task that it makes."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from functools import cached_property
@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from booking.models import BookableBy, VisitKind
 from booking.scheduling.hours import Day
 from booking.scheduling.plans.course import LOOKED_AT_WITHIN, Course
+from booking.scheduling.plans.keeping import Kept, is_rested
 from booking.scheduling.plans.task import Care, Choice, Days, Planned, Task
 from booking.scheduling.plans.windows import Presence
 from booking.scheduling.timeline import CELL_MINUTES, instant_of, places
@@ -186,6 +187,16 @@ class Asked:
         care, first = self.kinds[visit.care]
         visit_type = first if visit.first and first else care
         return Start(visit_type, visit.choice.person, self.cell(visit_type, visit.day, visit.choice))
+
+    def is_rested(self, day: int, modality: str, visits: Iterable[Kept]) -> bool:
+        """Whether a visit of this modality on this day of the plan keeps its days of rest: from these visits, and from those
+        that the patient has besides.
+        """
+        near = self.course.rest_days.get(modality, 0)
+        besides = ((on - self.wanted.first_day).days for on in self.wanted.elsewhere.get(modality, ()))
+        return is_rested(day, modality, visits, self.course.rest_days) and not any(
+            abs(day - there) <= near for there in besides
+        )
 
     def cell(self, visit_type: VisitType, day: int, choice: Choice) -> int:
         """At which cell one of the `choices` begins."""

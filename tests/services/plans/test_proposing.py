@@ -1,6 +1,7 @@
 """Proposals from what is really free: complete, by the rules, explained; and why there is none."""
 
 from collections import Counter
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -122,6 +123,25 @@ def test_days_of_rest_are_kept_from_visits_that_the_patient_has_besides() -> Non
         if one.visit_type.modality.slug == "acupuncture"
     }
     assert not days & {FIRST_DAY, FIRST_DAY + timedelta(days=1)}
+
+
+def test_so_does_the_look_at_the_end() -> None:
+    course = replace(
+        present().plan_template("disc-gentle").course, reassessment=("acupuncture-reassessment",)
+    )
+
+    def looked_at(besides: set[date]) -> date:
+        there = {"acupuncture": dict.fromkeys(besides, present().visit_type("acupuncture-first"))}
+        first = propose(wanted(course=course, elsewhere=there)).proposals[0]
+        (look,) = [one for one in first.visits if one.role is Role.REASSESSMENT]
+        return look.starts_at.astimezone(present().zone).date()
+
+    besides = set[date]()
+    for _ in range(2):
+        # The visit besides is on the next day, each time.
+        day = looked_at(besides)
+        assert all(abs(day - one) > timedelta(days=1) for one in besides)
+        besides.add(day + timedelta(days=1))
 
 
 def test_only_with_somebody_is_with_nobody_else() -> None:
