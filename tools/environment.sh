@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Makes .venv with the locked packages of requirements/NAME.txt (runtime or dev), unless it is there already: NAME first,
 # and then the folder, if it is another one than .venv.
-# PYTHON names the interpreter; without it, the newest of 3.13, 3.12 and 3.11 that is found.
+# PYTHON names the interpreter; without it, the system's own, or the newest of 3.13, 3.12 and 3.11 that is found.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 wanted=${1:-runtime}
@@ -14,10 +14,12 @@ as_root() {
     if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi
 }
 
-# Prints the path of the interpreter itself, as the name may stand for a switch between several.
+# Prints the path of the interpreter itself, as the name may stand for a switch between several. The system's own comes first,
+# if it can make environments: distributions build theirs to be fast, which takes longer than whoever builds one at home waits.
 find_python() {
-    local candidate
-    for candidate in ${PYTHON:-python3.13 python3.12 python3.11 python3}; do
+    local candidate own=/usr/bin/python3
+    "$own" -c 'import ensurepip, venv' 2>/dev/null || own=
+    for candidate in ${PYTHON:-$own python3.13 python3.12 python3.11 python3}; do
         "$candidate" -c 'import sys
 if not (3, 11) <= sys.version_info[:2] <= (3, 13): sys.exit(1)
 print(sys.executable)' 2>/dev/null && return
