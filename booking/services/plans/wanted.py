@@ -110,7 +110,7 @@ class Asked:
     kinds: tuple[Kind, ...]
     ground: Ground
     weeks: int
-    # What is free on each day at any time, and at which cell each choice begins.
+    # What is free on each day at any time; and at which cell each choice begins, on days on which the clock changes.
     _free_on: dict[tuple[str, int], tuple[Choice, ...]] = field(
         default_factory=dict, repr=False, compare=False
     )
@@ -200,6 +200,9 @@ class Asked:
 
     def cell(self, visit_type: VisitType, day: int, choice: Choice) -> int:
         """At which cell one of the `choices` begins."""
+        on = self.days[day]
+        if _has_all_hours(on):
+            return on.from_cell + choice.starts // CELL_MINUTES
         return self._starts[visit_type.slug, day, choice]
 
     def choices(self, visit_type: VisitType, day: int, *, always: bool = False) -> tuple[Choice, ...]:
@@ -210,27 +213,35 @@ class Asked:
             free = self._free_on[key] = self._at_any_time(visit_type, day)
         if always:
             return free
-        stretches = self.wanted.presence.on(self.days[day].on)
         return tuple(
             one
+            for opens, closes in self.wanted.presence.on(self.days[day].on)
             for one in free
-            if any(opens <= one.starts and one.ends <= closes for opens, closes in stretches)
+            if opens <= one.starts and one.ends <= closes
         )
 
     def _at_any_time(self, visit_type: VisitType, day: int) -> tuple[Choice, ...]:
         offers = self.ground.offers(visit_type.slug)
         window, on = offers.situation.window, self.days[day]
         inside = window.stretch(on.from_cell, on.to_cell)
-        found = set()
-        for person_id, free in offers.by_practitioner.items():
-            cells = offers.situation.by_id[person_id].shape.length
-            for place in places(free & inside):
-                cell = window.start + place
+        people = [
+            (person_id, offers.situation.by_id[person_id].shape.length, places(free & inside))
+            for person_id, free in offers.by_practitioner.items()
+        ]
+        if _has_all_hours(on):
+            first = (window.start - on.from_cell) * CELL_MINUTES
+            starts = (
+                Choice(minute, minute + cells * CELL_MINUTES, person_id)
+                for person_id, cells, free in people
+                for minute in (first + place * CELL_MINUTES for place in free)
+            )
+            return tuple(sorted(starts))
+        for person_id, cells, free in people:
+            for cell in (window.start + place for place in free):
                 choice = Choice(self.minute(on, cell), self.minute(on, cell + cells), person_id)
                 # An hour that comes twice: the first of the two.
                 self._starts.setdefault((visit_type.slug, day, choice), cell)
-                found.add(choice)
-        return tuple(sorted(found))
+        return tuple(sorted(one for name, of, one in self._starts if (name, of) == (visit_type.slug, day)))
 
     def _free(self, visit_type: VisitType, first: int, *, on_grid: bool) -> Days:
         situation = self.ground.offers(visit_type.slug).situation
@@ -248,10 +259,15 @@ class Asked:
 
     def minute(self, on: Day, cell: int) -> int:
         """Of the wall clock, counted from the day's midnight."""
-        if on.to_cell - on.from_cell == _CELLS_A_DAY:
+        if _has_all_hours(on):
             return (cell - on.from_cell) * CELL_MINUTES
         wall = instant_of(cell).astimezone(self.clinic.zone)
         return (wall.date() - on.on).days * 24 * 60 + wall.hour * 60 + wall.minute
+
+
+def _has_all_hours(on: Day) -> bool:
+    """Whether a day has as many hours as most: on those on which the clock changes its minutes aren't simply counted."""
+    return on.to_cell - on.from_cell == _CELLS_A_DAY
 
 
 def _questions(clinic: Clinic, wanted: PlanWanted, kinds: tuple[Kind, ...]) -> dict[str, Question]:
