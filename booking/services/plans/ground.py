@@ -89,7 +89,11 @@ class Ground:
     patient_id: int | None = None
     ignoring: Ignoring = NOTHING_IGNORED
     for_first: Ignoring = NOTHING_IGNORED
+    # What has been asked before: of each visit type, and of the visits of a day or week.
     _offers: dict[str, engine.Offers] = field(default_factory=dict, repr=False, compare=False)
+    _had: "dict[tuple[date, tuple[Wanted, ...]], list[Assignment | None]]" = field(
+        default_factory=dict, repr=False, compare=False
+    )
 
     @classmethod
     def read(
@@ -139,7 +143,7 @@ class Ground:
 
     def giving(self, visits: frozenset[int]) -> "Ground":
         """The same where these visits give way to first ones, and no others."""
-        return replace(self, for_first=replace(self.ignoring, others=visits), _offers={})
+        return replace(self, for_first=replace(self.ignoring, others=visits), _offers={}, _had={})
 
     @property
     def days(self) -> list[Day]:
@@ -180,8 +184,10 @@ class Ground:
             periods[self._period(one.cell)].append(number)
         found: list[Assignment | None] = [None] * len(wanted)
         for day, numbers in periods.items():
-            given = self._in(day, [wanted[number] for number in numbers])
-            for number, assignment in zip(numbers, given, strict=True):
+            asked = day, tuple(wanted[number] for number in numbers)
+            if asked not in self._had:
+                self._had[asked] = self._in(*asked)
+            for number, assignment in zip(numbers, self._had[asked], strict=True):
                 found[number] = assignment
         return found
 
@@ -206,7 +212,7 @@ class Ground:
         day = day_of(cell, self.clinic.zone)
         return week_start(day) if self.counts_weeks else day
 
-    def _in(self, day: date, wanted: list[Wanted]) -> list[Assignment | None]:
+    def _in(self, day: date, wanted: Sequence[Wanted]) -> list[Assignment | None]:
         """The same for one day or week: in their order, and where that leaves one without a room, in the other."""
         if len(wanted) == 1:
             (one,) = wanted
