@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 from functools import cache, partial
 from typing import Any
 
-from flask import current_app, session, url_for
-from flask_babel import lazy_gettext as lazy
+from flask import current_app, request, session, url_for
+from flask_babel import get_locale, lazy_gettext as lazy
 
 from booking import clock
 from booking.models import Role
@@ -75,9 +75,15 @@ def home(who: Who) -> str:
     return next((endpoint for endpoint in order if _open_to(who, endpoint)), "sign_in.me")
 
 
-def _ways(who: Who) -> list[tuple[str, Any]]:
-    """Address and words of what the menu offers."""
-    return [(url_for(endpoint), words) for endpoint, words in _WAYS if _open_to(who, endpoint)]
+def _ways(who: Who) -> tuple[tuple[str, str], ...]:
+    """Address and words of what the menu offers: the same to all who may do the same, so it is put together once."""
+    kept: dict[Any, tuple[tuple[str, str], ...]] = current_app.extensions.setdefault("booking_ways", {})
+    whose = who.roles, who.practitioner_id is not None, str(get_locale()), request.script_root
+    if whose not in kept:
+        kept[whose] = tuple(
+            (url_for(endpoint), str(words)) for endpoint, words in _WAYS if _open_to(who, endpoint)
+        )
+    return kept[whose]
 
 
 def counts(who: Who, clinic: Clinic) -> Mapping[str, int]:
