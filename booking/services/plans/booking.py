@@ -4,8 +4,9 @@ What was chosen from a proposal is checked against what the plan prescribes, and
 single visit. What was lost meanwhile is named, with times that take its place; the rest is as it was.
 """
 
+from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -34,8 +35,8 @@ from booking.models import (
     Reminders,
 )
 from booking.scheduling.plans.course import LOOKED_AT_WITHIN, Course
-from booking.scheduling.plans.keeping import Rule, faults, waiting
-from booking.scheduling.plans.windows import Presence
+from booking.scheduling.plans.keeping import Kept, Rule, faults, waiting
+from booking.scheduling.plans.windows import Presence, TimeWindow
 from booking.services import claims, giving_way, holds, notices, patients, tasks
 from booking.services.allowances import Planned
 from booking.services.booking import keep_consent, refuse_too_many
@@ -197,10 +198,26 @@ def _refuse_broken_rules(
     broken = faults(course, [one.kept for one in chosen], range(weeks))
     if broken and all(one.rule is Rule.NO_REASSESSMENT for one in broken):
         # Where there is no time for it yet, the plan was proposed without; staff find one later.
-        asked = Asked.of(session, clinic, wanted_with(session, clinic, wish), now)
+        wanted = wanted_with(session, clinic, wish)
+        if wanted.presence == Presence():
+            # Who doesn't say when they can come may have said so to be proposed to: then they could at these times.
+            wanted = replace(wanted, presence=_where(wish, chosen))
+        asked = Asked.of(session, clinic, wanted, now)
         broken = [one for one in broken if can_be_looked_at(asked, chosen, one.week)]
     if broken or not chosen:
         raise PlanRulesBroken(faults=[one.facts for one in broken])
+
+
+def _where(wish: PlanWish, chosen: Sequence[Chosen]) -> Presence:
+    """Of each weekday the time from the first of these visits to the last."""
+    of_days: dict[int, list[Kept]] = defaultdict(list)
+    for one in chosen:
+        of_days[(wish.first_day.weekday() + one.kept.day) % 7].append(one.kept)
+    windows = (
+        TimeWindow(frozenset({day}), min(one.starts for one in kept), max(one.ends for one in kept))
+        for day, kept in of_days.items()
+    )
+    return Presence(tuple(windows))
 
 
 def _prescribed(session: Session, clinic: Clinic, wish: PlanWish, now: datetime) -> Plan | None:

@@ -7,6 +7,8 @@ import pytest
 
 from booking.errors import PlanRulesBroken
 from booking.scheduling.plans.keeping import Role
+from booking.scheduling.plans.windows import Presence, TimeWindow
+from booking.services.clinic_file import ClinicFile
 from booking.services.plans.booking import book
 from tests.clinics import plan_clinic, plan_template, set_up
 from tests.services.plans.making import proposed, wish
@@ -36,3 +38,21 @@ def test_a_look_that_can_be_had_isnt_left_out(context: Any, standing_clock: Any)
     with pytest.raises(PlanRulesBroken) as refused:
         book(wish(without, "weekly"), actor="t", key="without-2")
     assert {fault["rule"] for fault in refused.value.facts["faults"]} == {"no_reassessment"}
+
+
+def test_who_books_without_saying_when_they_can_come_could_when_it_was_proposed(
+    context: Any, standing_clock: Any
+) -> None:
+    """Their hours were so narrow that there was no time for the look in them; in whatever hours it could be had."""
+    look = {
+        "acupuncture-reassessment": {
+            "phases": [{"name": "look", "minutes": 60, "needs": ["practitioner", "room"]}]
+        }
+    }
+    definition = plan_clinic(plan_templates=[ONCE_A_WEEK]).model_dump(mode="json")
+    types = [one | look.get(one["id"], {}) for one in definition["visit_types"]]
+    set_up(ClinicFile.model_validate(definition | {"visit_types": types}))
+    narrow = Presence((TimeWindow(frozenset({1}), 15 * 60, 15 * 60 + 50),))
+    proposal = proposed("weekly", presence=narrow)[0]
+    assert not proposal.looked_at and proposed("weekly")[0].looked_at
+    assert len(book(wish(proposal, "weekly"), actor="t", key="without-3").visits) == 4
