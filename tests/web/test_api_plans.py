@@ -394,6 +394,16 @@ def test_visits_that_break_the_plans_rules_are_refused(book: Ask, visits: list[A
         assert rows(Appointment) == [] and rows(Plan) == []
 
 
+@pytest.mark.clinic(making.where_the_look_is_longer())
+def test_hours_for_which_there_is_no_look_neednt_be_named_again(ask: Ask, book: Ask) -> None:
+    narrow = [{"weekdays": ["tue"], "from": "15:00", "to": "15:50"}]
+    how = {"template": "weekly", "returning": ["acupuncture"], "practitioners": None}
+    answer = ask(windows=narrow, **how)
+    assert [one["code"] for one in answer.get_json()["notes"]] == ["no_reassessment"]
+    assert book(best(answer), windows=[], key="said", **how).status_code == 422
+    assert book(best(answer), windows=None, **how).status_code == 201
+
+
 def test_what_needs_a_practitioner_is_proposed_but_not_booked(ask: Ask, book: Ask) -> None:
     wanted = {"template": "weekly", "windows": [MONDAYS]}
     answer = ask(**wanted)

@@ -4,7 +4,6 @@ What was chosen from a proposal is checked against what the plan prescribes, and
 single visit. What was lost meanwhile is named, with times that take its place; the rest is as it was.
 """
 
-from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -35,7 +34,7 @@ from booking.models import (
     Reminders,
 )
 from booking.scheduling.plans.course import LOOKED_AT_WITHIN, Course
-from booking.scheduling.plans.keeping import Kept, Rule, faults, waiting
+from booking.scheduling.plans.keeping import Rule, faults, waiting
 from booking.scheduling.plans.windows import Presence, TimeWindow
 from booking.services import claims, giving_way, holds, notices, patients, tasks
 from booking.services.allowances import Planned
@@ -87,7 +86,7 @@ def book(wish: PlanWish, *, actor: str, key: str) -> BookedPlan:
         name: value.as_plain() if isinstance(value, Presence | Course) else value
         for name, value in vars(wish).items()
     }
-    del content["visitor"], content["staff"]
+    del content["visitor"], content["staff"], content["hours_said"]
 
     def with_replacements(refusal: Refusal) -> Refusal:
         if isinstance(refusal, VisitsTaken):
@@ -199,25 +198,22 @@ def _refuse_broken_rules(
     if broken and all(one.rule is Rule.NO_REASSESSMENT for one in broken):
         # Where there is no time for it yet, the plan was proposed without; staff find one later.
         wanted = wanted_with(session, clinic, wish)
-        if wanted.presence == Presence():
-            # Who doesn't say when they can come may have said so to be proposed to: then they could at these times.
-            wanted = replace(wanted, presence=_where(wish, chosen))
+        if not wish.hours_said and not wish.presence.windows:
+            # They may have said so when it was proposed. Of that we know that they can come at these times.
+            wanted = replace(wanted, presence=replace(wish.presence, windows=_hours_of(wish, chosen)))
         asked = Asked.of(session, clinic, wanted, now)
         broken = [one for one in broken if can_be_looked_at(asked, chosen, one.week)]
     if broken or not chosen:
         raise PlanRulesBroken(faults=[one.facts for one in broken])
 
 
-def _where(wish: PlanWish, chosen: Sequence[Chosen]) -> Presence:
-    """Of each weekday the time from the first of these visits to the last."""
-    of_days: dict[int, list[Kept]] = defaultdict(list)
-    for one in chosen:
-        of_days[(wish.first_day.weekday() + one.kept.day) % 7].append(one.kept)
-    windows = (
-        TimeWindow(frozenset({day}), min(one.starts for one in kept), max(one.ends for one in kept))
-        for day, kept in of_days.items()
+def _hours_of(wish: PlanWish, chosen: Sequence[Chosen]) -> tuple[TimeWindow, ...]:
+    """Of the weekday of each visit the time that it takes."""
+    first = wish.first_day.weekday()
+    return tuple(
+        TimeWindow(frozenset({(first + kept.day) % 7}), kept.starts, kept.ends)
+        for kept in (one.kept for one in chosen)
     )
-    return Presence(tuple(windows))
 
 
 def _prescribed(session: Session, clinic: Clinic, wish: PlanWish, now: datetime) -> Plan | None:

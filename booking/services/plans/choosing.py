@@ -33,6 +33,7 @@ class PlanWish:
 
     `plan`, `token`: of a plan that a practitioner prescribed; its template and what it prescribes are taken from there.
     `presence`, `only`, `wished`, `returning`: as they were asked for, kept for what is found for this plan later.
+    `hours_said`: whether `presence` is what the visits were proposed for, or whoever books needn't repeat that.
     `reminded_of`: as was prescribed, if left out; else both. `staff`: who books it, where that isn't the patient.
     `course`, `name`: of a series, which has no template. `patient_id`: whose series it is, where that is known already.
     """
@@ -51,6 +52,7 @@ class PlanWish:
     note: str = ""
     policy_version: str = ""
     presence: Presence = Presence()
+    hours_said: bool = True
     only: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     wished: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     returning: tuple[str, ...] = ()

@@ -90,9 +90,9 @@ class Ground:
     ignoring: Ignoring = NOTHING_IGNORED
     for_first: Ignoring = NOTHING_IGNORED
     # What has been asked before: of each visit type, and of the visits of a day or week.
-    _offers: dict[str, engine.Offers] = field(default_factory=dict, repr=False, compare=False)
+    _offers: dict[str, engine.Offers] = field(default_factory=dict, init=False, repr=False, compare=False)
     _had: "dict[tuple[date, tuple[Wanted, ...]], list[Assignment | None]]" = field(
-        default_factory=dict, repr=False, compare=False
+        default_factory=dict, init=False, repr=False, compare=False
     )
 
     @classmethod
@@ -143,7 +143,7 @@ class Ground:
 
     def giving(self, visits: frozenset[int]) -> "Ground":
         """The same where these visits give way to first ones, and no others."""
-        return replace(self, for_first=replace(self.ignoring, others=visits), _offers={}, _had={})
+        return replace(self, for_first=replace(self.ignoring, others=visits))
 
     @property
     def days(self) -> list[Day]:

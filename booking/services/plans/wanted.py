@@ -114,7 +114,7 @@ class Asked:
     _free_on: dict[tuple[str, int], tuple[Choice, ...]] = field(
         default_factory=dict, repr=False, compare=False
     )
-    _starts: dict[tuple[str, int, Choice], int] = field(default_factory=dict, repr=False, compare=False)
+    _starts: dict[tuple[str, int], dict[Choice, int]] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def of(cls, session: Session, clinic: Clinic, wanted: PlanWanted, now: datetime) -> "Asked":
@@ -199,11 +199,11 @@ class Asked:
         )
 
     def cell(self, visit_type: VisitType, day: int, choice: Choice) -> int:
-        """At which cell one of the `choices` begins."""
+        """At which cell one of the `choices` of this visit type and day begins."""
         on = self.days[day]
         if _has_all_hours(on):
             return on.from_cell + choice.starts // CELL_MINUTES
-        return self._starts[visit_type.slug, day, choice]
+        return self._starts[visit_type.slug, day][choice]
 
     def choices(self, visit_type: VisitType, day: int, *, always: bool = False) -> tuple[Choice, ...]:
         """What is free on a day of the plan when the patient can come; `always`, at any time of it."""
@@ -236,12 +236,13 @@ class Asked:
                 for minute in (first + place * CELL_MINUTES for place in free)
             )
             return tuple(sorted(starts))
+        begins = self._starts[visit_type.slug, day] = {}
         for person_id, cells, free in people:
             for cell in (window.start + place for place in free):
                 choice = Choice(self.minute(on, cell), self.minute(on, cell + cells), person_id)
                 # An hour that comes twice: the first of the two.
-                self._starts.setdefault((visit_type.slug, day, choice), cell)
-        return tuple(sorted(one for name, of, one in self._starts if (name, of) == (visit_type.slug, day)))
+                begins.setdefault(choice, cell)
+        return tuple(sorted(begins))
 
     def _free(self, visit_type: VisitType, first: int, *, on_grid: bool) -> Days:
         situation = self.ground.offers(visit_type.slug).situation

@@ -171,6 +171,7 @@ def _wish(asked: plan_schemas.PlanWanted, plan: PlanView | None) -> PlanWish:
         payment=asked.payment,
         note=asked.note,
         presence=presence or Presence(),
+        hours_said=asked.windows is not None,
         only=only or {},
         wished=plan.wished if plan else {},
         returning=tuple(returning or ()),

@@ -40,6 +40,19 @@ def where_mei_is_alone(*templates: dict[str, Any], **rules: Any) -> None:
     set_up(ClinicFile.model_validate(definition | different))
 
 
+def where_the_look_is_longer() -> ClinicFile:
+    """A clinic with one plan, "weekly", whose look takes longer than its visits: an hour."""
+    weekly = plan_template(
+        "weekly", {FOLLOW_UP: 1}, self_service=True, reassessment=["acupuncture-reassessment"]
+    )
+    definition = plan_clinic(plan_templates=[weekly]).model_dump(mode="json")
+    hour = {"phases": [{"name": "look", "minutes": 60, "needs": ["practitioner", "room"]}]}
+    types = [
+        one | hour if one["id"] == "acupuncture-reassessment" else one for one in definition["visit_types"]
+    ]
+    return ClinicFile.model_validate(definition | {"visit_types": types})
+
+
 def proposed(template: str = "disc", first_day: date = FIRST_DAY, **how: Any) -> list[Proposal]:
     course = present().plan_template(template).course
     wanted = PlanWanted(**{"course": course, "first_day": first_day, "returning": BOTH} | how)

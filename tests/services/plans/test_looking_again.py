@@ -1,6 +1,7 @@
 """A plan for which there is no time to look again yet is booked all the same, as it was proposed."""
 
 from dataclasses import replace
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -8,13 +9,14 @@ import pytest
 from booking.errors import PlanRulesBroken
 from booking.scheduling.plans.keeping import Role
 from booking.scheduling.plans.windows import Presence, TimeWindow
-from booking.services.clinic_file import ClinicFile
+from booking.services.clinic import present
 from booking.services.plans.booking import book
 from tests.clinics import plan_clinic, plan_template, set_up
-from tests.services.plans.making import proposed, wish
+from tests.services.plans.making import proposed, where_the_look_is_longer, wish
 
 pytestmark = pytest.mark.usefixtures("standing_clock", "context")
 
+TUESDAY = 1
 ONCE_A_WEEK = plan_template(
     "weekly", {"acupuncture-follow-up": 1}, self_service=True, reassessment=["acupuncture-reassessment"]
 )
@@ -40,19 +42,24 @@ def test_a_look_that_can_be_had_isnt_left_out(context: Any, standing_clock: Any)
     assert {fault["rule"] for fault in refused.value.facts["faults"]} == {"no_reassessment"}
 
 
-def test_who_books_without_saying_when_they_can_come_could_when_it_was_proposed(
-    context: Any, standing_clock: Any
+MORNING_OR_AFTERNOON = (
+    TimeWindow(frozenset({TUESDAY}), 9 * 60, 9 * 60 + 50),
+    TimeWindow(frozenset({TUESDAY}), 15 * 60, 15 * 60 + 50),
+)
+
+
+@pytest.mark.parametrize("away", [(), ((date(2026, 12, 24), date(2026, 12, 26)),)])
+def test_who_neednt_name_their_hours_again_had_no_time_for_the_look_in_them(
+    context: Any, standing_clock: Any, away: Any
 ) -> None:
-    """Their hours were so narrow that there was no time for the look in them; in whatever hours it could be had."""
-    look = {
-        "acupuncture-reassessment": {
-            "phases": [{"name": "look", "minutes": 60, "needs": ["practitioner", "room"]}]
-        }
-    }
-    definition = plan_clinic(plan_templates=[ONCE_A_WEEK]).model_dump(mode="json")
-    types = [one | look.get(one["id"], {}) for one in definition["visit_types"]]
-    set_up(ClinicFile.model_validate(definition | {"visit_types": types}))
-    narrow = Presence((TimeWindow(frozenset({1}), 15 * 60, 15 * 60 + 50),))
-    proposal = proposed("weekly", presence=narrow)[0]
+    set_up(where_the_look_is_longer())
+    proposal = proposed("weekly", presence=Presence(MORNING_OR_AFTERNOON, away))[0]
     assert not proposal.looked_at and proposed("weekly")[0].looked_at
-    assert len(book(wish(proposal, "weekly"), actor="t", key="without-3").visits) == 4
+    # One of the visits is in the afternoon, the others in the morning: the time between is none of theirs.
+    first, *rest = proposal.wishes
+    local = first.starts_at.astimezone(present().zone)
+    other = first._replace(starts_at=first.starts_at + timedelta(hours=6 if local.hour == 9 else -6))
+    asked = replace(wish(proposal, "weekly", presence=Presence(away=away)), visits=(other, *rest))
+    with pytest.raises(PlanRulesBroken):
+        book(asked, actor="t", key="without-3")
+    assert len(book(replace(asked, hours_said=False), actor="t", key="without-4").visits) == 4
