@@ -394,7 +394,7 @@ def test_visits_that_break_the_plans_rules_are_refused(book: Ask, visits: list[A
         assert rows(Appointment) == [] and rows(Plan) == []
 
 
-@pytest.mark.clinic(making.where_the_look_is_longer())
+@pytest.mark.clinic(making.clinic_with_a_longer_look())
 def test_hours_for_which_there_is_no_look_neednt_be_named_again(ask: Ask, book: Ask) -> None:
     narrow = [{"weekdays": ["tue"], "from": "15:00", "to": "15:50"}]
     how = {"template": "weekly", "returning": ["acupuncture"], "practitioners": None}

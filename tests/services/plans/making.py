@@ -40,7 +40,7 @@ def where_mei_is_alone(*templates: dict[str, Any], **rules: Any) -> None:
     set_up(ClinicFile.model_validate(definition | different))
 
 
-def where_the_look_is_longer() -> ClinicFile:
+def clinic_with_a_longer_look() -> ClinicFile:
     """A clinic with one plan, "weekly", whose look takes longer than its visits: an hour."""
     weekly = plan_template(
         "weekly", {FOLLOW_UP: 1}, self_service=True, reassessment=["acupuncture-reassessment"]

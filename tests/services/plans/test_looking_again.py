@@ -12,7 +12,7 @@ from booking.scheduling.plans.windows import Presence, TimeWindow
 from booking.services.clinic import present
 from booking.services.plans.booking import book
 from tests.clinics import plan_clinic, plan_template, set_up
-from tests.services.plans.making import proposed, where_the_look_is_longer, wish
+from tests.services.plans.making import clinic_with_a_longer_look, proposed, wish
 
 pytestmark = pytest.mark.usefixtures("standing_clock", "context")
 
@@ -52,7 +52,7 @@ MORNING_OR_AFTERNOON = (
 def test_who_neednt_name_their_hours_again_had_no_time_for_the_look_in_them(
     context: Any, standing_clock: Any, away: Any
 ) -> None:
-    set_up(where_the_look_is_longer())
+    set_up(clinic_with_a_longer_look())
     proposal = proposed("weekly", presence=Presence(MORNING_OR_AFTERNOON, away))[0]
     assert not proposal.looked_at and proposed("weekly")[0].looked_at
     # One of the visits is in the afternoon, the others in the morning: the time between is none of theirs.
