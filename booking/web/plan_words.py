@@ -191,7 +191,7 @@ def notes(found: Proposals) -> list[Said]:
             Said(
                 "stopped_early",
                 _(
-                    "The search was stopped before it was through: there may be a plan that is up to %(percent)d %% better.",
+                    "Not everything was looked through: there may be a plan that is up to %(percent)d %% better.",
                     percent=max(gaps),
                 ),
             )

@@ -4,7 +4,7 @@ Reads only: what is chosen is looked up anew under the lock (`booking.services.p
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from functools import lru_cache
@@ -149,17 +149,28 @@ def plans_that_can_be(asked: Asked, task: Task) -> tuple[FoundPlan, ...]:
     # Two visits of a day may each be free and yet not both: such pairs are named, and it is searched again. A week of the
     # calendar, in which visits are limited, lies across two of the plan: what is too much in it is left out.
     too_many: set[tuple[int, int]] = set()
+    bounds: dict[str, int] = {}
     for _ in range(_ROUNDS):
         found = plans_for(task)
+        if not too_many:
+            bounds = {one.measure: one.found.bound for one in found}
         clashes = {clash for one in found for clash in _clashes(asked, task, one.found.visits)}
         beyond = {one for plan in found for one in _too_many(asked, plan.found.visits)} - too_many
         if too_many and not found:
             break
         if not clashes and not beyond:
-            return found
+            return tuple(_bounded(one, bounds) for one in found) if too_many else found
         too_many |= beyond
         task = replace(_without(task, beyond), clashes=task.clashes | clashes)
     raise Limited(0) if too_many else Stopped(0)
+
+
+def _bounded(plan: FoundPlan, bounds: Mapping[str, int]) -> FoundPlan:
+    """A plan that was found after more was left out than the limits ask for. Nothing is better than what was found before; of a
+    measure by which nothing was proposed then, nothing is known.
+    """
+    bound = min(plan.found.cost, bounds.get(plan.measure, 0))
+    return replace(plan, found=replace(plan.found, bound=bound))
 
 
 def _too_many(asked: Asked, planned: Sequence[Planned]) -> Iterator[tuple[int, int]]:

@@ -12,6 +12,7 @@ import pytest
 from booking.errors import VisitsTaken
 from booking.models import Appointment, BookableBy, Plan
 from booking.scheduling.hours import week_start
+from booking.scheduling.plans.windows import Presence, TimeWindow
 from booking.services import links
 from booking.services.clinic import present
 from booking.services.plans.booking import book
@@ -61,6 +62,16 @@ def test_a_plan_that_a_patient_begins_keeps_the_limits_among_its_own_visits() ->
     assert refused.value.facts["lost"] and not rows(Appointment) and not rows(Plan)
     made = book(wish(found[0], "disc-gentle", **how), actor="t", key="plan-0001")
     assert len(made.visits) == len(found[0].visits)
+
+
+def test_a_plan_that_is_dearer_for_the_limits_says_how_much_better_one_could_be() -> None:
+    mornings = TimeWindow(frozenset({1, 3, 5}), 9 * 60, 13 * 60)
+    presence = Presence((mornings,), ((THURSDAY, THURSDAY),))
+    set_up(plan_clinic())
+    best = {one.measure: one.cost for one in proposed("disc-gentle", THURSDAY, presence=presence)}
+    limited(3)
+    found = proposed("disc-gentle", THURSDAY, presence=presence)
+    assert found and all(one.bound == best[one.measure] < one.cost for one in found)
 
 
 def test_where_the_limits_leave_no_plan_that_is_said() -> None:
