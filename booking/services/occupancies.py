@@ -328,6 +328,13 @@ def known(
     return found
 
 
+def known_of_patient(
+    session: Session, clinic: Clinic, patient_id: int, window: Window, now: datetime
+) -> dict[int, Kept]:
+    """When a patient is here already. Their version is of no use to anybody: patients aren't kept."""
+    return known(session, clinic, [patient_id], window, now, {patient_id: -1}, keep=False)
+
+
 def hours_of(clinic: Clinic, window: Window, now: datetime) -> dict[int, tuple[int, int]]:
     """For each practitioner the open cells and the grid of starts, kept for one clinic version."""
     kept = _store().hours

@@ -12,15 +12,18 @@ from booking.services.clinic import Clinic, Practitioner, Thing, VisitType
 
 
 class Moved(NamedTuple):
-    """A visit that is to lie elsewhere: its own time counts as free, and it keeps the minutes that staff have given it."""
+    """A visit that is to lie elsewhere: its own time counts as free, its patient may be elsewhere, and it keeps the minutes that
+    staff have given it.
+    """
 
     appointment_id: int
+    patient_id: int
     phase_minutes: tuple[int, ...] | None
 
     @classmethod
     def of(cls, appointment: Appointment) -> "Moved":
         own = appointment.phase_minutes
-        return cls(appointment.id, tuple(own) if own else None)
+        return cls(appointment.id, appointment.patient_id, tuple(own) if own else None)
 
 
 @dataclass(frozen=True)
@@ -28,7 +31,7 @@ class Question:
     """`wanted` is the practitioner asked for, or None for anyone; `practitioners` are those who may give the visit.
 
     `horizon_days`: how far ahead it may be, where that isn't what the clinic's rules say. `phase_minutes`: how long it takes,
-    where that isn't what its practitioners take.
+    where that isn't what its practitioners take. `moved`: the visit that is to be there, if there is one already.
     """
 
     clinic: Clinic
@@ -41,6 +44,7 @@ class Question:
     audience: BookableBy
     horizon_days: int | None = None
     phase_minutes: tuple[int, ...] | None = None
+    moved: Moved | None = None
 
     def shape_with(self, person: Practitioner) -> Shape:
         """What the visit takes with one of those who may give it."""
@@ -59,9 +63,12 @@ class Question:
 
     @property
     def takes_penciled(self) -> bool:
-        """Whether visits give way to it that nobody has decided on: to a patient's first one, where the clinic wants it so."""
+        """Whether visits give way to it that nobody has decided on: to a patient's first one, where the clinic wants it so. One that
+        is moved keeps to what is free.
+        """
         return (
-            self.visit_type.kind is VisitKind.FIRST
+            self.moved is None
+            and self.visit_type.kind is VisitKind.FIRST
             and self.audience is not BookableBy.STAFF
             and self.clinic.penciled_gives_way_to == "first_visits"
         )
@@ -102,4 +109,5 @@ class Question:
             audience=audience,
             # The clinic may have given its visit type other phases since.
             phase_minutes=own if own and len(own) == len(asked.phases) else None,
+            moved=moved,
         )

@@ -27,6 +27,7 @@ from booking.services.occupancies import (
     Ignoring,
     Kept,
     known,
+    known_of_patient,
     open_window,
     shared_versions,
     versions_now,
@@ -100,7 +101,7 @@ def free_times(
 ) -> FreeTimes:
     """Free times on `days` local days from `first` on (today, if left out), with one practitioner or with anyone.
 
-    The visitor's own holds, and the visit that is being moved, count as free.
+    The visitor's own holds, and the visit that is being moved, count as free; where its patient is then, does not.
     Raises NotFound for unknown names, NotOffered where this audience can't book it.
     """
     now = clock.now()
@@ -119,25 +120,24 @@ def free_times(
         asked = _asked(clinic, visit_type, practitioner, first, days, audience, now)
         first = asked.first
         question = Question.of(clinic, visit_type, practitioner, audience, moved)
-        # One that is moved keeps to what is free.
-        penciled = question.takes_penciled and not moved
-        ignoring = Ignoring(moved and moved.appointment_id, visitor, penciled=penciled)
         last = first + timedelta(days=days - 1)
         window = window_for(clinic, first, last)
-        taken = known(session, clinic, question.resource_ids, window, now, versions, keep=True)
-        offers = engine.find(situation(question, window, now, taken, ignoring))
+        taken = _taken(session, question, window, now, versions)
+        offers = _offers(question, window, now, taken, visitor)
         shown = days_between(first, last, clinic.zone)
         wanted = window.stretch(shown[0].from_cell, shown[-1].to_cell)
         if offers.starts & wanted:
             found = FreeTimes(question, shown, offers, None, None)
-            _keep(asked, _Answer.of(found, versions, taken, now), ignoring)
+            if moved is None:
+                _keep(asked, _Answer.of(found, versions, taken, now), visitor)
             return found
         whole = open_window(clinic, now)
         if whole.start <= window.start and window.end <= whole.end:
             # Seen as a whole, it also says until when somebody is away.
-            offers = _offers(session, question, whole, now, versions, ignoring)
+            taken = _taken(session, question, whole, now, versions)
+            offers = _offers(question, whole, now, taken, visitor)
         reason = explain(offers.situation, shown[0].from_cell, shown[-1].to_cell)
-        first_free = _first_free(session, question, now, versions, ignoring, shown[0].from_cell, moved)
+        first_free = _first_free(session, question, now, versions, visitor, shown[0].from_cell)
     return FreeTimes(question, shown, offers, reason, first_free)
 
 
@@ -164,9 +164,7 @@ def alternatives(
                 question = Question.of(clinic, visit_type, whom, audience, moved)
             except NotOffered:
                 continue
-            penciled = question.takes_penciled and not moved
-            ignoring = Ignoring(moved and moved.appointment_id, penciled=penciled)
-            for offer in _nearest(session, question, starts_at, now, versions, ignoring):
+            for offer in _nearest(session, question, starts_at, now, versions):
                 free = _free_time(clinic, offer)
                 # What was just refused is no alternative: with that person, or if anyone was asked for, with anyone.
                 lost = not (practitioner or lost_with) or free.practitioner.slug in (practitioner, lost_with)
@@ -186,14 +184,14 @@ def _first_free(
     question: Question,
     now: datetime,
     versions: Mapping[int, int],
-    ignoring: Ignoring,
+    visitor: str | None,
     from_cell: int,
-    moved: Moved | None,
 ) -> FirstFree:
     """The first free times from a cell on, or if there are none up to the horizon, from now on."""
 
     def first(asked: Question) -> FreeTime | None:
-        found = _offers(session, asked, open_window(asked.clinic, now), now, versions, ignoring)
+        window = open_window(asked.clinic, now)
+        found = _offers(asked, window, now, _taken(session, asked, window, now, versions), visitor)
         offer = found.first(from_cell) or found.first(cell_from(now))
         return None if offer is None else _free_time(asked.clinic, offer)
 
@@ -201,7 +199,9 @@ def _first_free(
     if question.wanted is None:
         return FirstFree(same, same)
     try:
-        with_anyone = Question.of(question.clinic, question.visit_type.slug, None, question.audience, moved)
+        with_anyone = Question.of(
+            question.clinic, question.visit_type.slug, None, question.audience, question.moved
+        )
     except NotOffered:
         # By that person's link only, or by nobody.
         return FirstFree(same, None)
@@ -214,7 +214,6 @@ def _nearest(
     starts_at: datetime,
     now: datetime,
     versions: Mapping[int, int],
-    ignoring: Ignoring,
 ) -> list[engine.Offer]:
     """Offers of the days around a start: more days as long as they are too few."""
     clinic = question.clinic
@@ -225,23 +224,30 @@ def _nearest(
             max(on - timedelta(days=reach), clinic.times.local_date(now)),
             on + timedelta(days=reach),
         )
-        found = _offers(session, question, window_for(clinic, first, last), now, versions, ignoring)
+        window = window_for(clinic, first, last)
+        found = _offers(question, window, now, _taken(session, question, window, now, versions))
         offers = [offer for day in days_between(first, last, clinic.zone) for offer in found.on(day)]
         if len(offers) >= ALTERNATIVES:
             break
     return offers
 
 
-def _offers(
-    session: Session,
-    question: Question,
-    window: Window,
-    now: datetime,
-    versions: Mapping[int, int],
-    ignoring: Ignoring,
-) -> engine.Offers:
+def _taken(
+    session: Session, question: Question, window: Window, now: datetime, versions: Mapping[int, int]
+) -> dict[int, Kept]:
+    """What is taken of all that the visit may take; of the patient's time as well, where it is known whose it is."""
     taken = known(session, question.clinic, question.resource_ids, window, now, versions, keep=True)
-    return engine.find(situation(question, window, now, taken, ignoring))
+    if question.moved is None:
+        return taken
+    return taken | known_of_patient(session, question.clinic, question.moved.patient_id, window, now)
+
+
+def _offers(
+    question: Question, window: Window, now: datetime, taken: Mapping[int, Kept], visitor: str | None = None
+) -> engine.Offers:
+    moved = question.moved
+    ignoring = Ignoring(moved and moved.appointment_id, visitor, penciled=question.takes_penciled)
+    return engine.find(situation(question, window, now, taken, ignoring, moved and moved.patient_id))
 
 
 def _free_time(clinic: Clinic, offer: engine.Offer) -> FreeTime:
@@ -317,9 +323,9 @@ def _answers() -> dict[Asked, _Answer]:
     return answers
 
 
-def _keep(asked: Asked, answer: _Answer, ignoring: Ignoring) -> None:
+def _keep(asked: Asked, answer: _Answer, visitor: str | None) -> None:
     """Keeps an answer that is the same for everybody but the holders named in it."""
-    if ignoring.appointment_id is not None or ignoring.visitor in answer.holders:
+    if visitor in answer.holders:
         return
     kept = _answers()
     if len(kept) >= ANSWERS_KEPT:

@@ -42,6 +42,8 @@ class Visit(Changeable):
 
     clinic: Clinic
     id: int
+    # The same visit, where other times for it are asked for.
+    moved: Moved
     reference: str
     version: int
     sequence: int
@@ -64,7 +66,6 @@ class Visit(Changeable):
     penciled: bool = False
     # It was booked with others, as a plan or a series.
     in_plan: bool = False
-    phase_minutes: tuple[int, ...] | None = None
 
     @property
     def token(self) -> str:
@@ -78,11 +79,6 @@ class Visit(Changeable):
     @property
     def minutes(self) -> int:
         return int((self.ends_at - self.starts_at).total_seconds()) // 60
-
-    @property
-    def moved(self) -> Moved:
-        """The visit, where other times for it are asked for."""
-        return Moved(self.id, self.phase_minutes)
 
     def moved_to(self, starts_at: datetime) -> "Visit":
         """The same visit at another time, as it would be."""
@@ -231,6 +227,7 @@ def shaped(clinic: Clinic, appointment: Appointment) -> Visit:
     return Visit(
         clinic=clinic,
         id=appointment.id,
+        moved=Moved.of(appointment),
         reference=appointment.reference,
         version=appointment.version,
         sequence=appointment.sequence,
@@ -251,7 +248,6 @@ def shaped(clinic: Clinic, appointment: Appointment) -> Visit:
         changed_at=appointment.changed_at,
         penciled=appointment.penciled,
         in_plan=appointment.plan_id is not None,
-        phase_minutes=Moved.of(appointment).phase_minutes,
     )
 
 

@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from booking import clock
 from booking.errors import Busy
 from booking.extensions import db
-from booking.models import LONGEST_VISIT, Absence, AbsenceKind, Claim, Hold, Practitioner
+from booking.models import LONGEST_VISIT, Absence, AbsenceKind, Appointment, Claim, Hold, Practitioner
 from booking.scheduling.timeline import cell_at
 from booking.services import absences, booking, clinic_rows, holds
 from booking.services.availability import locked
@@ -165,8 +165,8 @@ def test_each_holder_sees_their_own_time_and_not_the_others() -> None:
 def test_one_visitors_answer_for_a_visit_that_moves_is_nobody_elses() -> None:
     set_up()
     visit = booked()
-    own = rows(Claim)[0]["appointment_id"]
-    moving = free_times("follow-up", None, TUESDAY, 1, moved=Moved(own, None))
+    own = rows(Appointment)[0]
+    moving = free_times("follow-up", None, TUESDAY, 1, moved=Moved(own["id"], own["patient_id"], None))
     assert NINE in [free.starts_at for free in moving.each()]
     assert not nine_is_free()
     assert visit.starts_at == "2026-09-15T16:00:00Z"

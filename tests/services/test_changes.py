@@ -21,6 +21,7 @@ from booking.models import (
     Absence,
     AbsenceKind,
     Appointment,
+    BookableBy,
     Claim,
     HistoryEntry,
     Message,
@@ -77,6 +78,29 @@ def test_a_visit_that_staff_made_longer_keeps_its_length_and_is_offered_only_whe
     moved(visit, NEXT_WEEK + timedelta(hours=1), key="again")
     row = next(row for row in rows(Appointment) if row["reference"] == visit.reference)
     assert (row["to_cell"] - row["from_cell"], row["phase_minutes"]) == (12, [60])
+
+
+def test_where_its_patient_has_another_visit_it_is_not_offered_and_that_is_said() -> None:
+    set_up(clinic(rooms=rooms(2), practitioners=[practitioner("ana"), practitioner("ben")]))
+    visit = booked(NEXT_WEEK, practitioner="ana")
+    other = NEXT_WEEK + timedelta(hours=1)
+    booked(other, practitioner="ben")
+    shown = visits.visit(visit.reference, visit.token)
+
+    def free(whom: str, **how: Any) -> set[datetime]:
+        found = free_times("follow-up", whom, NEXT_WEEK.date(), 1, audience=BookableBy.LINK, **how)
+        return {one.starts_at for one in found.each()}
+
+    theirs = {start for start in free("ana") if abs(start - other) < timedelta(minutes=30)}
+    assert other in theirs
+    assert free("ana", moved=shown.moved) == free("ana") - theirs | {
+        NEXT_WEEK + timedelta(minutes=15 * n) for n in range(3)
+    }
+    with pytest.raises(SlotTaken) as refused:
+        moved(visit, other, "ana")
+    assert not {iso_utc(one) for one in theirs} & {
+        one["starts_at"] for one in refused.value.facts["alternatives"]
+    }
 
 
 def test_a_visit_moves_by_a_quarter_of_an_hour_over_its_own_old_time() -> None:

@@ -32,7 +32,7 @@ from booking.scheduling.visit import Shape
 from booking.services import claims
 from booking.services.availability import situation, taken_under_lock
 from booking.services.clinic import Clinic, Practitioner, Thing, VisitType
-from booking.services.occupancies import Ignoring, Kept, known, shared_versions
+from booking.services.occupancies import Ignoring, Kept, known, known_of_patient, shared_versions
 from booking.services.question import Question
 from booking.services.staff.who import Who
 
@@ -331,9 +331,7 @@ def asked(
     if versions is None:
         _, versions = shared_versions(session)
     taken = known(session, clinic, question.resource_ids, window, now, versions, keep=True)
-    patient = appointment.patient_id
-    # Its version is of no use to anybody: patients aren't kept.
-    taken = taken | known(session, clinic, [patient], window, now, {patient: -1}, keep=False)
+    taken = taken | known_of_patient(session, clinic, appointment.patient_id, window, now)
     return _answer(clinic, appointment, uses, question, window, now, taken, without)
 
 

@@ -17,7 +17,7 @@ from booking.scheduling.offers import Assignment, Use
 from booking.scheduling.situation import Situation
 from booking.scheduling.timeline import Window, instant_of
 from booking.services.availability import situation
-from booking.services.occupancies import Ignoring, known, shared_versions, window_for
+from booking.services.occupancies import Ignoring, known, known_of_patient, shared_versions, window_for
 from booking.services.question import Question
 from booking.services.search import FreeTime
 
@@ -117,8 +117,7 @@ class Elsewhere:
     def _situation(self, question: Question, window: Window, visit: Appointment) -> Situation:
         session, clinic, now, patient = self._session, self._clinic, self._now, visit.patient_id
         taken = known(session, clinic, question.resource_ids, window, now, self._versions, keep=True)
-        # Patients aren't kept, so their version is of no use to anybody.
-        taken |= known(session, clinic, [patient], window, now, {patient: -1}, keep=False)
+        taken |= known_of_patient(session, clinic, patient, window, now)
         asked = situation(question, window, now, taken, Ignoring(visit.id), patient)
         for planned in self._planned:
             asked = planned.added_to(asked, patient)

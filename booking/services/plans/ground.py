@@ -27,6 +27,7 @@ from booking.services.occupancies import (
     Ignoring,
     Kept,
     known,
+    known_of_patient,
     shared_versions,
     window_for,
 )
@@ -113,8 +114,7 @@ class Ground:
         _, versions = shared_versions(session)
         taken = known(session, clinic, _resources(questions), window, now, versions, keep=True)
         if patient_id is not None:
-            # Its version is of no use to anybody: patients aren't kept.
-            taken = taken | known(session, clinic, [patient_id], window, now, {patient_id: -1}, keep=False)
+            taken = taken | known_of_patient(session, clinic, patient_id, window, now)
         ignoring, for_first = Ignoring(visitor=visitor), Ignoring(visitor=visitor, penciled=True)
         return cls(clinic, questions, first, last, now, taken, patient_id, ignoring, for_first)
 
