@@ -26,6 +26,7 @@ from booking.models import Role
 from booking.services.staff import drafts, sign_ins
 from booking.services.staff.sign_ins import Signed
 from booking.services.staff.who import Who
+from booking.web.numerals import whole
 
 ROLES = (Role.OWNER, Role.MANAGER, Role.DESK, Role.PRACTITIONER)
 
@@ -417,8 +418,8 @@ def _page_of_the_form() -> str:
 def _forget_what_was_sent(response: Response) -> Response:
     """A draft that was sent and taken needn't be kept."""
     if request.method == "POST" and "signed" in g and response.status_code < 400 and "draft" in request.form:
-        number = request.form["draft"]
-        if number.isascii() and number.isdigit() and len(number) < 10 and not g.signed.locked:
+        number = whole(request.form["draft"])
+        if number is not None and not g.signed.locked:
             with suppress(NotFound):
-                drafts.forget(g.signed.who.account_id, int(number))
+                drafts.forget(g.signed.who.account_id, number)
     return response

@@ -13,6 +13,7 @@ from flask import abort, request
 from booking import clock
 from booking.scheduling.hours import instant_at
 from booking.scheduling.timeline import CELL_MINUTES, CELL_SECONDS
+from booking.web.numerals import whole
 
 _KEY = re.compile(r"[!-~]{8,80}\Z")
 _LOCAL = re.compile(r"/(?![/\\])[!-~]{0,500}\Z")
@@ -42,7 +43,14 @@ def number(words: str | None) -> int | None:
     """A whole number, or None where nothing is said. Whatever else stands there isn't understood."""
     if not words:
         return None
-    return int(words) if words.isascii() and words.isdigit() and len(words) < 10 else abort(422)
+    found = whole(words)
+    return abort(422) if found is None else found
+
+
+def cell(words: str | None) -> int | None:
+    """A cell that has an instant; None for anything else."""
+    found = whole(words)
+    return found if found and found < FURTHEST_CELL else None
 
 
 def wall_time(words: str) -> time | None:

@@ -19,6 +19,7 @@ from booking.services.plans.changing import Decision
 from booking.services.plans.reading import PlanView, PlanVisit, Week
 from booking.services.staff.who import Who
 from booking.web import allowance_words, asked, course_words, plan_next, prescriptions
+from booking.web.numerals import whole
 from booking.web.plan_change import Change, Preview, line
 from booking.web.plan_shift import Shift
 
@@ -154,8 +155,7 @@ class Decide(Change):
 
     @property
     def weeks(self) -> int | None:
-        typed = self["weeks"] or str(self.plan.course.phases[-1].weeks)
-        number = int(typed) if typed.isascii() and typed.isdigit() and len(typed) < 4 else 0
+        number = whole(self["weeks"] or str(self.plan.course.phases[-1].weeks)) or 0
         return number if 1 <= number <= MOST_WEEKS else None
 
     @property

@@ -8,6 +8,7 @@ from flask_babel import gettext as _, ngettext
 
 from booking.scheduling.plans.course import Course, Phase
 from booking.services.clinic import Clinic, PlanTemplate, VisitType
+from booking.web.numerals import whole
 
 _DAYS = 7
 
@@ -56,10 +57,10 @@ def next_monday(today: date) -> date:
 
 def _read(words: str) -> tuple[int, int] | None:
     fewest, _between, most = words.partition("-")
-    numbers = [
-        part for part in (fewest, most or fewest) if part.isascii() and part.isdigit() and len(part) == 1
-    ]
-    return (int(numbers[0]), int(numbers[1])) if len(numbers) == 2 and numbers[0] <= numbers[1] else None
+    least, greatest = whole(fewest, 1), whole(most or fewest, 1)
+    if least is None or greatest is None or least > greatest:
+        return None
+    return least, greatest
 
 
 def _value(dose: tuple[int, int] | None) -> str:

@@ -21,6 +21,7 @@ from booking.services.plans.replacing import Instead
 from booking.services.plans.series import MOST_VISITS, DateOf, Preview
 from booking.web import reasons, wishes
 from booking.web.free import instant
+from booking.web.numerals import whole
 from booking.web.plan_words import list_of
 
 OUT = "out"
@@ -185,6 +186,6 @@ def chosen(sent: "MultiDict[str, str]") -> Picked:
     """What a form chose, in order."""
     answers = {number: sent.get(f"date-{number}", "") for number in range(1, MOST_VISITS + 1)}
     visits = [wish for words in answers.values() if (wish := wishes.read(words))]
-    asked = {int(one) for one in sent.getlist("open") if one.isascii() and one.isdigit() and len(one) < 3}
+    asked = {number for one in sent.getlist("open") if (number := whole(one, 2)) is not None}
     unanswered = {number for number in asked if not answers.get(number)}
     return Picked(tuple(sorted(visits, key=lambda one: one.starts_at)), frozenset(unanswered))

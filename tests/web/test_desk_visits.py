@@ -345,7 +345,7 @@ def test_a_preview_for_the_board_comes_as_json(desk: FlaskClient, reference: str
     "query",
     [
         "day=nonsense&time=09:00", "day=2026-09-15&time=25:00", "day=2026-09-15&time=09:03", "day=9999-12-31&time=09:00",
-        "minutes=7", "minutes=30&minutes=30", "minutes=99999", "cell=x", "cell=99999999999", "length=3", "length=0",
+        "minutes=7", "minutes=30&minutes=30", "minutes=99999", "cell=x", "cell=99999999999", f"cell=000000000001{'9' * 30}", "length=3", "length=0",
         "cell=1", "day=2026-09-15&time=09:00%00", "minutes=-5", "length=99999",
     ],
 )  # fmt: skip

@@ -7,6 +7,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from booking.models import Payment, Reminders
 from booking.web import contacts
+from booking.web.numerals import whole
 
 
 class Taken(BaseModel):
@@ -47,9 +48,10 @@ def day(words: object) -> date:
 
 
 def _whole(words: object) -> int:
-    if isinstance(words, str) and words.isascii() and words.isdigit() and len(words) < 6:
-        return int(words)
-    raise ValueError("write a whole number")
+    found = whole(words, 5) if isinstance(words, str) else None
+    if found is None:
+        raise ValueError("write a whole number")
+    return found
 
 
 def _unless_blank(reader: object) -> object:

@@ -52,10 +52,7 @@ def wish_of(found: Head, given: Any) -> Wish:
     typed, now = _typed(found, given), _typed(found, MultiDict())
     starts_at = None
     if given.get("cell"):
-        cell = asked.number(given["cell"]) or 0
-        if not 0 < cell < asked.FURTHEST_CELL:
-            abort(422)
-        starts_at = instant_of(cell)
+        starts_at = instant_of(asked.cell(given["cell"]) or abort(422))
     elif (typed["day"], typed["time"]) != (now["day"], now["time"]):
         # The time that stands in the form isn't a wish: in the hour that comes twice it would be the other one.
         starts_at = asked.moment(typed["day"], typed["time"], clinic.zone)
@@ -88,9 +85,9 @@ def _typed(found: Head, given: Any) -> dict[str, Any]:
     """The form's fields as they are to be shown again: what was typed, else what is so."""
     local = found.clinic.times.local
     starts_at = local(found.starts_at)
-    cell = given.get("cell", "")
-    if cell.isascii() and cell.isdigit() and 0 < int(cell[:12]) < asked.FURTHEST_CELL:
-        starts_at = local(instant_of(int(cell)))
+    cell = asked.cell(given.get("cell", ""))
+    if cell is not None:
+        starts_at = local(instant_of(cell))
     return {
         "day": given.get("day") or starts_at.date().isoformat(),
         "time": given.get("time") or f"{starts_at:%H:%M}",

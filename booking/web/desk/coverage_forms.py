@@ -24,6 +24,7 @@ from booking.services.clinic import Clinic
 from booking.services.desk.directory import date_in
 from booking.web import contacts
 from booking.web.desk.patient_forms import Typed
+from booking.web.numerals import whole
 
 # More visits than anybody is ever allowed, and more days than anybody counts them in.
 MOST = 400
@@ -168,9 +169,8 @@ def _count(words: str) -> int:
 
 
 def _whole(words: str, least: int, most: int) -> int:
-    words = words.strip()
-    number = int(words) if words.isascii() and words.isdigit() and len(words) < 6 else -1
-    if not least <= number <= most:
+    number = whole(words.strip())
+    if number is None or not least <= number <= most:
         raise contacts.Unreadable(
             _("Please write a number from %(least)d to %(most)d.", least=least, most=most)
         )

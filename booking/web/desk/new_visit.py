@@ -267,7 +267,7 @@ def _choices(clinic: Clinic, form: Typed, asked: Asked, no: No | None, *, free: 
     visit, what follows on the last one, and the next free ones.
     """
     found: dict[str, Choice] = {}
-    on, cell = of_form.day_or_none(form.values["day"]), _cell(form.values["cell"])
+    on, cell = of_form.day_or_none(form.values["day"]), of_form.cell(form.values["cell"])
     if cell is not None:
         starts_at = instant_of(cell)
         choice = _choice(starts_at, asked.practitioner, _soon(asked, starts_at), from_board=True)
@@ -353,13 +353,6 @@ def _soon(asked: Asked, starts_at: datetime) -> bool:
 def _choice(starts_at: datetime, practitioner: Practitioner | None, soon: bool, **where_from: bool) -> Choice:
     value = f"{iso_utc(starts_at)} {practitioner.slug if practitioner else ''}".strip()
     return Choice(value, starts_at, practitioner, soon, **where_from)
-
-
-def _cell(words: str) -> int | None:
-    if not (words.isascii() and words.isdigit() and len(words) < 10):
-        return None
-    cell = int(words)
-    return cell if 0 < cell < of_form.FURTHEST_CELL else None
 
 
 def _likely(who: Any, form: Typed) -> tuple[Found, ...]:

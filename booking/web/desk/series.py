@@ -32,6 +32,7 @@ from booking.services.plans.series import MOST_VISITS, MOST_WEEKS, Preview, Seri
 from booking.services.plans.wanted import first_visit_of
 from booking.web import access, asked, series_words, staff_plans, windows
 from booking.web.desk import blueprint, reminding
+from booking.web.numerals import whole
 from booking.web.pages import the_clinic_of_this_request, today
 from booking.web.plan_words import list_of, within
 from booking.web.staff import staff_page
@@ -222,7 +223,7 @@ def _series(form: Form) -> Series:
         raise Unclear(_("Please choose a kind of care, a weekday and a time."))
     slots = tuple(_slot(form.clinic, row) for row in rows)
     _refuse_what_no_series_has(form.clinic, slots)
-    weeks, every = _whole(form["weeks"]), _whole(form["every"] or "1")
+    weeks, every = whole(form["weeks"]) or 0, whole(form["every"] or "1") or 0
     if not 1 <= weeks <= MOST_WEEKS or every not in EVERY:
         raise Unclear(_("Please choose from 1 to %(most)d weeks.", most=MOST_WEEKS))
     series = Series(slots, _first_day(form), weeks, every)
@@ -268,10 +269,6 @@ def _first_day(form: Form) -> date:
     if first_day is None or first_day < today(form.clinic):
         raise Unclear(_("Please choose a first day from today on."))
     return first_day
-
-
-def _whole(words: str) -> int:
-    return int(words) if words.isascii() and words.isdigit() and len(words) < 4 else 0
 
 
 # Pages

@@ -106,10 +106,8 @@ def places_of(reference: str) -> ResponseReturnValue:
 def why(reference: str) -> ResponseReturnValue:
     """What keeps a place, in words; nothing where all rules are kept. `room` and `length` as for the places."""
     who = access.who()
-    cell = asked.number(request.args.get("cell")) or 0
+    cell = asked.cell(request.args.get("cell")) or abort(422)
     clinic = the_clinic_of_this_request()
-    if not 0 < cell < asked.FURTHEST_CELL:
-        abort(422)
     on = clinic.times.local_date(instant_of(cell))
     try:
         place = _room_and_length(who, reference)

@@ -18,6 +18,7 @@ from booking.services.plans.holding import hold_plan
 from booking.services.plans.replacing import Instead, instead
 from booking.web import visitor
 from booking.web.free import instant
+from booking.web.numerals import whole
 from booking.web.pages import page
 from booking.web.patient.forms import PlanDetailsForm
 from booking.web.patient.plan_allowance import marks_of
@@ -116,8 +117,8 @@ def other_time_page(way: Way, answers: Answers, choice: Choice, which: str) -> R
     """Other times for one visit: when the patient said that they can come, and else. Everything that was typed comes along."""
     wanted = way.wanted(answers)
     visits = shown(way.clinic, wanted, choice)
-    number = int(which) if which.isascii() and which.isdigit() and len(which) < 3 else len(visits)
-    if number >= len(visits):
+    number = whole(which)
+    if number is None or number >= len(visits):
         return details_page(way, answers, choice, form_of(way))
     (inside,) = instead(wanted, choice.visits, [number], _OFFERED)
     outside: list[Instead] = []
@@ -141,11 +142,10 @@ def other_time_page(way: Way, answers: Answers, choice: Choice, which: str) -> R
 
 def with_other_time(choice: Choice, words: str) -> Choice:
     """The choice with a visit exchanged, as the button says: "number instant person". Whatever else it says is ignored."""
-    number, _between, rest = words.partition(" ")
+    which, _between, rest = words.partition(" ")
     start, _between, person = rest.partition(" ")
-    starts_at = instant(start)
-    known = number.isascii() and number.isdigit() and len(number) < 3 and int(number) < len(choice.visits)
-    if not known or starts_at is None or not person:
+    number, starts_at = whole(which), instant(start)
+    if number is None or number >= len(choice.visits) or starts_at is None or not person:
         return choice
-    visit_type = choice.visits[int(number)].visit_type
-    return choice.with_other(int(number), VisitWish(visit_type, person, starts_at))
+    visit_type = choice.visits[number].visit_type
+    return choice.with_other(number, VisitWish(visit_type, person, starts_at))

@@ -14,6 +14,7 @@ from booking.services.plans.allowed import allowed
 from booking.services.plans.reading import PlanView
 from booking.web import limits, visitor
 from booking.web.free import instant
+from booking.web.numerals import whole
 from booking.web.pages import page
 from booking.web.patient import blueprint
 from booking.web.patient.plan_allowance import left_words
@@ -38,14 +39,14 @@ def take_make_up(reference: str, token: str) -> ResponseReturnValue:
     limits.allow("book")
     plan = reading.by_link(reference, token)
     form, actor = request.form, f"visitor {visitor.mark()}"
-    week, key = form.get("week", ""), form.get("key", "")
+    week, key = whole(form.get("week"), 3), form.get("key", "")
     start, _between, person = form.get("time", "").partition(" ")
     starts_at = instant(start)
-    if starts_at is None or not key or not (week.isascii() and week.isdigit() and len(week) < 4):
+    if starts_at is None or not key or week is None:
         return redirect(url_for("patient.plan_make_up", reference=reference, token=token), 303)
     try:
         made = repairing.take(
-            reference, token, int(week) - 1, form.get("care", ""), starts_at, person, actor=actor, key=key
+            reference, token, week - 1, form.get("care", ""), starts_at, person, actor=actor, key=key
         )
     except KeyReused:
         # The back button brought the page back after a time of it was booked.

@@ -16,6 +16,7 @@ from booking.services.plans import booking as plan_booking, links, reading
 from booking.services.plans.proposing import propose
 from booking.services.visits import Visit
 from booking.web import limits, plan_none_words, plan_words, visitor
+from booking.web.numerals import whole
 from booking.web.pages import page, the_clinic_of_this_request as present_clinic
 from booking.web.patient import blueprint
 from booking.web.patient.forms import PlanDetailsForm
@@ -221,9 +222,7 @@ def details_for(way: Way) -> ResponseReturnValue:
     form = form_of(way, prefilled=True)
     # Known from now on, so that the same form sent twice at once is the same visitor's.
     visitor.mark()
-    lost = [
-        int(one) for one in request.args.getlist("lost") if one.isascii() and one.isdigit() and len(one) < 3
-    ]
+    lost = [number for one in request.args.getlist("lost") if (number := whole(one, 2)) is not None]
     answer = make_response(details_page(way, answers, choice, form, lost=lost))
     # An empty form: the back button may bring it back as it was left, with what was typed and its used key.
     answer.headers["Cache-Control"] = "private, no-cache"

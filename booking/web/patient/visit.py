@@ -30,6 +30,7 @@ from booking.services.search import free_times
 from booking.services.visits import Visit
 from booking.web import limits, visitor
 from booking.web.free import instant, nearest_of
+from booking.web.numerals import whole
 from booking.web.pages import page, today
 from booking.web.patient import blueprint
 from booking.web.patient.booking import Chosen, day_asked
@@ -134,7 +135,7 @@ def correct_contact(reference: str, token: str) -> ResponseReturnValue:
             form.read.get("phone"),
             actor=f"link {reference}",
             key=form.key.data,
-            version=_number(form.version.data),
+            version=whole(form.version.data),
         )
     except ContactCannotBeReached as refusal:
         field = form.phone if refusal.facts["field"] == "phone" else form.email
@@ -166,7 +167,7 @@ def cancel(reference: str, token: str) -> ResponseReturnValue:
             form.read["reason"],
             actor=f"link {reference}",
             key=form.key.data,
-            version=_number(form.version.data),
+            version=whole(form.version.data),
         )
     except (StaleEdit, TooLateToChange, NotChangeable, KeyReused) as refusal:
         return _visit_page(visits.visit(reference, token), refusal)
@@ -205,7 +206,7 @@ def move(reference: str, token: str) -> ResponseReturnValue:
             actor=f"link {reference}",
             # A page that the back button brings back may ask for another time: that is another wish.
             key=sha256(f"{request.form.get('key', '')} {start} {whom}".encode()).hexdigest(),
-            version=_number(request.form.get("version")),
+            version=whole(request.form.get("version")),
             visitor=visitor.known_mark(),
         )
     except SlotTaken as refusal:
@@ -301,7 +302,3 @@ def _move_page(
         key=secrets.token_urlsafe(16),
         path=path,
     )
-
-
-def _number(words: str | None) -> int | None:
-    return int(words) if words and words.isascii() and words.isdigit() and len(words) < 10 else None

@@ -11,6 +11,7 @@ from booking.services import idempotency
 from booking.services.plans import links, series_booking
 from booking.services.plans.series_booking import Again
 from booking.web import limits, series_words, visitor
+from booking.web.numerals import whole
 from booking.web.pages import page
 from booking.web.patient import blueprint
 from booking.web.patient.visit import PATH
@@ -102,7 +103,7 @@ def _page(found: Again, weeks: int, status: int = 200, trouble: str = "") -> Res
 
 def _weeks(found: Again, words: str) -> int:
     """How many more were asked for; 0 where nobody has said so, or more than may be booked here."""
-    weeks = int(words) if words.isascii() and words.isdigit() and len(words) < 3 else 0
+    weeks = whole(words) or 0
     return weeks if weeks <= found.most else 0
 
 

@@ -14,6 +14,7 @@ from booking.formatting import iso_utc
 from booking.services.staff import accounts, audit
 from booking.services.staff.audit import Asked, Entry
 from booking.web import access, audit_words
+from booking.web.numerals import whole
 from booking.web.pages import the_clinic_of_this_request as present_clinic
 from booking.web.sign_in import blueprint
 from booking.web.staff import staff_page
@@ -68,11 +69,8 @@ def _asked() -> tuple[Asked, dict[str, str]]:
         until = _midnight(typed["until"], after=1) if typed["until"] else None
     except (ValueError, OverflowError):
         faults["until"] = "until"
-    number = request.args.get("before", "")
-    before = int(number) if number.isascii() and number.isdigit() and len(number) < 10 else None
-    person = typed["person"]
-    account_id = int(person) if person.isascii() and person.isdigit() and len(person) < 10 else None
-    if person and account_id is None:
+    before, account_id = whole(request.args.get("before")), whole(typed["person"])
+    if typed["person"] and account_id is None:
         faults["person"] = "person"
     return Asked(typed["patient"], account_id, since, until, before), faults
 
