@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from itertools import cycle
 
 from flask import Flask, current_app
 from sqlalchemy import insert, select, text
@@ -20,6 +21,7 @@ from booking.reminders import delivery
 from booking.reminders.channels.mail import mailer
 from booking.reminders.composing import compose
 from booking.scheduling import offers as engine
+from booking.scheduling.timeline import cell_from
 from booking.services import booking
 from booking.services.clinic import the_clinic
 from booking.services.search import free_times
@@ -189,28 +191,30 @@ def worker(app: Flask, url: str, instance: str, repeats: int) -> Iterator[Figure
 
 
 def _queue(app: Flask, wanted: int) -> None:
-    """So many due reminders, of one visit that is ahead."""
+    """So many due reminders, each of another patient's next visit, as far as there are."""
     with app.app_context(), db.engine.begin() as connection:
-        visit = connection.execute(
-            select(Appointment.__table__)
-            .where(Appointment.status == "booked")
-            .order_by(Appointment.to_cell)
-            .limit(1)
-        ).one()
         now = clock.now()
+        ahead = connection.execute(
+            select(Appointment.__table__).where(
+                Appointment.status == "booked",
+                Appointment.email.is_not(None),
+                Appointment.to_cell > cell_from(now + timedelta(hours=3)),
+            )
+        )
+        visits = {visit.patient_id: visit for visit in ahead}.values()
         number = connection.scalar(text("SELECT coalesce(max(id), 0) FROM messages"))
-        row = {
-            "subject": f"appointment/{visit.reference}", "kind": "reminder-1d", "sequence": visit.sequence, "channel": "email",
-            "appointment_id": visit.id, "address": visit.email, "facts": {}, "state": MessageState.QUEUED, "written_at": now,
-            "due_at": now - timedelta(minutes=1), "not_after": now + timedelta(hours=2), "attempts": 0, "last_error": "",
-        }  # fmt: skip
         connection.execute(
             insert(Message.__table__),
             [
-                row | {"resend": number + n, "mail_id": f"bench-{number + n}@example.com"}
-                for n in range(wanted)
+                {
+                    "subject": f"appointment/{visit.reference}", "kind": "reminder-1d", "sequence": visit.sequence, "channel": "email",
+                    "appointment_id": visit.id, "address": visit.email, "facts": {}, "state": MessageState.QUEUED, "written_at": now,
+                    "due_at": now - timedelta(minutes=1), "not_after": now + timedelta(hours=2), "attempts": 0, "last_error": "",
+                    "resend": number + n, "mail_id": f"bench-{number + n}@example.com",
+                }
+                for n, visit in zip(range(wanted), cycle(visits), strict=False)
             ],
-        )
+        )  # fmt: skip
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from sqlalchemy.orm import Session
 
 from booking.models import LIVE, Appointment, Channel, Message, MessageState
@@ -25,13 +25,36 @@ from booking.services.transaction import lock_names
 FACT = "together"
 """The facts of a message that goes for several: {"messages": their ids, "visits": the ids of the visits that it names}."""
 
+# Asked for every message, and mostly in vain, so put together once.
+_ON_A_PLAN = (
+    select(Appointment.id)
+    .where(
+        Appointment.patient_id == bindparam("patient_id"),
+        Appointment.to_cell > bindparam("since"),
+        Appointment.plan_id.is_not(None),
+        Appointment.status == Status.BOOKED,
+    )
+    .limit(1)
+)
+
 
 def is_shared(session: Session, clinic: Clinic, message: Message, now: datetime) -> bool:
     """Whether a message may go together with others: `take` then says with which."""
     if message.appointment_id is None or message.channel is Channel.CALL:
         return False
+    if FACT in message.facts:
+        return True
     visit = session.get_one(Appointment, message.appointment_id)
-    return FACT in message.facts or len(_all(session, clinic, message, visit, now)) > 1
+    if visit.plan_id is None and not _is_on_a_plan(session, clinic, visit, now):
+        return False
+    return len(_all(session, clinic, message, visit, now)) > 1
+
+
+def _is_on_a_plan(session: Session, clinic: Clinic, visit: Appointment, now: datetime) -> bool:
+    """Whether the patient of a visit has one of a plan on its day, or ahead."""
+    day = day_at(clinic.times.local_date(visit.starts_at), clinic.zone)
+    asked = {"patient_id": visit.patient_id, "since": min(day.from_cell, cell_from(now))}
+    return session.connection().scalar(_ON_A_PLAN, asked) is not None
 
 
 def take(
