@@ -17,9 +17,9 @@ from booking.services.desk.moving import Changed
 from booking.services.desk.statuses import Move
 from booking.services.staff.who import Who
 from booking.web import access, asked, contacts
-from booking.web.desk import answers, blueprint, saying, telling
+from booking.web.desk import answers, blueprint, refusing, saying, telling
 from booking.web.desk.change_form import wish_of
-from booking.web.desk.saying import No
+from booking.web.desk.refusing import No
 from booking.web.desk.visits import PATH, cancel_page, change_page, visit_page
 from booking.web.pages import the_clinic_of_this_request
 
@@ -155,10 +155,10 @@ def ask_undo(entry: int) -> ResponseReturnValue:
     try:
         doing = undoing.look(access.who(), entry)
     except Refusal as refusal:
-        no = saying.no(refusal, clinic)
+        no = refusing.no(refusal, clinic)
         return no.as_json(), no.status
     if doing.refusal:
-        no = saying.no(doing.refusal, clinic)
+        no = refusing.no(doing.refusal, clinic)
         return no.as_json() | {"name": doing.name}, no.status
     return {
         "ok": True,
@@ -223,7 +223,7 @@ def _on_visit(reference: str, no: No, **typed: str) -> ResponseReturnValue:
 
 
 def _unclear(what: Iterable[str]) -> ResponseReturnValue:
-    return No("unclear", 422, saying.unclear(what), "").as_json(), 422
+    return No("unclear", 422, refusing.unclear(what), "").as_json(), 422
 
 
 def _tells() -> bool:

@@ -10,8 +10,8 @@ from flask.typing import ResponseReturnValue
 from booking import clock
 from booking.errors import Refusal
 from booking.web import asked
-from booking.web.desk import saying
-from booking.web.desk.saying import No
+from booking.web.desk import refusing
+from booking.web.desk.refusing import No
 from booking.web.pages import the_clinic_of_this_request
 from booking.web.staff import staff_page
 
@@ -52,7 +52,7 @@ def attempt(
     try:
         return action()
     except Refusal as refusal:
-        no = replace(saying.no(refusal, the_clinic_of_this_request()), times=helps(refusal))
+        no = replace(refusing.no(refusal, the_clinic_of_this_request()), times=helps(refusal))
         if wants_json():
             return no.as_json(), no.status
         if no.status in (404, 503):

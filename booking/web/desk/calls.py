@@ -13,7 +13,7 @@ from booking.services.desk.whom_to_call import Outcome
 from booking.services.staff import audit
 from booking.web import access, asked
 from booking.web.desk import answers, blueprint, telling
-from booking.web.desk.saying import No
+from booking.web.desk.refusing import No
 from booking.web.pages import the_clinic_of_this_request
 from booking.web.staff import staff_page
 

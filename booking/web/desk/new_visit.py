@@ -29,7 +29,7 @@ from booking.services.desk.new_visit import Known
 from booking.services.desk.openings import Opening, WalkIn
 from booking.services.desk.people import Found, Search
 from booking.web import access, asked as of_form
-from booking.web.desk import answers, blueprint, saying
+from booking.web.desk import answers, blueprint, refusing
 from booking.web.desk.new_visit_form import (
     NOW,
     OTHER,
@@ -42,7 +42,7 @@ from booking.web.desk.new_visit_form import (
     wish_of,
 )
 from booking.web.desk.patient_forms import FIELD_WORDS, FLAG_WORDS, LONGEST_QUESTION, Typed, american
-from booking.web.desk.saying import No
+from booking.web.desk.refusing import No
 from booking.web.free import instant
 from booking.web.pages import the_clinic_of_this_request as present_clinic, today
 from booking.web.staff import staff_page
@@ -233,7 +233,7 @@ def _page(
         other_times=other_times,
         choices=choices,
         walk_in=walk_in,
-        walk_in_breaks=saying.breaches(clinic, walk_in.breaches, {}) if walk_in else [],
+        walk_in_breaks=refusing.breaches(clinic, walk_in.breaches, {}) if walk_in else [],
         times_for=times_for(
             asked.visit_type.slug if asked.visit_type else "",
             asked.practitioner.slug if asked.practitioner else "",
@@ -370,7 +370,7 @@ def _likely(who: Any, form: Typed) -> tuple[Found, ...]:
 
 
 def _no(refused: Refusal) -> No:
-    no = saying.no(refused, present_clinic())
+    no = refusing.no(refused, present_clinic())
     if isinstance(refused, NotOffered):
         no = replace(no, advice=_("Please choose somebody who gives this visit, or another time."))
     return no

@@ -24,7 +24,7 @@ from booking.services.desk.people import Found, Search
 from booking.services.desk.records import FIELDS, Values
 from booking.services.plans import prescribing
 from booking.web import access, allowance_words, asked, staff_plans
-from booking.web.desk import answers, blueprint, saying, telling
+from booking.web.desk import answers, blueprint, refusing, saying, telling
 from booking.web.desk.patient_forms import (
     CHANGE_WORDS,
     FIELD_WORDS,
@@ -274,7 +274,7 @@ def _edit_page(
         ahead=ahead,
         visits_too="visits_too" in request.form or request.method == "GET",
         key=asked.fresh_key(),
-        no=saying.no(refused, the_clinic_of_this_request()) if refused else None,
+        no=refusing.no(refused, the_clinic_of_this_request()) if refused else None,
         refused=refused,
         changed_at=_changed_at(refused),
         differences=differences,
@@ -288,7 +288,7 @@ def _choose_page(reference: str, refused: Refusal | None = None) -> ResponseRetu
     words = request.args.get("q", "")[:LONGEST_QUESTION]
     likely = merging.candidates(who, reference)
     found = people.search(who, words) if words.strip() else Search(words, (), False)
-    no = saying.no(refused, the_clinic_of_this_request()) if refused else None
+    no = refusing.no(refused, the_clinic_of_this_request()) if refused else None
     return staff_page(
         "desk/patient_merge_choose.html",
         no.status if no else 200,
@@ -302,7 +302,7 @@ def _choose_page(reference: str, refused: Refusal | None = None) -> ResponseRetu
 
 
 def _merge_page(reference: str, goes: str, refused: Refusal | None = None) -> ResponseReturnValue:
-    no = saying.no(refused, the_clinic_of_this_request()) if refused else None
+    no = refusing.no(refused, the_clinic_of_this_request()) if refused else None
     found = merging.preview(access.who(), reference, goes)
     return staff_page(
         "desk/patient_merge.html",

@@ -23,9 +23,9 @@ from booking.services.plans import repairing
 from booking.services.staff import audit
 from booking.services.staff.who import Who
 from booking.web import access, allowance_words, asked, plan_words
-from booking.web.desk import answers, blueprint, saying, telling
+from booking.web.desk import answers, blueprint, refusing, saying, telling
 from booking.web.desk.change_form import Fields, Wish, minutes_wished, type_wished, wish_of
-from booking.web.desk.saying import No
+from booking.web.desk.refusing import No
 from booking.web.pages import the_clinic_of_this_request
 from booking.web.staff import staff_page
 
@@ -69,6 +69,7 @@ def _values(found: Head) -> dict[str, Any]:
         "now": clock.now(),
         "today": clinic.times.local_date(clock.now()),
         "saying": saying,
+        "refusing": refusing,
         "telling": telling,
         "allowing": allowance_words,
         "key": asked.fresh_key(),
@@ -115,7 +116,7 @@ def why(reference: str) -> ResponseReturnValue:
         kept = found.why(request.args.get("practitioner", ""), cell)
     except Refusal as refusal:
         return _no(refusal)
-    return {"words": [words for one in kept for words in saying.hindrance(clinic, one.code, one.facts)]}
+    return {"words": [words for one in kept for words in refusing.hindrance(clinic, one.code, one.facts)]}
 
 
 def _room_and_length(who: Who, reference: str) -> Place | None:
@@ -255,7 +256,7 @@ def ask_change(reference: str) -> ResponseReturnValue:
         try:
             preview = moving.preview(who, reference, wish.place)
         except Refusal as refusal:
-            no = saying.no(refusal, found.clinic)
+            no = refusing.no(refusal, found.clinic)
     if answers.wants_json():
         return _preview_as_json(found.clinic, preview, no)
     return change_page(found, wish, preview, no)
@@ -277,9 +278,9 @@ def change_page(
         unclear=wish.unclear,
         preview=preview,
         no=no,
-        broken=saying.breaches(clinic, preview.breaches, preview.facts) if preview else [],
-        usual=saying.usual_reason(preview.breaches) if preview else "",
-        in_the_way=[saying.in_the_way(clinic, one) for one in preview.clash] if preview else [],
+        broken=refusing.breaches(clinic, preview.breaches, preview.facts) if preview else [],
+        usual=refusing.usual_reason(preview.breaches) if preview else "",
+        in_the_way=[refusing.in_the_way(clinic, one) for one in preview.clash] if preview else [],
         other=preview.elsewhere if preview else None,
         nearest=places.nearest(access.who(), found.reference, wish.place) if cannot_be else [],
         cell_at=cell_at,
@@ -325,9 +326,9 @@ def _preview_as_json(clinic: Clinic, preview: Preview | None, no: No | None) -> 
         return no.as_json(), no.status
     if preview is None:
         abort(422)
-    clash = [saying.in_the_way(clinic, one) for one in preview.clash]
+    clash = [refusing.in_the_way(clinic, one) for one in preview.clash]
     if preview.elsewhere:
-        clash.append(saying.elsewhere(clinic, preview.elsewhere))
+        clash.append(refusing.elsewhere(clinic, preview.elsewhere))
     return {
         "ok": True,
         "channel": preview.channel,
@@ -336,8 +337,8 @@ def _preview_as_json(clinic: Clinic, preview: Preview | None, no: No | None) -> 
         "owed": preview.owed,
         "subject": preview.subject,
         "text": preview.text,
-        "needs_reason": saying.breaches(clinic, preview.breaches, preview.facts),
-        "usual": saying.usual_reason(preview.breaches),
+        "needs_reason": refusing.breaches(clinic, preview.breaches, preview.facts),
+        "usual": refusing.usual_reason(preview.breaches),
         "clash": clash,
     }
 
@@ -367,5 +368,5 @@ def _of_who_is_here(clinic: Clinic, preview: Preview) -> str:
 
 
 def _no(refusal: Refusal) -> ResponseReturnValue:
-    no = saying.no(refusal, the_clinic_of_this_request())
+    no = refusing.no(refusal, the_clinic_of_this_request())
     return no.as_json(), no.status
