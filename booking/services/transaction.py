@@ -226,7 +226,7 @@ def _prepare_sqlite(engine: Engine) -> None:
     def connected(connection: Any, record: Any) -> None:
         # The driver would begin transactions at moments of its own; we say when, in `began`.
         connection.isolation_level = None
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "cache_size=-16000"):
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
             connection.execute(f"PRAGMA {pragma}")
 
     @event.listens_for(engine, "begin")
