@@ -76,9 +76,10 @@ def on_short_notice(at: datetime, starts: Iterable[datetime]) -> bool:
 
 def called_too(appointment: Appointment, at: datetime, starts: Iterable[datetime]) -> bool:
     """Whether a change on short notice is told by telephone as well: whoever has no number is promised no call."""
+    if not on_short_notice(at, starts):
+        return False
     # A visit that is only just being booked has no record beside it yet; its own number is that record's.
-    of_record = appointment.patient.phone if appointment.patient else None
-    return on_short_notice(at, starts) and bool(appointment.phone or of_record)
+    return bool(appointment.phone or (appointment.patient and appointment.patient.phone))
 
 
 def next_start(starts: Sequence[datetime], now: datetime) -> datetime:
