@@ -7,7 +7,7 @@ earliest hold lapses.
 """
 
 from collections.abc import Iterable, Mapping, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, timedelta
 from functools import cached_property
 from itertools import chain
@@ -112,6 +112,14 @@ class Kept:
             and self.window.start <= window.start
             and window.end <= self.window.end
             and (self.lapses_at is None or now < self.lapses_at)
+        )
+
+    def only(self, appointment_ids: Set[int], names: Mapping[int, str]) -> "Kept":
+        """The same with the claims of these visits and no others."""
+        claimed = tuple(one for one in self.claimed if one.appointment_id in appointment_ids)
+        occupancy = _occupancy(self.window, claimed, (), names)
+        return replace(
+            self, claimed=claimed, lapsed=(), absences=(), lapses_at=None, occupancy=occupancy, slices={}
         )
 
     def within(self, window: Window, ignoring: Ignoring, names: Mapping[int, str]) -> Occupancy:

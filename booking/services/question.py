@@ -12,18 +12,19 @@ from booking.services.clinic import Clinic, Practitioner, Thing, VisitType
 
 
 class Moved(NamedTuple):
-    """A visit that is to lie elsewhere: its own time counts as free, its patient may be elsewhere, and it keeps the minutes that
-    staff have given it.
+    """A visit that is to lie elsewhere: its own time counts as free, it keeps the minutes that staff have given it, and it keeps
+    off the other visits of its plan, if it has one.
     """
 
     appointment_id: int
-    patient_id: int
     phase_minutes: tuple[int, ...] | None
+    patient_id: int
+    plan_id: int | None
 
     @classmethod
     def of(cls, appointment: Appointment) -> "Moved":
         own = appointment.phase_minutes
-        return cls(appointment.id, appointment.patient_id, tuple(own) if own else None)
+        return cls(appointment.id, tuple(own) if own else None, appointment.patient_id, appointment.plan_id)
 
 
 @dataclass(frozen=True)

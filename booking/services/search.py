@@ -11,12 +11,13 @@ from functools import cached_property
 from typing import NamedTuple
 
 from flask import current_app
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from booking import clock
 from booking.errors import NotOffered
 from booking.formatting import iso_utc
-from booking.models import BookableBy
+from booking.models import Appointment, BookableBy
 from booking.scheduling import offers as engine
 from booking.scheduling.hours import Day, days_between
 from booking.scheduling.reasons import Reason, explain
@@ -101,7 +102,7 @@ def free_times(
 ) -> FreeTimes:
     """Free times on `days` local days from `first` on (today, if left out), with one practitioner or with anyone.
 
-    The visitor's own holds, and the visit that is being moved, count as free; where its patient is then, does not.
+    The visitor's own holds, and the visit that is being moved, count as free; where another visit of its plan is, does not.
     Raises NotFound for unknown names, NotOffered where this audience can't book it.
     """
     now = clock.now()
@@ -235,11 +236,16 @@ def _nearest(
 def _taken(
     session: Session, question: Question, window: Window, now: datetime, versions: Mapping[int, int]
 ) -> dict[int, Kept]:
-    """What is taken of all that the visit may take; of the patient's time as well, where it is known whose it is."""
-    taken = known(session, question.clinic, question.resource_ids, window, now, versions, keep=True)
-    if question.moved is None:
+    """What is taken of all that the visit may take, and of its patient's time what other visits of its plan take. Who knows a
+    visit's link learns nothing of others: they may have booked it for a patient whose name and number they know.
+    """
+    clinic, moved = question.clinic, question.moved
+    taken = known(session, clinic, question.resource_ids, window, now, versions, keep=True)
+    if moved is None or moved.plan_id is None:
         return taken
-    return taken | known_of_patient(session, question.clinic, question.moved.patient_id, window, now)
+    visits = frozenset(session.scalars(select(Appointment.id).where(Appointment.plan_id == moved.plan_id)))
+    of_patient = known_of_patient(session, clinic, moved.patient_id, window, now)
+    return taken | {one: entry.only(visits, clinic.visit_type_slugs) for one, entry in of_patient.items()}
 
 
 def _offers(
@@ -247,7 +253,8 @@ def _offers(
 ) -> engine.Offers:
     moved = question.moved
     ignoring = Ignoring(moved and moved.appointment_id, visitor, penciled=question.takes_penciled)
-    return engine.find(situation(question, window, now, taken, ignoring, moved and moved.patient_id))
+    patient_id = moved.patient_id if moved and moved.patient_id in taken else None
+    return engine.find(situation(question, window, now, taken, ignoring, patient_id))
 
 
 def _free_time(clinic: Clinic, offer: engine.Offer) -> FreeTime:

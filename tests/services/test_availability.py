@@ -166,7 +166,8 @@ def test_one_visitors_answer_for_a_visit_that_moves_is_nobody_elses() -> None:
     set_up()
     visit = booked()
     own = rows(Appointment)[0]
-    moving = free_times("follow-up", None, TUESDAY, 1, moved=Moved(own["id"], own["patient_id"], None))
+    moved = Moved(own["id"], None, own["patient_id"], None)
+    moving = free_times("follow-up", None, TUESDAY, 1, moved=moved)
     assert NINE in [free.starts_at for free in moving.each()]
     assert not nine_is_free()
     assert visit.starts_at == "2026-09-15T16:00:00Z"

@@ -113,7 +113,7 @@ class Planned(NamedTuple):
 
 @dataclass(frozen=True)
 class Found:
-    """A plan and its cost. No plan costs less than `bound`, which is the cost itself unless the search was stopped."""
+    """A plan and its cost. No plan costs less than `bound`, which is the cost itself unless not everything was looked through."""
 
     visits: tuple[Planned, ...]
     cost: int

@@ -79,7 +79,7 @@ class Regular(NamedTuple):
 
 @dataclass(frozen=True)
 class Proposal:
-    """A complete plan. `cost`, `bound`: see `Found`. `looked_at`: whether each phase has its reassessment."""
+    """A complete plan. `cost`, `bound`: see `Found`; a bound of 0 says that none is known. `looked_at`: whether each phase has its reassessment."""
 
     measure: str
     cost: int
@@ -166,10 +166,11 @@ def plans_that_can_be(asked: Asked, task: Task) -> tuple[FoundPlan, ...]:
 
 
 def _bounded(plan: FoundPlan, bounds: Mapping[str, int]) -> FoundPlan:
-    """A plan that was found after more was left out than the limits ask for. Nothing is better than what was found before; of a
-    measure by which nothing was proposed then, nothing is known.
+    """A plan that was found after more was left out than the limits ask for. By its measure nothing is better than what was found
+    before; if nothing was proposed by it then, nothing is known. What is at other times costs no less than the steadiest.
     """
-    bound = min(plan.found.cost, bounds.get(plan.measure, 0))
+    measure = "steady" if plan.measure == "other-times" else plan.measure
+    bound = min(plan.found.cost, bounds.get(measure, 0))
     return replace(plan, found=replace(plan.found, bound=bound))
 
 

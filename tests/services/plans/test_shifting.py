@@ -1,6 +1,6 @@
 """One visit of a plan is moved with all later ones like it, or none is."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -20,13 +20,15 @@ from booking.models import (
     TaskKind,
 )
 from booking.scheduling.plans.keeping import Rule
-from booking.services import links
+from booking.services import links, visits
 from booking.services.clinic import present
+from booking.services.desk import statuses
 from booking.services.plans import shifting
 from booking.services.plans.booking import BookedPlan
 from booking.services.plans.reading import PlanVisit
 from booking.services.plans.shifting import openings, preview, shift, shift_by_link
 from booking.services.rescheduling import reschedule
+from booking.services.search import free_times
 from tests.clinics import plan_clinic, set_up
 from tests.conftest import StandingClock
 from tests.services.making import booked, rows
@@ -202,3 +204,21 @@ def test_a_visit_that_was_moved_alone_meanwhile_is_not_moved_as_it_was_shown(
     with pytest.raises(StaleEdit):
         by_patient(weekly, visit)
     assert seen(weekly).standing == as_it_is
+
+
+def test_a_visit_that_is_moved_alone_is_not_offered_where_another_of_its_plan_is(weekly: BookedPlan) -> None:
+    first, other = seen(weekly).standing[:2]
+    on, whom = (
+        present().times.local_date(other.starts_at),
+        {"mei": "dan", "dan": "mei"}[other.practitioner.slug],
+    )
+    link = visits.visit(first.reference, links.token(first.reference, 1))
+
+    def free() -> set[datetime]:
+        found = free_times(ACUPUNCTURE, whom, on, 1, audience=BookableBy.LINK, moved=link.moved)
+        return {one.starts_at for one in found.each()}
+
+    before = free()
+    assert before and not any(abs(start - other.starts_at) < timedelta(minutes=50) for start in before)
+    statuses.cancel(hired(), other.reference, reason="Mei is ill.", key="cancel-01")
+    assert before < free() and other.starts_at in free()
