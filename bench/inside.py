@@ -191,7 +191,7 @@ def worker(app: Flask, url: str, instance: str, repeats: int) -> Iterator[Figure
 
 
 def _queue(app: Flask, wanted: int) -> None:
-    """So many due reminders, each of another patient's next visit, as far as there are."""
+    """So many due reminders, each of another patient's visit, as far as there are."""
     with app.app_context(), db.engine.begin() as connection:
         now = clock.now()
         ahead = connection.execute(

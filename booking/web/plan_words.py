@@ -170,6 +170,16 @@ def _why_bent(was: Bent) -> str:
 # What holds for all proposals
 
 
+def _how_much_better(unproven: Iterable[Proposal]) -> str:
+    """By how much a plan may be better than these, at the most, if that is known."""
+    if not all(one.bound for one in unproven):
+        return _("Not everything was looked through: there may be a better plan.")
+    return _(
+        "Not everything was looked through: there may be a plan that is up to %(percent)d %% better.",
+        percent=max(-((one.bound - one.cost) * 100 // one.cost) for one in unproven),
+    )
+
+
 def notes(found: Proposals) -> list[Said]:
     """What somebody should know who chooses among these proposals."""
     said, whole = [], found.wanted.course.weeks
@@ -185,17 +195,9 @@ def notes(found: Proposals) -> list[Said]:
                 ),
             )
         )
-    gaps = [-((one.bound - one.cost) * 100 // one.cost) for one in found.proposals if one.bound < one.cost]
-    if gaps:
-        said.append(
-            Said(
-                "stopped_early",
-                _(
-                    "Not everything was looked through: there may be a plan that is up to %(percent)d %% better.",
-                    percent=max(gaps),
-                ),
-            )
-        )
+    unproven = [one for one in found.proposals if one.bound < one.cost]
+    if unproven:
+        said.append(Said("stopped_early", _how_much_better(unproven)))
     if any(not one.looked_at for one in found.proposals):
         said.append(
             Said(

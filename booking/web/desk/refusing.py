@@ -20,7 +20,8 @@ from booking.errors import (
 from booking.scheduling.latitude import Breach, Taken
 from booking.services.clinic import Clinic
 from booking.services.desk.statuses import Move
-from booking.web.visit_words import HAPPENED, status, whom
+from booking.web.desk.saying import by_whom
+from booking.web.visit_words import status
 from booking.web.words import staff_advice_for, staff_words_for
 
 _BREACHES: Mapping[str, Any] = {
@@ -195,16 +196,6 @@ def no(refusal: Refusal, clinic: Clinic) -> No:
     elif isinstance(refusal, NotChangeable):
         advice = _("It stands as: %(status)s.", status=status(facts["visit_status"]))
     return No(refusal.code, words.status, title, advice, tuple(needs), tuple(more), other, usual=usual)
-
-
-def by_whom(clinic: Clinic, facts: Mapping[str, Any]) -> str:
-    """Who changed a visit meanwhile, what, and when."""
-    return _(
-        "%(what)s by %(who)s, %(time)s.",
-        what=HAPPENED.get(facts["what"], facts["what"]),
-        who=whom(clinic, facts.get("by_actor", ""), facts.get("by", "")),
-        time=clinic.times.time(datetime.fromisoformat(facts["at"])) if facts.get("at") else "",
-    )
 
 
 def _illegal(clinic: Clinic, facts: Mapping[str, Any]) -> str:

@@ -14,12 +14,13 @@ from booking.services.desk.moving import Changed
 from booking.services.desk.statuses import Move
 from booking.services.desk.undoing import Doing
 from booking.web.desk import telling
-from booking.web.desk.refusing import by_whom
 from booking.web.visit_words import (
+    HAPPENED,
     STANDINGS,
     TAPS,
     happened,
     person,
+    whom,
 )
 
 # What the button says where a no-show comes after all.
@@ -184,6 +185,16 @@ def reopened(clinic: Clinic, found: Reopened) -> str:
             _("%(name)s: %(what)s", name=name, what=by_whom(clinic, facts)) for name, facts in found.changed
         ]
     return " ".join(says)
+
+
+def by_whom(clinic: Clinic, facts: Mapping[str, Any]) -> str:
+    """Who changed a visit meanwhile, what, and when."""
+    return _(
+        "%(what)s by %(who)s, %(time)s.",
+        what=HAPPENED.get(facts["what"], facts["what"]),
+        who=whom(clinic, facts.get("by_actor", ""), facts.get("by", "")),
+        time=clinic.times.time(datetime.fromisoformat(facts["at"])) if facts.get("at") else "",
+    )
 
 
 def due(on: date, today: date, clinic: Clinic) -> str:
