@@ -391,3 +391,19 @@ def test_links_asked_for_by_a_number_without_consent_go_to_the_mail_address_on_r
     assert mail["To"] == "rosa@example.com"
     assert visit.token in text and other.reference not in text
     assert text_files(app) == []
+
+
+def test_where_neither_the_old_nor_the_new_number_may_be_texted_somebody_calls_the_new_one() -> None:
+    """The first call was dropped with the number that was wrong; it told nobody."""
+    set_up()
+    visit = booked(NEXT_WEEK, **TEXTED)
+    inbound_texts.receive("+18185550123", "STOP", "in-1")
+    drain()
+    assert ("call", "to_call") in ways("confirmation")
+    visits.correct_contact(visit.reference, visit.token, None, "+18185550188", actor="t", key="c")
+    drain()
+    calls = [row for row in messages(kind="confirmation") if row["channel"] == "call"]
+    assert [(row["address"], row["state"]) for row in calls] == [
+        ("+18185550123", "dropped"),
+        ("+18185550188", "to_call"),
+    ]

@@ -14,6 +14,7 @@ from booking.services.message_rows import bare_row
 from booking.services.notices.writing import (
     ASKED,
     ON_SHORT_NOTICE,
+    TOLD_TOGETHER,
     UNREACHABLE,
     add_resend,
     address_of,
@@ -97,12 +98,17 @@ def call_made(session: Session, appointment: Appointment, kind: str, now: dateti
 
 
 def _add_once(session: Session, row: Row) -> None:
-    """Writes a message, unless it was written before."""
-    there = select(Message.id).where(
-        *(getattr(Message, name) == row[name] for name in ("subject", "kind", "sequence", "channel"))
-    )
-    if session.scalar(there.limit(1)) is None:
-        add_all(session, Message, [row])
+    """Writes a message, unless it was written before. One that was dropped told nobody, as when the contact was corrected since;
+    but for what was told together with others.
+    """
+    there = session.execute(
+        select(Message.resend, Message.state, Message.settled_as).where(
+            *(getattr(Message, name) == row[name] for name in ("subject", "kind", "sequence", "channel"))
+        )
+    ).all()
+    if all(one.state is MessageState.DROPPED and one.settled_as != TOLD_TOGETHER for one in there):
+        number = max((one.resend for one in there), default=-1) + 1
+        add_all(session, Message, [row | {"resend": number}])
 
 
 def _next_of(session: Session, plan: Plan, message: Message, now: datetime) -> Appointment | None:
