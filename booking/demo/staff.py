@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from booking import clock
 from booking.models import Practitioner, Role, StaffAccount
 from booking.services.staff import library
-from booking.services.staff.passwords import DEMO_PASSWORD, DEMO_PIN
+from booking.services.staff.library import DEMO_PASSWORD, DEMO_PIN
 
 HOST = "stillwater.example"
 # Whoever has the manager's account needs codes as well; an authenticator takes this key.

@@ -23,6 +23,9 @@ from booking.models import StaffAccount
 from booking.models.staff import NamedRole
 from booking.services.transaction import reading
 
+# Of everybody in the demo, as our README tells. Production takes neither; `flask doctor` looks for them.
+DEMO_PASSWORD = "quiet river stone 42"  # noqa: S105 - it is meant to be known.
+DEMO_PIN = "246802"
 RESET_WITHIN = timedelta(hours=1)
 # What argon2 is given at the most: more would only cost time.
 LONGEST = 1000
@@ -139,9 +142,19 @@ def hashed(secret: str) -> str:
 
 
 def matches(secret: str, kept: str | None) -> bool:
-    """Whether this is the secret that was hashed. Takes the same time where nothing is kept."""
-    right = bool(verify_password(_normal(secret), kept or _nobodys()))
-    return right and kept is not None
+    """Whether this is the secret that was hashed. Takes the same time where nothing is kept, or nobody gets in with it."""
+    right = was_hashed(secret, kept or _nobodys())
+    return right and kept is not None and not everybody_knows(secret)
+
+
+def was_hashed(secret: str, kept: str) -> bool:
+    return bool(verify_password(_normal(secret), kept))
+
+
+def everybody_knows(secret: str) -> bool:
+    """Whether this is the demo's password or PIN, and this isn't the demo."""
+    config: Config = current_app.config["BOOKING"]
+    return config.production and secret in (DEMO_PASSWORD, DEMO_PIN)
 
 
 def _normal(secret: str) -> str:

@@ -16,6 +16,7 @@ from booking.errors import (
     PinTooWeak,
     SecondFactorNeeded,
     WrongCode,
+    WrongPin,
     WrongSignIn,
 )
 from booking.models import AuditEntry, Message, Role, SignIn, StaffAccount
@@ -270,18 +271,25 @@ def test_production_takes_no_password_of_the_demo(database_url: str, make_app: M
     )
     with app.app_context():
         with pytest.raises(PasswordTooWeak):
-            joined(password=passwords.DEMO_PASSWORD)
+            joined(password=library.DEMO_PASSWORD)
         with pytest.raises(PinTooWeak):
-            joined(pin=passwords.DEMO_PIN, email="another@clinic.example")
+            joined(pin=library.DEMO_PIN, email="another@clinic.example")
         # As after a demo's database was taken into production.
         who = joined(email="third@clinic.example")
-        hashed = library.hashed(passwords.DEMO_PASSWORD)
+        hashed = library.hashed(library.DEMO_PASSWORD)
         passwords.run(
             lambda session: setattr(session.get_one(StaffAccount, who.account_id), "password", hashed)
         )
         with pytest.raises(WrongSignIn):
-            signing_in.with_password("third@clinic.example", passwords.DEMO_PASSWORD, address="")
-        assert passwords.demo_passwords() == ["third@clinic.example"]
+            signing_in.with_password("third@clinic.example", library.DEMO_PASSWORD, address="")
+        pin, clerk = library.hashed(library.DEMO_PIN), hired()
+        passwords.run(lambda session: setattr(session.get_one(StaffAccount, clerk.account_id), "pin", pin))
+        secret = sign_ins.begin(clerk.account_id, address="", browser="", phone=False)
+        signed = sign_ins.find(secret, address="")
+        assert signed is not None
+        with pytest.raises(WrongPin):
+            sign_ins.unlock(signed, library.DEMO_PIN)
+        assert len(passwords.demo_passwords()) == 2
 
 
 def test_a_sign_in_lasts_a_shift(context: Flask, standing_clock: StandingClock) -> None:
