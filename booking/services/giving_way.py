@@ -1,6 +1,6 @@
 """Visits that nobody has decided on give way, where the clinic's file says so: to the desk, and to first visits of patients.
 
-Parts of use cases: they receive the session and never commit. Whoever wants such a time finds the fewest visits without which
+Parts of use cases: they receive the session and never commit. Whoever wants such a time finds the few visits without which
 it is free, gives them up in the same transaction, and then books or moves as always: the claims are still the database's. What
 was given up stands in its plan as missed, so that it is booked anew; its patient hears of it with the decision.
 """
@@ -32,10 +32,12 @@ GAVE_WAY, CAME_BACK = "gave way", "came back"
 _NEAR = 36
 
 
-def fewest(
+def few(
     session: Session, from_cell: int, to_cell: int, possible: Callable[[frozenset[int]], bool]
 ) -> frozenset[int] | None:
-    """The fewest visits that give way without which something in these cells is possible; None where nothing helps."""
+    """Visits that give way without which something in these cells is possible: one, where one is enough; else no more than needed.
+    None where nothing helps.
+    """
     left = frozenset(
         session.scalars(
             select(Appointment.id)
@@ -51,6 +53,9 @@ def fewest(
     if not left or not possible(left):
         return None
     for one in sorted(left):
+        if possible(frozenset({one})):
+            return frozenset({one})
+    for one in sorted(left):
         if possible(left - {one}):
             left -= {one}
     return left
@@ -65,7 +70,7 @@ def offers_without(
     visitor: str | None,
     patient_id: int | None = None,
 ) -> tuple[Offers, frozenset[int]] | None:
-    """For a start that a patient can't have as it is: the offers without the fewest visits that give way to it, and which
+    """For a start that a patient can't have as it is: the offers without the few visits that give way to it, and which
     those are. None where it can't be had so either.
     """
     start = cell_at(starts_at)
@@ -74,7 +79,7 @@ def offers_without(
         ignoring = Ignoring(visitor=visitor, others=others)
         return locked(session, question, starts_at, now, ignoring=ignoring, patient_id=patient_id)
 
-    given = fewest(
+    given = few(
         session, start, start + _longest(question), lambda others: offers(others).at(start) is not None
     )
     if given is None:
@@ -85,7 +90,7 @@ def offers_without(
 def together(
     session: Session, ground: Ground, wanted: Sequence[Wanted]
 ) -> tuple[list[Assignment | None], frozenset[int]]:
-    """What the visits of a new plan take, under the lock (`Ground.together`), and the fewest visits that give way to its first
+    """What the visits of a new plan take, under the lock (`Ground.together`), and the few visits that give way to its first
     ones: none, where all can be had as it is.
     """
     assigned, given = ground.together(wanted), frozenset[int]()
@@ -97,7 +102,7 @@ def together(
         def is_had(others: frozenset[int], number: int = number, so_far: frozenset[int] = given) -> bool:
             return ground.giving(so_far | others).together(wanted)[number] is not None
 
-        given |= fewest(session, one.cell, one.cell + _longest(question), is_had) or frozenset()
+        given |= few(session, one.cell, one.cell + _longest(question), is_had) or frozenset()
         assigned = ground.giving(given).together(wanted)
     return assigned, given
 

@@ -261,7 +261,7 @@ def _making_room(
     *,
     lock: bool,
 ) -> _Found:
-    """The place without the fewest visits that give way to it; where none need, the place as it is."""
+    """The place without the few visits that give way to it; where none need, the place as it is."""
     breaches = _breaches(found, appointment)
     if found.taken or found.is_free:
         return _Found(found, breaches, frozenset(), facts_of(found.answer, breaches))
@@ -269,7 +269,7 @@ def _making_room(
     def without(others: frozenset[int]) -> _Asked:
         return _ask(session, clinic, appointment, found.place, now, lock=lock, without=others)
 
-    given_way = giving_way.fewest(session, found.start, found.end, lambda others: without(others).is_free)
+    given_way = giving_way.few(session, found.start, found.end, lambda others: without(others).is_free)
     if given_way is None:
         raise SlotTaken
     free = without(given_way)

@@ -308,7 +308,7 @@ def _refuse_made_meanwhile(session: Session, new: NewPatient) -> None:
 def _making_room(
     session: Session, question: Question, offers: Offers, wish: DeskWish, patient_id: int, now: datetime
 ) -> tuple[Offers, frozenset[int]]:
-    """For a time that only visits take which give way: the offers without the fewest of them, and which those are. Else the
+    """For a time that only visits take which give way: the offers without a few of them, and which those are. Else the
     offers as they are.
     """
     try:
@@ -327,7 +327,7 @@ def _making_room(
     if question.clinic.penciled_gives_way_to == "nobody" or is_free(offers):
         return offers, frozenset()
     longest = max((one.shape.length for one in offers.situation.practitioners), default=0)
-    found = giving_way.fewest(session, start, start + longest, lambda others: is_free(without(others)))
+    found = giving_way.few(session, start, start + longest, lambda others: is_free(without(others)))
     return (without(found), found) if found else (offers, frozenset())
 
 

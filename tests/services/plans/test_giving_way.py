@@ -9,7 +9,7 @@ from booking.errors import Clash, NeedsReason, SlotTaken
 from booking.models import Appointment, BookableBy, Claim, HistoryEntry, Message, PlanEntry
 from booking.scheduling.plans.windows import Presence, TimeWindow
 from booking.scheduling.timeline import cell_at
-from booking.services import booking, holds
+from booking.services import booking, giving_way, holds
 from booking.services.clinic import present
 from booking.services.desk import board, moving, new_visit, undoing
 from booking.services.desk.moving import Place
@@ -22,6 +22,7 @@ from booking.services.plans.holding import hold_plan
 from booking.services.plans.reading import PlanVisit
 from booking.services.plans.repairing import lacking
 from booking.services.search import free_times
+from booking.services.transaction import reading
 from tests.clinics import plan_template
 from tests.services.making import booked, rows, wish
 from tests.services.plans.making import (
@@ -69,6 +70,22 @@ def at_the_desk(visit: PlanVisit, **how: Any) -> DeskWish:
 
 def status_of(reference: str) -> str:
     return next(str(row["status"]) for row in rows(Appointment) if row["reference"] == reference)
+
+
+def test_one_visit_gives_way_where_one_is_enough(stages: BookedPlan) -> None:
+    other = running(prescribed(patient("Omar", "omar@example.com"), "stages"), key="other")
+    waits = [row for row in rows(Appointment) if row["penciled"]]
+    alone, *pair = [row["id"] for row in waits][:3]
+    assert other and len(pair) == 2
+
+    def possible(others: frozenset[int]) -> bool:
+        return alone in others or others.issuperset(pair)
+
+    first, last = min(row["from_cell"] for row in waits), max(row["to_cell"] for row in waits)
+    with reading() as session:
+        assert giving_way.few(session, first, last, possible) == {alone}
+        assert giving_way.few(session, first, last, lambda others: others.issuperset(pair)) == set(pair)
+        assert giving_way.few(session, first, last, lambda _: False) is None
 
 
 def test_the_desk_is_told_what_gives_way_takes_it_and_gives_it_back(stages: BookedPlan) -> None:
