@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import or_, select
+from sqlalchemy import Select, and_, exists, or_, select
 from sqlalchemy.orm import Session
 
 from booking.errors import BeyondHorizon, NotFound, NotOffered
@@ -414,8 +414,8 @@ def in_the_way(
     *,
     absences_since: datetime | None = None,
 ) -> list[dict[str, Any]]:
-    """Claims of others that overlap with these uses, as facts of a Clash; with `absences_since`, of absences only those
-    that were made later. Names of patients only for those who may see them.
+    """What of others overlaps with these uses, as facts of a Clash; with `absences_since`, of absences only those that were made
+    later. Names of patients only for those who may see them.
     """
     if not uses:
         return []
@@ -451,7 +451,35 @@ def in_the_way(
                 "reference": other.reference if shown else None,
             }
         )
-    return facts
+    return facts + [
+        {
+            "what": "practitioner",
+            "name": clinic.practitioner_by_id[whom].name,
+            "by": "hold",
+            "whose": "",
+            "from": iso_utc(instant_of(from_cell)),
+            "to": iso_utc(instant_of(to_cell)),
+            "reference": None,
+        }
+        for whom, from_cell, to_cell in session.execute(_held_over_what_gives_way(uses, now))
+    ]
+
+
+def _held_over_what_gives_way(uses: Iterable[Use], now: datetime) -> Select[tuple[int, int, int]]:
+    """Holds that meet these uses and claim nothing: what is penciled in there keeps its claims until it is booked over."""
+    meets = (
+        and_(
+            Hold.practitioner_id == use.resource_id,
+            Hold.to_cell > use.from_cell,
+            Hold.from_cell < use.to_cell,
+        )
+        for use in set(uses)
+    )
+    return (
+        select(Hold.practitioner_id, Hold.from_cell, Hold.to_cell)
+        .where(or_(*meets), Hold.lapses_at > now, ~exists().where(Claim.hold_id == Hold.id))
+        .order_by(Hold.from_cell, Hold.id)
+    )
 
 
 _BY = {

@@ -138,6 +138,24 @@ def test_a_visit_is_moved_onto_what_gives_way_but_onto_nothing_firm(stages: Book
     assert status_of(firm.reference) == "booked"
 
 
+def test_where_somebody_holds_what_is_penciled_in_the_desk_is_told_of_them(stages: BookedPlan) -> None:
+    visit = penciled(stages)
+    moved = booked(
+        visit.starts_at + timedelta(days=7), visit_type=FOLLOW_UP, first_name="Otto", email="o@example.com"
+    )
+    holds.hold(FIRST, None, visit.starts_at, visitor="one", network="n")
+    with pytest.raises(Clash) as refused:
+        moving.change(
+            hired(),
+            moved.reference,
+            Place(starts_at=visit.starts_at),
+            version=None,
+            reason="Now",
+            key="moved-001",
+        )
+    assert "hold" in {one["by"] for one in refused.value.facts["with_"]}
+
+
 def test_a_first_visit_is_offered_and_booked_where_something_is_penciled_in(stages: BookedPlan) -> None:
     visit = penciled(stages)
     day = visit.starts_at.date()
