@@ -12,12 +12,11 @@ from datetime import UTC, datetime, timedelta
 import structlog
 from apscheduler.schedulers.background import BackgroundScheduler
 from flask import Flask
-from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from booking import clock
 from booking.errors import Busy, ClinicNotReady
-from booking.models import Heartbeat, Installation, Message, MessageState
+from booking.models import Heartbeat, Installation
 from booking.reminders.delivery import deliver_due
 from booking.services import claims, idempotency, outbox, reconciling, request_counts
 from booking.services.own_day import tomorrow
@@ -105,21 +104,10 @@ class Worker:
         return self._burst()
 
     def _burst(self) -> str:
-        with reading() as session:
-            due = session.scalar(
-                select(func.count())
-                .select_from(Message)
-                .where(
-                    Message.state == MessageState.QUEUED,
-                    Message.due_at <= clock.now(),
-                    Message.kind.startswith("reminder"),
-                )
-            )
-        limit = self.app.config.get("BOOKING_BURST", BURST)
-        if due is None or due <= limit:
+        number = outbox.burst(self.app.config.get("BOOKING_BURST", BURST))
+        if not number:
             return ""
-        why = f"{due} reminders are due at once, far above the usual. Look at the clock, then: flask messages resume"
-
+        why = f"{number} reminders are due at once, far above the usual. Look at the clock, then: flask messages resume"
         outbox.halt(why)
         return why
 

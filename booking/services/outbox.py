@@ -5,9 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from flask import current_app
-from sqlalchemy import func, select, update
+from sqlalchemy import func, or_, select, update
 
-from booking.models import Installation, Message, MessageState
+from booking import clock
+from booking.models import AuditEntry, Installation, Message, MessageState
+from booking.services.staff import audit
+from booking.services.staff.accounts import OPERATOR
 from booking.services.transaction import reading, transaction
 
 _TROUBLE = (MessageState.DEAD, MessageState.UNSURE, MessageState.TO_CALL)
@@ -48,12 +51,47 @@ def halt(why: str) -> None:
 
 
 def resume() -> None:
-    """Lets the workers send again after they stopped to ask, or after this database was copied on purpose."""
+    """Lets the workers send again after they stopped to ask, or after this database was copied on purpose. All reminders
+    that are due by now are accepted by that: see `burst`.
+    """
     with transaction() as session:
+        audit.did(session, OPERATOR, "resumed sending", "messages")
         installation = session.get(Installation, 1)
         if installation is not None:
             installation.halted = ""
             installation.instance = current_app.config["BOOKING"].instance
+
+
+def burst(limit: int) -> int:
+    """How many reminders are due at once, if they are more than the limit; else none. What was due and written when
+    somebody said `resume` doesn't count, nor does what a worker has tried already, or put off for a reason.
+    """
+    now = clock.now()
+    due = (
+        select(func.count())
+        .select_from(Message)
+        .where(
+            Message.state == MessageState.QUEUED,
+            Message.due_at <= now,
+            Message.kind.startswith("reminder"),
+            Message.attempts == 0,
+            Message.last_error == "",
+        )
+    )
+    # Under a clock that ran ahead somebody may have accepted what is still to come.
+    resumed = (
+        select(AuditEntry.at)
+        .where(AuditEntry.what == "resumed sending", AuditEntry.at <= now)
+        .order_by(AuditEntry.at.desc())
+        .limit(1)
+    )
+    with reading() as session:
+        number = session.scalar(due) or 0
+        # The audit is long, and this is asked every few seconds.
+        if number > limit and (resumed_at := session.scalar(resumed)):
+            after = or_(Message.due_at > resumed_at, Message.written_at > resumed_at)
+            number = session.scalar(due.where(after)) or 0
+    return number if number > limit else 0
 
 
 def drop_due_before(instant: datetime) -> int:

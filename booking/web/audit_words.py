@@ -57,6 +57,7 @@ WHAT: Mapping[str, Any] = HAPPENED | {
     "took message back": lazy("Took a message back"),
     "settled message": lazy("Took a message off the list"),
     "settled text": lazy("Read a text"),
+    "resumed sending": lazy("Let the messages go again"),
     "saw unsettled": lazy("Looked at visits that aren't closed"),
     "closed day": lazy("Closed the day"),
     "reopened day": lazy("Took the closing of the day back"),

@@ -8,6 +8,7 @@ import pytest
 from flask import Flask
 from sqlalchemy import delete, update
 
+from booking import clock
 from booking.demo import making
 from booking.extensions import db
 from booking.models import Heartbeat, Installation, Message
@@ -17,7 +18,7 @@ from booking.services import reconciling, visits
 from tests.clinics import clinic, set_up
 from tests.conftest import MakeApp
 from tests.reminders.conftest import deliver_while, drain, mail_settings, message, messages, states
-from tests.reminders.sink import Sink
+from tests.reminders.sink import OK, Sink
 from tests.services.making import NEXT_WEEK, booked, rows
 
 pytestmark = pytest.mark.usefixtures("standing_clock")
@@ -78,23 +79,99 @@ def test_a_copy_that_is_meant_to_take_over_sends_and_the_first_one_stops(
     assert len(sink.taken) == 1
 
 
-def test_a_burst_stops_and_asks(worker: Worker, app: Flask, sink: Sink, standing_clock: Any) -> None:
+ALL_ARE_DUE = NEXT_WEEK - timedelta(days=3) + timedelta(hours=2)
+
+
+@pytest.fixture
+def three_visits(worker: Worker, app: Flask, sink: Sink, standing_clock: Any) -> None:
+    """Their confirmations have gone, and their first reminders are due: one more than may be due at once."""
     app.config["BOOKING_BURST"] = 2
     with app.app_context():
         for hour in range(3):
             booked(NEXT_WEEK + timedelta(hours=hour), email=f"guest{hour}@example.com")
         drain()
-        sink.taken.clear()
-        standing_clock.at(NEXT_WEEK - timedelta(days=3) + timedelta(hours=2))
+    sink.taken.clear()
+    standing_clock.at(ALL_ARE_DUE)
+
+
+def resume(app: Flask) -> None:
+    assert "send again" in app.test_cli_runner().invoke(args=["messages", "resume"]).output
+
+
+def halted(app: Flask) -> str:
+    with app.app_context():
+        return str(rows(Installation)[0]["halted"])
+
+
+@pytest.mark.usefixtures("three_visits")
+def test_a_burst_stops_and_asks_and_goes_out_when_it_is_accepted(
+    worker: Worker, app: Flask, sink: Sink, standing_clock: Any
+) -> None:
     worker.tick()
     worker.tick()
     assert sink.taken == []
-    with app.app_context():
-        assert "far above the usual" in rows(Installation)[0]["halted"]
-    app.config["BOOKING_BURST"] = 2000
-    assert "send again" in app.test_cli_runner().invoke(args=["messages", "resume"]).output
+    assert "3 reminders are due at once, far above the usual" in halted(app)
+    resume(app)
+    worker.tick()
+    assert sorted(sink.recipients) == [f"guest{number}@example.com" for number in range(3)]
+    assert halted(app) == ""
+
+
+@pytest.mark.usefixtures("three_visits")
+def test_what_was_accepted_goes_out_also_after_the_mail_server_declined_it(
+    worker: Worker, app: Flask, sink: Sink, standing_clock: Any
+) -> None:
+    worker.tick()
+    sink.answer = "451 not now"
+    resume(app)
+    worker.tick()
+    sink.answer = OK
+    sink.taken.clear()
+    standing_clock.on(minutes=1)
+    worker.tick()
+    assert (len(sink.taken), halted(app)) == (3, "")
+
+
+@pytest.mark.usefixtures("three_visits")
+def test_the_next_burst_stops_and_asks_again(
+    worker: Worker, app: Flask, sink: Sink, standing_clock: Any
+) -> None:
+    resume(app)
     worker.tick()
     assert len(sink.taken) == 3
+    sink.taken.clear()
+    standing_clock.on(days=2)
+    worker.tick()
+    assert (sink.taken, "3 reminders are due at once" in halted(app)) == ([], True)
+    resume(app)
+    worker.tick()
+    assert len(sink.taken) == 3
+
+
+@pytest.mark.usefixtures("three_visits")
+def test_what_is_written_after_a_burst_was_accepted_counts_towards_the_next_one(
+    worker: Worker, app: Flask, sink: Sink, standing_clock: Any
+) -> None:
+    """As after an import, of reminders that are due already."""
+    resume(app)
+    accepted = clock.now()
+    standing_clock.on(seconds=1)
+    written_anew = update(Message).where(Message.kind == "reminder-3d").values(written_at=clock.now())
+    with app.app_context(), db.engine.begin() as connection:
+        assert connection.execute(written_anew.where(Message.due_at <= accepted)).rowcount == 3
+    worker.tick()
+    assert (sink.taken, "3 reminders are due at once" in halted(app)) == ([], True)
+
+
+@pytest.mark.usefixtures("three_visits")
+def test_what_was_accepted_under_a_clock_that_ran_ahead_accepts_nothing_once_it_is_right(
+    worker: Worker, app: Flask, sink: Sink, standing_clock: Any
+) -> None:
+    standing_clock.on(days=300)
+    resume(app)
+    standing_clock.at(ALL_ARE_DUE)
+    worker.tick()
+    assert (sink.taken, "3 reminders are due at once" in halted(app)) == ([], True)
 
 
 def test_what_a_restore_brought_back_is_dropped_and_so_is_what_a_worker_has_in_hand(
