@@ -1,15 +1,20 @@
-"""A visit of a plan is moved at the desk: what the plan wouldn't keep any more is said before."""
+"""A visit of a plan is moved, at the desk or by its link: what the plan wouldn't keep any more is said before."""
 
-from datetime import timedelta
+import re
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from flask import Flask
+from flask.testing import FlaskClient
 
+from booking.services import links
 from booking.services.clinic import present
+from booking.services.plans.booking import BookedPlan
 from tests.clinics import plan_clinic
 from tests.services.plans.making import patient, prescribed, running, seen
 from tests.staffing import hired, signed_in
+from tests.web.conftest import Send
 
 pytestmark = pytest.mark.clinic(plan_clinic())
 
@@ -26,3 +31,34 @@ def test_the_form_says_what_suffers_and_names_better_times(app: Flask, standing_
     assert "acupuncture: too little rest between two visits." in page and "Better: " in page
     said = client.get(address, headers={"Accept": "application/json"}).get_json()
     assert "too little rest" in said["tells"]
+
+
+def test_its_patient_is_asked_whether_it_shall_be_there_all_the_same(
+    app: Flask, client: FlaskClient, send: Send, standing_clock: Any
+) -> None:
+    with app.app_context():
+        made = running(prescribed(patient()))
+        plan = seen(made)
+        first, second = [one for one in plan.standing if one.care.slug == "acupuncture-follow-up"][2:4]
+        way = f"/visit/{second.reference}/{links.token(second.reference, 1)}"
+        near = first.starts_at + timedelta(days=1)
+    there = f"{near:%Y-%m-%dT%H:%M:00Z} {second.practitioner.slug}"
+
+    def press(words: str, **more: str) -> Any:
+        return send(client.get(f"{way}/move"), f"{way}/move", time=words, **more)
+
+    asked = press(there)
+    assert asked.status_code == 200 and "Move it there all the same?" in asked.text
+    assert "acupuncture: too little rest between two visits." in asked.text
+    better = re.findall(r'<button name="time" value="([^"]+)"', asked.text)
+    assert better and standing(app, made, second.reference) == second.starts_at
+    # One of the times that keep the plan is taken at once; the other one once it was asked.
+    assert press(better[0]).status_code == 303
+    assert standing(app, made, second.reference) == datetime.fromisoformat(better[0].split()[0])
+    assert press(there, sure="1").status_code == 303
+    assert standing(app, made, second.reference) == near
+
+
+def standing(app: Flask, made: BookedPlan, reference: str) -> datetime:
+    with app.app_context():
+        return next(one.starts_at for one in seen(made).standing if one.reference == reference)

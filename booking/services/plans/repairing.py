@@ -233,14 +233,21 @@ def suffering(who: Who, reference: str, starts_at: datetime, ends_at: datetime) 
     with reading() as session:
         appointment = appointment_for(session, who, reference)
         plan = session.get(Plan, appointment.plan_id) if appointment.plan_id else None
-        if plan is None or plan.status is not PlanStatus.RUNNING:
+        if plan is None:
             return None
         found = view(session, the_clinic(session), plan)
-    visit = found.that_stands(reference)
-    broken = suffers(found, {reference: (starts_at, ends_at)})
-    if visit is None or not broken:
+    return suffering_of(found, reference, starts_at, ends_at, BookableBy.STAFF)
+
+
+def suffering_of(
+    plan: PlanView, reference: str, starts_at: datetime, ends_at: datetime, audience: BookableBy
+) -> Suffering | None:
+    """The same of a plan that is seen already."""
+    visit = plan.that_stands(reference)
+    if visit is None or plan.status is not PlanStatus.RUNNING:
         return None
-    return Suffering(tuple(broken), tuple(better_times(found, visit, BookableBy.STAFF)))
+    broken = suffers(plan, {reference: (starts_at, ends_at)})
+    return Suffering(tuple(broken), tuple(better_times(plan, visit, audience))) if broken else None
 
 
 def better_times(

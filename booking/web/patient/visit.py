@@ -37,6 +37,7 @@ from booking.web.patient.booking import Chosen, day_asked
 from booking.web.patient.forms import ActionForm, CancelForm, ContactForm
 from booking.web.patient.plan_shown import WaysFrom, ways_from
 from booking.web.patient.times import DAYS_SEARCHED, PartOfDay, laid_out
+from booking.web.plan_words import broken
 from booking.web.words import advice_for, words_for
 
 
@@ -193,10 +194,11 @@ def move(reference: str, token: str) -> ResponseReturnValue:
         return redirect(url_for("patient.choose_other_time", reference=reference, token=token), 303)
     before = visits.visit(reference, token)
     now = clock.now()
-    if "sure" not in request.form and before.may_change(now) and before.moved_to(starts_at).is_settled(now):
-        return page(
-            "patient/move_soon.html", before.clinic, visit=before, starts_at=starts_at, form=request.form
-        )
+    if "sure" not in request.form and before.may_change(now):
+        there, plan = before.moved_to(starts_at), reading.of_visit(before)
+        suffers = plan and repairing.suffering_of(plan, reference, starts_at, there.ends_at, BookableBy.LINK)
+        if suffers or there.is_settled(now):
+            return _sure_page(before, there, suffers)
     try:
         rescheduling.reschedule(
             reference,
@@ -215,6 +217,21 @@ def move(reference: str, token: str) -> ResponseReturnValue:
         return _visit_page(visits.visit(reference, token), refusal)
     session["moved"] = [reference, iso_utc(before.starts_at)]
     return redirect(url_for("patient.visit", reference=reference, token=token), 303)
+
+
+def _sure_page(before: Visit, there: Visit, suffers: repairing.Suffering | None) -> ResponseReturnValue:
+    """What somebody should know before their visit is moved there."""
+    faults = suffers.faults if suffers else ()
+    return page(
+        "patient/move_sure.html",
+        before.clinic,
+        visit=before,
+        starts_at=there.starts_at,
+        soon=there.is_settled(clock.now()),
+        suffers=list(dict.fromkeys(broken(before.clinic, one.facts) for one in faults)),
+        better=suffers.better if suffers else (),
+        form=request.form,
+    )
 
 
 def _contact_page(reference: str, token: str, form: ContactForm) -> ResponseReturnValue:
