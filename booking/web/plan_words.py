@@ -231,6 +231,8 @@ def broken(clinic: Clinic, fault: Mapping[str, Any]) -> str:
     if visit_type is None:
         return _("Week %(week)d: %(what)s", week=fault["week"], what=what)
     care = within(visit_type.modality.name)
+    if fault["week"] < 1:
+        return _("Before the plan begins, %(care)s: %(what)s", care=care, what=what)
     return _("Week %(week)d, %(care)s: %(what)s", week=fault["week"], care=care, what=what)
 
 

@@ -200,6 +200,19 @@ def test_a_time_taken_meanwhile_is_told_where_the_reader_is_put(
     axe(page)
     picture(page, "plan")
 
+    # One of them moved to where the plan isn't kept: that is said before, with times at which it is.
+    page.locator(".plan-visits a").nth(1).click()
+    page.get_by_role("link", name="Move to another time").click()
+    comes(page, "To which time shall we move it?")
+    page.locator(".slots button").last.click()
+    comes(page, "Move it there all the same?")
+    expect(page.locator(".notice")).to_contain_text("Before the plan begins, chiropractic:")
+    axe(page)
+    fits(page)
+    picture(page, "move-sure")
+    page.locator(".slots button").first.click()
+    comes(page, "Your visit is moved.")
+
 
 @pytest.mark.parametrize("javascript", [True, False], ids=["javascript", "plain"])
 def test_a_visit_that_was_missed_is_made_up_by_the_link(
