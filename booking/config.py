@@ -17,6 +17,7 @@ from babel import Locale, UnknownLocaleError
 DEMO_SECRET = "demo-secret-that-production-refuses"
 DEMO_LINK_KEY = "demo-link-key-that-production-refuses"
 DEVELOPMENT_BASE_URL = "http://127.0.0.1:5000"
+TEXT_TIMEOUT = 15  # Seconds to wait for Twilio to be reached, and again for its answer.
 
 
 class ConfigurationError(SystemExit):
@@ -190,6 +191,13 @@ class Config:
     @property
     def production(self) -> bool:
         return bool(self.values["BOOKING_ENV"] == "production")
+
+    @property
+    def sending_seconds(self) -> int:
+        """How long one message may reasonably be on its way out. The first step of a dialogue that times out ends it, so this
+        is one time-out, and as long again for all steps that were slow before.
+        """
+        return 2 * max(int(self.values["BOOKING_MAIL_TIMEOUT"]), TEXT_TIMEOUT)
 
     def flask(self) -> dict[str, Any]:
         """The same settings in the words of Flask and its extensions."""

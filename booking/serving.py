@@ -23,8 +23,8 @@ from flask import current_app
 from flask.cli import with_appcontext
 
 from booking.config import DEVELOPMENT_BASE_URL
+from booking.services import transaction
 
-PATIENCE_SECONDS = 10  # More than gunicorn's graceful_timeout and the time-out of a mail that is being sent.
 _APPLICATION = "booking.app:create_app"
 
 
@@ -135,12 +135,20 @@ def _end_with_parent() -> Callable[[], None] | None:
     return lambda: control_process(signal_at_parents_death, signal.SIGTERM)
 
 
+def patience_seconds() -> float:
+    """How long the children may take to end: more than the message that the worker has in hand, which is sent and marked,
+    before the rest is given back and the heartbeat goes. That is also more than gunicorn's graceful_timeout.
+    """
+    sending: int = current_app.config["BOOKING"].sending_seconds
+    return sending + 3 * transaction.PATIENCE_SECONDS
+
+
 def _stop(children: dict[str, subprocess.Popen[bytes]]) -> None:
     """Asks, waits, and in the end insists. A second Ctrl-C insists at once."""
     for child in children.values():
         child.terminate()
     try:
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        deadline = time.monotonic() + patience_seconds()
         for child in children.values():
             child.wait(max(0.0, deadline - time.monotonic()))
     except (subprocess.TimeoutExpired, KeyboardInterrupt):

@@ -1,12 +1,14 @@
 """From a due row to a delivered message.
 
 Claim, commit; check that it is still true; send with no transaction open; mark. A worker that dies leaves its claims
-to lapse, and another takes them up. So a message is sent at least once, with the same Message-ID each time; it can be
-sent twice only if a worker dies between the server's "250" and our mark.
+to lapse, and another takes them up; one that is asked to stop gives them back. So a mail goes at least once, and twice if
+the worker dies or the connection breaks after the final dot and before our mark, under the same Message-ID. A text goes at
+most once: that it is handed over is written before, and what becomes of it then unknown is never sent again.
 """
 
 import random
 import secrets
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -32,7 +34,8 @@ log = structlog.get_logger()
 
 BATCH = 50
 LEASE = timedelta(minutes=10)
-# Longer than one message can take with every step of the dialogue timing out; nearer to its end nothing is sent.
+# Far longer than one message takes, for a dialogue ends with the first step that times out; nearer to the end of the lease
+# nothing is sent.
 LEASE_LEFT = timedelta(minutes=5)
 TRIES = 5
 # After the first try, the second, …; with jitter, so that a crowd doesn't come back at one moment.
@@ -61,15 +64,21 @@ class Claimed:
     along: tuple["Claimed", ...] = ()
 
 
-def deliver_due(batch: int = BATCH) -> int:
-    """Sends what is due, one batch. Returns how many were claimed: zero when the queue is empty."""
+def deliver_due(batch: int = BATCH, *, stopping: Callable[[], bool] = lambda: False) -> int:
+    """Sends what is due, one batch. Returns how many were claimed: zero when the queue is empty.
+
+    `stopping` is asked before each message; from then on nothing is begun, and the rest is given back.
+    """
     claimed = claim(batch)
     if not claimed:
         return 0
     with ExitStack() as stack:
         mails = stack.enter_context(mailer())
         texts = stack.enter_context(texter())
-        for one in claimed:
+        for number, one in enumerate(claimed):
+            if stopping():
+                _give_back(claimed[number:])
+                break
             _deliver(one, mails, texts)
     return len(claimed)
 
@@ -109,6 +118,17 @@ def claim(batch: int = BATCH) -> list[Claimed]:
     if not _anything_due():
         return []
     return run(action)
+
+
+def _give_back(claimed: Sequence[Claimed]) -> None:
+    """Lets other workers have at once what this one has not begun, as if it had never been claimed. What went along with
+    another message is settled, and not ours any more.
+    """
+    whose = [_whose(one) for one in claimed]
+    # A text that a dead worker had handed over isn't free again; it waits for its lease to end, as it did before.
+    mark = _STILL_OURS.where(_messages.handed_over_at.is_(None)).values(attempts=_messages.attempts - 1)
+    values: dict[str, object] = {"state": MessageState.QUEUED, "lease": None, "leased_until": None}
+    run(lambda session: session.connection().execute(mark, [values | one for one in whose]))
 
 
 def _anything_due() -> bool:

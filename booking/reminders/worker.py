@@ -41,7 +41,7 @@ class Worker:
         self._stopping = threading.Event()
 
     def run(self) -> None:
-        """Ticks until it is told to stop (SIGTERM, SIGINT), then ends after the message in hand."""
+        """Ticks until it is told to stop (SIGTERM, SIGINT), then ends after the message in hand, and gives back the rest."""
         scheduler = BackgroundScheduler(timezone="UTC")
         options = {"coalesce": True, "max_instances": 1, "misfire_grace_time": None}
         now = datetime.now(UTC)
@@ -112,7 +112,7 @@ class Worker:
         return why
 
     def _drain(self) -> None:
-        while not self._stopping.is_set() and deliver_due():
+        while not self._stopping.is_set() and deliver_due(stopping=self._stopping.is_set):
             self._beat("")
 
     def _beat(self, trouble: str) -> None:

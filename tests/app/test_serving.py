@@ -18,8 +18,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from flask import Flask
 
-from booking import config
+from booking import config, gunicorn_settings, serving
+from booking.services import transaction
 from tests.databases import free_port
 
 ROOT = Path(__file__).parent.parent.parent
@@ -107,6 +109,20 @@ def stops_all_that_it_started(port: int, process: subprocess.Popen[str], how: si
 
 def test_ctrl_c_stops_all_that_it_started(served: Served) -> None:
     stops_all_that_it_started(*served, signal.SIGINT)
+
+
+@pytest.mark.parametrize("mail_timeout", [1, 20, 30])
+def test_whoever_stops_is_given_longer_than_the_message_in_hand_may_take(
+    tmp_path: Path, mail_timeout: int
+) -> None:
+    app = Flask(__name__)
+    app.config["BOOKING"] = config.load(tmp_path, {"BOOKING_MAIL_TIMEOUT": str(mail_timeout)})
+    with app.app_context():
+        patience = serving.patience_seconds()
+    # What mail and texts wait for, and a database that is locked before the message is marked.
+    assert patience > mail_timeout + transaction.PATIENCE_SECONDS
+    assert patience > 2 * config.TEXT_TIMEOUT + transaction.PATIENCE_SECONDS
+    assert patience > gunicorn_settings.graceful_timeout
 
 
 def test_a_child_that_dies_ends_all(served: Served) -> None:

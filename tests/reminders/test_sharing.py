@@ -153,6 +153,17 @@ def test_what_could_not_be_sent_is_tried_again_as_one(sink: Sink, standing_clock
     assert len(sink.taken) == 1
 
 
+def test_what_went_along_with_another_is_not_given_back_by_a_worker_that_stops(
+    sink: Sink, standing_clock: Any
+) -> None:
+    dense(sink, standing_clock)
+    standing_clock.at(at(DAY_BEFORE, 16))
+    assert deliver_due(stopping=lambda: bool(sink.taken)) > 1
+    assert sorted(row["state"] for row in of_first_day()) == ["dropped", "sent"]
+    drain()
+    assert len(sink.taken) == 1
+
+
 def test_texts_of_one_day_are_one(app: Flask, standing_clock: Any) -> None:
     (proposal, *_) = proposed("disc-gentle")
     book(wish(proposal, "disc-gentle", **BY_TEXT), actor="t", key="gentle")

@@ -325,6 +325,23 @@ def test_a_text_that_was_handed_over_is_unsure_and_a_reminder_goes_another_way_a
     assert len(text_files(app)) == before + done
 
 
+def test_a_text_that_was_handed_over_is_not_given_back_by_a_worker_that_stops(
+    app: Flask, standing_clock: Any
+) -> None:
+    """As if nobody had touched it: somebody at the desk could take it back."""
+    set_up()
+    booked(NEXT_WEEK, **TEXTED)
+    die_at(channel.FileTexter, "send", done=True)
+    for _ in range(2):
+        standing_clock.on(seconds=LEASE.total_seconds() + 1)
+        assert deliver_due(stopping=lambda: True)
+        assert states()["confirmation"] == "sending"
+    standing_clock.on(seconds=LEASE.total_seconds() + 1)
+    drain()
+    assert ways("confirmation") == {("text", "unsure"), ("call", "to_call")}
+    assert len(text_files(app)) == 1
+
+
 # What people write to us
 
 

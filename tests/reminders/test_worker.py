@@ -42,6 +42,38 @@ def test_a_tick_sends_what_is_due_and_leaves_a_heartbeat(worker: Worker, app: Fl
     assert app.test_client().get("/readyz").get_json()["worker"] is True
 
 
+class _Watched(list[Any]):
+    """What the sink takes; with the first, before it has answered, something happens."""
+
+    def __init__(self, happens: Callable[[], None]) -> None:
+        super().__init__()
+        self._happens = happens
+
+    def append(self, mail: Any) -> None:
+        super().append(mail)
+        self._happens()
+
+
+def test_a_worker_that_is_told_to_stop_ends_after_the_message_in_hand_and_gives_the_rest_back(
+    worker: Worker, app: Flask, sink: Sink
+) -> None:
+    with app.app_context():
+        for hour in range(3):
+            booked(NEXT_WEEK + timedelta(hours=hour), email=f"guest{hour}@example.com")
+    sink.taken = _Watched(worker._stopping.set)
+    worker.tick()
+    assert len(sink.taken) == 1
+    with app.app_context():
+        left = messages(kind="confirmation", state="queued")
+        assert [(row["lease"], row["leased_until"], row["attempts"]) for row in left] == [(None, None, 0)] * 2
+    worker.tick()
+    assert len(sink.taken) == 1
+    Worker(app, "next").tick()
+    assert sorted(sink.recipients) == [f"guest{number}@example.com" for number in range(3)]
+    with app.app_context():
+        assert {row["attempts"] for row in messages(kind="confirmation")} == {1}
+
+
 def test_a_silent_worker_is_seen(worker: Worker, app: Flask, standing_clock: Any) -> None:
     worker.tick()
     standing_clock.on(minutes=2, seconds=1)

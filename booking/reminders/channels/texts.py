@@ -12,7 +12,7 @@ from typing import Any, Protocol
 from flask import current_app
 
 from booking import clock
-from booking.config import Config
+from booking.config import TEXT_TIMEOUT, Config
 from booking.reminders.channels import Composed, Delivered, Outcome
 
 
@@ -74,7 +74,7 @@ class Twilio:
 
         self._from = config.twilio_from
         self._client: Any = Client(
-            config.twilio_account, config.twilio_token, http_client=TwilioHttpClient(timeout=15)
+            config.twilio_account, config.twilio_token, http_client=TwilioHttpClient(timeout=TEXT_TIMEOUT)
         )
         if config.twilio_api:
             # Another address of the same API: a server of our own, in tests.
