@@ -122,7 +122,9 @@ def doctor_command() -> None:
 @click.pass_context
 @with_appcontext
 def messages(context: click.Context, state: str | None, limit: int) -> None:
-    """List messages: what failed or waits for a call, then what is due next; and how many there are in each state."""
+    """List messages: what failed or waits for a call, then what is due next; and how many there are in each state. Failures
+    and calls that the desk has seen to are left out.
+    """
     if context.invoked_subcommand is not None:
         return
     listed = outbox.look(MessageState(state) if state else None, limit)

@@ -19,7 +19,7 @@ RECENT = timedelta(days=7)
 
 @dataclass(frozen=True)
 class Queue:
-    """The outbox at a glance. `dead` and `to_call` count what was due in the last days."""
+    """The outbox at a glance. `dead` and `to_call` count what was due in the last days and nobody has seen to."""
 
     due: int
     oldest_due_at: datetime | None
@@ -63,6 +63,7 @@ def queue() -> Queue:
                 .where(
                     Message.state.in_([MessageState.DEAD, MessageState.TO_CALL]),
                     Message.due_at > now - RECENT,
+                    Message.settled_at.is_(None),
                 )
                 .group_by(Message.state)
             )

@@ -14,11 +14,15 @@ from booking.services.staff.accounts import OPERATOR
 from booking.services.transaction import reading, transaction
 
 _TROUBLE = (MessageState.DEAD, MessageState.UNSURE, MessageState.TO_CALL)
+# All but the failures and calls that the desk has seen to: those stay in their state, and are nobody's trouble any more.
+_COUNTS = or_(Message.state.not_in(_TROUBLE), Message.settled_at.is_(None))
 
 
 @dataclass(frozen=True)
 class Listed:
-    """Messages in the order in which somebody should look at them, and how many there are in each state."""
+    """Messages in the order in which somebody should look at them, and how many there are in each state; without the failures
+    and calls that the desk has seen to.
+    """
 
     counts: dict[MessageState, int]
     messages: Sequence[Message]
@@ -27,12 +31,12 @@ class Listed:
 def look(state: MessageState | None, limit: int) -> Listed:
     """With a state, its messages, the latest first. Without, what needs a look: what failed, then what is due, next first."""
     with reading() as session:
-        counted = session.execute(select(Message.state, func.count()).group_by(Message.state))
+        counted = session.execute(select(Message.state, func.count()).where(_COUNTS).group_by(Message.state))
         counts = {state: number for state, number in counted}
         if state is not None:
-            which = select(Message).where(Message.state == state).order_by(Message.due_at.desc())
+            which = select(Message).where(Message.state == state, _COUNTS).order_by(Message.due_at.desc())
             return Listed(counts, session.scalars(which.limit(limit)).all())
-        failed = select(Message).where(Message.state.in_(_TROUBLE)).order_by(Message.due_at.desc())
+        failed = select(Message).where(Message.state.in_(_TROUBLE), _COUNTS).order_by(Message.due_at.desc())
         found = list(session.scalars(failed.limit(limit)))
         waiting = select(Message).where(Message.state.in_((MessageState.SENDING, MessageState.QUEUED)))
         if len(found) < limit:

@@ -23,7 +23,10 @@ from booking.models import (
     Reminders,
     Role,
 )
-from booking.services import outbox, visits
+from booking.reminders.delivery import deliver_due
+from booking.services import health, outbox, visits
+from booking.services.desk import calls
+from booking.services.desk.whom_to_call import Outcome
 from booking.services.rescheduling import reschedule
 from booking.services.transaction import run
 from tests.clinics import clinic, practitioner, rooms, set_up, visit_type
@@ -86,6 +89,17 @@ def test_one_state_alone_comes_the_latest_first_and_all_are_counted() -> None:
     assert subjects(listed) == ["20", "2"]
     assert listed.counts == dict.fromkeys(MessageState, 1) | {MessageState.SENT: 2}
     assert subjects(outbox.look(MessageState.SENT, 1)) == ["20"]
+
+
+@pytest.mark.parametrize("state", [MessageState.DEAD, MessageState.UNSURE, MessageState.TO_CALL])
+def test_what_the_desk_has_seen_to_is_no_trouble_any_more(state: MessageState) -> None:
+    message(0, state=state)
+    message(1, state=state, settled_at=MONDAY, settled_as="reached")
+    # What went in one message with another is settled too, and was no trouble.
+    message(2, state=MessageState.DROPPED, settled_at=MONDAY, settled_as="together")
+    assert subjects(outbox.look(None, 50)) == subjects(outbox.look(state, 50)) == ["0"]
+    assert outbox.look(None, 50).counts == {state: 1, MessageState.DROPPED: 1}
+    assert subjects(outbox.look(MessageState.DROPPED, 50)) == ["2"]
 
 
 # What operators may do
@@ -276,6 +290,31 @@ def test_calls_that_wait_are_told_and_are_no_fault(context: Flask, monkeypatch: 
     healthy(context, monkeypatch)
     message(state=MessageState.TO_CALL)
     assert "1 reminders wait for a telephone call" in told(context, "doctor")
+
+
+def test_what_the_desk_has_seen_to_is_told_to_no_operator(
+    context: Flask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    healthy(context, monkeypatch)
+    for number, state in enumerate((MessageState.DEAD, MessageState.TO_CALL)):
+        message(number, state=state, settled_at=MONDAY, settled_as="seen to")
+    said = told(context, "doctor")
+    assert "given up" not in said and "telephone call" not in said
+    client = context.test_client()
+    assert client.get("/readyz").get_json()["dead"] == 0
+    measured = client.get("/metrics").get_data(as_text=True).splitlines()
+    assert {"booking_messages_dead 0.0", "booking_messages_to_call 0.0"} <= set(measured)
+
+
+def test_a_call_that_was_made_does_not_wait(context: Flask, standing_clock: Any) -> None:
+    set_up()
+    visit = booked(NEXT_WEEK, reminders=Reminders.CALL, phone="+18185550123", email=None)
+    standing_clock.at(NEXT_WEEK - HOUR)
+    deliver_due()
+    waiting = health.queue().to_call
+    calls.settle(hired(), visit.reference, Outcome.REACHED, key="call-0001")
+    assert (waiting > 0, health.queue().to_call) == (True, 0)
+    assert "to_call" not in told(context, "messages")
 
 
 def test_trouble_of_weeks_ago_is_past_mending(context: Flask, monkeypatch: pytest.MonkeyPatch) -> None:
