@@ -1,6 +1,6 @@
-"""The only place that asks what time it is.
+"""The one clock of the clinic.
 
-Tests and the demo turn this clock; nothing else in the package calls ``datetime.now``.
+Tests and the demo turn it. Only the worker's ticks and the windows of the rate limits go by the machine's time instead.
 """
 
 from collections.abc import Iterator

@@ -1,7 +1,7 @@
 """Claims: a resource taken for some cells, and what takes it.
 
-No other table and no other code decides what clashes. The database itself refuses two claims of one resource that
-overlap: an exclusion constraint on PostgreSQL, triggers on SQLite, both made by the migrations (`docs/claims.md`).
+The database itself refuses two claims of one resource that overlap: an exclusion constraint on PostgreSQL, triggers on
+SQLite, both made by the migrations. What else keeps a time from being offered is in `docs/claims.md`.
 """
 
 import enum

@@ -20,7 +20,9 @@ class Channel(enum.StrEnum):
 
 
 class MessageState(enum.StrEnum):
-    """Where a message stands. Those from SENT on are final."""
+    """Where a message stands. SENT, SIMULATED, DEMO, UNSURE and DEAD are final; a call may be dropped, and what was dropped
+    may wait again.
+    """
 
     QUEUED = "queued"
     SENDING = "sending"
@@ -57,7 +59,8 @@ class Message(Base):
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    # "appointment/REFERENCE", "plan/REFERENCE", "day/PATIENT/DATE", "contact/RANDOM".
+    # "appointment/REFERENCE", "plan/REFERENCE", "plan/REFERENCE/MONDAY", "contact/RANDOM", "account/ID", "account/RANDOM",
+    # "tomorrow/ACCOUNT/DATE".
     subject: Mapped[str] = mapped_column(String(80))
     # "confirmation", "change", "cancellation", "reminder-3d", "links", "cannot-come", …
     kind: Mapped[str] = mapped_column(String(40))

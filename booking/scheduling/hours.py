@@ -1,7 +1,7 @@
 """Wall time on its way in: weekly hours, dated overrides and local days become cells.
 
 Weekly hours are the real minutes whose wall time lies in them, also on days of 23 or 25 hours. Two stretches that
-touch are one. This is the only module that converts local time on the way in; `booking.formatting` is the way out.
+touch are one. When messages go is reckoned in `reminder_times`; `booking.formatting` is the way out.
 """
 
 from collections.abc import Iterable, Iterator

@@ -1,7 +1,7 @@
 """Time off, closures, and rooms or devices out of use: entered and taken back.
 
 An absence never moves a visit. It takes what is free at once, and each visit inside it gives its cells over when it
-is moved or cancelled (`claims.give_back`).
+is moved or cancelled (`claims.fill_absences`).
 """
 
 from collections.abc import Sequence

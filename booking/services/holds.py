@@ -1,7 +1,7 @@
 """Holding a time while a patient types.
 
-A hold is claims that lapse after ten minutes. Nothing depends on a job having run: whoever wants the cells clears
-lapsed holds in the same transaction. A hold that lapsed costs nothing if the time is still free.
+A hold lapses after ten minutes, and with it its claims, if it has any. Nothing depends on a job having run: whoever
+wants the cells clears lapsed holds in the same transaction. A hold that lapsed costs nothing if the time is still free.
 """
 
 from dataclasses import dataclass

@@ -1,8 +1,8 @@
 """The first answer under a key is the only one.
 
 Each form and each API call that changes something carries a key. Its first answer, a success or a refusal, is kept
-for 24 hours and given again; a fault (a rollback, a dead database) keeps nothing, so the same key may try again.
-Other content under a used key is refused.
+for 24 hours and given again; a fault (a rollback, a dead database) keeps nothing, nor does what isn't there (NotFound), so
+the same key may try again. Other content under a used key is refused.
 """
 
 import hashlib

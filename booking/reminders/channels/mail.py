@@ -56,7 +56,7 @@ def trouble_with_server() -> str:
 
 
 class FileMailer:
-    """Writes each mail as an .eml file, once per Message-ID."""
+    """Writes each mail as an .eml file of its own: one that is delivered a second time is there twice."""
 
     def __init__(self, folder: Path, config: Config) -> None:
         self._folder, self._config = folder, config
