@@ -1,7 +1,7 @@
 """Plans for programs: proposed, booked whole or not at all, and looked at; and what is refused of them."""
 
 from collections.abc import Callable
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 
 import pytest
@@ -14,6 +14,7 @@ from werkzeug.test import TestResponse
 from booking import clock
 from booking.models import AbsenceKind, Appointment, Coverage, Plan
 from booking.scheduling.allowances.terms import Beyond, Kind, Span, Terms, Window
+from booking.scheduling.plans.windows import Presence, TimeWindow
 from booking.scheduling.timeline import cell_at
 from booking.services import absences
 from booking.services.clinic import present
@@ -488,6 +489,17 @@ def test_the_token_of_a_prescribed_plan_books_what_was_prescribed(
     assert book(chosen, **how).get_json() == made.get_json()
     for again in (book(chosen, key="again", **how), ask(**how)):
         assert (again.status_code, again.get_json()["code"]) == (409, "plan_running")
+
+
+def test_days_on_which_somebody_is_away_leave_the_hours_that_were_prescribed(app: Flask, ask: Ask) -> None:
+    mondays = Presence((TimeWindow(frozenset({0}), 9 * 60, 12 * 60),))
+    with app.app_context():
+        made = making.prescribed(making.patient(), "weekly", presence=mondays)
+    how = OF_PLAN | {"plan": made.reference, "token": made.token, "windows": None}
+    answer = ask(**how, away=[{"first": "2026-09-22", "last": "2026-09-25"}]).get_json()
+    starts = [datetime.fromisoformat(one["local"]) for one in answer["proposals"][0]["visits"]]
+    assert len(starts) == 6
+    assert all(one.weekday() == 0 and one.hour < 12 for one in starts)
 
 
 def test_a_prescribed_plan_isnt_booked_otherwise(ask: Ask, book: Ask, prescribed: Prescribed) -> None:

@@ -34,7 +34,7 @@ from booking.models import (
     Reminders,
 )
 from booking.scheduling.plans.course import LOOKED_AT_WITHIN, Course
-from booking.scheduling.plans.keeping import Rule, faults, waiting
+from booking.scheduling.plans.keeping import Fault, Role, Rule, faults, waiting
 from booking.scheduling.plans.windows import Presence, TimeWindow
 from booking.services import claims, giving_way, holds, notices, patients, tasks
 from booking.services.allowances import Planned
@@ -54,7 +54,7 @@ from booking.services.plans.ground import Ground
 from booking.services.plans.proposing import can_be_looked_at
 from booking.services.plans.recording import begin, new_plan, noted, record_all
 from booking.services.plans.replacing import replacements, wanted_with
-from booking.services.plans.wanted import Asked, weeks_within_horizon
+from booking.services.plans.wanted import Asked, first_visit_of, weeks_within_horizon
 from booking.services.staff import audit
 from booking.services.visits import refuse_unreachable
 
@@ -113,6 +113,8 @@ def _book(session: Session, wish: PlanWish) -> Answer:
     course = _course(clinic, wish, prescribed)
     chosen = choose(clinic, course, wish.first_day, wish.visits)
     _refuse_broken_rules(session, clinic, course, wish, chosen, now)
+    if prescribed is not None and wish.audience is not BookableBy.STAFF:
+        _refuse_what_was_prescribed_otherwise(clinic, prescribed, chosen)
 
     patients.lock_contacts(session, wish.email, wish.phone)
     if prescribed is None and wish.audience is not BookableBy.STAFF:
@@ -204,6 +206,26 @@ def _refuse_broken_rules(
         asked = Asked.of(session, clinic, wanted, now)
         broken = [one for one in broken if can_be_looked_at(asked, chosen, one.week)]
     if broken or not chosen:
+        raise PlanRulesBroken(faults=[one.facts for one in broken])
+
+
+def _refuse_what_was_prescribed_otherwise(
+    clinic: Clinic, prescribed: Plan, chosen: Sequence[Chosen]
+) -> None:
+    """By its link nobody leaves out the first visit of a kind of care that is new to them, nor comes to somebody else than those
+    whom the prescription names.
+    """
+    begun: set[str] = set()
+    broken: list[Fault] = []
+    for one in (one for one in chosen if one.kept.role is not Role.REASSESSMENT):
+        modality, care = one.visit_type.modality.slug, clinic.visit_type(one.kept.care)
+        new = modality not in prescribed.known_in and care.slug not in begun
+        if new and one.kept.role is not Role.FIRST and first_visit_of(clinic, care) is not None:
+            broken.append(Fault(Rule.FIRST_VISIT, one.kept.week, care.slug))
+        if one.practitioner.slug not in prescribed.only_with.get(modality, (one.practitioner.slug,)):
+            broken.append(Fault(Rule.NOT_OF_THE_PLAN, one.kept.week, care.slug))
+        begun.add(care.slug)
+    if broken:
         raise PlanRulesBroken(faults=[one.facts for one in broken])
 
 

@@ -82,18 +82,17 @@ class Asked(Taken):
     practitioners: Annotated[dict[Slug, Names], Field(max_length=MOST_NAMES)] | None = None
     returning: Annotated[list[Slug], Field(max_length=MOST_NAMES)] | None = None
 
-    @property
-    def presence(self) -> Presence | None:
-        """When the patient can come, if that is said."""
-        if self.windows is None and self.away is None:
-            return None
-        return Presence(
-            tuple(
+    def presence(self, known: Presence) -> Presence:
+        """When the patient can come; what isn't said of that is as it is known."""
+        windows, away = known.windows, known.away
+        if self.windows is not None:
+            windows = tuple(
                 TimeWindow(frozenset(WEEKDAYS.index(name) for name in one.weekdays), one.opens, one.closes)
-                for one in self.windows or ()
-            ),
-            tuple((one.first, one.last) for one in self.away or ()),
-        )
+                for one in self.windows
+            )
+        if self.away is not None:
+            away = tuple((one.first, one.last) for one in self.away)
+        return Presence(windows, away)
 
     @property
     def only(self) -> dict[str, tuple[str, ...]] | None:

@@ -132,17 +132,17 @@ def _refuse_misfits(clinic: Clinic, asked: plan_schemas.Asked, plan: PlanView | 
 def _wanted(clinic: Clinic, asked: plan_schemas.Asked, plan: PlanView | None) -> PlanWanted:
     first_day = _first_day(asked, plan)
     if plan is not None:
-        prescribed = wanted_by(plan, BookableBy.PATIENTS, first_day=first_day, presence=asked.presence)
+        presence = asked.presence(plan.presence)
+        prescribed = wanted_by(plan, BookableBy.PATIENTS, first_day=first_day, presence=presence)
         return replace(
             prescribed,
-            only=prescribed.only if asked.only is None else asked.only,
-            returning=prescribed.returning if asked.returning is None else frozenset(asked.returning),
+            only={**(asked.only or {}), **prescribed.only},
         )
     template = clinic.plan_template(asked.template or "")
     return PlanWanted(
         course=template.course,
         first_day=first_day,
-        presence=asked.presence or Presence(),
+        presence=asked.presence(Presence()),
         only=asked.only or {},
         returning=frozenset(asked.returning or ()),
         # What patients don't begin by themselves will have been prescribed to them.
@@ -151,13 +151,12 @@ def _wanted(clinic: Clinic, asked: plan_schemas.Asked, plan: PlanView | None) ->
 
 
 def _wish(asked: plan_schemas.PlanWanted, plan: PlanView | None) -> PlanWish:
-    """What isn't said of a prescribed plan is as it was prescribed."""
+    """What was prescribed holds; what the prescription leaves open is as it is asked for."""
     patient = asked.patient
-    only, presence, returning = asked.only, asked.presence, asked.returning
+    only, returning = asked.only, asked.returning
     if plan is not None:
-        only = plan.only if only is None else only
-        presence = presence or plan.presence
-        returning = list(plan.returning) if returning is None else returning
+        only = {**(only or {}), **plan.only}
+        returning = list(plan.returning)
     return PlanWish(
         template=plan.template if plan else asked.template or "",
         first_day=_first_day(asked, plan),
@@ -170,7 +169,7 @@ def _wish(asked: plan_schemas.PlanWanted, plan: PlanView | None) -> PlanWish:
         text_consent=asked.text_consent,
         payment=asked.payment,
         note=asked.note,
-        presence=presence or Presence(),
+        presence=asked.presence(plan.presence if plan else Presence()),
         hours_said=asked.windows is not None,
         only=only or {},
         wished=plan.wished if plan else {},

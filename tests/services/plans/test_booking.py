@@ -184,6 +184,30 @@ def test_reminders_fit_the_contact(how: dict[str, Any]) -> None:
     nothing_was_written()
 
 
+@pytest.mark.parametrize(
+    ("prescription", "rule"),
+    [({"returning": ()}, "first_visit"), ({"only": {"acupuncture": ("dan",)}}, "not_of_the_plan")],
+)
+def test_by_its_link_no_first_visit_is_left_out_and_nobody_else_is_chosen(
+    prescription: dict[str, Any], rule: str
+) -> None:
+    """Proposals of somebody who isn't new, with anybody, sent by whoever has the link."""
+    made = prescribed(patient(), **prescription)
+    plan = by_link(made.reference, made.token)
+    best = next(one for one in proposed() if any(visit.practitioner.slug == "mei" for visit in one.visits))
+    asked = wish(
+        best, plan.template, plan=made.reference, token=made.token, email=plan.email, phone=plan.phone,
+        audience=BookableBy.LINK, first_day=plan.first_day,
+    )  # fmt: skip
+    with pytest.raises(PlanRulesBroken) as refused:
+        book(asked, actor="link", key="slipped-1")
+    assert {fault["rule"] for fault in refused.value.facts["faults"]} == {rule}
+    assert not rows(Appointment)
+    # What was prescribed so, the desk may book otherwise.
+    if rule == "not_of_the_plan":
+        assert book(replace(asked, audience=BookableBy.STAFF, staff=hired()), actor="desk", key="desk-0001")
+
+
 def test_a_plan_link_opens_its_own_plan_only_and_books_once() -> None:
     made = prescribed(patient())
     with pytest.raises(NotFound):
