@@ -495,7 +495,7 @@ def test_days_on_which_somebody_is_away_leave_the_hours_that_were_prescribed(app
     mondays = Presence((TimeWindow(frozenset({0}), 9 * 60, 12 * 60),))
     with app.app_context():
         made = making.prescribed(making.patient(), "weekly", presence=mondays)
-    how = OF_PLAN | {"plan": made.reference, "token": made.token, "windows": None}
+        how = OF_PLAN | {"plan": made.reference, "token": made.token, "windows": None}
     answer = ask(**how, away=[{"first": "2026-09-22", "last": "2026-09-25"}]).get_json()
     starts = [datetime.fromisoformat(one["local"]) for one in answer["proposals"][0]["visits"]]
     assert len(starts) == 6
