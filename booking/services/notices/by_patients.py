@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 from booking.models import Appointment, Channel, Message
 from booking.services import digests
 from booking.services.clinic import Clinic
-from booking.services.notices.reminding import remind_now, reminders
+from booking.services.notices.reminding import called_now, remind_now, reminders
 from booking.services.notices.waiting import drop_queued, drop_waiting
 from booking.services.notices.writing import add_resend, answer, row_of
 from booking.services.rows import Row, add_all
@@ -43,10 +43,12 @@ def contact_corrected(
     confirmation goes for all visits.
     """
     dropped = drop_waiting(session, appointment, "The contact was corrected.", now)
-    confirmed = [] if with_plan else answer(appointment, "confirmation", now)
+    confirmed = [] if with_plan else [*answer(appointment, "confirmation", now)]
     rows = [*confirmed, *reminders(clinic, appointment, now)]
     # Put off, or in a worker's hand at this moment: they go to the new contact now.
     rows += remind_now(appointment, dropped, rows, now)
+    if not confirmed and not with_plan:
+        rows += called_now(appointment, dropped, now)
     add_resend(session, appointment, rows)
 
 

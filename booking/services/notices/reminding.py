@@ -86,3 +86,13 @@ def remind_now(
         if address and (kind, channel) not in there:
             there.add((kind, channel))
             yield row_of(appointment, kind, channel, address, now, now, last_use, one["facts"])
+
+
+def called_now(appointment: Appointment, dropped: Iterable[Row], now: datetime) -> Iterator[Row]:
+    """What a call that was dropped was to tell of how the visit stands, by a call to the number as it is."""
+    last_use = not_after(appointment.starts_at)
+    for one in dropped:
+        if one["kind"] in ANSWERS and Channel(one["channel"]) is Channel.CALL and appointment.phone:
+            yield row_of(
+                appointment, one["kind"], Channel.CALL, appointment.phone, now, now, last_use, one["facts"]
+            )

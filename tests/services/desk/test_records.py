@@ -11,9 +11,11 @@ from booking import clock
 from booking.errors import ContactCannotBeReached, NotFound, StaleRecord
 from booking.extensions import db
 from booking.models import Actor, Appointment, AuditEntry, Message, Patient, PatientChange, Reminders, Role
+from booking.reminders.delivery import deliver_due
 from booking.scheduling.status import Status
 from booking.services import links, visits
-from booking.services.desk import record_page, records, statuses
+from booking.services.desk import moving, record_page, records, statuses
+from booking.services.desk.asking import Place
 from booking.services.desk.records import Values
 from booking.services.transaction import run
 from tests.clinics import clinic, practitioner, set_up
@@ -224,6 +226,24 @@ def test_upcoming_visits_take_the_new_contact_and_are_told(context: Flask) -> No
     with pytest.raises(NotFound):
         visits.visit(made.reference, made.token)
     assert visits.visit(made.reference, links.token(made.reference, 2)).email == "new@example.com"
+
+
+def test_a_change_that_is_still_to_be_told_by_telephone_is_told_to_the_new_number(
+    context: Flask, standing_clock: StandingClock
+) -> None:
+    how: dict[str, Any] = {"email": None, "phone": "+18185550123", "reminders": Reminders.CALL}
+    made = booked(NEXT_WEEK, practitioner="ana", **how)
+    moving.change(
+        hired(), made.reference, Place(starts_at=NEXT_WEEK + timedelta(hours=2)), version=1, key="move-001"
+    )
+    standing_clock.on(minutes=4)
+    while deliver_due():
+        pass
+    edit(Values("Rosa", "Lima", "+18185550188", None))
+    while deliver_due():
+        pass
+    changes = [(row["address"], row["state"]) for row in rows(Message) if row["kind"] == "change"]
+    assert changes == [("+18185550123", "dropped"), ("+18185550188", "to_call")]
 
 
 def test_visits_stay_as_they_are_if_not_asked_for(context: Flask) -> None:
