@@ -350,6 +350,26 @@ def test_what_the_payer_has_counted_already_is_counted_once() -> None:
 
 
 @pytest.mark.parametrize(
+    ("insured", "marked"),
+    [
+        # Full, or without an authorisation: the payer has counted it all the same, and the package isn't touched.
+        (pool(5, YEAR, used=5, used_on=START), (Standing.NOT_COUNTED, 1)),
+        (pool(None, YEAR, free=0, used=5, used_on=START), (Standing.NOT_COUNTED, 1)),
+        # What the payer has counted is what lies in the time in which it is valid.
+        (pool(5, YEAR, used=5, used_on=START, begins=START), (Standing.DRAWS, 2)),
+        (pool(5, YEAR, used=0, used_on=START), (Standing.DRAWS, 1)),
+    ],
+)
+def test_a_visit_that_the_payer_has_counted_draws_on_no_other_pool(
+    insured: Pool, marked: tuple[Standing, int]
+) -> None:
+    package = pool(1, number=2, kind=Kind.PACKAGE)
+    found = count([insured, package], visits(START - timedelta(1), state=State.ATTENDED))
+    assert [(mark.standing, mark.pool) for _visit, mark in found.marks] == [marked]
+    assert left(found, START, 2) == (0 if marked == (Standing.DRAWS, 2) else 1)
+
+
+@pytest.mark.parametrize(
     ("one", "left_then", "ends"),
     [
         (pool(12), 3, None),

@@ -179,10 +179,8 @@ class _Account:
     def ask(self, visit: Visit) -> tuple[Standing, date | None, int | None]:
         """Whether there is room for a visit: DRAWS (by which authorisation), or why not, and since when or until when."""
         terms, day = self.terms, visit.day
-        if terms.begins and day < terms.begins:
-            return Standing.BEFORE, terms.begins, None
-        if terms.ends and day > terms.ends:
-            return Standing.AFTER, terms.ends, None
+        if outside := _outside(terms, day):
+            return *outside, None
         drawn = [draw.day for draw in self.draws]
         number = _used(terms.window, day, drawn) + 1
         full = terms.limit is not None and number > _limit_on(terms, terms.limit, day, drawn)
@@ -216,11 +214,15 @@ class _Account:
             for draw in reversed(self.draws)
         )
 
+    def was_counted(self, visit: Visit) -> bool:
+        """Whether the payer has counted it already."""
+        terms = self.terms
+        if not terms.used or terms.used_on is None or visit.day >= terms.used_on:
+            return False
+        return _outside(terms, visit.day) is None
+
     def counts(self, visit: Visit) -> bool:
         """Whether a visit in this state counts here at all."""
-        if self.terms.used_on and self.terms.used and visit.day < self.terms.used_on:
-            # The payer has counted it already.
-            return False
         not_counted = {
             State.MISSED: not self.terms.counts_missed,
             State.CANCELLED_LATE: not self.terms.counts_late,
@@ -237,6 +239,9 @@ def _mark(visit: Visit, accounts: Sequence[_Account]) -> Mark:
         pool = account.pool
         if visit.modality not in pool.terms.modalities or _is_over(pool, visit.day):
             continue
+        if account.was_counted(visit):
+            # Whether there is room for it was the payer's question.
+            return Mark(Standing.NOT_COUNTED, pool.id)
         if account.shares(visit) and account.counts(visit):
             return Mark(Standing.SAME_DAY, pool.id, account.number(visit.day))
         standing, since, authorisation = account.ask(visit)
@@ -262,6 +267,15 @@ def _mark(visit: Visit, accounts: Sequence[_Account]) -> Mark:
 
 def _is_over(pool: Pool, day: date) -> bool:
     return pool.ended_on is not None and day >= pool.ended_on
+
+
+def _outside(terms: Terms, day: date) -> tuple[Standing, date] | None:
+    """On a day on which a pool isn't valid: BEFORE or AFTER, and when it begins or ended."""
+    if terms.begins and day < terms.begins:
+        return Standing.BEFORE, terms.begins
+    if terms.ends and day > terms.ends:
+        return Standing.AFTER, terms.ends
+    return None
 
 
 def _used(window: Window, day: date, drawn: Sequence[date]) -> int:
