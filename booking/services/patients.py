@@ -19,7 +19,7 @@ _KEY_LENGTH = 220  # As long as the column.
 
 _patients = Patient.__table__.c
 _KNOWN_BY_EMAIL, _KNOWN_BY_PHONE = (
-    # Who is known under a record that was merged into another is known under that one.
+    # Who is known under a record that was merged into another is known under that one, which stands: merges see to it.
     select(func.min(func.coalesce(_patients.merged_into_id, _patients.id))).where(
         column == bindparam("contact"), _patients.name_key == bindparam("name_key")
     )

@@ -145,9 +145,8 @@ def merge(who: Who, stays: str, goes: str, *, stays_version: int, goes_version: 
         if overlapping:
             raise VisitsOverlap(pairs=[[one.reference, other.reference] for one, other in overlapping])
         going_over = {name: _ids(session, kind, gone.id) for name, kind in _BELONGINGS.items()}
-        earlier = list(
-            session.scalars(select(Merge.gone_id).where(Merge.kept_id == gone.id, Merge.undone_at.is_(None)))
-        )
+        # All that lead here, however many merges ago: each points to the record that stands.
+        earlier = list(session.scalars(select(Patient.id).where(Patient.merged_into_id == gone.id)))
         _hand_over(session, going_over, gone.id, kept.id)
         before, going = Values.of(kept), Values.of(gone)
         after = together(before, going)
@@ -349,7 +348,7 @@ def _hand_over(session: Session, belongings: Mapping[str, Sequence[int]], from_i
 
 
 def _point(session: Session, patient_ids: list[int], to_id: int, now: datetime) -> None:
-    """Says of records that were merged where they are now."""
+    """Says of records that were merged where they are now: always one that stands, so that nobody follows them further."""
     for patient_id in sorted(patient_ids):
         gone = session.get_one(Patient, patient_id)
         gone.merged_into_id, gone.changed_at = to_id, now

@@ -260,6 +260,65 @@ def test_merged_one_after_the_other_and_taken_back_in_turn(context: Flask) -> No
     assert state() == before
 
 
+def test_three_merges_deep_everything_leads_to_the_record_that_stands_and_comes_apart_in_turn(
+    context: Flask,
+) -> None:
+    who, phones = hired(), [f"+1818555010{number}" for number in range(4)]
+    for day, phone in enumerate(phones):
+        booked(
+            NINE + timedelta(days=day),
+            first_name=f"Rosa{day}",
+            email=None,
+            phone=phone,
+            reminders=Reminders.CALL,
+        )
+    k, g, x, y = (row["reference"] for row in rows(Patient))
+
+    def where() -> list[int | None]:
+        return [row["merged_into_id"] for row in rows(Patient)]
+
+    states, numbers = [state()], []
+    for key, (stays, goes) in enumerate(((x, y), (g, x), (k, g))):
+        numbers.append(merge(stays, goes, f"merge-{key}", who, (1, 2 if key else 1)))
+        states.append(state())
+    ids = [row["id"] for row in rows(Patient)]
+    assert where() == [None, ids[0], ids[0], ids[0]]
+    with pytest.raises(RecordMerged) as refused:
+        record_page.record(who, y)
+    assert refused.value.facts == {"into": k}
+    for key, (stays, number) in enumerate(((x, numbers[0]), (g, numbers[1]))):
+        with pytest.raises(RecordMerged):
+            merging.take_back(who, stays, number, key=f"early-{key}")
+    for key, stays in reversed(list(enumerate((x, g, k)))):
+        merging.take_back(who, stays, numbers[key], key=f"back-{key}")
+        assert state() == states[key]
+    assert where() == [None] * 4
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_a_booking_never_joins_a_merged_record(context: Flask, number: int) -> None:
+    phones = [f"+1818555010{each}" for each in range(4)]
+
+    def book(each: int, day: int) -> str:
+        start = NINE + timedelta(days=day)
+        return booked(
+            start, first_name=f"Rosa{each}", email=None, phone=phones[each], reminders=Reminders.CALL
+        ).reference
+
+    for each in range(4):
+        book(each, each)
+    k, g, x, y = (row["reference"] for row in rows(Patient))
+    who = hired()
+    for key, (stays, goes) in enumerate(((x, y), (g, x), (k, g))):
+        last = merge(stays, goes, f"merge-{key}", who, (1, 2 if key else 1))
+    later = book(number, 7)
+    ids = [row["id"] for row in rows(Patient)]
+    assert {row["reference"]: row["patient_id"] for row in rows(Appointment)}[later] == ids[0]
+    merging.take_back(who, k, last, key="back-0001")
+    again = book(number, 8)
+    assert {row["reference"]: row["patient_id"] for row in rows(Appointment)}[again] == ids[1]
+
+
 def test_the_same_or_nobody_cannot_be_merged(context: Flask) -> None:
     stays, _ = two_records()
     with pytest.raises(NotMergeable):
