@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import combinations, pairwise
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from sqlalchemy.orm import Session
 
@@ -280,15 +281,15 @@ def _too_many(
         ahead = [one for one in of_week if one.starts_at > now]
         keep = most - (len(of_week) - len(ahead))
         if len(ahead) > keep:
-            kept = _farthest_apart(ahead, max(0, keep))
+            kept = _farthest_apart(ahead, max(0, keep), plan.clinic.zone)
             yield from (one for one in ahead if one not in kept)
 
 
-def _farthest_apart(visits: Sequence[PlanVisit], count: int) -> tuple[PlanVisit, ...]:
+def _farthest_apart(visits: Sequence[PlanVisit], count: int, zone: ZoneInfo) -> tuple[PlanVisit, ...]:
     """So many of these visits of one week, with the longest rest between any two, across the week's edge as well."""
 
     def rest(some: tuple[PlanVisit, ...]) -> int:
-        days = sorted(one.starts_at.date() for one in some)
+        days = sorted(one.starts_at.astimezone(zone).date() for one in some)
         apart = [(later - sooner).days for sooner, later in pairwise(days)]
         return min([*apart, 7 - (days[-1] - days[0]).days])
 

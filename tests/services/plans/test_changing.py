@@ -1,6 +1,6 @@
 """A running plan is confirmed, stopped, paused, decided upon; what it lacks is made up; how often changes."""
 
-from datetime import timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -10,6 +10,7 @@ from booking.errors import NotChangeable, NotFound, PlanRulesBroken, StaleEdit, 
 from booking.models import Actor, Appointment, BookableBy, Claim, Message, Plan, PlanEntry, PlanStatus, Role
 from booking.scheduling.plans.course import Course, Dose, Phase
 from booking.scheduling.plans.keeping import Rule, faults
+from booking.scheduling.plans.windows import Presence, TimeWindow
 from booking.scheduling.status import Status
 from booking.scheduling.timeline import cell_at
 from booking.services.desk import statuses
@@ -323,6 +324,22 @@ def test_fewer_a_week_keeps_the_days_that_lie_farthest_apart(disc: BookedPlan) -
     (told,) = live("plan-change")
     assert len(told["facts"]["cancelled"]) == 2
     every_rule_is_kept(plan)
+
+
+def test_how_far_visits_lie_apart_goes_by_the_clinics_days() -> None:
+    """Late on a Wednesday in winter it is Thursday elsewhere already."""
+    presence = Presence(
+        (TimeWindow(frozenset({0, 4}), 9 * 60, 11 * 60), TimeWindow(frozenset({2}), 16 * 60, 17 * 60))
+    )
+    monday = date(2026, 11, 9)
+    made = running(prescribed(patient("Omar", "omar@example.com"), first_day=monday), presence=presence)
+    change_doses(hired(), made.reference, 1, {ACUPUNCTURE: (2, 2)}, "Better.", key="fewer-001")
+    left = {local.weekday() for local in locals_of(seen(made), ACUPUNCTURE, 1)}
+    assert left == {0, 4}
+
+
+def locals_of(plan: PlanView, care: str, week: int) -> list[datetime]:
+    return [one.starts_at.astimezone(plan.clinic.zone) for one in of(plan, care, week)]
 
 
 def test_more_a_week_adds_at_times_that_the_plan_has(gentle: BookedPlan) -> None:
