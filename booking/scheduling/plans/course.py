@@ -149,11 +149,14 @@ class Course:
         )
 
     def until(self, weeks: int) -> "Course":
-        """The same, cut off after so many weeks."""
+        """The same, cut off after so many weeks. After a phase that is cut nobody looks again yet."""
         phases = []
         for phase in self.phases:
             if weeks <= 0:
                 break
-            phases.append(replace(phase, weeks=min(phase.weeks, weeks)))
+            whole = phase.weeks <= weeks
+            phases.append(
+                replace(phase, weeks=min(phase.weeks, weeks), reassessed=phase.reassessed and whole)
+            )
             weeks -= phase.weeks
         return replace(self, phases=tuple(phases))

@@ -60,6 +60,14 @@ def test_what_is_proposed_is_booked(how: dict[str, Any]) -> None:
         assert len(book(asked, actor="t", key=f"proposed {slug}").visits) == len(proposal.visits)
 
 
+def test_nobody_looks_again_after_a_stage_of_which_the_horizon_leaves_a_part() -> None:
+    """Else its last weeks would lie behind a look that came too early, and could never be booked."""
+    cut = proposed("by-either", first_day=FIRST_DAY + timedelta(days=91), returning=BOTH)[0]
+    assert [one.role for one in cut.visits].count(Role.REASSESSMENT) == 1
+    cut = proposed("one-stage", first_day=FIRST_DAY + timedelta(days=105), returning=BOTH)[0]
+    assert [one.role for one in cut.visits] == [Role.DOSE] * 3
+
+
 def test_a_look_that_can_be_had_isnt_left_out_where_another_cant() -> None:
     proposal = proposed("two-stages")[0]
     looks = [one for one in proposal.visits if one.role is Role.REASSESSMENT]
