@@ -209,9 +209,7 @@ def _refuse_broken_rules(
         raise PlanRulesBroken(faults=[one.facts for one in broken])
 
 
-def _refuse_what_was_prescribed_otherwise(
-    clinic: Clinic, prescribed: Plan, chosen: Sequence[Chosen]
-) -> None:
+def _refuse_what_was_prescribed_otherwise(clinic: Clinic, prescribed: Plan, chosen: Sequence[Chosen]) -> None:
     """By its link nobody leaves out the first visit of a kind of care that is new to them, nor comes to somebody else than those
     whom the prescription names.
     """
