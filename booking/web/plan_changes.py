@@ -20,7 +20,7 @@ from booking.web.plan_change import Change
 from booking.web.plan_change_kinds import CHANGES
 from booking.web.plan_words import broken
 from booking.web.staff import staff_page
-from booking.web.staff_plans import Ways, say
+from booking.web.staff_plans import Ways, is_called, say, say_done
 
 REFUSALS = (KeyReused, NotChangeable, PlanRulesBroken, StaleEdit, VisitsTaken)
 
@@ -43,6 +43,8 @@ def changed(ways: Ways, reference: str, name: str) -> ResponseReturnValue:
     plan, key = reading.for_staff(access.who(), reference), asked.key()
     seen = asked.version()
     do = "do" in request.form
+    if do and seen is None:
+        abort(422)
     # Sent once more, a form is answered as it was the first time, whatever the plan is by now.
     as_seen = seen == plan.version or not do
     if as_seen and not plan_next.fits(plan, name):
@@ -130,6 +132,7 @@ def _page(
         change=change,
         plan=change.plan,
         ways=ways,
+        is_called=is_called(change.plan),
         preview=preview,
         mark=change.mark_of(preview) if preview else "",
         trouble=trouble,
@@ -153,7 +156,7 @@ def _at_once(ways: Ways, reference: str, name: str) -> ResponseReturnValue:
 def _confirm(plan: PlanView, key: str) -> None:
     # What the patient changed meanwhile is theirs to change: the desk confirms the plan, not each time.
     changing.confirm(access.who(), plan.reference, key=key)
-    say(_("Confirmed. The patient gets one list of the visits."))
+    say_done(plan, _("Confirmed."), _("The patient gets one list of the visits."), _to_be_called())
 
 
 def _make_up(plan: PlanView, key: str) -> None:
@@ -163,7 +166,11 @@ def _make_up(plan: PlanView, key: str) -> None:
         abort(422)
     plan.clinic.visit_type(care), plan.clinic.practitioner(person)
     repairing.take_for(access.who(), plan.reference, number, care, starts_at, person, key=key)
-    say(_("Booked. The patient gets a message about it."))
+    say_done(plan, _("Booked."), _("The patient gets a message about it."), _to_be_called())
+
+
+def _to_be_called() -> str:
+    return _("Nobody is written to: they go on the list of calls.")
 
 
 def _offer(plan: PlanView, key: str) -> None:

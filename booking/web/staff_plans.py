@@ -15,7 +15,8 @@ from markupsafe import Markup
 
 from booking import clock
 from booking.errors import NotChangeable
-from booking.models import PlanStatus
+from booking.models import Channel, PlanStatus
+from booking.services import notices
 from booking.services.plans import adherence, handing_over, prescribing, reading
 from booking.services.plans.adherence import Adherence, BoardWeek, Fate, Need, Row
 from booking.services.plans.reading import PlanNote, PlanView
@@ -179,6 +180,22 @@ def happened(note: PlanNote) -> str:
 def say(words: str, *, trouble: bool = False) -> None:
     """Told once, on the plan's page that follows."""
     flash(words, "plan-trouble" if trouble else "plan")
+
+
+def say_done(plan: PlanView, done: str, written: str, otherwise: str) -> None:
+    """What was done; and `written` where the patient is written to, `otherwise` where they can only be called."""
+    say(f"{done} {otherwise if is_called(plan) else written}")
+
+
+def is_called(plan: PlanView) -> bool:
+    """Whether the patient is told by telephone, as there is no other way."""
+    channel, _address = notices.channel_of_clinic(plan)
+    return channel is Channel.CALL
+
+
+def say_booked(reference: str, done: str) -> None:
+    plan = reading.for_staff(access.who(), reference)
+    say_done(plan, done, _("The patient gets one list of them."), _("Nobody is written to."))
 
 
 def say_sent(told: bool) -> None:

@@ -11,11 +11,11 @@ from sqlalchemy import delete, update
 from werkzeug.test import TestResponse
 
 from booking.extensions import db
-from booking.models import Appointment, Claim, Message, Patient, Plan, PlanEntry, Role
+from booking.models import Appointment, Claim, Message, Patient, Plan, PlanEntry, Reminders, Role
 from booking.scheduling.allowances.terms import Beyond, Kind, Span, Terms, Window
 from booking.services.desk.coverage import record
 from booking.services.plans.booking import BookedPlan, book
-from booking.services.plans.changing import stop
+from booking.services.plans.changing import pause, stop
 from booking.services.plans.reading import PlanView
 from booking.services.staff.who import Who
 from booking.web.free import instant
@@ -163,6 +163,19 @@ def test_a_missed_visit_is_made_up_by_one_press(app: Flask, dana: Who, missed: B
     )
     assert "Booked." in (there := after(desk, done)) and "Missing visits" not in there
     assert len(view(app, missed).standing) == 6
+
+
+def test_who_can_only_be_called_is_promised_no_message(app: Flask, dana: Who) -> None:
+    with app.app_context():
+        plan = running(prescribed(patient(email=None), "weekly"), reminders=Reminders.CALL)
+        day = seen(plan).visits[1].starts_at.date()
+        pause(dana, plan.reference, day, day, "Away", tell=False, key="pause-001")
+    desk = signed_in(app, dana)
+    page = desk.get(address(plan))
+    typed = {"key": "take-00001", "take": takes(page)[0]}
+    there = after(desk, desk.post(address(plan, "make-up"), data=fields(page.text) | typed))
+    assert "Booked. Nobody is written to: they go on the list of calls." in there
+    assert "Put them on the list of calls" in asked(desk, address(plan, "stop")).text
 
 
 def test_a_make_up_time_that_was_taken_is_said_and_others_are_shown(

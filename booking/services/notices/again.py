@@ -61,7 +61,7 @@ def plan_another_way(session: Session, plan: Plan, message: Message, now: dateti
         row = bare_row(message.subject, message.kind, Channel.EMAIL, plan.email, now, now, message.not_after)
         _add_once(session, row | {"sequence": message.sequence, "facts": message.facts})
         return True
-    visit = _next_of(session, plan, message, now)
+    visit = next_of(session, plan, max(now, message.due_at))
     if visit is None or not plan.phone:
         return False
     kind, facts = _SAID_BY_CALL[message.kind], {"why": UNREACHABLE, "plan": plan.reference}
@@ -97,6 +97,16 @@ def call_made(session: Session, appointment: Appointment, kind: str, now: dateti
     return message
 
 
+def next_of(session: Session, plan: Plan, after: datetime) -> Appointment | None:
+    """The next visit of a plan that still stands, after this moment."""
+    wanted = select(Appointment).where(
+        Appointment.plan_id == plan.id,
+        Appointment.status == Status.BOOKED,
+        Appointment.from_cell > cell_from(after),
+    )
+    return session.scalar(wanted.order_by(Appointment.from_cell).limit(1))
+
+
 def _add_once(session: Session, row: Row) -> None:
     """Writes a message, unless it was written before. One that was dropped told nobody, as when the contact was corrected since;
     but for what was told together with others.
@@ -109,13 +119,3 @@ def _add_once(session: Session, row: Row) -> None:
     if all(one.state is MessageState.DROPPED and one.settled_as != TOLD_TOGETHER for one in there):
         number = max((one.resend for one in there), default=-1) + 1
         add_all(session, Message, [row | {"resend": number}])
-
-
-def _next_of(session: Session, plan: Plan, message: Message, now: datetime) -> Appointment | None:
-    """The next visit of a plan that still stands, after the message was due: a digest's first."""
-    wanted = select(Appointment).where(
-        Appointment.plan_id == plan.id,
-        Appointment.status == Status.BOOKED,
-        Appointment.from_cell > cell_from(max(now, message.due_at)),
-    )
-    return session.scalar(wanted.order_by(Appointment.from_cell).limit(1))

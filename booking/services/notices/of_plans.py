@@ -6,13 +6,16 @@ from datetime import datetime, timedelta
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
-from booking.models import Appointment, Channel, Message, MessageState, Plan, PlanStatus
+from booking.models import Actor, Appointment, Channel, Message, MessageState, Plan, PlanEntry, PlanStatus
 from booking.scheduling.status import Status
 from booking.services import digests
 from booking.services.clinic import Clinic
-from booking.services.message_rows import REMINDED_BY, bare_row
+from booking.services.message_rows import bare_row
+from booking.services.notices.again import next_of
 from booking.services.notices.reminding import reminders
 from booking.services.notices.waiting import drop_queued
+from booking.services.notices.ways import channel_of_clinic
+from booking.services.notices.writing import ASKED, next_resend, row_of
 from booking.services.rows import Row, add_all
 
 # The link to a plan that isn't booked yet is of use so long.
@@ -40,6 +43,7 @@ def plan_changed(
     tell: bool = True,
 ) -> None:  # fmt: skip
     """One message about several visits of a plan at once, now, if `tell`; and what else goes about each of them from then on.
+    Whoever isn't written to is called, but for what they have changed themselves.
 
     `visits`: those that were changed, as they are now. `facts`: {"cancelled": [ISO in UTC, …], "added": […], "firm": […]},
     when they began or begin. The plan's sequence has grown by the change.
@@ -50,8 +54,12 @@ def plan_changed(
         if visit.status is Status.BOOKED:
             rows += reminders(clinic, visit, now)
     useful_until = max([visit.ends_at for visit in visits], default=now + PLAN_LINK_OF_USE)
-    message = _of_plan(plan, "plan-change", now, useful_until, facts) if tell else ()
-    add_all(session, Message, [*message, *rows])
+    told: list[Row] = []
+    if tell:
+        told = list(_of_plan(plan, "plan-change", now, useful_until, facts))
+        if not told and _changed_by(session, plan) is not Actor.PATIENT:
+            told = list(_by_call(session, plan, visits, now))
+    add_all(session, Message, [*told, *rows])
     digests.replan(session, clinic, plan, now)
 
 
@@ -86,15 +94,32 @@ def _sent_anew(session: Session, plan: Plan, kind: str, now: datetime) -> bool:
     return bool(rows)
 
 
+def _changed_by(session: Session, plan: Plan) -> Actor | None:
+    """Who has just changed a plan, as its history says."""
+    entries = select(PlanEntry.actor).where(PlanEntry.plan_id == plan.id)
+    return session.scalar(entries.order_by(PlanEntry.id.desc()).limit(1))
+
+
+def _by_call(session: Session, plan: Plan, visits: Sequence[Appointment], now: datetime) -> Iterator[Row]:
+    """A call about a change of a plan: about the next visit that stands, or where none does the last one that was cancelled.
+    It stays on the list until it is made, whatever the patient has said of that visit: it is about others as well.
+    """
+    gone = [one for one in visits if one.status is Status.CANCELLED and one.starts_at > now]
+    last = max(gone, key=lambda one: one.from_cell, default=None)
+    visit = next_of(session, plan, now) or last
+    if visit is None:
+        return
+    kind = "cancellation" if visit is last else "change"
+    facts = {"why": ASKED, "plan": plan.reference}
+    row = row_of(visit, kind, Channel.CALL, visit.phone or "", now, now, visit.starts_at, facts)
+    yield row | {"resend": next_resend(session, visit, [kind])}
+
+
 def _of_plan(
     plan: Plan, kind: str, now: datetime, useful_until: datetime, facts: Row | None = None
 ) -> Iterator[Row]:
     """A message about a whole plan at once, by mail if there is an address, else by text if texts are wanted."""
-    if plan.email:
-        channel, address = Channel.EMAIL, plan.email
-    elif plan.phone and Channel.TEXT in REMINDED_BY[plan.reminders]:
-        channel, address = Channel.TEXT, plan.phone
-    else:
-        return
-    row = bare_row(f"plan/{plan.reference}", kind, channel, address, now, now, useful_until)
-    yield row | {"sequence": plan.sequence, "facts": facts or {}}
+    channel, address = channel_of_clinic(plan)
+    if channel is not Channel.CALL:
+        row = bare_row(f"plan/{plan.reference}", kind, channel, address, now, now, useful_until)
+        yield row | {"sequence": plan.sequence, "facts": facts or {}}

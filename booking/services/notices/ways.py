@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime, time, timedelta
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 from zoneinfo import ZoneInfo
 
-from booking.models import Appointment, Channel
+from booking.models import Appointment, Channel, Reminders
 from booking.scheduling.reminder_times import before_texts, clinic_text_due
 from booking.services.clinic import Clinic
 from booking.services.message_rows import REMINDED_BY
@@ -14,6 +14,17 @@ from booking.services.message_rows import REMINDED_BY
 TAKEN_BACK_WITHIN = timedelta(minutes=3)
 # What the clinic changes less than this before a visit is told by telephone as well.
 SOON = timedelta(hours=24)
+
+
+class Contact(Protocol):
+    """Whoever is told: a visit, or a plan, by the contact that it has."""
+
+    @property
+    def email(self) -> str | None: ...
+    @property
+    def phone(self) -> str | None: ...
+    @property
+    def reminders(self) -> Reminders: ...
 
 
 class Way(NamedTuple):
@@ -56,15 +67,15 @@ def way_of_answer(appointment: Appointment, now: datetime, useful_until: datetim
     return Way(channel, address, due, to_call=False)
 
 
-def channel_of_clinic(appointment: Appointment) -> tuple[Channel, str]:
+def channel_of_clinic(contact: Contact) -> tuple[Channel, str]:
     """How the patient hears of what the clinic changes: by mail, by text if texts are wanted, else by a call; the number is
-    empty where the visit has none, and the desk has to find another way.
+    empty where there is none, and the desk has to find another way.
     """
-    if appointment.email:
-        return Channel.EMAIL, appointment.email
-    if appointment.phone and Channel.TEXT in REMINDED_BY[appointment.reminders]:
-        return Channel.TEXT, appointment.phone
-    return Channel.CALL, appointment.phone or ""
+    if contact.email:
+        return Channel.EMAIL, contact.email
+    if contact.phone and Channel.TEXT in REMINDED_BY[contact.reminders]:
+        return Channel.TEXT, contact.phone
+    return Channel.CALL, contact.phone or ""
 
 
 def on_short_notice(at: datetime, starts: Iterable[datetime]) -> bool:

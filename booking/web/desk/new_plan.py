@@ -127,7 +127,7 @@ def _booked(form: Form, found: Arranged, visits: tuple[VisitWish, ...]) -> Respo
         return chosen_page(
             form, found, visits, 409, trouble=_("This plan is booked already, or was taken back.")
         )
-    staff_plans.say(_("Booked: all visits of the plan. The patient gets one list of them."))
+    staff_plans.say_booked(made.reference, _("Booked: all visits of the plan."))
     return redirect(url_for("desk.plan", reference=made.reference), 303)
 
 

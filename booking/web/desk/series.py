@@ -176,7 +176,7 @@ def book_series() -> ResponseReturnValue:
                 409,
             )
         else:
-            staff_plans.say(_("Booked: all of these visits. The patient gets one list of them."))
+            staff_plans.say_booked(made.reference, _("Booked: all of these visits."))
             return redirect(url_for("desk.plan", reference=made.reference), 303)
     found = series_booking.preview_for(who, patient, series, form.returning)
     return _preview_page(form, found, status, trouble)
