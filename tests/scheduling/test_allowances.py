@@ -350,6 +350,25 @@ def test_what_the_payer_has_counted_already_is_counted_once() -> None:
 
 
 @pytest.mark.parametrize(
+    ("day", "left_then", "last", "is_low"),
+    [
+        (date(2026, 1, 31), 0, date(2026, 1, 31), False),
+        (date(2026, 2, 1), 2, None, True),
+        (date(2026, 2, 5), 2, None, True),
+        (date(2026, 2, 6), 0, None, False),
+    ],
+)
+def test_of_what_isnt_valid_nothing_is_left_and_it_doesnt_run_low(
+    day: date, left_then: int, last: date | None, is_low: bool
+) -> None:
+    package = pool(3, kind=Kind.PACKAGE, begins=date(2026, 2, 1), ends=date(2026, 2, 5))
+    found = count([package], visits(date(2026, 2, 3)))
+    bound = found.left(day)[0].tightest
+    assert bound and (bound.left, bound.last) == (left_then, last)
+    assert bool(found.low(day)) is is_low
+
+
+@pytest.mark.parametrize(
     ("insured", "marked"),
     [
         # Full, or without an authorisation: the payer has counted it all the same, and the package isn't touched.

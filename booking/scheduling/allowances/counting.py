@@ -7,7 +7,7 @@ A visit that no pool has room for is beyond, and draws on none.
 
 import enum
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import NamedTuple
 
@@ -94,17 +94,20 @@ class Draw(NamedTuple):
 
 @dataclass(frozen=True)
 class Bound:
-    """One of the limits of a pool around a day, until `last`. `used` has what was attended or counts as that."""
+    """One of the limits of a pool around a day, until `last`. `used` has what was attended or counts as that. Nothing is left of
+    what isn't `valid` on that day.
+    """
 
     limit: int
     used: int
     booked: int
     last: date | None
     authorisation: str | None = None
+    valid: bool = True
 
     @property
     def left(self) -> int:
-        return max(0, self.limit - self.used - self.booked)
+        return max(0, self.limit - self.used - self.booked) if self.valid else 0
 
 
 @dataclass(frozen=True)
@@ -140,9 +143,11 @@ class Count:
         return next((mark for visit, mark in self.marks if visit.name == name), None)
 
     def left(self, day: date) -> tuple[Left, ...]:
-        """What is left of each pool on this day: its limit without what was attended and what is booked."""
+        """What is left of each pool on this day: its limit without what was attended and what is booked. Before it begins, and
+        after its end, nothing.
+        """
         return tuple(
-            Left(pool, tuple(_bounds(pool.terms, self.draws[pool.id], day)))
+            Left(pool, tuple(_valid_bounds(pool.terms, self.draws[pool.id], day)))
             for pool in self.pools
             if not _is_over(pool, day)
         )
@@ -151,6 +156,8 @@ class Count:
         """The pools that run low."""
         found = []
         for one in self.left(today):
+            if _outside(one.pool.terms, today):
+                continue
             bound, ends = one.tightest, _ends(one.pool.terms)
             left = bound.left if bound and bound.limit and bound.left <= LOW_AT else None
             soon = ends if ends and today <= ends <= today + ENDS_WITHIN else None
@@ -299,6 +306,15 @@ def _on_day(one: Authorisation, day: date) -> tuple[Standing, date | None]:
     if one.ends and day > one.ends:
         return Standing.AFTER, one.ends
     return (Standing.DRAWS if one.state is Asked.GIVEN else Standing.ASKED), None
+
+
+def _valid_bounds(terms: Terms, draws: Sequence[Draw], day: date) -> Iterable[Bound]:
+    bounds, outside = _bounds(terms, draws, day), _outside(terms, day)
+    if outside is None:
+        return bounds
+    standing, since = outside
+    last = since - timedelta(1) if standing is Standing.BEFORE else None
+    return [replace(one, last=last, valid=False) for one in bounds]
 
 
 def _bounds(terms: Terms, draws: Sequence[Draw], day: date) -> Iterable[Bound]:
