@@ -3,6 +3,7 @@
 import re
 from datetime import timedelta
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -236,6 +237,25 @@ def test_secrets_are_no_drafts_and_neither_is_the_absurd(context: Flask, standin
         drafts.keep(who.account_id, f"/n/{number}", [("note", "a")])
     assert len(drafts.of(who.account_id)) == drafts.MOST_DRAFTS
     standing_clock.on(hours=13)
+    assert drafts.of(who.account_id) == []
+
+
+def test_a_name_that_only_has_the_letters_of_a_secret_is_kept(context: Flask) -> None:
+    who = hired()
+    typed = [("told", "1"), ("dose-cupping", "1-2"), ("dose-cold-laser", "2-2"), ("dose-pin", "1-1")]
+    drafts.keep(who.account_id, "/x", [*typed, ("csrf_token", "x"), ("draft", "7")])
+    assert [one.fields for one in drafts.of(who.account_id)] == [[list(pair) for pair in typed]]
+
+
+def test_no_secret_that_a_template_asks_for_is_kept(context: Flask) -> None:
+    asked = {
+        named.rpartition(".")[2]
+        for template in (Path(context.root_path) / "templates").rglob("*.html")
+        for named in re.findall(r"\{\{ secret\(([\w.]+)", template.read_text())
+    }
+    assert {"code", "old", "password", "pin"} <= asked
+    who = hired()
+    drafts.keep(who.account_id, "/x", [(name, "river") for name in asked | {"secret"}])
     assert drafts.of(who.account_id) == []
 
 

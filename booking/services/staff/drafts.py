@@ -18,8 +18,9 @@ MOST_FIELDS = 200
 MOST_LETTERS = 20_000
 MOST_DRAFTS = 20
 LONGEST_PATH = 300
-# Whatever a form calls a secret, such as the old password, and what belongs to one sending only.
-_NEVER_KEPT = ("password", "pin", "code", "secret", "old", "csrf_token", "draft")
+# Whatever a form calls a secret, such as the old password, and what belongs to one sending only: as a name, or a part of
+# one between underscores, as in `new_pin`. Other names may have the same letters: `told`, `dose-cupping`.
+_NEVER_KEPT = {"password", "pin", "code", "secret", "old", "csrf", "draft"}
 
 Fields = list[list[str]]
 
@@ -37,11 +38,7 @@ class Kept:
 
 def keep(account_id: int, path: str, fields: Iterable[tuple[str, str]], *, page: str = "") -> None:
     """Keeps a form instead of what was kept of the same form before. What is absurdly long isn't."""
-    kept = [
-        [name[:200], value]
-        for name, value in fields
-        if not any(secret in name.lower() for secret in _NEVER_KEPT)
-    ]
+    kept = [[name[:200], value] for name, value in fields if not _NEVER_KEPT & set(name.lower().split("_"))]
     too_much = len(kept) > MOST_FIELDS or sum(len(value) for _, value in kept) > MOST_LETTERS
     if too_much or not kept or len(path) > LONGEST_PATH or not path.startswith("/"):
         return
