@@ -1,7 +1,7 @@
 """Which visits stand on the list of calls, as conditions and as numbers: what `booking.services.desk.calls` shows.
 
 The list is what the outbox says: reminders by call, messages that failed and went no other way, and visits that the
-clinic moved or cancelled less than a day ahead and that nobody has confirmed: their patients are written to as well. Like
+clinic moved or cancelled less than a day ahead and that nobody has confirmed, or moved themselves since: their patients are written to as well. Like
 what is written, these wait until the time to take the change back is over.
 """
 
@@ -125,6 +125,14 @@ ENTRY = (
     )
     .label("reached"),
 )
+_LATER = aliased(HistoryEntry)
+# Who has moved it themselves since knows how it stands.
+_MOVED_BY_THEM_SINCE = exists().where(
+    _LATER.appointment_id == HistoryEntry.appointment_id,
+    _LATER.id > HistoryEntry.id,
+    _LATER.actor == Actor.PATIENT,
+    _LATER.what == "moved",
+)
 # A visit, and what staff did lately to its place, or to whether it stands.
 CHANGED_BY_US = and_(
     Appointment.from_cell > bindparam("now_cell"),
@@ -134,6 +142,7 @@ CHANGED_BY_US = and_(
     HistoryEntry.actor == Actor.STAFF,
     HistoryEntry.what.in_(("moved", "cancelled", "undone")),
     ~_SPOKEN_WITH,
+    ~_MOVED_BY_THEM_SINCE,
     or_(_HAS_A_NUMBER, ~_WRITTEN_TO),
 )
 # To be counted, as a part of other statements: how many visits are on the list by their messages, and the changes that

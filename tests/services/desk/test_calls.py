@@ -12,7 +12,7 @@ from booking.errors import NotFound, StaleEdit
 from booking.formatting import iso_utc
 from booking.models import Actor, Appointment, Channel, Message, MessageState, Patient, Reminders, Role
 from booking.reminders.delivery import deliver_due
-from booking.services import history, visits
+from booking.services import history, rescheduling, visits
 from booking.services.clinic import present
 from booking.services.desk import calls, merging, moving, resending, statuses, undoing
 from booking.services.desk.calls import Why
@@ -22,7 +22,7 @@ from booking.services.desk.whom_to_call import Outcome
 from booking.services.transaction import run
 from tests.clinics import set_up
 from tests.conftest import StandingClock
-from tests.services.making import NEXT_WEEK, NINE, booked, rows
+from tests.services.making import NEXT_WEEK, NINE, booked, heard, rows
 from tests.staffing import hired
 
 PHONE = "+18185550123"
@@ -476,6 +476,23 @@ def test_who_cancels_by_the_link_after_our_move_knows(context: Flask, standing_c
     assert listed() == []
     ended(MessageState.DEAD)
     assert listed() == []
+
+
+def test_who_moves_it_by_the_link_after_our_move_knows_until_we_move_it_again(
+    context: Flask, standing_clock: StandingClock
+) -> None:
+    visit, who = booked(SOON, phone=PHONE), hired()
+    moving.change(who, visit.reference, Place(starts_at=NEXT_WEEK), version=1, key="move-0001")
+    standing_clock.on(minutes=3)
+    assert listed() == [("change", Why.SOON, 0)] and pressing(who, present()).calls == 1
+    theirs = NEXT_WEEK + timedelta(hours=2)
+    rescheduling.reschedule(visit.reference, visit.token, theirs, None, actor="t", key="theirs-01")
+    assert listed() == [] and pressing(who, present()).calls == 0
+    heard()
+    standing_clock.at(NEXT_WEEK - timedelta(hours=20))
+    moving.change(who, visit.reference, Place(starts_at=NEXT_WEEK), version=3, key="move-0002")
+    standing_clock.on(minutes=3)
+    assert listed() == [("change", Why.SOON, 0)]
 
 
 def test_who_has_asked_for_it_is_not_called(context: Flask, standing_clock: StandingClock) -> None:
