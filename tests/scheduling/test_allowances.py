@@ -368,6 +368,46 @@ def test_of_what_isnt_valid_nothing_is_left_and_it_doesnt_run_low(
     assert bool(found.low(day)) is is_low
 
 
+A12 = Authorisation("A12", Asked.GIVEN, ends=date(2026, 6, 30), count=12)
+NEW_YEARS_EVE = date(2026, 12, 31)
+
+
+@pytest.mark.parametrize(
+    ("one", "limit", "left_then", "last", "is_low"),
+    [
+        # Five were booked. As long as some are free, they are what is left; and none, where none was given.
+        (authorised(free=9), 9, 4, NEW_YEARS_EVE, False),
+        (authorised(free=6), 6, 1, NEW_YEARS_EVE, True),
+        (authorised(free=5), 5, 0, NEW_YEARS_EVE, True),
+        (authorised(replace(A12, state=Asked.ASKED), free=6), 6, 1, NEW_YEARS_EVE, True),
+        (authorised(replace(A12, begins=date(2026, 5, 1)), free=6), 6, 1, NEW_YEARS_EVE, True),
+        # With what was given, whether some are free still or not.
+        (authorised(A12, free=6), 18, 13, A12.ends, False),
+        (authorised(A12, free=3), 12, 10, A12.ends, False),
+        (authorised(replace(A12, count=2), free=3), 5, 0, A12.ends, True),
+        (authorised(A12), 12, 7, A12.ends, False),
+        # One after the other: what the first has no more, the second has.
+        (authorised(replace(A12, count=3), A12), 12, 10, A12.ends, False),
+        (authorised(replace(A12, count=6), replace(A12, count=1)), 7, 2, A12.ends, True),
+        # None where nobody said how many, or nothing was given.
+        (authorised(replace(A12, count=None), free=6), None, None, None, False),
+        (authorised(), None, None, None, False),
+        # One that is over leaves nothing.
+        (authorised(replace(A12, ends=START)), 0, 0, None, False),
+    ],
+)  # fmt: skip
+def test_what_is_authorised_is_left_besides_what_is_free_of_it(
+    one: Pool, limit: int | None, left_then: int | None, last: date | None, is_low: bool
+) -> None:
+    day = START + timedelta(9)
+    found = count([one], visits(*every(1, 5)))
+    bounds = found.left(day)[0].bounds
+    shown = [(bound.limit, bound.left, bound.last) for bound in bounds]
+    assert shown == ([] if limit is None else [(limit, left_then, last)])
+    assert all(bound.used + bound.booked + bound.left == bound.limit for bound in bounds)
+    assert bool(found.low(day)) is is_low
+
+
 @pytest.mark.parametrize(
     ("insured", "marked"),
     [

@@ -323,20 +323,31 @@ def _bounds(terms: Terms, draws: Sequence[Draw], day: date) -> Iterable[Bound]:
         yield _bound(terms.window, _limit_on(terms, terms.limit, day, before), draws, day)
     if terms.cap:
         yield _bound(terms.cap.window, terms.cap.limit, draws, day)
-    if terms.free is None:
+    if terms.free is not None:
+        yield from _authorised(terms, terms.free, draws, day)
+
+
+def _authorised(terms: Terms, free: int, draws: Sequence[Draw], day: date) -> Iterable[Bound]:
+    """One bound: what is still free of an authorisation, and what was given and is unused. None where an authorisation doesn't
+    say how many, or nothing was ever given.
+    """
+    given = [(index, one) for index, one in enumerate(terms.authorisations) if one.state is Asked.GIVEN]
+    valid = [(index, one) for index, one in given if _on_day(one, day)[0] is Standing.DRAWS]
+    if any(one.count is None for _index, one in valid) or not (free or given):
         return
-    # Visits that are still free of an authorisation need none.
-    taken = _bound(terms.window, terms.free, draws, day)
-    if taken.left:
-        return
-    given = [
-        (index, one)
-        for index, one in enumerate(terms.authorisations)
-        if one.state is Asked.GIVEN and one.count is not None and _on_day(one, day)[0] is Standing.DRAWS
-    ]
-    for index, one in given:
+    parts = [_bound(terms.window, free, draws, day)] if free else []
+    for index, one in valid:
         drawn = [draw for draw in draws if draw.authorisation == index]
-        yield _of(drawn, one.count or 0, one.ends, one.number)
+        parts.append(_of(drawn, one.count or 0, one.ends, one.number))
+    # What is used up says nothing of what the others leave.
+    parts = [one for one in parts if one.left] or parts
+    if len(parts) == 1:
+        yield parts[0]
+        return
+    limit, left = sum(one.limit for one in parts), sum(one.left for one in parts)
+    used = sum(min(one.used, one.limit) for one in parts)
+    last = min((one.last for one in parts if one.last), default=None)
+    yield Bound(limit, used, limit - used - left, last)
 
 
 def _bound(window: Window, limit: int, draws: Sequence[Draw], day: date) -> Bound:
