@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from booking import clock
 from booking.errors import ClinicNotReady
 from booking.models import SERIES, Appointment, Clinic as ClinicRow, Coverage, Patient, Plan, PlanStatus
-from booking.scheduling.allowances.counting import Pool
+from booking.scheduling.allowances.counting import Pool, Visit, count
 from booking.scheduling.plans.course import Course
 from booking.scheduling.plans.keeping import Role, looked_at
 from booking.scheduling.status import Status
@@ -307,7 +307,7 @@ def _row(
     if not prescribed and plan.by_themselves and plan.confirmed_at is None:
         seen = any(_is_over(one, now) for one in doses)
         needs.add(Need.UNCONFIRMED if seen else Need.NOT_CONFIRMED)
-    beyond_on, leaves_too_little = _allowance(clinic, coverage, ahead, weeks)
+    beyond_on, leaves_too_little = _allowance(clinic, coverage, ahead, weeks, today)
     if beyond_on or leaves_too_little:
         needs.add(Need.ALLOWANCE)
     people = {one.practitioner.id: one.practitioner for one in visits if one.stands}
@@ -364,24 +364,43 @@ def _gate(
 
 
 def _allowance(
-    clinic: Clinic, coverage: Allowances | None, ahead: Sequence[PlanVisit], weeks: Sequence[Week]
+    clinic: Clinic,
+    coverage: Allowances | None,
+    ahead: Sequence[PlanVisit],
+    weeks: Sequence[Week],
+    today: date,
 ) -> tuple[date | None, bool]:
     """The day of the first visit ahead that may not be covered, and whether less is left than the plan still has to book."""
     if coverage is None:
         return None, False
     beyond = {reference for reference, _mark in coverage.ahead_beyond()}
     first = next((one for one in ahead if one.reference in beyond), None)
-    to_book: Counter[str] = Counter()
-    for week in weeks:
-        for dose in week.doses:
-            to_book[dose.care.modality.slug] += dose.left
-    left: Counter[str] = Counter()
-    for one in coverage.left:
-        for modality in one.pool.terms.modalities:
-            # A pool without a number leaves enough.
-            left[modality] += one.tightest.left if one.tightest else sum(to_book.values())
-    too_little = any(left[modality] < to_book[modality] for modality in left)
+    too_little = _leaves_too_little(coverage, weeks, today)
     return (clinic.times.local_date(first.starts_at) if first else None), too_little
+
+
+def _leaves_too_little(coverage: Allowances, weeks: Sequence[Week], today: date) -> bool:
+    """Whether any visit would lie beyond that doesn't yet, if what is left were booked: each on a day of its own, from its week
+    and from today on.
+    """
+    counted_now = coverage.count
+    taken = {visit.day for visit, _mark in counted_now.marks}
+    to_book: list[Visit] = []
+    day = today
+    for week in weeks:
+        day = max(day, week.first)
+        for dose in week.doses:
+            for _ in range(dose.left):
+                while day in taken:
+                    day += timedelta(days=1)
+                to_book.append(Visit(day, dose.care.modality.slug))
+                taken.add(day)
+    if not to_book:
+        return False
+    beyond = {visit.name for visit, mark in counted_now.marks if mark.beyond}
+    visits = [visit for visit, _mark in counted_now.marks]
+    with_these = count(counted_now.pools, [*visits, *to_book])
+    return any(mark.beyond and visit.name not in beyond for visit, mark in with_these.marks)
 
 
 def cares_of(week: Week, now: datetime | None = None) -> tuple[CareWeek, ...]:

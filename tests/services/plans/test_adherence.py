@@ -12,7 +12,7 @@ from sqlalchemy import event, select, update
 from booking.errors import NotFound
 from booking.extensions import db
 from booking.models import Appointment, Patient, Plan, PlanStatus
-from booking.scheduling.allowances.terms import Kind, Span, Terms, Window
+from booking.scheduling.allowances.terms import Kind, SameDay, Span, Terms, Window
 from booking.scheduling.status import Status
 from booking.services.clinic import present
 from booking.services.desk import coverage, panel, statuses
@@ -147,6 +147,57 @@ def test_whose_allowance_ends_before_the_plan_does() -> None:
     # What isn't booked yet needs some of it too.
     for number in range(3, 6):
         become(reference, number, Status.CANCELLED)
+    row = row_of(reference)
+    assert Need.ALLOWANCE in row.needs and row.beyond_on is None
+
+
+NEEDLES, SPINE = ("acupuncture",), ("chiropractic",)
+BOTH = NEEDLES + SPINE
+EVER = Window(Span.LIFETIME)
+SECOND_WEEK = FIRST_DAY + timedelta(days=7)
+
+
+@pytest.mark.parametrize(
+    ("pools", "too_little"),
+    [
+        # One visit was booked before; twelve and eight are to be, and both kinds draw on one pool.
+        ([Terms(Kind.INSURANCE, BOTH, 21, EVER)], False),
+        ([Terms(Kind.INSURANCE, BOTH, 20, EVER)], True),
+        ([Terms(Kind.INSURANCE, BOTH, 20, EVER, same_day=SameDay.ONE)], True),
+        ([Terms(Kind.INSURANCE, NEEDLES, 13, EVER)], False),
+        ([Terms(Kind.INSURANCE, NEEDLES, 12, EVER)], True),
+        ([Terms(Kind.INSURANCE, NEEDLES, 12, EVER), Terms(Kind.PACKAGE, BOTH, 9, EVER)], False),
+        ([Terms(Kind.INSURANCE, NEEDLES, 12, EVER), Terms(Kind.PACKAGE, BOTH, 8, EVER)], True),
+        # Three are free of an authorisation, and none was given.
+        ([Terms(Kind.AUTHORISATION, NEEDLES, None, EVER, free=3)], True),
+        # What ends before the last is booked; and what goes on after it, though today nothing is left of that.
+        ([Terms(Kind.PACKAGE, NEEDLES, 99, EVER, ends=SECOND_WEEK - timedelta(days=1))], True),
+        (
+            [
+                Terms(Kind.PACKAGE, NEEDLES, 99, EVER, ends=SECOND_WEEK - timedelta(days=1)),
+                Terms(Kind.PACKAGE, NEEDLES, 9, EVER, begins=SECOND_WEEK),
+            ],
+            False,
+        ),
+        # So many a month, of a plan that lies in two.
+        ([Terms(Kind.MEMBERSHIP, NEEDLES, 9, Window(Span.MONTH))], False),
+    ],
+)  # fmt: skip
+def test_what_a_plan_still_has_to_book_is_counted_against_all_that_is_left(
+    pools: list[Terms], too_little: bool
+) -> None:
+    reference = prescribed(patient()).reference
+    for number, terms in enumerate(pools):
+        coverage.record(hired(), row_of(reference).patient, "Pool", terms, key=f"record {number}")
+    row = row_of(reference)
+    assert (Need.ALLOWANCE in row.needs) is too_little and row.beyond_on is None
+
+
+def test_what_is_booked_later_may_be_pushed_out_by_what_is_to_be_booked_before() -> None:
+    reference = a_plan("weekly")
+    become(reference, 0, Status.CANCELLED)
+    terms = Terms(Kind.INSURANCE, NEEDLES, 6, EVER)
+    coverage.record(hired(), row_of(reference).patient, "Blue Shield", terms, key="record-1")
     row = row_of(reference)
     assert Need.ALLOWANCE in row.needs and row.beyond_on is None
 
