@@ -202,11 +202,11 @@ def _change(
     # Whom somebody is to call hears of what comes now instead.
     owed = not tell and not spoken and whom_to_call.to_be_called_about(session, appointment, now)
     known = notices.known_of(appointment, clinic)
-    visit = _assigned(appointment, found)
+    visit, goes_home = _assigned(appointment, found), _goes_home(appointment, found, now)
     uses = sorted([*visit.uses, visit.patient_use(appointment.patient_id)])
     placing.put(session, appointment, visit)
     _take_type(appointment, place, found)
-    if _goes_home(appointment, found.start, now):
+    if goes_home:
         appointment.status, appointment.arrived_at = Status.BOOKED, None
     if states.snapshot(appointment, uses) == before:
         return states.unchanged(clinic, appointment)
@@ -316,13 +316,18 @@ def _assigned(appointment: Appointment, found: _Asked) -> Assignment:
     return assign(found.answer.situation, found.person.id, found.start, found.answer.own, preferred=own)
 
 
-def _goes_home(appointment: Appointment, start: int, now: datetime) -> bool:
-    """Whether the patient, who is here, comes again: the visit is one that is booked, and they are told and reminded."""
-    return appointment.status is Status.ARRIVED and not statuses.soon(instant_of(start), now)
+def _goes_home(appointment: Appointment, found: _Asked, now: datetime) -> bool:
+    """Whether the patient, who is here, comes again, on another day or half a day later: the visit is one that is booked, and
+    they are told and reminded.
+    """
+    starts_at, on = instant_of(found.start), found.clinic.times.local_date
+    if appointment.status is not Status.ARRIVED or found.start == appointment.from_cell:
+        return False
+    return not statuses.soon(starts_at, now) or on(starts_at) > on(now)
 
 
 def _here_since(appointment: Appointment, found: _Asked, now: datetime) -> datetime | None:
-    stays = appointment.status is not Status.BOOKED and not _goes_home(appointment, found.start, now)
+    stays = appointment.status is not Status.BOOKED and not _goes_home(appointment, found, now)
     return appointment.arrived_at if stays else None
 
 
@@ -447,7 +452,7 @@ def _preview(session: Session, who: Who, appointment: Appointment, found: _Asked
         to_call=told.to_call,
         owed=owed,
         here_since=_here_since(appointment, found, now),
-        comes_again=_goes_home(appointment, found.start, now),
+        comes_again=_goes_home(appointment, found, now),
         breaches=tuple(breaches),
         clash=tuple(clash),
         elsewhere=other,
@@ -466,7 +471,7 @@ def _told(
 ) -> tuple[wording.Words, bool]:
     """The words that would go, if any would, and whether they go whatever staff choose."""
     same = found.stays and ends_at == appointment.ends_at
-    booked = appointment.status is Status.BOOKED or _goes_home(appointment, found.start, now)
+    booked = appointment.status is Status.BOOKED or _goes_home(appointment, found, now)
     starts = [starts_at, appointment.starts_at]
     way = notices.way_of_clinic(clinic, appointment, now, starts_at, starts, moves=not found.stays)
     if same or way is None or not booked:

@@ -31,7 +31,7 @@ from booking.services.staff.who import Who
 from booking.services.transaction import reading
 from booking.services.visits import shaped
 
-# Nobody arrives on another day than that of the visit.
+# Nobody arrives earlier before their visit, or later after it.
 ARRIVES_WITHIN = timedelta(hours=12)
 # Why a no-show is here after all.
 CAME_LATE = "Came late"

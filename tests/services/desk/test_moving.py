@@ -37,7 +37,7 @@ from booking.services.desk.undoing import undo
 from booking.services.transaction import run
 from tests.clinics import clinic, needled, practitioner, rooms, set_up, visit_type
 from tests.conftest import MONDAY
-from tests.services.making import NEXT_WEEK, NINE, booked, rows
+from tests.services.making import NEXT_WEEK, NINE, booked, heard, rows
 from tests.staffing import hired
 
 HOUR = timedelta(hours=1)
@@ -473,6 +473,34 @@ def test_somebody_who_has_arrived_and_comes_on_another_day_is_booked_again_and_t
     undo(dana, moved.entry_id, key="undo-0001")
     row = rows(Appointment)[0]
     assert (row["status"], row["arrived_at"]) == ("arrived", NINE - timedelta(minutes=5))
+
+
+@pytest.mark.parametrize(
+    ("hours", "status", "channel"),
+    # Tuesday, a quarter to eight in the evening: half past seven tomorrow is another day, though no half day away.
+    [(11.75, "booked", "email"), (0.75, "arrived", "")],
+)
+def test_who_is_here_in_the_evening_and_is_moved_to_the_next_morning_goes_home(
+    standing_clock: Any, hours: float, status: str, channel: str
+) -> None:
+    visit, dana, evening = booked(), hired(), NINE + 10.75 * HOUR
+    standing_clock.at(evening - 2 * HOUR)
+    moved(visit.reference, "move-0001", dana, starts_at=evening, reason="Late")
+    heard()
+    standing_clock.at(evening)
+    statuses.arrive(dana, visit.reference, key="arrive-01")
+    # A change of something else leaves them here.
+    moved(visit.reference, "move-0002", dana, practitioner="ben", reason="Late")
+    assert the_visit(visit.reference)["status"] == "arrived"
+    place = Place(starts_at=evening + hours * HOUR)
+    seen = preview(dana, visit.reference, place)
+    assert (seen.comes_again, seen.here_since is None, seen.channel) == (
+        (status == "booked",) * 2 + (channel,)
+    )
+    change(dana, visit.reference, place, version=None, reason="Late", key="move-0003")
+    row = the_visit(visit.reference)
+    assert (row["status"], row["arrived_at"]) == (status, None if status == "booked" else evening)
+    assert bool([one for one in told() if one["state"] == "queued"]) == bool(channel)
 
 
 def test_a_preview_speaks_of_what_the_patient_knows() -> None:
