@@ -2,7 +2,7 @@
 
 Parts of use cases: they receive the session and never commit. Whoever wants such a time finds the few visits without which
 it is free, gives them up in the same transaction, and then books or moves as always: the claims are still the database's. What
-was given up stands in its plan as missed, so that it is booked anew; its patient hears of it with the decision.
+was given up stands in its plan as missed, so that it is booked anew; its patient hears of it with the next message about the plan.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -199,9 +199,7 @@ def bring_back(
 
 
 def untold(session: Session, plan: Plan, now: datetime) -> list[Appointment]:
-    """Visits of this plan that gave way, are still ahead by their time, and of which its patient hasn't heard. They count as
-    told from now on.
-    """
+    """Visits of this plan that gave way, are still ahead by their time, and of which its patient hasn't heard, in order."""
     found = session.scalars(
         select(Appointment).where(
             Appointment.plan_id == plan.id,
@@ -210,9 +208,13 @@ def untold(session: Session, plan: Plan, now: datetime) -> list[Appointment]:
             exists().where(HistoryEntry.appointment_id == Appointment.id, HistoryEntry.what == GAVE_WAY),
         )
     ).all()
-    for one in found:
-        one.penciled = False
     return sorted((one for one in found if one.starts_at > now), key=lambda one: one.from_cell)
+
+
+def count_as_told(visits: Iterable[Appointment]) -> None:
+    """From now on their patient has heard that these visits gave way."""
+    for one in visits:
+        one.penciled = False
 
 
 def named(session: Session, clinic: Clinic, who: Who, visits: Iterable[int]) -> list[dict[str, Any]]:

@@ -6,9 +6,10 @@ from datetime import datetime, timedelta
 from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
+from booking.formatting import iso_utc
 from booking.models import Actor, Appointment, Channel, Message, MessageState, Plan, PlanEntry, PlanStatus
 from booking.scheduling.status import Status
-from booking.services import digests
+from booking.services import digests, giving_way
 from booking.services.clinic import Clinic
 from booking.services.message_rows import bare_row
 from booking.services.notices.again import next_of
@@ -42,12 +43,17 @@ def plan_changed(
     session: Session, clinic: Clinic, plan: Plan, visits: Sequence[Appointment], now: datetime, facts: Row, *,
     tell: bool = True,
 ) -> None:  # fmt: skip
-    """One message about several visits of a plan at once, now, if `tell`; and what else goes about each of them from then on.
-    Whoever isn't written to is called, but for what they have changed themselves.
+    """One message about several visits of a plan at once, now, if `tell`; and what else goes about each of them from then on. It
+    names what gave way before as well, and goes only if there is something to name. Whoever isn't written to is called, but for what they have changed themselves.
 
     `visits`: those that were changed, as they are now. `facts`: {"cancelled": [ISO in UTC, …], "added": […], "firm": […]},
     when they began or begin. The plan's sequence has grown by the change.
     """
+    gave_way = giving_way.untold(session, plan, now)
+    if tell and gave_way:
+        visits = [*visits, *gave_way]
+        cancelled = {*facts.get("cancelled", ()), *(iso_utc(one.starts_at) for one in gave_way)}
+        facts = facts | {"cancelled": sorted(cancelled)}
     rows: list[Row] = []
     for visit in visits:
         drop_queued(session, visit, "The plan was changed.")
@@ -55,10 +61,12 @@ def plan_changed(
             rows += reminders(clinic, visit, now)
     useful_until = max([visit.ends_at for visit in visits], default=now + PLAN_LINK_OF_USE)
     told: list[Row] = []
-    if tell:
+    if tell and any(facts.values()):
         told = list(_of_plan(plan, "plan-change", now, useful_until, facts))
         if not told and _changed_by(session, plan) is not Actor.PATIENT:
             told = list(_by_call(session, plan, visits, now))
+    if told:
+        giving_way.count_as_told(gave_way)
     add_all(session, Message, [*told, *rows])
     digests.replan(session, clinic, plan, now)
 

@@ -20,7 +20,7 @@ from booking.scheduling.plans.course import Course, Phase
 from booking.scheduling.plans.keeping import Role, is_gated
 from booking.scheduling.plans.windows import Presence
 from booking.scheduling.status import Status
-from booking.services import giving_way, notices
+from booking.services import notices
 from booking.services.clinic import Clinic, the_clinic
 from booking.services.idempotency import Answer, Key, once
 from booking.services.plans.altering import (
@@ -309,10 +309,10 @@ def _give_up(
     *,
     missed: bool = False,
 ) -> list[Appointment]:
-    """Cancels visits of a plan, and returns all that its patient is to hear of: with those that gave way before."""
+    """Cancels visits of a plan, and returns them."""
     lock_what_they_take(session, visits)
     give_up(session, visits, by, now, missed=missed, plan=plan.reference)
-    return sorted([*visits, *giving_way.untold(session, plan, now)], key=lambda one: one.from_cell)
+    return visits
 
 
 def _tell(
@@ -328,7 +328,6 @@ def _tell(
 ) -> None:
     """One message about all visits that are cancelled, or firm from now on, or new, if there are any."""
     facts = {"cancelled": begun_at(gone), "firm": begun_at(firm), "added": begun_at(added)}
-    tell = tell and bool(gone or firm or added)
     notices.plan_changed(session, clinic, plan, [*gone, *firm, *added], now, facts, tell=tell)
 
 

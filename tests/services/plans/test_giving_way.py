@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from booking.errors import Clash, NeedsReason, SlotTaken
+from booking.formatting import iso_utc
 from booking.models import Appointment, BookableBy, Claim, HistoryEntry, Message, PlanEntry
 from booking.scheduling.plans.windows import Presence, TimeWindow
 from booking.scheduling.timeline import cell_at
@@ -16,11 +17,12 @@ from booking.services.desk.moving import Place
 from booking.services.desk.new_visit import DeskWish
 from booking.services.plans.asking_again import asked_for
 from booking.services.plans.booking import BookedPlan, book as book_plan
-from booking.services.plans.changing import Decision, decide
+from booking.services.plans.changing import Decision, decide, pause, stop
 from booking.services.plans.choosing import VisitWish
 from booking.services.plans.holding import hold_plan
 from booking.services.plans.reading import PlanVisit
-from booking.services.plans.repairing import lacking
+from booking.services.plans.repairing import lacking, make_up_times, take_for
+from booking.services.plans.shifting import shift
 from booking.services.search import free_times
 from booking.services.transaction import reading
 from tests.clinics import plan_template
@@ -240,6 +242,64 @@ def test_the_first_visit_of_a_new_plan_takes_what_is_penciled_in(stages: BookedP
     decide(practitioner(), stages.reference, Decision.CONTINUE, told=True, key="decide-01")
     (told,) = [row for row in rows(Message) if row["kind"] == "plan-change"]
     assert len(told["facts"]["cancelled"]) == len(told["facts"]["firm"]) == 1
+
+
+def lost(plan: BookedPlan) -> PlanVisit:
+    """A penciled visit of it that the desk has given to somebody else."""
+    visit = penciled(plan)
+    new_visit.book(hired(), at_the_desk(visit, reason="Penciled in"), key="desk-0001")
+    assert status_of(visit.reference) == "cancelled"
+    return visit
+
+
+def named_as_cancelled() -> list[list[str]]:
+    """What each message about a change of a plan says of it."""
+    return [row["facts"].get("cancelled", []) for row in rows(Message) if row["kind"] == "plan-change"]
+
+
+def made_up(plan: BookedPlan) -> None:
+    offered = make_up_times(seen(plan), BookableBy.STAFF)[0]
+    time, missed = offered.times[0], offered.missed
+    who, care = time.practitioner.slug, missed.care.slug
+    take_for(hired(), plan.reference, missed.week, care, time.starts_at, who, key="make-up-1")
+
+
+def moved_on(plan: BookedPlan) -> None:
+    first = seen(plan).standing[0]
+    shift(
+        hired(), plan.reference, first.reference, first.starts_at + timedelta(minutes=5), None, key="shift-1"
+    )
+
+
+@pytest.mark.parametrize("change", [made_up, moved_on])
+def test_any_message_about_the_plan_tells_what_gave_way(stages: BookedPlan, change: Any) -> None:
+    visit = lost(stages)
+    change(stages)
+    (told,) = named_as_cancelled()
+    assert iso_utc(visit.starts_at) in told
+    stop(practitioner(), stages.reference, "Gone abroad", key="stop-0001")
+    assert iso_utc(visit.starts_at) not in named_as_cancelled()[-1], "they have heard of it"
+
+
+def paused_untold(plan: BookedPlan) -> None:
+    day = seen(plan).standing[0].starts_at.date()
+    pause(practitioner(), plan.reference, day, day, "Away", tell=False, key="pause-001")
+
+
+def decided_untold(plan: BookedPlan) -> None:
+    decide(practitioner(), plan.reference, Decision.CONTINUE, told=False, key="decide-01")
+
+
+@pytest.mark.parametrize("untold", [paused_untold, decided_untold])
+def test_what_gave_way_is_owed_until_a_message_tells_it(stages: BookedPlan, untold: Any) -> None:
+    visit = lost(stages)
+    untold(stages)
+    assert named_as_cancelled() == []
+    far = visit.starts_at.date() + timedelta(days=70)
+    pause(practitioner(), stages.reference, far, far, "Away", key="pause-002")
+    assert named_as_cancelled() == [[iso_utc(visit.starts_at)]]
+    pause(practitioner(), stages.reference, far, far, "Away", key="pause-003")
+    assert len(named_as_cancelled()) == 1
 
 
 def test_a_plan_that_runs_keeps_to_what_is_free(stages: BookedPlan) -> None:
