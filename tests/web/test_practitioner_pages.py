@@ -12,9 +12,9 @@ from sqlalchemy import event
 
 from booking.errors import Busy
 from booking.extensions import db
-from booking.models import Absence, Appointment, AuditEntry, Role
+from booking.models import Absence, Actor, Appointment, AuditEntry, Role
 from booking.services.booking import Booked
-from booking.services.desk import undoing
+from booking.services.desk import statuses, undoing
 from booking.services.own_day import feed as feeds
 from booking.services.staff.who import Who
 from tests.clinics import clinic, needled, practitioner, set_up, visit_type
@@ -604,6 +604,30 @@ def test_a_tap_on_what_a_colleague_changed_says_so(
         page, f"/mine/visits/{reference}/status", {"to": "noshow", "version": "1", "key": "a-no-show"}
     )
     assert stale.status_code == 409 and 'role="alert"' in stale.text and "In the room" in stale.text
+
+
+@on_both
+def test_ones_only_visit_of_a_patient_opens_when_it_was_cancelled_and_shows_nothing_else_of_them(
+    app: Flask, page: FlaskClient
+) -> None:
+    visit = with_ana(app)
+    with app.app_context():
+        others = [booked(NINE + timedelta(days=days), practitioner="ben").reference for days in (1, 2)]
+        for number, one in enumerate((visit.reference, others[1])):
+            statuses.cancel(hired(), one, by=Actor.PATIENT, reason="Ill", key=f"cancel-0{number}")
+    assert f"/mine/visits/{visit.reference}" in page.get("/mine/today").text
+    shown = page.get(f"/mine/visits/{visit.reference}")
+    assert shown.status_code == 200 and "Ill" in shown.text and "What happened" in shown.text
+    assert all(words not in shown.text for words in ("Next visits", "Ben Okoro", *others))
+    assert [page.get(f"/mine/visits/{other}").status_code for other in others] == [404, 404]
+    assert (
+        post(page, f"/mine/visits/{visit.reference}/status", {"to": "arrived", "key": "12345678"}).status_code
+        == 409
+    )
+    with app.app_context():
+        assert "opened visit" in [row["what"] for row in rows(AuditEntry)]
+        booked(NINE + timedelta(days=3), practitioner="ana")
+    assert "Next visits" in page.get(f"/mine/visits/{visit.reference}").text
 
 
 @on_both

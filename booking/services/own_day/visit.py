@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from booking import clock
 from booking.errors import NotFound
-from booking.models import Appointment, BookableBy, HistoryEntry, Plan
+from booking.models import Appointment, BookableBy, HistoryEntry, Patient, Plan
 from booking.scheduling.status import Status
 from booking.scheduling.timeline import Window, cell_from, instant_of
 from booking.services.clinic import Clinic, VisitType, the_clinic
@@ -20,7 +20,7 @@ from booking.services.plans.repairing import TimesThatKeep
 from booking.services.question import Moved
 from booking.services.search import FreeTime, alternatives
 from booking.services.staff import audit
-from booking.services.staff.ownership import appointment_for, appointment_of
+from booking.services.staff.ownership import appointment_for, appointment_of, theirs
 from booking.services.staff.who import Who
 from booking.services.transaction import reading
 
@@ -40,32 +40,37 @@ class OtherVisit:
 
 @dataclass(frozen=True)
 class FullVisit:
-    """A visit with its history. `own`: whoever asks gives it, and so may tap how it goes."""
+    """A visit with its history. `own`: whoever asks gives it, and so may tap how it goes. `theirs`: its patient is one of theirs;
+    else, of a visit of theirs that was cancelled, nothing but that visit is shown.
+    """
 
     clinic: Clinic
     visit: OwnVisit
     on: date
     practitioner: str
     own: bool
+    theirs: bool
     history: tuple[Entry, ...]
     next_visits: tuple[OtherVisit, ...]
 
 
 def full_visit(who: Who, reference: str) -> FullVisit:
-    """The visit, if its patient is one of theirs; the look is written down. Raises NotFound."""
+    """The visit, if it or its patient is theirs; the look is written down. Raises NotFound."""
     now = clock.now()
     with reading() as session:
         clinic = the_clinic(session)
         own = practitioner_of(clinic, who)
         appointment = appointment_for(session, who, reference)
+        is_theirs = _is_theirs(session, who, appointment.patient_id)
         found = FullVisit(
             clinic=clinic,
             visit=_shaped(session, clinic, appointment),
             on=clinic.times.local_date(appointment.starts_at),
             practitioner=clinic.practitioner_by_id[appointment.practitioner_id].name,
             own=appointment.practitioner_id == own.id,
+            theirs=is_theirs,
             history=entries_of(session, appointment),
-            next_visits=_next_visits(session, clinic, appointment, now),
+            next_visits=_next_visits(session, clinic, appointment, now) if is_theirs else (),
         )
         patient_id = appointment.patient_id
     audit.saw(who, "opened visit", f"appointment/{reference}", [patient_id])
@@ -131,6 +136,11 @@ def _shaped(session: Session, clinic: Clinic, appointment: Appointment) -> OwnVi
     window = Window.of(appointment.from_cell, appointment.to_cell)
     visits, _ = visits_between(session, clinic, person, window)
     return next(visit for visit in visits if visit.id == appointment.id)
+
+
+def _is_theirs(session: Session, who: Who, patient_id: int) -> bool:
+    wanted = select(Patient.id).where(Patient.id == patient_id, theirs(who, Patient.id))
+    return session.scalar(wanted) is not None
 
 
 def _next_visits(

@@ -2,12 +2,12 @@
 
 Not there and not yours are the same NotFound. The desk, managers and owners see all patients; a practitioner sees those
 whom they have, had within twelve months or will have, or to whom they prescribed a plan, and all visits of those, whoever
-gives them.
+gives them. A visit of their own that was cancelled stays theirs to open, as it stands on their day, even if it was the only one.
 """
 
 from datetime import timedelta
 
-from sqlalchemy import ColumnElement, bindparam, exists, or_, select
+from sqlalchemy import ColumnElement, and_, bindparam, exists, or_, select
 from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 
 from booking import clock
@@ -34,7 +34,7 @@ def appointment_for(session: Session, who: Who, reference: str, *, for_update: b
     _refuse_rubbish(reference)
     wanted = _LOCKED if for_update else _OF_REFERENCE
     if not who.sees_everybody:
-        wanted = wanted.where(theirs(who, Appointment.patient_id))
+        wanted = wanted.where(or_(_gives(who, Appointment), theirs(who, Appointment.patient_id)))
     appointment = session.scalar(wanted, {"reference": reference})
     if appointment is None:
         raise NotFound
@@ -111,8 +111,7 @@ def theirs(who: Who, patient_id: InstrumentedAttribute[int]) -> ColumnElement[bo
     return or_(
         exists().where(
             given.patient_id == patient_id,
-            given.practitioner_id == (who.practitioner_id or 0),
-            given.to_cell > cell_from(clock.now() - HAD_WITHIN),
+            _gives(who, given),
             given.status != Status.CANCELLED,
         ),
         exists().where(
@@ -120,4 +119,12 @@ def theirs(who: Who, patient_id: InstrumentedAttribute[int]) -> ColumnElement[bo
             plan.prescribed_by == (who.practitioner_id or 0),
             plan.status.in_((PlanStatus.PRESCRIBED, PlanStatus.RUNNING)),
         ),
+    )
+
+
+def _gives(who: Who, visit: type[Appointment]) -> ColumnElement[bool]:
+    """Whether it is a visit that `who` gives, gave within twelve months, or was to give."""
+    return and_(
+        visit.practitioner_id == (who.practitioner_id or 0),
+        visit.to_cell > cell_from(clock.now() - HAD_WITHIN),
     )
