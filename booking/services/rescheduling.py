@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from booking import clock
 from booking.errors import Refusal, SlotTaken
 from booking.formatting import iso_utc
-from booking.models import Actor, BookableBy
+from booking.models import Actor, BookableBy, Plan
 from booking.scheduling.offers import assign
 from booking.scheduling.timeline import cell_at
 from booking.services import claims, history, holds, notices, placing, tasks
@@ -20,6 +20,7 @@ from booking.services.availability import locked, refusal_at
 from booking.services.clinic import the_clinic
 from booking.services.idempotency import Answer, Key, once
 from booking.services.occupancies import Ignoring
+from booking.services.plans.allowed import refuse_moved_beyond
 from booking.services.question import Moved, Question
 from booking.services.search import alternatives
 from booking.services.visits import opened, refuse_stale, refuse_too_late, visit as visit_of
@@ -41,7 +42,7 @@ def reschedule(
     `practitioner` None is anyone. `version` is that of the visit as it was shown. The same time with the same
     practitioner is a quiet success that tells nobody.
     Raises SlotTaken with alternatives, TooSoon, BeyondHorizon, LimitReached, NotOffered, TooLateToChange, NotChangeable,
-    StaleEdit, KeyReused; NotFound for a link that doesn't open the visit.
+    StaleEdit, KeyReused, BeyondCoverage; NotFound for a link that doesn't open the visit.
     """
     shown = visit_of(reference, token)
     visit_type = shown.visit_type.slug
@@ -102,6 +103,9 @@ def _reschedule(
     if offer is None:
         raise refusal_at(offers, start, clinic.phone)
 
+    plan = session.get(Plan, appointment.plan_id) if appointment.plan_id else None
+    modality = clinic.visit_type_by_id[appointment.visit_type_id].modality.slug
+    refuse_moved_beyond(session, plan, {reference: (appointment.starts_at, starts_at)}, modality, now)
     known = notices.known_of(appointment, clinic)
     claims.drop_holds(session, held)
     placing.move(session, appointment, assign(offers.situation, offer.practitioner_id, start))

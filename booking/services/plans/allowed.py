@@ -1,6 +1,6 @@
 """What the coverage of a plan's patient leaves for its visits. Of somebody whom we don't know nothing is said."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -8,9 +8,10 @@ from sqlalchemy.orm import Session
 
 from booking import clock
 from booking.errors import BeyondCoverage
+from booking.models import Plan
 from booking.scheduling.allowances.counting import Left, Mark
 from booking.services.allowances import Planned, allowances_of, counted, pools_of, visits_of_patients
-from booking.services.clinic import Clinic
+from booking.services.clinic import Clinic, the_clinic
 from booking.services.plans.reading import PlanView
 from booking.services.transaction import reading
 
@@ -67,6 +68,28 @@ def refuse_beyond(
 ) -> None:
     """A part of use cases in which patients book. Raises BeyondCoverage where staff are to be asked before."""
     if allowances_of(session, clinic, patient_id, now, chosen).stops:
+        raise BeyondCoverage(phone=clinic.phone)
+
+
+def refuse_moved_beyond(
+    session: Session,
+    plan: Plan | None,
+    moved: Mapping[str, tuple[datetime, datetime]],
+    modality: str,
+    now: datetime,
+) -> None:
+    """A part of use cases in which patients move visits of a plan that was prescribed to them, by their references from when to
+    when. Raises BeyondCoverage where staff are to be asked before they lie there, and weren't where they were.
+    """
+    if plan is None or plan.by_themselves:
+        return
+    clinic = the_clinic(session)
+
+    def stops(which: int) -> bool:
+        there = [Planned(when[which], modality) for when in moved.values()]
+        return allowances_of(session, clinic, plan.patient_id, now, there, moved).stops
+
+    if stops(1) and not stops(0):
         raise BeyondCoverage(phone=clinic.phone)
 
 

@@ -20,6 +20,7 @@ from booking.services.availability import locked
 from booking.services.clinic import Clinic, Practitioner, the_clinic
 from booking.services.idempotency import Answer, Key, once
 from booking.services.occupancies import Ignoring
+from booking.services.plans.allowed import refuse_moved_beyond
 from booking.services.plans.altering import (
     PATIENT,
     By,
@@ -213,7 +214,7 @@ def shift_by_link(
     """Moves a visit and all later ones like it as their patient wished: those that can be, in one transaction and one message.
     What is past its cut-off stays.
 
-    Raises VisitsTaken with those that can't be had any more, NotChangeable, StaleEdit, NotFound, KeyReused.
+    Raises VisitsTaken with those that can't be had any more, BeyondCoverage, NotChangeable, StaleEdit, NotFound, KeyReused.
     """
     change = preview(by_link(reference, token), visit, starts_at, None, BookableBy.LINK, partly=True)
 
@@ -250,6 +251,10 @@ def _carry_out(
     if any(row.version != one.visit.version for row, one in going):
         raise StaleEdit(shown=None, now={"status": plan.status.value})
     moved = [row for row, _ in going]
+    if audience is not BookableBy.STAFF and going:
+        modality = going[0][1].visit.visit_type.modality.slug
+        there = {row.reference: (row.starts_at, one.starts_at) for row, one in going}
+        refuse_moved_beyond(session, plan, there, modality, now)
     before, people = begun_at(moved), [one.practitioner for _, one in going]
     lock_what_they_take(session, moved, may_take(clinic, plan, people))
     lost = [one for row, one in going if not _moved(session, clinic, plan, row, one, by, audience, now)]

@@ -14,6 +14,7 @@ from flask_babel import gettext as _
 
 from booking import clock
 from booking.errors import (
+    BeyondCoverage,
     KeyReused,
     NotChangeable,
     NotFound,
@@ -22,6 +23,7 @@ from booking.errors import (
     TooLateToChange,
     VisitsTaken,
 )
+from booking.formatting import phone
 from booking.models import BookableBy
 from booking.scheduling.hours import wall_at
 from booking.scheduling.reasons import Why
@@ -40,7 +42,7 @@ from booking.web.patient.plan_shown import ways_from
 from booking.web.plan_words import broken
 
 PATH = "/plan/<reference>/<token>/from/<visit>"
-REFUSALS = (KeyReused, NotChangeable, StaleEdit, TooLateToChange, VisitsTaken)
+REFUSALS = (BeyondCoverage, KeyReused, NotChangeable, StaleEdit, TooLateToChange, VisitsTaken)
 
 
 class Stays(NamedTuple):
@@ -300,6 +302,11 @@ def _refused(refusal: Refusal) -> str:
     if isinstance(refusal, VisitsTaken):
         return _(
             "Nothing is changed: somebody else has just taken one of these times. This is how it would be now."
+        )
+    if isinstance(refusal, BeyondCoverage):
+        return _(
+            "Nothing is changed: we have to ask your insurance before. Please call us: %(phone)s.",
+            phone=phone(refusal.facts["phone"]),
         )
     if isinstance(refusal, KeyReused):
         return _("This page was sent before, with something else. This is how it would be now.")

@@ -11,6 +11,7 @@ from flask.typing import ResponseReturnValue
 
 from booking import clock
 from booking.errors import (
+    BeyondCoverage,
     ContactCannotBeReached,
     KeyReused,
     LimitReached,
@@ -213,7 +214,7 @@ def move(reference: str, token: str) -> ResponseReturnValue:
         )
     except SlotTaken as refusal:
         return _move_page(visits.visit(reference, token), refusal, start, 409)
-    except (StaleEdit, TooLateToChange, NotChangeable, LimitReached, KeyReused) as refusal:
+    except (BeyondCoverage, StaleEdit, TooLateToChange, NotChangeable, LimitReached, KeyReused) as refusal:
         return _visit_page(visits.visit(reference, token), refusal)
     session["moved"] = [reference, iso_utc(before.starts_at)]
     return redirect(url_for("patient.visit", reference=reference, token=token), 303)

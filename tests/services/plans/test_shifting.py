@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from booking import clock
-from booking.errors import NotFound, StaleEdit, VisitsTaken
+from booking.errors import BeyondCoverage, NotFound, StaleEdit, VisitsTaken
 from booking.models import (
     Actor,
     Appointment,
@@ -14,15 +14,17 @@ from booking.models import (
     Claim,
     HistoryEntry,
     Message,
+    Patient,
     Payment,
     PlanEntry,
     Task,
     TaskKind,
 )
+from booking.scheduling.allowances.terms import Authorisation, Beyond, Kind, Span, Terms, Window
 from booking.scheduling.plans.keeping import Rule
 from booking.services import links, visits
 from booking.services.clinic import present
-from booking.services.desk import statuses
+from booking.services.desk import coverage, statuses
 from booking.services.plans import shifting
 from booking.services.plans.booking import BookedPlan
 from booking.services.plans.reading import PlanVisit
@@ -222,3 +224,35 @@ def test_a_visit_that_is_moved_alone_is_not_offered_where_another_of_its_plan_is
     assert before and not any(abs(start - other.starts_at) < timedelta(minutes=50) for start in before)
     statuses.cancel(hired(), other.reference, reason="Mei is ill.", key="cancel-01")
     assert before < free() and other.starts_at in free()
+
+
+def test_by_its_link_no_visit_is_moved_to_where_staff_are_to_ask_the_payer_first(weekly: BookedPlan) -> None:
+    *_, last = seen(weekly).standing
+    on = present().times.local_date(last.starts_at)
+    until = Authorisation(begins=on - timedelta(days=60), ends=on, count=20)
+    terms = Terms(
+        Kind.INSURANCE,
+        ("acupuncture",),
+        None,
+        Window(Span.CALENDAR_YEAR),
+        free=0,
+        authorisations=(until,),
+        beyond=Beyond.ASK,
+    )
+    coverage.record(hired(), rows(Patient)[0]["reference"], "Blue Shield", terms, key="coverage")
+    day = timedelta(days=1)
+
+    def moved_to(starts_at: datetime, key: str) -> None:
+        token = links.token(last.reference, 1)
+        reschedule(last.reference, token, starts_at, last.practitioner.slug, actor="link", key=key)
+
+    with pytest.raises(BeyondCoverage):
+        moved_to(last.starts_at + day, "beyond-01")
+    with pytest.raises(BeyondCoverage):
+        shift_by_link(
+            weekly.reference, weekly.token, seen(weekly).standing[-2].reference,
+            seen(weekly).standing[-2].starts_at + day, actor="link", key="beyond-02",
+        )  # fmt: skip
+    assert seen(weekly).standing[-1].starts_at == last.starts_at
+    moved_to(last.starts_at + HOUR, "within-01")
+    assert seen(weekly).standing[-1].starts_at == last.starts_at + HOUR
