@@ -296,6 +296,8 @@ _BEFORE_SECOND_FACTOR = _WHILE_LOCKED | {
     "sign_in.second_factor",
     "sign_in.turn_on_second_factor",
 }
+# The lock itself: what is typed there isn't kept, and nobody goes on to it.
+_OF_THE_LOCK = ("sign_in.lock", "sign_in.locked", "sign_in.unlock")
 
 
 def init_app(app: Flask) -> None:
@@ -320,6 +322,11 @@ def signed_or_none() -> Signed | None:
 def who() -> Who:
     """Who of the staff is asking. Only behind the guard."""
     return signed().who
+
+
+def typed_by() -> int:
+    """For whose account forms that a page sends are kept: of who is signed in, or was until their shift ended."""
+    return int(g.typed_by) if "typed_by" in g else who().account_id
 
 
 def may(who: Who, endpoint: str) -> bool:
@@ -362,9 +369,14 @@ def _access(rule: Rule, method: str) -> Access | None:
     return ACCESS.get((rule.endpoint, method))
 
 
-def _signed_out(secret: str | None) -> ResponseReturnValue:
-    """To the sign-in. What was typed when a shift ended is kept for whoever typed it."""
+def _signed_out(secret: str | None) -> ResponseReturnValue | None:
+    """To the sign-in. What was typed when a shift ended is kept for whoever typed it; what a page sends to be kept is read
+    and kept by its view.
+    """
     account_id = sign_ins.whose_shift_is_over(secret) if secret and request.method == "POST" else None
+    if account_id is not None and request.endpoint == "sign_in.keep_drafts":
+        g.typed_by = account_id
+        return None
     if account_id is not None:
         _keep_draft(account_id)
     return _turned_away(401, "signed_out", url_for("sign_in.sign_in", next=_page_of_this_request()))
@@ -390,7 +402,11 @@ def _asked_by_a_script() -> bool:
 
 
 def _page_of_this_request() -> str | None:
-    """Where to go on afterwards: the page that was asked for, or to what was sent and is kept."""
+    """Where to go on afterwards: the page that was asked for, or to what was sent and is kept. From the lock, the page that
+    was left for it, if it says so.
+    """
+    if request.endpoint in _OF_THE_LOCK and (left := request.values.get("next")):
+        return left
     if request.method == "POST":
         return url_for("sign_in.draft_list")
     if _asked_by_a_script():
@@ -399,7 +415,7 @@ def _page_of_this_request() -> str | None:
 
 
 def _keep_draft(account_id: int) -> None:
-    if request.endpoint not in ("sign_in.active", "sign_in.lock", "sign_in.keep_drafts"):
+    if request.endpoint not in ("sign_in.active", "sign_in.keep_drafts", *_OF_THE_LOCK):
         drafts.keep(
             account_id,
             request.full_path.removesuffix("?"),

@@ -169,6 +169,24 @@ def test_a_screen_that_is_locked_by_its_button_keeps_what_was_typed(new_page: Ne
     expect(page.get_by_label("E-mail")).to_have_value("new@clinic.example")
 
 
+def test_a_shift_that_ends_in_mid_form_leads_over_the_sign_in_back_to_what_was_typed(
+    new_page: NewPage, standing_clock: StandingClock
+) -> None:
+    page = new_page(DESKTOP)
+    page.clock.install()
+    sign_in(page)
+    page.get_by_label("E-mail").fill("new@clinic.example")
+    standing_clock.on(hours=12)
+    page.clock.fast_forward(61_000)
+    page.get_by_label("Name").press("N")
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+    page.get_by_label("E-mail").fill(EMAIL)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("heading", name="Accounts")).to_be_visible()
+    expect(page.get_by_label("E-mail")).to_have_value("new@clinic.example")
+
+
 def test_what_was_given_back_is_no_draft_any_more_until_it_is_locked_once_more(new_page: NewPage) -> None:
     page = new_page(DESKTOP)
     sign_in(page)

@@ -13,7 +13,7 @@ from werkzeug.test import TestResponse
 
 from booking.models import AuditEntry, Patient, Role, StaffAccount
 from booking.services.desk import statuses
-from booking.services.staff import drafts, library
+from booking.services.staff import accounts, drafts, library
 from booking.services.staff.who import Who
 from booking.services.transaction import run
 from tests.clinics import clinic, needled, practitioner, set_up
@@ -21,6 +21,7 @@ from tests.conftest import StandingClock
 from tests.services.making import NINE, booked, rows
 from tests.staffing import hired, signed_in
 from tests.web.conftest import fields, on_both
+from tests.web.test_sign_in import joined, sign_in
 
 PIN = "271828"
 
@@ -78,8 +79,6 @@ def test_pages_forms_keys_and_taps_keep_it_open_and_polls_dont(
 
 
 def test_a_phone_locks_after_five_minutes(app: Flask, standing_clock: StandingClock) -> None:
-    from tests.web.test_sign_in import joined, sign_in
-
     joined(app)
     client = app.test_client()
     client.environ_base["HTTP_USER_AGENT"] = "Mozilla/5.0 (iPhone) Mobile/15E148"
@@ -293,6 +292,80 @@ def test_what_was_typed_when_the_shift_ended_is_kept_as_well(
     assert answer.location == "/staff/sign-in?next=/staff/drafts"
     with app.app_context():
         assert [one.path for one in drafts.of(clerk.account_id)] == ["/staff/accounts"]
+
+
+HALF_TYPED = [{"path": "/staff/accounts", "page": "/staff/accounts", "fields": [["name", "Half typed"]]}]
+
+
+def test_what_a_page_keeps_when_the_shift_ended_is_offered_on_that_page_after_the_sign_in(
+    app: Flask, standing_clock: StandingClock
+) -> None:
+    who = joined(app, Role.OWNER)
+    client = app.test_client()
+    sign_in(client)
+    proof = {"X-CSRFToken": token(client), "Accept": "application/json"}
+    standing_clock.on(hours=12)
+    # As the script of a page does it: a key is answered with 401, the page sends its forms and goes to the lock.
+    assert client.post("/staff/active", headers=proof).status_code == 401
+    assert client.post("/staff/drafts", json=HALF_TYPED, headers=proof).status_code == 204
+    with app.app_context():
+        assert [one.fields for one in drafts.of(who.account_id)] == [[["name", "Half typed"]]]
+    assert client.get("/staff/drafts", headers=proof).status_code == 401
+    left = client.get("/staff/locked?next=/staff/accounts?a%3D1")
+    assert left.location == "/staff/sign-in?next=/staff/accounts?a%3D1"
+    assert sign_in(client, page=left.location).location == "/staff/accounts?a=1#kept"
+    (kept,) = client.get("/staff/drafts", headers={"Accept": "application/json"}).json
+    assert (kept["path"], kept["fields"]) == ("/staff/accounts", [["name", "Half typed"]])
+    assert client.get("/staff/accounts?a=1").status_code == 200
+
+
+def test_a_pin_that_is_typed_after_the_shift_leads_over_the_sign_in_to_the_page_that_was_left(
+    app: Flask, clerk: Who, standing_clock: StandingClock
+) -> None:
+    client = signed_in(app, clerk)
+    standing_clock.on(hours=11)
+    form = fields(client.get("/staff/locked?next=/staff/accounts").text)
+    standing_clock.on(hours=1)
+    answer = client.post("/staff/unlock", data=form | {"pin": PIN})
+    assert answer.location == "/staff/sign-in?next=/staff/accounts"
+    with app.app_context():
+        assert drafts.of(clerk.account_id) == []
+
+
+@pytest.mark.parametrize("how", ["revoked", "deactivated", "other", "forged"])
+@pytest.mark.parametrize("hours", [1, 12])
+def test_nothing_is_kept_for_a_sign_in_that_ended_otherwise_or_for_anybody_else(
+    app: Flask, clerk: Who, standing_clock: StandingClock, how: str, hours: int
+) -> None:
+    client = signed_in(app, clerk)
+    proof = {"X-CSRFToken": token(client)}
+    with app.app_context():
+        boss = hired(Role.OWNER, password="one that is set")
+        if how == "revoked":
+            accounts.end_sign_ins(boss, clerk.account_id)
+        elif how == "deactivated":
+            accounts.deactivate(boss, clerk.account_id)
+    if how == "other":
+        signed_in(app, boss, client)
+    elif how == "forged":
+        with client.session_transaction() as session:
+            session["sign_in"] = "x" * 43
+    standing_clock.on(hours=hours)
+    client.post("/staff/drafts", json=HALF_TYPED, headers=proof)
+    client.post("/staff/accounts", data={"name": "Half typed"}, headers=proof)
+    with app.app_context():
+        assert drafts.of(clerk.account_id) == []
+        assert len(drafts.of(boss.account_id)) == (how == "other")
+
+
+def test_a_page_that_does_not_prove_itself_keeps_nothing_after_the_shift(
+    app: Flask, clerk: Who, standing_clock: StandingClock
+) -> None:
+    client = signed_in(app, clerk)
+    standing_clock.on(hours=12)
+    assert client.post("/staff/drafts", json=HALF_TYPED).status_code == 400
+    with app.app_context():
+        assert drafts.of(clerk.account_id) == []
 
 
 def test_the_button_locks_at_once(app: Flask, clerk: Who) -> None:

@@ -76,7 +76,7 @@ def draft_list() -> ResponseReturnValue:
 @blueprint.post("/drafts")
 def keep_drafts() -> ResponseReturnValue:
     """Keeps what stands in the forms of a page, and locks the screen: [{"path": …, "page": …, "fields":
-    [[name, value], …]}, …].
+    [[name, value], …]}, …]. Once the shift is over nobody is signed in any more, and there is nothing to lock.
     """
     try:
         sent = request.get_json(silent=True)
@@ -84,12 +84,13 @@ def keep_drafts() -> ResponseReturnValue:
         # Lists in lists without an end: nothing is kept, and the screen is locked all the same.
         sent = None
     forms = sent if isinstance(sent, list) else []
-    who = access.who()
     for form in forms[: drafts.MOST_DRAFTS]:
         path, on_page, fields = _read(form)
         if going_on.local(path):
-            drafts.keep(who.account_id, path, fields, page=going_on.local(on_page))
-    sign_ins.lock(who)
+            drafts.keep(access.typed_by(), path, fields, page=going_on.local(on_page))
+    signed = access.signed_or_none()
+    if signed is not None:
+        sign_ins.lock(signed.who)
     return "", 204
 
 
