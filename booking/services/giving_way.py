@@ -25,6 +25,7 @@ from booking.services.occupancies import GIVES_WAY, Ignoring, within
 from booking.services.plans.ground import Ground, Wanted
 from booking.services.plans.recording import noted
 from booking.services.question import Question
+from booking.services.staff import audit
 from booking.services.staff.who import Who
 
 GAVE_WAY, CAME_BACK = "gave way", "came back"
@@ -112,11 +113,10 @@ def give_up(
     visits: Iterable[int],
     by: Actor,
     now: datetime,
-    *,
-    name: str = "",
-    account_id: int | None = None,
+    who: Who | None = None,
 ) -> list[str]:
-    """Gives up these visits for another one; returns their references. Raises SlotTaken where one was decided on meanwhile.
+    """Gives up these visits for another one; returns their references. `who`: of the staff, if it is them; the audit names each
+    visit's patient. Raises SlotTaken where one was decided on meanwhile.
 
     They are locked after what they take, for nobody knew of them before; whoever decides on them just now may have to wait for
     us and we for them, and then one of the two begins anew.
@@ -133,7 +133,6 @@ def give_up(
         .with_for_update(of=Appointment)
         .execution_options(populate_existing=True)
     ).all()
-    who: dict[str, Any] = {"name": name, "account_id": account_id}
     for visit in found:
         if visit.status is not Status.BOOKED or not visit.penciled:
             raise SlotTaken
@@ -142,23 +141,15 @@ def give_up(
         visit.version += 1
         visit.changed_at = now
         history.note(
-            session, visit, GAVE_WAY, by, **who, version=visit.version, plan=plan.reference,
+            session, visit, GAVE_WAY, by, **_signed(who), version=visit.version, plan=plan.reference,
             uses=[list(use) for use in uses], state={"status": Status.CANCELLED.value},
         )  # fmt: skip
-        _of_plan(session, plan, visit, GAVE_WAY, by, now, **who)
+        _of_plan(session, plan, visit, GAVE_WAY, by, now, who)
     session.flush()
     return [one.reference for one in found]
 
 
-def bring_back(
-    session: Session,
-    references: Sequence[str],
-    by: Actor,
-    now: datetime,
-    *,
-    name: str,
-    account_id: int | None,
-) -> None:
+def bring_back(session: Session, references: Sequence[str], by: Actor, now: datetime, who: Who) -> None:
     """Puts back what was given up for a visit that is no more: each that nobody has touched since, if its time is free."""
     if not references:
         return
@@ -169,7 +160,6 @@ def bring_back(
         .with_for_update(of=Appointment)
         .execution_options(populate_existing=True)
     )
-    who: dict[str, Any] = {"name": name, "account_id": account_id}
     for visit in found:
         entry = session.scalar(
             select(HistoryEntry)
@@ -191,10 +181,11 @@ def bring_back(
         visit.version += 1
         visit.changed_at = now
         history.note(
-            session, visit, CAME_BACK, by, **who, version=visit.version, state={"status": Status.BOOKED.value}
-        )
+            session, visit, CAME_BACK, by, **_signed(who), version=visit.version,
+            state={"status": Status.BOOKED.value},
+        )  # fmt: skip
         plan = session.get_one(Plan, visit.plan_id)
-        _of_plan(session, plan, visit, CAME_BACK, by, now, **who)
+        _of_plan(session, plan, visit, CAME_BACK, by, now, who)
     session.flush()
 
 
@@ -255,9 +246,16 @@ def _longest(question: Question) -> int:
 
 
 def _of_plan(
-    session: Session, plan: Plan, visit: Appointment, what: str, by: Actor, now: datetime, **who: Any
+    session: Session, plan: Plan, visit: Appointment, what: str, by: Actor, now: datetime, who: Who | None
 ) -> None:
     plan.version += 1
     plan.changed_at = now
     at = iso_utc(visit.starts_at)
-    noted(session, plan, what, by, now, visit=visit.reference, starts_at=at, **who)
+    noted(session, plan, what, by, now, visit=visit.reference, starts_at=at, **_signed(who))
+    if who is not None:
+        audit.did(session, who, what, f"appointment/{visit.reference}", visit.patient_id)
+
+
+def _signed(who: Who | None) -> dict[str, Any]:
+    """Whose it is, for a history."""
+    return {"name": who.name, "account_id": who.account_id} if who else {"name": "", "account_id": None}

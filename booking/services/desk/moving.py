@@ -194,9 +194,7 @@ def _change(
     found, breaches = room_made.asked, room_made.breaches
     if breaches and not reason:
         raise NeedsReason(breaches=[*breaches], facts=room_made.facts)
-    gave_way = giving_way.give_up(
-        session, room_made.given_way, Actor.STAFF, now, name=who.name, account_id=who.account_id
-    )
+    gave_way = giving_way.give_up(session, room_made.given_way, Actor.STAFF, now, who)
 
     before = states.snapshot(appointment, found.uses)
     # Whom somebody is to call hears of what comes now instead.

@@ -231,9 +231,7 @@ def _book(session: Session, who: Who, wish: DeskWish) -> Answer:
     offers = locked(session, question, wish.starts_at, now, patient_id=patient.id)
     offers, given_way = _making_room(session, question, offers, wish, patient.id, now)
     visit, breaches = _place(session, who, clinic, offers, wish, patient.id, now, given_way)
-    gave_way = giving_way.give_up(
-        session, given_way, Actor.STAFF, now, name=who.name, account_id=who.account_id
-    )
+    gave_way = giving_way.give_up(session, given_way, Actor.STAFF, now, who)
     appointment = booking.record(
         session,
         clinic,

@@ -105,9 +105,7 @@ def take_back(session: Session, who: Who, entry_id: int) -> Changed:
     take_again(session, clinic, who, visit, uses, entry.at, now)
     states.restore(visit, then)
     session.flush()
-    giving_way.bring_back(
-        session, entry.facts.get("gave_way", ()), Actor.STAFF, now, name=who.name, account_id=who.account_id
-    )
+    giving_way.bring_back(session, entry.facts.get("gave_way", ()), Actor.STAFF, now, who)
     told = notices.Told(None, [])
     if not states.same_entry(before, then):
         placing.pencil(session, visit)
