@@ -232,6 +232,8 @@ def decide(
             gone = _give_up(session, plan, cancelled, by, now)
             plan.status = PlanStatus.COMPLETED
         else:
+            # Who decides how it goes on has agreed to it: what follows needn't wait for that any more.
+            plan.confirmed_at = plan.confirmed_at or now
             plan.decided_phases += 1
             if plan.decided_phases >= len(course.stages):
                 course = _going_on(course, weeks, doses)

@@ -9,7 +9,7 @@ from booking import clock
 from booking.errors import NotChangeable, NotFound, PlanRulesBroken, StaleEdit, TooLateToChange
 from booking.models import Actor, Appointment, BookableBy, Claim, Message, Plan, PlanEntry, PlanStatus, Role
 from booking.scheduling.plans.course import Course, Dose, Phase
-from booking.scheduling.plans.keeping import Rule, faults
+from booking.scheduling.plans.keeping import Role as PlanRole, Rule, faults
 from booking.scheduling.plans.windows import Presence, TimeWindow
 from booking.scheduling.status import Status
 from booking.scheduling.timeline import cell_at
@@ -106,6 +106,16 @@ def test_who_wasnt_told_of_a_decision_is_reminded_of_what_is_firm_all_the_same(g
     done = decide(practitioner(), gentle.reference, Decision.CONTINUE, told=False, key="decide-01")
     assert len(done.firm) == 11 and live("plan-change") == []
     assert len(live("reminder-1d")) == 13
+
+
+def test_what_follows_on_a_decision_is_firm_though_nobody_had_confirmed_the_plan(gentle: BookedPlan) -> None:
+    decide(practitioner(), gentle.reference, Decision.CONTINUE, weeks=1, told=False, key="decide-01")
+    assert rows(Plan)[0]["confirmed_at"] == clock.now()
+    change_doses(
+        hired(), gentle.reference, 4, {ACUPUNCTURE: (2, 2), CHIROPRACTIC: (1, 1)}, "", key="doses-001"
+    )
+    further = [one for one in seen(gentle).standing if one.week == 4 and one.role is not PlanRole.REASSESSMENT]
+    assert further and not any(one.penciled for one in further)
 
 
 def test_a_decision_that_changes_no_visit_is_told_by_no_empty_message(disc: BookedPlan) -> None:
