@@ -64,10 +64,17 @@ def each_alone(plan: PlanView, offered: Sequence[Planned]) -> list[Alone]:
 
 
 def refuse_beyond(
-    session: Session, clinic: Clinic, patient_id: int, chosen: Sequence[Planned], now: datetime
+    session: Session,
+    clinic: Clinic,
+    patient_id: int,
+    chosen: Sequence[Planned],
+    now: datetime,
+    without: Collection[str] = (),
 ) -> None:
-    """A part of use cases in which patients book. Raises BeyondCoverage where staff are to be asked before."""
-    if allowances_of(session, clinic, patient_id, now, chosen).stops:
+    """A part of use cases in which patients book; the patient is locked. `without`: what was written for these already. Raises
+    BeyondCoverage where staff are to be asked before.
+    """
+    if allowances_of(session, clinic, patient_id, now, chosen, without).stops:
         raise BeyondCoverage(phone=clinic.phone)
 
 

@@ -398,11 +398,12 @@ def _take(
         broken = [Fault(Rule.NOT_OF_THE_PLAN, chosen.kept.week, care)]
     if broken:
         raise PlanRulesBroken(faults=[one.facts for one in broken])
-    if audience is not BookableBy.STAFF:
-        planned = Planned(starts_at, missed.care.modality.slug)
-        refuse_beyond(session, clinic, plan.patient_id, [planned], now)
     coming = as_they_wait(plan, course, others, [chosen])
     (made,) = add(session, clinic, plan, coming, by, now, audience=audience)
+    if audience is not BookableBy.STAFF:
+        # Asked once the patient is locked: of two at one moment the second one counts the first.
+        planned = Planned(starts_at, missed.care.modality.slug)
+        refuse_beyond(session, clinic, plan.patient_id, [planned], now, [made.reference])
     changed(session, plan, MADE_UP, by, now, visit=made.reference, week=week + 1)
     notices.plan_changed(session, clinic, plan, [made], now, {"added": begun_at([made])})
     return {"reference": made.reference}
