@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import exists, select
 from sqlalchemy.orm import Session
 
 from booking import clock
@@ -36,6 +36,8 @@ from booking.models import (
 from booking.scheduling.plans.course import LOOKED_AT_WITHIN, Course
 from booking.scheduling.plans.keeping import Fault, Role, Rule, faults, waiting
 from booking.scheduling.plans.windows import Presence, TimeWindow
+from booking.scheduling.status import LIVE
+from booking.scheduling.timeline import cell_from
 from booking.services import claims, giving_way, holds, notices, patients, tasks
 from booking.services.allowances import Planned
 from booking.services.booking import keep_consent, refuse_too_many
@@ -119,7 +121,7 @@ def _book(session: Session, wish: PlanWish) -> Answer:
     patients.lock_contacts(session, wish.email, wish.phone)
     if prescribed is None and wish.audience is not BookableBy.STAFF:
         if wish.course is None:
-            _refuse_running(session, clinic, wish)
+            _refuse_running(session, clinic, wish, now)
         else:
             _refuse_beyond_rules_of_single_visits(session, clinic, wish, now)
     patient_id = known or patients.join(session, wish.first_name, wish.last_name, wish.email, wish.phone)
@@ -259,12 +261,17 @@ def _course(clinic: Clinic, wish: PlanWish, prescribed: Plan | None) -> Course:
     return wish.course_of(clinic)
 
 
-def _refuse_running(session: Session, clinic: Clinic, wish: PlanWish) -> None:
+def _refuse_running(session: Session, clinic: Clinic, wish: PlanWish, now: datetime) -> None:
+    """A contact has one plan that they began and that has visits ahead. Raises PlanRunning."""
+    ahead = exists().where(
+        Appointment.plan_id == Plan.id, Appointment.status.in_(LIVE), Appointment.to_cell > cell_from(now)
+    )
     for column, contact in ((Plan.email, wish.email), (Plan.phone, wish.phone)):
         running = select(Plan.id).where(
             column == contact,
             Plan.by_themselves,
             Plan.status == PlanStatus.RUNNING,
+            ahead,
         )
         if contact and session.scalar(running.limit(1)) is not None:
             raise PlanRunning(phone=clinic.phone)

@@ -1,7 +1,7 @@
 """A plan is booked whole or not at all."""
 
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -42,8 +42,9 @@ from booking.services.plans.proposing import propose
 from booking.services.plans.reading import by_link
 from booking.services.transaction import run
 from tests.clinics import plan_clinic, set_up
+from tests.conftest import StandingClock
 from tests.services.making import booked, rows
-from tests.services.plans.making import patient, prescribed, proposed, running, seen, wish
+from tests.services.plans.making import FIRST_DAY, patient, prescribed, proposed, running, seen, wish
 from tests.staffing import hired
 
 pytestmark = pytest.mark.usefixtures("standing_clock", "context")
@@ -169,10 +170,15 @@ def test_three_and_two_a_week_need_a_prescription() -> None:
     nothing_was_written()
 
 
-def test_a_contact_has_one_plan_of_their_own() -> None:
+def test_a_contact_has_one_plan_of_their_own_at_a_time(standing_clock: StandingClock) -> None:
     book(wish(proposed("disc-gentle")[0], "disc-gentle"), actor="t", key="gentle-1")
     with pytest.raises(PlanRunning):
         book(wish(proposed("disc-gentle")[0], "disc-gentle", first_name="Ana"), actor="t", key="gentle-2")
+    # Once all its visits are over, whatever was decided of it, another one may begin.
+    standing_clock.on(days=60)
+    later = FIRST_DAY + timedelta(days=63)
+    best = proposed("disc-gentle", later)[0]
+    assert book(wish(best, "disc-gentle", first_day=later), actor="t", key="gentle-3")
 
 
 @pytest.mark.parametrize(

@@ -114,7 +114,9 @@ def test_what_follows_on_a_decision_is_firm_though_nobody_had_confirmed_the_plan
     change_doses(
         hired(), gentle.reference, 4, {ACUPUNCTURE: (2, 2), CHIROPRACTIC: (1, 1)}, "", key="doses-001"
     )
-    further = [one for one in seen(gentle).standing if one.week == 4 and one.role is not PlanRole.REASSESSMENT]
+    further = [
+        one for one in seen(gentle).standing if one.week == 4 and one.role is not PlanRole.REASSESSMENT
+    ]
     assert further and not any(one.penciled for one in further)
 
 
