@@ -23,7 +23,14 @@ from booking.services.notices.ways import (
     way_of_answer,
     way_of_clinic,
 )
-from booking.services.notices.writing import ANSWERS, ON_SHORT_NOTICE, answer, row_of, without_why
+from booking.services.notices.writing import (
+    ANSWERS,
+    ON_SHORT_NOTICE,
+    answer,
+    next_resend,
+    row_of,
+    without_why,
+)
 from booking.services.rows import Row, add_all
 
 
@@ -91,6 +98,19 @@ def changed_by_clinic(
         session, appointment, told, rows, dropped, now, corrects=news is not None, moves=moves and not spoken
     )
     return found._replace(tells=tells and not spoken)
+
+
+def news_owed(
+    session: Session, clinic: Clinic, appointment: Appointment, dropped: list[Row], now: datetime
+) -> list[Row]:
+    """What `dropped` was to tell of a visit, as it is now: for a change that tells nothing itself."""
+    now_known = known_of(appointment, clinic)
+    news = to_tell(now_known, dropped, now_known)
+    if news is None:
+        return []
+    rows = _by_clinic(clinic, appointment, news.kind, now, appointment.starts_at, news.facts)
+    # The change may have left the visit where it was, under the same sequence.
+    return [row | {"resend": next_resend(session, appointment, [news.kind])} for row in rows]
 
 
 def cancelled_by_clinic(

@@ -7,16 +7,27 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from booking.formatting import iso_utc
-from booking.models import Actor, Appointment, Channel, Message, MessageState, Plan, PlanEntry, PlanStatus
+from booking.models import (
+    Actor,
+    Appointment,
+    Channel,
+    HistoryEntry,
+    Message,
+    MessageState,
+    Plan,
+    PlanEntry,
+    PlanStatus,
+)
 from booking.scheduling.status import Status
 from booking.services import digests, giving_way
 from booking.services.clinic import Clinic
 from booking.services.message_rows import bare_row
 from booking.services.notices.again import next_of
+from booking.services.notices.by_clinic import news_owed
 from booking.services.notices.reminding import reminders
-from booking.services.notices.waiting import drop_queued
+from booking.services.notices.waiting import drop_waiting
 from booking.services.notices.ways import channel_of_clinic
-from booking.services.notices.writing import ASKED, next_resend, row_of
+from booking.services.notices.writing import ANSWERS, ASKED, next_resend, row_of
 from booking.services.rows import Row, add_all
 
 # The link to a plan that isn't booked yet is of use so long.
@@ -43,8 +54,9 @@ def plan_changed(
     session: Session, clinic: Clinic, plan: Plan, visits: Sequence[Appointment], now: datetime, facts: Row, *,
     tell: bool = True,
 ) -> None:  # fmt: skip
-    """One message about several visits of a plan at once, now, if `tell`; and what else goes about each of them from then on. It
-    names what gave way before as well, and goes only if there is something to name. Whoever isn't written to is called, but for what they have changed themselves.
+    """One message about several visits of a plan at once, now, if `tell`; and what else goes about each of them from then on.
+    It names what gave way before as well, and goes only if there is something to name. Whoever isn't written to is called, but
+    for what they have changed themselves. What waited to be told is told along, and without such a message by itself.
 
     `visits`: those that were changed, as they are now. `facts`: {"cancelled": [ISO in UTC, …], "added": […], "firm": […]},
     when they began or begin. The plan's sequence has grown by the change.
@@ -55,19 +67,25 @@ def plan_changed(
         cancelled = {*facts.get("cancelled", ()), *(iso_utc(one.starts_at) for one in gave_way)}
         facts = facts | {"cancelled": sorted(cancelled)}
     rows: list[Row] = []
+    owed: list[Row] = []
+    call_waits = False
     for visit in visits:
-        drop_queued(session, visit, "The plan was changed.")
+        waited = drop_waiting(session, visit, "The plan was changed.", now)
+        facts = _as_known(session, visit, waited, facts)
+        call_waits |= any("plan" in one["facts"] for one in waited)
         if visit.status is Status.BOOKED:
             rows += reminders(clinic, visit, now)
+            owed += news_owed(session, clinic, visit, waited, now)
     useful_until = max([visit.ends_at for visit in visits], default=now + PLAN_LINK_OF_USE)
     told: list[Row] = []
-    if tell and any(facts.values()):
+    tells = tell and any(facts.values())
+    if tells:
         told = list(_of_plan(plan, "plan-change", now, useful_until, facts))
-        if not told and _changed_by(session, plan) is not Actor.PATIENT:
-            told = list(_by_call(session, plan, visits, now))
+    if not told and (call_waits or (tells and _changed_by(session, plan) is not Actor.PATIENT)):
+        told = list(_by_call(session, plan, visits, now))
     if told:
         giving_way.count_as_told(gave_way)
-    add_all(session, Message, [*told, *rows])
+    add_all(session, Message, [*(told or owed), *rows])
     digests.replan(session, clinic, plan, now)
 
 
@@ -100,6 +118,27 @@ def _sent_anew(session: Session, plan: Plan, kind: str, now: datetime) -> bool:
     )
     add_all(session, Message, [row | {"resend": 0 if last is None else last + 1} for row in rows])
     return bool(rows)
+
+
+def _as_known(session: Session, visit: Appointment, waited: list[Row], facts: Row) -> Row:
+    """These facts of a change, where what the clinic did before to this visit still `waited` to be told: the patient knows the
+    visit as it was then, and not when it began in between.
+    """
+    untold = [one["facts"] for one in waited if one["kind"] in ANSWERS and one["facts"].get("by_clinic")]
+    if not untold:
+        return facts
+    last = session.scalars(
+        select(HistoryEntry)
+        .where(HistoryEntry.appointment_id == visit.id)
+        .order_by(HistoryEntry.id.desc())
+        .limit(1)
+    ).one()
+    between = last.facts["from"] if last.what == "moved" else iso_utc(visit.starts_at)
+    knew = {one["old_starts_at"] for one in untold if "old_starts_at" in one}
+    return facts | {
+        "cancelled": sorted({*facts.get("cancelled", ())} - {between} | knew),
+        "added": [at for at in facts.get("added", ()) if at not in knew],
+    }
 
 
 def _changed_by(session: Session, plan: Plan) -> Actor | None:

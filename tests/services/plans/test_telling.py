@@ -1,26 +1,29 @@
 """What a change of a plan tells to whom: also those who can only be called."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
+from booking.formatting import iso_utc
 from booking.models import Appointment, BookableBy, Message, Reminders
 from booking.reminders.delivery import deliver_due
 from booking.services.desk import calls
+from booking.services.desk.moving import Place, change
 from booking.services.desk.whom_to_call import Outcome
 from booking.services.plans.booking import BookedPlan
-from booking.services.plans.changing import cancel_from, pause, stop
+from booking.services.plans.changing import Decision, cancel_from, decide, pause, stop
+from booking.services.plans.reading import PlanVisit
 from booking.services.plans.repairing import make_up_times, take_for
 from booking.services.plans.shifting import shift
 from tests.clinics import plan_clinic, set_up
 from tests.services.making import rows
-from tests.services.plans.making import patient, prescribed, running, seen
+from tests.services.plans.making import patient, practitioner, prescribed, running, seen, where_mei_is_alone
 from tests.staffing import hired
 
 pytestmark = pytest.mark.usefixtures("standing_clock", "context")
 
-HOUR = timedelta(hours=1)
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 
 @pytest.fixture(autouse=True)
@@ -97,3 +100,73 @@ def test_who_is_written_to_is_not_called() -> None:
     paused(plan, 0)
     assert [row["channel"] for row in rows(Message) if row["kind"] == "plan-change"] == ["email"]
     assert not [row for row in rows(Message) if row["channel"] == "call"]
+
+
+def moved_by_the_desk(plan: BookedPlan) -> tuple[PlanVisit, datetime]:
+    """Its second visit, a day later than its patient knows; and when they think that it is."""
+    knew = seen(plan).visits[1]
+    there = Place(starts_at=knew.starts_at + DAY)
+    change(hired(), knew.reference, there, version=None, reason="Mei is away", key="move-0001")
+    return seen(plan).visits[1], knew.starts_at
+
+
+def shifted(plan: BookedPlan, visit: PlanVisit, *, tell: bool, by: timedelta = HOUR) -> None:
+    shift(hired(), plan.reference, visit.reference, visit.starts_at + by, None, tell=tell, key="shift-001")
+
+
+def waits(kind: str) -> list[dict[str, Any]]:
+    """The facts of what waits to be told."""
+    return [row["facts"] for row in rows(Message) if row["kind"] == kind and row["state"] == "queued"]
+
+
+def test_a_move_that_nobody_heard_of_is_told_with_the_plans_next_change_as_they_knew_it() -> None:
+    plan = weekly()
+    visit, knew = moved_by_the_desk(plan)
+    assert len(waits("change")) == 1
+    shifted(plan, visit, tell=True)
+    (told,) = waits("plan-change")
+    assert iso_utc(knew) in told["cancelled"] and iso_utc(visit.starts_at) not in told["cancelled"]
+    assert iso_utc(visit.starts_at + HOUR) in told["added"] and not waits("change")
+
+
+def test_a_move_that_the_plans_next_change_takes_back_is_not_told() -> None:
+    plan = weekly()
+    visit, knew = moved_by_the_desk(plan)
+    shifted(plan, visit, tell=True, by=-DAY)
+    (told,) = waits("plan-change")
+    assert iso_utc(visit.starts_at) not in told["cancelled"] and iso_utc(knew) not in told["added"]
+
+
+def test_what_is_cancelled_is_named_as_they_knew_it() -> None:
+    plan = weekly()
+    visit, knew = moved_by_the_desk(plan)
+    stop(hired(), plan.reference, "Gone abroad", key="stop-0001")
+    (told,) = waits("plan-change")
+    assert iso_utc(knew) in told["cancelled"] and iso_utc(visit.starts_at) not in told["cancelled"]
+
+
+def test_a_move_that_waited_is_owed_where_the_plans_change_is_told_to_nobody() -> None:
+    plan = weekly()
+    visit, knew = moved_by_the_desk(plan)
+    shifted(plan, visit, tell=False)
+    (told,) = waits("change")
+    assert told["old_starts_at"] == iso_utc(knew) and not waits("plan-change")
+
+
+def test_a_call_that_waited_is_owed_as_well(by_telephone: BookedPlan) -> None:
+    paused(by_telephone, 0)
+    second = seen(by_telephone).visits[1]
+    assert to_call() == [(second.reference, "change", "asked")]
+    shifted(by_telephone, second, tell=False)
+    assert to_call() == [(second.reference, "change", "asked")]
+
+
+def test_what_is_only_made_firm_still_owes_the_move_before_it() -> None:
+    where_mei_is_alone()
+    plan = running(prescribed(patient(), "stages"))
+    knew = next(one for one in seen(plan).standing if one.penciled)
+    there = Place(starts_at=knew.starts_at + HOUR)
+    change(hired(), knew.reference, there, version=None, reason="Mei is away", key="move-0001")
+    decide(practitioner(), plan.reference, Decision.CONTINUE, told=False, key="decide-01")
+    (told,) = waits("change")
+    assert told["old_starts_at"] == iso_utc(knew.starts_at) and not waits("plan-change")
