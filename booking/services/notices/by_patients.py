@@ -9,6 +9,7 @@ from booking.services import digests
 from booking.services.clinic import Clinic
 from booking.services.notices.reminding import called_now, remind_now, reminders
 from booking.services.notices.waiting import drop_queued, drop_waiting
+from booking.services.notices.ways import channel_of_clinic
 from booking.services.notices.writing import add_resend, answer, row_of
 from booking.services.rows import Row, add_all
 
@@ -47,7 +48,7 @@ def contact_corrected(
     rows = [*confirmed, *reminders(clinic, appointment, now)]
     # Put off, or in a worker's hand at this moment: they go to the new contact now.
     rows += remind_now(appointment, dropped, rows, now)
-    if not confirmed and not with_plan:
+    if not confirmed and channel_of_clinic(appointment)[0] is Channel.CALL:
         rows += called_now(appointment, dropped, now)
     add_resend(session, appointment, rows)
 

@@ -67,8 +67,10 @@ def waiting(session: Session, appointment: Appointment, now: datetime) -> list[R
         row = {"kind": kind, "channel": channel.value, "facts": dict(facts)}
         if kind in ANSWERS and state is MessageState.QUEUED:
             answers[kind] = row
-        elif kind in ANSWERS and state is MessageState.TO_CALL and not went(session, appointment, [sequence]):
-            answers.setdefault(kind, row)
+        elif kind in ANSWERS and state is MessageState.TO_CALL:
+            # A call about a plan tells of other visits: what was heard of this one doesn't count.
+            if "plan" in facts or not went(session, appointment, [sequence]):
+                answers.setdefault(kind, row)
         elif kind.startswith("reminder-") and due:
             reminding.append(row)
     return [*answers.values(), *reminding]

@@ -6,10 +6,11 @@ from typing import Any
 import pytest
 
 from booking.formatting import iso_utc
-from booking.models import Appointment, BookableBy, Message, Reminders
+from booking.models import Appointment, BookableBy, Message, Patient, Reminders
 from booking.reminders.delivery import deliver_due
-from booking.services.desk import calls
+from booking.services.desk import calls, records
 from booking.services.desk.moving import Place, change
+from booking.services.desk.records import Values
 from booking.services.desk.whom_to_call import Outcome
 from booking.services.plans.booking import BookedPlan
 from booking.services.plans.changing import Decision, cancel_from, decide, pause, stop
@@ -170,3 +171,14 @@ def test_what_is_only_made_firm_still_owes_the_move_before_it() -> None:
     decide(practitioner(), plan.reference, Decision.CONTINUE, told=False, key="decide-01")
     (told,) = waits("change")
     assert told["old_starts_at"] == iso_utc(knew.starts_at) and not waits("plan-change")
+
+
+def test_a_call_about_a_plan_goes_to_the_number_that_was_corrected(by_telephone: BookedPlan) -> None:
+    _first, second, *_ = [one.reference for one in seen(by_telephone).visits]
+    paused(by_telephone, 0)
+    assert to_call() == [(second, "change", "asked")]
+    values = Values("Rosa", "Lima", "+18185550188", None)
+    records.edit(hired(), rows(Patient)[0]["reference"], values, version=1, visits_too=True, key="edit-0001")
+    assert to_call() == [(second, "change", "asked")]
+    (waits,) = [row for row in rows(Message) if row["kind"] == "change" and row["state"] == "to_call"]
+    assert waits["address"] == "+18185550188"
