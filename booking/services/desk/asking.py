@@ -451,6 +451,9 @@ def in_the_way(
                 "reference": other.reference if shown else None,
             }
         )
+    if absences_since is not None:
+        # For a visit that comes back: who only holds its place hasn't taken it.
+        return facts
     return facts + [
         {
             "what": "practitioner",

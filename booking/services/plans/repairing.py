@@ -247,7 +247,14 @@ def suffering_of(
     if visit is None or plan.status is not PlanStatus.RUNNING:
         return None
     broken = suffers(plan, {reference: (starts_at, ends_at)})
-    return Suffering(tuple(broken), tuple(better_times(plan, visit, audience))) if broken else None
+    if not broken:
+        return None
+    try:
+        better = better_times(plan, visit, audience)
+    except NotOffered:
+        # The clinic offers no more what the plan asks for besides.
+        better = []
+    return Suffering(tuple(broken), tuple(better))
 
 
 def better_times(

@@ -251,12 +251,12 @@ def _carry_out(
     if any(row.version != one.visit.version for row, one in going):
         raise StaleEdit(shown=None, now={"status": plan.status.value})
     moved = [row for row, _ in going]
+    before, people = begun_at(moved), [one.practitioner for _, one in going]
+    lock_what_they_take(session, moved, may_take(clinic, plan, people))
     if audience is not BookableBy.STAFF and going:
         modality = going[0][1].visit.visit_type.modality.slug
         there = {row.reference: (row.starts_at, one.starts_at) for row, one in going}
         refuse_moved_beyond(session, plan, there, modality, now)
-    before, people = begun_at(moved), [one.practitioner for _, one in going]
-    lock_what_they_take(session, moved, may_take(clinic, plan, people))
     lost = [one for row, one in going if not _moved(session, clinic, plan, row, one, by, audience, now)]
     if lost or not going:
         raise VisitsTaken(lost=[_named(one) | {"replacements": []} for one in lost])
