@@ -35,6 +35,8 @@ from booking.models import (
 )
 from booking.scheduling.allowances.terms import Beyond, Kind, Span, Terms, Window
 from booking.services import links, reconciling, visits as own_visits
+from booking.services.desk import coverage
+from booking.services.plans.allowed import allowed
 from booking.services.plans.asking_again import wanted_by
 from booking.services.plans.booking import book
 from booking.services.plans.choosing import VisitWish
@@ -284,6 +286,18 @@ def test_where_staff_are_to_be_asked_first_its_link_books_nothing_and_staff_do()
     proposal = propose(wanted_by(by_link(made.reference, made.token), BookableBy.STAFF)).proposals[0]
     how = {"plan": made.reference, "audience": BookableBy.STAFF, "staff": hired()}
     assert len(book(wish(proposal, "disc", **how), actor="staff", key="by-staff").visits) == 21
+
+
+def test_of_a_pool_that_is_over_its_patient_is_told_nothing() -> None:
+    made = prescribed(patient())
+    today = clock.now().date()
+    for number, ends in enumerate((today - timedelta(days=1), today)):
+        terms = Terms(Kind.PACKAGE, ("acupuncture",), 12, Window(Span.LIFETIME), ends=ends)
+        coverage.record(
+            hired(), rows(Patient)[0]["reference"], f"Package {number}", terms, key=f"pool-{number}"
+        )
+    left = allowed(by_link(made.reference, made.token), ()).left
+    assert [one.pool.name for one in left] == ["Package 1"]
 
 
 @pytest.mark.parametrize("said", [None, PlanReminders.EACH])
