@@ -44,11 +44,11 @@ def contact_corrected(
     confirmation goes for all visits.
     """
     dropped = drop_waiting(session, appointment, "The contact was corrected.", now)
-    confirmed = [] if with_plan else [*answer(appointment, "confirmation", now)]
+    confirmed = [] if with_plan else answer(appointment, "confirmation", now)
     rows = [*confirmed, *reminders(clinic, appointment, now)]
     # Put off, or in a worker's hand at this moment: they go to the new contact now.
     rows += remind_now(appointment, dropped, rows, now)
-    if not confirmed and channel_of_clinic(appointment)[0] is Channel.CALL:
+    if channel_of_clinic(appointment)[0] is Channel.CALL:
         rows += called_now(appointment, dropped, now)
     add_resend(session, appointment, rows)
 

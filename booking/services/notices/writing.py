@@ -7,7 +7,8 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from booking.models import Appointment, Channel, Message
-from booking.services.message_rows import REMINDED_BY, bare_row
+from booking.services.message_rows import bare_row
+from booking.services.notices.ways import channel_of_clinic
 from booking.services.rows import Row, add_all
 
 # What tells a patient how their visit stands.
@@ -48,11 +49,10 @@ def answer(
     """A message at once, by mail if there is an address, else by text if texts are wanted; else nobody is written to,
     and the page that answers is the answer.
     """
-    until = useful_until or appointment.starts_at
-    if appointment.email:
-        yield row_of(appointment, kind, Channel.EMAIL, appointment.email, now, now, until, facts)
-    elif appointment.phone and Channel.TEXT in REMINDED_BY[appointment.reminders]:
-        yield row_of(appointment, kind, Channel.TEXT, appointment.phone, now, now, until, facts)
+    channel, address = channel_of_clinic(appointment)
+    if channel is not Channel.CALL:
+        until = useful_until or appointment.starts_at
+        yield row_of(appointment, kind, channel, address, now, now, until, facts)
 
 
 def address_of(appointment: Appointment, channel: Channel) -> str | None:

@@ -1,7 +1,7 @@
 """What the coverage of a plan's patient leaves for its visits. Of somebody whom we don't know nothing is said."""
 
 from collections.abc import Collection, Mapping, Sequence
-from datetime import date, datetime
+from datetime import datetime
 from typing import NamedTuple
 
 from sqlalchemy.orm import Session
@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from booking import clock
 from booking.errors import BeyondCoverage
 from booking.models import Plan
-from booking.scheduling.allowances.counting import Left, Mark, Pool
+from booking.scheduling.allowances.counting import Left, Mark
 from booking.services.allowances import Planned, allowances_of, counted, pools_of, visits_of_patients
 from booking.services.clinic import Clinic, the_clinic
 from booking.services.plans.reading import PlanView
@@ -36,15 +36,9 @@ def allowed(plan: PlanView | None, chosen: Sequence[Planned], without: Collectio
     with reading() as session:
         found = allowances_of(session, plan.clinic, plan.patient_id, clock.now(), chosen, without)
     today = plan.clinic.times.local_date(clock.now())
-    left = tuple(one for one in found.left if not _is_over(one.pool, today))
+    left = tuple(one for one in found.left if not (ends := one.pool.terms.ends) or today <= ends)
     beyond = {number: mark for number, mark in enumerate(found.these) if mark.beyond}
     return Allowed(left, beyond, found.stops, frozenset(found.pushed))
-
-
-def _is_over(pool: Pool, today: date) -> bool:
-    """Whether it counts no more, or isn't valid any more."""
-    ended, ends = pool.ended_on, pool.terms.ends
-    return (ended is not None and today >= ended) or (ends is not None and today > ends)
 
 
 class Alone(NamedTuple):

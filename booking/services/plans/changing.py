@@ -99,10 +99,10 @@ def stop(
         plan, now, clinic = _running(session, who, reference, version)
         by = By.staff(who, reason)
         visits = visits_to_change(session, plan)
-        gone = _give_up(session, plan, visits, by, now)
+        _give_up(session, plan, visits, by, now)
         plan.status = PlanStatus.STOPPED
         _changed(session, who, plan, "stopped", by, now)
-        _tell(session, clinic, plan, gone, [], now, tell=tell)
+        _tell(session, clinic, plan, visits, [], now, tell=tell)
         return vars(_outcome(plan, visits, [], told=tell))
 
     return Outcome(**once(Key.of(who.key, key, ["stop plan", reference, reason, tell]), action))
@@ -134,9 +134,9 @@ def pause(
             for one in visits_to_change(session, plan)
             if first <= clinic.times.local_date(one.starts_at) <= last
         ]
-        gone = _give_up(session, plan, visits, by, now, missed=True)
+        _give_up(session, plan, visits, by, now, missed=True)
         _changed(session, who, plan, "paused", by, now, first=first.isoformat(), last=last.isoformat())
-        _tell(session, clinic, plan, gone, [], now, tell=tell)
+        _tell(session, clinic, plan, visits, [], now, tell=tell)
         return vars(_outcome(plan, visits, [], told=tell))
 
     content = ["pause plan", reference, first.isoformat(), last.isoformat(), reason, tell]
@@ -189,9 +189,9 @@ def cancel_from(
             raise TooLateToChange(until=iso_utc(until), phone=clinic.phone)
         references, by = {one.reference for one in gone}, PATIENT._replace(why=reason)
         going = [one for one in visits if one.reference in references]
-        told = _give_up(session, plan, going, by, now, missed=True)
+        _give_up(session, plan, going, by, now, missed=True)
         changed(session, plan, GIVEN_UP, by, now, **{"from": iso_utc(gone[0].starts_at)})
-        _tell(session, clinic, plan, told, [], now, tell=True)
+        _tell(session, clinic, plan, going, [], now, tell=True)
         return {}
 
     once(Key.of(actor, key, ["cancel from", reference, visit, reason]), action)
@@ -229,7 +229,7 @@ def decide(
         added: list[Appointment] = []
         if decision in (Decision.STOP, Decision.REFER):
             cancelled = visits
-            gone = _give_up(session, plan, cancelled, by, now)
+            _give_up(session, plan, cancelled, by, now)
             plan.status = PlanStatus.COMPLETED
         else:
             # Who decides how it goes on has agreed to it: what follows needn't wait for that any more.
@@ -245,12 +245,12 @@ def decide(
             lock_what_they_take(
                 session, [*cancelled, *firm], may_take(clinic, plan, (one.practitioner for one in comes))
             )
-            gone = _give_up(session, plan, cancelled, by, now)
+            _give_up(session, plan, cancelled, by, now)
             make_firm(session, firm, by, now)
             coming = [(one, False) for one in comes]
             added = add(session, clinic, plan, coming, by, now, audience=BookableBy.STAFF)
         _changed(session, who, plan, "decided", by, now, decision=decision.value, told=told)
-        _tell(session, clinic, plan, gone, firm, now, added=added, tell=told)
+        _tell(session, clinic, plan, cancelled, firm, now, added=added, tell=told)
         return vars(_outcome(plan, cancelled, firm, told=told))
 
     content = ["decide plan", reference, decision.value, note, told, weeks, doses]
@@ -310,11 +310,10 @@ def _give_up(
     now: datetime,
     *,
     missed: bool = False,
-) -> list[Appointment]:
-    """Cancels visits of a plan, and returns them."""
+) -> None:
+    """Cancels visits of a plan."""
     lock_what_they_take(session, visits)
     give_up(session, visits, by, now, missed=missed, plan=plan.reference)
-    return visits
 
 
 def _tell(

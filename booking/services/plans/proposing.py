@@ -79,7 +79,9 @@ class Regular(NamedTuple):
 
 @dataclass(frozen=True)
 class Proposal:
-    """A complete plan. `cost`, `bound`: see `Found`; a bound of 0 says that none is known. `looked_at`: whether each phase has its reassessment."""
+    """A complete plan. `cost`, `bound`: see `Found`; a bound of 0 says that none is known. `looked_at`: whether each phase has its
+    reassessment.
+    """
 
     measure: str
     cost: int
