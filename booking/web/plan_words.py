@@ -196,8 +196,11 @@ def notes(found: Proposals) -> list[Said]:
             )
         )
     unproven = [one for one in found.proposals if one.bound < one.cost]
-    if unproven:
-        said.append(Said("stopped_early", _how_much_better(unproven)))
+    left_open = [_how_much_better(unproven)] if unproven else []
+    if any(one.stopped for one in found.proposals):
+        left_open.append(_("The search ended early: there may be other plans to choose from."))
+    if left_open:
+        said.append(Said("stopped_early", " ".join(left_open)))
     if any(not one.looked_at for one in found.proposals):
         said.append(
             Said(

@@ -319,6 +319,10 @@ def test_what_the_search_left_open_is_said_and_what_it_didnt_isnt() -> None:
     codes = {said.code: said.message for said in plan_words.notes(replace(found, proposals=(first,)))}
     assert set(codes) == {"stopped_early", "no_reassessment"}
     assert "up to 5 % better" in codes["stopped_early"]
+    first = replace(found.proposals[0], stopped=True)
+    assert plan_words.notes(replace(found, proposals=(first,))) == [
+        ("stopped_early", "The search ended early: there may be other plans to choose from.")
+    ]
 
 
 def test_each_broken_rule_has_words() -> None:

@@ -23,8 +23,11 @@ NEAR = range(-25, 30, 5)
 
 @dataclass(frozen=True)
 class Proposal:
+    """`stopped`: the effort was spent after it, before the next measure had a plan."""
+
     measure: str
     found: Found
+    stopped: bool = False
 
 
 def propose(
@@ -44,6 +47,7 @@ def propose(
         except Stopped:
             if not chosen:
                 raise
+            chosen[-1] = replace(chosen[-1], stopped=True)
             break
         if found is None:
             break

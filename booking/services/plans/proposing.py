@@ -80,7 +80,7 @@ class Regular(NamedTuple):
 @dataclass(frozen=True)
 class Proposal:
     """A complete plan. `cost`, `bound`: see `Found`; a bound of 0 says that none is known. `looked_at`: whether each phase has its
-    reassessment.
+    reassessment. `stopped`: the search ended behind it, before it had looked for others.
     """
 
     measure: str
@@ -89,6 +89,7 @@ class Proposal:
     visits: tuple[ProposedVisit, ...]
     regular: tuple[Regular, ...]
     looked_at: bool
+    stopped: bool = False
 
     @property
     def wishes(self) -> tuple[VisitWish, ...]:
@@ -141,7 +142,7 @@ def _proposals(asked: Asked) -> list[Proposal]:
     if not asked.weeks:
         return []
     return [
-        _proposal(asked, one.measure, one.found.cost, one.found.bound, _visits(asked, one.found.visits))
+        _proposal(asked, one)
         for one in plans_that_can_be(asked, asked.task) or plans_that_can_be(asked, asked.task_at_any_minute)
     ]
 
@@ -249,7 +250,8 @@ def _clashes(
             yield day, tuple(choices)
 
 
-def _proposal(asked: Asked, measure: str, cost: int, bound: int, places: list[_Place]) -> Proposal:
+def _proposal(asked: Asked, plan: FoundPlan) -> Proposal:
+    places = _visits(asked, plan.found.visits)
     regular = _regular(asked, places)
     whole, complete = _with_reassessments(asked, places)
     bent = dict(_bent(asked, places, regular))
@@ -272,7 +274,15 @@ def _proposal(asked: Asked, measure: str, cost: int, bound: int, places: list[_P
                 bent=bent.get(place),
             )
         )
-    return Proposal(measure, cost, bound, tuple(penciled(asked.wanted, visits)), tuple(regular), complete)
+    return Proposal(
+        plan.measure,
+        plan.found.cost,
+        plan.found.bound,
+        tuple(penciled(asked.wanted, visits)),
+        tuple(regular),
+        complete,
+        plan.stopped,
+    )
 
 
 def penciled(wanted: PlanWanted, visits: Sequence[ProposedVisit]) -> Iterator[ProposedVisit]:

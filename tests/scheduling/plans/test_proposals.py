@@ -24,5 +24,15 @@ def test_where_nothing_else_is_free_there_is_one_proposal() -> None:
     assert [one.measure for one in proposals] == ["steady"]
 
 
+def test_where_the_effort_ends_before_the_next_measure_that_is_said() -> None:
+    task = disc(1, practitioners=(2, 1), doses=(2, 1))
+    (only,) = propose(task, effort=700)
+    assert (only.found, only.stopped) == (propose(task)[0].found, True)
+    steadiest, fewest_trips = propose(task, effort=1500)
+    assert fewest_trips.found.bound < fewest_trips.found.cost
+    assert (steadiest.stopped, fewest_trips.stopped) == (False, True)
+    assert not any(one.stopped for one in propose(task))
+
+
 def test_where_there_is_no_plan_there_is_no_proposal() -> None:
     assert propose(disc(1, practitioners=(1, 1), window=tue_and_thu_after_four)) == []
