@@ -4,19 +4,26 @@ import json
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import click
 import tomli_w
 from flask import Flask, current_app
 from flask.cli import AppGroup, FlaskGroup, with_appcontext
+from sqlalchemy.exc import SQLAlchemyError
 
 from booking import doctor, serving, staff_commands
 from booking.demo import making
 from booking.models import Message, MessageState
+from booking.reminders import bounces
 from booking.reminders.worker import Worker
 from booking.services import clinic_file, clinic_reading, clinic_rows, outbox
 from booking.services.transaction import reading
+
+# Far more than a report with one of our mails in it.
+_LONGEST_REPORT = 4_000_000
+# EX_TEMPFAIL of sysexits.h, which systems without that file lack.
+_TRY_LATER = 75
 
 clinic = AppGroup("clinic", help="The clinic's definition: apply a file, or show what is there.")
 
@@ -151,6 +158,26 @@ def drop(due_before: str) -> None:
     if instant.tzinfo is None:
         raise click.ClickException("The instant needs a zone: end it with Z.")
     click.echo(f"Dropped {outbox.drop_due_before(instant.astimezone(UTC))} messages.")
+
+
+@messages.command("bounced")
+@click.argument("file", type=click.File("rb"), default="-")
+def bounced(file: BinaryIO) -> None:
+    """Read a mail that came back, from FILE or standard input, and mark what it reports as failed.
+
+    For the mail server or whatever fetches the sender's mailbox to call with each mail that comes in.
+    """
+    report = bounces.read(file.read(_LONGEST_REPORT))
+    if report is None:
+        click.echo("This is no report of a mail that failed; nothing was changed.")
+        return
+    try:
+        marked = bounces.receive(report)
+    except SQLAlchemyError as fault:
+        click.echo(f"The database can't be used now; try again later. {type(fault).__name__}", err=True)
+        # What mail servers take for "later": any other failure would send the report back to its sender.
+        sys.exit(_TRY_LATER)
+    click.echo("Marked as failed." if marked else "No mail of ours that is still thought to have arrived.")
 
 
 def _show(message: Message) -> None:

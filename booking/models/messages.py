@@ -20,8 +20,8 @@ class Channel(enum.StrEnum):
 
 
 class MessageState(enum.StrEnum):
-    """Where a message stands. SENT, SIMULATED, DEMO, UNSURE and DEAD are final; a call may be dropped, and what was dropped
-    may wait again.
+    """Where a message stands. SIMULATED, DEMO, UNSURE and DEAD are final; what was sent may come back, a call may be dropped,
+    and what was dropped may wait again.
     """
 
     QUEUED = "queued"

@@ -307,19 +307,27 @@ def _other_way(one: Claimed, why: str, state: MessageState = MessageState.DROPPE
         if message.lease != one.lease:
             return
         ended_as = state
-        appointment = session.get(Appointment, message.appointment_id) if message.appointment_id else None
-        if appointment is not None:
-            another_way(session, appointment, message, clock.now())
-        elif plan := plans.plan_of(session, message):
-            if not plan_another_way(session, plan, message, clock.now()) and state is MessageState.DROPPED:
-                # Nobody hears of it: somebody has to see that.
-                ended_as = MessageState.DEAD
-        elif message.kind == "links" and message.channel is Channel.TEXT:
-            links_again.by_mail(session, message)
+        if not let_go_another_way(session, message, clock.now()) and state is MessageState.DROPPED:
+            # Nobody hears of it: somebody has to see that.
+            ended_as = MessageState.DEAD
         ended = {"state": ended_as, "last_error": why[:500], "lease": None, "leased_until": None} | more
         session.connection().execute(_MARK, ended | _whose(one))
 
     run(action)
+
+
+def let_go_another_way(session: Session, message: Message, now: datetime) -> bool:
+    """Writes anew what a message couldn't tell, if there is another way: as a mail, or as a call. False if a plan's patient
+    hears of it in none.
+    """
+    appointment = session.get(Appointment, message.appointment_id) if message.appointment_id else None
+    if appointment is not None:
+        another_way(session, appointment, message, now)
+    elif plan := plans.plan_of(session, message):
+        return plan_another_way(session, plan, message, now)
+    elif message.kind == "links" and message.channel is Channel.TEXT:
+        links_again.by_mail(session, message)
+    return True
 
 
 def _settle(

@@ -218,5 +218,9 @@ def _short(trouble: Exception) -> str:
 
 
 def _plain(answer: bytes) -> str:
-    """A server's words, without addresses."""
-    return re.sub(r"\S+@\S+", "…", answer.decode("utf-8", "replace"))[:200]
+    return without_addresses(answer.decode("utf-8", "replace"))
+
+
+def without_addresses(words: str) -> str:
+    """A server's words, that anybody may read."""
+    return re.sub(r"\S+@\S+", "…", words)[:200]

@@ -1,0 +1,141 @@
+"""Mails that come back: reports of mail servers as they are, and what isn't one."""
+
+from datetime import timedelta
+from email.message import EmailMessage
+from typing import Any
+
+import pytest
+from flask import Flask
+from sqlalchemy.exc import OperationalError
+
+from booking.reminders import bounces
+from booking.services.desk import calls
+from tests.clinics import plan_clinic, set_up
+from tests.reminders.conftest import drain, message, messages
+from tests.reminders.sink import Sink
+from tests.services.making import NEXT_WEEK, booked
+from tests.services.plans.making import FIRST_DAY, at, patient, prescribed, running
+from tests.staffing import hired
+
+pytestmark = pytest.mark.usefixtures("standing_clock", "context")
+
+WORDS = "smtp; 550 5.1.1 <ada@mail.example>: no such user"
+
+
+def report_of(
+    mail: EmailMessage, *, action: str = "failed", words: str = WORDS, headers_only: bool = False
+) -> bytes:
+    """What a mail server writes to the sender of a mail."""
+    returned = mail.as_bytes()
+    if headers_only:
+        returned = returned.split(b"\n\n", 1)[0] + b"\n"
+    kind = b"text/rfc822-headers" if headers_only else b"message/rfc822"
+    said = f"Diagnostic-Code: {words}\n" if words else ""
+    return (
+        b"From: MAILER-DAEMON@mail.example\nTo: visits@clinic.example\nSubject: Undelivered Mail\n"
+        b'MIME-Version: 1.0\nContent-Type: multipart/report; report-type=delivery-status; boundary="part"\n\n'
+        b"--part\nContent-Type: text/plain\n\nWe are sorry.\n\n"
+        b"--part\nContent-Type: message/delivery-status\n\nReporting-MTA: dns; mail.example\n\n"
+        b"Final-Recipient: rfc822; ada@mail.example\n"
+        + f"Action: {action}\nStatus: 5.1.1\n{said}\n".encode()
+        + b"--part\nContent-Type: " + kind + b"\n\n" + returned + b"\n--part--\n"
+    )  # fmt: skip
+
+
+def came_back(mail: bytes) -> bool:
+    report = bounces.read(mail)
+    return report is not None and bounces.receive(report)
+
+
+def reminded(sink: Sink, standing_clock: Any, **contact: Any) -> EmailMessage:
+    """Somebody with an address and a number, and the mail that reminded them."""
+    set_up()
+    booked(NEXT_WEEK, **contact or {"phone": "+18185550123"})
+    standing_clock.at(NEXT_WEEK - timedelta(days=1))
+    drain()
+    return sink.taken[-1]
+
+
+@pytest.mark.parametrize("headers_only", [False, True])
+def test_whom_a_reminder_did_not_reach_is_called(sink: Sink, standing_clock: Any, headers_only: bool) -> None:
+    mail = reminded(sink, standing_clock)
+    assert came_back(report_of(mail, headers_only=headers_only))
+    failed = message(kind="reminder-1d", channel="email")
+    assert (failed["state"], failed["last_error"]) == ("dead", "It came back: 550 5.1.1 … no such user")
+    drain()
+    assert message(kind="reminder-1d", channel="call")["state"] == "to_call"
+    assert [call.phone for call in calls.call_list(hired("desk")).calls] == ["+18185550123"]
+
+
+def test_the_same_report_twice_is_one_call(sink: Sink, standing_clock: Any) -> None:
+    mail = reminded(sink, standing_clock)
+    assert came_back(report_of(mail))
+    assert not came_back(report_of(mail))
+    assert len(messages(channel="call")) == 1
+
+
+@pytest.mark.parametrize("words", ["", "5.7.1", "\udcff; 500 a@b " * 400])
+def test_any_words_will_do(sink: Sink, standing_clock: Any, words: str) -> None:
+    mail = reminded(sink, standing_clock)
+    assert came_back(report_of(mail, words=words.encode("utf-8", "replace").decode()))
+    assert message(kind="reminder-1d", channel="email")["last_error"].startswith("It came back: 5")
+
+
+def test_a_mail_that_came_back_too_late_to_help_is_only_marked(sink: Sink, standing_clock: Any) -> None:
+    mail = reminded(sink, standing_clock)
+    standing_clock.at(NEXT_WEEK + timedelta(hours=3))
+    assert came_back(report_of(mail))
+    assert messages(channel="call") == []
+
+
+def test_what_is_no_report_of_a_failure_changes_nothing(sink: Sink, standing_clock: Any) -> None:
+    mail = reminded(sink, standing_clock)
+    stranger = EmailMessage()
+    stranger["Message-ID"] = "<nobody@elsewhere.example>"
+    for other in (
+        report_of(mail, action="delayed"),
+        report_of(mail, action="delivered"),
+        report_of(stranger),
+        report_of(EmailMessage()),
+        mail.as_bytes(),
+        report_of(mail)[:400],
+        b"",
+        b"\xff\xfe\x00" * 100,
+    ):
+        assert not came_back(other)
+    assert message(kind="reminder-1d")["state"] == "sent"
+
+
+def test_what_was_told_along_comes_back_as_well(sink: Sink, standing_clock: Any) -> None:
+    set_up(plan_clinic())
+    running(prescribed(patient()))
+    drain()
+    standing_clock.at(at(FIRST_DAY - timedelta(days=1), 10, 30))
+    drain()
+    told = message(kind="reminder-1d", state="sent")
+    (mail,) = [one for one in sink.taken if one["Message-ID"] == f"<{told['mail_id']}>"]
+    assert came_back(report_of(mail))
+    drain()
+    # Two visits of one day.
+    assert [row["state"] for row in messages(kind="reminder-1d", channel="call")] == ["to_call", "to_call"]
+
+
+def test_the_command_reads_what_the_mail_server_gives_it(
+    app: Flask, sink: Sink, standing_clock: Any, monkeypatch: Any
+) -> None:
+    mail = report_of(reminded(sink, standing_clock))
+    run = app.test_cli_runner()
+
+    def read(given: bytes) -> Any:
+        return run.invoke(args=["messages", "bounced"], input=given)
+
+    assert "no report" in read(b"Subject: Hello\n\nWhen do you open?").output
+    with monkeypatch.context() as patched:
+        patched.setattr(
+            bounces, "receive", lambda report: (_ for _ in ()).throw(OperationalError("", {}, OSError()))
+        )
+        later = read(mail)
+        assert later.exit_code == 75 and "try again later" in later.output
+    marked = read(mail)
+    assert (marked.exit_code, marked.output) == (0, "Marked as failed.\n")
+    assert "No mail of ours" in read(mail).output
