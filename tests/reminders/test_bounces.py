@@ -64,7 +64,7 @@ def test_whom_a_reminder_did_not_reach_is_called(sink: Sink, standing_clock: Any
     assert (failed["state"], failed["last_error"]) == ("dead", "It came back: 550 5.1.1 … no such user")
     drain()
     assert message(kind="reminder-1d", channel="call")["state"] == "to_call"
-    assert [call.phone for call in calls.call_list(hired("desk")).calls] == ["+18185550123"]
+    assert [call.phone for call in calls.call_list(hired()).calls] == ["+18185550123"]
 
 
 def test_the_same_report_twice_is_one_call(sink: Sink, standing_clock: Any) -> None:
