@@ -236,6 +236,9 @@ def test_a_note_is_kept_and_one_that_is_too_long_is_not_lost(
     assert page.status_code == 422
     assert "x" * 2001 in page.text
     assert stands(app, reference)["desk_note"] == "Comes with her son."
+    post(f"/desk/visits/{reference}/note", note="Comes alone.")
+    page = desk.get(f"/desk/visits/{reference}")
+    assert re.search(r"Note changed.*?Before:</span> Comes with her son\.", page.text, re.DOTALL)
 
 
 def test_a_note_written_meanwhile_by_somebody_else_is_not_overwritten(

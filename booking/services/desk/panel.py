@@ -216,7 +216,7 @@ def head(who: Who, reference: str) -> Head:
 
 
 def note(who: Who, reference: str, words: str, *, version: int | None = None, key: str) -> None:
-    """Keeps the desk's own note about the visit. The same again changes nothing.
+    """Keeps the desk's own note about the visit; what it `said` before stays in the history. The same again changes nothing.
 
     Raises StaleEdit if the note was changed since `version`, NotFound, KeyReused.
     """
@@ -228,12 +228,12 @@ def note(who: Who, reference: str, words: str, *, version: int | None = None, ke
         # Whatever else was done meanwhile leaves the note as it was shown.
         if version is not None and _noted_since(session, appointment, version):
             states.refuse_stale(session, the_clinic(session), appointment, version)
-        appointment.desk_note = words
+        said, appointment.desk_note = appointment.desk_note, words
         appointment.version += 1
         appointment.changed_at = clock.now()
         history.note(
             session, appointment, "noted", Actor.STAFF, name=who.name, account_id=who.account_id,
-            version=appointment.version,
+            version=appointment.version, said=said,
         )  # fmt: skip
         audit.did(session, who, "noted", f"appointment/{reference}", appointment.patient_id)
         return {}

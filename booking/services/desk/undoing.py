@@ -30,6 +30,9 @@ from booking.services.transaction import reading
 
 __all__ = ["UNDO_WITHIN", "Doing", "cancellation_to_undo", "look", "take_back", "undo"]
 
+# What is written of a visit and leaves it as it stands: it is in nobody's way, and stays.
+_OF_WORDS = ("noted", "name_corrected", "contact_corrected")
+
 
 @dataclass(frozen=True)
 class Doing:
@@ -50,7 +53,7 @@ def look(who: Who, entry_id: int) -> Doing:
         visit = appointment_of(session, who, HistoryEntry, entry_id)
         entry = session.get_one(HistoryEntry, entry_id)
         refusal = None
-        if not _undone_already(session, visit, entry):
+        if not _undone_already(session, entry):
             try:
                 _refuse(session, the_clinic(session), who, visit, entry, clock.now())
             except Refusal as why:
@@ -66,11 +69,10 @@ def look(who: Who, entry_id: int) -> Doing:
 
 def cancellation_to_undo(visit: Appointment, entries: tuple[Entry, ...], now: datetime) -> int | None:
     """The entry by which a cancelled visit can be as it was, if staff cancelled it a moment ago."""
-    last = entries[-1] if entries else None
+    last = next((one for one in reversed(entries) if one.what not in _OF_WORDS), None)
     if last is None or visit.status is not Status.CANCELLED or last.what != "cancelled":
         return None
-    is_fresh = "before" in last.facts and now <= last.at + UNDO_WITHIN
-    return last.id if is_fresh and last.facts.get("version") == visit.version else None
+    return last.id if "before" in last.facts and now <= last.at + UNDO_WITHIN else None
 
 
 def undo(who: Who, entry_id: int, *, key: str) -> Changed:
@@ -94,7 +96,7 @@ def take_back(session: Session, who: Who, entry_id: int) -> Changed:
     visit = appointment_of(session, who, HistoryEntry, entry_id, for_update=True)
     entry = session.get_one(HistoryEntry, entry_id)
     clinic = the_clinic(session)
-    if _undone_already(session, visit, entry):
+    if _undone_already(session, entry):
         return states.unchanged(clinic, visit)
     _refuse(session, clinic, who, visit, entry, now)
 
@@ -125,6 +127,9 @@ def take_back(session: Session, who: Who, entry_id: int) -> Changed:
         if (was_cancelled and told.corrects) or told.after_all:
             # Who had confirmed has heard since that they need not come.
             visit.confirmed_at = None
+        if told.due_at is None and visit.status is Status.BOOKED and _has_another_contact(session, entry):
+            # What was on its way there spoke of the visit as it was before it was taken back.
+            notices.contact_corrected(session, clinic, visit, now)
         tasks.moved(session, clinic, visit, now)
     else:
         states.remind_as_the_type_wants(session, visit, before)
@@ -190,24 +195,24 @@ def _refuse(
     if "before" not in entry.facts and not (_is_booking(entry) and who.sees_everybody):
         raise NotChangeable(visit_status=visit.status.value)
     version = entry.facts.get("version", 1)
-    if visit.version != version and not _all_since_is_undone(session, visit, entry):
+    if not _stands_as_left(session, visit, entry):
         shown: dict[str, Any] | None = history.state_at(session, visit, version)
         raise StaleEdit(shown=shown, now=states.state_of(clinic, visit), **states.last_change(session, visit))
     if now > entry.at + UNDO_WITHIN:
         raise TooLateToUndo(until=iso_utc(entry.at + UNDO_WITHIN))
 
 
-def _all_since_is_undone(session: Session, visit: Appointment, entry: HistoryEntry) -> bool:
-    """Whether the visit stands as this entry left it, for all that was done since was taken back: so several changes are
-    taken back one after the other.
+def _stands_as_left(session: Session, visit: Appointment, entry: HistoryEntry) -> bool:
+    """Whether the visit stands as this entry left it, but for words: what was done since was taken back, so that several
+    changes are taken back one after the other.
     """
     later, left = _later(session, entry), list[int]()
     for one in later:
         if one.what == "undone" and left and left[-1] == one.facts.get("entry"):
             left.pop()
-        else:
+        elif one.what not in _OF_WORDS:
             left.append(one.id)
-    return not left and bool(later) and later[-1].facts.get("version") == visit.version
+    return not left and visit.version == entry.facts.get("version", 1) + len(later)
 
 
 def _later(session: Session, entry: HistoryEntry) -> Sequence[HistoryEntry]:
@@ -219,16 +224,16 @@ def _later(session: Session, entry: HistoryEntry) -> Sequence[HistoryEntry]:
     ).all()
 
 
+def _has_another_contact(session: Session, entry: HistoryEntry) -> bool:
+    return any(one.what == "contact_corrected" for one in _later(session, entry))
+
+
 def _spoken(session: Session, entry: HistoryEntry) -> list[HistoryEntry]:
     """This and what was done since, as far as it was told on the telephone."""
     return [one for one in (entry, *_later(session, entry)) if one.facts.get("spoken")]
 
 
-def _undone_already(session: Session, visit: Appointment, entry: HistoryEntry) -> bool:
+def _undone_already(session: Session, entry: HistoryEntry) -> bool:
     """Whether the last that was done to the visit was the undoing of this: done once more since, it isn't undone."""
-    return any(
-        one.what == "undone"
-        and one.facts.get("entry") == entry.id
-        and one.facts.get("version") == visit.version
-        for one in _later(session, entry)
-    )
+    later = [one for one in _later(session, entry) if one.what not in _OF_WORDS]
+    return bool(later) and later[-1].what == "undone" and later[-1].facts.get("entry") == entry.id

@@ -81,6 +81,14 @@ def test_a_note_is_one_change_with_its_entry(context: Flask) -> None:
     ]
 
 
+def test_what_a_note_said_before_stays_in_the_history(context: Flask) -> None:
+    visit, who = booked(NEXT_WEEK), hired()
+    for words in ("Rings before.", "Rings after.", ""):
+        panel.note(who, visit.reference, words, key=f"note {words}")
+    noted = panel.panel(who, visit.reference).history[:3]
+    assert [entry.facts.get("said") for entry in noted] == ["Rings after.", "Rings before.", ""]
+
+
 def test_another_note_meanwhile_is_stale_and_another_change_is_not(
     context: Flask, standing_clock: StandingClock
 ) -> None:

@@ -1,5 +1,6 @@
 """Undo: what comes back, what the patient hears, and when it is too late."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -22,10 +23,11 @@ from booking.models import (
 from booking.scheduling.timeline import cell_at
 from booking.services import absences, visits
 from booking.services.clinic import present
-from booking.services.desk import calls, new_visit, record_page, statuses
+from booking.services.desk import calls, new_visit, record_page, records, statuses
 from booking.services.desk.moving import Changed, Place, change
 from booking.services.desk.new_visit import BookedHere, DeskWish, NewPatient
-from booking.services.desk.panel import panel
+from booking.services.desk.panel import note, panel
+from booking.services.desk.records import Values
 from booking.services.desk.undoing import look, undo
 from booking.services.desk.whom_to_call import Outcome
 from booking.services.transaction import run
@@ -160,6 +162,44 @@ def test_changed_since_says_who() -> None:
     with pytest.raises(StaleEdit) as stale:
         undo(hired(), changed.entry_id or 0, key="undo-0001")
     assert (stale.value.facts["by_actor"], stale.value.facts["what"]) == ("patient", "confirmed")
+
+
+@pytest.mark.parametrize("what", ["noted", "name_corrected"])
+def test_a_note_or_a_name_since_is_in_nobodys_way_and_stays(what: str) -> None:
+    visit, dana = booked(practitioner="ana"), hired()
+    known_to_the_patient()
+    changed = moved(visit.reference, starts_at=NINE + HOUR)
+    if what == "noted":
+        note(dana, visit.reference, "Rings before.", key="note-0001")
+    else:
+        corrected(last_name="Limão")
+    kept = {"noted": ("desk_note", "Rings before."), "name_corrected": ("last_name", "Limão")}[what]
+    assert look(dana, changed.entry_id or 0).refusal is None
+    undo(dana, changed.entry_id or 0, key="undo-0001")
+    (row,) = rows(Appointment)
+    assert (row["from_cell"], row[kept[0]]) == (cell_at(NINE), kept[1]) and waiting() == []
+    # What is said of it afterwards doesn't make it undone any less.
+    note(dana, visit.reference, "Rings after.", key="note-0002")
+    assert undo(dana, changed.entry_id or 0, key="undo-0002").entry_id is None
+
+
+def test_a_contact_that_was_corrected_since_hears_of_the_visit_as_it_is_again() -> None:
+    visit, dana = booked(practitioner="ana"), hired()
+    known_to_the_patient()
+    changed = moved(visit.reference, starts_at=NINE + HOUR)
+    corrected(email="rosa.lima@example.com")
+    undo(dana, changed.entry_id or 0, key="undo-0001")
+    (row,) = rows(Appointment)
+    assert (row["from_cell"], row["email"]) == (cell_at(NINE), "rosa.lima@example.com")
+    (message,) = waiting()
+    assert (message["kind"], message["address"]) == ("confirmation", "rosa.lima@example.com")
+    assert message["sequence"] == row["sequence"]
+
+
+def corrected(**values: Any) -> None:
+    """The patient's record is corrected, and the visits ahead with it."""
+    record, rosa = rows(Patient)[0]["reference"], Values("Rosa", "Lima", None, "rosa@example.com")
+    assert records.edit(hired(), record, replace(rosa, **values), version=1, visits_too=True, key="edit-0001")
 
 
 def test_ten_minutes_are_enough(standing_clock: Any) -> None:
@@ -584,6 +624,16 @@ def test_a_colleague_takes_a_cancellation_back_from_the_visit_for_ten_minutes(st
     (row,) = rows(Appointment)
     assert row["status"] == "booked"
     assert panel(eve, visit.reference).take_back is None
+
+
+def test_a_note_leaves_a_cancellation_to_be_taken_back() -> None:
+    visit, dana = booked(), hired()
+    cancelled = statuses.cancel(dana, visit.reference, key="cancel-01")
+    note(dana, visit.reference, "Rings again.", key="note-0001")
+    assert panel(dana, visit.reference).take_back == cancelled.entry_id
+    undo(dana, cancelled.entry_id or 0, key="undo-0001")
+    (row,) = rows(Appointment)
+    assert (row["status"], row["desk_note"]) == ("booked", "Rings again.")
 
 
 def test_what_the_patient_cancelled_is_not_taken_back_by_the_desk() -> None:
