@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from flask_security import RoleMixin, UserMixin
-from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
 
 from booking.models.base import Base, UTCDateTime
@@ -101,12 +101,11 @@ class Draft(Base):
     """What somebody had typed into a form when their screen locked. Shown to nobody else."""
 
     __tablename__ = "drafts"
-    __table_args__ = (UniqueConstraint("account_id", "path"),)
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    account_id: Mapped[int] = mapped_column(ForeignKey("staff_accounts.id"))
-    path: Mapped[str] = mapped_column(String(300))
-    page: Mapped[str | None] = mapped_column(String(300))
+    account_id: Mapped[int] = mapped_column(ForeignKey("staff_accounts.id"), index=True)
+    path: Mapped[str] = mapped_column(String(1000))
+    page: Mapped[str | None] = mapped_column(String(1000))
     fields: Mapped[list[list[str]]] = mapped_column(JSON)
     kept_at: Mapped[datetime] = mapped_column(UTCDateTime)
 

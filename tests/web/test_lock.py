@@ -229,7 +229,7 @@ def test_secrets_are_no_drafts_and_neither_is_the_absurd(context: Flask, standin
     assert [one.fields for one in drafts.of(who.account_id)] == [[["note", "a"]]]
     drafts.keep(who.account_id, "/y", [("note", "x" * 30_000)])
     drafts.keep(who.account_id, "/z", [(str(number), "") for number in range(300)])
-    drafts.keep(who.account_id, "/" + "a" * 400, [("note", "a")])
+    drafts.keep(who.account_id, "/" + "a" * 1000, [("note", "a")])
     drafts.keep(who.account_id, "https://evil.example/", [("note", "a")])
     assert [one.path for one in drafts.of(who.account_id)] == ["/x"]
     for number in range(30):
@@ -237,6 +237,30 @@ def test_secrets_are_no_drafts_and_neither_is_the_absurd(context: Flask, standin
     assert len(drafts.of(who.account_id)) == drafts.MOST_DRAFTS
     standing_clock.on(hours=13)
     assert drafts.of(who.account_id) == []
+
+
+@on_both
+def test_two_forms_at_one_address_are_kept_side_by_side(context: Flask) -> None:
+    who = hired()
+
+    def kept(*fields: tuple[str, str]) -> list[dict[str, str]]:
+        drafts.keep(who.account_id, "/desk/book", fields)
+        return [dict(one.fields) for one in drafts.of(who.account_id)]  # type: ignore[arg-type]
+
+    rosa, zoe = (("patient", "ROSA"), ("note", "Left knee")), (("patient", "ZOE"), ("note", "Cold hands"))
+    assert kept(*rosa) == [dict(rosa)]
+    assert kept(*zoe) == [dict(zoe), dict(rosa)]
+    # Of somebody new nobody knows more than which of the windows it is.
+    nora = (("new", "1"), ("key", "window-1"), ("first_name", "Nora"))
+    vera = (("new", "1"), ("key", "window-2"), ("first_name", "Vera"))
+    kept(*nora)
+    assert kept(*vera) == [dict(one) for one in (vera, nora, zoe, rosa)]
+    # The same form once more takes the place of what was kept of it.
+    further = (*nora, ("last_name", "Quist"))
+    assert kept(*further) == [dict(one) for one in (further, vera, zoe, rosa)]
+    # The same words under another key, as when they were sent and the page keeps them at that moment too.
+    again = (("new", "1"), ("key", "another"), ("next", "/desk/"), ("first_name", "Vera"))
+    assert kept(*again) == [dict(one) for one in (again, further, zoe, rosa)]
 
 
 def test_a_name_that_only_has_the_letters_of_a_secret_is_kept(context: Flask) -> None:

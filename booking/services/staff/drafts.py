@@ -17,10 +17,14 @@ from booking.services.transaction import lock_names, reading, run
 MOST_FIELDS = 200
 MOST_LETTERS = 20_000
 MOST_DRAFTS = 20
-LONGEST_PATH = 300
+LONGEST_PATH = 1000
 # Whatever a form calls a secret, such as the old password, and what belongs to one sending only: as a name, or a part of
 # one between underscores, as in `new_pin`. Other names may have the same letters: `told`, `dose-cupping`.
 _NEVER_KEPT = {"password", "pin", "code", "secret", "old", "csrf", "draft"}
+# By these a form is told from others at its address: about another patient, or in another window.
+_ITS_OWN = {"patient", "new", "key"}
+# What says nothing of what was typed.
+_OF_ONE_SENDING = {"key", "version", "next"}
 
 Fields = list[list[str]]
 
@@ -37,7 +41,9 @@ class Kept:
 
 
 def keep(account_id: int, path: str, fields: Iterable[tuple[str, str]], *, page: str = "") -> None:
-    """Keeps a form instead of what was kept of the same form before. What is absurdly long isn't."""
+    """Keeps a form instead of what was kept of the same form before, beside those of others at its address. What is
+    absurdly long isn't kept.
+    """
     kept = [[name[:200], value] for name, value in fields if not _NEVER_KEPT & set(name.lower().split("_"))]
     too_much = len(kept) > MOST_FIELDS or sum(len(value) for _, value in kept) > MOST_LETTERS
     if too_much or not kept or len(path) > LONGEST_PATH or not path.startswith("/"):
@@ -46,7 +52,9 @@ def keep(account_id: int, path: str, fields: Iterable[tuple[str, str]], *, page:
     def action(session: Session) -> None:
         now = clock.now()
         lock_names(session, f"drafts {account_id}")
-        session.execute(delete(Draft).where(Draft.account_id == account_id, Draft.path == path))
+        at_its_address = select(Draft).where(Draft.account_id == account_id, Draft.path == path)
+        before = [one.id for one in session.scalars(at_its_address) if _is_same(one.fields, kept)]
+        session.execute(delete(Draft).where(Draft.id.in_(before)))
         session.execute(delete(Draft).where(Draft.kept_at < now - SHIFT))
         newest = select(Draft.id).where(Draft.account_id == account_id).order_by(Draft.kept_at.desc())
         old = session.scalars(newest.offset(MOST_DRAFTS - 1).limit(100)).all()
@@ -56,6 +64,18 @@ def keep(account_id: int, path: str, fields: Iterable[tuple[str, str]], *, page:
         rows.add_all(session, Draft, [row])
 
     run(action)
+
+
+def _is_same(one: Fields, other: Fields) -> bool:
+    """Whether it is one form; or the same words, sent and kept by their page at one moment."""
+
+    def own(fields: Fields) -> Fields:
+        return sorted(pair for pair in fields if pair[0] in _ITS_OWN)
+
+    def words(fields: Fields) -> Fields:
+        return sorted(pair for pair in fields if pair[0] not in _OF_ONE_SENDING)
+
+    return own(one) == own(other) or words(one) == words(other)
 
 
 def of(account_id: int) -> list[Kept]:
