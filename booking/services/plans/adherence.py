@@ -281,7 +281,7 @@ def _row(
     now: datetime,
 ) -> Row:
     course, today = Course.of(plan.course), clinic.times.local_date(now)
-    weeks = weeks_of(clinic, course, plan.first_day, visits, now, said.not_needed)
+    weeks = weeks_of(clinic, course, plan.first_day, visits, now, said)
     doses = [one for one in visits if one.role in _DOSES]
     ahead = [one for one in visits if one.status is Status.BOOKED and one.starts_at > now]
     prescribed = plan.status is PlanStatus.PRESCRIBED

@@ -21,7 +21,7 @@ from booking.scheduling.status import Status
 from booking.scheduling.timeline import instant_of
 from booking.services.clinic import Clinic, Practitioner, VisitType, the_clinic
 from booking.services.plans import links
-from booking.services.plans.said import NOTHING_SAID, Pause, pause_on, said_of
+from booking.services.plans.said import NOTHING_SAID, Pause, Said, pause_on, said_of
 from booking.services.staff import audit
 from booking.services.staff.ownership import plan_for
 from booking.services.staff.who import Who
@@ -317,7 +317,7 @@ def view(session: Session, clinic: Clinic, plan: Plan) -> PlanView:
         agreed_at=plan.agreed_at,
         made_at=plan.made_at,
         visits=visits,
-        weeks=weeks_of(clinic, course, plan.first_day, visits, now, said.not_needed),
+        weeks=weeks_of(clinic, course, plan.first_day, visits, now, said),
         pauses=said.pauses,
         pause=pause_on(clinic.times.local_date(now), said.pauses) if runs else None,
         not_needed=said.not_needed,
@@ -325,19 +325,15 @@ def view(session: Session, clinic: Clinic, plan: Plan) -> PlanView:
 
 
 def weeks_of(
-    clinic: Clinic,
-    course: Course,
-    first_day: date,
-    visits: Sequence[PlanVisit],
-    now: datetime,
-    not_needed: Mapping[tuple[int, str], int],
+    clinic: Clinic, course: Course, first_day: date, visits: Sequence[PlanVisit], now: datetime, said: Said
 ) -> tuple[Week, ...]:
-    """Week by week what was prescribed and what became of it. `not_needed`: as in `Said`."""
+    """Week by week what was prescribed and what became of it."""
     weeks = []
     doses = {name: course.doses(name) for name in course.kinds}
     moved: Counter[tuple[int, str]] = Counter()
     for one in course.moved:
         moved[one.week, one.visit_type] += one.visits
+    made_up = _MadeUp(visits, said.made_up)
     for number in range(course.weeks):
         first = first_day + timedelta(days=number * 7)
         of_week = tuple(one for one in visits if one.week == number)
@@ -350,14 +346,16 @@ def weeks_of(
                     _dose(
                         clinic.visit_type(name),
                         weekly[number],
-                        (
+                        [
                             one
                             for one in of_week
                             if one.care.slug == name and one.role in (Role.DOSE, Role.FIRST)
-                        ),
+                        ],
                         now,
-                        not_needed.get((number, name), 0),
+                        said.not_needed.get((number, name), 0),
                         moved[number, name],
+                        made_up,
+                        number,
                     )
                     for name, weekly in doses.items()
                     if weekly[number][1] or any(one.care.slug == name for one in of_week)
@@ -368,21 +366,56 @@ def weeks_of(
     weeks = _made_up_by_what_was_moved(course, weeks)
     following = [*weeks[1:], None]
     return tuple(
-        _made_up_later(week, later, not_needed) for week, later in zip(weeks, following, strict=True)
+        _made_up_later(week, later, said.not_needed, made_up)
+        for week, later in zip(weeks, following, strict=True)
     )
 
 
-def _made_up_later(week: Week, later: Week | None, not_needed: Mapping[tuple[int, str], int]) -> Week:
-    """What a week lacks may be made up in the next one, as more than that week's own."""
+class _MadeUp:
+    """Which visits are of another week's dose than of that in which they lie. Weeks are asked about in order."""
+
+    def __init__(self, visits: Sequence[PlanVisit], weeks: Mapping[str, int]) -> None:
+        self._weeks = weeks
+        self._later = [one for one in visits if weeks.get(one.reference, one.week) < one.week]
+        self._taken: Counter[tuple[int, str]] = Counter()
+
+    def here(self, visits: Iterable[PlanVisit]) -> int:
+        """How many of a week's visits make up for others of the same week."""
+        return sum(one.stands and self._weeks.get(one.reference) == one.week for one in visits)
+
+    def later(self, week: int, care: str, lacks: int) -> int:
+        """How many later visits make up for what a week lacks: these are none of their own week's any more."""
+        there = [
+            one
+            for one in self._later
+            if one.stands and one.care.slug == care and self._weeks[one.reference] == week
+        ][:lacks]
+        for one in there:
+            self._taken[one.week, care] += 1
+        return len(there)
+
+    def taken(self, week: int, care: str) -> int:
+        """How many of a week's visits make up for what an earlier one lacks."""
+        return self._taken[week, care]
+
+    def missed(self, visits: Iterable[PlanVisit]) -> int:
+        """How many of a week's visits were to make up for an earlier one's, and were missed."""
+        return sum(not one.stands for one in visits if one in self._later)
+
+
+def _made_up_later(
+    week: Week, later: Week | None, not_needed: Mapping[tuple[int, str], int], made_up: _MadeUp
+) -> Week:
+    """What a week lacks may be made up in the next one as well by what was moved there, as more than that week's own."""
     more = {}
     for dose in later.doses if later else ():
-        own = dose.most - not_needed.get((week.number + 1, dose.care.slug), 0)
-        more[dose.care] = max(0, dose.booked + dose.attended - own)
+        number, care = week.number + 1, dose.care.slug
+        own = dose.most - not_needed.get((number, care), 0)
+        more[dose.care] = max(0, dose.booked + dose.attended - made_up.taken(number, care) - own)
     doses = []
     for dose in week.doses:
         there = min(dose.left, more.get(dose.care, 0))
-        made_up = min(dose.missed, dose.made_up + there)
-        doses.append(dose._replace(left=dose.left - there, made_up=made_up))
+        doses.append(dose._replace(left=dose.left - there, made_up=min(dose.missed, dose.made_up + there)))
     return week._replace(doses=tuple(doses))
 
 
@@ -409,10 +442,12 @@ def _made_up_by_what_was_moved(course: Course, weeks: list[Week]) -> list[Week]:
 def _dose(
     care: VisitType,
     dose: tuple[int, int],
-    visits: Iterable[PlanVisit],
+    visits: Sequence[PlanVisit],
     now: datetime,
     not_needed: int,
     moved: int,
+    others: _MadeUp,
+    week: int,
 ) -> Dose:
     fewest, most = dose
     booked = attended = missed = 0
@@ -424,9 +459,11 @@ def _dose(
         else:
             # What is over and was never settled counts as attended.
             attended += 1
-    had = booked + attended
-    made_up = min(missed, max(0, had + missed - fewest - moved))
-    return Dose(care, fewest, most, booked, attended, missed, made_up, max(0, fewest - had - not_needed))
+    own = booked + attended - others.taken(week, care.slug)
+    lacks = max(0, fewest - own - not_needed)
+    later = others.later(week, care.slug, lacks)
+    here = max(others.here(visits), own + missed - others.missed(visits) - most - moved)
+    return Dose(care, fewest, most, booked, attended, missed, min(missed, here + later), lacks - later)
 
 
 def _care(clinic: Clinic, plan: Plan | Row[Any], visit_type: VisitType, role: str | None) -> VisitType:

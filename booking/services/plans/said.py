@@ -1,5 +1,5 @@
-"""What a plan's history says that its visits don't: on which days it rests, which missing visits aren't needed, and from when on
-its patient has given it up.
+"""What a plan's history says that its visits don't: on which days it rests, which missing visits aren't needed, for which week a
+make-up is, and from when on its patient has given it up.
 """
 
 from collections import Counter
@@ -28,15 +28,17 @@ class Pause(NamedTuple):
 
 class Said(NamedTuple):
     """`not_needed`: by week and visit type how many of the visits that it lacks nobody needs, but for what was taken back.
+    `made_up`: by the references of visits that make up for others the week, from 0 on, of whose dose they are.
     `given_up_from`: when the first of the visits began that its patient cancelled last, with all later ones.
     """
 
     pauses: tuple[Pause, ...]
     not_needed: Mapping[tuple[int, str], int]
+    made_up: Mapping[str, int]
     given_up_from: datetime | None = None
 
 
-NOTHING_SAID = Said((), {})
+NOTHING_SAID = Said((), {}, {})
 
 
 def pause_on(day: date, pauses: Iterable[Pause]) -> Pause | None:
@@ -49,10 +51,14 @@ def said_of(session: Session, plan_ids: Iterable[int] | Select[tuple[int]]) -> d
     """By plan what was said of it, if anything was. One statement."""
     pauses: dict[int, list[Pause]] = {}
     not_needed: dict[int, Counter[tuple[int, str]]] = {}
+    made_up: dict[int, dict[str, int]] = {}
     given_up: dict[int, datetime] = {}
     for plan_id, what, facts in session.execute(
         select(PlanEntry.plan_id, PlanEntry.what, PlanEntry.facts)
-        .where(PlanEntry.plan_id.in_(plan_ids), PlanEntry.what.in_((PAUSED, NOT_NEEDED, NEEDED, GIVEN_UP)))
+        .where(
+            PlanEntry.plan_id.in_(plan_ids),
+            PlanEntry.what.in_((PAUSED, NOT_NEEDED, NEEDED, MADE_UP, GIVEN_UP)),
+        )
         .order_by(PlanEntry.id)
     ):
         if what == PAUSED:
@@ -60,10 +66,17 @@ def said_of(session: Session, plan_ids: Iterable[int] | Select[tuple[int]]) -> d
             pauses.setdefault(plan_id, []).append(Pause(*days))
         elif what == GIVEN_UP:
             given_up[plan_id] = datetime.fromisoformat(facts["from"])
+        elif what == MADE_UP:
+            made_up.setdefault(plan_id, {})[facts["visit"]] = facts["week"] - 1
         else:
             missing = not_needed.setdefault(plan_id, Counter())
             missing[facts["week"], facts["care"]] += 1 if what == NOT_NEEDED else -1
     return {
-        plan_id: Said(tuple(pauses.get(plan_id, ())), not_needed.get(plan_id, {}), given_up.get(plan_id))
-        for plan_id in pauses.keys() | not_needed.keys() | given_up.keys()
+        plan_id: Said(
+            tuple(pauses.get(plan_id, ())),
+            not_needed.get(plan_id, {}),
+            made_up.get(plan_id, {}),
+            given_up.get(plan_id),
+        )
+        for plan_id in pauses.keys() | not_needed.keys() | made_up.keys() | given_up.keys()
     }

@@ -18,6 +18,7 @@ from booking.services.plans.reading import PlanView
 from booking.services.plans.repairing import MakeUp, as_chosen, make_up_times, take
 from booking.services.transaction import run
 from tests.clinics import plan_clinic, plan_template, set_up
+from tests.conftest import StandingClock
 from tests.services.making import booked
 from tests.services.plans.making import FIRST_DAY, at, patient, prescribed, running, seen
 from tests.staffing import hired
@@ -102,3 +103,41 @@ def test_no_day_is_offered_that_is_too_near_to_a_visit_besides_the_plan(context:
     booked(noon, visit_type=ACUPUNCTURE, practitioner=before.times[0].practitioner.slug)
     (now,) = make_up_times(after, BookableBy.STAFF)
     assert now.times and all(abs(one.day - day) > 1 for one in now.times)
+
+
+def test_a_make_up_in_the_next_week_counts_for_its_own_where_the_dose_is_a_range(
+    context: Any, standing_clock: StandingClock
+) -> None:
+    set_up(plan_clinic(plan_templates=[plan_template("range", {ACUPUNCTURE: "1-2"})]))
+    plan = running(prescribed(patient(), "range"))
+    for number, visit in enumerate([one for one in seen(plan).standing if one.week in (1, 2)][:3]):
+        cancel(hired(), visit.reference, key=f"cancel-{number}-1")
+    standing_clock.at(at(FIRST_DAY + timedelta(days=13), 20))
+    (offered,) = make_up_times(seen(plan), BookableBy.LINK)
+    (time, *_) = offered.times
+    assert (offered.missed.week, time.day // 7) == (1, 2)
+    take(
+        plan.reference, plan.token, 1, ACUPUNCTURE, time.starts_at, time.practitioner.slug,
+        actor="link", key="take-0001",
+    )  # fmt: skip
+    assert make_up_times(seen(plan), BookableBy.LINK) == []
+    assert counts(plan, 1) == (0, 2, 1, 0) and counts(plan, 2) == (2, 1, 0, 0)
+    # It isn't one of the week in which it lies: that lacks its own once it is given up.
+    own, made_up = sorted((one for one in seen(plan).standing if one.week == 2), key=lambda one: one.id)
+    cancel(hired(), own.reference, key="cancel-own")
+    assert counts(plan, 1) == (0, 2, 1, 0) and counts(plan, 2) == (1, 2, 0, 1)
+    cancel(hired(), made_up.reference, key="cancel-made-up")
+    assert counts(plan, 1) == (0, 2, 0, 1) and counts(plan, 2) == (0, 3, 0, 1)
+
+
+def test_what_was_missed_of_a_range_that_is_kept_all_the_same_was_not_made_up(context: Any) -> None:
+    set_up(plan_clinic(plan_templates=[plan_template("range", {ACUPUNCTURE: "1-2"})]))
+    plan = running(prescribed(patient(), "range"))
+    lost(plan, 0)
+    assert counts(plan, 1) == (1, 1, 0, 0)
+
+
+def counts(plan: BookedPlan, week: int) -> tuple[int, int, int, int]:
+    """Of the only kind of care: booked, missed, made up, left."""
+    (dose,) = seen(plan).weeks[week].doses
+    return dose.booked, dose.missed, dose.made_up, dose.left
