@@ -114,10 +114,11 @@ def to_edit(who: Who, reference: str) -> tuple[Values, int, int]:
 
 
 def edit(who: Who, reference: str, values: Values, *, version: int, visits_too: bool, key: str) -> list[str]:
-    """Writes these values into the record, once per key. Returns the references of visits that were changed with it.
+    """Writes these values into the record, once per key. Returns the references of upcoming visits that were changed with it.
 
     `visits_too`: upcoming visits and plans that have the old name, number or address get the new one; whoever is written to
-    by a new contact is told, and the old links end. Plans of which nothing is booked yet get it in any case. The same values again change nothing.
+    by a new contact is told, and the old links end. Plans of which nothing is booked yet get it in any case, and so do visits that
+    were cancelled: whoever is still to be told of that is told there. The same values again change nothing.
     Raises StaleRecord, ContactCannotBeReached (facts: `field`, `visit`), RecordMerged, NotFound, KeyReused.
     """
 
@@ -138,11 +139,9 @@ def edit(who: Who, reference: str, values: Values, *, version: int, visits_too: 
         plans = correcting.correct_plans(
             session, who, patient.id, _identity(before), _identity(values), now, begun_too=visits_too
         )
-        visits = (
-            _change_visits(session, who, clinic, patient.id, before, values, now, {plan.id for plan in plans})
-            if visits_too
-            else []
-        )
+        concerned = (Status.BOOKED, Status.CANCELLED) if visits_too else (Status.CANCELLED,)
+        of_plans = {plan.id for plan in plans}
+        visits = _change_visits(session, who, clinic, patient.id, before, values, now, concerned, of_plans)
         correcting.tell(session, clinic, plans, now)
         audit.did(session, who, "edited patient", f"patient/{reference}", patient.id)
         return {"visits": visits}
@@ -288,13 +287,15 @@ def _latest(session: Session, patient_id: int) -> PatientChange | None:
     )
 
 
-def _ahead(session: Session, patient_id: int, now: datetime) -> Sequence[Appointment]:
+def _ahead(
+    session: Session, patient_id: int, now: datetime, statuses: Collection[Status] = (Status.BOOKED,)
+) -> Sequence[Appointment]:
     return session.scalars(
         select(Appointment).where(
             Appointment.patient_id == patient_id,
             Appointment.to_cell > cell_from(now),
             Appointment.from_cell > cell_from(now),
-            Appointment.status == Status.BOOKED,
+            Appointment.status.in_(statuses),
         )
     ).all()
 
@@ -311,16 +312,20 @@ def _change_visits(
     before: Values,
     after: Values,
     now: datetime,
+    concerned: Collection[Status],
     of_plans: Collection[int],
 ) -> list[str]:
-    """Gives upcoming visits the new name and contact where they have the old ones. `of_plans`: which tell of all visits."""
-    ids = sorted(one.id for one in _ahead(session, patient_id, now))
+    """Gives visits ahead of the statuses that are `concerned` the new name and contact where they have the old ones, and returns
+    those that stand. `of_plans`: which tell of all visits.
+    """
+    ids = sorted(one.id for one in _ahead(session, patient_id, now, concerned))
     session.execute(
         select(Appointment.id).where(Appointment.id.in_(ids)).order_by(Appointment.id).with_for_update()
     )
     session.expire_all()
     changed = []
-    for visit in _ahead(session, patient_id, now):
+    for visit in _ahead(session, patient_id, now, concerned):
+        stands = visit.status is Status.BOOKED
         names = (visit.first_name, visit.last_name)
         email = after.email if visit.email == before.email else visit.email
         phone = after.phone if visit.phone == before.phone else visit.phone
@@ -332,7 +337,8 @@ def _change_visits(
             continue
         if contact_changed:
             try:
-                refuse_unreachable(visit.reminders, email, phone)
+                if stands:
+                    refuse_unreachable(visit.reminders, email, phone)
             except ContactCannotBeReached as refusal:
                 raise ContactCannotBeReached(visit=visit.reference, **refusal.facts) from None
             if any(old and old != new for old, new in zip(was, (email, phone), strict=True)):
@@ -343,6 +349,9 @@ def _change_visits(
         session.flush()
         what = "contact_corrected" if contact_changed else "name_corrected"
         history.note(session, visit, what, Actor.STAFF, name=who.name, account_id=who.account_id or None)
+        if not stands:
+            notices.cancellation_corrected(session, visit, now)
+            continue
         if contact_changed:
             notices.contact_corrected(session, clinic, visit, now, with_plan=visit.plan_id in of_plans)
         changed.append(visit.reference)

@@ -10,7 +10,13 @@ Below them, `reminding` and `waiting` know what else is written of a visit, and 
 are `booking.services.digests`.
 """
 
-from booking.services.notices.again import another_way, call_made, plan_another_way, sent_again
+from booking.services.notices.again import (
+    another_way,
+    call_made,
+    cancellation_corrected,
+    plan_another_way,
+    sent_again,
+)
 from booking.services.notices.by_clinic import (
     Told,
     booked_by_clinic,
@@ -71,6 +77,7 @@ __all__ = [
     "booked",
     "booked_by_clinic",
     "call_made",
+    "cancellation_corrected",
     "cancelled",
     "cancelled_as_asked",
     "cancelled_by_clinic",

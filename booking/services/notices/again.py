@@ -51,6 +51,24 @@ def another_way(session: Session, appointment: Appointment, message: Message, no
         _add_once(session, row | {"sequence": message.sequence})
 
 
+def cancellation_corrected(session: Session, appointment: Appointment, now: datetime) -> None:
+    """What waits to tell that a visit is cancelled goes to its contact as it is now; where it has none of that kind, another
+    way. What they have read isn't told again.
+    """
+    waits = select(Message).where(
+        Message.appointment_id == appointment.id,
+        Message.sequence == appointment.sequence,
+        Message.kind == "cancellation",
+        Message.state.in_((MessageState.QUEUED, MessageState.SENDING, MessageState.TO_CALL)),
+        Message.settled_at.is_(None),
+    )
+    for message in session.scalars(waits.order_by(Message.id).with_for_update()).all():
+        message.address = address_of(appointment, message.channel) or ""
+        if not message.address and message.channel is not Channel.CALL:
+            message.state, message.last_error = MessageState.DROPPED, "The contact was corrected."
+            another_way(session, appointment, message, now)
+
+
 def plan_another_way(session: Session, plan: Plan, message: Message, now: datetime) -> bool:
     """Writes anew what could not reach a plan's patient: a text as a mail if there is an address, else as a call about the next
     visit that it names. Says whether there is such a way. A mail that answers what they have just done is in their hands.

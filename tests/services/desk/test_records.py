@@ -14,13 +14,13 @@ from booking.models import Actor, Appointment, AuditEntry, Message, Patient, Pat
 from booking.reminders.delivery import deliver_due
 from booking.scheduling.status import Status
 from booking.services import links, visits
-from booking.services.desk import moving, record_page, records, statuses
+from booking.services.desk import calls, moving, record_page, records, statuses
 from booking.services.desk.asking import Place
 from booking.services.desk.records import Values
 from booking.services.transaction import run
 from tests.clinics import clinic, practitioner, set_up
 from tests.conftest import StandingClock
-from tests.services.making import NEXT_WEEK, NINE, booked, rows
+from tests.services.making import NEXT_WEEK, NINE, booked, heard, rows
 from tests.staffing import hired
 
 ROSA = Values("Rosa", "Lima", None, "rosa@example.com")
@@ -244,6 +244,46 @@ def test_a_change_that_is_still_to_be_told_by_telephone_is_told_to_the_new_numbe
         pass
     changes = [(row["address"], row["state"]) for row in rows(Message) if row["kind"] == "change"]
     assert changes == [("+18185550123", "dropped"), ("+18185550188", "to_call")]
+
+
+@pytest.mark.parametrize("visits_too", [True, False])
+def test_whoever_is_to_be_called_about_a_cancelled_visit_is_called_at_the_corrected_number(
+    context: Flask, standing_clock: StandingClock, visits_too: bool
+) -> None:
+    made, who = booked(NINE, email=None, phone="+18185550123", reminders=Reminders.CALL), hired()
+    standing_clock.at(NINE - timedelta(hours=5))
+    statuses.cancel(who, made.reference, reason="Ana is ill.", key="cancel-01")
+    corrected = Values("Rosa", "Pereira", "+18185550188", None)
+    assert edit(corrected, visits_too=visits_too) == []
+    standing_clock.on(minutes=4)
+    while deliver_due():
+        pass
+    (call,) = calls.call_list(who).calls
+    assert (call.kind, call.patient_name, call.phone) == ("cancellation", "Rosa Pereira", "+18185550188")
+    told = [(row["address"], row["state"]) for row in rows(Message) if row["kind"] == "cancellation"]
+    assert told == [("+18185550188", "to_call")]
+
+
+@pytest.mark.parametrize(
+    ("corrected", "told"),
+    [
+        (Values("Rosa", "Lima", "+18185550123", "new@example.com"), ("email", "new@example.com")),
+        (Values("Rosa", "Lima", "+18185550123", None), ("call", "+18185550123")),
+    ],
+)
+def test_that_it_is_cancelled_is_written_to_the_corrected_address_or_else_said(
+    context: Flask, standing_clock: StandingClock, corrected: Values, told: tuple[str, str]
+) -> None:
+    made, who = booked(NEXT_WEEK, phone="+18185550123"), hired()
+    gone = booked(NEXT_WEEK + timedelta(days=1), phone="+18185550123")
+    for one in (gone, made):
+        heard()
+        statuses.cancel(who, one.reference, reason="Ana is ill.", key=f"cancel {one.reference}")
+    edit(corrected)
+    waits = [row for row in rows(Message) if row["kind"] == "cancellation" and row["state"] == "queued"]
+    assert [(row["channel"], row["address"]) for row in waits] == [told]
+    # What they have read isn't told again.
+    assert [row["state"] for row in rows(Message) if row["kind"] == "cancellation"].count("sent") == 1
 
 
 def test_visits_stay_as_they_are_if_not_asked_for(context: Flask) -> None:
