@@ -1,15 +1,17 @@
 """`flask staff …`: the first owner, and what an operator may have to do at a terminal."""
 
-import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, time
+from zoneinfo import ZoneInfo
 
 import click
 from flask.cli import AppGroup
 from sqlalchemy import select
 
 from booking.errors import AddressTaken, LastOwner, NotFound
-from booking.models import Patient, Role
-from booking.services.staff import accounts, audit
+from booking.formatting import Times
+from booking.models import AuditEntry, Patient, Role
+from booking.services.clinic import the_clinic
+from booking.services.staff import accounts, audit, who_saw as seeing
 from booking.services.staff.accounts import OPERATOR
 from booking.services.transaction import reading, run
 from booking.web import audit_words
@@ -89,27 +91,37 @@ def drop_codes(address: str) -> None:
 @staff.command("who-saw")
 @click.argument("reference")
 @click.option(
-    "--since", required=True, help="An instant or a day (UTC), as in 2026-12-01 or 2026-12-01T17:00:00Z."
+    "--since",
+    required=True,
+    help="A day or a time of the clinic's, as in 2026-12-01 or 2026-12-01T09:00; or an instant, 2026-12-01T17:00:00Z.",
 )
 @click.option("--until", required=True, help="The same; both are included.")
 def who_saw(reference: str, since: str, until: str) -> None:
-    """Say who saw or changed the record of the patient REFERENCE between two instants."""
-    first, last = _instant(since), _instant(until, end_of_day=True)
+    """Say who saw or changed the record of the patient REFERENCE between two instants, under whichever record of theirs; and
+    who looked at a board or a list of a day on which a visit of theirs stood. Times are the clinic's.
+    """
     with reading() as session:
         patient_id = session.scalar(select(Patient.id).where(Patient.reference == reference))
+        times = the_clinic(session).times
+    first, last = _instant(since, times.zone), _instant(until, times.zone, end_of_day=True)
     if patient_id is None:
         raise click.ClickException(f"There is no patient {reference}.")
-    entries = audit.who_saw(patient_id, first, last)
+    found = seeing.who_saw(patient_id, first, last)
     run(lambda session: audit.did(session, OPERATOR, "asked who saw", "audit", patient_id))
-    for entry in entries:
-        where = ", ".join(words for words in (audit_words.of_what(entry.subject), entry.address) if words)
-        click.echo(
-            f"{entry.at:%Y-%m-%dT%H:%M:%SZ}  {entry.kind:<5}  {entry.name}: {audit_words.what(entry.what)}"
-            f"  ({where})"
-        )
-    if not entries:
-        click.echo("Nobody, in that time.", err=True)
-        sys.exit(0)
+    for entry in found.entries:
+        _print_entry(entry, times)
+    if not found.entries:
+        click.echo("Nobody opened or changed it in that time.", err=True)
+    click.echo("Lists of days and weeks on which a visit of this patient stood:", err=True)
+    for entry in found.lists:
+        _print_entry(entry, times)
+    if not found.lists:
+        click.echo("Nobody looked at one in that time.", err=True)
+    click.echo(
+        "Not here: who looked at the lists of calls, tasks, messages, plans and time off, which belong to no day, or read the"
+        " name where a visit was in the way of another.",
+        err=True,
+    )
 
 
 def _number(address: str) -> int:
@@ -119,11 +131,20 @@ def _number(address: str) -> int:
         raise click.ClickException(f"There is no account of {address}.") from None
 
 
-def _instant(words: str, *, end_of_day: bool = False) -> datetime:
+def _print_entry(entry: AuditEntry, times: Times) -> None:
+    where = ", ".join(words for words in (audit_words.of_what(entry.subject), entry.address) if words)
+    at = times.local(entry.at).isoformat(timespec="seconds")
+    click.echo(f"{at}  {entry.kind:<5}  {entry.name}: {audit_words.what(entry.what)}  ({where})")
+
+
+def _instant(words: str, zone: ZoneInfo, *, end_of_day: bool = False) -> datetime:
+    """What was typed, in UTC; where it names no zone it is the clinic's."""
     try:
         instant = datetime.fromisoformat(words)
-    except ValueError:
-        raise click.ClickException(f"{words} is no instant; write it as in 2026-12-01T17:00:00Z.") from None
-    if end_of_day and len(words) == len("2026-12-01"):
-        instant = instant.replace(hour=23, minute=59, second=59, microsecond=999_999)
-    return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
+        if end_of_day and len(words) == len("2026-12-01"):
+            instant = datetime.combine(instant, time.max)
+        return (instant.replace(tzinfo=zone) if instant.tzinfo is None else instant).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise click.ClickException(
+            f"{words} is no day and no instant; write 2026-12-01 or 2026-12-01T17:00:00Z."
+        ) from None

@@ -61,6 +61,7 @@ WHAT: Mapping[str, Any] = HAPPENED | {
     "saw unsettled": lazy("Looked at visits that aren't closed"),
     "closed day": lazy("Closed the day"),
     "reopened day": lazy("Took the closing of the day back"),
+    "saw time off": lazy("Looked at time off"),
     # Of practitioners
     "saw own day": lazy("Looked at their day"),
     "saw own week": lazy("Looked at their week"),
@@ -117,6 +118,7 @@ OF_WHAT: Mapping[str, Any] = {
     "plans": lazy("Plans"),
     "task": lazy("To do"),
     "text": lazy("Text"),
+    "time-off": lazy("Time off"),
     "to-do": lazy("To do"),
     "week": lazy("Week"),
 }

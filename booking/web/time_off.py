@@ -17,6 +17,7 @@ from booking.scheduling.timeline import cell_at
 from booking.services.clinic import Clinic, Practitioner
 from booking.services.own_day import time_off
 from booking.services.own_day.time_off import Inside, TimeOff, Wanted
+from booking.services.staff import audit
 from booking.web import access, contacts
 from booking.web.pages import the_clinic_of_this_request, today
 from booking.web.staff import staff_page
@@ -138,6 +139,7 @@ def shown(
     desk: bool,
 ) -> ResponseReturnValue:
     """What was just done, the form, and time off that isn't over. `people`: for whom the desk may enter it."""
+    audit.saw_this_hour(access.who(), "saw time off", "time-off")
     return staff_page(
         "staff/time_off.html",
         status,

@@ -2,6 +2,7 @@
 
 import re
 import time
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -11,7 +12,8 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
-from booking.models import Appointment, Patient, Role, StaffAccount
+from booking import clock
+from booking.models import Appointment, AuditEntry, Patient, Role, StaffAccount
 from booking.services.staff import accounts, audit, library, second_factor
 from booking.services.staff.accounts import OPERATOR
 from booking.services.staff.who import Who
@@ -19,7 +21,7 @@ from booking.services.transaction import reading
 from booking.web.sign_in.auditing import harmless
 from booking.web.sign_in.going_on import local
 from tests.conftest import MakeApp
-from tests.services.making import booked
+from tests.services.making import booked, rows
 from tests.staffing import hired, signed_in
 from tests.web.conftest import fields, on_both
 
@@ -275,6 +277,44 @@ def test_the_audit_is_filtered_and_taken_along_and_that_is_in_it_as_well(app: Fl
     file = client.get("/staff/audit.csv")
     assert file.mimetype == "text/csv" and "'=HYPERLINK(1)" in file.text
     assert "Took the audit along as a file" in client.get("/staff/audit").text
+
+
+def test_who_looks_into_the_audit_of_a_patient_is_in_it_with_that_patient(app: Flask) -> None:
+    with app.app_context():
+        owner = hired(Role.OWNER)
+        patient_id = of_rosa()
+        reference = patient_reference(patient_id)
+    client = signed_in(app, owner)
+    for _ in range(2):
+        client.get("/staff/audit")
+        # Of whom nobody was ever seen, that is an answer as well.
+        client.get(f"/staff/audit?patient={reference}&until=2020-01-01")
+    client.get("/staff/audit?patient=NOBODY")
+    with app.app_context():
+        looked = [row["patient_id"] for row in rows(AuditEntry) if row["what"] == "looked into audit"]
+    assert looked == [None, patient_id, patient_id]
+
+
+def test_who_saw_goes_by_the_clinics_days(app: Flask) -> None:
+    with app.app_context():
+        patient_id = of_rosa()
+        reference, clerk = patient_reference(patient_id), hired()
+        # Ten in the evening of the fourteenth, in Encino.
+        with clock.turned_to(datetime(2026, 9, 15, 5, tzinfo=UTC)):
+            audit.saw(clerk, "opened patient", f"patient/{reference}", [patient_id])
+            audit.saw_this_hour(clerk, "saw board", "board/2026-09-15")
+
+    def told(since: str, until: str) -> str:
+        args = ["staff", "who-saw", reference, "--since", since, "--until", until]
+        return app.test_cli_runner().invoke(args=args).output
+
+    evening = told("2026-09-14", "2026-09-14")
+    assert "2026-09-14T22:00:00-07:00  read   Dana Desk: Opened a patient" in evening
+    assert "Looked at the board  (Board 2026-09-15)" in evening
+    assert "Opened a patient" not in told("2026-09-15", "2026-09-15")
+    assert "Opened a patient" in told("2026-09-14T22:00", "2026-09-15T05:00:00Z")
+    assert "Opened a patient" not in told("2026-09-14T22:01", "2026-09-14T23:00")
+    assert "9999-12-31 is no day" in told("2026-09-14", "9999-12-31")
 
 
 def test_the_audit_speaks_the_words_of_staff(app: Flask) -> None:

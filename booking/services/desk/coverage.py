@@ -75,7 +75,7 @@ class Recorded:
 
 
 def recorded(who: Who, reference: str, *, opened: bool = True) -> Recorded:
-    """A patient's coverage; that it was opened is written down, but where the patient's page shows it.
+    """A patient's coverage; that it was opened is written down, but where the patient's page shows it or nobody sees it.
 
     Raises NotFound, RecordMerged.
     """

@@ -60,11 +60,13 @@ class Whose:
 
 
 def whose_visit(who: Who, reference: str) -> Whose:
-    """The patient of a visit. Raises NotFound, RecordMerged."""
+    """The patient of a visit; that it was seen is written down, once an hour. Raises NotFound, RecordMerged."""
     with reading() as session:
         visit = appointment_for(session, who, reference)
         wanted = select(Patient.reference).where(Patient.id == visit.patient_id)
         patient = standing(session, who, session.scalars(wanted).one())
         by_text = patient.phone if may_be_texted(session, patient) else None
         name = f"{patient.first_name} {patient.last_name}"
-        return Whose(patient.reference, name, patient.email or by_text or "")
+        found, patient_id = Whose(patient.reference, name, patient.email or by_text or ""), patient.id
+    audit.saw_visit(who, reference, patient_id)
+    return found

@@ -11,13 +11,13 @@ from datetime import datetime
 from typing import Any
 
 from flask import current_app
-from sqlalchemy import Select, select
+from sqlalchemy import ColumnElement, Select, and_, false, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from booking import clock
 from booking.errors import TooMuchForAFile
-from booking.models import AuditEntry, Patient
+from booking.models import AuditEntry, Merge, Patient
 from booking.services import rows
 from booking.services.staff.who import Who
 from booking.services.transaction import reading, run
@@ -82,6 +82,11 @@ def saw_this_hour(who: Who, what: str, subject: str, patient_id: int | None = No
     noted.add(once)
 
 
+def saw_visit(who: Who, reference: str, patient_id: int) -> None:
+    """Writes down, once an hour, that a form or an answer about a visit was shown. Its panel is written down each time."""
+    saw_this_hour(who, "opened visit", f"appointment/{reference}", patient_id)
+
+
 def did(
     session: Session,
     who: Who,
@@ -94,22 +99,40 @@ def did(
     rows.add_all(session, AuditEntry, [_row(who, "write", what, subject, patient_id, facts)])
 
 
-def who_saw(patient_id: int, since: datetime, until: datetime) -> list[AuditEntry]:
-    """All entries about a patient between two instants, both included, oldest first."""
-    with reading() as session:
-        return list(
-            session.scalars(
-                select(AuditEntry)
-                .where(AuditEntry.patient_id == patient_id, AuditEntry.at >= since, AuditEntry.at <= until)
-                .order_by(AuditEntry.at, AuditEntry.id)
-            )
+def records_of(session: Session, patient_id: int) -> list[int]:
+    """All records of the person whose record this is: those that were merged into one, whichever is asked about."""
+    stands = session.get_one(Patient, patient_id).merged_into_id or patient_id
+    wanted = select(Patient.id).where(or_(Patient.id == stands, Patient.merged_into_id == stands))
+    return list(session.scalars(wanted.order_by(Patient.id)))
+
+
+def about(session: Session, patient_id: int) -> ColumnElement[bool]:
+    """Entries about a patient, under whichever record; also about the one that showed theirs until a merge was taken back."""
+    own = records_of(session, patient_id)
+    lent = session.execute(
+        select(Merge.kept_id, Merge.at, Merge.undone_at).where(
+            Merge.gone_id.in_(own), Merge.undone_at.is_not(None)
         )
+    )
+    meanwhile = [
+        and_(AuditEntry.patient_id == kept, AuditEntry.at.between(at, undone)) for kept, at, undone in lent
+    ]
+    return or_(AuditEntry.patient_id.in_(own), *meanwhile)
 
 
-def look(asked: Asked, limit: int = A_PAGE) -> list[Entry]:
-    """The entries that were asked for, newest first."""
+def look(who: Who, asked: Asked) -> list[Entry]:
+    """A page of the entries that were asked for, newest first; the look is written down, at one patient each time."""
+    patient_id = _patient_id(asked.patient)
+    if patient_id is None:
+        saw_this_hour(who, "looked into audit", "audit")
+    else:
+        saw(who, "looked into audit", "audit", [patient_id])
+    return _found(asked, A_PAGE)
+
+
+def _found(asked: Asked, limit: int) -> list[Entry]:
     with reading() as session:
-        found = session.execute(_asked(asked).order_by(AuditEntry.id.desc()).limit(limit)).all()
+        found = session.execute(_asked(session, asked).order_by(AuditEntry.id.desc()).limit(limit)).all()
     return [
         Entry(
             number=entry.id,
@@ -129,12 +152,12 @@ def look(asked: Asked, limit: int = A_PAGE) -> list[Entry]:
 
 def export(who: Who, asked: Asked) -> list[Entry]:
     """The same for a file, which is written down itself: who took what along. Raises TooMuchForAFile."""
-    entries = look(asked, AN_EXPORT + 1)
+    entries = _found(asked, AN_EXPORT + 1)
     if len(entries) > AN_EXPORT:
         raise TooMuchForAFile(limit=AN_EXPORT)
-    about = sorted({entry.patient for entry in entries if entry.patient})
+    patients = {entry.patient for entry in entries if entry.patient}
     patient_id = _patient_id(asked.patient)
-    saw(who, "exported audit", "audit", (patient_id,), entries=len(entries), patients=len(about))
+    saw(who, "exported audit", "audit", (patient_id,), entries=len(entries), patients=len(patients))
     return entries
 
 
@@ -145,12 +168,13 @@ def _patient_id(reference: str) -> int | None:
         return session.scalar(select(Patient.id).where(Patient.reference == reference))
 
 
-def _asked(asked: Asked) -> Select[Any]:
+def _asked(session: Session, asked: Asked) -> Select[Any]:
     wanted = select(AuditEntry, Patient.reference, Patient.first_name, Patient.last_name).outerjoin(
         Patient, Patient.id == AuditEntry.patient_id
     )
     if asked.patient:
-        wanted = wanted.where(Patient.reference == asked.patient)
+        patient_id = session.scalar(select(Patient.id).where(Patient.reference == asked.patient))
+        wanted = wanted.where(false() if patient_id is None else about(session, patient_id))
     if asked.account_id is not None:
         wanted = wanted.where(AuditEntry.account_id == asked.account_id)
     if asked.since is not None:

@@ -15,6 +15,7 @@ from booking.services.clinic import Clinic
 from booking.services.desk import moving, panel, resending, statuses, undoing
 from booking.services.desk.moving import Changed
 from booking.services.desk.statuses import Move
+from booking.services.staff import audit
 from booking.services.staff.who import Who
 from booking.web import access, asked, contacts
 from booking.web.desk import answers, blueprint, refusing, saying, telling
@@ -151,12 +152,13 @@ def cancel(reference: str) -> ResponseReturnValue:
 @blueprint.get("/undo/<int:entry>", endpoint="ask_undo")
 def ask_undo(entry: int) -> ResponseReturnValue:
     """What would be taken back, as a question: for whoever no longer has in sight what they did last."""
-    clinic = the_clinic_of_this_request()
+    clinic, who = the_clinic_of_this_request(), access.who()
     try:
-        doing = undoing.look(access.who(), entry)
+        doing = undoing.look(who, entry)
     except Refusal as refusal:
         no = refusing.no(refusal, clinic)
         return no.as_json(), no.status
+    audit.saw_visit(who, doing.reference, panel.head(who, doing.reference).patient_id)
     if doing.refusal:
         no = refusing.no(doing.refusal, clinic)
         return no.as_json() | {"name": doing.name}, no.status
@@ -219,7 +221,10 @@ def message(message: int) -> ResponseReturnValue:
 
 
 def _on_visit(reference: str, no: No, **typed: str) -> ResponseReturnValue:
-    return visit_page(panel.brief(access.who(), reference), no, **typed)
+    who = access.who()
+    found = panel.brief(who, reference)
+    audit.saw_visit(who, reference, found.patient_id)
+    return visit_page(found, no, **typed)
 
 
 def _unclear(what: Iterable[str]) -> ResponseReturnValue:

@@ -9,6 +9,7 @@ from flask.typing import ResponseReturnValue
 from markupsafe import Markup
 
 from booking.services.desk import calls as service, panel
+from booking.services.desk.panel import Head
 from booking.services.desk.whom_to_call import Outcome
 from booking.services.staff import audit
 from booking.web import access, asked
@@ -57,6 +58,8 @@ def called(reference: str) -> ResponseReturnValue:
             return answers.done(says, asked.onward(url_for("desk.calls")))
         outcome = next((one for one in Outcome if one == wanted), None) or abort(422)
         settled = service.settle(who, reference, outcome, version=asked.version(), key=key)
+        if settled.before is not None:
+            _seen(reference)
         # What a colleague has done is theirs to take back.
         stays = outcome is Outcome.NO_ANSWER or settled.before is not None
         back = None if stays else url_for("desk.called", reference=reference)
@@ -68,4 +71,12 @@ def called(reference: str) -> ResponseReturnValue:
 
 def _of_whom(no: No, reference: str) -> No:
     """The refusal with the name of the patient: the list has many."""
-    return replace(no, title=f"{panel.head(access.who(), reference).name}: {no.title}")
+    return replace(no, title=f"{_seen(reference).name}: {no.title}")
+
+
+def _seen(reference: str) -> Head:
+    """The visit whose patient the answer names without having written down a call."""
+    who = access.who()
+    found = panel.head(who, reference)
+    audit.saw_visit(who, reference, found.patient_id)
+    return found

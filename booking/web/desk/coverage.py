@@ -51,7 +51,7 @@ def add_coverage(reference: str) -> ResponseReturnValue:
     found = coverage.recorded(who, reference, opened=False)
     read = terms_typed(form, found.clinic, None)
     if read is None:
-        return _page(found, form, status=422)
+        return _page(coverage.recorded(who, reference), form, status=422)
     coverage.record(who, reference, *read, key=key)
     return _done(reference, _("Added: %(name)s.", name=read[0]))
 
@@ -65,11 +65,11 @@ def change_coverage(reference: str, number: int) -> ResponseReturnValue:
     shown = request.form.get("shown", "")
     read = terms_typed(form, found.clinic, line.pool.terms)
     if read is None:
-        return _page(found, form, line, status=422, shown=shown)
+        return _page(coverage.recorded(who, reference), form, line, status=422, shown=shown)
     try:
         coverage.change(who, reference, number, *read, shown=shown, key=key)
     except StaleRecord as refusal:
-        latest = coverage.recorded(who, reference, opened=False)
+        latest = coverage.recorded(who, reference)
         return _page(latest, form, latest.line(number), status=409, stale=refusal)
     return _done(reference, _("Saved: %(name)s.", name=read[0]))
 

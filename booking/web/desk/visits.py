@@ -258,6 +258,7 @@ def ask_change(reference: str) -> ResponseReturnValue:
         except Refusal as refusal:
             no = refusing.no(refusal, found.clinic)
     if answers.wants_json():
+        audit.saw_visit(who, reference, found.patient_id)
         return _preview_as_json(found.clinic, preview, no)
     return change_page(found, wish, preview, no)
 
@@ -268,6 +269,7 @@ def change_page(
     """The form with what was typed; below it what the change would mean."""
     status = 422 if wish.unclear else no.status if no else 200
     clinic = found.clinic
+    audit.saw_visit(access.who(), found.reference, found.patient_id)
     cannot_be = preview is not None and bool(preview.clash or preview.elsewhere)
     return staff_page(
         "desk/change.html",
@@ -307,6 +309,7 @@ def cancel_page(
     """Asks once: who wants it, why, and whether to tell the patient, with the words."""
     who = access.who()
     found = panel.head(who, reference)
+    audit.saw_visit(who, reference, found.patient_id)
     words = {one: statuses.preview_cancellation(who, reference, one) for one in (Actor.PATIENT, Actor.STAFF)}
     return staff_page(
         "desk/cancel.html",

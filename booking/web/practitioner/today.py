@@ -18,6 +18,7 @@ from booking import clock
 from booking.errors import Refusal
 from booking.services.own_day.day import OwnDay, own_day
 from booking.services.staff import audit
+from booking.services.staff.who import Who
 from booking.web import access
 from booking.web.practitioner import blueprint, doing
 from booking.web.practitioner.words import STATUSES
@@ -48,7 +49,7 @@ def today() -> ResponseReturnValue:
     polled = "X-Poll" in request.headers
     if polled and request.if_none_match.contains(kept.etag):
         return _answer("", kept.etag, 304)
-    audit.saw_this_hour(who, "saw own day", f"day/{kept.day.on.isoformat()}")
+    _note(who, kept)
     if polled:
         return _answer(_filled(kept.fragment), kept.etag)
     return _answer(_filled(kept.page, toasts=_toasts()), kept.etag)
@@ -56,12 +57,18 @@ def today() -> ResponseReturnValue:
 
 def refused(refusal: Refusal) -> ResponseReturnValue:
     """The day as it is now, with why a tap didn't count."""
-    kept = _written(own_day(access.who()))
+    who = access.who()
+    kept = _written(own_day(who))
+    _note(who, kept)
     words = staff_words_for(refusal)
     notice = render_template(
         "practitioner/refused.html", title=words.title, advice=staff_advice_for(refusal, kept.day.clinic)
     )
     return _answer(_filled(kept.page, notice=notice), kept.etag, words.status)
+
+
+def _note(who: Who, kept: Kept) -> None:
+    audit.saw_this_hour(who, "saw own day", f"day/{kept.day.on.isoformat()}")
 
 
 def visits_path() -> str:

@@ -25,9 +25,7 @@ _COLUMNS = ("at", "name", "kind", "what", "patient", "subject", "address", "fact
 @blueprint.get("/audit")
 def audit_list() -> ResponseReturnValue:
     asked, faults = _asked()
-    entries = audit.look(asked) if not faults else []
-    if asked.patient and entries and not faults:
-        audit.saw(access.who(), "looked into audit", "audit", about=asked.patient)
+    entries = audit.look(access.who(), asked) if not faults else []
     more = (
         url_for("sign_in.audit_list", **_as_typed() | {"before": entries[-1].number})
         if len(entries) == audit.A_PAGE

@@ -10,6 +10,7 @@ from flask_babel import gettext as _, lazy_gettext as lazy
 
 from booking.errors import NotFound, RecordMerged
 from booking.services.desk import new_visit, panel
+from booking.services.staff import audit
 from booking.services.staff.drafts import Fields, Kept
 from booking.services.staff.who import Who
 from booking.web.asked import day_or_none
@@ -104,5 +105,7 @@ def _whose(draft: Kept, said: dict[str, str], who: Who) -> str:
         if said.get("patient"):
             return new_visit.known(who, said["patient"]).name
         if draft.path.startswith("/desk/visits/"):
-            return panel.head(who, draft.path.split("/")[3]).name
+            visit = panel.head(who, draft.path.split("/")[3])
+            audit.saw_visit(who, visit.reference, visit.patient_id)
+            return visit.name
     return ""

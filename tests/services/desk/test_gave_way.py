@@ -10,7 +10,7 @@ from booking.models import Appointment
 from booking.services.desk import moving, new_visit, undoing
 from booking.services.desk.moving import Place
 from booking.services.desk.new_visit import DeskWish
-from booking.services.staff import audit
+from booking.services.staff.who_saw import who_saw
 from tests.services.making import booked, rows
 from tests.services.plans.making import (
     FIRST,
@@ -36,7 +36,7 @@ def penciled(context: Any, standing_clock: Any) -> Any:
 def written(reference: str) -> list[tuple[str, str]]:
     """Who did what to a visit, as the audit of its patient has it."""
     (visit,) = [row for row in rows(Appointment) if row["reference"] == reference]
-    entries = audit.who_saw(visit["patient_id"], clock.now(), clock.now())
+    entries = who_saw(visit["patient_id"], clock.now(), clock.now()).entries
     return [(one.name, one.what) for one in entries if one.subject == f"appointment/{reference}"]
 
 
