@@ -10,7 +10,7 @@ from booking.models import Appointment, Channel, Message, MessageState, OptOut, 
 from booking.reminders import plans
 from booking.scheduling.reminder_times import clinic_text_due, text_due, within_text_hours
 from booking.scheduling.status import Status
-from booking.services import digests
+from booking.services import digests, notices
 from booking.services.clinic import Clinic
 from booking.services.own_day import tomorrow
 
@@ -73,7 +73,9 @@ def verdict(session: Session, clinic: Clinic, message: Message, now: datetime) -
 
 
 def _untrue(message: Message, appointment: Appointment) -> str | None:
-    """Why a message about a visit is no longer true."""
+    """Why a message about a visit is no longer true. A call about its plan is, whatever became of that visit."""
+    if notices.is_about_a_plan(message.kind, message.channel, message.facts):
+        return None
     if message.sequence != appointment.sequence:
         return "The visit was changed."
     if message.kind in _TO_THE_CLINIC:

@@ -2,7 +2,8 @@
 
 The worker runs this now and then; a change of the clinic's reminder times, or of a visit's type, runs it at once. It is
 the net under the outbox: a reminder that somehow was never written is written, one that is no longer wanted is dropped, and one
-that is queued for another time gets its new time. So it is with the lists of the week of those on plans.
+that is queued for another time gets its new time. So it is with the lists of the week of those on plans, and with calls about a plan
+that are carried by a visit which has begun meanwhile.
 """
 
 from collections.abc import Iterable
@@ -26,7 +27,7 @@ _NOT_WANTED = "The clinic's reminder times changed."
 def anything_wrong() -> bool:
     """Whether it is worth taking the write lock: asked in a transaction that only reads."""
     with reading() as session:
-        return bool(_looked_at(session) or _digests(session))
+        return bool(_looked_at(session) or _digests(session) or notices.left_behind(session, clock.now()))
 
 
 def write_missing(session: Session, only: Appointment | None = None) -> int:
@@ -41,7 +42,11 @@ def write_missing(session: Session, only: Appointment | None = None) -> int:
         else:
             message.state, message.last_error = MessageState.DROPPED, _NOT_WANTED
     rows.add_all(session, Message, missing)
-    return len(missing) + (digests.put_right(session, _digests(session)) if only is None else 0)
+    if only is not None:
+        return len(missing)
+    for plan in notices.left_behind(session, clock.now()):
+        notices.pass_on(session, plan, clock.now())
+    return len(missing) + digests.put_right(session, _digests(session))
 
 
 def _digests(session: Session) -> list[digests.Change]:

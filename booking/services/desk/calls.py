@@ -65,7 +65,8 @@ class Call:
 
     `flags`, `desk_note`: what to know of the patient before they pick up. `tries`: calls that nobody answered. `because`:
     the reason that was given for a change. `written`: the message by which they may know already. `after_all`: they were
-    told that we had cancelled it.
+    told that we had cancelled it. `plan`: the reference of its plan, where that has changed, and `plan_only` if nothing is to be
+    said of this visit by itself.
     """
 
     reference: str
@@ -88,6 +89,8 @@ class Call:
     because: str = ""
     written: Written | None = None
     after_all: bool = False
+    plan: str = ""
+    plan_only: bool = False
 
     @property
     def outcomes(self) -> tuple[Outcome, ...]:
@@ -330,6 +333,7 @@ def _call(
 ) -> Call:
     facts: dict[str, Any] = message.facts if message else {}
     old, tried = facts.get("old_starts_at"), facts.get("tried_at")
+    of_plan = message is not None and notices.is_about_a_plan(kind, message.channel, facts)
     return Call(
         reference=appointment.reference,
         version=appointment.version,
@@ -349,6 +353,8 @@ def _call(
         tried_at=datetime.fromisoformat(tried) if tried else None,
         problem=message.last_error if message and message.state in whom_to_call.FAILED else "",
         after_all=facts.get("after_all", False),
+        plan=facts[notices.PLAN] if of_plan else "",
+        plan_only=of_plan and kind != "confirmation",
     )
 
 
@@ -358,7 +364,7 @@ _STRENGTH = tuple(Why)
 
 def _the_weightier(one: Call, other: Call) -> Call:
     """One call for one visit: about the change rather than about the reminder, with what the other one knows."""
-    weight = lambda call: (_WEIGHT.index(call.kind), _STRENGTH.index(call.why))  # noqa: E731
+    weight = lambda call: (not call.plan_only, _WEIGHT.index(call.kind), _STRENGTH.index(call.why))  # noqa: E731
     first, second = sorted((one, other), key=weight, reverse=True)
     return replace(
         first,
@@ -368,4 +374,5 @@ def _the_weightier(one: Call, other: Call) -> Call:
         problem=first.problem or second.problem,
         because=first.because or second.because,
         after_all=first.after_all or second.after_all,
+        plan=first.plan or second.plan,
     )

@@ -77,8 +77,8 @@ _IS_NEWS = or_(
         ~_TOLD_BY_CALL,
     ),
 )
-# What the desk has put on the list stays there until it is settled.
-_ASKED = Message.facts["why"].as_string() == notices.ASKED
+# What the desk has put on the list stays there until it is settled, and so does what is about other visits as well.
+_ASKED = or_(Message.facts["why"].as_string() == notices.ASKED, notices.IS_ABOUT_A_PLAN)
 # A message, and its visit, that somebody has to tell by telephone.
 TO_BE_CALLED = and_(
     Message.state.in_((MessageState.TO_CALL, *FAILED)),

@@ -6,6 +6,7 @@ appointment's sequence, so nothing stale is sent and nothing is sent twice.
 
 Of one visit: `by_patients` has what they booked or changed themselves, `by_clinic` what the clinic did, which may be taken
 back; `news` what of it they don't know yet, and `ways` how they hear of it. Of several: `of_plans`. Of none: `to_contacts`.
+`calling` has the calls about a plan that pass from visit to visit.
 Below them, `reminding` and `waiting` know what else is written of a visit, and `writing` has the rows. The lists of a week
 are `booking.services.digests`.
 """
@@ -32,6 +33,13 @@ from booking.services.notices.by_patients import (
     comes_after_all,
     contact_corrected,
     moved,
+)
+from booking.services.notices.calling import (
+    IS_ABOUT_A_PLAN,
+    PLAN,
+    is_about_a_plan,
+    left_behind,
+    pass_on,
 )
 from booking.services.notices.news import known_as, known_of, to_tell
 from booking.services.notices.of_plans import (
@@ -65,8 +73,10 @@ from booking.services.notices.writing import (
 __all__ = [
     "ANSWERS",
     "ASKED",
+    "IS_ABOUT_A_PLAN",
     "NAMED",
     "ON_SHORT_NOTICE",
+    "PLAN",
     "SOON",
     "TAKEN_BACK_WITHIN",
     "TOLD_TOGETHER",
@@ -87,13 +97,16 @@ __all__ = [
     "comes_after_all",
     "contact_corrected",
     "drop_queued",
+    "is_about_a_plan",
     "known_as",
     "known_of",
+    "left_behind",
     "links_wanted",
     "make_up_offered",
     "moved",
     "on_short_notice",
     "own_list",
+    "pass_on",
     "plan_another_way",
     "plan_booked",
     "plan_changed",

@@ -7,11 +7,11 @@ from sqlalchemy.orm import Session
 
 from booking.models import Appointment, Channel, Message, MessageState, Plan
 from booking.scheduling.reminder_times import not_after
-from booking.scheduling.status import Status
-from booking.scheduling.timeline import cell_from
 from booking.services import digests
 from booking.services.message_rows import bare_row
+from booking.services.notices.calling import PLAN, call_anew, next_of
 from booking.services.notices.writing import (
+    ANSWERS,
     ASKED,
     ON_SHORT_NOTICE,
     TOLD_TOGETHER,
@@ -79,10 +79,14 @@ def plan_another_way(session: Session, plan: Plan, message: Message, now: dateti
         row = bare_row(message.subject, message.kind, Channel.EMAIL, plan.email, now, now, message.not_after)
         _add_once(session, row | {"sequence": message.sequence, "facts": message.facts})
         return True
-    visit = next_of(session, plan, max(now, message.due_at))
-    if visit is None or not plan.phone:
+    if not plan.phone:
         return False
-    kind, facts = _SAID_BY_CALL[message.kind], {"why": UNREACHABLE, "plan": plan.reference}
+    kind, facts = _SAID_BY_CALL[message.kind], {"why": UNREACHABLE, PLAN: plan.reference}
+    if kind in ANSWERS:
+        return call_anew(session, plan, now, facts, kind)
+    visit = next_of(session, plan, max(now, message.due_at))
+    if visit is None:
+        return False
     last_use = not_after(visit.starts_at)
     _add_once(session, row_of(visit, kind, Channel.CALL, plan.phone, now, now, last_use, facts))
     return True
@@ -113,16 +117,6 @@ def call_made(session: Session, appointment: Appointment, kind: str, now: dateti
     session.add(message)
     session.flush()
     return message
-
-
-def next_of(session: Session, plan: Plan, after: datetime) -> Appointment | None:
-    """The next visit of a plan that still stands, after this moment."""
-    wanted = select(Appointment).where(
-        Appointment.plan_id == plan.id,
-        Appointment.status == Status.BOOKED,
-        Appointment.from_cell > cell_from(after),
-    )
-    return session.scalar(wanted.order_by(Appointment.from_cell).limit(1))
 
 
 def _add_once(session: Session, row: Row) -> None:

@@ -12,6 +12,7 @@ from booking.scheduling.reminder_times import before_texts
 from booking.scheduling.status import Status
 from booking.services import digests
 from booking.services.clinic import Clinic
+from booking.services.notices.calling import pass_on_of
 from booking.services.notices.news import known_of, to_tell
 from booking.services.notices.reminding import remind_now, reminders
 from booking.services.notices.waiting import drop_waiting, went
@@ -81,6 +82,7 @@ def changed_by_clinic(
     """
     dropped = drop_waiting(session, appointment, "The visit was changed.", now)
     if appointment.status is not Status.BOOKED:
+        pass_on_of(session, appointment, now)
         return Told(None, dropped)
     now_known = known_of(appointment, clinic)
     news = to_tell(known, dropped, now_known)
@@ -230,6 +232,7 @@ def _written(
     """
     add_all(session, Message, [*told, *reminding])
     digests.replan_of(session, appointment, now)
+    pass_on_of(session, appointment, now)
     row = next((row for row in told if row["channel"] is not Channel.CALL), told[0] if told else None)
     if row is None:
         return Told(None, dropped, corrects)

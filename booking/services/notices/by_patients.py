@@ -7,6 +7,7 @@ from sqlalchemy.orm import Session
 from booking.models import Appointment, Channel, Message
 from booking.services import digests
 from booking.services.clinic import Clinic
+from booking.services.notices.calling import pass_on_of
 from booking.services.notices.reminding import called_now, remind_now, reminders
 from booking.services.notices.waiting import drop_queued, drop_waiting
 from booking.services.notices.ways import channel_of_clinic
@@ -28,6 +29,7 @@ def moved(session: Session, clinic: Clinic, appointment: Appointment, known: Row
         session, Message, [*answer(appointment, "change", now, known), *reminders(clinic, appointment, now)]
     )
     digests.replan_of(session, appointment, now)
+    pass_on_of(session, appointment, now)
 
 
 def cancelled(session: Session, appointment: Appointment, now: datetime) -> None:
@@ -35,6 +37,7 @@ def cancelled(session: Session, appointment: Appointment, now: datetime) -> None
     drop_queued(session, appointment, "The visit was cancelled.")
     add_all(session, Message, answer(appointment, "cancellation", now, useful_until=appointment.ends_at))
     digests.replan_of(session, appointment, now)
+    pass_on_of(session, appointment, now)
 
 
 def contact_corrected(

@@ -22,12 +22,12 @@ from booking.scheduling.status import Status
 from booking.services import digests, giving_way
 from booking.services.clinic import Clinic
 from booking.services.message_rows import bare_row
-from booking.services.notices.again import next_of
 from booking.services.notices.by_clinic import news_owed
+from booking.services.notices.calling import call_anew, drop_calls, pass_on
 from booking.services.notices.reminding import reminders
 from booking.services.notices.waiting import drop_waiting
 from booking.services.notices.ways import channel_of_clinic
-from booking.services.notices.writing import ANSWERS, ASKED, next_resend, row_of
+from booking.services.notices.writing import ANSWERS
 from booking.services.rows import Row, add_all
 
 # The link to a plan that isn't booked yet is of use so long.
@@ -68,11 +68,9 @@ def plan_changed(
         facts = facts | {"cancelled": sorted(cancelled)}
     rows: list[Row] = []
     owed: list[Row] = []
-    call_waits = False
     for visit in visits:
         waited = drop_waiting(session, visit, "The plan was changed.", now)
         facts = _as_known(session, visit, waited, facts)
-        call_waits |= any("plan" in one["facts"] for one in waited)
         if visit.status is Status.BOOKED:
             rows += reminders(clinic, visit, now)
             owed += news_owed(session, clinic, visit, waited, now)
@@ -81,11 +79,14 @@ def plan_changed(
     tells = tell and any(facts.values())
     if tells:
         told = list(_of_plan(plan, "plan-change", now, useful_until, facts))
-    if not told and (call_waits or (tells and _changed_by(session, plan) is not Actor.PATIENT)):
-        told = list(_by_call(session, plan, visits, now))
-    if told:
+    called = tells and not told and _changed_by(session, plan) is not Actor.PATIENT
+    add_all(session, Message, [*(told if told or called else owed), *rows])
+    if called:
+        called = call_anew(session, plan, now)
+    else:
+        pass_on(session, plan, now)
+    if told or called:
         giving_way.count_as_told(gave_way)
-    add_all(session, Message, [*(told or owed), *rows])
     digests.replan(session, clinic, plan, now)
 
 
@@ -104,7 +105,9 @@ def plan_contact_corrected(session: Session, clinic: Clinic, plan: Plan, now: da
     if plan.status is PlanStatus.PRESCRIBED:
         _sent_anew(session, plan, "plan-link", now)
     elif plan.status is PlanStatus.RUNNING:
-        _sent_anew(session, plan, "plan-confirmation", now)
+        written = _sent_anew(session, plan, "plan-confirmation", now)
+        if drop_calls(session, plan, "The contact was corrected.") and not written:
+            call_anew(session, plan, now)
     digests.replan(session, clinic, plan, now)
 
 
@@ -145,21 +148,6 @@ def _changed_by(session: Session, plan: Plan) -> Actor | None:
     """Who has just changed a plan, as its history says."""
     entries = select(PlanEntry.actor).where(PlanEntry.plan_id == plan.id)
     return session.scalar(entries.order_by(PlanEntry.id.desc()).limit(1))
-
-
-def _by_call(session: Session, plan: Plan, visits: Sequence[Appointment], now: datetime) -> Iterator[Row]:
-    """A call about a change of a plan: about the next visit that stands, or where none does the last one that was cancelled.
-    It stays on the list until it is made, whatever the patient has said of that visit: it is about others as well.
-    """
-    gone = [one for one in visits if one.status is Status.CANCELLED and one.starts_at > now]
-    last = max(gone, key=lambda one: one.from_cell, default=None)
-    visit = next_of(session, plan, now) or last
-    if visit is None:
-        return
-    kind = "cancellation" if visit is last else "change"
-    facts = {"why": ASKED, "plan": plan.reference}
-    row = row_of(visit, kind, Channel.CALL, visit.phone or "", now, now, visit.starts_at, facts)
-    yield row | {"resend": next_resend(session, visit, [kind])}
 
 
 def _of_plan(

@@ -7,6 +7,7 @@ from sqlalchemy import bindparam, or_, select, update
 from sqlalchemy.orm import Session
 
 from booking.models import Appointment, Channel, Message, MessageState
+from booking.services.notices.calling import IS_ABOUT_A_PLAN
 from booking.services.notices.writing import ANSWERS, TOLD_TOGETHER
 from booking.services.rows import Row
 
@@ -17,6 +18,7 @@ _DROP = (
         Message.appointment_id == bindparam("visit"),
         Message.state.in_((MessageState.QUEUED, MessageState.TO_CALL)),
         Message.settled_at.is_(None),
+        ~IS_ABOUT_A_PLAN,
     )
     .values(state=MessageState.DROPPED, last_error=bindparam("why"))
 )
@@ -36,14 +38,15 @@ _WAITING = (
         Message.appointment_id == bindparam("visit"),
         Message.state.in_((MessageState.QUEUED, MessageState.SENDING, MessageState.TO_CALL)),
         Message.settled_at.is_(None),
+        ~IS_ABOUT_A_PLAN,
     )
     .order_by(Message.id)
 )
 
 
 def drop_queued(session: Session, appointment: Appointment, why: str) -> None:
-    """Drops what is queued about an appointment, and the calls that nobody has made yet. What a worker holds at this
-    moment it checks again before sending.
+    """Drops what is queued about an appointment, and the calls that nobody has made yet, but for those about its plan, which
+    are passed on (`calling`). What a worker holds at this moment it checks again before sending.
     """
     session.connection().execute(_DROP, {"visit": appointment.id, "why": why})
 
@@ -68,8 +71,7 @@ def waiting(session: Session, appointment: Appointment, now: datetime) -> list[R
         if kind in ANSWERS and state is MessageState.QUEUED:
             answers[kind] = row
         elif kind in ANSWERS and state is MessageState.TO_CALL:
-            # A call about a plan tells of other visits: what was heard of this one doesn't count.
-            if "plan" in facts or not went(session, appointment, [sequence]):
+            if not went(session, appointment, [sequence]):
                 answers.setdefault(kind, row)
         elif kind.startswith("reminder-") and due:
             reminding.append(row)

@@ -189,6 +189,8 @@ def why_call(call: Call) -> str:
 def sentence(clinic: Clinic, call: Call) -> str:
     """What to say on the telephone. It names no treatment: somebody else may pick up."""
     when, name = clinic.times.moment(call.starts_at), call.practitioner.name
+    if call.plan_only:
+        return _("“Some of your visits have changed. May I go through all that are ahead with you?”")
     if call.after_all and call.kind in ("confirmation", "change"):
         return _after_all(clinic, call)
     if call.kind == "cancellation":

@@ -8,7 +8,8 @@ import pytest
 from booking.formatting import iso_utc
 from booking.models import Appointment, BookableBy, Message, Patient, Reminders
 from booking.reminders.delivery import deliver_due
-from booking.services.desk import calls, records
+from booking.services import links as visit_links, reconciling, visits
+from booking.services.desk import calls, records, statuses, undoing
 from booking.services.desk.moving import Place, change
 from booking.services.desk.records import Values
 from booking.services.desk.whom_to_call import Outcome
@@ -17,7 +18,9 @@ from booking.services.plans.changing import Decision, cancel_from, decide, pause
 from booking.services.plans.reading import PlanVisit
 from booking.services.plans.repairing import make_up_times, take_for
 from booking.services.plans.shifting import shift
+from booking.services.transaction import run
 from tests.clinics import plan_clinic, set_up
+from tests.conftest import StandingClock
 from tests.services.making import rows
 from tests.services.plans.making import patient, practitioner, prescribed, running, seen, where_mei_is_alone
 from tests.staffing import hired
@@ -182,3 +185,96 @@ def test_a_call_about_a_plan_goes_to_the_number_that_was_corrected(by_telephone:
     assert to_call() == [(second, "change", "asked")]
     (waits,) = [row for row in rows(Message) if row["kind"] == "change" and row["state"] == "to_call"]
     assert waits["address"] == "+18185550188"
+
+
+def moved(visit: PlanVisit, by: timedelta = HOUR, **how: Any) -> None:
+    there = Place(starts_at=visit.starts_at + by)
+    change(hired(), visit.reference, there, version=None, reason="Mei is away", key="move-0002", **how)
+
+
+def cancelled_by_the_desk(visit: PlanVisit) -> None:
+    statuses.cancel(hired(), visit.reference, reason="Mei is ill", key="cancel-001")
+
+
+def cancelled_by_the_patient(visit: PlanVisit) -> None:
+    token = visit_links.token(visit.reference, visit.link_number)
+    visits.cancel(visit.reference, token, "", actor="t", key="cancel-001")
+
+
+def moved_and_told_on_the_telephone(visit: PlanVisit) -> None:
+    moved(visit, spoken=True)
+
+
+def moved_quietly(visit: PlanVisit) -> None:
+    moved(visit, tell=False)
+
+
+def of_the_plan() -> list[str]:
+    """About which visits somebody is called to tell what has become of all of them."""
+    deliver_due()
+    return [one.reference for one in calls.call_list(hired()).calls if one.plan]
+
+
+@pytest.mark.parametrize(
+    "alone",
+    [
+        moved,
+        moved_quietly,
+        moved_and_told_on_the_telephone,
+        cancelled_by_the_desk,
+        cancelled_by_the_patient,
+    ],
+)
+def test_what_becomes_of_the_visit_alone_that_carries_a_call_leaves_the_plans_others_to_be_told(
+    by_telephone: BookedPlan, standing_clock: StandingClock, alone: Any
+) -> None:
+    _first, second, third, *_ = seen(by_telephone).visits
+    paused(by_telephone, 0)
+    assert of_the_plan() == [second.reference]
+    alone(second)
+    standing_clock.on(minutes=4)
+    stands = alone in (moved, moved_quietly, moved_and_told_on_the_telephone)
+    assert of_the_plan() == [second.reference if stands else third.reference]
+    calls.settle(hired(), of_the_plan()[0], Outcome.REACHED, key="call-0001")
+    assert of_the_plan() == []
+
+
+def test_a_call_is_still_to_be_made_once_the_visit_that_carried_it_has_begun(
+    by_telephone: BookedPlan, standing_clock: StandingClock
+) -> None:
+    _first, second, third, *_ = seen(by_telephone).visits
+    paused(by_telephone, 0)
+    assert of_the_plan() == [second.reference]
+    standing_clock.at(second.starts_at + HOUR)
+    assert of_the_plan() == [] and reconciling.anything_wrong()
+    run(reconciling.write_missing)
+    assert of_the_plan() == [third.reference] and not reconciling.anything_wrong()
+
+
+def test_a_visit_that_is_taken_back_brings_no_second_call(
+    by_telephone: BookedPlan, standing_clock: StandingClock
+) -> None:
+    _first, second, third, *_ = seen(by_telephone).visits
+    paused(by_telephone, 0)
+    assert of_the_plan() == [second.reference]
+    entry = statuses.cancel(hired(), second.reference, reason="Mei is ill", key="cancel-001").entry_id
+    assert of_the_plan() == [third.reference]
+    undoing.undo(hired(), entry or 0, key="undo-0001")
+    standing_clock.on(minutes=4)
+    assert to_call() == [(third.reference, "change", "asked")]
+
+
+def test_a_call_says_whether_anything_is_to_be_said_of_its_own_visit(
+    by_telephone: BookedPlan, standing_clock: StandingClock
+) -> None:
+    second = seen(by_telephone).visits[1]
+    paused(by_telephone, 0)
+    deliver_due()
+    (about,) = calls.call_list(hired()).calls
+    assert about.plan == by_telephone.reference and about.plan_only
+    moved(second)
+    standing_clock.on(minutes=4)
+    deliver_due()
+    (about,) = calls.call_list(hired()).calls
+    assert about.plan == by_telephone.reference and not about.plan_only
+    assert about.old_starts_at == second.starts_at
