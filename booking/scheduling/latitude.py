@@ -37,6 +37,8 @@ class Breach(StrEnum):
     OTHER_ROOM_KIND = "other_room_kind"
     # Something is penciled in there that gives way.
     PENCILED = "penciled"
+    # The payer is to be asked first.
+    BEYOND_COVERAGE = "beyond_coverage"
 
 
 class Taken(StrEnum):
@@ -275,6 +277,7 @@ def _rules(situation: Situation, person: Practitioner, own: Own, shortened: bool
         Breach.TOO_MANY_AT_ONCE: fits(full ^ crowded, shape.length) if crowded else full,
         Breach.SHORTENED: 0 if shortened else full,
         Breach.PENCILED: full,
+        Breach.BEYOND_COVERAGE: full,
     }
 
 

@@ -121,6 +121,24 @@ def allowances_of(
     return counted(clinic, pools, [row for row in found if row.reference not in without], now, and_these)
 
 
+def asks_first(
+    session: Session,
+    clinic: Clinic,
+    patient_id: int,
+    planned: Sequence[Planned],
+    now: datetime,
+    instead_of: Mapping[str, Planned] | None = None,
+) -> bool:
+    """Whether the payer is to be asked before these visits are booked. `instead_of`: those, by their references, whose place they
+    take; where it was so of them already, it needn't be asked again.
+    """
+    given_up = instead_of or {}
+    if not allowances_of(session, clinic, patient_id, now, planned, given_up).stops:
+        return False
+    before = [*given_up.values()]
+    return not before or not allowances_of(session, clinic, patient_id, now, before, given_up).stops
+
+
 def counted(
     clinic: Clinic,
     pools: Sequence[Pool],

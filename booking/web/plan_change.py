@@ -12,7 +12,7 @@ from flask_babel import gettext as _
 from booking.services.clinic import Practitioner, VisitType
 from booking.services.plans.reading import PlanView, PlanVisit
 from booking.services.staff.who import Who
-from booking.web import asked, prescriptions
+from booking.web import asked, payer, prescriptions
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,12 @@ class Change(ABC):
     @property
     def payer_asked(self) -> bool:
         """Whether somebody says that the payer was asked."""
-        return "payer" in self.values
+        return bool(payer.was_asked(self.values))
+
+    @property
+    def why(self) -> str:
+        """The reason that is kept, with what was done about coverage."""
+        return " ".join(filter(None, (self.reason, payer.was_asked(self.values))))
 
     @property
     def tell(self) -> bool:

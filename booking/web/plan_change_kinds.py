@@ -216,7 +216,7 @@ class Decide(Change):
             return None
         doses = self._next_doses if self._goes_beyond and self.decision is Decision.TAPER else None
         changing.decide(
-            who, self.plan.reference, self.decision, note=_with_payer(self), told=self.tell,
+            who, self.plan.reference, self.decision, note=self.why, told=self.tell,
             weeks=self.weeks if self._goes_beyond else None, doses=doses, version=version, key=key,
         )  # fmt: skip
         if self._otherwise:
@@ -326,7 +326,7 @@ class Doses(Change):
         return replace(preview, possible=bool(preview.possible or self.doses))
 
     def do(self, who: Who, version: int | None, key: str) -> None:
-        why = _with_payer(self)
+        why = self.why
         frequency.change_doses(
             who, self.plan.reference, self.from_week or 0, self.doses, why, tell=self.tell,
             version=version, key=key,
@@ -358,9 +358,7 @@ class Extend(Change):
         return replace(fitting, lists=lists, notes=(until, *fitting.notes), possible=bool(found.moved))
 
     def do(self, who: Who, version: int | None, key: str) -> None:
-        extending.extend(
-            who, self.plan.reference, _with_payer(self), tell=self.tell, version=version, key=key
-        )
+        extending.extend(who, self.plan.reference, self.why, tell=self.tell, version=version, key=key)
 
 
 def _fitting(plan: PlanView, found: frequency.Fitted) -> Preview:
@@ -403,12 +401,6 @@ def _fitting(plan: PlanView, found: frequency.Fitted) -> Preview:
         notes += allowance_words.of_pools(plan.clinic, allowed(plan, ()).left)
     beyond = tuple(comes[number] for number in covered.beyond)
     return Preview(lists, tuple(notes), possible=changes, beyond=beyond, stops=covered.stops)
-
-
-def _with_payer(change: Change) -> str:
-    """The reason that is kept, with what was done about coverage."""
-    payer = _("The payer was asked.") if change.payer_asked else ""
-    return " ".join(filter(None, (change.reason, payer)))
 
 
 def _from(course: Course, week: int) -> Course:

@@ -9,11 +9,19 @@ from flask import abort, flash, get_flashed_messages, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
-from booking.errors import KeyReused, NotChangeable, PlanRulesBroken, Refusal, StaleEdit, VisitsTaken
+from booking.errors import (
+    BeyondCoverage,
+    KeyReused,
+    NotChangeable,
+    PlanRulesBroken,
+    Refusal,
+    StaleEdit,
+    VisitsTaken,
+)
 from booking.services.clinic import Clinic
 from booking.services.plans import changing, reading, repairing
 from booking.services.plans.reading import PlanView
-from booking.web import access, asked, plan_next
+from booking.web import access, asked, payer, plan_next
 from booking.web.free import instant
 from booking.web.pages import the_clinic_of_this_request
 from booking.web.plan_change import Change
@@ -62,10 +70,7 @@ def changed(ways: Ways, reference: str, name: str) -> ResponseReturnValue:
             words = _("This is what it would do now. Please look at it, and press once more.")
             return _page(ways, change, 409, trouble=words, shown=True)
         if as_seen and not change.payer_asked and change.preview(access.who()).stops:
-            words = _(
-                "Some of these visits may not be covered. Please ask the payer first, and say so below."
-            )
-            return _page(ways, change, 422, trouble=words, shown=True)
+            return _page(ways, change, 422, trouble=payer.ask_first(), shown=True)
         onward = change.do(access.who(), seen, key)
     except REFUSALS as refusal:
         return _refused(ways, reference, kind, refusal)
@@ -108,6 +113,8 @@ def refused(clinic: Clinic, refusal: Refusal) -> str:
     if isinstance(refusal, PlanRulesBroken):
         words = [broken(clinic, fault) for fault in refusal.facts["faults"]]
         return " ".join([_("These visits wouldn't keep the plan."), *words])
+    if isinstance(refusal, BeyondCoverage):
+        return payer.ask_first()
     if isinstance(refusal, KeyReused):
         return _("This form was sent before, with something else in it. Please look at the plan first.")
     return _("Nothing was changed: this can't be done with this plan any more.")
@@ -148,7 +155,7 @@ def _at_once(ways: Ways, reference: str, name: str) -> ResponseReturnValue:
     plan = reading.for_staff(access.who(), reference)
     try:
         _AT_ONCE[name](plan, asked.key())
-    except REFUSALS as refusal:
+    except (*REFUSALS, BeyondCoverage) as refusal:
         say(refused(plan.clinic, refusal), trouble=True)
     return redirect(url_for(ways.plan, reference=reference), 303)
 
@@ -165,7 +172,10 @@ def _make_up(plan: PlanView, key: str) -> None:
     if number is None or starts_at is None:
         abort(422)
     plan.clinic.visit_type(care), plan.clinic.practitioner(person)
-    repairing.take_for(access.who(), plan.reference, number, care, starts_at, person, key=key)
+    repairing.take_for(
+        access.who(), plan.reference, number, care, starts_at, person,
+        beyond=payer.was_asked(request.form), key=key,
+    )  # fmt: skip
     say_done(plan, _("Booked."), _("The patient gets a message about it."), _to_be_called())
 
 

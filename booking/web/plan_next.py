@@ -18,7 +18,7 @@ from booking.web import allowance_words
 
 
 class Next(NamedTuple):
-    """What a plan's page offers. `beyond`: as in `beyond_among`. `uncovered`: references of visits ahead that may not be covered;
+    """What a plan's page offers. `beyond`, `asks`: as in `beyond_among`, `asked_first`. `uncovered`: references of visits ahead that may not be covered;
     `left`: in words what coverage leaves. `look`: the reassessment after which nothing was decided yet. `may`: by change.
     `examined_at`: the visit at which the patient is seen first, where that is still ahead.
     """
@@ -27,6 +27,7 @@ class Next(NamedTuple):
     examined_at: PlanVisit | None
     missed: list[MakeUp]
     beyond: Mapping[tuple[str, datetime], str]
+    asks: frozenset[tuple[str, datetime]]
     uncovered: tuple[PlanVisit, ...]
     left: list[str]
     look: PlanVisit | None
@@ -45,6 +46,7 @@ def offered(plan: PlanView) -> Next:
         examined_at=_examined_at(plan, now),
         missed=missed,
         beyond=beyond_among(plan, missed),
+        asks=asked_first(plan, missed),
         uncovered=tuple(one for one in ahead(plan, now) if one.reference in beyond),
         left=allowance_words.of_pools(plan.clinic, allowed(plan, ()).left),
         look=_look_to_decide_upon(plan, now) if may["decide"] else None,
@@ -68,10 +70,11 @@ def beyond_among(plan: PlanView, missed: Sequence[MakeUp]) -> dict[tuple[str, da
     }
 
 
-def asked_first(plan: PlanView, missed: Sequence[MakeUp]) -> bool:
-    """Whether the payer is to be asked before one of these times is booked."""
+def asked_first(plan: PlanView, missed: Sequence[MakeUp]) -> frozenset[tuple[str, datetime]]:
+    """Before which of these times, each by its kind of care, the payer is to be asked."""
     times = [(one.missed.care, time.starts_at) for one in missed for time in one.times]
-    return any(one.stops for one in each_alone(plan, [Planned(at, care.modality.slug) for care, at in times]))
+    marks = each_alone(plan, [Planned(at, care.modality.slug) for care, at in times])
+    return frozenset((care.slug, at) for (care, at), mark in zip(times, marks, strict=True) if mark.stops)
 
 
 def fits(plan: PlanView, change: str) -> bool:

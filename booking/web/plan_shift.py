@@ -10,8 +10,10 @@ from flask_babel import gettext as _, lazy_gettext as lazy
 from booking import clock
 from booking.models import BookableBy
 from booking.scheduling.reasons import Why
+from booking.services.allowances import Planned
 from booking.services.clinic import Practitioner
 from booking.services.plans import shifting
+from booking.services.plans.allowed import allowed, asked_before_moved
 from booking.services.plans.ground import question_of
 from booking.services.plans.reading import PlanVisit
 from booking.services.staff.who import Who
@@ -100,10 +102,19 @@ class Shift(Change):
             notes.append(_("All are moved, or none; or only those that can be."))
             if not found.better:
                 notes.append(_("In this week there is no time at which all of them could be moved."))
+        modality = self.visit.visit_type.modality.slug
+        moved = {one.visit.reference: (one.visit.starts_at, one.starts_at) for one in found.going}
+        planned = [Planned(one.starts_at, modality) for one in found.going]
+        covered = allowed(self.plan, planned, [*moved])
+        if covered.beyond or covered.pushed:
+            notes.append(_("Some visits may not be covered then. Tell the patient before they are moved."))
+        pushed = self.visits(one for one in self.plan.standing if one.reference in covered.pushed)
         return Preview(
-            lists,
+            (*lists, (_("Booked already, and may not be covered then"), pushed)),
             tuple(notes),
             possible=found.possible,
+            beyond=tuple(self._moves(found.going[number]) for number in covered.beyond),
+            stops=asked_before_moved(self.plan, moved, modality),
             instead=tuple((self._sent(at), self.plan.clinic.times.short_moment(at)) for at in found.better),
             partly=len(stays) < len(found.shifts) if stays else False,
         )
@@ -111,7 +122,7 @@ class Shift(Change):
     def do(self, who: Who, version: int | None, key: str) -> None:
         shifting.shift(
             who, self.plan.reference, self.visit.reference, self.starts_at or clock.now(), self.person,
-            self.reason, partly=bool(self["partly"]), tell=self.tell, version=version, key=key,
+            self.why, partly=bool(self["partly"]), tell=self.tell, version=version, key=key,
         )  # fmt: skip
 
     def _moves(self, one: shifting.Shift) -> str:

@@ -11,6 +11,8 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from booking.models import Appointment, Message, Patient, Plan, PlanEntry
+from booking.scheduling.allowances.terms import Beyond, Kind, Span, Terms, Window
+from booking.services.desk import coverage
 from booking.services.staff.who import Who
 from booking.web.free import instant
 from tests.clinics import plan_clinic
@@ -98,6 +100,23 @@ def test_from_the_patients_page_a_plan_is_booked_in_four_steps(
     assert "Booked: all visits of the plan." in there.text
     # The same form once more: the same plan, nothing twice.
     assert desk.post(BOOK, data=sent(form_of(proposals))).location == done.location
+    assert len(all_of(app, Plan)) == 1
+
+
+def test_where_the_payer_is_to_be_asked_first_the_desk_is_told_and_says_so(
+    app: Flask, desk: FlaskClient, rosa: str, dana: Who
+) -> None:
+    terms = Terms(Kind.INSURANCE, ("acupuncture",), 10, Window(Span.CALENDAR_YEAR), beyond=Beyond.ASK)
+    with app.app_context():
+        coverage.record(dana, rosa, "Blue Shield", terms, key="coverage")
+    proposals = asked(desk, rosa)
+    # She has had one of acupuncture, and the plan has twelve.
+    assert "3 visits may not be covered" in proposals.text and 'name="payer"' in proposals.text
+    unasked = desk.post(BOOK, data=sent(form_of(proposals)))
+    assert unasked.status_code == 422 and "Please ask the payer first" in unasked.text
+    assert all(row["plan_id"] is None for row in all_of(app, Appointment))
+    done = desk.post(BOOK, data=sent(form_of(unasked), payer="1"))
+    assert done.status_code == 303 and "The payer was asked." in desk.get(done.location).text
     assert len(all_of(app, Plan)) == 1
 
 

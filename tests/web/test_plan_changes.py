@@ -1,7 +1,7 @@
 """What is changed of a plan that runs: shown beforehand, done by one press, refused in words; by desk and practitioners."""
 
 import re
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -13,10 +13,11 @@ from werkzeug.test import TestResponse
 from booking.extensions import db
 from booking.models import Appointment, Claim, Message, Patient, Plan, PlanEntry, Reminders, Role
 from booking.scheduling.allowances.terms import Beyond, Kind, Span, Terms, Window
+from booking.services.clinic import present
 from booking.services.desk.coverage import record
 from booking.services.plans.booking import BookedPlan, book
 from booking.services.plans.changing import pause, stop
-from booking.services.plans.reading import PlanView
+from booking.services.plans.reading import PlanView, PlanVisit
 from booking.services.staff.who import Who
 from booking.web.free import instant
 from tests.clinics import plan_clinic, set_up
@@ -545,6 +546,30 @@ def test_a_visit_and_all_later_ones_are_moved(app: Flask, dana: Who, weekly: Boo
         starts = [one.starts_at for one in seen(weekly).standing]
         assert starts[1] == at(FIRST_DAY + timedelta(days=10), 14)
     assert len(told(app)) == 1
+
+
+def test_visits_are_moved_beyond_what_asks_first_once_the_payer_was_asked(
+    app: Flask, dana: Who, weekly: BookedPlan
+) -> None:
+    desk = signed_in(app, dana)
+    *_, visit, last = view(app, weekly).standing
+    until = present_day(app, last)
+    terms = Terms(Kind.PACKAGE, ("acupuncture",), 12, Window(Span.LIFETIME), beyond=Beyond.ASK, ends=until)
+    with app.app_context():
+        record(hired(), rows(Patient)[0]["reference"], "Package", terms, key="record-1")
+    to = address(weekly, f"shift?visit={visit.reference}")
+    typed = {"day": (present_day(app, visit) + timedelta(days=1)).isoformat(), "time": "14:00", "who": ""}
+    shown = asked(desk, to, **typed)
+    assert shown.text.count("may not be covered</span>") == 1 and 'name="payer"' in shown.text
+    unasked = pressed(desk, shown, to, **typed)
+    assert unasked.status_code == 422 and "ask the payer" in unasked.text
+    assert view(app, weekly).standing[-1].starts_at == last.starts_at
+    assert "The payer was asked." in after(desk, pressed(desk, unasked, to, payer="1", **typed))
+
+
+def present_day(app: Flask, visit: PlanVisit) -> date:
+    with app.app_context():
+        return present().times.local_date(visit.starts_at)
 
 
 def test_what_isnt_free_there_and_what_isnt_kept_is_said(app: Flask, dana: Who, weekly: BookedPlan) -> None:

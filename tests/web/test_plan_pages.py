@@ -20,7 +20,6 @@ from booking.services.desk import statuses
 from booking.services.plans import reading
 from booking.services.plans.choosing import VisitWish
 from booking.services.plans.prescribing import Prescribed
-from booking.services.plans.repairing import take_for
 from booking.services.transaction import run
 from booking.web.patient.plan_choice import Choice
 from tests.clinics import plan_clinic
@@ -661,10 +660,17 @@ def test_what_makes_up_for_a_missed_visit_isnt_booked_before_the_payer_was_asked
     to_do = words(desk.get("/desk/to-do"))
     assert to_do.count("The patient would like") == 1 and "ask the payer, then book it" in to_do
     assert words(desk.get(f"/desk/plans/{reference}")).count("Chose a time about which") == 1
-    # Once the desk has booked it, it waits no more.
-    with app.app_context():
-        starts_at = datetime.fromisoformat(start)
-        take_for(hired(), reference, 1, visit.care.slug, starts_at, person, key="take-001")
+    # The desk books it once it says that the payer was asked; then it waits no more.
+    plan = desk.get(f"/desk/plans/{reference}")
+    take = f"1 {visit.care.slug} {person} {start}"
+    form = re.search(rf'<form class="plan-instead".*?value="{take}".*?</form>', plan.text, re.DOTALL)
+    assert form and 'name="payer"' in form[0]
+    make_up = f"/desk/plans/{reference}/change/make-up"
+    unasked = desk.post(make_up, data=hidden(plan) | {"key": "make-up-1", "take": take})
+    assert "Please ask the payer first" in words(desk.get(unasked.location))
+    assert all_of(app, Appointment) == before
+    desk.post(make_up, data=hidden(plan) | {"key": "make-up-2", "take": take, "payer": "1"})
+    assert "The payer was asked." in words(desk.get(f"/desk/plans/{reference}"))
     assert "would like" not in words(desk.get("/desk/to-do"))
     assert len(all_of(app, Appointment)) == len(before) + 1
 

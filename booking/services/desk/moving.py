@@ -20,6 +20,7 @@ from booking.scheduling.offers import Assignment, Use
 from booking.scheduling.status import Status
 from booking.scheduling.timeline import CELL_MINUTES, instant_of
 from booking.services import claims, giving_way, notices, placing, tasks, wording
+from booking.services.allowances import Planned, asks_first
 from booking.services.claims import uses_of
 from booking.services.clinic import Clinic, Practitioner, the_clinic
 from booking.services.desk import states, statuses, whom_to_call
@@ -260,7 +261,8 @@ def _making_room(
     lock: bool,
 ) -> _Found:
     """The place without the few visits that give way to it; where none need, the place as it is."""
-    breaches = _breaches(found, appointment)
+    beyond = _beyond_coverage(session, clinic, appointment, found, now)
+    breaches = (*_breaches(found, appointment), *beyond)
     if found.taken or found.is_free:
         return _Found(found, breaches, frozenset(), facts_of(found.answer, breaches))
 
@@ -271,7 +273,7 @@ def _making_room(
     if given_way is None:
         raise SlotTaken
     free = without(given_way)
-    breaches = (*_breaches(free, appointment), Breach.PENCILED)
+    breaches = (*_breaches(free, appointment), Breach.PENCILED, *beyond)
     visits = giving_way.named(session, clinic, who, given_way)
     facts = facts_of(free.answer, breaches) | {Breach.PENCILED.value: {"visits": visits}}
     return _Found(free, breaches, given_way, facts)
@@ -364,6 +366,20 @@ def _breaches(found: _Asked, appointment: Appointment) -> tuple[Breach, ...]:
     if not found.stays:
         return breaches
     return tuple(code for code in breaches if code not in OF_THE_START | _broken_already(found, appointment))
+
+
+def _beyond_coverage(
+    session: Session, clinic: Clinic, appointment: Appointment, found: _Asked, now: datetime
+) -> tuple[Breach, ...]:
+    """On another day, or of another kind of care, the payer may have to be asked first who needn't be where it stands."""
+    on, was = clinic.times.local_date, clinic.visit_type_by_id[appointment.visit_type_id]
+    there = Planned(instant_of(found.start), found.wish.visit_type.modality.slug)
+    here = Planned(appointment.starts_at, was.modality.slug)
+    if on(there.starts_at) == on(here.starts_at) and there.modality == here.modality:
+        return ()
+    instead_of = {appointment.reference: here}
+    asks = asks_first(session, clinic, appointment.patient_id, [there], now, instead_of)
+    return (Breach.BEYOND_COVERAGE,) if asks else ()
 
 
 def _broken_already(found: _Asked, appointment: Appointment) -> frozenset[Breach]:

@@ -28,6 +28,7 @@ from booking.scheduling.offers import Assignment, Offers
 from booking.scheduling.status import Status
 from booking.scheduling.timeline import cell_at
 from booking.services import booking, giving_way, history, notices, patients, rows
+from booking.services.allowances import Planned, asks_first
 from booking.services.availability import locked
 from booking.services.booking import Booked, Wish
 from booking.services.clinic import Clinic, Practitioner, VisitType, the_clinic
@@ -357,6 +358,9 @@ def _place(
     if given_way:
         breaches = (*breaches, Breach.PENCILED)
         facts[Breach.PENCILED.value] = {"visits": giving_way.named(session, clinic, who, given_way)}
+    planned = Planned(wish.starts_at, clinic.visit_type(wish.visit_type).modality.slug)
+    if asks_first(session, clinic, patient_id, [planned], now):
+        breaches = (*breaches, Breach.BEYOND_COVERAGE)
     why = wish.reason or (wish.short_notice if breaches == (Breach.TOO_SOON,) else "")
     # Nobody is asked why those who stand here come so soon.
     to_explain = [code.value for code in breaches if not (wish.here and code is Breach.TOO_SOON)]

@@ -10,7 +10,14 @@ from booking import clock
 from booking.errors import BeyondCoverage
 from booking.models import Plan
 from booking.scheduling.allowances.counting import Left, Mark
-from booking.services.allowances import Planned, allowances_of, counted, pools_of, visits_of_patients
+from booking.services.allowances import (
+    Planned,
+    allowances_of,
+    asks_first,
+    counted,
+    pools_of,
+    visits_of_patients,
+)
 from booking.services.clinic import Clinic, the_clinic
 from booking.services.plans.reading import PlanView
 from booking.services.transaction import reading
@@ -33,9 +40,16 @@ def allowed(plan: PlanView | None, chosen: Sequence[Planned], without: Collectio
     """
     if plan is None:
         return Allowed((), {}, stops=False)
+    return allowed_to(plan.clinic, plan.patient_id, chosen, without)
+
+
+def allowed_to(
+    clinic: Clinic, patient_id: int, chosen: Sequence[Planned], without: Collection[str] = ()
+) -> Allowed:
+    """The same for a patient."""
     with reading() as session:
-        found = allowances_of(session, plan.clinic, plan.patient_id, clock.now(), chosen, without)
-    today = plan.clinic.times.local_date(clock.now())
+        found = allowances_of(session, clinic, patient_id, clock.now(), chosen, without)
+    today = clinic.times.local_date(clock.now())
     left = tuple(one for one in found.left if not (ends := one.pool.terms.ends) or today <= ends)
     beyond = {number: mark for number, mark in enumerate(found.these) if mark.beyond}
     return Allowed(left, beyond, found.stops, frozenset(found.pushed))
@@ -91,13 +105,27 @@ def refuse_moved_beyond(
     if plan is None or plan.by_themselves:
         return
     clinic = the_clinic(session)
-
-    def stops(which: int) -> bool:
-        there = [Planned(when[which], modality) for when in moved.values()]
-        return allowances_of(session, clinic, plan.patient_id, now, there, moved).stops
-
-    if stops(1) and not stops(0):
+    if _asks_first_there(session, clinic, plan.patient_id, moved, modality, now):
         raise BeyondCoverage(phone=clinic.phone)
+
+
+def asked_before_moved(plan: PlanView, moved: Mapping[str, tuple[datetime, datetime]], modality: str) -> bool:
+    """Whether staff are to ask the payer before they move visits of a plan so."""
+    with reading() as session:
+        return _asks_first_there(session, plan.clinic, plan.patient_id, moved, modality, clock.now())
+
+
+def _asks_first_there(
+    session: Session,
+    clinic: Clinic,
+    patient_id: int,
+    moved: Mapping[str, tuple[datetime, datetime]],
+    modality: str,
+    now: datetime,
+) -> bool:
+    there = [Planned(to, modality) for _from, to in moved.values()]
+    before = {reference: Planned(at, modality) for reference, (at, _to) in moved.items()}
+    return asks_first(session, clinic, patient_id, there, now, before)
 
 
 def beyond_of(plan: PlanView) -> frozenset[str]:

@@ -12,7 +12,7 @@ from datetime import date
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from booking.errors import PlanRunning, VisitsTaken
+from booking.errors import BeyondCoverage, PlanRunning, VisitsTaken
 from booking.models import Appointment, BookableBy, Patient, PlanReminders, PlanStatus, Reminders
 from booking.scheduling.plans.windows import Presence
 from booking.scheduling.status import Status
@@ -168,11 +168,13 @@ def book_whole(
     reminders: Reminders,
     text_consent: bool = False,
     reminded_of: PlanReminders = PlanReminders.BOTH,
+    beyond: str = "",
     key: str,
 ) -> BookedPlan:
-    """Books all visits of a plan for a patient, once per key, and prescribes it first if that hasn't been done.
+    """Books all visits of a plan for a patient, once per key, and prescribes it first if that hasn't been done. `beyond`: as of
+    `PlanWish`.
 
-    Raises what `prescribe` and `book` raise: VisitsTaken, which names the `plan` as well, PlanRulesBroken, PlanRunning, ContactCannotBeReached, NotFound.
+    Raises what `prescribe` and `book` raise: VisitsTaken and BeyondCoverage, which name the `plan` as well, PlanRulesBroken, PlanRunning, ContactCannotBeReached, NotFound.
     """
     wish = replace(asked.prescription, reminded_of=reminded_of)
     plan = asked.plan or prescribing.prescribe(who, wish, tell=False, key=f"{key[:70]} plan").reference
@@ -196,12 +198,13 @@ def book_whole(
         plan=plan,
         audience=BookableBy.STAFF,
         staff=who,
+        beyond=beyond,
     )
     # Other visits under the same key are another wish: some were lost meanwhile, and others chosen.
     chosen = hashlib.sha256(f"{key} {visits}".encode()).hexdigest()[:40]
     try:
         return book(wanted, actor=who.key, key=chosen)
-    except VisitsTaken as refusal:
+    except (VisitsTaken, BeyondCoverage) as refusal:
         refusal.facts["plan"] = plan
         raise
 

@@ -81,7 +81,7 @@ def book(wish: PlanWish, *, actor: str, key: str) -> BookedPlan:
 
     Raises VisitsTaken with what was lost and what could take its place, PlanRulesBroken where the visits aren't what the
     plan prescribes, NeedsPrescription for a plan that patients don't begin by themselves, PlanRunning, BeyondCoverage where
-    staff are to be asked first; BeyondHorizon and TooManyVisits for a series of a patient; SlotTaken where what gives way is decided
+    staff are to be asked first, and where they don't say why it is booked all the same; BeyondHorizon and TooManyVisits for a series of a patient; SlotTaken where what gives way is decided
     on at this moment; ContactCannotBeReached, NotOffered, NotFound, KeyReused.
     """
     content = {
@@ -135,7 +135,7 @@ def _book(session: Session, wish: PlanWish) -> Answer:
     lost = [number for number, assignment in enumerate(assigned) if assignment is None]
     if lost:
         raise VisitsTaken(lost=[chosen[number].facts for number in lost], numbers=lost)
-    if known is not None and wish.audience is not BookableBy.STAFF:
+    if known is not None and not (wish.audience is BookableBy.STAFF and wish.beyond):
         # Of somebody whom we don't know nothing is said.
         planned = [
             Planned(visit.starts_at, clinic.visit_type(visit.visit_type).modality.slug)
@@ -190,7 +190,10 @@ def _note_booked(session: Session, plan: Plan, wish: PlanWish, by: Actor, now: d
     if staff is None:
         noted(session, plan, "booked", by, now, visits=visits)
         return
-    noted(session, plan, "booked", by, now, name=staff.name, account_id=staff.account_id, visits=visits)
+    noted(
+        session, plan, "booked", by, now,
+        why=wish.beyond, name=staff.name, account_id=staff.account_id, visits=visits,
+    )  # fmt: skip
     audit.did(session, staff, "booked plan", f"plan/{plan.reference}", plan.patient_id)
 
 

@@ -36,6 +36,7 @@ class PlanWish:
     `hours_said`: whether `presence` is what the visits were proposed for, or whoever books needn't repeat that.
     `reminded_of`: as was prescribed, if left out; else both. `staff`: who books it, where that isn't the patient.
     `course`, `name`: of a series, which has no template. `patient_id`: whose series it is, where that is known already.
+    `beyond`: why staff book it all the same where the payer is to be asked first.
     """
 
     template: str
@@ -64,6 +65,7 @@ class PlanWish:
     course: Course | None = None
     name: str = ""
     patient_id: int | None = None
+    beyond: str = ""
 
     def course_of(self, clinic: Clinic) -> Course:
         """What is to be kept, of one that wasn't prescribed. Raises NotFound."""

@@ -148,17 +148,18 @@ def take(
 
 
 def take_for(
-    who: Who, reference: str, week: int, care: str, starts_at: datetime, practitioner: str, *, key: str
-) -> str:
-    """The same by the desk. Raises as `take`."""
+    who: Who, reference: str, week: int, care: str, starts_at: datetime, practitioner: str, *,
+    beyond: str = "", key: str,
+) -> str:  # fmt: skip
+    """The same by the desk. `beyond`: why it is booked all the same where the payer is to be asked first. Raises as `take`."""
 
     def action(session: Session) -> Answer:
         plan = plan_for(session, who, reference, for_update=True)
         audit.did(session, who, MADE_UP, f"plan/{reference}", plan.patient_id)
-        by = By.staff(who)
+        by = By.staff(who, beyond)
         return _take(session, plan, week, care, starts_at, practitioner, by, BookableBy.STAFF)
 
-    content = ["make up", reference, week, care, starts_at, practitioner]
+    content = ["make up", reference, week, care, starts_at, practitioner, beyond]
     return str(once(Key.of(who.key, key, content), action)["reference"])
 
 
@@ -407,7 +408,7 @@ def _take(
         raise PlanRulesBroken(faults=[one.facts for one in broken])
     coming = as_they_wait(plan, course, others, [chosen])
     (made,) = add(session, clinic, plan, coming, by, now, audience=audience)
-    if audience is not BookableBy.STAFF:
+    if not (audience is BookableBy.STAFF and by.why):
         # Asked once the patient is locked: of two at one moment the second one counts the first.
         planned = Planned(starts_at, missed.care.modality.slug)
         refuse_beyond(session, clinic, plan.patient_id, [planned], now, [made.reference])

@@ -44,9 +44,10 @@ def book_for(
     reminders: Reminders,
     text_consent: bool,
     reminded_of: PlanReminders,
+    beyond: str = "",
     key: str,
 ) -> BookedPlan:
-    """Books these visits of a series for a patient. Raises what `book` raises, RecordMerged."""
+    """Books these visits of a series for a patient. `beyond`: as of `PlanWish`. Raises what `book` raises, RecordMerged."""
     with reading() as session:
         record = standing(session, who, patient)
         wish = PlanWish(
@@ -66,6 +67,7 @@ def book_for(
             course=series.course,
             name=name,
             patient_id=record.id,
+            beyond=beyond,
         )
     return book(wish, actor=who.key, key=key)
 

@@ -9,6 +9,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
 from booking.errors import (
+    BeyondCoverage,
     ContactCannotBeReached,
     KeyReused,
     NotOffered,
@@ -22,7 +23,7 @@ from booking.services.plans import arranging, prescribing
 from booking.services.plans.arranging import Arranged
 from booking.services.plans.choosing import VisitWish
 from booking.services.plans.proposing import propose
-from booking.web import access, asked, course_words, plan_words, staff_plans
+from booking.web import access, asked, course_words, payer, plan_words, staff_plans
 from booking.web.desk import blueprint, reminding
 from booking.web.desk.plan_form import Form, arranged, begun, sent, visits_sent, with_another_time
 from booking.web.desk.plan_pages import (
@@ -117,10 +118,14 @@ def _booked(form: Form, found: Arranged, visits: tuple[VisitWish, ...]) -> Respo
             reminders=reminders,
             text_consent="text_consent" in request.form,
             reminded_of=reminded_of or PlanReminders.BOTH,
+            beyond=payer.was_asked(request.form),
             key=key,
         )
     except VisitsTaken as refusal:
         return lost_page(form, found, visits, refusal)
+    except BeyondCoverage as refusal:
+        form.values["plan"] = refusal.facts["plan"]
+        return chosen_page(form, found, visits, 422, trouble=payer.ask_first())
     except ContactCannotBeReached as refusal:
         return chosen_page(form, found, visits, 422, trouble=reminding.unreachable(refusal.facts["field"]))
     except (KeyReused, PlanRunning):

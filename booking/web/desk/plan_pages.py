@@ -10,8 +10,10 @@ from flask_babel import gettext as _
 from booking.errors import VisitsTaken
 from booking.formatting import iso_utc
 from booking.models import Reminders
+from booking.services.allowances import Planned
 from booking.services.clinic import Clinic
 from booking.services.plans import arranging, prescribing
+from booking.services.plans.allowed import allowed_to
 from booking.services.plans.arranging import Arranged
 from booking.services.plans.choosing import VisitWish
 from booking.services.plans.impossible import Impossible
@@ -39,11 +41,15 @@ Weeks = list[tuple[int, list[tuple[int, ProposedVisit]]]]
 
 
 class Shown(NamedTuple):
-    """A plan as it could be booked; in words what of it isn't at its regular time, and why."""
+    """A plan as it could be booked; in words what of it isn't at its regular time, and why. `beyond`: the numbers of visits that
+    may not be covered; `asks`: the payer is to be asked before it is booked.
+    """
 
     title: str
     bent: tuple[str, ...]
     weeks: Weeks
+    beyond: frozenset[int]
+    asks: bool
     good_for: str = ""
 
 
@@ -80,6 +86,7 @@ def proposals_page(form: Form, found: Arranged, proposals: Proposals) -> Respons
                 plan_words.title(proposals, one),
                 _bent(form.clinic, one.visits),
                 _by_week(one.visits),
+                *_covered(found, one.visits),
                 plan_words.good_for(one) if len(proposals.proposals) > 1 else "",
             )
             for one in proposals.proposals
@@ -134,7 +141,7 @@ def chosen_page(
     """The plan as it was chosen, to be booked. Raises PlanRulesBroken."""
     shown = arranging.as_chosen(found, visits)
     title = _("%(name)s for %(whom)s", name=found.name, whom=found.whose.name)
-    proposals = [Shown(title, (), _by_week(shown))]
+    proposals = [Shown(title, (), _by_week(shown), *_covered(found, shown))]
     return _proposals_page(form, found, proposals, lost, status, trouble=trouble)
 
 
@@ -199,9 +206,21 @@ def _bent(clinic: Clinic, visits: tuple[ProposedVisit, ...]) -> tuple[str, ...]:
     return tuple(words for one in visits if (words := plan_words.bent(clinic, one)))
 
 
+def _covered(found: Arranged, visits: Sequence[ProposedVisit]) -> tuple[frozenset[int], bool]:
+    """Which of these visits, by their numbers in order, may not be covered; and whether the payer is to be asked first."""
+    planned = [Planned(one.starts_at, one.visit_type.modality.slug) for one in _in_order(visits)]
+    assert found.wanted.patient_id is not None  # Known: the desk arranges it for a record.
+    covered = allowed_to(found.clinic, found.wanted.patient_id, planned)
+    return frozenset(covered.beyond), covered.stops
+
+
+def _in_order(visits: Sequence[ProposedVisit]) -> list[ProposedVisit]:
+    return sorted(visits, key=lambda one: one.cell)
+
+
 def _by_week(visits: tuple[ProposedVisit, ...]) -> Weeks:
     """Week by week each visit with its number in the plan."""
     weeks: dict[int, list[tuple[int, ProposedVisit]]] = {}
-    for number, visit in enumerate(sorted(visits, key=lambda one: one.cell)):
+    for number, visit in enumerate(_in_order(visits)):
         weeks.setdefault(visit.week, []).append((number, visit))
     return sorted(weeks.items())

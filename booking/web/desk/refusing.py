@@ -38,6 +38,7 @@ _BREACHES: Mapping[str, Any] = {
     Breach.SHORTENED: lazy("The visit is shorter than its type says."),
     Breach.OTHER_ROOM_KIND: lazy("This kind of room isn't meant for the visit."),
     Breach.PENCILED: lazy("It is held for a plan that nobody has decided on yet."),
+    Breach.BEYOND_COVERAGE: lazy("It may not be covered: the payer is to be asked first."),
     "correction": lazy("A correction needs a reason."),
 }
 _TAKEN: Mapping[str, Any] = {

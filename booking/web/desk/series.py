@@ -15,6 +15,7 @@ from flask_babel import gettext as _, lazy_gettext as lazy
 from werkzeug.datastructures import MultiDict
 
 from booking.errors import (
+    BeyondCoverage,
     ContactCannotBeReached,
     KeyReused,
     NotOffered,
@@ -30,7 +31,7 @@ from booking.services.plans.arranging import Whose
 from booking.services.plans.same_day import SameDay
 from booking.services.plans.series import MOST_VISITS, MOST_WEEKS, Preview, Series, Slot
 from booking.services.plans.wanted import first_visit_of
-from booking.web import access, asked, series_words, staff_plans, windows
+from booking.web import access, asked, payer, series_words, staff_plans, windows
 from booking.web.desk import blueprint, reminding
 from booking.web.numerals import whole
 from booking.web.pages import the_clinic_of_this_request, today
@@ -142,7 +143,7 @@ def book_series() -> ResponseReturnValue:
         return _form_page(form, 422, str(fault))
     chosen = series_words.chosen(request.form)
     who, patient = access.who(), form.whose.reference
-    trouble, status = "", 422
+    trouble, status, asks = "", 422, "payer" in request.form
     reminders, reminded_of = reminding.read(form["reminders"], form["reminded_of"])
     if chosen.open:
         trouble = _("Please choose for each date that can't be: another time, or to leave it out.")
@@ -162,10 +163,13 @@ def book_series() -> ResponseReturnValue:
                 reminders=reminders,
                 text_consent="text_consent" in request.form,
                 reminded_of=reminded_of or PlanReminders.EACH,
+                beyond=payer.was_asked(request.form),
                 key=asked.key(),
             )
         except VisitsTaken as refusal:
             trouble, status = series_words.lost(form.clinic, refusal), 409
+        except BeyondCoverage:
+            trouble, asks = payer.ask_first(), True
         except PlanRulesBroken:
             trouble = series_words.on_one_day(form.clinic, chosen.visits)
         except ContactCannotBeReached as refusal:
@@ -179,7 +183,7 @@ def book_series() -> ResponseReturnValue:
             staff_plans.say_booked(made.reference, _("Booked: all of these visits."))
             return redirect(url_for("desk.plan", reference=made.reference), 303)
     found = series_booking.preview_for(who, patient, series, form.returning)
-    return _preview_page(form, found, status, trouble)
+    return _preview_page(form, found, status, trouble, asks=asks)
 
 
 # What was sent
@@ -288,13 +292,17 @@ def _form_page(form: Form, status: int = 200, trouble: str = "") -> ResponseRetu
     )
 
 
-def _preview_page(form: Form, found: Preview, status: int = 200, trouble: str = "") -> ResponseReturnValue:
+def _preview_page(
+    form: Form, found: Preview, status: int = 200, trouble: str = "", *, asks: bool = False
+) -> ResponseReturnValue:
+    """`asks`: the payer is to be asked before these are booked."""
     return staff_page(
         "desk/series_preview.html",
         status,
         form=form,
         dates=series_words.shown(found, request.form if "shown" in request.form else None),
         trouble=trouble,
+        asks=asks,
         reminders=reminding.reminders_for(form.whose),
         reminded_of=reminding.REMINDED_OF,
         text_consent_needed=not form.whose.texts and bool(form.whose.phone),

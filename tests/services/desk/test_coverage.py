@@ -8,14 +8,15 @@ import pytest
 from flask import Flask
 
 from booking import clock
-from booking.errors import NotFound, StaleRecord
-from booking.models import Appointment, AuditEntry, Coverage, Patient, PatientChange, Role
+from booking.errors import NeedsReason, NotFound, StaleRecord
+from booking.models import Appointment, AuditEntry, Coverage, HistoryEntry, Patient, PatientChange, Role
 from booking.scheduling.allowances.counting import Standing
 from booking.scheduling.allowances.terms import Beyond, Kind, Span, Terms, Window
 from booking.services import visits
 from booking.services.allowances import Allowances, Planned, allowances_of
 from booking.services.clinic import the_clinic
-from booking.services.desk import coverage, records, statuses
+from booking.services.desk import coverage, new_visit, records, statuses
+from booking.services.desk.moving import Place, change, preview
 from booking.services.desk.panel import panel
 from booking.services.desk.running_low import running_low, see_to
 from booking.services.rescheduling import reschedule
@@ -54,6 +55,33 @@ def counted(*planned: Planned, without: tuple[str, ...] = ()) -> Allowances:
         return allowances_of(
             session, the_clinic(session), rows(Patient)[0]["id"], clock.now(), planned, without
         )
+
+
+def test_where_the_payer_is_to_be_asked_first_the_desk_says_why_it_books_or_moves(
+    desk: Who, rosa: str
+) -> None:
+    added(desk, rosa, replace(TERMS, limit=1, beyond=Beyond.ASK, ends=NEXT_WEEK.date()))
+    wish = new_visit.DeskWish(rosa, "follow-up", "ana", NINE + timedelta(days=1))
+    for again in range(2):
+        with pytest.raises(NeedsReason) as refused:
+            new_visit.book(desk, wish, key=f"unasked-{again}")
+        assert refused.value.facts["breaches"] == ["beyond_coverage"]
+    made = new_visit.book(desk, replace(wish, reason="They agreed on the phone"), key="asked-01")
+    (entry,) = [row for row in rows(HistoryEntry) if row["what"] == "booked" and row["why"]]
+    assert (entry["why"], entry["facts"]["breaches"]) == ("They agreed on the phone", ["beyond_coverage"])
+    # It is beyond where it stands already, and may go elsewhere.
+    change(desk, made.reference, Place(NINE + timedelta(days=2)), version=None, key="move-001")
+
+
+def test_a_visit_that_is_moved_beyond_what_asks_first_takes_a_reason(desk: Who, rosa: str) -> None:
+    added(desk, rosa, replace(TERMS, beyond=Beyond.ASK, ends=NEXT_WEEK.date()))
+    (visit,) = rows(Appointment)
+    beyond = Place(NEXT_WEEK + timedelta(days=7))
+    assert preview(desk, visit["reference"], beyond).breaches == ("beyond_coverage",)
+    with pytest.raises(NeedsReason):
+        change(desk, visit["reference"], beyond, version=None, key="move-001")
+    change(desk, visit["reference"], beyond, version=None, reason="She pays herself", key="move-002")
+    assert rows(HistoryEntry)[-1]["facts"]["breaches"] == ["beyond_coverage"]
 
 
 def days(number: int) -> list[Any]:

@@ -275,17 +275,23 @@ def covered(reference: str, limit: int, beyond: Beyond) -> None:
     run(action)
 
 
-def test_where_staff_are_to_be_asked_first_its_link_books_nothing_and_staff_do() -> None:
+def test_where_staff_are_to_be_asked_first_its_link_books_nothing_and_staff_say_why_they_do() -> None:
     reference = patient()
     covered(reference, 20, Beyond.ASK)
     made = prescribed(reference)
     with pytest.raises(BeyondCoverage) as refused:
         running(made)
     assert refused.value.facts == {"phone": "+18185550100"}
+    with pytest.raises(BeyondCoverage):
+        running(made, key="not-for-them", beyond="It is for staff to say.")
     assert rows(Appointment) == [] and rows(Plan)[0]["status"] == "prescribed"
     proposal = propose(wanted_by(by_link(made.reference, made.token), BookableBy.STAFF)).proposals[0]
     how = {"plan": made.reference, "audience": BookableBy.STAFF, "staff": hired()}
-    assert len(book(wish(proposal, "disc", **how), actor="staff", key="by-staff").visits) == 21
+    with pytest.raises(BeyondCoverage):
+        book(wish(proposal, "disc", **how), actor="staff", key="by-staff")
+    how["beyond"] = "The payer was asked."
+    assert len(book(wish(proposal, "disc", **how), actor="staff", key="said-why").visits) == 21
+    assert rows(PlanEntry)[-1]["why"] == "The payer was asked."
 
 
 def test_of_a_pool_that_is_over_its_patient_is_told_nothing() -> None:

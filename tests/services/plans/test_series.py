@@ -5,16 +5,18 @@ from typing import Any
 
 import pytest
 
-from booking.errors import TooManyVisits, VisitsTaken
+from booking.errors import BeyondCoverage, TooManyVisits, VisitsTaken
 from booking.models import AbsenceKind, Appointment, BookableBy, Message, Plan, PlanReminders, Reminders
+from booking.scheduling.allowances.terms import Beyond, Kind, Span, Terms, Window
 from booking.scheduling.reasons import Why
 from booking.scheduling.timeline import cell_at
 from booking.services import absences
 from booking.services.clinic import present
+from booking.services.desk import coverage
 from booking.services.plans import adherence, same_day, series_booking
 from booking.services.plans.booking import BookedPlan
 from booking.services.plans.choosing import VisitWish
-from booking.services.plans.reading import for_staff
+from booking.services.plans.reading import for_staff, notes
 from booking.services.plans.series import Preview, Series, Slot
 from booking.services.staff.who import Who
 from booking.services.transaction import run
@@ -47,12 +49,24 @@ def looked_at(who: Who, of: str, wanted: Series, returning: frozenset[str] = BOT
 
 
 def whole(
-    who: Who, of: str, wanted: Series, visits: tuple[VisitWish, ...], key: str = "series-1"
+    who: Who, of: str, wanted: Series, visits: tuple[VisitWish, ...], key: str = "series-1", **how: Any
 ) -> BookedPlan:
     return series_booking.book_for(
         who, of, wanted, visits, name="Several visits", returning=BOTH, reminders=Reminders.EMAIL,
-        text_consent=False, reminded_of=PlanReminders.BOTH, key=key,
+        text_consent=False, reminded_of=PlanReminders.BOTH, key=key, **how,
     )  # fmt: skip
+
+
+def test_where_the_payer_is_to_be_asked_first_staff_say_why_they_book_a_series() -> None:
+    who, rosa = hired(), patient()
+    terms = Terms(Kind.INSURANCE, ("acupuncture",), 7, Window(Span.CALENDAR_YEAR), beyond=Beyond.ASK)
+    coverage.record(who, rosa, "Blue Shield", terms, key="coverage")
+    found = looked_at(who, rosa, series())
+    assert [one.beyond for one in found.dates] == [False] * 7 + [True]
+    with pytest.raises(BeyondCoverage):
+        whole(who, rosa, series(), found.visits)
+    made = whole(who, rosa, series(), found.visits, key="series-2", beyond="The payer was asked.")
+    assert [note.why for note in notes(who, made.reference)] == ["The payer was asked."]
 
 
 def test_a_series_is_one_booking_with_one_person_and_one_confirmation() -> None:
