@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, time, timedelta
 from typing import Any
 
-from flask import session
+from flask import request, session
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _, lazy_gettext as lazy
 from flask_wtf import FlaskForm
@@ -18,7 +18,7 @@ from booking.services.clinic import Clinic, Practitioner
 from booking.services.own_day import time_off
 from booking.services.own_day.time_off import Inside, TimeOff, Wanted
 from booking.services.staff import audit
-from booking.web import access, contacts
+from booking.web import access, asked, contacts
 from booking.web.pages import the_clinic_of_this_request, today
 from booking.web.staff import staff_page
 
@@ -135,10 +135,13 @@ def shown(
     *,
     clinic: Clinic,
     entries: tuple[TimeOff, ...],
+    page: int,
     people: tuple[Practitioner, ...] = (),
     desk: bool,
 ) -> ResponseReturnValue:
-    """What was just done, the form, and time off that isn't over. `people`: for whom the desk may enter it."""
+    """What was just done, the form, and time off that isn't over, with free times for the visits of this page. `people`: for
+    whom the desk may enter it.
+    """
     audit.saw_this_hour(access.who(), "saw time off", "time-off")
     return staff_page(
         "staff/time_off.html",
@@ -146,6 +149,7 @@ def shown(
         clinic=clinic,
         form=form,
         entries=entries,
+        page=page,
         done=_just_done(clinic, entries, desk=desk),
         people=people,
         desk=desk,
@@ -153,6 +157,11 @@ def shown(
         cell_at=cell_at,
         key=secrets.token_urlsafe(12),
     )
+
+
+def page_asked() -> int:
+    """On which page of the visits inside free times are asked for."""
+    return asked.number(request.args.get("page")) or 1
 
 
 def blank(**given: str) -> TimeOffForm:

@@ -282,6 +282,23 @@ def test_time_off_is_entered_and_taken_back(app: Flask, page: FlaskClient) -> No
     assert absences(app) == []
 
 
+def test_visits_beyond_the_first_page_lead_to_their_free_times(
+    app: Flask, page: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("booking.services.own_day.time_off.TIMES_A_PAGE", 2)
+    for n in range(3):
+        with_ana(app, starts_at=NINE + timedelta(minutes=30 * n), email=f"r{n}@example.com")
+    send_time_off(page, first="2026-09-15")
+    page.get("/mine/time-off")
+    first = page.get("/mine/time-off").text
+    (onward,) = re.findall(r'href="(/mine/time-off\?page=\d[^"]*)"', first)
+    assert first.count("could move to") == 2
+    later = page.get(onward).text
+    assert later.count("could move to") == 1 and "/mine/time-off?page=1#off-" in later
+    assert page.get("/mine/time-off?page=0").text.count("could move to") == 2
+    assert page.get("/mine/time-off?page=x").status_code == 422
+
+
 def said_on_top(page: FlaskClient, path: str = "/mine/time-off") -> str:
     """What the page says above its form, in words."""
     found = re.search(r'<div class="notice[^>]*role="status".*?</div>', page.get(path).text, re.DOTALL)

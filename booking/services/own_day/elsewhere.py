@@ -1,7 +1,7 @@
 """Where visits could go at whose time somebody is away: each to a place that stays free if those before it are taken."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Protocol, TypeVar
 
@@ -13,11 +13,18 @@ from booking.models import Appointment, BookableBy
 from booking.scheduling import offers as engine
 from booking.scheduling.hours import days_between
 from booking.scheduling.occupancy import Occupancy, Taken, Visit
-from booking.scheduling.offers import Assignment, Use
+from booking.scheduling.offers import Assignment
 from booking.scheduling.situation import Situation
 from booking.scheduling.timeline import Window, instant_of
 from booking.services.availability import situation
-from booking.services.occupancies import Ignoring, known, known_of_patient, shared_versions, window_for
+from booking.services.occupancies import (
+    Ignoring,
+    known,
+    known_of_patient,
+    open_window,
+    shared_versions,
+    window_for,
+)
 from booking.services.question import Question
 from booking.services.search import FreeTime
 
@@ -33,52 +40,19 @@ class _Occupied(Protocol):
 Some = TypeVar("Some", bound=_Occupied)
 
 
-@dataclass(frozen=True)
-class _Planned:
-    """A visit in the place that was found for it."""
-
-    visit: Visit
-    uses: tuple[Use, ...]
-    patient_id: int
-
-    @classmethod
-    def of(cls, found: Assignment, visit_type: str, patient_id: int) -> "_Planned":
-        uses = (*found.uses, found.patient_use(patient_id))
-        return cls(Visit(found.from_cell, found.to_cell, visit_type), uses, patient_id)
-
-    def added_to(self, asked: Situation, patient_id: int) -> Situation:
-        """The same question once this visit is there. `patient_id`: who is asked about."""
-        patient = asked.patient
-        if patient is not None and patient_id == self.patient_id:
-            patient = patient.plus(self.visit, self._taken_of(patient_id))
-        return replace(
-            asked,
-            practitioners=self._added(asked.practitioners),
-            rooms=self._added(asked.rooms),
-            devices=self._added(asked.devices),
-            patient=patient,
-        )
-
-    def _added(self, some: Iterable[Some]) -> tuple[Some, ...]:
-        ids = {use.resource_id for use in self.uses}
-        return tuple(
-            replace(one, occupancy=one.occupancy.plus(self.visit, self._taken_of(one.id)))  # type: ignore[type-var]
-            if one.id in ids
-            else one
-            for one in some
-        )
-
-    def _taken_of(self, resource_id: int) -> list[Taken]:
-        return [Taken(*use[1:]) for use in self.uses if use.resource_id == resource_id]
-
-
 class Elsewhere:
-    """Free times for one visit after the other."""
+    """Free times for one visit after the other, of these patients."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, patient_ids: Iterable[int]) -> None:
         self._session, self._now = session, clock.now()
         self._clinic, self._versions = shared_versions(session)
-        self._planned: list[_Planned] = []
+        self._whole, ids = open_window(self._clinic, self._now), sorted(set(patient_ids))
+        # Read in one statement, however many they are; nothing of patients is kept.
+        self._patients = known(
+            session, self._clinic, ids, self._whole, self._now, dict.fromkeys(ids, -1), keep=False
+        )
+        # By resource: the visits in the places that were found for them, with what they take of it.
+        self._planned: dict[int, list[tuple[Visit, list[Taken]]]] = {}
 
     def place_for(self, visit: Appointment) -> FreeTime | None:
         """The free time nearest to the visit's own: with the same practitioner if there is one, else with anyone. None
@@ -96,7 +70,7 @@ class Elsewhere:
                 continue
             found = self._nearest(question, visit)
             if found is not None:
-                self._planned.append(_Planned.of(found, visit_type, visit.patient_id))
+                self._plan(found, visit_type, visit.patient_id)
                 return FreeTime(instant_of(found.from_cell), clinic.practitioner_by_id[found.practitioner_id])
         return None
 
@@ -117,11 +91,41 @@ class Elsewhere:
     def _situation(self, question: Question, window: Window, visit: Appointment) -> Situation:
         session, clinic, now, patient = self._session, self._clinic, self._now, visit.patient_id
         taken = known(session, clinic, question.resource_ids, window, now, self._versions, keep=True)
-        taken |= known_of_patient(session, clinic, patient, window, now)
+        if self._whole.start <= window.start and window.end <= self._whole.end:
+            taken[patient] = self._patients[patient]
+        else:
+            taken |= known_of_patient(session, clinic, patient, window, now)
         asked = situation(question, window, now, taken, Ignoring(visit.id), patient)
-        for planned in self._planned:
-            asked = planned.added_to(asked, patient)
-        return asked
+        return replace(
+            asked,
+            practitioners=self._as_planned(asked.practitioners),
+            rooms=self._as_planned(asked.rooms),
+            devices=self._as_planned(asked.devices),
+            patient=asked.patient and self._with_planned(asked.patient, patient),
+        )
+
+    def _plan(self, found: Assignment, visit_type: str, patient_id: int) -> None:
+        visit = Visit(found.from_cell, found.to_cell, visit_type)
+        taken: dict[int, list[Taken]] = {}
+        for use in (*found.uses, found.patient_use(patient_id)):
+            taken.setdefault(use.resource_id, []).append(Taken(*use[1:]))
+        for resource_id, cells in taken.items():
+            self._planned.setdefault(resource_id, []).append((visit, cells))
+
+    def _as_planned(self, some: Iterable[Some]) -> tuple[Some, ...]:
+        return tuple(
+            replace(one, occupancy=self._with_planned(one.occupancy, one.id))  # type: ignore[type-var]
+            if one.id in self._planned
+            else one
+            for one in some
+        )
+
+    def _with_planned(self, occupancy: Occupancy, resource_id: int) -> Occupancy:
+        window = occupancy.window
+        for visit, taken in self._planned.get(resource_id, ()):
+            if visit.from_cell < window.end and window.start < visit.to_cell:
+                occupancy = occupancy.plus(visit, taken)
+        return occupancy
 
 
 def _far(cell: int, at: datetime) -> timedelta:

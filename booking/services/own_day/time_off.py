@@ -4,7 +4,7 @@ What is booked stays until somebody moves it; the time off takes what is free at
 (`booking.services.absences`).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
@@ -32,8 +32,8 @@ from booking.services.staff import audit
 from booking.services.staff.who import Who
 from booking.services.transaction import reading
 
-# Free times are looked for where somebody looks at a handful of visits, not at a quarter of a year.
-TIMES_LOOKED_FOR = 12
+# So many visits have their free times at once, as of a full week; not those of a quarter of a year.
+TIMES_A_PAGE = 60
 LISTED = 200
 
 
@@ -65,13 +65,14 @@ class Wanted:
 @dataclass(frozen=True)
 class Inside:
     """A visit that still stands in somebody's time off, and free times near its own: one that stays free if those of the
-    visits before it are taken; for a visit of a `plan`, those that keep its rules. None where there is none, or where so many
-    visits are listed that none is looked for.
+    visits before it are taken; for a visit of a `plan`, those that keep its rules. They are looked for on one `page` of the
+    visits only.
     """
 
     reference: str
     starts_at: datetime
     name: str
+    page: int
     free: tuple[FreeTime, ...]
     plan: PlanPlace | None = None
 
@@ -99,8 +100,9 @@ class TimeOff:
         return self.ends_at - self.starts_at > timedelta(hours=25)
 
 
-def listed(who: Who, practitioner: str | None = None) -> tuple[Clinic, tuple[TimeOff, ...]]:
-    """Time off that isn't over, soonest first: of one practitioner, or for the desk of all.
+def listed(who: Who, practitioner: str | None = None, *, page: int = 1) -> tuple[Clinic, tuple[TimeOff, ...]]:
+    """Time off that isn't over, soonest first: of one practitioner, or for the desk of all. The visits inside have free times on
+    this `page` of them.
 
     Raises NotFound for somebody else's.
     """
@@ -119,7 +121,7 @@ def listed(who: Who, practitioner: str | None = None) -> tuple[Clinic, tuple[Tim
             .limit(LISTED)
         ).all()
         visits = [(entry, _visits_in(session, entry, now)) for entry in entries]
-        inside = _with_times(session, clinic, [one for _, there in visits for one in there])
+        inside = _with_times(session, clinic, [one for _, there in visits for one in there], page)
         shown = tuple(
             TimeOff(
                 id=entry.id,
@@ -242,26 +244,43 @@ def _visits_in(session: Session, absence: Absence, now: datetime) -> list[Appoin
     )
 
 
-def _with_times(session: Session, clinic: Clinic, visits: Sequence[Appointment]) -> dict[int, Inside]:
-    """By their ids these visits, the first ones with free times."""
-    elsewhere, keeping = Elsewhere(session), TimesThatKeep(BookableBy.STAFF)
-    plan_ids = {one.plan_id for one in visits if one.plan_id is not None}
-    places, plans = places_of(session, clinic, plan_ids), dict[int, PlanView]()
-    found = {}
-    for number, visit in enumerate(visits):
-        if visit.id in found:
-            continue
-        free: tuple[FreeTime, ...] = ()
-        if number < TIMES_LOOKED_FOR and visit.plan_id is not None:
-            if visit.plan_id not in plans:
-                plans[visit.plan_id] = view(session, clinic, session.get_one(Plan, visit.plan_id))
-            times = keeping.of(plans[visit.plan_id], visit.reference)
-            free = tuple(FreeTime(one.starts_at, one.practitioner) for one in times)
-        elif number < TIMES_LOOKED_FOR:
+def _with_times(
+    session: Session, clinic: Clinic, visits: Iterable[Appointment], page: int
+) -> dict[int, Inside]:
+    """By their ids these visits, those of this page with free times."""
+    each = {visit.id: visit for visit in visits}
+    pages = {id_: number // TIMES_A_PAGE + 1 for number, id_ in enumerate(each)}
+    shown = [visit for visit in each.values() if pages[visit.id] == page]
+    free = _free_times(session, clinic, shown)
+    places = places_of(session, clinic, {one.plan_id for one in each.values() if one.plan_id is not None})
+    return {
+        visit.id: Inside(
+            reference=visit.reference,
+            starts_at=visit.starts_at,
+            name=f"{visit.first_name} {visit.last_name}",
+            page=pages[visit.id],
+            free=free.get(visit.id, ()),
+            plan=places.get(visit.id),
+        )
+        for visit in each.values()
+    }
+
+
+def _free_times(
+    session: Session, clinic: Clinic, visits: Sequence[Appointment]
+) -> dict[int, tuple[FreeTime, ...]]:
+    elsewhere = Elsewhere(session, (one.patient_id for one in visits if one.plan_id is None))
+    keeping, plans = TimesThatKeep(BookableBy.STAFF), dict[int, PlanView]()
+    found = dict[int, tuple[FreeTime, ...]]()
+    for visit in visits:
+        if visit.plan_id is None:
             one = elsewhere.place_for(visit)
-            free = (one,) if one else ()
-        name = f"{visit.first_name} {visit.last_name}"
-        found[visit.id] = Inside(visit.reference, visit.starts_at, name, free, places.get(visit.id))
+            found[visit.id] = (one,) if one else ()
+            continue
+        if visit.plan_id not in plans:
+            plans[visit.plan_id] = view(session, clinic, session.get_one(Plan, visit.plan_id))
+        times = keeping.of(plans[visit.plan_id], visit.reference)
+        found[visit.id] = tuple(FreeTime(kept.starts_at, kept.practitioner) for kept in times)
     return found
 
 

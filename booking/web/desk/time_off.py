@@ -38,6 +38,7 @@ def take_back_time_off(number: int) -> ResponseReturnValue:
 
 
 def _page(form: TimeOffForm, status: int = 200) -> ResponseReturnValue:
-    clinic, entries = use_cases.listed(access.who())
+    page = shared.page_asked()
+    clinic, entries = use_cases.listed(access.who(), page=page)
     people = tuple(clinic.practitioners.values())
-    return shared.shown(form, status, clinic=clinic, entries=entries, people=people, desk=True)
+    return shared.shown(form, status, clinic=clinic, entries=entries, page=page, people=people, desk=True)

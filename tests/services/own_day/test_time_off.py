@@ -2,11 +2,14 @@
 
 from datetime import date, time, timedelta
 from itertools import pairwise
+from typing import Any
 
 import pytest
 from flask import Flask
+from sqlalchemy import event
 
 from booking.errors import NotFound
+from booking.extensions import db
 from booking.models import Absence, AuditEntry, BookableBy, Claim, Role
 from booking.services import visits
 from booking.services.desk import moving
@@ -126,6 +129,50 @@ def test_each_visit_is_shown_a_free_time_that_no_other_is_shown(ana: Who) -> Non
         place = Place(starts_at=free.starts_at, practitioner=free.practitioner.slug)
         moving.change(desk, visit.reference, place, version=None, key=f"moved-{visit.reference}")
     assert all(not entry.inside for entry in time_off.listed(desk)[1])
+
+
+def a_morning_of_visits(number: int) -> None:
+    """So many visits with Ana, one after the other, each of another patient."""
+    for n in range(number):
+        # Six in each morning.
+        starts_at = NINE + timedelta(days=n // 6, minutes=30 * (n % 6))
+        booked(starts_at, practitioner="ana", first_name=f"P{n}", email=f"p{n}@example.com")
+
+
+def test_each_visit_of_a_full_week_has_a_free_time_at_the_cost_of_a_few_statements(ana: Who) -> None:
+    set_up(
+        clinic(practitioners=[practitioner("ana", name="Ana Ruiz"), practitioner("ben", name="Ben Okoro")])
+    )
+    a_morning_of_visits(18)
+    time_off.enter(ana, None, Wanted(TUESDAY, date(2026, 9, 19)), key="a-week-off")
+    said: list[str] = []
+
+    def heard(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        said.append(statement)
+
+    event.listen(db.engine, "before_cursor_execute", heard)
+    try:
+        _, (entry,) = time_off.listed(ana)
+    finally:
+        event.remove(db.engine, "before_cursor_execute", heard)
+    assert len(entry.inside) == 18 and all(visit.free for visit in entry.inside)
+    starts = [(free.starts_at, free.practitioner.id) for visit in entry.inside for free in visit.free]
+    assert len(set(starts)) == 18
+    assert len([one for one in said if one.startswith("SELECT")]) <= 8, "\n".join(said)
+
+
+def test_what_is_too_much_for_a_page_has_its_free_times_on_the_next(
+    ana: Who, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(time_off, "TIMES_A_PAGE", 2)
+    a_morning_of_visits(5)
+    # What two entries list is counted once.
+    for key in ("day-off-1", "day-off-2"):
+        time_off.enter(ana, None, Wanted(TUESDAY, TUESDAY), key=key)
+    for page, whose in ((1, {0, 1}), (2, {2, 3}), (3, {4}), (4, set[int]())):
+        for entry in time_off.listed(ana, page=page)[1]:
+            assert {n for n, visit in enumerate(entry.inside) if visit.free} == whose
+            assert [visit.page for visit in entry.inside] == [1, 1, 2, 2, 3]
 
 
 def test_taken_back_it_can_be_booked_again(ana: Who) -> None:
