@@ -39,12 +39,14 @@ MOVES: dict[Status, frozenset[Status]] = {
     Status.NOSHOW: frozenset(),
 }
 
-# What staff may correct, with a reason. A cancelled visit has given its time away: it is booked anew instead.
+# What staff may correct, with a reason. A cancelled visit has given its time away: it is booked anew instead, and all that can
+# be said otherwise is whose wish it was, and why.
 CORRECTIONS: dict[Status, frozenset[Status]] = {
     Status.ARRIVED: frozenset({Status.BOOKED, Status.NOSHOW}),
     Status.CHECKED_IN: frozenset({Status.ARRIVED, Status.BOOKED}),
     Status.FULFILLED: frozenset({Status.CHECKED_IN, Status.ARRIVED, Status.BOOKED, Status.NOSHOW}),
     Status.NOSHOW: frozenset({Status.BOOKED, Status.ARRIVED, Status.FULFILLED, Status.CANCELLED}),
+    Status.CANCELLED: frozenset({Status.CANCELLED}),
 }
 
 # Visits that still lie ahead or are under way: they keep their claims.

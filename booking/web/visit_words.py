@@ -37,6 +37,12 @@ STANDINGS: Mapping[Status, Standing] = {
     Status.WAITLIST: Standing("?", lazy("On the waiting list"), "amber"),
 }
 
+# Whose wish a cancellation was.
+CANCELLED_BY: Mapping[Actor, Any] = {
+    Actor.PATIENT: lazy("Cancelled by the patient"),
+    Actor.STAFF: lazy("Cancelled by the clinic"),
+}
+
 # What a button says.
 TAPS: Mapping[Move, Any] = {
     Move.CONFIRM: lazy("Confirmed"),
@@ -100,7 +106,10 @@ def _happened(clinic: Clinic, entry: Entry) -> str:
             "name": person(clinic, facts.get("practitioner")),
         }
     if entry.what == "corrected":
-        return _("Corrected: %(before)s → %(after)s", before=status(facts["from"]), after=status(facts["to"]))
+        before, after = _stood(facts["before"]), _stood(facts["after"])
+        if before == after:
+            return _("Corrected: why it was cancelled")
+        return _("Corrected: %(before)s → %(after)s", before=before, after=after)
     if entry.what == "undone":
         return _("Taken back: %(what)s", what=HAPPENED.get(facts.get("undid", ""), facts.get("undid", "")))
     return str(HAPPENED.get(entry.what, entry.what))
@@ -120,6 +129,12 @@ def person(clinic: Clinic, slug: str | None) -> str:
 
 def status(value: str) -> str:
     return str(STANDINGS[Status(value)].words)
+
+
+def _stood(visit: Mapping[str, Any]) -> str:
+    """How a visit stood, and of a cancelled one whose wish that was."""
+    by = visit["cancelled_by"] if visit["status"] == Status.CANCELLED else None
+    return str(CANCELLED_BY.get(by) or status(visit["status"]))
 
 
 def _changed(clinic: Clinic, facts: Mapping[str, Any]) -> str:

@@ -211,6 +211,23 @@ def test_cancelling_asks_once_and_tells_only_if_wished(
         assert [row for row in rows(Message) if row["kind"] == "cancellation"] == []
 
 
+def test_whose_wish_a_cancellation_was_is_corrected_in_its_panel(
+    app: Flask, desk: FlaskClient, post: Post, reference: str
+) -> None:
+    post(f"/desk/visits/{reference}/cancel", by="patient", tell="no", reason="Called us", version=1)
+    page = desk.get(f"/desk/visits/{reference}").text
+    # First what wasn't said before.
+    assert re.findall(r'<option value="(cancelled \w+)"', page) == ["cancelled staff", "cancelled patient"]
+    wrong = {"correct": "cancelled staff", "version": "2"}
+    refused = post(f"/desk/visits/{reference}/status", plain=True, **wrong)
+    assert refused.status_code == 409 and '<option value="cancelled staff" selected>' in refused.text
+    done = post(f"/desk/visits/{reference}/status", reason="Ana is ill.", **wrong)
+    assert done.json["says"] == "Corrected to: Cancelled by the clinic. Nobody is written to."
+    page = desk.get(f"/desk/visits/{reference}").text
+    assert "Corrected: Cancelled by the patient → Cancelled by the clinic" in page
+    assert "by the clinic: Ana is ill." in page
+
+
 def test_a_cancellation_is_taken_back_from_the_page_that_follows(
     app: Flask, desk: FlaskClient, post: Post, reference: str
 ) -> None:

@@ -277,16 +277,19 @@ def correct(
 ) -> Changed:
     """Another status than was said, with a reason. The moments that no longer hold are cleared; the history has them.
 
-    `by`: for a cancellation, whose wish it was. A missed visit that comes after all takes back the rest of its time.
+    `by`: for a cancellation, whose wish it was; of one that is cancelled already, that and the reason are said anew, and nobody
+    is told: they needn't come either way. A missed visit that comes after all takes back the rest of its time.
     Raises NeedsReason, IllegalStatus, OldPlaceTaken, StaleEdit, NotFound.
     """
     reason = reason.strip()[:500]
 
     def action(session: Session) -> dict[str, Any]:
         now, clinic, visit = _opened(session, who, reference)
-        if visit.status is to:
+        cancelled = visit.status is Status.CANCELLED
+        same_wish = (visit.cancelled_by, visit.cancel_reason) == (by, reason)
+        if visit.status is to and (same_wish or not cancelled):
             return vars(states.unchanged(clinic, visit))
-        states.refuse_stale(session, clinic, visit, version, same_will_do=True)
+        states.refuse_stale(session, clinic, visit, version, same_will_do=not cancelled)
         if to not in CORRECTIONS.get(visit.status, ()):
             raise IllegalStatus(visit_status=visit.status.value, to=to.value, because="")
         if to is Status.NOSHOW:
@@ -296,11 +299,14 @@ def correct(
         before = states.snapshot(visit, uses_of(session, visit))
         if visit.status not in LIVE and to in LIVE:
             _take_back_the_rest(session, clinic, who, visit, now)
-        visit.status = to
-        _moments(visit, to, now)
+        if cancelled:
+            visit.cancelled_by, visit.cancel_reason = by, reason
+        else:
+            visit.status = to
+            _moments(visit, to, now)
         if to is Status.NOSHOW:
             _give_back_the_rest(session, visit, now)
-        elif to is Status.CANCELLED:
+        elif to is Status.CANCELLED and not cancelled:
             placing.cancel(session, visit, by, reason, now)
         session.flush()
         uses = uses_of(session, visit)

@@ -97,7 +97,7 @@ def status(reference: str) -> ResponseReturnValue:
         # As in "cancelled patient".
         status_word, _space, by_word = wanted.partition(" ")
         to, by = _one_of(Status, status_word), _by(by_word)
-        says = saying.corrected(to)
+        says = saying.corrected(to, by)
         act = lambda: statuses.correct(who, reference, to, by=by, reason=reason, version=version, key=key)  # noqa: E731
     else:
         move = _one_of(Move, request.form.get("to", ""))

@@ -15,6 +15,7 @@ from booking.services.desk.statuses import Move
 from booking.services.desk.undoing import Doing
 from booking.web.desk import telling
 from booking.web.visit_words import (
+    CANCELLED_BY,
     HAPPENED,
     STANDINGS,
     TAPS,
@@ -84,20 +85,26 @@ def now_is(clinic: Clinic, changed: Changed, *, spoken: bool = False, number: st
     return f"{says} {_('Nobody is written to.')}"
 
 
-def corrections(possible: Iterable[Status]) -> list[tuple[str, str]]:
-    """What a visit can be corrected to, as values of the form and words. Of a cancellation it says whose wish it was."""
+def corrections(possible: Iterable[Status], cancelled_by: Actor | None) -> list[tuple[str, str]]:
+    """What a visit can be corrected to, as values of the form and words. Of a cancellation it says whose wish it was, first
+    what wasn't said before.
+    """
     found: list[tuple[str, str]] = []
     for one in possible:
         if one is Status.CANCELLED:
-            found.append((f"{one} {Actor.PATIENT}", _("Cancelled by the patient")))
-            found.append((f"{one} {Actor.STAFF}", _("Cancelled by the clinic")))
+            wishes = sorted(CANCELLED_BY, key=lambda by: by is cancelled_by)
+            found += [(f"{one} {by}", str(CANCELLED_BY[by])) for by in wishes]
         else:
             found.append((one.value, str(STANDINGS[one].words)))
     return found
 
 
-def corrected(to: Status) -> str:
-    return _("Corrected to: %(status)s.", status=STANDINGS[to].words)
+def corrected(to: Status, by: Actor) -> str:
+    """Nobody is written to about a correction: of what the clinic wished the patient may not know."""
+    if to is not Status.CANCELLED:
+        return _("Corrected to: %(status)s.", status=STANDINGS[to].words)
+    says = _("Corrected to: %(status)s.", status=CANCELLED_BY[by])
+    return f"{says} {_('Nobody is written to.')}"
 
 
 def undone(clinic: Clinic, doing: Doing, changed: Changed) -> str:

@@ -7,16 +7,28 @@ from typing import Any
 import pytest
 
 from booking.errors import IllegalStatus, NeedsReason, NotFound, OldPlaceTaken, StaleEdit
-from booking.models import Actor, Appointment, AuditEntry, Claim, HistoryEntry, Message, Reminders, Role
+from booking.models import (
+    Actor,
+    Appointment,
+    AuditEntry,
+    Claim,
+    HistoryEntry,
+    Message,
+    Patient,
+    Reminders,
+    Role,
+)
 from booking.scheduling.status import Status, cancelled_late, counts_as_attended, not_closed
 from booking.scheduling.timeline import cell_at
 from booking.services import visits
-from booking.services.desk import statuses
+from booking.services.desk import calls, record_page, statuses
 from booking.services.desk.moving import Place, change
+from booking.services.desk.states import Changed
 from booking.services.desk.statuses import Move, possible
 from booking.services.desk.undoing import undo
+from booking.services.staff.who import Who
 from tests.conftest import MONDAY
-from tests.services.making import NINE, booked, rows
+from tests.services.making import NINE, booked, heard, rows
 from tests.staffing import hired
 
 HOUR = timedelta(hours=1)
@@ -194,7 +206,7 @@ def test_a_no_show_of_yesterday_does_not_come_late(standing_clock: Any) -> None:
         statuses.arrive(dana, visit.reference, key="arrive-01")
 
 
-def test_done_can_be_corrected_to_no_show_and_a_cancelled_visit_to_nothing(standing_clock: Any) -> None:
+def test_done_can_be_corrected_to_no_show_and_a_cancelled_visit_stands_no_more(standing_clock: Any) -> None:
     visit, dana = booked(), hired()
     standing_clock.at(NINE + 5 * MINUTE)
     statuses.start(dana, visit.reference, key="start-0001")
@@ -208,6 +220,58 @@ def test_done_can_be_corrected_to_no_show_and_a_cancelled_visit_to_nothing(stand
     assert one()["status"] == "cancelled" and one()["cancelled_by"] == "patient" and rows(Claim) == []
     with pytest.raises(IllegalStatus):
         statuses.correct(dana, visit.reference, Status.BOOKED, reason="x", key="correct-03")
+
+
+def test_whose_wish_a_cancellation_was_can_be_corrected_and_what_counts_follows(standing_clock: Any) -> None:
+    visit, dana = booked(practitioner="ana", phone="+18185550123"), hired()
+    standing_clock.at(NINE - 2 * HOUR)
+    statuses.cancel(dana, visit.reference, by=Actor.STAFF, reason="Ana is ill.", key="cancel-01")
+    standing_clock.on(minutes=4)
+    heard()
+    written, (was, claimed) = rows(Message), (one(), rows(Claim))
+    assert (late_cancellations(dana), to_call(dana)) == (0, ["cancellation"])
+    with pytest.raises(NeedsReason):
+        correct_to(Actor.PATIENT, " ", "correct-01")
+    corrected = correct_to(Actor.PATIENT, "She has a cold.", "correct-02")
+    assert (one()["cancelled_by"], one()["cancel_reason"]) == ("patient", "She has a cold.")
+    # Late is when it was cancelled, not when that was put right; she knows, and hears of nothing.
+    assert one()["cancelled_at"] == was["cancelled_at"] and one()["sequence"] == was["sequence"]
+    assert (late_cancellations(dana), to_call(dana)) == (1, [])
+    assert rows(Message) == written and rows(Claim) == claimed
+    assert (last()["what"], last()["why"], last()["actor_name"]) == (
+        "corrected",
+        "She has a cold.",
+        dana.name,
+    )
+    assert correct_to(Actor.PATIENT, "She has a cold.", "correct-03").entry_id is None
+    undo(dana, corrected.entry_id or 0, key="undo-0001")
+    assert (one()["cancelled_by"], one()["cancel_reason"]) == ("staff", "Ana is ill.")
+    assert (late_cancellations(dana), to_call(dana)) == (0, ["cancellation"])
+
+
+def test_why_it_was_cancelled_can_be_corrected_by_itself_and_not_over_a_colleagues_words() -> None:
+    visit, dana = booked(), hired()
+    statuses.cancel(dana, visit.reference, by=Actor.PATIENT, reason="Ill", key="cancel-01")
+    correct_to(Actor.PATIENT, "On holiday", "correct-01", version=2)
+    assert (one()["cancel_reason"], last()["facts"]["before"]["cancel_reason"]) == ("On holiday", "Ill")
+    with pytest.raises(StaleEdit):
+        correct_to(Actor.STAFF, "Ana is ill.", "correct-02", version=2)
+    assert one()["cancelled_by"] == "patient"
+
+
+def correct_to(by: Actor, reason: str, key: str, **how: Any) -> Changed:
+    """Whose wish it was that the only visit is cancelled, and why."""
+    return statuses.correct(
+        hired(), one()["reference"], Status.CANCELLED, by=by, reason=reason, key=key, **how
+    )
+
+
+def late_cancellations(who: Who) -> int:
+    return record_page.record(who, rows(Patient)[0]["reference"]).late_cancellations
+
+
+def to_call(who: Who) -> list[str]:
+    return [call.kind for call in calls.call_list(who).calls]
 
 
 def test_staff_cancel_free_the_time_and_tell_in_three_minutes() -> None:
