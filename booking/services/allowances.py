@@ -20,6 +20,7 @@ from booking.scheduling.allowances.counting import (
     Standing,
     State,
     Visit,
+    besides,
     count,
 )
 from booking.scheduling.allowances.terms import Terms
@@ -159,21 +160,12 @@ def counted(
         )
         for number, one in enumerate(and_these)
     ]
-    whole = count(pools, [*visits, *new])
-    marks = {visit.name: mark for visit, mark in whole.marks}
-    pushed: tuple[str, ...] = ()
-    if new:
-        before = {visit.name for visit, mark in count(pools, visits).marks if mark.beyond}
-        pushed = tuple(
-            visit.name
-            for visit, mark in whole.marks
-            if mark.beyond and visit.state is State.BOOKED and visit not in new and visit.name not in before
-        )
+    found = besides(count(pools, visits), new)
     return Allowances(
-        count=whole,
-        left=whole.left(clinic.times.local_date(now)),
-        these=tuple(marks[visit.name] for visit in new),
-        pushed=pushed,
+        count=found.count,
+        left=found.count.left(clinic.times.local_date(now)),
+        these=found.these,
+        pushed=found.pushed,
         starts={row.reference: instant_of(row.from_cell) for row in given},
     )
 

@@ -44,6 +44,14 @@ class Pool:
     terms: Terms
     ended_on: date | None = None
 
+    def is_valid(self, day: date) -> bool:
+        """Whether anything of it may be drawn on this day, if there is room."""
+        terms = self.terms
+        if _is_over(self, day) or _outside(terms, day):
+            return False
+        given = (_on_day(one, day)[0] is Standing.DRAWS for one in terms.authorisations)
+        return terms.free != 0 or any(given)
+
 
 class Standing(enum.StrEnum):
     """How a visit counts. The last five are beyond: above the limit; waiting for an authorisation that was asked for; without
@@ -174,6 +182,30 @@ def count(pools: Iterable[Pool], visits: Iterable[Visit]) -> Count:
     return Count(
         tuple(one.pool for one in accounts), marks, {one.pool.id: tuple(one.draws) for one in accounts}
     )
+
+
+class Besides(NamedTuple):
+    """All visits counted with `these` among them. `pushed`: the names of those that are booked and beyond only because of these."""
+
+    count: Count
+    these: tuple[Mark, ...]
+    pushed: tuple[str, ...]
+
+
+def besides(before: Count, these: Sequence[Visit]) -> Besides:
+    """How these visits count besides those that were counted before. Each has a name of its own."""
+    if not these:
+        return Besides(before, (), ())
+    whole = count(before.pools, [*(visit for visit, _mark in before.marks), *these])
+    marks = {visit.name: mark for visit, mark in whole.marks}
+    beyond = {visit.name for visit, mark in before.marks if mark.beyond}
+    new = {visit.name for visit in these}
+    pushed = tuple(
+        visit.name
+        for visit, mark in whole.marks
+        if mark.beyond and visit.state is State.BOOKED and visit.name not in new | beyond
+    )
+    return Besides(whole, tuple(marks[visit.name] for visit in these), pushed)
 
 
 class _Account:

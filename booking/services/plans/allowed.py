@@ -1,7 +1,8 @@
 """What the coverage of a plan's patient leaves for its visits. Of somebody whom we don't know nothing is said."""
 
-from collections.abc import Collection, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import date, datetime, timedelta
+from itertools import count
 from typing import NamedTuple
 
 from sqlalchemy.orm import Session
@@ -9,8 +10,9 @@ from sqlalchemy.orm import Session
 from booking import clock
 from booking.errors import BeyondCoverage
 from booking.models import Plan
-from booking.scheduling.allowances.counting import Left, Mark
+from booking.scheduling.allowances.counting import Left, Mark, Pool, Visit, besides
 from booking.services.allowances import (
+    Allowances,
     Planned,
     allowances_of,
     asks_first,
@@ -19,7 +21,7 @@ from booking.services.allowances import (
     visits_of_patients,
 )
 from booking.services.clinic import Clinic, the_clinic
-from booking.services.plans.reading import PlanView
+from booking.services.plans.reading import PlanView, Week
 from booking.services.transaction import reading
 
 
@@ -126,6 +128,37 @@ def _asks_first_there(
     there = [Planned(to, modality) for _from, to in moved.values()]
     before = {reference: Planned(at, modality) for reference, (at, _to) in moved.items()}
     return asks_first(session, clinic, patient_id, there, now, before)
+
+
+def leaves_too_little(coverage: Allowances, weeks: Iterable[Week], today: date) -> bool:
+    """Whether any visit would lie beyond that doesn't yet, if what these weeks lack were booked: each on a day of its own, from its
+    week and from today on.
+    """
+    counted_now = coverage.count
+    taken = {visit.day for visit, _mark in counted_now.marks}
+    to_book: list[Visit] = []
+    day = today
+    for week in sorted(weeks, key=lambda one: one.first):
+        day = max(day, week.first)
+        for dose in week.doses:
+            modality = dose.care.modality.slug
+            for _ in range(dose.left):
+                on = _day_for(counted_now.pools, modality, day, week.last, taken)
+                to_book.append(Visit(on, modality, name=f"+{len(to_book)}"))
+                taken.add(on)
+    found = besides(counted_now, to_book)
+    return bool(found.pushed) or any(mark.beyond for mark in found.these)
+
+
+def _day_for(pools: Sequence[Pool], modality: str, first: date, last: date, taken: Collection[date]) -> date:
+    """The first day that isn't taken; in this week one on which the most pools are valid, since some begin in it."""
+    theirs = [one for one in pools if modality in one.terms.modalities]
+    days = (first + timedelta(days=number) for number in range((last - first).days + 1))
+    free = [day for day in days if day not in taken]
+    if free:
+        return max(free, key=lambda day: sum(one.is_valid(day) for one in theirs))
+    later = (first + timedelta(days=number) for number in count())
+    return next(day for day in later if day not in taken)
 
 
 def beyond_of(plan: PlanView) -> frozenset[str]:

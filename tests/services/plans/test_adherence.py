@@ -193,6 +193,22 @@ def test_what_a_plan_still_has_to_book_is_counted_against_all_that_is_left(
     assert (Need.ALLOWANCE in row.needs) is too_little and row.beyond_on is None
 
 
+def test_what_two_plans_of_a_patient_still_have_to_book_is_counted_together() -> None:
+    whose = patient()
+    references = [prescribed(whose, "weekly").reference for _ in range(2)]
+    coverage.record(hired(), whose, "Blue Shield", Terms(Kind.INSURANCE, NEEDLES, 12, EVER), key="record-1")
+    # One visit lies before the plans, which have six each.
+    assert all(Need.ALLOWANCE in row_of(reference).needs for reference in references)
+
+
+def test_what_begins_within_a_week_is_there_for_that_week() -> None:
+    reference = prescribed(patient(), "weekly").reference
+    thursday = FIRST_DAY + timedelta(days=3)
+    package = Terms(Kind.PACKAGE, NEEDLES, 6, EVER, begins=thursday)
+    coverage.record(hired(), row_of(reference).patient, "Package", package, key="record-1")
+    assert Need.ALLOWANCE not in row_of(reference).needs
+
+
 def test_what_is_booked_later_may_be_pushed_out_by_what_is_to_be_booked_before() -> None:
     reference = a_plan("weekly")
     become(reference, 0, Status.CANCELLED)
