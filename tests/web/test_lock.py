@@ -245,7 +245,7 @@ def test_two_forms_at_one_address_are_kept_side_by_side(context: Flask) -> None:
 
     def kept(*fields: tuple[str, str]) -> list[dict[str, str]]:
         drafts.keep(who.account_id, "/desk/book", fields)
-        return [dict(one.fields) for one in drafts.of(who.account_id)]  # type: ignore[arg-type]
+        return [dict(one.fields) for one in drafts.of(who.account_id)]
 
     rosa, zoe = (("patient", "ROSA"), ("note", "Left knee")), (("patient", "ZOE"), ("note", "Cold hands"))
     assert kept(*rosa) == [dict(rosa)]

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from urllib.parse import parse_qsl, urlsplit
 
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
@@ -38,6 +39,13 @@ class Kept:
     page: str
     fields: Fields
     kept_at: datetime
+
+    @property
+    def asks(self) -> bool:
+        """Whether the form only asks: then the address that it leads to says all that stands in it."""
+        return parse_qsl(urlsplit(self.path).query, keep_blank_values=True) == [
+            (name, value) for name, value in self.fields
+        ]
 
 
 def keep(account_id: int, path: str, fields: Iterable[tuple[str, str]], *, page: str = "") -> None:

@@ -9,7 +9,9 @@ const LOCKED = "/staff/locked";
 const DRAFTS = "/staff/drafts";
 const TOLD_EVERY = 60_000;
 // What forms say by themselves.
-const NOT_TYPED = new Set(["key", "version", "next", "times_for", "now_with", "q", "day", "cell", "not", "shown"]);
+const NOT_TYPED = new Set(["key", "version", "next", "times_for", "now_with", "q", "day", "cell", "length", "not", "shown"]);
+// Whom and what a form is about: nothing that was typed about another one gets into it.
+const ABOUT = ["patient", "new", "plan", "template", "visit", "missing"];
 // Shared by the windows of one browser: when somebody was last active in any of them. No data of anybody.
 const SHARED = "staff-active-at";
 
@@ -24,9 +26,10 @@ function here() {
   return window.location.pathname + window.location.search;
 }
 
-// The page on which a form can be had again: one that was refused stands at an address that only takes forms.
+// The page on which a form can be had again: one that was refused stands at an address that only takes forms, and one that
+// only asks leads to an address that says all that stands in it.
 function pageOf(form) {
-  return form?.dataset.page ?? here();
+  return form?.method === "get" ? addressOf(form) : form?.dataset.page ?? here();
 }
 
 function shared() {
@@ -56,14 +59,16 @@ function noteActivity() {
 
 // Drafts
 
+// Those that send something; others say that they are to be kept.
 function forms() {
-  return [...document.querySelectorAll("form[method='post']")].filter(
+  return [...document.querySelectorAll("form[method='post'], form[data-keep]")].filter(
     (form) => !form.querySelector("input[type='password'], input[name='code']") && !form.hasAttribute("data-no-draft"),
   );
 }
 
 function addressOf(form) {
   const url = new URL(form.getAttribute("action") || here(), window.location.href);
+  if (form.method === "get") url.search = new URLSearchParams(new FormData(form));
   return url.pathname + url.search;
 }
 
@@ -79,46 +84,75 @@ function changed(form) {
   });
 }
 
+// The forms with something in them, also those that a part of the page has put away.
 function typed() {
-  return forms().filter((form) => changed(form) || form.dataset.refilled).map((form) => ({
-    path: addressOf(form),
-    page: pageOf(form),
-    fields: [...new FormData(form)].filter(([, value]) => typeof value === "string"),
-  }));
+  const away = [];
+  document.dispatchEvent(new CustomEvent("locking", { detail: away }));
+  return [...forms(), ...away].filter((form) => changed(form) || form.dataset.refilled);
 }
 
-// Puts what was kept back into its form, as far as the page has it, where it is typed text again and no longer a draft; of
-// the rest it says where it is.
+function draftOf(form) {
+  const fields = [...new FormData(form)].filter(([, value]) => typeof value === "string");
+  return { path: addressOf(form), page: pageOf(form), fields };
+}
+
+let waiting = []; // What was kept and isn't back yet.
+const given = new Set(); // The forms that got something back.
+
 async function putBack() {
   if (window.location.hash !== "#kept") return;
   window.history.replaceState(null, "", here());
   const answer = await reach(DRAFTS, { headers: { Accept: "application/json", "X-Poll": "1" } });
   if (!answer.ok) return;
+  waiting = await answer.json();
+  // A visit that is still to be shown beside the board says so once it is.
+  if (!document.querySelector("[data-panel][hidden]") || !new URLSearchParams(window.location.search).has("visit")) giveBack();
+}
+
+// Puts what was kept back into its form, as far as the page has it by now, where it is typed text again and no longer a
+// draft; of the rest it says where it is. Of two drafts for one form it gets the newer one.
+function giveBack() {
+  if (!waiting.length) return;
   let first = null;
   let back = false;
-  let elsewhere = false;
-  for (const draft of await answer.json()) {
-    const form = formOf(draft);
+  waiting = waiting.filter((draft) => {
+    // What a form asked for, its page says.
+    const asked = draft.asks && draft.path === here();
+    const form = asked || given.has(nameOf(draft)) ? null : formOf(draft);
     if (form) {
       first = fill(form, draft) ?? first;
-      back = true;
+      given.add(nameOf(draft));
     }
-    if (form && holds(form, draft)) post(`${DRAFTS}/${draft.number}/forget`).catch(() => {});
-    else elsewhere = true;
-  }
+    back ||= asked || Boolean(form);
+    if (!asked && !(form && holds(form, draft))) return true;
+    post(`${DRAFTS}/${draft.number}/forget`).catch(() => {});
+    return false;
+  });
   if (first) first.focus();
   const words = document.documentElement.dataset;
   if (back) say(words.backWords);
-  if (elsewhere) say(words.keptWords, DRAFTS);
+  const told = document.querySelector(`.toasts [href="${DRAFTS}"]`);
+  if (!waiting.length) told?.parentElement.remove();
+  else if (!told) say(words.keptWords, DRAFTS);
+}
+document.addEventListener("shown", giveBack);
+
+function said(draft, name) {
+  return draft.fields.filter(([one]) => one === name).map(([, value]) => value).join(" ");
 }
 
-// Of several forms at one address the one with most of its fields; none that is about another patient.
+function nameOf(draft) {
+  return [draft.path, ...ABOUT.map((name) => said(draft, name))].join(" ");
+}
+
+// Of several forms at one address the one with most of its fields; none that is about another patient, and none that says
+// on its page alone what its words are for.
 function formOf(draft) {
-  const said = new Map(draft.fields);
-  const isAbout = (form, name) => (form.querySelector(`input[type="hidden"][name="${name}"]`)?.value ?? "") === (said.get(name) ?? "");
+  const hidden = (form, name) => [...form.querySelectorAll(`input[type="hidden"][name="${name}"]`)].map((field) => field.value).join(" ");
   const known = (form) => draft.fields.filter(([name]) => form.elements.namedItem(name)).length;
   return forms()
-    .filter((form) => addressOf(form) === draft.path && ["patient", "new"].every((name) => isAbout(form, name)))
+    .filter((form) => addressOf(form) === draft.path && ABOUT.every((name) => hidden(form, name) === said(draft, name)))
+    .filter((form) => !("onlyHere" in form.dataset) || draft.page === here())
     .sort((one, other) => known(other) - known(one))[0];
 }
 
@@ -132,17 +166,22 @@ function fill(form, draft) {
   for (const [name, value] of draft.fields) values.set(name, [...(values.get(name) ?? []), value]);
   let first = null;
   for (const field of form.elements) {
-    if (!field.name || field.type === "submit" || ["csrf_token", "version", "times_for"].includes(field.name)) continue;
+    if (!field.name || field.type === "submit" || ["csrf_token", "times_for"].includes(field.name)) continue;
     const kept = values.get(field.name) ?? [];
     if (field.type === "checkbox" || field.type === "radio") field.checked = kept.includes(field.value);
     else if (kept.length) {
-      if (field.type !== "hidden" && field.value !== kept[0]) first = first ?? field;
-      field.value = kept[0];
+      // Fields of one name, such as those of several lines, each have their own.
+      const value = kept.shift();
+      if (field.type !== "hidden" && field.value !== value) {
+        first = first ?? field;
+        field.closest("details")?.setAttribute("open", "");
+      }
+      field.value = value;
     }
   }
   form.dataset.refilled = "yes";
   // Times that depend on what was chosen are asked for once more, with the one that was chosen.
-  form.dataset.chosenTime = values.get("time")?.[0] ?? "";
+  form.dataset.chosenTime = said(draft, "time");
   form.dispatchEvent(new Event("refilled"));
   return first;
 }
@@ -167,13 +206,14 @@ function say(words, address = "") {
 function leave(lock = "") {
   if (locking) return;
   locking = true;
-  const forms = typed();
-  const page = pageOf(document.querySelector("form[data-page]"));
+  const left = typed();
+  const drafts = left.map(draftOf);
+  const page = pageOf(left.find((form) => form.method === "get") ?? document.querySelector("form[data-page]"));
   // At once, before anything is sent: whoever looks at the screen sees nothing.
   document.body.replaceChildren();
   document.title = "";
   const go = () => window.location.replace(`${LOCKED}?next=${encodeURIComponent(page)}`);
-  const kept = post(DRAFTS, forms).catch(() => null);
+  const kept = post(DRAFTS, drafts).catch(() => null);
   (lock ? kept.then(() => post(lock)) : kept).then(go, go);
   // A network that is gone must not leave an empty page for ever.
   window.setTimeout(go, 5000);

@@ -68,7 +68,18 @@ def active() -> ResponseReturnValue:
 def draft_list() -> ResponseReturnValue:
     kept = drafts.of(access.who().account_id)
     if "application/json" in request.headers.get("Accept", ""):
-        return jsonify([{"number": one.number, "path": one.path, "fields": one.fields} for one in kept])
+        return jsonify(
+            [
+                {
+                    "number": one.number,
+                    "path": one.path,
+                    "page": one.page,
+                    "fields": one.fields,
+                    "asks": one.asks,
+                }
+                for one in kept
+            ]
+        )
     drafts_shown = [typed.shown(one, access.who()) for one in kept]
     return staff_page("sign_in/drafts.html", drafts=drafts_shown, onward=going_on.home(access.who()))
 

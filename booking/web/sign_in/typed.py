@@ -58,7 +58,9 @@ _FORMS = {
 
 @dataclass(frozen=True)
 class Shown:
-    """A draft as its page shows it. `lines`: what was typed, with the form's words; `fields`: all that is sent."""
+    """A draft as its page shows it. `lines`: what was typed, with the form's words; `fields`: all that is sent, unless the
+    form only `asks`.
+    """
 
     number: int
     title: str
@@ -67,6 +69,7 @@ class Shown:
     path: str
     page: str
     fields: Fields
+    asks: bool
 
 
 def shown(draft: Kept, who: Who) -> Shown:
@@ -75,7 +78,7 @@ def shown(draft: Kept, who: Who) -> Shown:
     title = _FORMS.get(endpoint_at(draft.path, "POST")) or _("A form")
     # A form that was refused stood at an address that only takes forms, and this list has no form to type in.
     page = draft.page if endpoint_at(draft.page, "GET") not in ("", "sign_in.draft_list") else ""
-    return Shown(draft.number, title, draft.kept_at, lines, draft.path, page, draft.fields)
+    return Shown(draft.number, title, draft.kept_at, lines, draft.path, page, draft.fields, draft.asks)
 
 
 def _chosen(draft: Kept, who: Who) -> Iterator[tuple[Any, str]]:

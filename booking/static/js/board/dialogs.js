@@ -75,12 +75,30 @@ function sayMissing(element, isMissing) {
   element.querySelector("input[name=reason]").ariaInvalid = isMissing ? "true" : null;
 }
 
+// What is typed when the screen locks is kept as the form of the page that asks the same, at `address`, would send it.
+function keepAs(form, address, sent) {
+  form.action = address.split("?")[0];
+  form.dataset.page = address;
+  form.querySelector("[data-sent]").replaceChildren(...Object.entries(sent).map(([name, value]) => {
+    const field = document.createElement("input");
+    Object.assign(field, { type: "hidden", name, value });
+    return field;
+  }));
+}
+
+function keepNoMore(form) {
+  form.reset();
+  form.removeAttribute("action");
+  delete form.dataset.page;
+}
+
 let askedMoves = 0;
 
 // Whether to move, whether to tell the patient, and why, where a rule is passed: the `usual` reason stands there already.
 // Returns {tell, reason, cannot}: `tell` is "yes", "phone" where they have just heard it on the telephone, "no", or "" where
-// the visit is left where it was; `cannot` says what keeps it from there, if something does.
-async function askMove(title, { needsReason = false, usual = "", breaches = [], address = null } = {}) {
+// the visit is left where it was; `cannot` says what keeps it from there, if something does. `page`: the address that asks
+// the same, with what is `sent` besides the answer; the `address` previews it.
+async function askMove(title, { page, sent, needsReason = false, usual = "", breaches = [], address = null }) {
   const element = dialog("move");
   const reason = element.querySelector("input[name=reason]");
   const preview = element.querySelector("[data-preview]");
@@ -106,6 +124,7 @@ async function askMove(title, { needsReason = false, usual = "", breaches = [], 
   tells.textContent = tells.dataset.words;
   element.querySelector("[data-here]").hidden = true;
   if (needsReason) showReason(breaches);
+  keepAs(element.querySelector("form"), page, sent);
   const answer = ask(element);
   let cannot = "";
   const asked = ++askedMoves;
@@ -138,5 +157,7 @@ async function askMove(title, { needsReason = false, usual = "", breaches = [], 
       }
     });
   }
-  return { tell: await answer, reason: reason.value.trim(), cannot };
+  const said = { tell: await answer, reason: reason.value.trim(), cannot };
+  keepNoMore(element.querySelector("form"));
+  return said;
 }

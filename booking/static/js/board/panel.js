@@ -4,7 +4,7 @@ const panel = root.querySelector("[data-panel]");
 let shown = null; // {reference, version} of the visit in the panel.
 let opening = 0; // Counts what was to be shown: an answer that comes after the next wish, or after closing, is too late.
 let sending = false; // Whether a form of the panel is on its way.
-const drafts = new Map(); // What was typed about a visit and isn't kept yet, by its reference.
+const drafts = new Map(); // The forms in which something was typed about a visit and isn't kept yet, by its reference.
 // Where the panel has no place beside the board it lies on it; on a phone it is all that one sees.
 const covers = window.matchMedia("(max-width: 40rem)");
 
@@ -52,6 +52,7 @@ function showPanel(reference, html, sentFrom = null) {
   if (visit) choose(visit, { focus: false });
   sayWhere();
   if (typing) goOnTyping(typing);
+  document.dispatchEvent(new Event("shown"));
 }
 
 function closePanel() {
@@ -134,21 +135,20 @@ function isTypedIn(form) {
   return fieldsOf(form).some((field) => !field.options && field.value !== field.defaultValue);
 }
 
-// Takes down what stands in forms of the panel that weren't sent: it isn't to be lost when the panel is drawn anew.
+// Puts away forms of the panel that weren't sent: what stands in them isn't to be lost when the panel is drawn anew.
 function keepTyped() {
   if (!shown) return;
-  const typed = [...panel.querySelectorAll("form")].filter(isTypedIn).map((form) => ({
-    version: form.elements.version?.value,
-    fields: fieldsOf(form).map(({ id, value, defaultValue }) => ({ id, value, defaultValue })),
-  }));
+  const typed = [...panel.querySelectorAll("form")].filter(isTypedIn);
+  for (const form of typed) form.dataset.page = wayBack(shown.reference).get("next");
   if (typed.length) drafts.set(shown.reference, typed);
   else drafts.delete(shown.reference);
 }
 
 // Where a colleague changed the same field meanwhile, the form stays one of the old version: it is refused, and shows both.
 function putTypedBack() {
-  for (const { version, fields } of drafts.get(shown.reference) ?? []) {
-    for (const { id, value, defaultValue } of fields) {
+  for (const form of drafts.get(shown.reference) ?? []) {
+    const version = form.elements.version?.value;
+    for (const { id, value, defaultValue } of fieldsOf(form)) {
       const field = panel.querySelector(`#${CSS.escape(id)}`);
       if (!field || (field.options && ![...field.options].some((one) => one.value === value))) continue;
       // The server keeps no blanks around it.
@@ -158,6 +158,11 @@ function putTypedBack() {
     }
   }
 }
+
+// When the screen locks, it is kept by the server.
+document.addEventListener("locking", (event) => {
+  for (const [reference, forms] of drafts) if (reference !== shown?.reference) event.detail.push(...forms);
+});
 
 // As somebody would have typed it over what stood there.
 function writeAsTyped(field, value, stood) {

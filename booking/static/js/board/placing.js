@@ -197,6 +197,15 @@ async function previewOf(address) {
   }
 }
 
+function changeAddress(mine, fields) {
+  return `/desk/visits/${mine.reference}/change?${new URLSearchParams(fields)}`;
+}
+
+// What the question whether to move stands for, where the screen locks before it is answered.
+function keptOf(mine, fields) {
+  return { page: `${changeAddress(mine, fields)}&${wayBack(mine.reference)}`, sent: { ...fields, version: mine.version, key: newKey() } };
+}
+
 // Puts the visit there: asks once, sends, and says how to take it back.
 async function drop(column, cell) {
   const mine = placing;
@@ -216,11 +225,9 @@ async function drop(column, cell) {
   if (fields.cell !== undefined || fields.practitioner !== undefined || fields.length !== undefined) {
     const needsReason = takesReason(verdict);
     const breaches = needsReason ? await why(column, cell, mine) : [];
+    const address = changeAddress(mine, fields);
     answer = await askMove(word("move", { name: mine.name, where }), {
-      needsReason,
-      usual: verdict === "soon" ? word("usual") : "",
-      breaches,
-      address: `/desk/visits/${mine.reference}/change?${new URLSearchParams(fields)}`,
+      ...keptOf(mine, fields), needsReason, usual: verdict === "soon" ? word("usual") : "", breaches, address,
     });
   }
   if (!answer.tell) {
@@ -236,7 +243,7 @@ async function putThere(mine, fields, where, answer) {
     ...fields, version: mine.version, reason: answer.reason, tell: answer.tell,
   });
   if (!sent.ok && sent.needs_reason?.length && !answer.reason) {
-    const again = await askMove(word("move", { name: mine.name, where }), { needsReason: true, breaches: sent.needs_reason, usual: sent.usual });
+    const again = await askMove(word("move", { name: mine.name, where }), { ...keptOf(mine, fields), needsReason: true, breaches: sent.needs_reason, usual: sent.usual });
     if (again.tell) return putThere(mine, fields, where, again);
     endPlacing();
     return;
