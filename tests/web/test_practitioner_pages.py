@@ -165,6 +165,15 @@ def test_the_audit_knows_who_looked(app: Flask, page: FlaskClient, standing_cloc
     assert seen == [("saw own day", "day/2026-09-15"), ("opened visit", f"appointment/{reference}")]
 
 
+def test_the_day_that_a_refused_tap_shows_is_seen(app: Flask, page: FlaskClient) -> None:
+    reference = with_ana(app).reference
+    refused = post(page, f"/mine/visits/{reference}/status", {"key": "12345678", "to": "needles-out"})
+    assert refused.status_code == 409 and "Rosa" in refused.text
+    with app.app_context():
+        seen = [row["subject"] for row in rows(AuditEntry) if row["what"] == "saw own day"]
+    assert seen == ["day/2026-09-15"]
+
+
 def test_a_visit_of_ones_own_patient_is_shown_whoever_gives_it(app: Flask, page: FlaskClient) -> None:
     mine = with_ana(app).reference
     with app.app_context():
