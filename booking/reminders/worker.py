@@ -20,6 +20,7 @@ from booking.models import Heartbeat, Installation
 from booking.reminders.delivery import deliver_due
 from booking.services import claims, idempotency, outbox, reconciling, request_counts
 from booking.services.own_day import tomorrow
+from booking.services.plans import finishing
 from booking.services.transaction import reading, run
 
 log = structlog.get_logger()
@@ -77,13 +78,14 @@ class Worker:
             self._beat(trouble)
 
     def tidy(self) -> None:
-        """Writes reminders that are missing and lists that are due, and forgets what no longer counts."""
+        """Writes reminders that are missing and lists that are due, ends plans that are over, and forgets what no longer counts."""
         with self.app.app_context():
             try:
                 missing = run(reconciling.write_missing) if reconciling.anything_wrong() else 0
                 if missing:
                     log.warning("reminders were missing", number=missing)
                 tomorrow.write_due()
+                run(finishing.end_what_is_over)
                 run(idempotency.forget_old_answers)
                 run(lambda session: request_counts.forget(session))
                 run(lambda session: claims.forget_lapsed(session, clock.now() - KEEP_LAPSED))

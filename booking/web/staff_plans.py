@@ -20,7 +20,7 @@ from booking.services import notices
 from booking.services.plans import adherence, handing_over, prescribing, reading
 from booking.services.plans.adherence import Adherence, BoardWeek, Fate, Need, Row
 from booking.services.plans.reading import PlanNote, PlanView
-from booking.services.plans.said import NEEDED, NOT_NEEDED
+from booking.services.plans.said import ENDED, NEEDED, NOT_NEEDED
 from booking.services.staff import audit
 from booking.web import access, asked, course_words, plan_next
 from booking.web.codes import for_a_camera
@@ -79,6 +79,7 @@ _HAPPENED = {
     "withdrawn": lazy("Taken back before it was booked"),
     "confirmed": lazy("Confirmed after the examination"),
     "stopped": lazy("Stopped"),
+    ENDED: lazy("Ended: nothing of it is ahead or missing"),
     "paused": lazy("Paused"),
     "decided": lazy("Decided after a reassessment"),
     "changed doses": lazy("Changed how often they come"),

@@ -13,6 +13,8 @@ from sqlalchemy.orm import Session
 from booking.models import PlanEntry
 
 PAUSED, NOT_NEEDED, NEEDED, GIVEN_UP = "paused", "not needed", "needed", "given up"
+# Over, with nothing left to decide.
+ENDED = "ended"
 # What was missing is booked, or has further weeks instead.
 MADE_UP, EXTENDED = "made up", "extended"
 # A make-up time that a patient chose, and about which the payer is to be asked before it is booked.

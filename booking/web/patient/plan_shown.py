@@ -148,7 +148,7 @@ def _said(plan: PlanView) -> str:
         return _("Your plan is paused until %(day)s. After that it goes on.", day=until)
     return {
         PlanStatus.STOPPED: _("Your plan has ended. Nothing more is booked from it."),
-        PlanStatus.COMPLETED: _("Your plan is complete."),
+        PlanStatus.COMPLETED: _("These visits are over.") if plan.is_series else _("Your plan is complete."),
     }.get(plan.status, "")
 
 
