@@ -13,7 +13,7 @@ from booking.scheduling.status import Status
 from booking.services.allowances import Planned
 from booking.services.plans.allowed import allowed, beyond_of, each_alone
 from booking.services.plans.reading import PlanView, PlanVisit, look_after
-from booking.services.plans.repairing import MakeUp, lacking, make_up_times
+from booking.services.plans.repairing import MakeUp, lacking, make_up_times, missing
 from booking.web import allowance_words
 
 
@@ -39,7 +39,7 @@ def offered(plan: PlanView) -> Next:
     now = clock.now()
     may = {change: fits(plan, change) for change in ("decide", "doses", "extend", "pause", "stop", "shift")}
     # Looked up only where something is missing: it asks the engine.
-    missed = make_up_times(plan, BookableBy.STAFF) if lacking(plan, now) else []
+    missed = make_up_times(plan, BookableBy.STAFF) if missing(plan, now) else []
     beyond = beyond_of(plan)
     return Next(
         confirm=to_be_confirmed(plan),

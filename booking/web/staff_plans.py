@@ -66,6 +66,7 @@ NEEDS = {
     Need.UNDECIDED: (lazy("To be decided"), "clay"),
     Need.UNCONFIRMED: (lazy("To be confirmed"), "clay"),
     Need.SHORT: (lazy("Short of visits"), "amber"),
+    Need.NO_FIRST_VISIT: (lazy("No first visit yet"), "amber"),
     Need.NO_REASSESSMENT: (lazy("No reassessment booked"), "amber"),
     Need.GATE: (lazy("Reassessment soon"), "blue"),
     Need.ALLOWANCE: (lazy("Allowance ends"), "amber"),

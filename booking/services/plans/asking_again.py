@@ -17,7 +17,7 @@ from booking.scheduling.timeline import cell_at, cell_from, instant_of
 from booking.services.clinic import Clinic, VisitType
 from booking.services.plans.choosing import Chosen
 from booking.services.plans.ground import Wanted
-from booking.services.plans.reading import PlanView, PlanVisit, kept_at
+from booking.services.plans.reading import PlanView, PlanVisit, firsts_due, kept_at
 from booking.services.plans.wanted import Asked, PlanWanted
 from booking.services.transaction import reading
 
@@ -78,6 +78,8 @@ def elsewhere(
 def asked_for(plan: PlanView, audience: BookableBy, course: Course | None = None) -> Asked:
     """What a plan that runs asks for: it keeps to what is free, for nothing gives way to what is moved or made up."""
     wanted = wanted_by(plan, audience)
+    due = {care.modality.slug for care in firsts_due(plan.clinic, plan.visits, clock.now())}
+    wanted = replace(wanted, returning=wanted.returning - due)
     if course is not None:
         wanted = wanted.with_course(course)
     with reading() as session:

@@ -145,6 +145,11 @@ class Ground:
         """The same where these visits give way to first ones, and no others."""
         return replace(self, for_first=replace(self.ignoring, others=visits))
 
+    def without(self, visit_id: int) -> "Ground":
+        """The same once this visit is given up."""
+        ignoring = replace(self.ignoring, others=frozenset({visit_id}))
+        return replace(self, ignoring=ignoring, for_first=ignoring)
+
     @property
     def days(self) -> list[Day]:
         zone, count = self.clinic.zone, (self.last - self.first).days + 1

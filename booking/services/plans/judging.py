@@ -15,7 +15,7 @@ from booking.scheduling.plans.course import Course
 from booking.scheduling.plans.keeping import Role, looked_at
 from booking.scheduling.status import Status
 from booking.services.clinic import Clinic, Practitioner, VisitType
-from booking.services.plans.reading import Dose, PlanVisit, Week, look_after
+from booking.services.plans.reading import Dose, PlanVisit, Week, firsts_due, look_after
 from booking.services.plans.said import Said, pause_on
 
 GATE_NEAR = timedelta(days=7)
@@ -51,6 +51,7 @@ class Need(StrEnum):
     SHORT = "short"
     NO_REASSESSMENT = "no_reassessment"
     GATE = "gate"
+    NO_FIRST_VISIT = "no_first_visit"
     ALLOWANCE = "allowance"
     NOT_CONFIRMED = "not_confirmed"
     NOT_BOOKED = "not_booked"
@@ -141,6 +142,9 @@ def judged(
     if short:
         needs.add(Need.SHORT)
     if not prescribed and plan.by_themselves and plan.confirmed_at is None:
+    due = firsts_due(clinic, visits, now)
+    if due and any(one.role in _DOSES and one.care in due for one in ahead):
+        needs.add(Need.NO_FIRST_VISIT)
         seen = any(_is_over(one, now) for one in doses)
         needs.add(Need.UNCONFIRMED if seen else Need.NOT_CONFIRMED)
     beyond_at = next((one.starts_at for one in ahead if one.reference in beyond), None)

@@ -13,7 +13,17 @@ from sqlalchemy import Row, select
 from sqlalchemy.orm import Session
 
 from booking import clock
-from booking.models import SERIES, Actor, Appointment, Plan, PlanEntry, PlanReminders, PlanStatus, Reminders
+from booking.models import (
+    SERIES,
+    Actor,
+    Appointment,
+    Plan,
+    PlanEntry,
+    PlanReminders,
+    PlanStatus,
+    Reminders,
+    VisitKind,
+)
 from booking.scheduling.plans.course import Course
 from booking.scheduling.plans.keeping import Kept, Role, looks_of
 from booking.scheduling.plans.windows import Presence
@@ -22,6 +32,7 @@ from booking.scheduling.timeline import instant_of
 from booking.services.clinic import Clinic, Practitioner, VisitType, the_clinic
 from booking.services.plans import links
 from booking.services.plans.said import NOTHING_SAID, Pause, Said, pause_on, said_of
+from booking.services.plans.wanted import first_visit_of
 from booking.services.staff import audit
 from booking.services.staff.ownership import plan_for
 from booking.services.staff.who import Who
@@ -255,6 +266,26 @@ def shaped(clinic: Clinic, plan: Plan | Row[Any], row: Appointment | Row[Any]) -
 
 def kept_at(
     clinic: Clinic, first_day: date, starts_at: datetime, ends_at: datetime, care: VisitType, role: Role
+def firsts_due(
+    clinic: Clinic, visits: Iterable[PlanVisit], now: datetime
+) -> dict[VisitType, tuple[VisitType, PlanVisit]]:
+    """Kinds of care of which the first visit was missed, and no other took place since: each with the visit type with which it is
+    to begin yet, and the visit that was missed.
+    """
+    lost: dict[VisitType, PlanVisit] = {}
+    begun: set[VisitType] = set()
+    for one in visits:
+        is_first = one.visit_type.kind is VisitKind.FIRST and one.visit_type != one.care
+        if one.role is Role.REASSESSMENT:
+            continue
+        if one.stands and (is_first or one.status is not Status.BOOKED or one.ends_at <= now):
+            begun.add(one.care)
+        elif is_first and not one.stands:
+            lost[one.care] = one
+    found = {care: (first_visit_of(clinic, care), was) for care, was in lost.items() if care not in begun}
+    return {care: (begins, was) for care, (begins, was) in found.items() if begins is not None}
+
+
 ) -> Kept:
     """A visit in the words of a plan's rules."""
     local = starts_at.astimezone(clinic.zone)

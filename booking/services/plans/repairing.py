@@ -14,13 +14,14 @@ from sqlalchemy.orm import Session
 from booking import clock
 from booking.errors import BeyondCoverage, NotFound, NotOffered, PlanRulesBroken, Refusal
 from booking.formatting import iso_utc
-from booking.models import BookableBy, Plan, PlanEntry, PlanStatus
+from booking.models import Appointment, BookableBy, Plan, PlanEntry, PlanStatus
 from booking.scheduling.plans.course import Course
 from booking.scheduling.plans.keeping import Fault, Role, Rule
+from booking.scheduling.status import Status
 from booking.scheduling.timeline import cell_at
 from booking.services import notices
 from booking.services.allowances import Planned
-from booking.services.clinic import VisitType, the_clinic
+from booking.services.clinic import Clinic, VisitType, the_clinic
 from booking.services.idempotency import Answer, Key, once
 from booking.services.plans import links
 from booking.services.plans.allowed import refuse_beyond
@@ -31,13 +32,17 @@ from booking.services.plans.altering import (
     as_they_wait,
     begun_at,
     changed,
+    give_up,
+    lock_what_they_take,
+    may_take,
     refuse_at_rest,
     running,
+    visits_to_change,
 )
 from booking.services.plans.asking_again import asked_for, chosen_of, kept_of, suffers
 from booking.services.plans.choosing import Chosen, VisitWish, choose
 from booking.services.plans.ground import Wanted
-from booking.services.plans.reading import PlanView, PlanVisit, kept_at, view
+from booking.services.plans.reading import PlanView, PlanVisit, firsts_due, kept_at, view
 from booking.services.plans.recording import noted
 from booking.services.plans.replacing import OFFERED, Instead, breaks, instead_of
 from booking.services.plans.said import ASKED_FOR, MADE_UP, NEEDED, NOT_NEEDED
@@ -49,23 +54,64 @@ from booking.services.transaction import reading, run
 
 
 class Missed(NamedTuple):
-    """A visit that a plan still lacks: of which kind of care, in which week, and in whose place, if it was booked once."""
+    """A visit that a plan still lacks: of which kind of care, in which week, and in whose place, if it was booked once.
+
+    `begins`: the visit type with which its kind of care is to begin, where the first visit was missed and nothing took place
+    since; `waits` for that first visit to be chosen. `in_place`: no dose lacks it, and the first visit can only take the next
+    one's place.
+    """
 
     care: VisitType
     week: int
     visit: PlanVisit | None
+    begins: VisitType | None = None
+    waits: bool = False
+    in_place: bool = False
+
+    @property
+    def visit_type(self) -> VisitType:
+        """As what it is made up."""
+        return self.begins or self.care
+
+    @property
+    def role(self) -> Role:
+        return Role.FIRST if self.begins else Role.DOSE
 
 
 @dataclass(frozen=True)
 class MakeUp:
-    """What a plan lacks, and times that would take its place."""
+    """What a plan lacks, and times that would take its place. `replaces`: the visit that a first one at these times replaces,
+    because it would come before it or too near.
+    """
 
     missed: Missed
     times: tuple[Instead, ...]
+    replaces: PlanVisit | None = None
+
+
+def missing(plan: PlanView, now: datetime) -> list[Missed]:
+    """All visits that are to be chosen anew, by week: what the plan's weeks lack, of weeks that are over as well; and of each
+    kind of care whose first visit was missed that one, before all others.
+    """
+    found = _lacked(plan, now)
+    for care, (begins, was) in firsts_due(plan.clinic, plan.visits, now).items():
+        theirs = [number for number, one in enumerate(found) if one.care == care]
+        first = next((number for number in theirs if _is_open(plan, found[number], now)), None)
+        for number in theirs:
+            marks = {"begins": begins} if number == first else {"waits": True}
+            found[number] = found[number]._replace(**marks)
+        following = _next_of(plan, care, now)
+        if first is None and following is not None:
+            found.append(Missed(care, following.week, was, begins, in_place=True))
+    return sorted(found, key=lambda one: one.week)
 
 
 def lacking(plan: PlanView, now: datetime) -> list[Missed]:
     """The visits that a plan's weeks lack, those of weeks that are over as well, by week."""
+    return [one for one in missing(plan, now) if not one.in_place]
+
+
+def _lacked(plan: PlanView, now: datetime) -> list[Missed]:
     today = plan.clinic.times.local_date(now)
     found = []
     for week in plan.weeks:
@@ -87,19 +133,47 @@ def still_lacking(plan: PlanView, now: datetime) -> list[Missed]:
     """Those of a running plan that can be made up yet: until the end of the week after theirs."""
     if plan.status is not PlanStatus.RUNNING:
         return []
+    return [one for one in missing(plan, now) if _is_open(plan, one, now)]
+
+
+def _is_open(plan: PlanView, missed: Missed, now: datetime) -> bool:
     day = (plan.clinic.times.local_date(now) - plan.first_day).days
-    weeks = plan.course.weeks
-    return [one for one in lacking(plan, now) if day < min(one.week + 2, weeks) * 7]
+    return day < min(missed.week + 2, plan.course.weeks) * 7
+
+
+def _next_of(plan: PlanView, care: VisitType, now: datetime) -> PlanVisit | None:
+    """The next visit of a kind of care that hasn't begun yet."""
+    return next(
+        (
+            one
+            for one in plan.standing
+            if one.care == care
+            and one.role is Role.DOSE
+            and one.status is Status.BOOKED
+            and one.starts_at > now
+        ),
+        None,
+    )
+
+
+def in_whose_place(plan: PlanView, missed: Missed, audience: BookableBy, now: datetime) -> PlanVisit | None:
+    """The visit that gives its place to a first one, where that can't come before it; patients give up none past its cut-off."""
+    following = _next_of(plan, missed.care, now) if missed.begins else None
+    if following is None or (audience is not BookableBy.STAFF and not following.may_change(now)):
+        return None
+    return following
 
 
 def make_up_times(plan: PlanView, audience: BookableBy) -> list[MakeUp]:
     """For each visit that a plan lacks up to three times that keep days of rest and windows: in its own week, or, where that
-    has none, in the next one. Whichever is taken for one of them, all that are offered for the others can still be.
+    has none, in the next one. Whichever is taken for one of them, all that are offered for the others can still be. Of a kind of
+    care that hasn't begun there are times for its first visit only: before the next one, else in its place.
     """
     if plan.status is not PlanStatus.RUNNING:
         return []
     asked = asked_for(plan, audience)
-    lacks = lacking(plan, asked.ground.now)
+    now = asked.ground.now
+    lacks = [one for one in missing(plan, now) if not one.waits]
     others = [chosen_of(plan, one) for one in plan.standing]
     offered = [[one] if one else [] for one in _one_each(asked, plan, lacks, others)]
     for number, missed in enumerate(lacks):
@@ -121,7 +195,13 @@ def make_up_times(plan: PlanView, audience: BookableBy) -> list[MakeUp]:
                 )
             ):
                 offered[number].append(time)
-    return [MakeUp(missed, tuple(times)) for missed, times in zip(lacks, offered, strict=True)]
+    found = [MakeUp(missed, tuple(times)) for missed, times in zip(lacks, offered, strict=True)]
+    return [
+        _in_place(asked, plan, one, found, replaced)
+        if not one.times and (replaced := in_whose_place(plan, one.missed, audience, now))
+        else one
+        for one in found
+    ]
 
 
 def take(
@@ -299,23 +379,40 @@ class TimesThatKeep:
 def as_missed(plan: PlanView, missed: Missed, others: Sequence[Chosen]) -> Chosen | None:
     """What is missed, as something that is to be replaced: what was booked once, else like another of its kind."""
     if missed.visit is not None:
-        was = chosen_of(plan, missed.visit)
-        # A first visit that was missed is followed by others already, which it can't come after.
-        return was._replace(kept=was.kept._replace(day=missed.week * 7 + was.kept.day % 7))
-    like = next((one for one in others if one.kept.care == missed.care.slug), None)
+        like: Chosen | None = chosen_of(plan, missed.visit)
+    else:
+        like = next((one for one in others if one.kept.care == missed.care.slug), None)
     if like is None:
         return None
-    day = missed.week * 7 + like.kept.day % 7
-    return Chosen(missed.care, like.practitioner, like.kept._replace(day=day, role=Role.DOSE), like.wanted)
+    kept = like.kept._replace(day=missed.week * 7 + like.kept.day % 7, role=missed.role)
+    return like._replace(visit_type=missed.visit_type, kept=kept)
 
 
 def as_chosen(plan: PlanView, missed: Missed, time: Instead) -> Chosen:
     """What is missed, at a time that would take its place."""
-    was = missed.visit
-    visit_type, role = (was.visit_type, was.role or Role.DOSE) if was else (missed.care, Role.DOSE)
-    kept = kept_at(plan.clinic, plan.first_day, time.starts_at, time.ends_at, missed.care, role)
-    wanted = Wanted(visit_type.slug, time.practitioner.id, cell_at(time.starts_at))
-    return Chosen(visit_type, time.practitioner, kept, wanted)
+    kept = kept_at(plan.clinic, plan.first_day, time.starts_at, time.ends_at, missed.care, missed.role)
+    wanted = Wanted(missed.visit_type.slug, time.practitioner.id, cell_at(time.starts_at))
+    return Chosen(missed.visit_type, time.practitioner, kept, wanted)
+
+
+def _in_place(
+    asked: Asked, plan: PlanView, missing: MakeUp, offered: Iterable[MakeUp], replaced: PlanVisit
+) -> MakeUp:
+    """Times at which a first visit takes another one's place, at its own time if that can be, and that go with all others."""
+    missed, was = missing.missed, chosen_of(plan, replaced)
+    others = [chosen_of(plan, one) for one in plan.standing if one.reference != replaced.reference]
+    without = asked.without(replaced.id)
+    lost = was._replace(visit_type=missed.visit_type, kept=was.kept._replace(role=missed.role))
+    times = [
+        time
+        for time in instead_of(without, lost, others, most=7)
+        if all(
+            _go_together(without, as_chosen(plan, missed, time), as_chosen(plan, one.missed, other), others)
+            for one in offered
+            for other in one.times
+        )
+    ]
+    return MakeUp(missed, tuple(times[:OFFERED]), replaced)
 
 
 def _one_each(
@@ -356,7 +453,7 @@ def _go_together(asked: Asked, one: Chosen, other: Chosen, others: Iterable[Chos
 def _times(
     asked: Asked, plan: PlanView, missed: Missed, others: Sequence[Chosen], most: int = OFFERED
 ) -> list[Instead]:
-    lost = as_missed(plan, missed, others)
+    lost = None if missed.in_place else as_missed(plan, missed, others)
     if lost is None:
         return []
     found = instead_of(asked, lost, others, most)
@@ -393,19 +490,28 @@ def _take(
     now, clinic = clock.now(), the_clinic(session)
     refuse_at_rest(plan)
     shown = view(session, clinic, plan)
-    missed = next((one for one in lacking(shown, now) if one.week == week and one.care.slug == care), None)
+    missed = next(
+        (one for one in missing(shown, now) if (one.week, one.care.slug) == (week, care) and not one.waits),
+        None,
+    )
     if missed is None:
         raise NotFound
-    visit_type = missed.visit.visit_type if missed.visit else missed.care
     course = Course.of(plan.course)
-    wish = VisitWish(visit_type.slug, practitioner, starts_at)
+    wish = VisitWish(missed.visit_type.slug, practitioner, starts_at)
     (chosen,) = choose(clinic, course, plan.first_day, [wish])
     others = [kept_of(shown, one) for one in shown.standing]
     broken = breaks(course, others, chosen.kept)
+    replaced = in_whose_place(shown, missed, audience, now) if broken or missed.in_place else None
+    if replaced is not None:
+        week = replaced.week
+        others = [kept_of(shown, one) for one in shown.standing if one.reference != replaced.reference]
+        broken = breaks(course, others, chosen.kept)
     if not 0 <= chosen.kept.week - week <= 1:
         broken = [Fault(Rule.NOT_OF_THE_PLAN, chosen.kept.week, care)]
     if broken:
         raise PlanRulesBroken(faults=[one.facts for one in broken])
+    going = _given_up(session, clinic, plan, replaced, chosen, by, now) if replaced else []
+    cancelled = begun_at(going)
     coming = as_they_wait(plan, course, others, [chosen])
     (made,) = add(session, clinic, plan, coming, by, now, audience=audience)
     if not (audience is BookableBy.STAFF and by.why):
@@ -413,5 +519,16 @@ def _take(
         planned = Planned(starts_at, missed.care.modality.slug)
         refuse_beyond(session, clinic, plan.patient_id, [planned], now, [made.reference])
     changed(session, plan, MADE_UP, by, now, visit=made.reference, week=week + 1)
-    notices.plan_changed(session, clinic, plan, [made], now, {"added": begun_at([made])})
+    told = {"added": begun_at([made])} | ({"cancelled": cancelled} if cancelled else {})
+    notices.plan_changed(session, clinic, plan, [*going, made], now, told)
     return {"reference": made.reference}
+
+
+def _given_up(
+    session: Session, clinic: Clinic, plan: Plan, visit: PlanVisit, chosen: Chosen, by: By, now: datetime
+) -> list[Appointment]:
+    """Gives up the visit in whose place a first one comes, with all locked that either takes."""
+    going = [one for one in visits_to_change(session, plan) if one.reference == visit.reference]
+    lock_what_they_take(session, going, may_take(clinic, plan, [chosen.practitioner]))
+    give_up(session, going, by, now, plan=plan.reference)
+    return going

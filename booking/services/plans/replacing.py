@@ -107,7 +107,7 @@ def instead_of(
             if any(one.starts < choice.ends and choice.starts < one.ends for one in there):
                 continue
             cell = asked.cell(lost.visit_type, day, choice)
-            if (cell, choice.person) == (lost.wanted.cell, lost.wanted.practitioner_id):
+            if Wanted(lost.visit_type.slug, choice.person, cell) == lost.wanted:
                 continue
             as_kept = lost.kept._replace(day=day, starts=choice.starts, ends=choice.ends)
             other_person = choice.person != lost.wanted.practitioner_id

@@ -133,6 +133,10 @@ class Asked:
         with reading() as session:
             return Asked.of(session, self.clinic, wanted, self.ground.now)
 
+    def without(self, visit_id: int) -> "Asked":
+        """The same once a visit that the patient has is given up."""
+        return replace(self, ground=self.ground.without(visit_id), _free_on={}, _starts={})
+
     def weeks_from(self, first_day: date) -> int:
         """How many of its weeks would lie within the horizon if it began on this day."""
         return weeks_within_horizon(self.clinic, self.wanted.course, first_day, self.ground.now)

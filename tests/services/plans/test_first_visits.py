@@ -1,0 +1,183 @@
+"""A first visit that was missed: the patient still has one before any follow-up of that kind of care."""
+
+from datetime import timedelta
+
+import pytest
+
+from booking import clock
+from booking.errors import NotFound
+from booking.models import Appointment, BookableBy, Message
+from booking.scheduling.plans.keeping import Role, faults
+from booking.services.desk import statuses
+from booking.services.desk.asking import Place
+from booking.services.desk.moving import change
+from booking.services.plans.adherence import Need, adherence
+from booking.services.plans.asking_again import kept_of
+from booking.services.plans.booking import BookedPlan
+from booking.services.plans.reading import PlanVisit, firsts_due
+from booking.services.plans.repairing import (
+    MakeUp,
+    lacking,
+    make_up_times,
+    missing,
+    not_needed,
+    take,
+    take_for,
+)
+from tests.clinics import plan_clinic, plan_template, set_up
+from tests.conftest import StandingClock
+from tests.services.making import rows
+from tests.services.plans.making import FIRST, FIRST_DAY, FOLLOW_UP, at, patient, prescribed, running, seen
+from tests.staffing import hired
+
+pytestmark = pytest.mark.usefixtures("standing_clock", "context")
+
+
+def begun(template: str, clock_: StandingClock | None = None) -> BookedPlan:
+    """Somebody's plan, to whom acupuncture is new, and who misses its first visit, if there is a clock; it is the night after."""
+    plan = running(prescribed(patient(), template, returning=("chiropractic",)))
+    if clock_:
+        first = acupuncture(plan)[0]
+        assert first.role is Role.FIRST and first.visit_type.slug == FIRST
+        clock_.at(first.starts_at + timedelta(minutes=20))
+        statuses.no_show(hired(), first.reference, key="noshow-01")
+        clock_.at(first.starts_at + timedelta(hours=20))
+    return plan
+
+
+def acupuncture(plan: BookedPlan) -> list[PlanVisit]:
+    return [
+        one for one in seen(plan).standing if one.care.slug == FOLLOW_UP and one.role is not Role.REASSESSMENT
+    ]
+
+
+def chosen(plan: BookedPlan, one: MakeUp, number: int = 0) -> None:
+    """The patient takes one of these times by the link."""
+    time = one.times[number]
+    take(
+        plan.reference, plan.token, one.missed.week, one.missed.care.slug, time.starts_at, time.practitioner.slug,
+        actor="link", key=f"take-{time.starts_at}",
+    )  # fmt: skip
+
+
+def test_what_makes_up_for_a_first_visit_is_one_and_comes_before_the_next(
+    standing_clock: StandingClock,
+) -> None:
+    set_up(plan_clinic())
+    plan = begun("weekly", standing_clock)
+    (offered,) = make_up_times(seen(plan), BookableBy.LINK)
+    following = acupuncture(plan)[0]
+    assert offered.missed.visit_type.slug == FIRST and offered.replaces is None
+    assert offered.times and all(one.starts_at < following.starts_at for one in offered.times)
+    assert all((one.ends_at - one.starts_at) == timedelta(minutes=80) for one in offered.times)
+    row = adherence(hired()).rows[0]
+    assert Need.NO_FIRST_VISIT in row.needs
+    chosen(plan, offered)
+    first = acupuncture(plan)[0]
+    assert (first.role, first.visit_type.slug, first.week) == (Role.FIRST, FIRST, 0)
+    assert len(acupuncture(plan)) == 6 and missing(seen(plan), clock.now()) == []
+    assert Need.NO_FIRST_VISIT not in adherence(hired()).rows[0].needs
+
+
+def test_where_it_cannot_come_before_the_next_it_takes_that_ones_place(standing_clock: StandingClock) -> None:
+    """Two a week, a free day between them: on no day before the next one it would keep its rest."""
+    set_up(plan_clinic(plan_templates=[plan_template("twice", {FOLLOW_UP: 2})]))
+    plan = begun("twice", standing_clock)
+    following, second = acupuncture(plan)[:2]
+    (offered,) = make_up_times(seen(plan), BookableBy.LINK)
+    assert offered.replaces == following and offered.times
+    assert offered.times[0].starts_at == following.starts_at
+    chosen(plan, offered)
+    first, *others = acupuncture(plan)
+    assert (first.role, first.starts_at) == (Role.FIRST, following.starts_at)
+    assert others[0].reference == second.reference and len(others) == 6
+    (gone,) = [row for row in rows(Appointment) if row["reference"] == following.reference]
+    assert (gone["status"], gone["plan_role"]) == ("cancelled", None)
+    (told,) = [row for row in rows(Message) if row["kind"] == "plan-change"]
+    assert len(told["facts"]["cancelled"]) == len(told["facts"]["added"]) == 1
+    # What the week lacks now is an ordinary visit.
+    (again,) = make_up_times(seen(plan), BookableBy.LINK)
+    assert (again.missed.week, again.missed.visit_type.slug, again.replaces) == (0, FOLLOW_UP, None)
+    chosen(plan, again)
+    assert missing(seen(plan), clock.now()) == []
+    after = seen(plan)
+    assert faults(after.course, [kept_of(after, one) for one in after.standing], range(0)) == []
+    assert sum(dose.made_up for week in after.weeks for dose in week.doses) == 1
+
+
+def test_nothing_else_of_its_kind_is_offered_before_the_first_visit(standing_clock: StandingClock) -> None:
+    set_up(plan_clinic())
+    plan = begun("disc", standing_clock)
+    statuses.cancel(hired(), acupuncture(plan)[-1].reference, key="cancel-01")
+    found = seen(plan)
+    assert [one.week for one in lacking(found, clock.now())] == [0, 3]
+    (offered,) = make_up_times(found, BookableBy.LINK)
+    assert offered.missed.begins and offered.missed.week == 0
+    with pytest.raises(NotFound):
+        last = acupuncture(plan)[-1]
+        take_for(
+            hired(), plan.reference, 3, FOLLOW_UP, last.starts_at + timedelta(days=2), "mei", key="take-001"
+        )
+    chosen(plan, offered)
+    assert [one.missed.week for one in make_up_times(seen(plan), BookableBy.STAFF)] == [0, 3]
+
+
+def test_a_week_that_is_whole_without_it_is_begun_with_it_all_the_same(standing_clock: StandingClock) -> None:
+    set_up(plan_clinic(plan_templates=[plan_template("range", {FOLLOW_UP: "1-2"})]))
+    plan = begun("range", standing_clock)
+    assert lacking(seen(plan), clock.now()) == []
+    (offered,) = make_up_times(seen(plan), BookableBy.LINK)
+    assert offered.replaces == acupuncture(plan)[0]
+    with pytest.raises(NotFound):
+        not_needed(hired(), plan.reference, offered.missed.week, FOLLOW_UP, "Was here.", key="not-0001")
+    chosen(plan, offered)
+    assert acupuncture(plan)[0].role is Role.FIRST and missing(seen(plan), clock.now()) == []
+
+
+def test_who_came_to_a_follow_up_is_new_no_more(standing_clock: StandingClock) -> None:
+    set_up(plan_clinic())
+    plan = begun("weekly", standing_clock)
+    standing_clock.at(acupuncture(plan)[0].ends_at)
+    found = seen(plan)
+    assert firsts_due(found.clinic, found.visits, clock.now()) == {}
+    (offered,) = make_up_times(found, BookableBy.LINK)
+    assert offered.missed.visit_type.slug == FOLLOW_UP and offered.times
+    chosen(plan, offered)
+    assert missing(seen(plan), clock.now()) == []
+
+
+def test_by_the_link_nothing_gives_its_place_past_its_cut_off(standing_clock: StandingClock) -> None:
+    set_up(plan_clinic())
+    plan = begun("disc", standing_clock)
+    following = acupuncture(plan)[0]
+    standing_clock.at(following.change_until + timedelta(minutes=1))
+    (offered,) = make_up_times(seen(plan), BookableBy.LINK)
+    assert offered.times == () and offered.replaces is None
+    (offered,) = make_up_times(seen(plan), BookableBy.STAFF)
+    assert offered.replaces == following and offered.times
+
+
+def test_all_that_is_cancelled_begins_with_a_first_visit_once_it_is_chosen_anew() -> None:
+    set_up(plan_clinic())
+    plan = begun("weekly")
+    for number, one in enumerate(acupuncture(plan)):
+        statuses.cancel(hired(), one.reference, key=f"cancel-{number}-1")
+    (offered,) = make_up_times(seen(plan), BookableBy.LINK)
+    assert offered.missed.begins and offered.missed.week == 0
+    chosen(plan, offered)
+    types = {one.missed.visit_type.slug for one in make_up_times(seen(plan), BookableBy.LINK)}
+    assert types == {FOLLOW_UP} and at(FIRST_DAY, 0) < acupuncture(plan)[0].starts_at
+
+
+def test_the_desk_makes_the_next_visit_the_first_one_on_the_board(standing_clock: StandingClock) -> None:
+    set_up(plan_clinic())
+    plan = begun("weekly", standing_clock)
+    following = acupuncture(plan)[0]
+    change(
+        hired(), following.reference, Place(visit_type=FIRST), version=following.version, reason="No first visit.",
+        key="change-01",
+    )  # fmt: skip
+    found = seen(plan)
+    assert firsts_due(found.clinic, found.visits, clock.now()) == {}
+    (offered,) = make_up_times(found, BookableBy.LINK)
+    assert offered.missed.visit_type.slug == FOLLOW_UP
