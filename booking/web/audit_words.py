@@ -37,6 +37,7 @@ WHAT: Mapping[str, Any] = HAPPENED | {
     "stopped plan": lazy("Stopped a plan"),
     "paused plan": lazy("Paused a plan"),
     "decided plan": lazy("Decided how a plan goes on"),
+    "told plan": lazy("Told a patient what was decided about their plan"),
     "changed doses": lazy("Changed how often a plan's patient comes"),
     "moved plan": lazy("Moved visits of a plan"),
     "made up": lazy("Booked a visit that makes up for a missed one"),

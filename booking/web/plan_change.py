@@ -93,8 +93,8 @@ class Change(ABC):
 
     @property
     def tell(self) -> bool:
-        """Whether the patient is written to; a form begins with yes."""
-        return self.told in self.values or "key" not in self.values
+        """Whether the patient is written to; a form begins with yes, but while somebody has yet to tell them what was decided."""
+        return self.told in self.values or ("key" not in self.values and not self.plan.untold_since)
 
     @property
     def fields(self) -> tuple[prescriptions.DoseField, ...]:

@@ -166,6 +166,15 @@ def _confirm(plan: PlanView, key: str) -> None:
     say_done(plan, _("Confirmed."), _("The patient gets one list of the visits."), _to_be_called())
 
 
+def _told(plan: PlanView, key: str) -> None:
+    if not changing.told_now(access.who(), plan.reference, key=key):
+        say(_("Nothing waits any more: the patient was told before."))
+    elif any(plan.untold.values()):
+        say_done(plan, _("Kept."), _("The patient gets one list of the visits."), _to_be_called())
+    else:
+        say(_("Kept."))
+
+
 def _make_up(plan: PlanView, key: str) -> None:
     week, care, person, start = (request.form.get("take", "").split(" ") + [""] * 4)[:4]
     number, starts_at = asked.number(week), instant(start)
@@ -214,6 +223,7 @@ def _needed(plan: PlanView, key: str) -> None:
 
 _AT_ONCE: dict[str, Callable[[PlanView, str], None]] = {
     "confirm": _confirm,
+    "told": _told,
     "make-up": _make_up,
     "not-needed": _not_needed,
     "needed": _needed,

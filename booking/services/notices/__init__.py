@@ -43,11 +43,13 @@ from booking.services.notices.calling import (
 )
 from booking.services.notices.news import known_as, known_of, to_tell
 from booking.services.notices.of_plans import (
+    joined,
     make_up_offered,
     plan_booked,
     plan_changed,
     plan_contact_corrected,
     plan_prescribed,
+    told_at_last,
 )
 from booking.services.notices.reminding import reminder_days, reminders, unwritten
 from booking.services.notices.to_contacts import links_wanted, own_list, text_answer
@@ -98,6 +100,7 @@ __all__ = [
     "contact_corrected",
     "drop_queued",
     "is_about_a_plan",
+    "joined",
     "known_as",
     "known_of",
     "left_behind",
@@ -119,6 +122,7 @@ __all__ = [
     "taken_back",
     "text_answer",
     "to_tell",
+    "told_at_last",
     "unwritten",
     "waiting",
     "way_of_answer",

@@ -61,6 +61,8 @@ def plan_changed(
     `visits`: those that were changed, as they are now. `facts`: {"cancelled": [ISO in UTC, …], "added": […], "firm": […]},
     when they began or begin. The plan's sequence has grown by the change.
     """
+    if not tell and plan.untold_since is not None:
+        plan.untold = joined(plan.untold, facts)
     gave_way = giving_way.untold(session, plan, now)
     if tell and gave_way:
         visits = [*visits, *gave_way]
@@ -88,6 +90,25 @@ def plan_changed(
     if told or called:
         giving_way.count_as_told(gave_way)
     digests.replan(session, clinic, plan, now)
+
+
+def told_at_last(plan: Plan, now: datetime) -> Row:
+    """The facts of what waited until the patient was told of it, and waits no more: as far as it is ahead."""
+    waited, plan.untold, plan.untold_since = plan.untold, {}, None
+    return {name: [at for at in begin if datetime.fromisoformat(at) > now] for name, begin in waited.items()}
+
+
+def joined(before: Row, facts: Row) -> Row:
+    """The facts of two changes of which the patient has heard neither: what came and went between them is nothing to tell."""
+    was, now_is = (
+        {name: {*one.get(name, ())} for name in ("cancelled", "firm", "added")} for one in (before, facts)
+    )
+    gone = now_is["cancelled"]
+    return {
+        "cancelled": sorted(was["cancelled"] | gone - was["added"]),
+        "firm": sorted(was["firm"] - gone | now_is["firm"]),
+        "added": sorted(was["added"] - gone | now_is["added"]),
+    }
 
 
 def make_up_offered(session: Session, plan: Plan, now: datetime) -> bool:

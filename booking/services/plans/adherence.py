@@ -42,8 +42,8 @@ class Adherence:
 
 
 def adherence(who: Who, *, practitioner: str | None = None, need: Need | None = None) -> Adherence:
-    """All plans that run or wait to be booked, but no series, those in need first: of a practitioner's patients, for them; of one
-    practitioner, if asked for. Raises NotFound for a name that the clinic doesn't have.
+    """All plans that run or wait to be booked, or are over without their patient having been told, but no series, those in need
+    first: of a practitioner's patients, for them; of one practitioner, if asked for. Raises NotFound for a name that the clinic doesn't have.
     """
     now = clock.now()
     with reading() as session:
@@ -85,7 +85,7 @@ def adherence(who: Who, *, practitioner: str | None = None, need: Need | None = 
     return Adherence(clinic, tuple(sorted(shown, key=_urgency)), dict(counts), len(rows))
 
 
-_is_shown = or_(*(Plan.status == status for status in SHOWN))
+_is_shown = or_(*(Plan.status == status for status in SHOWN), Plan.untold_since.is_not(None))
 _of_shown = Appointment.plan_id.in_(select(Plan.id).where(_is_shown))
 _MARK = Lookup(
     select(
@@ -163,12 +163,13 @@ def _plans(who: Who) -> Any:
             Plan.by_themselves,
             Plan.confirmed_at,
             Plan.decided_phases,
+            Plan.untold_since,
             Patient.reference.label("patient"),
             Patient.first_name,
             Patient.last_name,
         )
         .join(Patient, Patient.id == Plan.patient_id)
-        .where(Plan.status.in_(SHOWN), Plan.template != SERIES, theirs(who, Plan.patient_id))
+        .where(_is_shown, Plan.template != SERIES, theirs(who, Plan.patient_id))
     )
 
 
@@ -193,7 +194,7 @@ def _visits(session: Session, clinic: Clinic, plans: Sequence[Any]) -> dict[int,
             Appointment.plan_id,
             Appointment.plan_role,
         )
-        .where(Appointment.plan_id.in_(select(Plan.id).where(Plan.status.in_(SHOWN))))
+        .where(Appointment.plan_id.in_(select(Plan.id).where(_is_shown)))
         .order_by(Appointment.from_cell)
     )
     for row in rows:
@@ -209,7 +210,7 @@ def _coverage(session: Session, clinic: Clinic, plans: Sequence[Any], now: datet
     whose = {plan.patient_id for plan in plans}
     for one in session.scalars(
         select(Coverage)
-        .where(Coverage.patient_id.in_(select(Plan.patient_id).where(Plan.status.in_(SHOWN))))
+        .where(Coverage.patient_id.in_(select(Plan.patient_id).where(_is_shown)))
         .order_by(Coverage.position, Coverage.id)
     ):
         if one.patient_id in whose:

@@ -39,7 +39,8 @@ from booking.services.plans.altering import (
 )
 from booking.services.plans.frequency import next_stage
 from booking.services.plans.reading import PlanView, PlanVisit, for_staff, shaped, view
-from booking.services.plans.said import GIVEN_UP
+from booking.services.plans.said import GIVEN_UP, TOLD
+from booking.services.rows import Row
 from booking.services.staff import audit
 from booking.services.staff.ownership import plan_for
 from booking.services.staff.who import Who
@@ -215,7 +216,7 @@ def decide(
     become whole (`next_stage`). A plan without a next phase goes on for `weeks` with the doses of the last one, and to taper
     with `doses`: those visits are then proposed and chosen like others. To stop or to refer cancels what lies ahead. The
     patient's message lists which visits stand and which are cancelled, never the decision, and goes only if the practitioner
-    has `told` the patient. Raises VisitsTaken, NotChangeable, StaleEdit, NotFound, KeyReused.
+    has `told` the patient; else it waits until they have (`told_now`). Raises VisitsTaken, NotChangeable, StaleEdit, NotFound, KeyReused.
     """
     goes_on = decision in (Decision.CONTINUE, Decision.TAPER)
     following = next_stage(for_staff(who, reference)) if goes_on else None
@@ -250,11 +251,30 @@ def decide(
             coming = [(one, False) for one in comes]
             added = add(session, clinic, plan, coming, by, now, audience=BookableBy.STAFF)
         _changed(session, who, plan, "decided", by, now, decision=decision.value, told=told)
-        _tell(session, clinic, plan, cancelled, firm, now, added=added, tell=told)
+        before = notices.told_at_last(plan, now) if told else {}
+        if not told:
+            plan.untold_since = plan.untold_since or now
+        _tell(session, clinic, plan, cancelled, firm, now, added=added, before=before, tell=told)
         return vars(_outcome(plan, cancelled, firm, told=told))
 
     content = ["decide plan", reference, decision.value, note, told, weeks, doses]
     return Outcome(**once(Key.of(who.key, key, content), action))
+
+
+def told_now(who: Who, reference: str, *, key: str) -> bool:
+    """The patient has been told what was decided: what waited for that goes now, once, as far as it is still so. Says whether
+    anything waited. Raises NotFound, KeyReused.
+    """
+
+    def action(session: Session) -> Answer:
+        plan, now, clinic = plan_for(session, who, reference, for_update=True), clock.now(), the_clinic(session)
+        if plan.untold_since is None:
+            return {"waited": False}
+        _changed(session, who, plan, TOLD, By.staff(who), now)
+        notices.plan_changed(session, clinic, plan, [], now, notices.told_at_last(plan, now))
+        return {"waited": True}
+
+    return bool(once(Key.of(who.key, key, ["told plan", reference]), action)["waited"])
 
 
 def preview(
@@ -325,10 +345,14 @@ def _tell(
     now: datetime,
     *,
     added: Sequence[Appointment] = (),
+    before: Row | None = None,
     tell: bool,
 ) -> None:
-    """One message about all visits that are cancelled, or firm from now on, or new, if there are any."""
+    """One message about all visits that are cancelled, or firm from now on, or new, if there are any; and about what of
+    `before` waited to be told.
+    """
     facts = {"cancelled": begun_at(gone), "firm": begun_at(firm), "added": begun_at(added)}
+    facts = notices.joined(before or {}, facts)
     notices.plan_changed(session, clinic, plan, [*gone, *firm, *added], now, facts, tell=tell)
 
 

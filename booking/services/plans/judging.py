@@ -37,14 +37,17 @@ class Fate(StrEnum):
 class Need(StrEnum):
     """Why somebody should look at a plan, the most urgent first.
 
-    GIVEN_UP: its patient has cancelled a visit and all later ones, and nothing is booked in their place. STOPPED: two missed in a row, or nothing ahead though doses are left. UNDECIDED: looked at again, and nothing was decided.
-    UNCONFIRMED: begun by the patient, who has been here since. SHORT: fewer visits than prescribed. NO_REASSESSMENT: nobody
+    GIVEN_UP: its patient has cancelled a visit and all later ones, and nothing is booked in their place. UNTOLD: the patient wasn't
+    told yet what was decided. STOPPED: two missed in a row, or nothing ahead though doses are left. UNDECIDED: looked at again, and nothing was decided.
+    UNCONFIRMED: begun by the patient, who has been here since. NO_FIRST_VISIT: a kind of care whose first visit was missed goes on
+    without one. SHORT: fewer visits than prescribed. NO_REASSESSMENT: nobody
     is booked to look again. GATE: somebody does within a week. ALLOWANCE: visits ahead, or what is still to be booked, may not
     be covered. NOT_CONFIRMED: begun by the patient, who hasn't been here yet. NOT_BOOKED: there is a link, and nothing is booked.
     PAUSED: it rests for some days.
     """
 
     GIVEN_UP = "given_up"
+    UNTOLD = "untold"
     STOPPED = "stopped"
     UNDECIDED = "undecided"
     UNCONFIRMED = "unconfirmed"
@@ -151,6 +154,11 @@ def judged(
     beyond_on = clinic.times.local_date(beyond_at) if beyond_at else None
     if beyond_on or (too_little and any(week.left for week in weeks)):
         needs.add(Need.ALLOWANCE)
+    if plan.status not in SHOWN:
+        # It is over, and lacks nothing any more.
+        needs, short, missed, gate_on, beyond_on = set(), 0, 0, None, None
+    if plan.untold_since is not None:
+        needs.add(Need.UNTOLD)
     people = {one.practitioner.id: one.practitioner for one in visits if one.stands}
     return Row(
         reference=plan.reference,

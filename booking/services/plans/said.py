@@ -17,6 +17,8 @@ PAUSED, NOT_NEEDED, NEEDED, GIVEN_UP = "paused", "not needed", "needed", "given 
 ENDED = "ended"
 # What was missing is booked, or has further weeks instead.
 MADE_UP, EXTENDED = "made up", "extended"
+# The patient was told what had been decided before.
+TOLD = "told"
 # A make-up time that a patient chose, and about which the payer is to be asked before it is booked.
 ASKED_FOR = "asked for"
 

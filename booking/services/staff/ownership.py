@@ -117,7 +117,11 @@ def theirs(who: Who, patient_id: InstrumentedAttribute[int]) -> ColumnElement[bo
         exists().where(
             plan.patient_id == patient_id,
             plan.prescribed_by == (who.practitioner_id or 0),
-            plan.status.in_((PlanStatus.PRESCRIBED, PlanStatus.RUNNING)),
+            or_(
+                plan.status.in_((PlanStatus.PRESCRIBED, PlanStatus.RUNNING)),
+                # They have yet to tell the patient what they decided.
+                plan.untold_since.is_not(None),
+            ),
         ),
     )
 

@@ -6,15 +6,17 @@ from typing import Any
 import pytest
 
 from booking.formatting import iso_utc
-from booking.models import Appointment, BookableBy, Message, Patient, Reminders
+from booking.models import Appointment, BookableBy, Message, Patient, PlanEntry, Reminders
 from booking.reminders.delivery import deliver_due
+from booking.scheduling.plans.keeping import Role as PlanRole
 from booking.services import links as visit_links, reconciling, visits
 from booking.services.desk import calls, records, statuses, undoing
 from booking.services.desk.moving import Place, change
 from booking.services.desk.records import Values
 from booking.services.desk.whom_to_call import Outcome
+from booking.services.plans.adherence import Need, adherence
 from booking.services.plans.booking import BookedPlan
-from booking.services.plans.changing import Decision, cancel_from, decide, pause, stop
+from booking.services.plans.changing import Decision, cancel_from, decide, pause, stop, told_now
 from booking.services.plans.reading import PlanVisit
 from booking.services.plans.repairing import make_up_times, take_for
 from booking.services.plans.shifting import shift
@@ -278,3 +280,68 @@ def test_a_call_says_whether_anything_is_to_be_said_of_its_own_visit(
     (about,) = calls.call_list(hired()).calls
     assert about.plan == by_telephone.reference and not about.plan_only
     assert about.old_starts_at == second.starts_at
+
+
+# A decision, told later
+
+
+def needs(plan: BookedPlan) -> set[Need]:
+    """For what somebody is to look at it."""
+    return {need for row in adherence(hired()).rows if row.reference == plan.reference for need in row.needs}
+
+
+def stages() -> BookedPlan:
+    """A plan whose second week waits for a decision, which isn't told to its patient at once."""
+    where_mei_is_alone()
+    plan = running(prescribed(patient(), "stages"))
+    decide(practitioner(), plan.reference, Decision.CONTINUE, told=False, key="decide-01")
+    return plan
+
+
+def test_what_was_decided_is_told_once_the_patient_was_told_and_only_once() -> None:
+    plan = stages()
+    behind = [one for one in seen(plan).standing if one.week == 1 and one.role is PlanRole.DOSE]
+    firm = {iso_utc(one.starts_at) for one in behind}
+    assert not waits("plan-change") and Need.UNTOLD in needs(plan)
+    mei = practitioner()
+    assert told_now(mei, plan.reference, key="told-0001")
+    (told,) = waits("plan-change")
+    assert set(told["firm"]) == firm and Need.UNTOLD not in needs(plan)
+    assert told_now(mei, plan.reference, key="told-0001"), "the same press once more"
+    assert not told_now(mei, plan.reference, key="told-0002")
+    assert len(waits("plan-change")) == 1
+    assert [row["what"] for row in rows(PlanEntry)].count("told") == 1
+
+
+def test_a_plan_that_is_over_stays_on_the_board_until_its_patient_was_told(by_telephone: BookedPlan) -> None:
+    decide(practitioner(), by_telephone.reference, Decision.REFER, told=False, key="decide-01")
+    assert needs(by_telephone) == {Need.UNTOLD} and to_call() == []
+    told_now(practitioner(), by_telephone.reference, key="told-0001")
+    assert needs(by_telephone) == set()
+    assert [kind for _, kind, _ in to_call()] == ["cancellation"]
+
+
+def test_what_is_told_later_is_told_as_it_stands_by_then() -> None:
+    plan = stages()
+    one, other = [visit for visit in seen(plan).standing if visit.week == 1 and visit.role is PlanRole.DOSE]
+    day = one.starts_at.date()
+    pause(hired(), plan.reference, day, day, "Away", tell=False, key="pause-001")
+    told_now(practitioner(), plan.reference, key="told-0001")
+    (told,) = waits("plan-change")
+    assert told["cancelled"] == [iso_utc(one.starts_at)]
+    assert iso_utc(one.starts_at) not in told["firm"] and iso_utc(other.starts_at) in told["firm"]
+
+
+def test_the_next_decision_tells_what_waited_too(standing_clock: StandingClock) -> None:
+    plan = stages()
+    firm = {iso_utc(one.starts_at) for one in seen(plan).standing if one.week == 1}
+    decide(practitioner(), plan.reference, Decision.STOP, told=True, key="decide-02")
+    (told,) = waits("plan-change")
+    assert set(told["cancelled"]) >= firm and not told["firm"] and needs(plan) == set()
+
+
+def test_what_is_past_by_then_is_told_no_more(standing_clock: StandingClock) -> None:
+    plan = stages()
+    standing_clock.at(seen(plan).standing[-1].starts_at + HOUR)
+    assert told_now(practitioner(), plan.reference, key="told-0001")
+    assert not waits("plan-change") and Need.UNTOLD not in needs(plan)

@@ -1,0 +1,58 @@
+"""What was decided before its patient was told: it waits on the plan's page and on the board, and goes by one press."""
+
+import pytest
+from flask import Flask
+
+from booking.models import Channel, Message, Plan, Role
+from booking.services.plans.changing import Decision, decide
+from booking.services.staff.who import Who
+from tests.clinics import plan_clinic
+from tests.conftest import StandingClock
+from tests.services.making import rows
+from tests.services.plans.making import FIRST_DAY, at, patient, practitioner, prescribed, running
+from tests.staffing import hired, signed_in
+from tests.web.conftest import fields, on_both
+
+pytestmark = pytest.mark.clinic(plan_clinic())
+
+
+@on_both
+@pytest.mark.parametrize("where", ["desk", "mine"])
+def test_what_was_decided_is_told_from_the_plans_page_and_goes_once(
+    app: Flask, standing_clock: StandingClock, where: str
+) -> None:
+    with app.app_context():
+        plan = running(prescribed(patient()))
+        standing_clock.at(at(FIRST_DAY, 20))
+        decide(practitioner(), plan.reference, Decision.REFER, told=False, key="decide-01")
+        who = practitioner() if where == "mine" else hired(Role.DESK)
+    client, page = signed_in(app, who), f"/{where}/plans/{plan.reference}"
+    board = client.get(f"/{where}/plans?need=untold").text
+    assert "To be told what was decided" in board and plan.reference in board
+    shown = client.get(page)
+    assert "hasn’t been told yet" in shown.text and "I have told the patient" in shown.text
+    sent = fields(shown.text) | {"key": "told-0001"}
+    done = client.post(f"{page}/change/told", data=sent)
+    assert done.status_code == 303
+    after = client.get(done.location).text
+    assert "The patient gets one list of the visits." in after and "I have told the patient" not in after
+    assert "Told the patient what was decided" in after
+    client.post(f"{page}/change/told", data=sent | {"key": "told-0002"})
+    assert "Nothing waits any more" in client.get(page).text
+    with app.app_context():
+        (told,) = [row for row in rows(Message) if row["kind"] == "plan-change"]
+        assert told["channel"] == Channel.EMAIL and len(told["facts"]["cancelled"]) == len(plan.visits) - 2
+        assert rows(Plan)[0]["untold_since"] is None
+    assert plan.reference not in client.get(f"/{where}/plans").text
+
+
+def test_until_they_were_told_a_change_is_told_only_if_staff_say_so(app: Flask, dana: Who) -> None:
+    with app.app_context():
+        plan = running(prescribed(patient()))
+    client = signed_in(app, dana)
+    page = f"/desk/plans/{plan.reference}/change/doses?from_week=1"
+    ticked = 'name="tell" value="1" checked'
+    assert ticked in client.get(page).text
+    with app.app_context():
+        decide(practitioner(), plan.reference, Decision.CONTINUE, told=False, key="decide-01")
+    assert ticked not in client.get(page).text
