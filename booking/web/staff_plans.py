@@ -62,11 +62,12 @@ MARKS = {
 }
 NEEDS = {
     Need.GIVEN_UP: (lazy("Has cancelled all later visits"), "clay"),
+    Need.UNTOLD: (lazy("To be told what was decided"), "clay"),
     Need.STOPPED: (lazy("Has stopped coming"), "clay"),
     Need.UNDECIDED: (lazy("To be decided"), "clay"),
     Need.UNCONFIRMED: (lazy("To be confirmed"), "clay"),
-    Need.SHORT: (lazy("Short of visits"), "amber"),
     Need.NO_FIRST_VISIT: (lazy("No first visit yet"), "amber"),
+    Need.SHORT: (lazy("Short of visits"), "amber"),
     Need.NO_REASSESSMENT: (lazy("No reassessment booked"), "amber"),
     Need.GATE: (lazy("Reassessment soon"), "blue"),
     Need.ALLOWANCE: (lazy("Allowance ends"), "amber"),
@@ -83,6 +84,7 @@ _HAPPENED = {
     ENDED: lazy("Ended: nothing of it is ahead or missing"),
     "paused": lazy("Paused"),
     "decided": lazy("Decided after a reassessment"),
+    "told": lazy("Told the patient what was decided"),
     "changed doses": lazy("Changed how often they come"),
     "moved": lazy("Moved visits"),
     "given up": lazy("Cancelled one visit and all later ones"),
@@ -127,6 +129,7 @@ def plan_page(ways: Ways, reference: str, *, back: str = "") -> ResponseReturnVa
         told=get_flashed_messages(category_filter=["plan"]),
         troubles=get_flashed_messages(category_filter=["plan-trouble"]),
         next=plan_next.offered(plan),
+        is_called=is_called(plan),
         patients_may="desk.patient" in current_app.view_functions
         and access.may(access.who(), "desk.patient"),
         back=back,

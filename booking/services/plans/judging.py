@@ -51,10 +51,10 @@ class Need(StrEnum):
     STOPPED = "stopped"
     UNDECIDED = "undecided"
     UNCONFIRMED = "unconfirmed"
+    NO_FIRST_VISIT = "no_first_visit"
     SHORT = "short"
     NO_REASSESSMENT = "no_reassessment"
     GATE = "gate"
-    NO_FIRST_VISIT = "no_first_visit"
     ALLOWANCE = "allowance"
     NOT_CONFIRMED = "not_confirmed"
     NOT_BOOKED = "not_booked"
@@ -142,12 +142,12 @@ def judged(
         needs.add(Need.NOT_BOOKED if prescribed else Need.PAUSED)
     elif missed >= 2 or (short and not any(one.role in _DOSES for one in ahead)):
         needs.add(Need.STOPPED)
-    if short:
-        needs.add(Need.SHORT)
-    if not prescribed and plan.by_themselves and plan.confirmed_at is None:
     due = firsts_due(clinic, visits, now)
     if due and any(one.role in _DOSES and one.care in due for one in ahead):
         needs.add(Need.NO_FIRST_VISIT)
+    if short:
+        needs.add(Need.SHORT)
+    if not prescribed and plan.by_themselves and plan.confirmed_at is None:
         seen = any(_is_over(one, now) for one in doses)
         needs.add(Need.UNCONFIRMED if seen else Need.NOT_CONFIRMED)
     beyond_at = next((one.starts_at for one in ahead if one.reference in beyond), None)

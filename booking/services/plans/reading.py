@@ -128,6 +128,8 @@ class PlanView:
     confirmed_at: datetime | None
     is_limited: bool
     decided_phases: int
+    untold_since: datetime | None
+    untold: Mapping[str, Sequence[str]]
     agreed_at: datetime | None
     made_at: datetime
     visits: tuple[PlanVisit, ...]
@@ -264,8 +266,6 @@ def shaped(clinic: Clinic, plan: Plan | Row[Any], row: Appointment | Row[Any]) -
     )
 
 
-def kept_at(
-    clinic: Clinic, first_day: date, starts_at: datetime, ends_at: datetime, care: VisitType, role: Role
 def firsts_due(
     clinic: Clinic, visits: Iterable[PlanVisit], now: datetime
 ) -> dict[VisitType, tuple[VisitType, PlanVisit]]:
@@ -286,6 +286,8 @@ def firsts_due(
     return {care: (begins, was) for care, (begins, was) in found.items() if begins is not None}
 
 
+def kept_at(
+    clinic: Clinic, first_day: date, starts_at: datetime, ends_at: datetime, care: VisitType, role: Role
 ) -> Kept:
     """A visit in the words of a plan's rules."""
     local = starts_at.astimezone(clinic.zone)
@@ -345,6 +347,8 @@ def view(session: Session, clinic: Clinic, plan: Plan) -> PlanView:
         confirmed_at=plan.confirmed_at,
         is_limited=plan.is_limited,
         decided_phases=plan.decided_phases,
+        untold_since=plan.untold_since,
+        untold=plan.untold,
         agreed_at=plan.agreed_at,
         made_at=plan.made_at,
         visits=visits,
