@@ -170,7 +170,7 @@ class PatientElsewhere(Refusal):
 
 class IllegalStatus(Refusal):
     """This doesn't follow on how the visit stands. Facts: `visit_status`, `to`, and `because`: "" , "needles" (they are
-    still in), "no_needles" (there are none), "too_early" (with `not_before`, ISO, UTC).
+    still in), "no_needles" (there are none), "too_early" (with `not_before`, ISO, UTC), "another_day" (with `starts_at`, likewise).
     """
 
     code = "illegal_status"

@@ -366,7 +366,7 @@ def test_after_a_refusal_a_colleagues_change_of_that_visit_is_still_marked(
     board.goto(DAY)
     keys = Keys(board)
     keys("ArrowDown", "a")
-    expect(board.get_by_role("dialog")).to_contain_text("That can be said from")
+    expect(board.get_by_role("dialog")).to_contain_text("on the day of the visit only, Tue, Sep 15")
     keys("Enter")
     with app.app_context():
         moving.change(who, visit.reference, Place(practitioner="ben"), version=None, key="a-colleague")

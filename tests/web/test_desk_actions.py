@@ -163,6 +163,8 @@ def test_what_does_not_follow_is_refused_in_words(post: Post, reference: str) ->
     refused = post(f"/desk/visits/{reference}/status", to="noshow")
     assert (refused.status_code, refused.json["code"]) == (409, "illegal_status")
     assert "9:15 am" in refused.json["advice"]
+    refused = post(f"/desk/visits/{reference}/status", to="arrived")
+    assert refused.json["advice"] == "That can be said on the day of the visit only, Tue, Sep 15."
 
 
 def test_a_correction_needs_its_reason(

@@ -170,7 +170,7 @@ def test_a_missed_visit_is_corrected_to_cancelled_by_whom(
     assert '<option value="cancelled patient">Cancelled by the patient</option>' in page
     form = fields(page) | {"correct": "cancelled patient", "reason": "They had called.", "key": "correct-01"}
     said = desk.post(f"/desk/visits/{reference}/status", data=form, headers=JSON).json
-    assert said["says"] == "Corrected to: Cancelled."
+    assert said["says"] == "Corrected to: Cancelled by the patient. Nobody is written to."
     assert cancelled_by(app) is Actor.PATIENT
 
 

@@ -317,13 +317,12 @@ def _assigned(appointment: Appointment, found: _Asked) -> Assignment:
 
 
 def _goes_home(appointment: Appointment, found: _Asked, now: datetime) -> bool:
-    """Whether the patient, who is here, comes again, on another day or half a day later: the visit is one that is booked, and
-    they are told and reminded.
+    """Whether the patient, who is here, comes again, on another day: the visit is one that is booked, and they are told and
+    reminded.
     """
-    starts_at, on = instant_of(found.start), found.clinic.times.local_date
     if appointment.status is not Status.ARRIVED or found.start == appointment.from_cell:
         return False
-    return not statuses.soon(starts_at, now) or on(starts_at) > on(now)
+    return not statuses.is_today(found.clinic.times, instant_of(found.start), now)
 
 
 def _here_since(appointment: Appointment, found: _Asked, now: datetime) -> datetime | None:

@@ -227,7 +227,7 @@ def _book(session: Session, who: Who, wish: DeskWish) -> Answer:
     if reminders in (Reminders.TEXT, Reminders.BOTH) and not (consented or wish.text_consent):
         raise ContactCannotBeReached(field="text_consent")
     if wish.here:
-        statuses.refuse_early(Status.BOOKED, wish.starts_at, Status.ARRIVED, now)
+        statuses.refuse_another_day(clinic, Status.BOOKED, wish.starts_at, Status.ARRIVED, now)
 
     offers = locked(session, question, wish.starts_at, now, patient_id=patient.id)
     offers, given_way = _making_room(session, question, offers, wish, patient.id, now)

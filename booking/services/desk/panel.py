@@ -285,7 +285,7 @@ def _shaped(session: Session, clinic: Clinic, appointment: Appointment, now: dat
         needles_out_at=appointment.needles_out_at,
         needles_due=due,
         needles_over=overdue(due, now),
-        moves=tuple(possible(standing, now)),
+        moves=possible(standing, now, clinic.times),
         # In the order of a day, not of a set.
         corrections=tuple(status for status in Status if status in corrections),
         take_back=undoing.cancellation_to_undo(appointment, entries, now),

@@ -4,7 +4,7 @@ Each step is one tap, one history entry and one version, and can be undone. A bu
 """
 
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from booking import clock
 from booking.errors import IllegalStatus, NeedsReason, OldPlaceTaken
-from booking.formatting import iso_utc
+from booking.formatting import Times, iso_utc
 from booking.models import Actor, Appointment, HistoryEntry
 from booking.scheduling.offers import Use
 from booking.scheduling.status import CORRECTIONS, LIVE, NO_SHOW_AFTER, Status, can
@@ -31,8 +31,6 @@ from booking.services.staff.who import Who
 from booking.services.transaction import reading
 from booking.services.visits import shaped
 
-# Nobody arrives earlier before their visit, or later after it.
-ARRIVES_WITHIN = timedelta(hours=12)
 # Why a no-show is here after all.
 CAME_LATE = "Came late"
 
@@ -67,16 +65,18 @@ class Standing(Protocol):
     def has_needles(self) -> bool: ...
 
 
-def possible(visit: Standing, now: datetime) -> tuple[Move, ...]:
+def possible(visit: Standing, now: datetime, times: Times) -> tuple[Move, ...]:
     """The moves to offer, in the order in which a day goes. Illegal ones aren't among them."""
+    may_be_here = is_today(times, visit.starts_at, now)
     offered = {
         Move.CONFIRM: visit.status is Status.BOOKED and visit.confirmed_at is None and now < visit.starts_at,
-        Move.ARRIVE: (visit.status is Status.BOOKED and soon(visit.starts_at, now))
-        or comes_late(visit.status, visit.starts_at, now),
-        Move.START: visit.status in (Status.BOOKED, Status.ARRIVED) and soon(visit.starts_at, now),
+        # Also who comes late.
+        Move.ARRIVE: visit.status in (Status.BOOKED, Status.NOSHOW) and may_be_here,
+        Move.START: visit.status in (Status.BOOKED, Status.ARRIVED) and may_be_here,
         Move.NEEDLES_IN: visit.has_needles
         and visit.needles_in_at is None
-        and visit.status in (Status.ARRIVED, Status.CHECKED_IN),
+        and visit.status in (Status.ARRIVED, Status.CHECKED_IN)
+        and may_be_here,
         Move.NEEDLES_OUT: visit.status is Status.CHECKED_IN and _needles_are_in(visit),
         Move.FINISH: not _needles_are_in(visit)
         and (
@@ -92,16 +92,16 @@ def possible(visit: Standing, now: datetime) -> tuple[Move, ...]:
 def arrive(who: Who, reference: str, *, version: int | None = None, key: str) -> Changed:
     """The patient is here. A no-show of the same day came late, and takes back the rest of the time.
 
-    Raises IllegalStatus, also half a day or more before the visit; OldPlaceTaken, StaleEdit, NotFound.
+    Raises IllegalStatus, also on another day than the visit's; OldPlaceTaken, StaleEdit, NotFound.
     """
 
     def step(session: Session, clinic: Clinic, visit: Appointment, now: datetime) -> str:
-        late = comes_late(visit.status, visit.starts_at, now)
+        refuse_another_day(clinic, visit.status, visit.starts_at, Status.ARRIVED, now)
+        late = visit.status is Status.NOSHOW
         if late:
             _take_back_the_rest(session, clinic, who, visit, now)
             visit.status = Status.ARRIVED
         else:
-            refuse_early(visit.status, visit.starts_at, Status.ARRIVED, now)
             _move(visit, Status.ARRIVED)
         visit.arrived_at = now
         return CAME_LATE if late else ""
@@ -113,7 +113,7 @@ def start(who: Who, reference: str, *, version: int | None = None, key: str) -> 
     """The patient is in the room, and the visit begins. Raises as `arrive`."""
 
     def step(session: Session, clinic: Clinic, visit: Appointment, now: datetime) -> None:
-        refuse_early(visit.status, visit.starts_at, Status.CHECKED_IN, now)
+        refuse_another_day(clinic, visit.status, visit.starts_at, Status.CHECKED_IN, now)
         _move(visit, Status.CHECKED_IN)
         visit.arrived_at = visit.arrived_at or now
         visit.started_at = now
@@ -122,10 +122,11 @@ def start(who: Who, reference: str, *, version: int | None = None, key: str) -> 
 
 
 def finish(who: Who, reference: str, *, version: int | None = None, key: str) -> Changed:
-    """The visit is done. Raises IllegalStatus, also while needles are in; StaleEdit, NotFound."""
+    """The visit is done. Raises IllegalStatus, also while needles are in or before its day; StaleEdit, NotFound."""
 
     def step(session: Session, clinic: Clinic, visit: Appointment, now: datetime) -> None:
-        refuse_early(visit.status, visit.starts_at, Status.FULFILLED, now)
+        if now < visit.starts_at:
+            refuse_another_day(clinic, visit.status, visit.starts_at, Status.FULFILLED, now)
         done(visit, now)
 
     return _step(who, reference, Status.FULFILLED, step, version, key)
@@ -174,7 +175,7 @@ def needles_in(who: Who, reference: str, *, version: int | None = None, key: str
         to = Move.NEEDLES_IN.value
         if not rest_of(visit, uses_of(session, visit)):
             raise IllegalStatus(visit_status=visit.status.value, to=to, because="no_needles")
-        refuse_early(visit.status, visit.starts_at, Status.CHECKED_IN, now)
+        refuse_another_day(clinic, visit.status, visit.starts_at, Status.CHECKED_IN, now)
         if not can(visit.status, Status.CHECKED_IN):
             raise IllegalStatus(visit_status=visit.status.value, to=to, because="")
         if visit.status is not Status.CHECKED_IN:
@@ -364,14 +365,18 @@ def _move(visit: Appointment, to: Status) -> None:
     visit.status = to
 
 
-def refuse_early(status: Status, starts_at: datetime, to: Status, now: datetime) -> None:
-    """Refuses what needs the patient of a visit that begins then to be here, half a day or more before it."""
-    if not soon(starts_at, now):
+def is_today(times: Times, starts_at: datetime, now: datetime) -> bool:
+    """Whether a visit that begins then is one of this day, by the clinic's calendar: nobody is here for one of another day."""
+    return times.local_date(starts_at) == times.local_date(now)
+
+
+def refuse_another_day(
+    clinic: Clinic, status: Status, starts_at: datetime, to: Status, now: datetime
+) -> None:
+    """Refuses what needs the patient of a visit that begins then to be here, on another day."""
+    if not is_today(clinic.times, starts_at, now):
         raise IllegalStatus(
-            visit_status=status.value,
-            to=to.value,
-            because="too_early",
-            not_before=iso_utc(starts_at - ARRIVES_WITHIN),
+            visit_status=status.value, to=to.value, because="another_day", starts_at=iso_utc(starts_at)
         )
 
 
@@ -384,16 +389,6 @@ def _refuse_early_no_show(visit: Appointment, now: datetime) -> None:
             because="too_early",
             not_before=iso_utc(not_before),
         )
-
-
-def soon(starts_at: datetime, now: datetime) -> bool:
-    """Whether the patient of a visit that begins then may be here already."""
-    return now >= starts_at - ARRIVES_WITHIN
-
-
-def comes_late(status: Status, starts_at: datetime, now: datetime) -> bool:
-    """Whether a visit was given up, on a day on which its patient may still come."""
-    return status is Status.NOSHOW and now < starts_at + ARRIVES_WITHIN
 
 
 def _needles_are_in(visit: Appointment | Standing) -> bool:

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session, aliased
 
 from booking import clock
 from booking.errors import ClinicNotReady
+from booking.formatting import Times
 from booking.models import (
     Absence,
     AbsenceKind,
@@ -114,9 +115,9 @@ class OwnVisit:
         """Still to come into the room."""
         return self.status in (Status.BOOKED, Status.ARRIVED)
 
-    def moves(self, now: datetime) -> tuple[Move, ...]:
+    def moves(self, now: datetime, times: Times) -> tuple[Move, ...]:
         """What may be tapped now. Confirming and cancelling are for the desk."""
-        return tuple(move for move in possible(self, now) if move not in (Move.CONFIRM, Move.CANCEL))
+        return tuple(move for move in possible(self, now, times) if move not in (Move.CONFIRM, Move.CANCEL))
 
 
 class Between(StrEnum):

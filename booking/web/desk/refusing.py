@@ -209,6 +209,9 @@ def _illegal(clinic: Clinic, facts: Mapping[str, Any]) -> str:
     if because == "too_early":
         when = clinic.times.short_moment(datetime.fromisoformat(facts["not_before"]))
         return _("That can be said from %(when)s on.", when=when)
+    if because == "another_day":
+        when = clinic.times.short_date(datetime.fromisoformat(facts["starts_at"]))
+        return _("That can be said on the day of the visit only, %(when)s.", when=when)
     return _(
         "It stands as: %(status)s. To say otherwise, correct it with a reason.",
         status=status(facts["visit_status"]),

@@ -129,7 +129,7 @@ def _page(found: FullVisit) -> ResponseReturnValue:
         found=found,
         visit=found.visit,
         now=now,
-        moves=found.visit.moves(now) if found.own else (),
+        moves=found.visit.moves(now, found.clinic.times) if found.own else (),
         movable=found.own and found.visit.waits and found.visit.ends_at > now,
         history=[
             (entry, happened(found.clinic, entry), whom(found.clinic, entry.actor, entry.name))

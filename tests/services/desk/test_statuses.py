@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from booking.errors import IllegalStatus, NeedsReason, NotFound, OldPlaceTaken, StaleEdit
+from booking.formatting import iso_utc
 from booking.models import (
     Actor,
     Appointment,
@@ -21,6 +22,7 @@ from booking.models import (
 from booking.scheduling.status import Status, cancelled_late, counts_as_attended, not_closed
 from booking.scheduling.timeline import cell_at
 from booking.services import visits
+from booking.services.clinic import present
 from booking.services.desk import calls, record_page, statuses
 from booking.services.desk.moving import Place, change
 from booking.services.desk.states import Changed
@@ -100,13 +102,28 @@ def test_needles_bring_the_patient_into_the_room_and_only_where_there_are_needle
         assert refused.value.facts["because"] == "no_needles"
 
 
-def test_nobody_arrives_the_day_before() -> None:
+def test_nobody_is_here_on_another_day_and_what_is_over_can_be_done(standing_clock: Any) -> None:
     visit, dana = booked(), hired()
-    for step in (statuses.arrive, statuses.start, statuses.finish):
-        with pytest.raises(IllegalStatus) as refused:
-            step(dana, visit.reference, key=f"early-{step.__name__}")
-        assert refused.value.facts["not_before"] == "2026-09-15T04:00:00Z"
+    # The last minute of the day before, by the clinic's clocks, and the first of the day after.
+    for at in (NINE - 9 * HOUR - MINUTE, NINE + 15 * HOUR):
+        standing_clock.at(at)
+        for step in (statuses.arrive, statuses.start, *([statuses.finish] if at < NINE else [])):
+            with pytest.raises(IllegalStatus) as refused:
+                step(dana, visit.reference, key=f"{step.__name__} {at:%d}")
+            assert refused.value.facts["because"] == "another_day"
+            assert refused.value.facts["starts_at"] == iso_utc(NINE)
     assert one()["version"] == 1 and len(rows(HistoryEntry)) == 1
+    statuses.finish(dana, visit.reference, key="finish-01")
+    assert one()["status"] == "fulfilled"
+
+
+def test_who_comes_long_before_a_visit_of_today_is_here(standing_clock: Any) -> None:
+    visit, dana = booked(), hired()
+    evening = Place(starts_at=NINE + 11 * HOUR)
+    change(dana, visit.reference, evening, version=None, reason="Works all day", key="move-0001")
+    standing_clock.at(NINE - 2 * HOUR)
+    statuses.arrive(dana, visit.reference, key="arrive-01")
+    assert one()["status"] == "arrived"
 
 
 def test_a_no_show_is_said_a_quarter_of_an_hour_later_and_gives_the_rest_back(standing_clock: Any) -> None:
@@ -366,7 +383,7 @@ def test_a_practitioner_taps_for_their_own_patients_only(standing_clock: Any) ->
 def offered(status: Status, minutes: int, **how: Any) -> set[Move]:
     values = {"confirmed_at": None, "needles_in_at": None, "needles_out_at": None, "has_needles": True}
     visit: Any = SimpleNamespace(status=status, starts_at=NINE, **(values | how))
-    return set(possible(visit, NINE + minutes * MINUTE))
+    return set(possible(visit, NINE + minutes * MINUTE, present().times))
 
 
 def test_only_what_is_legal_is_offered() -> None:
@@ -383,8 +400,13 @@ def test_only_what_is_legal_is_offered() -> None:
     for over in (Status.FULFILLED, Status.CANCELLED):
         assert offered(over, 30) == set()
     # Who comes late is here after all, on the same day.
-    assert offered(Status.NOSHOW, 30) == {Move.ARRIVE}
-    assert offered(Status.NOSHOW, 12 * 60) == set()
+    assert offered(Status.NOSHOW, 30) == offered(Status.NOSHOW, 15 * 60 - 1) == {Move.ARRIVE}
+    assert offered(Status.NOSHOW, 15 * 60) == set()
+    # Nobody is here on another day, be it the evening before; on the day, from midnight on.
+    assert offered(Status.BOOKED, -9 * 60 - 1) == {Move.CONFIRM, cancel}
+    assert offered(Status.BOOKED, -9 * 60) == {Move.CONFIRM, Move.ARRIVE, Move.START, cancel}
+    assert offered(Status.BOOKED, 15 * 60) == {finish, Move.NO_SHOW, cancel}
+    assert offered(Status.ARRIVED, 15 * 60) == {finish, cancel}
 
 
 def test_late_cancellations_and_no_shows_are_counted_apart() -> None:

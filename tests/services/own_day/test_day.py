@@ -14,6 +14,7 @@ from booking.models import AbsenceKind, Patient, Role
 from booking.scheduling.status import Status
 from booking.scheduling.timeline import cell_at
 from booking.services import absences, visits
+from booking.services.clinic import present
 from booking.services.desk import board, merging, record_page, records, statuses, undoing
 from booking.services.desk.moving import Place, change
 from booking.services.desk.panel import panel
@@ -139,12 +140,12 @@ def test_a_visit_isnt_done_while_needles_are_in(ana: Who, standing_clock: Standi
     statuses.start(ana, reference, key="started-1")
     statuses.needles_in(ana, reference, key="needles-in")
     (lying,) = own_day(ana, TUESDAY).in_room
-    assert lying.moves(NINE) == (Move.NEEDLES_OUT,)
+    assert lying.moves(NINE, present().times) == (Move.NEEDLES_OUT,)
     with pytest.raises(Refusal):
         statuses.finish(ana, reference, key="finished-1")
     out = statuses.needles_out(ana, reference, key="needles-out")
     (rested,) = own_day(ana, TUESDAY).in_room
-    assert rested.moves(NINE) == (Move.FINISH,) and rested.needles_due is None
+    assert rested.moves(NINE, present().times) == (Move.FINISH,) and rested.needles_due is None
     # Taken back, they are in again, and due when they were.
     assert out.entry_id is not None
     undoing.undo(ana, out.entry_id, key="undo-1234")
