@@ -9,12 +9,15 @@ from playwright.sync_api import Locator, Page, expect
 
 from booking.models import Appointment, Patient, Role
 from booking.services.desk import panel as panel_of
+from booking.services.plans.booking import BookedPlan
+from booking.services.plans.changing import pause
 from booking.services.staff import drafts
 from booking.services.staff.who import Who
 from tests.browser.conftest import DESKTOP, PHONE, NewPage
-from tests.clinics import clinic, practitioner, rooms, set_up
+from tests.clinics import clinic, plan_clinic, practitioner, rooms, set_up
 from tests.conftest import StandingClock
 from tests.services.making import booked, rows
+from tests.services.plans.making import patient, prescribed, running, seen
 from tests.staffing import hired, signed_in
 from tests.web.test_lock import PIN, with_pin
 
@@ -282,3 +285,158 @@ def test_a_reason_never_gets_into_the_form_of_another_wish(app: Flask, enter: Ca
     page.get_by_role("link", name="Open the form with it").click()
     expect(page.get_by_label("Why?")).to_have_value("She comes early")
     expect(page.locator("form[method='post'] input[name='time']")).to_have_value("08:00")
+
+
+def test_a_note_that_is_sent_after_the_screen_locked_is_kept_once(
+    app: Flask, clerk: Who, enter: Callable[..., Page], standing_clock: StandingClock
+) -> None:
+    reference = visit(app)
+    page = enter()
+    page.goto(f"{DAY}?visit={reference}")
+    note_in(page).fill("Rings twice")
+    # The server knows it before the page does.
+    standing_clock.on(minutes=15)
+    page.get_by_role("button", name="Keep the note").click()
+    expect(page.get_by_role("heading", name="Locked")).to_be_visible()
+    assert len(kept(app, clerk)) == 1
+    open_again(page)
+    expect(note_in(page)).to_have_value("Rings twice")
+    is_back(page)
+
+
+def test_each_line_of_a_coverage_comes_back_as_it_was_also_once_it_was_refused(
+    app: Flask, clerk: Who, enter: Callable[..., Page]
+) -> None:
+    visit(app)
+    with app.app_context():
+        rosa = rows(Patient)[0]["reference"]
+    page = enter()
+    page.goto(f"/desk/patients/{rosa}/coverage?new=medicare-advantage")
+    page.get_by_label("Name").fill("Blue Plan C")
+    page.get_by_label("Visits allowed").fill("12")
+    page.get_by_label("Care", exact=True).check()
+    page.locator("#authorisation-0").fill("A-1")
+    page.locator("#authorisation-0-count").fill("6")
+    page.get_by_role("button", name="Add").click()
+    page.locator("main a[href*='change=']").click()
+    second = page.locator("#authorisation-1")
+    second.fill("B-2")
+    lock(page)
+    open_again(page)
+    expect(second).to_have_value("B-2")
+    expect(page.locator("#authorisation-0")).to_have_value("A-1")
+    is_back(page)
+    page.get_by_label("Visits allowed").fill("many")
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_label("Visits allowed")).to_have_attribute("aria-invalid", "true")
+    # A line that the page has only once the one before is kept.
+    page.locator("#authorisation-2").fill("C-3")
+    lock(page)
+    open_again(page)
+    expect(second).to_have_value("B-2")
+    expect(page.get_by_label("Visits allowed")).to_have_value("many")
+    page.locator(".toasts a[href='/staff/drafts']").click()
+    expect(page.get_by_role("heading", name="What you typed", exact=True)).to_be_visible()
+    assert ["auth_number", "C-3"] in kept(app, clerk)[0].fields
+
+
+def test_dates_that_are_looked_at_lead_back_to_what_was_asked_for(
+    app: Flask, enter: Callable[..., Page]
+) -> None:
+    visit(app)
+    with app.app_context():
+        rosa = rows(Patient)[0]["reference"]
+    page = enter()
+    page.goto(f"/desk/series/new?patient={rosa}")
+    page.get_by_label("Visit, line 1").select_option("follow-up")
+    page.get_by_label("Weekday, line 1").select_option(index=2)
+    page.get_by_label("Time, line 1").fill("10:00")
+    weekday = page.get_by_label("Weekday, line 1").input_value()
+    page.get_by_role("button", name="Show the dates").last.click()
+    expect(page.get_by_role("button", name="Book these visits")).to_be_visible()
+    lock(page)
+    open_again(page)
+    expect(page.get_by_label("Visit, line 1")).to_have_value("follow-up")
+    expect(page.get_by_label("Weekday, line 1")).to_have_value(weekday)
+    expect(page.get_by_label("Time, line 1")).to_have_value("10:00")
+    is_back(page)
+
+
+@pytest.fixture
+def plan(app: Flask) -> BookedPlan:
+    with app.app_context():
+        set_up(plan_clinic())
+        return running(prescribed(patient()))
+
+
+def test_why_a_missing_visit_is_not_needed_comes_back_to_that_one(
+    app: Flask, enter: Callable[..., Page], plan: BookedPlan
+) -> None:
+    with app.app_context():
+        first, last = (seen(plan).visits[number].starts_at.date() for number in (2, 8))
+        pause(hired(), plan.reference, first, last, "Away", tell=False, key="pause-001")
+    page = enter()
+    page.goto(f"/desk/plans/{plan.reference}")
+    whys = page.locator("form[action$='not-needed'] [name='reason']")
+    expect(whys.nth(2)).to_be_attached()
+    for number, words in ((0, "Better"), (2, "Travels")):
+        whys.nth(number).evaluate("field => field.closest('details').open = true")
+        whys.nth(number).fill(words)
+    lock(page)
+    open_again(page)
+    expect(whys.nth(0)).to_have_value("Better")
+    expect(whys.nth(2)).to_have_value("Travels")
+    expect(whys.nth(1)).to_have_value("")
+    is_back(page)
+
+
+def test_wherever_the_desk_writes_words_they_come_back(
+    app: Flask, clerk: Who, enter: Callable[..., Page], plan: BookedPlan
+) -> None:
+    with app.app_context():
+        whose, reference = rows(Patient)[0]["reference"], rows(Appointment)[0]["reference"]
+    page = enter()
+    for path, field in (
+        (f"/desk/visits/{reference}", "note"),
+        (f"/desk/visits/{reference}/cancel", "reason"),
+        (f"/desk/patients/{whose}/edit", "desk_note"),
+        (f"/desk/patients/{whose}/edit", "preferences"),
+        ("/desk/time-off", "reason"),
+        *(
+            (f"/desk/plans/{plan.reference}/change/{change}", "reason")
+            for change in ("doses", "pause", "decide", "stop")
+        ),
+    ):
+        page.goto(path)
+        typed = page.locator(f"main [name='{field}']").last
+        typed.fill("Two words")
+        lock(page)
+        with page.expect_response("**/forget"):
+            open_again(page)
+        expect(typed).to_have_value("Two words")
+        is_back(page)
+    assert not kept(app, clerk)
+
+
+def test_wherever_a_practitioner_writes_words_they_come_back(
+    app: Flask, new_page: NewPage, plan: BookedPlan, live: str
+) -> None:
+    who = with_pin(app, Role.PRACTITIONER, practitioner="mei")
+    page = new_page(PHONE)
+    cookie = next(iter(signed_in(app, who)._cookies.values()))
+    page.context.add_cookies([{"name": cookie.key, "value": cookie.value, "url": live}])
+    with app.app_context():
+        own = next(one.reference for one in seen(plan).visits if one.practitioner.slug == "mei")
+    for path in (
+        "/mine/time-off",
+        f"/mine/visits/{own}/plan/weekly",
+        f"/mine/plans/{plan.reference}/change/pause",
+    ):
+        page.goto(path)
+        typed = page.locator("main [name='reason']").last
+        typed.fill("Two words")
+        lock(page)
+        with page.expect_response("**/forget"):
+            open_again(page)
+        expect(typed).to_have_value("Two words")
+        is_back(page)

@@ -36,9 +36,9 @@ def _kept_pin() -> str:
     return library.hashed(PIN)
 
 
-def with_pin(app: Flask, *roles: Role) -> Who:
+def with_pin(app: Flask, *roles: Role, **how: Any) -> Who:
     with app.app_context():
-        who, kept = hired(*roles), _kept_pin()
+        who, kept = hired(*roles, **how), _kept_pin()
         run(lambda session: setattr(session.get_one(StaffAccount, who.account_id), "pin", kept))
     return who
 

@@ -156,9 +156,14 @@ function formOf(draft) {
     .sort((one, other) => known(other) - known(one))[0];
 }
 
-// Whether all that was typed has a place there.
+// Whether all that was typed has a place there: a line that the page doesn't have yet has none.
 function holds(form, draft) {
-  return draft.fields.every(([name, value]) => !value || NOT_TYPED.has(name) || form.elements.namedItem(name));
+  const places = new Map();
+  for (const { name } of form.elements) places.set(name, (places.get(name) ?? 0) + 1);
+  return draft.fields.every(([name, value]) => {
+    places.set(name, (places.get(name) ?? 0) - 1);
+    return !value || NOT_TYPED.has(name) || places.get(name) >= 0;
+  });
 }
 
 function fill(form, draft) {
@@ -234,11 +239,12 @@ window.setInterval(look, 1000);
 document.addEventListener("visibilitychange", look);
 window.addEventListener("pageshow", look);
 
-// A page that finds out by a poll of its own that the screen is locked leaves as well.
+// A page that finds out by a poll of its own that the screen is locked leaves as well; whatever asked does nothing more.
 window.fetch = async (...asked) => {
   const answer = await reach(...asked);
-  if (answer.status === 423 || answer.status === 401) leave();
-  return answer;
+  if (answer.status !== 423 && answer.status !== 401) return answer;
+  leave();
+  return new Promise(() => {});
 };
 document.addEventListener("htmx:responseError", (event) => {
   if ([401, 423].includes(event.detail.xhr.status)) leave();

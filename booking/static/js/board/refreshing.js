@@ -41,8 +41,8 @@ async function load(poll) {
   } catch {
     answer = null;
   }
-  if (answer?.redirected || [401, 403, 423].includes(answer?.status)) {
-    // Locked or signed out: the page says so, and keeps nobody's data in sight.
+  if (answer?.redirected || answer?.status === 403) {
+    // The page itself says why, and keeps nobody's data in sight.
     window.location.reload();
     return;
   }

@@ -27,8 +27,8 @@ async function answered(request) {
   try {
     const answer = await request;
     if (answer.redirected || !answer.headers.get("Content-Type")?.startsWith("application/json")) {
-      // Signed out, or locked meanwhile: the page itself says so.
-      if (answer.redirected || answer.status === 401 || answer.status === 423) window.location.reload();
+      // The page itself says why.
+      if (answer.redirected) window.location.reload();
       return { ok: false, status: answer.status, title: word("failed"), advice: "" };
     }
     return { ...(await answer.json()), status: answer.status };
