@@ -6,7 +6,7 @@ Few statements, however many plans there are. What is said of each: `judging.py`
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
 from sqlalchemy import func, or_, select
@@ -85,15 +85,19 @@ def adherence(who: Who, *, practitioner: str | None = None, need: Need | None = 
     return Adherence(clinic, tuple(sorted(shown, key=_urgency)), dict(counts), len(rows))
 
 
-_is_shown = or_(*(Plan.status == status for status in SHOWN), Plan.untold_since.is_not(None))
+# Each part has an index; "is not null" has none on SQLite.
+_EVER = datetime(1970, 1, 1, tzinfo=UTC)
+_is_shown = or_(*(Plan.status == status for status in SHOWN), Plan.untold_since > _EVER)
 _of_shown = Appointment.plan_id.in_(select(Plan.id).where(_is_shown))
 _MARK = Lookup(
     select(
         ClinicRow.version,
         *(
-            select(one).scalar_subquery()
+            select(one).where(_is_shown).scalar_subquery()
             for one in (
                 func.sum(Plan.version),
+                # Which they are: one may come as another goes.
+                func.sum(Plan.id),
                 # A merge gives plans to another record and touches nothing else of them.
                 func.sum(Plan.patient_id),
             )
