@@ -1,16 +1,21 @@
 """Prescribing a plan on a phone, its page, its link, and the board of one's own patients."""
 
 import re
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import update
 
 from booking.models import Message, Patient, Plan, Role
+from booking.services.desk import statuses
+from booking.services.transaction import run
 from tests.clinics import plan_clinic
+from tests.conftest import StandingClock
 from tests.services.making import NINE, booked, rows
-from tests.services.plans.making import prescribed, running
+from tests.services.plans.making import patient, prescribed, running
 from tests.staffing import hired, signed_in
 from tests.web.conftest import fields
 
@@ -149,6 +154,28 @@ def test_other_practitioners_patients_plans_are_not_here(app: Flask, dan: FlaskC
             == 404
         )
     assert made.reference not in dan.get("/mine/plans").text
+
+
+def test_a_cancelled_visit_shows_on_the_day_neither_the_plan_nor_the_flags_of_who_is_nobodys_patient_here(
+    app: Flask, standing_clock: StandingClock
+) -> None:
+    with app.app_context():
+        booking = running(prescribed(patient()))
+        run(lambda session: session.execute(update(Patient).values(flags=["ground floor"])))
+        aaron = hired(Role.PRACTITIONER, practitioner="aaron", name="Aaron Feld")
+        his = [one for one in booking.visits if one["practitioner"] == "aaron"]
+    standing_clock.at(datetime.fromisoformat(his[0]["starts_at"]) - timedelta(hours=2))
+    page = signed_in(app, aaron)
+    shown = page.get("/mine/today").text
+    assert "ground floor" in shown and (link := re.search(r'href="(/mine/plans/\w+)"', shown))
+    assert page.get(link[1]).status_code == 200
+    with app.app_context():
+        for number, one in enumerate(his):
+            statuses.cancel(hired(), one["reference"], reason="Moves away", key=f"cancel-{number:02}")
+    assert page.get(link[1]).status_code == 404
+    shown = page.get("/mine/today").text
+    assert f"/mine/visits/{his[0]['reference']}" in shown and "Cancelled" in shown
+    assert "ground floor" not in shown and link[1] not in shown
 
 
 def test_the_board_has_the_plans_of_ones_own_patients(app: Flask, mei: FlaskClient) -> None:
