@@ -39,6 +39,8 @@ class Breach(StrEnum):
     PENCILED = "penciled"
     # The payer is to be asked first.
     BEYOND_COVERAGE = "beyond_coverage"
+    # A plan's days of rest from it aren't kept.
+    NEAR_PLAN = "near_plan"
 
 
 class Taken(StrEnum):
@@ -278,6 +280,7 @@ def _rules(situation: Situation, person: Practitioner, own: Own, shortened: bool
         Breach.SHORTENED: 0 if shortened else full,
         Breach.PENCILED: full,
         Breach.BEYOND_COVERAGE: full,
+        Breach.NEAR_PLAN: full,
     }
 
 

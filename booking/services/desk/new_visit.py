@@ -46,6 +46,7 @@ from booking.services.desk.records import (
 )
 from booking.services.idempotency import Answer, Key, answer_to, once
 from booking.services.occupancies import Ignoring
+from booking.services.plans.asking_again import is_near_a_plan
 from booking.services.question import Question
 from booking.services.staff import audit
 from booking.services.staff.who import Who
@@ -361,6 +362,8 @@ def _place(
     planned = Planned(wish.starts_at, clinic.visit_type(wish.visit_type).modality.slug)
     if asks_first(session, clinic, patient_id, [planned], now):
         breaches = (*breaches, Breach.BEYOND_COVERAGE)
+    if is_near_a_plan(session, clinic, patient_id, clinic.visit_type(wish.visit_type), wish.starts_at):
+        breaches = (*breaches, Breach.NEAR_PLAN)
     why = wish.reason or (wish.short_notice if breaches == (Breach.TOO_SOON,) else "")
     # Nobody is asked why those who stand here come so soon.
     to_explain = [code.value for code in breaches if not (wish.here and code is Breach.TOO_SOON)]

@@ -1,6 +1,6 @@
 """What a plan that is there already asks for: how its visits are proposed, repaired and changed."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import date, datetime
 
@@ -8,7 +8,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from booking import clock
-from booking.models import Appointment, BookableBy
+from booking.models import SERIES, Appointment, BookableBy, Plan, PlanStatus
 from booking.scheduling.plans.course import Course
 from booking.scheduling.plans.keeping import Fault, Kept, Role, newly_broken
 from booking.scheduling.plans.windows import Presence
@@ -30,11 +30,14 @@ def wanted_by(
     presence: Presence | None = None,
     visitor: str | None = None,
 ) -> PlanWanted:
-    """A plan as it is to be proposed to its patient, away from the visits that they have besides. `first_day`, `presence`:
-    where they want it otherwise than was prescribed.
+    """A plan as it is to be proposed to its patient, away from the visits that they have besides; not by the link of a plan that
+    nobody has prescribed, which may be somebody's who only gave their name. `first_day`, `presence`: where they want it otherwise
+    than was prescribed.
     """
-    with reading() as session:
-        others = elsewhere(session, plan.clinic, plan.patient_id, plan.id)
+    others = {}
+    if audience is BookableBy.STAFF or not plan.is_limited:
+        with reading() as session:
+            others = elsewhere(session, plan.clinic, plan.patient_id, plan.id)
     return PlanWanted(
         course=plan.course,
         first_day=first_day or plan.first_day,
@@ -73,6 +76,45 @@ def elsewhere(
             on = clinic.times.local_date(instant_of(from_cell))
             days.setdefault(visit_type.modality.slug, {})[on] = visit_type
     return days
+
+
+def too_near(
+    session: Session, clinic: Clinic, plan: Plan, first_day: date, visits: Iterable[Kept]
+) -> list[Kept]:
+    """Those of a plan's visits that leave no days of rest from one that its patient has besides. Asked once the patient is locked."""
+    others, rest_days = elsewhere(session, clinic, plan.patient_id, plan.id), Course.of(plan.course).rest_days
+    return [
+        one
+        for one in visits
+        if any(
+            abs((on - first_day).days - one.day) <= rest_days.get(one.modality, 0)
+            for on in others.get(one.modality, ())
+        )
+    ]
+
+
+def is_near_a_plan(
+    session: Session, clinic: Clinic, patient_id: int, visit_type: VisitType, starts_at: datetime
+) -> bool:
+    """Whether a visit of no plan would leave no days of rest to a visit ahead of a plan of this patient."""
+    day, modality = clinic.times.local_date(starts_at), visit_type.modality
+    ahead = session.execute(
+        select(Plan.course, Appointment.visit_type_id, Appointment.from_cell)
+        .join(Plan, Plan.id == Appointment.plan_id)
+        .where(
+            Appointment.patient_id == patient_id,
+            Appointment.to_cell > cell_from(clock.now()),
+            Appointment.status == Status.BOOKED,
+            Plan.status == PlanStatus.RUNNING,
+            Plan.template != SERIES,
+        )
+    )
+    return any(
+        clinic.visit_type_by_id[number].modality == modality
+        and abs((clinic.times.local_date(instant_of(from_cell)) - day).days)
+        <= Course.of(course).rest_days.get(modality.slug, 0)
+        for course, number, from_cell in ahead
+    )
 
 
 def asked_for(plan: PlanView, audience: BookableBy, course: Course | None = None) -> Asked:

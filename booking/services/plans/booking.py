@@ -46,6 +46,7 @@ from booking.services.desk.records import may_be_texted
 from booking.services.idempotency import Answer, Key, once
 from booking.services.plans import links as plan_links
 from booking.services.plans.allowed import refuse_beyond
+from booking.services.plans.asking_again import too_near
 from booking.services.plans.choosing import (
     Chosen,
     PlanWish,
@@ -132,7 +133,16 @@ def _book(session: Session, wish: PlanWish) -> Answer:
         patient_id=patient_id, visitor=wish.visitor, also=claims.held_by(session, held),
     )  # fmt: skip
     assigned, given_way = giving_way.together(session, ground, [one.wanted for one in chosen])
-    lost = [number for number, assignment in enumerate(assigned) if assignment is None]
+    near = (
+        too_near(session, clinic, prescribed, wish.first_day, (one.kept for one in chosen))
+        if prescribed
+        else []
+    )
+    lost = [
+        number
+        for number, (one, assignment) in enumerate(zip(chosen, assigned, strict=True))
+        if assignment is None or one.kept in near
+    ]
     if lost:
         raise VisitsTaken(lost=[chosen[number].facts for number in lost], numbers=lost)
     if known is not None and not (wish.audience is BookableBy.STAFF and wish.beyond):

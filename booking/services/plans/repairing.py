@@ -39,7 +39,7 @@ from booking.services.plans.altering import (
     running,
     visits_to_change,
 )
-from booking.services.plans.asking_again import asked_for, chosen_of, kept_of, suffers
+from booking.services.plans.asking_again import asked_for, chosen_of, kept_of, suffers, too_near
 from booking.services.plans.choosing import Chosen, VisitWish, choose
 from booking.services.plans.ground import Wanted
 from booking.services.plans.reading import PlanView, PlanVisit, firsts_due, kept_at, view
@@ -518,6 +518,10 @@ def _take(
         # Asked once the patient is locked: of two at one moment the second one counts the first.
         planned = Planned(starts_at, missed.care.modality.slug)
         refuse_beyond(session, clinic, plan.patient_id, [planned], now, [made.reference])
+    if (audience is BookableBy.STAFF or not plan.is_limited) and too_near(
+        session, clinic, plan, plan.first_day, [chosen.kept]
+    ):
+        raise PlanRulesBroken(faults=[Fault(Rule.REST_DAYS, chosen.kept.week, care).facts])
     changed(session, plan, MADE_UP, by, now, visit=made.reference, week=week + 1)
     told = {"added": begun_at([made])} | ({"cancelled": cancelled} if cancelled else {})
     notices.plan_changed(session, clinic, plan, [*going, made], now, told)

@@ -1,26 +1,33 @@
 """Several visits of a plan are missing at once: what is offered for one of them goes with what is offered for the others."""
 
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from itertools import combinations, product
 from typing import Any
 
 import pytest
 
-from booking.models import AbsenceKind, BookableBy
+from booking.errors import NeedsReason, PlanRulesBroken, VisitsTaken
+from booking.formatting import iso_utc
+from booking.models import AbsenceKind, BookableBy, HistoryEntry
 from booking.scheduling.plans.keeping import Rule, faults
 from booking.scheduling.plans.windows import Presence, TimeWindow
 from booking.scheduling.timeline import cell_at
 from booking.services import absences
+from booking.services.clinic import present
+from booking.services.desk import new_visit
+from booking.services.desk.new_visit import DeskWish
 from booking.services.desk.statuses import cancel
-from booking.services.plans.asking_again import kept_of
-from booking.services.plans.booking import BookedPlan
-from booking.services.plans.reading import PlanView
-from booking.services.plans.repairing import MakeUp, as_chosen, make_up_times, take
+from booking.services.plans.asking_again import kept_of, wanted_by
+from booking.services.plans.booking import BookedPlan, book
+from booking.services.plans.proposing import propose
+from booking.services.plans.reading import PlanView, by_link
+from booking.services.plans.repairing import MakeUp, as_chosen, make_up_times, take, take_for
 from booking.services.transaction import run
 from tests.clinics import plan_clinic, plan_template, set_up
 from tests.conftest import StandingClock
-from tests.services.making import booked
-from tests.services.plans.making import FIRST_DAY, at, patient, prescribed, running, seen
+from tests.services.making import booked, rows
+from tests.services.plans.making import FIRST_DAY, at, patient, prescribed, proposed, running, seen, wish
 from tests.staffing import hired
 
 pytestmark = pytest.mark.usefixtures("standing_clock", "context")
@@ -104,6 +111,43 @@ def test_no_day_is_offered_that_is_too_near_to_a_visit_besides_the_plan(context:
     (now,) = make_up_times(after, BookableBy.STAFF)
     assert now.times and all(abs(one.day - day) > 1 for one in now.times)
 
+    # Nor is it taken, where the other was booked after the times were shown.
+    chosen = before.times[0]
+    for how in (
+        lambda *which: take(plan.reference, plan.token, *which, actor="link", key="take-0001"),
+        lambda *which: take_for(hired(), plan.reference, *which, key="take-0002"),
+    ):
+        with pytest.raises(PlanRulesBroken) as refused:
+            how(
+                before.missed.week,
+                ACUPUNCTURE,
+                at(FIRST_DAY + timedelta(days=day), 9),
+                chosen.practitioner.slug,
+            )
+        assert {one["rule"] for one in refused.value.facts["faults"]} == {Rule.REST_DAYS}
+
+
+def test_a_plan_that_nobody_prescribed_tells_whoever_has_its_link_nothing_of_other_visits(
+    context: Any,
+) -> None:
+    """They may only have given a name that is known."""
+    set_up(plan_clinic())
+    plan = book(wish(proposed("disc-gentle")[0], "disc-gentle"), actor="t", key="book-0001")
+    after = lost(plan, 0)
+    (before,) = make_up_times(after, BookableBy.LINK)
+    day = before.times[0].day
+    booked(
+        at(FIRST_DAY + timedelta(days=day), 14), visit_type=ACUPUNCTURE, practitioner=before.times[0].practitioner.slug,
+        first_name="Rosa", last_name="Lima", email="rosa@example.com",
+    )  # fmt: skip
+    assert make_up_times(after, BookableBy.LINK) == [before]
+    assert make_up_times(after, BookableBy.STAFF)[0].times[0].day != day
+    time = before.times[0]
+    take(
+        plan.reference, plan.token, before.missed.week, ACUPUNCTURE, time.starts_at, time.practitioner.slug,
+        actor="link", key="take-0001",
+    )  # fmt: skip
+
 
 def test_a_make_up_in_the_next_week_counts_for_its_own_where_the_dose_is_a_range(
     context: Any, standing_clock: StandingClock
@@ -141,3 +185,54 @@ def counts(plan: BookedPlan, week: int) -> tuple[int, int, int, int]:
     """Of the only kind of care: booked, missed, made up, left."""
     (dose,) = seen(plan).weeks[week].doses
     return dose.booked, dose.missed, dose.made_up, dose.left
+
+
+def test_a_visit_besides_a_plan_that_leaves_it_no_rest_takes_a_reason_at_the_desk_and_none_from_the_patient(
+    context: Any,
+) -> None:
+    set_up(plan_clinic())
+    rosa = patient()
+    plan = running(prescribed(rosa, "weekly"))
+    local = seen(plan).standing[2].starts_at.astimezone(present().zone)
+    near, far = (at(local.date() + timedelta(days=days), 14) for days in (1, 2))
+    asked = DeskWish(rosa, ACUPUNCTURE, None, near)
+    with pytest.raises(NeedsReason) as refused:
+        new_visit.book(hired(), asked, key="book-near-1")
+    assert refused.value.facts["breaches"] == ["near_plan"]
+    made = new_visit.book(hired(), replace(asked, reason="Acute pain."), key="book-near-2")
+    (entry,) = [row for row in rows(HistoryEntry) if row["what"] == "booked" and row["why"] == "Acute pain."]
+    assert entry["facts"]["breaches"] == ["near_plan"] and made
+    # Another kind of care, and a day that leaves rest, take none; whoever books by themselves reads nothing of it.
+    new_visit.book(
+        hired(), DeskWish(rosa, "chiropractic-follow-up", None, near - timedelta(hours=4)), key="book-else-1"
+    )
+    new_visit.book(hired(), DeskWish(rosa, ACUPUNCTURE, None, far + timedelta(days=1)), key="book-far-01")
+    booked(
+        at(local.date() + timedelta(days=8), 15),
+        visit_type=ACUPUNCTURE,
+        first_name="Rosa",
+        last_name="Lima",
+        email="rosa@example.com",
+    )
+
+
+def test_a_plan_is_not_booked_too_near_a_visit_that_came_between(context: Any) -> None:
+    set_up(plan_clinic())
+    made = prescribed(patient(), "weekly")
+    proposal = propose(wanted_by(by_link(made.reference, made.token), BookableBy.LINK)).proposals[0]
+    second = proposal.visits[1]
+    day = second.starts_at.astimezone(present().zone).date()
+    booked(
+        at(day, 15), visit_type=ACUPUNCTURE, practitioner=second.practitioner.slug,
+        first_name="Rosa", last_name="Lima", email="rosa@example.com", phone="+18185550123",
+    )  # fmt: skip
+    by_its_link = {"plan": made.reference, "token": made.token, "audience": BookableBy.LINK}
+    with pytest.raises(VisitsTaken) as refused:
+        book(wish(proposal, "weekly", **by_its_link), actor="link", key="book-plan-1")
+    (lost_one,) = refused.value.facts["lost"]
+    assert lost_one["starts_at"] == iso_utc(second.starts_at) and lost_one["replacements"]
+    days = [
+        datetime.fromisoformat(one["starts_at"]).astimezone(present().zone).date()
+        for one in lost_one["replacements"]
+    ]
+    assert all(abs((one - day).days) > 1 for one in days)
