@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from contextlib import ExitStack
 from datetime import UTC, datetime
 
-from bench import calls, history, inside, pages, plan_services, plans, staff, yardsticks
+from bench import calls, history, inside, pages, plan_growth, plan_services, plans, staff, yardsticks
 from bench.measuring import Figure
 from tests import databases
 
@@ -55,6 +55,8 @@ def main() -> int:
     for kind in given.databases:
         print(f"\n{kind}, plans", flush=True)
         show(plan_services.figures(kind, repeats))
+        if not given.quick:
+            show(plan_growth.growth(kind, repeats))
     print("\nplans, three proposals each", flush=True)
     show(plans.figures(repeats))
     print("\nforty calls at the desk, in Chromium, on SQLite", flush=True)

@@ -87,7 +87,7 @@ def _through_http(app: Flask, repeats: int) -> Figure:
 def _whole(repeats: int) -> Figure:
     """Twenty visits and a reassessment, against one visit. What is proposed before isn't counted."""
     took: dict[str, list[float]] = {"plan": [], "visit": []}
-    for plan, single in zip(_wishes(repeats + 1), _single_wishes(repeats + 1), strict=True):
+    for plan, single in zip(wishes(repeats + 1), _single_wishes(repeats + 1), strict=True):
         for name, action in (
             ("plan", lambda plan=plan: book(plan, actor="bench", key=f"plan {next(_numbers)}")),
             (
@@ -107,7 +107,7 @@ def _whole(repeats: int) -> Figure:
     )
 
 
-def _wishes(number: int) -> Iterator[PlanWish]:
+def wishes(number: int) -> Iterator[PlanWish]:
     """Plans of as many weeks, each proposed when the one before is booked."""
     course = present().plan_template("disc").course
     returning = frozenset({"acupuncture", "chiropractic"})
@@ -132,7 +132,7 @@ def _single_wishes(number: int) -> Iterator[booking.Wish]:
 
 
 def _board(app: Flask, url: str, repeats: int) -> Iterator[Figure]:
-    _fill(PLANS)
+    fill(PLANS)
     yardsticks.fill(url)
     who = hired()
     signed = sign_in(app, who)
@@ -152,44 +152,48 @@ def _board(app: Flask, url: str, repeats: int) -> Iterator[Figure]:
     yield Figure("  its statements", float(said), "", at_most=8)
 
 
-def _fill(plans: int) -> None:
+def fill(plans: int) -> None:
     """Running plans in their second week, with two visits a week: rows only, since nobody books on this board."""
     clinic = present()
     care, people = clinic.visit_type("acupuncture-follow-up"), list(clinic.practitioners.values())
-    course = clinic.plan_template("disc-gentle").course.as_plain()
     today = clinic.times.local_date(clock.now())
     first_day = today - timedelta(days=8)
 
     def action(session: Any) -> None:
         for number in range(plans):
-            patient = Patient(
-                first_name="Board", last_name=f"Guest {number}", name_key=patients.name_key("Board", f"Guest {number}"),
-                email=f"board{number}@example.com", created_at=clock.now(), changed_at=clock.now(),
-            )  # fmt: skip
-            rows.add(session, patient)
-            plan = Plan(
-                reference=random_reference(), patient_id=patient.id, template="disc-gentle", name="Board", course=course,
-                first_day=first_day, status=PlanStatus.RUNNING, first_name="Board", last_name="Guest",
-                email=patient.email, reminders=Reminders.EMAIL, made_at=clock.now(), made_by=Actor.STAFF,
-                changed_at=clock.now(), confirmed_at=clock.now(),
-            )  # fmt: skip
-            rows.add(session, plan)
-            rows.add_many(
-                session,
-                Appointment,
-                [_visit(plan, patient.id, people[number % 2].id, care.id, first_day, day) for day in (0, 2, 7, 9, 14, 16, 21, 23)],
-            )  # fmt: skip
+            plan = new_plan(session, f"board{number}", first_day, PlanStatus.RUNNING)
+            person = people[number % 2].id
+            visits = [visit_of(plan, person, care.id, first_day, day) for day in (0, 2, 7, 9, 14, 16, 21, 23)]
+            rows.add_many(session, Appointment, visits)
 
     run(action)
 
 
-def _visit(plan: Plan, patient: int, person: int, care: int, first_day: date, day: int) -> dict[str, Any]:
-    local = clock.now().astimezone(present().zone).replace(hour=9, minute=0, second=0, microsecond=0)
+def new_plan(session: Any, name: str, first_day: date, status: PlanStatus) -> Plan:
+    """A plan of somebody of this name, without visits."""
+    course = present().plan_template("disc-gentle").course.as_plain()
+    patient = Patient(
+        first_name="Board", last_name=name, name_key=patients.name_key("Board", name),
+        email=f"{name}@example.com", created_at=clock.now(), changed_at=clock.now(),
+    )  # fmt: skip
+    rows.add(session, patient)
+    plan = Plan(
+        reference=random_reference(), patient_id=patient.id, template="disc-gentle", name="Board", course=course,
+        first_day=first_day, status=status, first_name="Board", last_name="Guest",
+        email=patient.email, reminders=Reminders.EMAIL, made_at=clock.now(), made_by=Actor.STAFF,
+        changed_at=clock.now(), confirmed_at=clock.now(),
+    )  # fmt: skip
+    rows.add(session, plan)
+    return plan
+
+
+def visit_of(plan: Plan, person: int, care: int, first_day: date, day: int, hour: int = 9) -> dict[str, Any]:
+    local = clock.now().astimezone(present().zone).replace(hour=hour, minute=0, second=0, microsecond=0)
     start = cell_at(
         local.replace(year=first_day.year, month=first_day.month, day=first_day.day) + timedelta(days=day)
     )
     return {
-        "reference": random_reference(), "patient_id": patient, "practitioner_id": person, "visit_type_id": care,
+        "reference": random_reference(), "patient_id": plan.patient_id, "practitioner_id": person, "visit_type_id": care,
         "from_cell": start, "to_cell": start + 10, "first_name": "Board", "last_name": "Guest", "email": plan.email,
         "reminders": Reminders.EMAIL, "booked_at": clock.now(), "changed_at": clock.now(), "plan_id": plan.id,
         "plan_role": "dose", "penciled": False,
