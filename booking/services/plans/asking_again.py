@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from booking import clock
 from booking.models import SERIES, Appointment, BookableBy, Plan, PlanStatus
 from booking.scheduling.plans.course import Course
-from booking.scheduling.plans.keeping import Fault, Kept, Role, newly_broken
+from booking.scheduling.plans.keeping import Fault, Kept, Role, Rule, newly_broken
 from booking.scheduling.plans.windows import Presence
 from booking.scheduling.status import Status
 from booking.scheduling.timeline import cell_at, cell_from, instant_of
@@ -30,14 +30,9 @@ def wanted_by(
     presence: Presence | None = None,
     visitor: str | None = None,
 ) -> PlanWanted:
-    """A plan as it is to be proposed to its patient, away from the visits that they have besides; not by the link of a plan that
-    nobody has prescribed, which may be somebody's who only gave their name. `first_day`, `presence`: where they want it otherwise
-    than was prescribed.
+    """A plan as it is to be proposed to its patient, away from the visits that they have besides. `first_day`, `presence`:
+    where they want it otherwise than was prescribed.
     """
-    others = {}
-    if audience is BookableBy.STAFF or not plan.is_limited:
-        with reading() as session:
-            others = elsewhere(session, plan.clinic, plan.patient_id, plan.id)
     return PlanWanted(
         course=plan.course,
         first_day=first_day or plan.first_day,
@@ -48,7 +43,7 @@ def wanted_by(
         audience=audience,
         patient_id=plan.patient_id,
         visitor=visitor,
-        elsewhere=others,
+        elsewhere=besides(plan, audience),
         prescribed=True,
         limited=plan.is_limited,
     )
@@ -78,19 +73,38 @@ def elsewhere(
     return days
 
 
+def besides(plan: PlanView, audience: BookableBy) -> dict[str, dict[date, VisitType]]:
+    """The days of the visits that a plan's patient has besides, as `elsewhere`. None by the link of a plan that nobody has
+    prescribed: it may be somebody's who only gave their name.
+    """
+    if audience is not BookableBy.STAFF and plan.is_limited:
+        return {}
+    with reading() as session:
+        return elsewhere(session, plan.clinic, plan.patient_id, plan.id)
+
+
 def too_near(
     session: Session, clinic: Clinic, plan: Plan, first_day: date, visits: Iterable[Kept]
 ) -> list[Kept]:
     """Those of a plan's visits that leave no days of rest from one that its patient has besides. Asked once the patient is locked."""
-    others, rest_days = elsewhere(session, clinic, plan.patient_id, plan.id), Course.of(plan.course).rest_days
-    return [
-        one
-        for one in visits
-        if any(
-            abs((on - first_day).days - one.day) <= rest_days.get(one.modality, 0)
-            for on in others.get(one.modality, ())
-        )
-    ]
+    others = elsewhere(session, clinic, plan.patient_id, plan.id)
+    return [one for one in visits if _is_near(Course.of(plan.course), first_day, others, one)]
+
+
+def near_besides(plan: PlanView, before: Kept, after: Kept, audience: BookableBy) -> list[Fault]:
+    """What a visit of a plan wouldn't keep of its rest from visits besides, once it is moved."""
+    if plan.is_series:
+        return []
+    others = besides(plan, audience)
+    was, is_now = (_is_near(plan.course, plan.first_day, others, one) for one in (before, after))
+    return [Fault(Rule.REST_DAYS, after.week, after.care)] if is_now and not was else []
+
+
+def _is_near(
+    course: Course, first_day: date, others: Mapping[str, Mapping[date, VisitType]], one: Kept
+) -> bool:
+    near = course.rest_days.get(one.modality, 0)
+    return any(abs((on - first_day).days - one.day) <= near for on in others.get(one.modality, ()))
 
 
 def is_near_a_plan(

@@ -39,7 +39,14 @@ from booking.services.plans.altering import (
     running,
     visits_to_change,
 )
-from booking.services.plans.asking_again import asked_for, chosen_of, kept_of, suffers, too_near
+from booking.services.plans.asking_again import (
+    asked_for,
+    chosen_of,
+    kept_of,
+    near_besides,
+    suffers,
+    too_near,
+)
 from booking.services.plans.choosing import Chosen, VisitWish, choose
 from booking.services.plans.ground import Wanted
 from booking.services.plans.reading import PlanView, PlanVisit, firsts_due, kept_at, view
@@ -327,7 +334,9 @@ def suffering_of(
     visit = plan.that_stands(reference)
     if visit is None or plan.status is not PlanStatus.RUNNING:
         return None
+    there = kept_at(plan.clinic, plan.first_day, starts_at, ends_at, visit.care, visit.role or Role.DOSE)
     broken = suffers(plan, {reference: (starts_at, ends_at)})
+    broken += near_besides(plan, kept_of(plan, visit), there, audience)
     if not broken:
         return None
     try:

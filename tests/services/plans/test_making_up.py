@@ -22,7 +22,7 @@ from booking.services.plans.asking_again import kept_of, wanted_by
 from booking.services.plans.booking import BookedPlan, book
 from booking.services.plans.proposing import propose
 from booking.services.plans.reading import PlanView, by_link
-from booking.services.plans.repairing import MakeUp, as_chosen, make_up_times, take, take_for
+from booking.services.plans.repairing import MakeUp, as_chosen, make_up_times, suffering_of, take, take_for
 from booking.services.transaction import run
 from tests.clinics import plan_clinic, plan_template, set_up
 from tests.conftest import StandingClock
@@ -236,3 +236,28 @@ def test_a_plan_is_not_booked_too_near_a_visit_that_came_between(context: Any) -
         for one in lost_one["replacements"]
     ]
     assert all(abs((one - day).days) > 1 for one in days)
+
+
+@pytest.mark.parametrize("template", ["weekly", "disc-gentle"])
+def test_before_a_visit_is_moved_near_one_besides_the_plan_that_is_said(context: Any, template: str) -> None:
+    set_up(plan_clinic())
+    prescribed_one = template == "weekly"
+    plan = (
+        running(prescribed(patient(), template))
+        if prescribed_one
+        else book(wish(proposed(template)[0], template, phone="+18185550123"), actor="t", key="book-0001")
+    )
+    last = [one for one in seen(plan).standing if one.care.slug == ACUPUNCTURE and one.role][-1]
+    day = FIRST_DAY + timedelta(days=7 * seen(plan).course.weeks - 2)
+    booked(
+        at(day - timedelta(days=1), 14), visit_type=ACUPUNCTURE, first_name="Rosa", last_name="Lima",
+        email="rosa@example.com", phone="+18185550123",
+    )  # fmt: skip
+
+    def said(audience: BookableBy) -> list[Rule]:
+        to = at(day, 9)
+        found = suffering_of(seen(plan), last.reference, to, to + (last.ends_at - last.starts_at), audience)
+        return [one.rule for one in found.faults] if found else []
+
+    assert Rule.REST_DAYS in said(BookableBy.STAFF)
+    assert (Rule.REST_DAYS in said(BookableBy.LINK)) is prescribed_one
