@@ -87,11 +87,13 @@ def confirmation_of_penciled_visits(_: Any) -> None:
 def change(standing_clock: Any) -> None:
     made = gentle()
     changing.confirm(practitioner(), made.reference, key="confirm-1")
+    standing_clock.on(minutes=3)
 
 
-def change_that_cancels_all(_: Any) -> None:
+def change_that_cancels_all(standing_clock: Any) -> None:
     made = weekly()
     changing.stop(practitioner(), made.reference, "Gone abroad.", key="stop-0001")
+    standing_clock.on(minutes=3)
 
 
 def make_up(_: Any) -> None:

@@ -26,7 +26,7 @@ from booking.services.notices.by_clinic import news_owed
 from booking.services.notices.calling import call_anew, drop_calls, pass_on
 from booking.services.notices.reminding import reminders
 from booking.services.notices.waiting import drop_waiting
-from booking.services.notices.ways import channel_of_clinic
+from booking.services.notices.ways import TAKEN_BACK_WITHIN, channel_of_clinic
 from booking.services.notices.writing import ANSWERS
 from booking.services.rows import Row, add_all
 
@@ -54,7 +54,8 @@ def plan_changed(
     session: Session, clinic: Clinic, plan: Plan, visits: Sequence[Appointment], now: datetime, facts: Row, *,
     tell: bool = True,
 ) -> None:  # fmt: skip
-    """One message about several visits of a plan at once, now, if `tell`; and what else goes about each of them from then on.
+    """One message about several visits of a plan at once, in three minutes, if `tell`; and what else goes about each of them from
+    then on. What is changed of the plan until then is one message with it.
     It names what gave way before as well, and goes only if there is something to name. Whoever isn't written to is called, but
     for what they have changed themselves. What waited to be told is told along, and without such a message by itself.
 
@@ -80,7 +81,10 @@ def plan_changed(
     told: list[Row] = []
     tells = tell and any(facts.values())
     if tells:
-        told = list(_of_plan(plan, "plan-change", now, useful_until, facts))
+        due = now + TAKEN_BACK_WITHIN
+        told = list(
+            _of_plan(plan, "plan-change", now, useful_until, _with_what_waits(session, plan, facts), due)
+        )
     called = tells and not told and _changed_by(session, plan) is not Actor.PATIENT
     add_all(session, Message, [*(told if told or called else owed), *rows])
     if called:
@@ -103,11 +107,11 @@ def joined(before: Row, facts: Row) -> Row:
     was, now_is = (
         {name: {*one.get(name, ())} for name in ("cancelled", "firm", "added")} for one in (before, facts)
     )
-    gone = now_is["cancelled"]
+    gone, back = now_is["cancelled"], was["cancelled"] & now_is["added"]
     return {
-        "cancelled": sorted(was["cancelled"] | gone - was["added"]),
+        "cancelled": sorted((was["cancelled"] | gone - was["added"]) - back),
         "firm": sorted(was["firm"] - gone | now_is["firm"]),
-        "added": sorted(was["added"] - gone | now_is["added"]),
+        "added": sorted(was["added"] - gone | now_is["added"] - back),
     }
 
 
@@ -171,11 +175,34 @@ def _changed_by(session: Session, plan: Plan) -> Actor | None:
     return session.scalar(entries.order_by(PlanEntry.id.desc()).limit(1))
 
 
+def _with_what_waits(session: Session, plan: Plan, facts: Row) -> Row:
+    """These facts of a change, joined with those of the changes before of which the message hasn't gone yet: it doesn't any more."""
+    waits = session.scalars(
+        select(Message)
+        .where(
+            Message.subject == f"plan/{plan.reference}",
+            Message.kind == "plan-change",
+            Message.state == MessageState.QUEUED,
+        )
+        .order_by(Message.id.desc())
+        .with_for_update()
+    ).all()
+    for one in waits:
+        facts = joined(one.facts, facts)
+        one.state, one.last_error = MessageState.DROPPED, "Told in one message with what was changed next."
+    return facts
+
+
 def _of_plan(
-    plan: Plan, kind: str, now: datetime, useful_until: datetime, facts: Row | None = None
+    plan: Plan,
+    kind: str,
+    now: datetime,
+    useful_until: datetime,
+    facts: Row | None = None,
+    due: datetime | None = None,
 ) -> Iterator[Row]:
     """A message about a whole plan at once, by mail if there is an address, else by text if texts are wanted."""
     channel, address = channel_of_clinic(plan)
     if channel is not Channel.CALL:
-        row = bare_row(f"plan/{plan.reference}", kind, channel, address, now, now, useful_until)
+        row = bare_row(f"plan/{plan.reference}", kind, channel, address, now, due or now, useful_until)
         yield row | {"sequence": plan.sequence, "facts": facts or {}}

@@ -8,6 +8,7 @@ import pytest
 from booking import clock
 from booking.errors import NotChangeable, NotFound, PlanRulesBroken, StaleEdit, TooLateToChange
 from booking.models import Actor, Appointment, BookableBy, Claim, Message, Plan, PlanEntry, PlanStatus, Role
+from booking.reminders.delivery import deliver_due
 from booking.scheduling.plans.course import Course, Dose, Phase
 from booking.scheduling.plans.keeping import Role as PlanRole, Rule, faults
 from booking.scheduling.plans.windows import Presence, TimeWindow
@@ -125,10 +126,15 @@ def test_a_decision_that_changes_no_visit_is_told_by_no_empty_message(disc: Book
     assert live("plan-change") == []
 
 
-def test_a_decision_is_told_after_another_change_was(gentle: BookedPlan) -> None:
+def test_a_decision_is_told_after_another_change_was(
+    gentle: BookedPlan, standing_clock: StandingClock
+) -> None:
     change_doses(hired(), gentle.reference, 3, {ACUPUNCTURE: (1, 1)}, "", key="doses-001")
+    standing_clock.on(minutes=3)
+    deliver_due()
     decide(practitioner(), gentle.reference, Decision.CONTINUE, told=True, key="decide-01")
-    assert len(live("plan-change")) == 2
+    sent = [row for row in rows(Message) if row["kind"] == "plan-change" and row["state"] == "sent"]
+    assert len(sent) == len(live("plan-change")) == 1
 
 
 # Stopped and paused

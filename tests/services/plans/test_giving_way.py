@@ -8,6 +8,7 @@ import pytest
 from booking.errors import Clash, NeedsReason, SlotTaken
 from booking.formatting import iso_utc
 from booking.models import Appointment, BookableBy, Claim, HistoryEntry, Message, PlanEntry
+from booking.reminders.delivery import deliver_due
 from booking.scheduling.plans.windows import Presence, TimeWindow
 from booking.scheduling.timeline import cell_at
 from booking.services import booking, giving_way, holds
@@ -272,11 +273,15 @@ def moved_on(plan: BookedPlan) -> None:
 
 
 @pytest.mark.parametrize("change", [made_up, moved_on])
-def test_any_message_about_the_plan_tells_what_gave_way(stages: BookedPlan, change: Any) -> None:
+def test_any_message_about_the_plan_tells_what_gave_way(
+    stages: BookedPlan, change: Any, standing_clock: Any
+) -> None:
     visit = lost(stages)
     change(stages)
     (told,) = named_as_cancelled()
     assert iso_utc(visit.starts_at) in told
+    standing_clock.on(minutes=3)
+    deliver_due()
     stop(practitioner(), stages.reference, "Gone abroad", key="stop-0001")
     assert iso_utc(visit.starts_at) not in named_as_cancelled()[-1], "they have heard of it"
 

@@ -345,3 +345,48 @@ def test_what_is_past_by_then_is_told_no_more(standing_clock: StandingClock) -> 
     standing_clock.at(seen(plan).standing[-1].starts_at + HOUR)
     assert told_now(practitioner(), plan.reference, key="told-0001")
     assert not waits("plan-change") and Need.UNTOLD not in needs(plan)
+
+
+# Several changes of a plan within three minutes
+
+
+def test_changes_of_a_plan_within_three_minutes_are_one_message(standing_clock: StandingClock) -> None:
+    plan = weekly()
+    first, _second, third, *_ = [iso_utc(one.starts_at) for one in seen(plan).visits]
+    paused(plan, 0)
+    standing_clock.on(minutes=2)
+    deliver_due()
+    paused(plan, 2)
+    standing_clock.on(minutes=2)
+    deliver_due()
+    (told,) = waits("plan-change")
+    assert told["cancelled"] == [first, third]
+    standing_clock.on(minutes=1)
+    deliver_due()
+    assert sorted(row["state"] for row in rows(Message) if row["kind"] == "plan-change") == [
+        "dropped",
+        "sent",
+    ]
+
+
+def test_what_is_changed_once_the_message_has_gone_is_told_by_another(standing_clock: StandingClock) -> None:
+    plan = weekly()
+    paused(plan, 0)
+    standing_clock.on(minutes=3)
+    deliver_due()
+    paused(plan, 2)
+    (told,) = waits("plan-change")
+    assert told["cancelled"] == [iso_utc(seen(plan).visits[2].starts_at)]
+
+
+def test_what_came_and_went_within_three_minutes_is_not_told(standing_clock: StandingClock) -> None:
+    plan = weekly()
+    knew = seen(plan).visits[1].starts_at
+    shift(hired(), plan.reference, seen(plan).visits[1].reference, knew + HOUR, None, key="shift-001")
+    standing_clock.on(minutes=1)
+    shift(hired(), plan.reference, seen(plan).visits[1].reference, knew, None, key="shift-002")
+    (told,) = waits("plan-change")
+    assert iso_utc(knew + HOUR) not in (*told["cancelled"], *told["added"])
+    standing_clock.on(minutes=4)
+    deliver_due()
+    assert not [row for row in rows(Message) if row["kind"] == "plan-change" and row["state"] == "sent"]
