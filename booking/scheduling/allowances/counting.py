@@ -184,7 +184,8 @@ def count(pools: Iterable[Pool], visits: Iterable[Visit]) -> Count:
     )
 
 
-class Besides(NamedTuple):
+@dataclass(frozen=True)
+class Besides:
     """All visits counted with `these` among them. `pushed`: the names of those that are booked and beyond only because of these."""
 
     count: Count
