@@ -41,7 +41,7 @@ def growth(kind: str, repeats: int) -> Iterator[Figure]:
     with ExitStack() as stack:
         short, long = (stack.enter_context(_clinic(kind, times)) for times in (1, LONG))
         for what, made, turns, times in (
-            ("three proposals through HTTP", _proposals, repeats, 1),
+            ("three proposals through HTTP", _proposals, repeats * 3, 1),
             ("the board of plans, read anew", _board, repeats * 4, 3),
             ("the board's page, while nothing changes", _page_of_board, repeats * 4, 10),
             ("a plan's page", _page_of_plan, repeats * 4, 5),
