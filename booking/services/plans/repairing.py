@@ -6,6 +6,8 @@ Nothing is held until it is chosen; what is chosen is looked up anew under the l
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import product
+from math import prod
 from typing import NamedTuple
 
 from sqlalchemy import select
@@ -58,6 +60,9 @@ from booking.services.staff import audit
 from booking.services.staff.ownership import appointment_for, plan_for
 from booking.services.staff.who import Who
 from booking.services.transaction import reading, run
+
+_LOOKED_AT = 1000
+"""So many ways to choose among what is offered of a week are looked at, and then no further times are offered."""
 
 
 class Missed(NamedTuple):
@@ -200,6 +205,7 @@ def make_up_times(plan: PlanView, audience: BookableBy) -> list[MakeUp]:
                     for times in besides
                     for other in times
                 )
+                and _keeps_trips(asked, one, others, besides)
             ):
                 offered[number].append(time)
     found = [MakeUp(missed, tuple(times)) for missed, times in zip(lacks, offered, strict=True)]
@@ -457,6 +463,24 @@ def _go_together(asked: Asked, one: Chosen, other: Chosen, others: Iterable[Chos
         return True
     apart = one.kept.ends <= other.kept.starts or other.kept.ends <= one.kept.starts
     return apart and None not in asked.ground.together([other.wanted, one.wanted])
+
+
+def _keeps_trips(
+    asked: Asked, one: Chosen, others: Iterable[Chosen], besides: Iterable[Sequence[Chosen]]
+) -> bool:
+    """Whether a time keeps the ways a week of the plan whichever is taken of all others: that isn't said by pairs. Where there are
+    too many to be looked at, no.
+    """
+    if asked.course.most_trips is None:
+        return True
+    week = one.kept.week
+    of_week = [{time.kept if time.kept.week == week else None for time in times} for times in besides]
+    if prod(len(times) for times in of_week) > _LOOKED_AT:
+        return False
+    standing = [there.kept for there in others if there.kept.week == week]
+    return not any(
+        breaks(asked.course, [*standing, *filter(None, taken)], one.kept) for taken in product(*of_week)
+    )
 
 
 def _times(

@@ -100,6 +100,20 @@ def test_the_best_day_for_one_is_left_where_it_leaves_no_day_for_the_other(conte
     assert [[time.day for time in one.times] for one in offered] in ([[8], [10]], [[10], [8]])
 
 
+def test_whichever_is_taken_of_a_whole_week_the_ways_of_the_plan_suffice(context: Any) -> None:
+    """Each two of what is offered would keep them, and all together not."""
+    doses: dict[str, int | str] = {ACUPUNCTURE: 3, "chiropractic-follow-up": 2}
+    few = plan_template("few", doses, pairing={"gap_minutes": 15}, most_trips=4)
+    set_up(plan_clinic(plan_templates=[few]))
+    plan = running(prescribed(patient(), "few"))
+    for number, one in enumerate(one for one in seen(plan).standing if one.week == 1):
+        cancel(hired(), one.reference, key=f"cancel-{number}-1")
+    after = seen(plan)
+    offered = make_up_times(after, BookableBy.STAFF)
+    assert len(offered) == 5 and all(one.times for one in offered)
+    go_together(after, offered)
+
+
 def test_no_day_is_offered_that_is_too_near_to_a_visit_besides_the_plan(context: Any) -> None:
     set_up(plan_clinic())
     plan = running(prescribed(patient(), "weekly"))
