@@ -39,7 +39,9 @@ _BREACHES: Mapping[str, Any] = {
     Breach.OTHER_ROOM_KIND: lazy("This kind of room isn't meant for the visit."),
     Breach.PENCILED: lazy("It is held for a plan that nobody has decided on yet."),
     Breach.BEYOND_COVERAGE: lazy("It may not be covered: the payer is to be asked first."),
-    Breach.NEAR_PLAN: lazy("The patient's plan has too little rest from it: a visit of the same kind is too near."),
+    Breach.NEAR_PLAN: lazy(
+        "The patient's plan has too little rest from it: a visit of the same kind is too near."
+    ),
     "correction": lazy("A correction needs a reason."),
 }
 _TAKEN: Mapping[str, Any] = {
