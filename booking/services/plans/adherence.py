@@ -88,6 +88,8 @@ def adherence(who: Who, *, practitioner: str | None = None, need: Need | None = 
 # Each part has an index; "is not null" has none on SQLite.
 _EVER = datetime(1970, 1, 1, tzinfo=UTC)
 _is_shown = or_(*(Plan.status == status for status in SHOWN), Plan.untold_since > _EVER)
+# Without the resource that each patient is as well.
+_records = Patient.__table__.c
 _of_shown = Appointment.plan_id.in_(select(Plan.id).where(_is_shown))
 _MARK = Lookup(
     select(
@@ -112,8 +114,8 @@ _MARK = Lookup(
             .scalar_subquery()
             for one in (func.max(Coverage.changed_at), func.count(Coverage.ended_at))
         ),
-        select(func.sum(Patient.edit))
-        .where(Patient.id.in_(select(Plan.patient_id).where(_is_shown)))
+        select(func.sum(_records.edit))
+        .where(_records.id.in_(select(Plan.patient_id).where(_is_shown)))
         .scalar_subquery(),
     )
 )
