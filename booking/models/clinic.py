@@ -85,6 +85,12 @@ class Clinic(Base):
     penciled_gives_way_to: Mapped[str] = mapped_column(
         String(16), default="first_visits", server_default="first_visits"
     )
+    # Of a plan that a patient begins all but the first visits are "penciled" in until a practitioner confirms it, or all are "firm".
+    plans_patients_begin: Mapped[str] = mapped_column(
+        String(16), default="penciled", server_default="penciled"
+    )
+    # Who sends a patient the link to times that make up for a missed visit: the "desk", when it agrees, or the "worker", by itself.
+    make_up_sent_by: Mapped[str] = mapped_column(String(16), default="desk", server_default="desk")
 
     hours: Mapped[list["ClinicHours"]] = relationship(cascade="all, delete-orphan", order_by="ClinicHours.id")
     dated_hours: Mapped[list["ClinicDatedHours"]] = relationship(

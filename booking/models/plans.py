@@ -54,7 +54,7 @@ SERIES = ""
 class Plan(Base):
     """One patient's plan: a copy of its template, changed for them alone; or a series, which has none (SERIES).
 
-    `by_themselves`: the patient began it; `confirmed_at` is when a practitioner then agreed. `decided_phases`: after so many
+    `by_themselves`: the patient began it; `confirmed_at` is when a practitioner then agreed, or at once, where nobody has to. `decided_phases`: after so many
     phases it was decided to go on. `link_number` is part of the plan's link: raising it revokes the link.
     """
 
@@ -107,7 +107,8 @@ class Plan(Base):
     @property
     def is_limited(self) -> bool:
         """Whether the clinic's limits per patient bind it: not, where a practitioner has prescribed or confirmed it."""
-        return self.template == SERIES or (self.by_themselves and self.confirmed_at is None)
+        by_nobody = self.by_themselves and self.confirmed_at in (None, self.agreed_at)
+        return self.template == SERIES or by_nobody
 
 
 class PlanEntry(Base):

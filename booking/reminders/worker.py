@@ -20,7 +20,7 @@ from booking.models import Heartbeat, Installation
 from booking.reminders.delivery import deliver_due
 from booking.services import claims, idempotency, outbox, reconciling, request_counts
 from booking.services.own_day import tomorrow
-from booking.services.plans import finishing
+from booking.services.plans import finishing, offering
 from booking.services.transaction import reading, run
 
 log = structlog.get_logger()
@@ -85,6 +85,7 @@ class Worker:
                 if missing:
                     log.warning("reminders were missing", number=missing)
                 tomorrow.write_due()
+                offering.send_due()
                 run(finishing.end_what_is_over)
                 run(idempotency.forget_old_answers)
                 run(lambda session: request_counts.forget(session))

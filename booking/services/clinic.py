@@ -194,6 +194,10 @@ class Clinic:
     colleagues: str
     # To whom visits give way that nobody has decided on: "first_visits" (and the desk), "desk" or "nobody".
     penciled_gives_way_to: str
+    # What a plan that a patient begins is until a practitioner confirms it, but for first visits: "penciled" or "firm".
+    plans_patients_begin: str
+    # Who sends the link to times that make up for a missed visit: "desk" or "worker".
+    make_up_sent_by: str
     limits: tuple[Limit, ...]
     text_rules: TextRules
     # When somebody on a plan gets the list of their next week: a weekday, Monday is 0, and a time on the wall.
@@ -401,6 +405,8 @@ def _read(session: Session) -> Clinic:
         visits_without_staff=row.visits_without_staff,
         colleagues=row.colleagues,
         penciled_gives_way_to=row.penciled_gives_way_to,
+        plans_patients_begin=row.plans_patients_begin,
+        make_up_sent_by=row.make_up_sent_by,
         limits=tuple(Limit(**limit) for limit in row.limits),
         text_rules=TextRules(row.texts_from, row.texts_until, row.texts_a_day, row.texts_a_week),
         digest=_weekly(row.digest),

@@ -244,6 +244,8 @@ class Rules(Part):
     visits_without_staff: Annotated[int, Field(ge=1, le=100)] = 6
     colleagues: Literal["busy", "nothing"] = "busy"
     penciled_gives_way_to: Literal["first_visits", "desk", "nobody"] = "first_visits"
+    plans_patients_begin: Literal["penciled", "firm"] = "penciled"
+    make_up_sent_by: Literal["desk", "worker"] = "desk"
     limits: list[Limit] = []
     reminder_days: Days = [3, 1]
     texts: Stretch = (time(9), time(19))

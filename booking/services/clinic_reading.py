@@ -31,7 +31,8 @@ VISIT_TYPE_FIELDS = (
 
 RULES = (
     "step_minutes", "notice_minutes", "first_visit_notice_minutes", "horizon_days", "cut_off_minutes", "at_once",
-    "visits_without_staff", "colleagues", "penciled_gives_way_to", "reminder_days", "texts_a_day", "texts_a_week",
+    "visits_without_staff", "colleagues", "penciled_gives_way_to", "plans_patients_begin",
+    "make_up_sent_by", "reminder_days", "texts_a_day", "texts_a_week",
     "digest",
 )  # fmt: skip
 

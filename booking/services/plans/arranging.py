@@ -157,7 +157,7 @@ def as_chosen(asked: Arranged, visits: Iterable[VisitWish]) -> tuple[ProposedVis
         )
         for one in chosen
     ]
-    return tuple(penciled(asked.wanted, found))
+    return tuple(penciled(asked.clinic, asked.wanted, found))
 
 
 def book_whole(

@@ -155,7 +155,7 @@ def _book(session: Session, wish: PlanWish) -> Answer:
     giving_way.give_up(session, given_way, Actor.SYSTEM, now)
     claims.drop_holds(session, held)
     plan = prescribed or new_plan(session, clinic, wish, course, patient_id, now)
-    begin(session, plan, wish, now)
+    begin(session, clinic, plan, wish, now)
     by = Actor.STAFF if wish.audience is BookableBy.STAFF else Actor.PATIENT
     pending = waiting(
         course,

@@ -278,19 +278,23 @@ def _proposal(asked: Asked, plan: FoundPlan) -> Proposal:
         plan.measure,
         plan.found.cost,
         plan.found.bound,
-        tuple(penciled(asked.wanted, visits)),
+        tuple(penciled(asked.clinic, asked.wanted, visits)),
         tuple(regular),
         complete,
         plan.stopped,
     )
 
 
-def penciled(wanted: PlanWanted, visits: Sequence[ProposedVisit]) -> Iterator[ProposedVisit]:
+def penciled(
+    clinic: Clinic, wanted: PlanWanted, visits: Sequence[ProposedVisit]
+) -> Iterator[ProposedVisit]:
     """These visits, in order, with those marked that hold their times until a practitioner has decided: what comes after a
-    reassessment; and of a plan that a patient begins by themselves, all but the first visit of each kind of care.
+    reassessment; and of a plan that a patient begins by themselves, all but the first visit of each kind of care, unless the clinic's
+    file says otherwise.
     """
     by_themselves = wanted.audience is BookableBy.PATIENTS and not wanted.prescribed
-    marks = waiting(wanted.course, visits, decided=0, confirmed=not by_themselves)
+    confirmed = not by_themselves or clinic.plans_patients_begin == "firm"
+    marks = waiting(wanted.course, visits, decided=0, confirmed=confirmed)
     for visit, waits in zip(visits, marks, strict=True):
         yield replace(visit, penciled=waits)
 

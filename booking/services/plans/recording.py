@@ -59,8 +59,10 @@ def new_plan(
     return plan
 
 
-def begin(session: Session, plan: Plan, wish: PlanWish, now: datetime) -> None:
-    """The plan runs from now on, as its patient wants it."""
+def begin(session: Session, clinic: Clinic, plan: Plan, wish: PlanWish, now: datetime) -> None:
+    """The plan runs from now on, as its patient wants it. Nobody has to confirm what was prescribed, nor what a patient begins where
+    the clinic's file says so.
+    """
     plan.status, plan.first_day = PlanStatus.RUNNING, wish.first_day
     plan.presence = wish.presence.as_plain()
     plan.only_with = {name: list(people) for name, people in wish.only.items()}
@@ -69,7 +71,7 @@ def begin(session: Session, plan: Plan, wish: PlanWish, now: datetime) -> None:
     plan.email, plan.phone, plan.reminders = wish.email, wish.phone, wish.reminders
     plan.reminded_of = wish.reminded_of or plan.reminded_of
     plan.agreed_at = plan.changed_at = now
-    if not plan.by_themselves:
+    if not plan.by_themselves or clinic.plans_patients_begin == "firm":
         plan.confirmed_at = now
     plan.version += 1
     session.flush()

@@ -54,7 +54,7 @@ from booking.services.plans.ground import Wanted
 from booking.services.plans.reading import PlanView, PlanVisit, firsts_due, kept_at, view
 from booking.services.plans.recording import noted
 from booking.services.plans.replacing import OFFERED, Instead, breaks, instead_of
-from booking.services.plans.said import ASKED_FOR, MADE_UP, NEEDED, NOT_NEEDED
+from booking.services.plans.said import ASKED_FOR, MADE_UP, NEEDED, NOT_NEEDED, OFFERED_MAKE_UP
 from booking.services.plans.wanted import Asked
 from booking.services.staff import audit
 from booking.services.staff.ownership import appointment_for, plan_for
@@ -264,10 +264,10 @@ def offer(who: Who, reference: str, *, key: str) -> bool:
     def action(session: Session) -> Answer:
         now, plan = clock.now(), running(session, who, reference, None)
         noted(
-            session, plan, "offered make-up", By.staff(who).actor, now, name=who.name,
+            session, plan, OFFERED_MAKE_UP, By.staff(who).actor, now, name=who.name,
             account_id=who.account_id,
         )  # fmt: skip
-        audit.did(session, who, "offered make-up", f"plan/{reference}", plan.patient_id)
+        audit.did(session, who, OFFERED_MAKE_UP, f"plan/{reference}", plan.patient_id)
         return {"told": notices.make_up_offered(session, plan, now)}
 
     return bool(once(Key.of(who.key, key, ["offer make-up", reference]), action)["told"])

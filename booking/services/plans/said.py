@@ -19,6 +19,8 @@ ENDED = "ended"
 MADE_UP, EXTENDED = "made up", "extended"
 # The patient was told what had been decided before.
 TOLD = "told"
+# Times that make up for what is missing were sent.
+OFFERED_MAKE_UP = "offered make-up"
 # A make-up time that a patient chose, and about which the payer is to be asked before it is booked.
 ASKED_FOR = "asked for"
 

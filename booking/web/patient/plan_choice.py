@@ -81,7 +81,7 @@ class Choice:
 def shown(clinic: Clinic, wanted: PlanWanted, choice: Choice) -> tuple[ProposedVisit, ...]:
     """The visits as pages show them. Raises NotFound, PlanRulesBroken for visits of none of the plan's kinds."""
     chosen = choose(clinic, wanted.course, wanted.first_day, choice.visits)
-    return tuple(penciled(wanted, [_as_proposed(one) for one in chosen]))
+    return tuple(penciled(clinic, wanted, [_as_proposed(one) for one in chosen]))
 
 
 def weeks_of(clinic: Clinic, wanted: PlanWanted, visits: Sequence[ProposedVisit]) -> list[WeekOf]:

@@ -1,0 +1,79 @@
+"""Times that make up for a missed visit, sent by themselves where the clinic's file says so (`make_up_sent_by`).
+
+The worker asks now and then: a no-show or cancellation that is taken back within minutes offers nothing. Each is offered once,
+with all else that its plan lacks by then; what nothing can make up for now, or what the payer is to be asked about, is left to the
+desk, and asked for again as long as it can be made up.
+"""
+
+from datetime import datetime
+from functools import partial
+
+from sqlalchemy import Select, exists, select
+from sqlalchemy.orm import Session
+
+from booking import clock
+from booking.models import SERIES, Actor, Appointment, BookableBy, Channel, Plan, PlanEntry, PlanStatus
+from booking.scheduling.plans.keeping import Role
+from booking.scheduling.status import Status
+from booking.services import notices
+from booking.services.allowances import Planned
+from booking.services.clinic import the_clinic
+from booking.services.plans.allowed import each_alone
+from booking.services.plans.reading import PlanView, view
+from booking.services.plans.recording import noted
+from booking.services.plans.repairing import make_up_times, still_lacking
+from booking.services.plans.said import GIVEN_UP, OFFERED_MAKE_UP
+from booking.services.transaction import reading, run
+
+
+def send_due() -> int:
+    """Sends each patient who has missed a visit the link to times for it, once. Returns how many were sent."""
+    with reading() as session:
+        clinic, now = the_clinic(session), clock.now()
+        if clinic.make_up_sent_by != "worker":
+            return 0
+        plans = [view(session, clinic, plan) for plan in session.scalars(_lacking_what_was_missed(now))]
+    can_be = [plan.id for plan in plans if _can_be_made_up(plan, now)]
+    return sum(run(partial(_send, plan_id=plan_id)) for plan_id in can_be)
+
+
+def _can_be_made_up(plan: PlanView, now: datetime) -> bool:
+    """Whether there is a way to write, and a time that can be taken without asking the payer first."""
+    if notices.channel_of_clinic(plan)[0] is Channel.CALL or not still_lacking(plan, now):
+        return False
+    times = [
+        Planned(time.starts_at, one.missed.care.modality.slug)
+        for one in make_up_times(plan, BookableBy.LINK)
+        for time in one.times
+    ]
+    return any(not one.stops for one in each_alone(plan, times))
+
+
+def _send(session: Session, plan_id: int) -> int:
+    """To one patient, unless somebody has done it meanwhile."""
+    now = clock.now()
+    wanted = _lacking_what_was_missed(now).where(Plan.id == plan_id).with_for_update(of=Plan)
+    plan = session.scalar(wanted)
+    if plan is None:
+        return 0
+    noted(session, plan, OFFERED_MAKE_UP, Actor.SYSTEM, now)
+    return int(notices.make_up_offered(session, plan, now))
+
+
+def _lacking_what_was_missed(now: datetime) -> Select[tuple[Plan]]:
+    """Plans of which a visit was missed or cancelled since their patient was sent times last, or gave up all later ones."""
+    heard = exists().where(
+        PlanEntry.plan_id == Plan.id,
+        PlanEntry.what.in_((OFFERED_MAKE_UP, GIVEN_UP)),
+        PlanEntry.at >= Appointment.changed_at,
+    )
+    missed = exists().where(
+        Appointment.plan_id == Plan.id,
+        Appointment.status.in_((Status.NOSHOW, Status.CANCELLED)),
+        Appointment.plan_role.in_((Role.DOSE.value, Role.FIRST.value)),
+        # What gave way was promised to nobody.
+        ~Appointment.penciled,
+        Appointment.changed_at <= now - notices.TAKEN_BACK_WITHIN,
+        ~heard,
+    )
+    return select(Plan).where(Plan.status == PlanStatus.RUNNING, Plan.template != SERIES, missed)
