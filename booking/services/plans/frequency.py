@@ -182,9 +182,8 @@ def carry_out(
         plan.course = change.course.as_plain()
         changed(session, plan, what, by, now, **facts)
         audit.did(session, who, what, f"plan/{reference}", plan.patient_id)
-        if going or added:
-            told = {"cancelled": cancelled, "added": begun_at(added)}
-            notices.plan_changed(session, clinic, plan, [*going, *added], now, told, tell=tell)
+        told = {"cancelled": cancelled, "added": begun_at(added)}
+        notices.plan_changed(session, clinic, plan, [*going, *added], now, told, tell=tell)
         return {}
 
     once(Key.of(who.key, key, content), action)

@@ -20,6 +20,7 @@ from booking.services.plans.asking_again import asked_for
 from booking.services.plans.booking import BookedPlan, book as book_plan
 from booking.services.plans.changing import Decision, decide, pause, stop
 from booking.services.plans.choosing import VisitWish
+from booking.services.plans.frequency import change_doses
 from booking.services.plans.holding import hold_plan
 from booking.services.plans.reading import PlanVisit
 from booking.services.plans.repairing import lacking, make_up_times, take_for
@@ -305,6 +306,23 @@ def test_what_gave_way_is_owed_until_a_message_tells_it(stages: BookedPlan, unto
     assert named_as_cancelled() == [[iso_utc(visit.starts_at)]]
     pause(practitioner(), stages.reference, far, far, "Away", key="pause-003")
     assert len(named_as_cancelled()) == 1
+
+
+def other_doses_without_other_visits(plan: BookedPlan, *, tell: bool, key: str) -> None:
+    # Of the second week one has given way, and the other is all that is prescribed from now on.
+    change_doses(hired(), plan.reference, 1, {FOLLOW_UP: (1, 1)}, "", tell=tell, key=key)
+
+
+def test_a_change_that_touches_no_visit_tells_what_gave_way_if_it_is_told(stages: BookedPlan) -> None:
+    visit = lost(stages)
+    standing = [one.reference for one in seen(stages).standing]
+    other_doses_without_other_visits(stages, tell=False, key="doses-001")
+    assert named_as_cancelled() == []
+    other_doses_without_other_visits(stages, tell=True, key="doses-002")
+    assert [one.reference for one in seen(stages).standing] == standing
+    assert named_as_cancelled() == [[iso_utc(visit.starts_at)]]
+    other_doses_without_other_visits(stages, tell=True, key="doses-003")
+    assert len(named_as_cancelled()) == 1, "nothing is left to tell"
 
 
 def test_a_plan_that_runs_keeps_to_what_is_free(stages: BookedPlan) -> None:
