@@ -616,7 +616,19 @@ def test_a_time_that_isnt_understood_moves_nothing(app: Flask, dana: Who, weekly
 # Who
 
 
-CHANGES = ("confirm", "told", "make-up", "not-needed", "needed", "offer", "decide", "doses", "pause", "stop", "shift")
+CHANGES = (
+    "confirm",
+    "told",
+    "make-up",
+    "not-needed",
+    "needed",
+    "offer",
+    "decide",
+    "doses",
+    "pause",
+    "stop",
+    "shift",
+)
 
 
 def test_practitioners_change_plans_of_their_own_patients_only(app: Flask, disc: BookedPlan) -> None:

@@ -267,7 +267,11 @@ def told_now(who: Who, reference: str, *, key: str) -> bool:
     """
 
     def action(session: Session) -> Answer:
-        plan, now, clinic = plan_for(session, who, reference, for_update=True), clock.now(), the_clinic(session)
+        plan, now, clinic = (
+            plan_for(session, who, reference, for_update=True),
+            clock.now(),
+            the_clinic(session),
+        )
         if plan.untold_since is None:
             return {"waited": False}
         _changed(session, who, plan, TOLD, By.staff(who), now)

@@ -285,9 +285,7 @@ def _proposal(asked: Asked, plan: FoundPlan) -> Proposal:
     )
 
 
-def penciled(
-    clinic: Clinic, wanted: PlanWanted, visits: Sequence[ProposedVisit]
-) -> Iterator[ProposedVisit]:
+def penciled(clinic: Clinic, wanted: PlanWanted, visits: Sequence[ProposedVisit]) -> Iterator[ProposedVisit]:
     """These visits, in order, with those marked that hold their times until a practitioner has decided: what comes after a
     reassessment; and of a plan that a patient begins by themselves, all but the first visit of each kind of care, unless the clinic's
     file says otherwise.
