@@ -43,6 +43,8 @@ from booking.services.desk import statuses
 from booking.services.plans import changing, repairing
 from booking.services.plans.booking import book
 from booking.services.plans.choosing import PlanWish
+from booking.services.plans.lacking import lacking
+from booking.services.plans.make_ups import make_up_times
 from booking.services.plans.proposing import propose
 from booking.services.plans.reading import for_staff
 from booking.services.plans.wanted import PlanWanted
@@ -220,9 +222,9 @@ def _make_up(dice: random.Random, ledger: Ledger, who: Who) -> None:
     """The desk offers times for what plans lack, and most patients take one."""
     for reference in ledger.plans:
         plan = for_staff(who, reference)
-        if plan.status.value != "running" or not repairing.lacking(plan, clock.now()):
+        if plan.status.value != "running" or not lacking(plan, clock.now()):
             continue
-        for one in repairing.make_up_times(plan, BookableBy.STAFF)[:1]:
+        for one in make_up_times(plan, BookableBy.STAFF)[:1]:
             if one.times and dice.random() < 0.7:
                 time, key = one.times[0], f"make up {reference} {clock.now():%j}"
                 with suppress(Refusal):

@@ -12,8 +12,9 @@ from booking.scheduling.plans.keeping import Role
 from booking.scheduling.status import Status
 from booking.services.allowances import Planned
 from booking.services.plans.allowed import allowed, beyond_of, each_alone
+from booking.services.plans.lacking import lacking, missing
+from booking.services.plans.make_ups import MakeUp, make_up_times
 from booking.services.plans.reading import PlanView, PlanVisit, look_after
-from booking.services.plans.repairing import MakeUp, lacking, make_up_times, missing
 from booking.web import allowance_words
 
 

@@ -26,7 +26,7 @@ from booking.services.own_day.elsewhere import Elsewhere
 from booking.services.own_day.whose import practitioner_of
 from booking.services.plans.places import PlanPlace, places_of
 from booking.services.plans.reading import PlanView, view
-from booking.services.plans.repairing import TimesThatKeep
+from booking.services.plans.suffering import TimesThatKeep
 from booking.services.search import FreeTime
 from booking.services.staff import audit
 from booking.services.staff.who import Who

@@ -16,7 +16,7 @@ from booking.services.history import Entry, entries_of
 from booking.services.own_day.day import OwnVisit, visits_between
 from booking.services.own_day.whose import practitioner_of
 from booking.services.plans.reading import view
-from booking.services.plans.repairing import TimesThatKeep
+from booking.services.plans.suffering import TimesThatKeep
 from booking.services.question import Moved
 from booking.services.search import FreeTime, alternatives
 from booking.services.staff import audit

@@ -7,8 +7,8 @@ from booking import clock
 from booking.models import BookableBy
 from booking.scheduling.plans.course import Course, Dose, Moved, Phase
 from booking.services.plans.frequency import Fitted, carry_out, fitted
+from booking.services.plans.lacking import Missed, lacking
 from booking.services.plans.reading import PlanView, for_staff
-from booking.services.plans.repairing import Missed, lacking
 from booking.services.plans.said import EXTENDED
 from booking.services.staff.who import Who
 

@@ -31,8 +31,9 @@ from booking.services.plans.altering import (
 )
 from booking.services.plans.asking_again import asked_for, chosen_of, kept_of
 from booking.services.plans.choosing import Chosen, VisitWish, choose
+from booking.services.plans.lacking import Missed
+from booking.services.plans.make_ups import as_missed
 from booking.services.plans.reading import PlanView, PlanVisit, for_staff, view
-from booking.services.plans.repairing import Missed, as_missed
 from booking.services.plans.replacing import Instead, instead_of
 from booking.services.plans.wanted import Asked
 from booking.services.staff import audit

@@ -19,9 +19,10 @@ from booking.services import notices
 from booking.services.allowances import Planned
 from booking.services.clinic import the_clinic
 from booking.services.plans.allowed import each_alone
+from booking.services.plans.lacking import still_lacking
+from booking.services.plans.make_ups import make_up_times
 from booking.services.plans.reading import PlanView, view
 from booking.services.plans.recording import noted
-from booking.services.plans.repairing import make_up_times, still_lacking
 from booking.services.plans.said import GIVEN_UP, OFFERED_MAKE_UP
 from booking.services.transaction import reading, run
 

@@ -19,7 +19,7 @@ from booking.services.desk import moving, panel, places, statuses
 from booking.services.desk.moving import Place, Preview
 from booking.services.desk.panel import Head, Panel
 from booking.services.desk.places import FreeTime
-from booking.services.plans import repairing
+from booking.services.plans.suffering import suffering
 from booking.services.staff import audit
 from booking.services.staff.who import Who
 from booking.web import access, allowance_words, asked, plan_words
@@ -348,7 +348,7 @@ def _preview_as_json(clinic: Clinic, preview: Preview | None, no: No | None) -> 
 
 def _of_its_plan(clinic: Clinic, preview: Preview) -> list[str]:
     """What the visit's plan wouldn't keep any more, with better times; nothing where it keeps all, or where there is none."""
-    suffers = repairing.suffering(access.who(), preview.reference, preview.starts_at, preview.ends_at)
+    suffers = suffering(access.who(), preview.reference, preview.starts_at, preview.ends_at)
     if suffers is None:
         return []
     return [

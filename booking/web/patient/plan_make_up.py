@@ -11,6 +11,8 @@ from booking.models import BookableBy
 from booking.services import idempotency
 from booking.services.plans import reading, repairing
 from booking.services.plans.allowed import allowed
+from booking.services.plans.lacking import still_lacking
+from booking.services.plans.make_ups import make_up_times
 from booking.services.plans.reading import PlanView
 from booking.web import limits, visitor
 from booking.web.free import instant
@@ -62,10 +64,10 @@ def take_make_up(reference: str, token: str) -> ResponseReturnValue:
 
 
 def _times(plan: PlanView, refusal: Refusal | None = None) -> ResponseReturnValue:
-    lacking = repairing.still_lacking(plan, clock.now())
+    lacking = still_lacking(plan, clock.now())
     if not lacking:
         return _to_plan(plan)
-    found = [one for one in repairing.make_up_times(plan, BookableBy.LINK) if one.missed in lacking]
+    found = [one for one in make_up_times(plan, BookableBy.LINK) if one.missed in lacking]
     beyond_coverage = beyond_among(plan, found)
     return page(
         "patient/plan_make_up.html",

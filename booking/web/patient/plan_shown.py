@@ -16,8 +16,8 @@ from booking.scheduling.status import Status
 from booking.services import links
 from booking.services.plans.allowed import allowed, beyond_of
 from booking.services.plans.changing import cancelled_from
+from booking.services.plans.lacking import still_lacking
 from booking.services.plans.reading import PlanView, PlanVisit, Week
-from booking.services.plans.repairing import still_lacking
 from booking.services.plans.shifting import alike
 from booking.web import course_words
 from booking.web.patient.plan_allowance import left_words

@@ -24,9 +24,11 @@ from booking.errors import (
 from booking.formatting import iso_utc
 from booking.models import BookableBy, PlanStatus
 from booking.services import calendar, rescheduling, visits
-from booking.services.plans import reading, repairing
+from booking.services.plans import reading
+from booking.services.plans.lacking import still_lacking
 from booking.services.plans.reading import PlanView
 from booking.services.plans.series_booking import may_come_again
+from booking.services.plans.suffering import Suffering, suffering_of
 from booking.services.search import free_times
 from booking.services.visits import Visit
 from booking.web import limits, visitor
@@ -197,7 +199,7 @@ def move(reference: str, token: str) -> ResponseReturnValue:
     now = clock.now()
     if "sure" not in request.form and before.may_change(now):
         there, plan = before.moved_to(starts_at), reading.of_visit(before)
-        suffers = plan and repairing.suffering_of(plan, reference, starts_at, there.ends_at, BookableBy.LINK)
+        suffers = plan and suffering_of(plan, reference, starts_at, there.ends_at, BookableBy.LINK)
         if suffers or there.is_settled(now):
             return _sure_page(before, there, suffers)
     try:
@@ -220,7 +222,7 @@ def move(reference: str, token: str) -> ResponseReturnValue:
     return redirect(url_for("patient.visit", reference=reference, token=token), 303)
 
 
-def _sure_page(before: Visit, there: Visit, suffers: repairing.Suffering | None) -> ResponseReturnValue:
+def _sure_page(before: Visit, there: Visit, suffers: Suffering | None) -> ResponseReturnValue:
     """What somebody should know before their visit is moved there."""
     faults = suffers.faults if suffers else ()
     return page(
@@ -258,7 +260,7 @@ def _visit_page(found: Visit, refused: Refusal | None = None) -> ResponseReturnV
         may_come_again=may_come_again(found),
         plan=plan,
         prescribed=plan is not None and plan.status is PlanStatus.RUNNING and not plan.is_series,
-        lacks=plan is not None and bool(repairing.still_lacking(plan, now)),
+        lacks=plan is not None and bool(still_lacking(plan, now)),
         later=_later(plan, found),
     )
 

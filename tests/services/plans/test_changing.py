@@ -20,16 +20,11 @@ from booking.services.plans.asking_again import kept_of, suffers
 from booking.services.plans.booking import BookedPlan, book
 from booking.services.plans.changing import Decision, cancel_from, confirm, decide, pause, preview, stop
 from booking.services.plans.frequency import change_doses, from_week_on, with_other_doses
+from booking.services.plans.lacking import lacking
+from booking.services.plans.make_ups import make_up_times
 from booking.services.plans.reading import PlanView, PlanVisit
-from booking.services.plans.repairing import (
-    lacking,
-    make_up_times,
-    not_needed,
-    offer,
-    suffering,
-    take,
-    take_for,
-)
+from booking.services.plans.repairing import not_needed, offer, take, take_for
+from booking.services.plans.suffering import suffering
 from tests.clinics import plan_clinic, set_up
 from tests.conftest import StandingClock
 from tests.services.making import rows

@@ -14,16 +14,10 @@ from booking.services.desk.moving import change
 from booking.services.plans.adherence import Need, adherence
 from booking.services.plans.asking_again import kept_of
 from booking.services.plans.booking import BookedPlan
+from booking.services.plans.lacking import lacking, missing
+from booking.services.plans.make_ups import MakeUp, make_up_times
 from booking.services.plans.reading import PlanVisit, firsts_due
-from booking.services.plans.repairing import (
-    MakeUp,
-    lacking,
-    make_up_times,
-    missing,
-    not_needed,
-    take,
-    take_for,
-)
+from booking.services.plans.repairing import not_needed, take, take_for
 from tests.clinics import plan_clinic, plan_template, set_up
 from tests.conftest import StandingClock
 from tests.services.making import rows

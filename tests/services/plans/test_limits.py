@@ -18,8 +18,8 @@ from booking.services.clinic import present
 from booking.services.plans.booking import book
 from booking.services.plans.choosing import VisitWish
 from booking.services.plans.impossible import Lack
+from booking.services.plans.make_ups import make_up_times
 from booking.services.plans.proposing import Proposal, propose
-from booking.services.plans.repairing import make_up_times
 from booking.services.plans.series import Series, Slot, preview, wanted_for
 from booking.services.plans.wanted import PlanWanted
 from booking.services.visits import cancel

@@ -20,9 +20,11 @@ from booking.services.desk.new_visit import DeskWish
 from booking.services.desk.statuses import cancel
 from booking.services.plans.asking_again import kept_of, wanted_by
 from booking.services.plans.booking import BookedPlan, book
+from booking.services.plans.make_ups import MakeUp, as_chosen, make_up_times
 from booking.services.plans.proposing import propose
 from booking.services.plans.reading import PlanView, by_link
-from booking.services.plans.repairing import MakeUp, as_chosen, make_up_times, suffering_of, take, take_for
+from booking.services.plans.repairing import take, take_for
+from booking.services.plans.suffering import suffering_of
 from booking.services.transaction import run
 from tests.clinics import plan_clinic, plan_template, set_up
 from tests.conftest import StandingClock

@@ -17,8 +17,9 @@ from booking.services.desk.whom_to_call import Outcome
 from booking.services.plans.adherence import Need, adherence
 from booking.services.plans.booking import BookedPlan
 from booking.services.plans.changing import Decision, cancel_from, decide, pause, stop, told_now
+from booking.services.plans.make_ups import make_up_times
 from booking.services.plans.reading import PlanVisit
-from booking.services.plans.repairing import make_up_times, take_for
+from booking.services.plans.repairing import take_for
 from booking.services.plans.shifting import shift
 from booking.services.transaction import run
 from tests.clinics import plan_clinic, set_up

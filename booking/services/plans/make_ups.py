@@ -1,0 +1,179 @@
+"""Times that make up for what a plan lacks. Nothing is held until it is chosen."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import product
+from math import prod
+
+from booking.models import BookableBy, PlanStatus
+from booking.scheduling.timeline import cell_at
+from booking.services.plans.asking_again import (
+    asked_for,
+    chosen_of,
+)
+from booking.services.plans.choosing import Chosen
+from booking.services.plans.ground import Wanted
+from booking.services.plans.lacking import Missed, in_whose_place, missing
+from booking.services.plans.reading import PlanView, PlanVisit, kept_at
+from booking.services.plans.replacing import OFFERED, Instead, breaks, instead_of
+from booking.services.plans.wanted import Asked
+
+_LOOKED_AT = 1000
+"""So many ways to choose among what is offered of a week are looked at, and then no further times are offered."""
+
+
+@dataclass(frozen=True)
+class MakeUp:
+    """What a plan lacks, and times that would take its place. `replaces`: the visit that a first one at these times replaces,
+    because it would come before it or too near.
+    """
+
+    missed: Missed
+    times: tuple[Instead, ...]
+    replaces: PlanVisit | None = None
+
+
+def make_up_times(plan: PlanView, audience: BookableBy) -> list[MakeUp]:
+    """For each visit that a plan lacks up to three times that keep days of rest and windows: in its own week, or, where that
+    has none, in the next one. Whichever is taken for one of them, all that are offered for the others can still be. Of a kind of
+    care that hasn't begun there are times for its first visit only: before the next one, else in its place.
+    """
+    if plan.status is not PlanStatus.RUNNING:
+        return []
+    asked = asked_for(plan, audience)
+    now = asked.ground.now
+    lacks = [one for one in missing(plan, now) if not one.waits]
+    others = [chosen_of(plan, one) for one in plan.standing]
+    offered = [[one] if one else [] for one in _one_each(asked, plan, lacks, others)]
+    for number, missed in enumerate(lacks):
+        besides = [
+            [as_chosen(plan, lacks[n], one) for one in times]
+            for n, times in enumerate(offered)
+            if times and n != number
+        ]
+        firsts = [*others, *(times[0] for times in besides)]
+        for time in _times(asked, plan, missed, firsts, most=7):
+            one = as_chosen(plan, missed, time)
+            if (
+                len(offered[number]) < OFFERED
+                and all(time.day != there.day for there in offered[number])
+                and all(
+                    _go_together(asked, one, other, [there for there in firsts if there is not times[0]])
+                    for times in besides
+                    for other in times
+                )
+                and _keeps_trips(asked, one, others, besides)
+            ):
+                offered[number].append(time)
+    found = [MakeUp(missed, tuple(times)) for missed, times in zip(lacks, offered, strict=True)]
+    return [
+        _in_place(asked, plan, one, found, replaced)
+        if not one.times and (replaced := in_whose_place(plan, one.missed, audience, now))
+        else one
+        for one in found
+    ]
+
+
+def as_missed(plan: PlanView, missed: Missed, others: Sequence[Chosen]) -> Chosen | None:
+    """What is missed, as something that is to be replaced: what was booked once, else like another of its kind."""
+    if missed.visit is not None:
+        like: Chosen | None = chosen_of(plan, missed.visit)
+    else:
+        like = next((one for one in others if one.kept.care == missed.care.slug), None)
+    if like is None:
+        return None
+    kept = like.kept._replace(day=missed.week * 7 + like.kept.day % 7, role=missed.role)
+    return like._replace(visit_type=missed.visit_type, kept=kept)
+
+
+def as_chosen(plan: PlanView, missed: Missed, time: Instead) -> Chosen:
+    """What is missed, at a time that would take its place."""
+    kept = kept_at(plan.clinic, plan.first_day, time.starts_at, time.ends_at, missed.care, missed.role)
+    wanted = Wanted(missed.visit_type.slug, time.practitioner.id, cell_at(time.starts_at))
+    return Chosen(missed.visit_type, time.practitioner, kept, wanted)
+
+
+def _in_place(
+    asked: Asked, plan: PlanView, missing: MakeUp, offered: Iterable[MakeUp], replaced: PlanVisit
+) -> MakeUp:
+    """Times at which a first visit takes another one's place, at its own time if that can be, and that go with all others."""
+    missed, was = missing.missed, chosen_of(plan, replaced)
+    others = [chosen_of(plan, one) for one in plan.standing if one.reference != replaced.reference]
+    without = asked.without(replaced.id)
+    lost = was._replace(visit_type=missed.visit_type, kept=was.kept._replace(role=missed.role))
+    times = [
+        time
+        for time in instead_of(without, lost, others, most=7)
+        if all(
+            _go_together(without, as_chosen(plan, missed, time), as_chosen(plan, one.missed, other), others)
+            for one in offered
+            for other in one.times
+        )
+    ]
+    return MakeUp(missed, tuple(times[:OFFERED]), replaced)
+
+
+def _one_each(
+    asked: Asked, plan: PlanView, lacks: Sequence[Missed], others: Sequence[Chosen]
+) -> list[Instead | None]:
+    """A time for each visit that is lacking, so that all can be had together: the best ones, or the earliest of each week
+    where more of them fit in by that.
+    """
+
+    def fitted(best: Callable[[list[Instead]], Instead], most: int) -> list[Instead | None]:
+        there, found = list(others), list[Instead | None]()
+        for missed in lacks:
+            times = _times(asked, plan, missed, there, most)
+            found.append(best(times) if times else None)
+            there += [as_chosen(plan, missed, best(times))] if times else []
+        return found
+
+    def whole(found: list[Instead | None]) -> tuple[int, int]:
+        had = [(one, missed.week) for one, missed in zip(found, lacks, strict=True) if one]
+        return len(had), sum(one.day // 7 == week for one, week in had)
+
+    found = fitted(lambda times: times[0], 1)
+    if len(lacks) == 1 or whole(found) == (len(lacks), len(lacks)):
+        return found
+    return max(found, fitted(lambda times: min(times, key=lambda one: one.starts_at), 7), key=whole)
+
+
+def _go_together(asked: Asked, one: Chosen, other: Chosen, others: Iterable[Chosen]) -> bool:
+    """Whether both can be had, besides others."""
+    if breaks(asked.course, [*(there.kept for there in others), other.kept], one.kept):
+        return False
+    if one.kept.day != other.kept.day:
+        return True
+    apart = one.kept.ends <= other.kept.starts or other.kept.ends <= one.kept.starts
+    return apart and None not in asked.ground.together([other.wanted, one.wanted])
+
+
+def _keeps_trips(
+    asked: Asked, one: Chosen, others: Iterable[Chosen], besides: Iterable[Sequence[Chosen]]
+) -> bool:
+    """Whether a time keeps the ways a week of the plan whichever is taken of all others: that isn't said by pairs. Where there are
+    too many to be looked at, no.
+    """
+    if asked.course.most_trips is None:
+        return True
+    week = one.kept.week
+    of_week = [{time.kept if time.kept.week == week else None for time in times} for times in besides]
+    if prod(len(times) for times in of_week) > _LOOKED_AT:
+        return False
+    standing = [there.kept for there in others if there.kept.week == week]
+    return not any(
+        breaks(asked.course, [*standing, *filter(None, taken)], one.kept) for taken in product(*of_week)
+    )
+
+
+def _times(
+    asked: Asked, plan: PlanView, missed: Missed, others: Sequence[Chosen], most: int = OFFERED
+) -> list[Instead]:
+    lost = None if missed.in_place else as_missed(plan, missed, others)
+    if lost is None:
+        return []
+    found = instead_of(asked, lost, others, most)
+    if found or missed.week + 1 >= asked.weeks:
+        return found
+    next_week = lost._replace(kept=lost.kept._replace(day=lost.kept.day + 7))
+    return instead_of(asked, next_week, others, most)

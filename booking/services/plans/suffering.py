@@ -1,0 +1,98 @@
+"""What a plan would suffer if one of its visits were elsewhere, and times that keep it whole."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from booking.errors import NotOffered
+from booking.models import BookableBy, Plan, PlanStatus
+from booking.scheduling.plans.keeping import Fault, Role
+from booking.services.clinic import the_clinic
+from booking.services.plans.asking_again import (
+    asked_for,
+    chosen_of,
+    kept_of,
+    near_besides,
+    suffers,
+)
+from booking.services.plans.reading import PlanView, PlanVisit, kept_at, view
+from booking.services.plans.replacing import Instead, instead_of
+from booking.services.plans.wanted import Asked
+from booking.services.staff.ownership import appointment_for
+from booking.services.staff.who import Who
+from booking.services.transaction import reading
+
+
+@dataclass(frozen=True)
+class Suffering:
+    """What a plan wouldn't keep any more if one of its visits were elsewhere, and times that keep all of it."""
+
+    faults: tuple[Fault, ...]
+    better: tuple[Instead, ...]
+
+
+def suffering(who: Who, reference: str, starts_at: datetime, ends_at: datetime) -> Suffering | None:
+    """What the plan of a visit would suffer if that were at another time; None where it wouldn't, or where there is no plan
+    that runs. Raises NotFound.
+    """
+    with reading() as session:
+        appointment = appointment_for(session, who, reference)
+        plan = session.get(Plan, appointment.plan_id) if appointment.plan_id else None
+        if plan is None:
+            return None
+        found = view(session, the_clinic(session), plan)
+    return suffering_of(found, reference, starts_at, ends_at, BookableBy.STAFF)
+
+
+def suffering_of(
+    plan: PlanView, reference: str, starts_at: datetime, ends_at: datetime, audience: BookableBy
+) -> Suffering | None:
+    """The same of a plan that is seen already."""
+    visit = plan.that_stands(reference)
+    if visit is None or plan.status is not PlanStatus.RUNNING:
+        return None
+    there = kept_at(plan.clinic, plan.first_day, starts_at, ends_at, visit.care, visit.role or Role.DOSE)
+    broken = suffers(plan, {reference: (starts_at, ends_at)})
+    broken += near_besides(plan, kept_of(plan, visit), there, audience)
+    if not broken:
+        return None
+    try:
+        better = better_times(plan, visit, audience)
+    except NotOffered:
+        # The clinic offers no more what the plan asks for besides.
+        better = []
+    return Suffering(tuple(broken), tuple(better))
+
+
+def better_times(
+    plan: PlanView, visit: PlanVisit, audience: BookableBy, asked: Asked | None = None
+) -> list[Instead]:
+    """Times for one visit of a plan that keep all of its rules. `asked`: what the plan asks for, where that is known already."""
+    others = [chosen_of(plan, one) for one in plan.standing if one.reference != visit.reference]
+    return instead_of(asked or asked_for(plan, audience), chosen_of(plan, visit), others)
+
+
+class TimesThatKeep:
+    """Times for visits of several plans that keep their rules, for one visit after the other: none is proposed twice."""
+
+    def __init__(self, audience: BookableBy) -> None:
+        self._audience = audience
+        self._asked: dict[int, Asked] = {}
+        self._proposed: set[tuple[datetime, int]] = set()
+
+    def of(self, plan: PlanView, reference: str) -> tuple[Instead, ...]:
+        """For this visit of the plan; none for what the plan asks for no more, or the clinic offers no more."""
+        visit = plan.that_stands(reference)
+        if visit is None:
+            return ()
+        if plan.id not in self._asked:
+            try:
+                self._asked[plan.id] = asked_for(plan, self._audience)
+            except NotOffered:
+                return ()
+        found = [
+            one
+            for one in better_times(plan, visit, self._audience, self._asked[plan.id])
+            if (one.starts_at, one.practitioner.id) not in self._proposed
+        ]
+        self._proposed |= {(one.starts_at, one.practitioner.id) for one in found}
+        return tuple(found)
