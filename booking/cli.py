@@ -14,6 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from booking import doctor, serving, staff_commands
 from booking.demo import making
+from booking.errors import Busy
 from booking.models import Message, MessageState
 from booking.reminders import bounces
 from booking.reminders.worker import Worker
@@ -173,7 +174,7 @@ def bounced(file: BinaryIO) -> None:
         return
     try:
         marked = bounces.receive(report)
-    except SQLAlchemyError as fault:
+    except (Busy, SQLAlchemyError) as fault:
         click.echo(f"The database can't be used now; try again later. {type(fault).__name__}", err=True)
         # What mail servers take for "later": any other failure would send the report back to its sender.
         sys.exit(_TRY_LATER)

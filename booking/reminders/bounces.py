@@ -14,11 +14,15 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from booking import clock
-from booking.models import Channel, Message, MessageState
+from booking.models import LIVE, Appointment, Channel, Message, MessageState
+from booking.reminders import plans
 from booking.reminders.channels.mail import without_addresses
 from booking.reminders.delivery import let_go_another_way
-from booking.services.notices import TOLD_TOGETHER
+from booking.services import notices
 from booking.services.transaction import reading, run
+
+# Anybody may send us a report, of any length.
+_LONGEST_WORDS = 1000
 
 
 @dataclass(frozen=True)
@@ -37,7 +41,8 @@ def read(mail: bytes) -> Report | None:
     if failed is None or mail_id is None:
         return None
     why = _word(failed, "Diagnostic-Code").rpartition(";")[2].strip() or _word(failed, "Status")
-    return Report(mail_id, without_addresses(" ".join(why.split())))
+    plain = "".join(letter if letter.isprintable() else " " for letter in why[:_LONGEST_WORDS])
+    return Report(mail_id, without_addresses(" ".join(plain.split())))
 
 
 def receive(report: Report) -> bool:
@@ -60,15 +65,32 @@ def _came_back(session: Session, message_id: int, why: str) -> bool:
         select(Message).where(
             Message.address == message.address,
             Message.sent_at == message.sent_at,
-            Message.settled_as == TOLD_TOGETHER,
+            Message.settled_as == notices.TOLD_TOGETHER,
         )
     ).all()
     for one in (message, *along):
+        told = _is_told_anew(session, one)
         one.state, one.last_error = MessageState.DEAD, f"It came back: {why}"[:500]
-        one.settled_at, one.settled_as = None, ""
-        if now < one.not_after:
+        one.settled_at, one.settled_as = (now, notices.SENT_AGAIN) if told else (None, "")
+        if not told and now < one.not_after:
             let_go_another_way(session, one, now)
     return True
+
+
+def _is_told_anew(session: Session, message: Message) -> bool:
+    """Whether its person has another message about the same: they have been given another contact since, or it was sent again."""
+    visit = session.get(Appointment, message.appointment_id) if message.appointment_id else None
+    about = visit or plans.plan_of(session, message)
+    if about is not None and about.email != message.address:
+        return True
+    again = select(Message.id).where(
+        Message.subject == message.subject,
+        Message.kind == message.kind,
+        Message.sequence == message.sequence,
+        Message.resend > message.resend,
+        Message.state.in_((*LIVE, MessageState.SENT, MessageState.SIMULATED, MessageState.TO_CALL)),
+    )
+    return session.scalar(again.limit(1)) is not None
 
 
 def _recipients(parts: Sequence[Mail]) -> Iterator[Mail]:
@@ -87,7 +109,9 @@ def _returned(part: Mail) -> str | None:
         returned = email.message_from_bytes(bytes(part.get_payload(decode=True) or b""))
     else:
         return None
-    found = re.search(r"<([^<>\s]+)>", _word(returned, "Message-ID")) if isinstance(returned, Mail) else None
+    found = (
+        re.search(r"<([!-;=?-~]+)>", _word(returned, "Message-ID")) if isinstance(returned, Mail) else None
+    )
     return found[1] if found else None
 
 

@@ -1,19 +1,22 @@
 """Mails that come back: reports of mail servers as they are, and what isn't one."""
 
+from dataclasses import replace
 from datetime import timedelta
 from email.message import EmailMessage
+from time import perf_counter
 from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy.exc import OperationalError
 
+from booking.models import Patient
 from booking.reminders import bounces
-from booking.services.desk import calls
+from booking.services.desk import calls, records, resending
 from tests.clinics import plan_clinic, set_up
+from tests.databases import free_port
 from tests.reminders.conftest import drain, message, messages
 from tests.reminders.sink import Sink
-from tests.services.making import NEXT_WEEK, booked
+from tests.services.making import NEXT_WEEK, booked, rows
 from tests.services.plans.making import FIRST_DAY, at, patient, prescribed, running
 from tests.staffing import hired
 
@@ -106,6 +109,36 @@ def test_what_is_no_report_of_a_failure_changes_nothing(sink: Sink, standing_clo
     assert message(kind="reminder-1d")["state"] == "sent"
 
 
+def test_whom_something_else_has_told_since_is_not_called(sink: Sink, standing_clock: Any) -> None:
+    set_up()
+    desk = hired()
+    booked(NEXT_WEEK, phone="+18185550123")
+    other = booked(NEXT_WEEK + timedelta(hours=2), first_name="Rosa", email="rosa@mail.example")
+    drain()
+    first, second = sink.taken
+    ada = rows(Patient)[0]["reference"]
+    values, version, _ahead = records.to_edit(desk, ada)
+    right = replace(values, email="ada@right.example")
+    records.edit(desk, ada, right, version=version, visits_too=True, key="correct the record")
+    (sent,) = messages(subject=f"appointment/{other.reference}", kind="confirmation")
+    resending.resend(desk, sent["id"], key="send again")
+    drain()
+    assert came_back(report_of(first)) and came_back(report_of(second))
+    assert [row["settled_as"] for row in messages(state="dead")] == ["sent again", "sent again"]
+    assert not calls.call_list(desk).calls
+
+
+def test_however_long_or_odd_a_report_is_it_is_read_at_once(sink: Sink, standing_clock: Any) -> None:
+    mail = reminded(sink, standing_clock)
+    begun = perf_counter()
+    for words in ("x" * 2_000_000, "a@" * 1_000_000, "\x00\x07 no"):
+        assert bounces.read(report_of(mail, words=words))
+    assert perf_counter() - begun < 2
+    odd = EmailMessage()
+    odd["Message-ID"] = "<" + "x" * 32 + "\x00@clinic.example>"
+    assert not came_back(report_of(odd))
+
+
 def test_what_was_told_along_comes_back_as_well(sink: Sink, standing_clock: Any) -> None:
     set_up(plan_clinic())
     running(prescribed(patient()))
@@ -120,9 +153,7 @@ def test_what_was_told_along_comes_back_as_well(sink: Sink, standing_clock: Any)
     assert [row["state"] for row in messages(kind="reminder-1d", channel="call")] == ["to_call", "to_call"]
 
 
-def test_the_command_reads_what_the_mail_server_gives_it(
-    app: Flask, sink: Sink, standing_clock: Any, monkeypatch: Any
-) -> None:
+def test_the_command_reads_what_the_mail_server_gives_it(app: Flask, sink: Sink, standing_clock: Any) -> None:
     mail = report_of(reminded(sink, standing_clock))
     run = app.test_cli_runner()
 
@@ -130,12 +161,16 @@ def test_the_command_reads_what_the_mail_server_gives_it(
         return run.invoke(args=["messages", "bounced"], input=given)
 
     assert "no report" in read(b"Subject: Hello\n\nWhen do you open?").output
-    with monkeypatch.context() as patched:
-        patched.setattr(
-            bounces, "receive", lambda report: (_ for _ in ()).throw(OperationalError("", {}, OSError()))
-        )
-        later = read(mail)
-        assert later.exit_code == 75 and "try again later" in later.output
     marked = read(mail)
     assert (marked.exit_code, marked.output) == (0, "Marked as failed.\n")
     assert "No mail of ours" in read(mail).output
+
+
+def test_while_there_is_no_database_the_mail_server_is_to_try_again(
+    sink: Sink, standing_clock: Any, make_app: Any
+) -> None:
+    mail = report_of(reminded(sink, standing_clock))
+    dead = make_app(f"postgresql://nobody@127.0.0.1:{free_port()}/nothing")
+    with dead.app_context():
+        later = dead.test_cli_runner().invoke(args=["messages", "bounced"], input=mail)
+    assert later.exit_code == 75 and "try again later" in later.output

@@ -223,4 +223,4 @@ def _plain(answer: bytes) -> str:
 
 def without_addresses(words: str) -> str:
     """A server's words, that anybody may read."""
-    return re.sub(r"\S+@\S+", "…", words)[:200]
+    return re.sub(r"\S+@\S+", "…", words[:1000])[:200]

@@ -48,8 +48,8 @@ def resend(who: Who, message_id: int, channel: Channel | None = None, *, key: st
             raise NothingToSend(because=because)
         notices.sent_again(session, appointment, message, way, now)
         if message.state in (MessageState.DEAD, MessageState.UNSURE) and message.settled_at is None:
-            message.settled_at, message.settled_as, message.settled_by = now, "sent again", who.name
-        _note(session, who, "sent again", message, appointment, channel=way.value)
+            message.settled_at, message.settled_as, message.settled_by = now, notices.SENT_AGAIN, who.name
+        _note(session, who, notices.SENT_AGAIN, message, appointment, channel=way.value)
         return {}
 
     once(Key.of(who.key, key, ["resend", message_id, channel]), action)

@@ -68,6 +68,7 @@ from booking.services.notices.writing import (
     ASKED,
     NAMED,
     ON_SHORT_NOTICE,
+    SENT_AGAIN,
     TOLD_TOGETHER,
     UNREACHABLE,
 )
@@ -78,6 +79,7 @@ __all__ = [
     "IS_ABOUT_A_PLAN",
     "NAMED",
     "ON_SHORT_NOTICE",
+    "SENT_AGAIN",
     "PLAN",
     "SOON",
     "TAKEN_BACK_WITHIN",

@@ -13,8 +13,8 @@ from booking.services.rows import Row, add_all
 
 # What tells a patient how their visit stands.
 ANSWERS = ("confirmation", "change", "cancellation")
-# How a message ends that another one told along.
-TOLD_TOGETHER = "told together"
+# How a message ends that another one told along, and a failed one that was told once more.
+TOLD_TOGETHER, SENT_AGAIN = "told together", "sent again"
 # Where the facts of a message about several visits keep which they were, by their ids.
 NAMED = "named"
 # Why somebody is called rather than written to, as the facts of a call keep it.
