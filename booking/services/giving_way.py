@@ -150,7 +150,9 @@ def give_up(
 
 
 def bring_back(session: Session, references: Sequence[str], by: Actor, now: datetime, who: Who) -> None:
-    """Puts back what was given up for a visit that is no more: each that nobody has touched since, if its time is free."""
+    """Puts back what was given up for a visit that is no more: each that nobody has touched since, but for words, if its
+    time is free.
+    """
     if not references:
         return
     found = session.scalars(
@@ -163,7 +165,7 @@ def bring_back(session: Session, references: Sequence[str], by: Actor, now: date
     for visit in found:
         entry = session.scalar(
             select(HistoryEntry)
-            .where(HistoryEntry.appointment_id == visit.id)
+            .where(HistoryEntry.appointment_id == visit.id, HistoryEntry.what.not_in(history.OF_WORDS))
             .order_by(HistoryEntry.id.desc())
             .limit(1)
         )

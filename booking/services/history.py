@@ -13,6 +13,8 @@ from booking.scheduling.status import Status
 from booking.services import rows
 
 State = dict[str, str]
+# What is written of a visit and leaves it as it stands: it is in nobody's way, and stays.
+OF_WORDS = ("noted", "name_corrected", "contact_corrected")
 
 
 @dataclass(frozen=True)

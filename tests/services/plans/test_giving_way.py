@@ -7,15 +7,16 @@ import pytest
 
 from booking.errors import Clash, NeedsReason, SlotTaken
 from booking.formatting import iso_utc
-from booking.models import Appointment, BookableBy, Claim, HistoryEntry, Message, PlanEntry
+from booking.models import Appointment, BookableBy, Claim, HistoryEntry, Message, Patient, PlanEntry
 from booking.reminders.delivery import deliver_due
 from booking.scheduling.plans.windows import Presence, TimeWindow
 from booking.scheduling.timeline import cell_at
 from booking.services import booking, giving_way, holds
 from booking.services.clinic import present
-from booking.services.desk import board, moving, new_visit, undoing
+from booking.services.desk import board, moving, new_visit, records, undoing
 from booking.services.desk.moving import Place
 from booking.services.desk.new_visit import DeskWish
+from booking.services.desk.records import Values
 from booking.services.plans.asking_again import asked_for
 from booking.services.plans.booking import BookedPlan, book as book_plan
 from booking.services.plans.changing import Decision, decide, pause, stop
@@ -121,6 +122,18 @@ def test_the_desk_is_told_what_gives_way_takes_it_and_gives_it_back(stages: Book
     undoing.undo(desk, made.entry_id, key="undo-0001")
     assert status_of(visit.reference) == "booked" and penciled(stages).reference == visit.reference
     assert len({row["appointment_id"] for row in rows(Claim)}) == len(seen(stages).standing)
+
+
+def test_what_gave_way_comes_back_though_its_patients_name_was_corrected_meanwhile(
+    stages: BookedPlan,
+) -> None:
+    desk, visit = hired(), penciled(stages)
+    made = new_visit.book(desk, at_the_desk(visit, reason="Penciled in"), key="desk-0001")
+    (rosa,) = [row for row in rows(Patient) if row["first_name"] == "Rosa"]
+    corrected = Values("Rosa", "Pereira", rosa["phone"], rosa["email"])
+    records.edit(desk, rosa["reference"], corrected, version=rosa["edit"], visits_too=False, key="edit-0001")
+    undoing.undo(desk, made.entry_id, key="undo-0001")
+    assert status_of(visit.reference) == "booked"
 
 
 def test_a_visit_is_moved_onto_what_gives_way_but_onto_nothing_firm(stages: BookedPlan) -> None:
