@@ -337,10 +337,12 @@ def _change_visits(
             continue
         if contact_changed:
             try:
-                if stands:
-                    refuse_unreachable(visit.reminders, email, phone)
+                refuse_unreachable(visit.reminders, email, phone)
             except ContactCannotBeReached as refusal:
-                raise ContactCannotBeReached(visit=visit.reference, **refusal.facts) from None
+                if stands:
+                    raise ContactCannotBeReached(visit=visit.reference, **refusal.facts) from None
+                # Taken back, it is to remind them after all.
+                visit.reminders = usual_reminders(email, phone)
             if any(old and old != new for old, new in zip(was, (email, phone), strict=True)):
                 visit.link_number += 1
             visit.email, visit.phone = email, phone
