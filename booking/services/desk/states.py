@@ -203,11 +203,16 @@ def last_change(session: Session, appointment: Appointment) -> dict[str, Any]:
     )
     if last is None:
         return {"by": "", "by_actor": "system", "what": "", "at": None}
+    return change_of(last)
+
+
+def change_of(entry: HistoryEntry) -> dict[str, Any]:
+    """Who changed a visit by this entry, as facts of a StaleEdit."""
     return {
-        "by": last.actor_name,
-        "by_actor": last.actor.value,
-        "what": last.what,
-        "at": iso_utc(last.at),
+        "by": entry.actor_name,
+        "by_actor": entry.actor.value,
+        "what": entry.what,
+        "at": iso_utc(entry.at),
     }
 
 

@@ -6,7 +6,7 @@ Before a booking there was no visit. Taken back, it is one that staff cancelled,
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import case, func, select
 from sqlalchemy.orm import Session
@@ -22,7 +22,7 @@ from booking.services.clinic import Clinic, the_clinic
 from booking.services.desk import states
 from booking.services.desk.states import BOOKED_BY_MISTAKE, UNDO_WITHIN, Changed, Snapshot
 from booking.services.desk.statuses import take_again
-from booking.services.history import Entry, shaped
+from booking.services.history import OF_WORDS, Entry, shaped
 from booking.services.idempotency import Key, once
 from booking.services.staff.ownership import appointment_of
 from booking.services.staff.who import Who
@@ -30,8 +30,8 @@ from booking.services.transaction import reading
 
 __all__ = ["UNDO_WITHIN", "Doing", "cancellation_to_undo", "look", "take_back", "undo"]
 
-# What is written of a visit and leaves it as it stands: it is in nobody's way, and stays.
-_OF_WORDS = ("noted", "name_corrected", "contact_corrected")
+# One thing that was done to a visit, as a row or read back.
+_Done = TypeVar("_Done", Entry, HistoryEntry)
 
 
 @dataclass(frozen=True)
@@ -69,10 +69,11 @@ def look(who: Who, entry_id: int) -> Doing:
 
 def cancellation_to_undo(visit: Appointment, entries: tuple[Entry, ...], now: datetime) -> int | None:
     """The entry by which a cancelled visit can be as it was, if staff cancelled it a moment ago."""
-    last = next((one for one in reversed(entries) if one.what not in _OF_WORDS), None)
-    if last is None or visit.status is not Status.CANCELLED or last.what != "cancelled":
+    number = max((number for number, one in enumerate(entries) if one.what == "cancelled"), default=None)
+    if number is None or visit.status is not Status.CANCELLED or _left(entries[number + 1 :]):
         return None
-    return last.id if "before" in last.facts and now <= last.at + UNDO_WITHIN else None
+    entry = entries[number]
+    return entry.id if "before" in entry.facts and now <= entry.at + UNDO_WITHIN else None
 
 
 def undo(who: Who, entry_id: int, *, key: str) -> Changed:
@@ -194,25 +195,27 @@ def _refuse(
     # To take back a booking is to cancel the visit, which is the desk's to do.
     if "before" not in entry.facts and not (_is_booking(entry) and who.sees_everybody):
         raise NotChangeable(visit_status=visit.status.value)
-    version = entry.facts.get("version", 1)
-    if not _stands_as_left(session, visit, entry):
+    version, later = entry.facts.get("version", 1), _later(session, entry)
+    left = _left(later)
+    if left or visit.version != version + len(later):
         shown: dict[str, Any] | None = history.state_at(session, visit, version)
-        raise StaleEdit(shown=shown, now=states.state_of(clinic, visit), **states.last_change(session, visit))
+        changed = states.change_of(left[-1]) if left else states.last_change(session, visit)
+        raise StaleEdit(shown=shown, now=states.state_of(clinic, visit), **changed)
     if now > entry.at + UNDO_WITHIN:
         raise TooLateToUndo(until=iso_utc(entry.at + UNDO_WITHIN))
 
 
-def _stands_as_left(session: Session, visit: Appointment, entry: HistoryEntry) -> bool:
-    """Whether the visit stands as this entry left it, but for words: what was done since was taken back, so that several
-    changes are taken back one after the other.
+def _left(later: Sequence[_Done]) -> list[_Done]:
+    """What still stands of what was done to a visit, but for words: what was taken back again is in nobody's way, so that
+    several changes are taken back one after the other.
     """
-    later, left = _later(session, entry), list[int]()
+    left = list[_Done]()
     for one in later:
-        if one.what == "undone" and left and left[-1] == one.facts.get("entry"):
+        if one.what == "undone" and left and left[-1].id == one.facts.get("entry"):
             left.pop()
-        elif one.what not in _OF_WORDS:
-            left.append(one.id)
-    return not left and visit.version == entry.facts.get("version", 1) + len(later)
+        elif one.what not in OF_WORDS:
+            left.append(one)
+    return left
 
 
 def _later(session: Session, entry: HistoryEntry) -> Sequence[HistoryEntry]:
@@ -235,5 +238,5 @@ def _spoken(session: Session, entry: HistoryEntry) -> list[HistoryEntry]:
 
 def _undone_already(session: Session, entry: HistoryEntry) -> bool:
     """Whether the last that was done to the visit was the undoing of this: done once more since, it isn't undone."""
-    later = [one for one in _later(session, entry) if one.what not in _OF_WORDS]
+    later = [one for one in _later(session, entry) if one.what not in OF_WORDS]
     return bool(later) and later[-1].what == "undone" and later[-1].facts.get("entry") == entry.id

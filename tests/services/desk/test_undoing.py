@@ -20,6 +20,7 @@ from booking.models import (
     Reminders,
     Role,
 )
+from booking.scheduling.status import Status
 from booking.scheduling.timeline import cell_at
 from booking.services import absences, visits
 from booking.services.clinic import present
@@ -164,6 +165,18 @@ def test_changed_since_says_who() -> None:
     assert (stale.value.facts["by_actor"], stale.value.facts["what"]) == ("patient", "confirmed")
 
 
+def test_changed_since_says_who_of_those_that_are_in_the_way() -> None:
+    visit, dana, theo, mia = booked(), hired(), hired(name="Theo Desk"), hired(name="Mia Desk")
+    changed = moved(visit.reference, starts_at=NINE + HOUR)
+    change(theo, visit.reference, Place(starts_at=NINE + 2 * HOUR), version=None, key="move-0002")
+    again = change(mia, visit.reference, Place(starts_at=NINE), version=None, key="move-0003")
+    undo(mia, again.entry_id or 0, key="undo-0001")
+    note(mia, visit.reference, "Rings before.", key="note-0001")
+    with pytest.raises(StaleEdit) as stale:
+        undo(dana, changed.entry_id or 0, key="undo-0002")
+    assert (stale.value.facts["by"], stale.value.facts["what"]) == ("Theo Desk", "moved")
+
+
 @pytest.mark.parametrize("what", ["noted", "name_corrected"])
 def test_a_note_or_a_name_since_is_in_nobodys_way_and_stays(what: str) -> None:
     visit, dana = booked(practitioner="ana"), hired()
@@ -194,6 +207,43 @@ def test_a_contact_that_was_corrected_since_hears_of_the_visit_as_it_is_again() 
     (message,) = waiting()
     assert (message["kind"], message["address"]) == ("confirmation", "rosa.lima@example.com")
     assert message["sequence"] == row["sequence"]
+
+
+@pytest.mark.parametrize(
+    ("contact", "by"),
+    [
+        ({"phone": "+18185550123", "email": None}, Reminders.CALL),
+        ({"phone": "+18185550123"}, Reminders.EMAIL),
+    ],
+)
+def test_a_visit_that_is_taken_back_reminds_by_the_contact_that_it_has(
+    contact: dict[str, Any], by: Reminders
+) -> None:
+    visit, dana = booked(NEXT_WEEK), hired()
+    known_to_the_patient()
+    cancelled = statuses.cancel(dana, visit.reference, key="cancel-01")
+    record, rosa = rows(Patient)[0]["reference"], Values("Rosa", "Lima", None, "rosa@example.com")
+    records.edit(dana, record, replace(rosa, **contact), version=1, visits_too=True, key="edit-0001")
+    undo(dana, cancelled.entry_id or 0, key="undo-0001")
+    (row,) = rows(Appointment)
+    assert (row["status"], row["reminders"]) == ("booked", by)
+    reminders = [one for one in rows(Message) if one["kind"].startswith("reminder-")]
+    assert any(one["state"] == "queued" and one["channel"] == by.value for one in reminders)
+
+
+def test_a_cancellation_can_be_taken_back_once_a_correction_of_it_was() -> None:
+    visit, dana = booked(), hired()
+    cancelled = statuses.cancel(dana, visit.reference, key="cancel-01")
+    assert panel(dana, visit.reference).take_back == cancelled.entry_id
+    said = statuses.correct(
+        dana, visit.reference, Status.CANCELLED, by=Actor.PATIENT, reason="She phoned", key="correct-1"
+    )
+    assert panel(dana, visit.reference).take_back is None
+    undo(dana, said.entry_id or 0, key="undo-0001")
+    note(dana, visit.reference, "Rings before.", key="note-0001")
+    assert panel(dana, visit.reference).take_back == cancelled.entry_id
+    undo(dana, cancelled.entry_id or 0, key="undo-0002")
+    assert panel(dana, visit.reference).take_back is None
 
 
 def corrected(**values: Any) -> None:
