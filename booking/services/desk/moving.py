@@ -38,6 +38,7 @@ from booking.services.desk.asking import (
 from booking.services.desk.states import Changed
 from booking.services.idempotency import Key, once
 from booking.services.occupancies import window_for
+from booking.services.plans.asking_again import is_near_a_plan
 from booking.services.staff.ownership import appointment_for
 from booking.services.staff.who import Who
 from booking.services.transaction import reading
@@ -261,8 +262,8 @@ def _making_room(
     lock: bool,
 ) -> _Found:
     """The place without the few visits that give way to it; where none need, the place as it is."""
-    beyond = _beyond_coverage(session, clinic, appointment, found, now)
-    breaches = (*_breaches(found, appointment), *beyond)
+    of_the_patient = _breaches_of_the_patient(session, clinic, appointment, found, now)
+    breaches = (*_breaches(found, appointment), *of_the_patient)
     if found.taken or found.is_free:
         return _Found(found, breaches, frozenset(), facts_of(found.answer, breaches))
 
@@ -273,7 +274,7 @@ def _making_room(
     if given_way is None:
         raise SlotTaken
     free = without(given_way)
-    breaches = (*_breaches(free, appointment), Breach.PENCILED, *beyond)
+    breaches = (*_breaches(free, appointment), Breach.PENCILED, *of_the_patient)
     visits = giving_way.named(session, clinic, who, given_way)
     facts = facts_of(free.answer, breaches) | {Breach.PENCILED.value: {"visits": visits}}
     return _Found(free, breaches, given_way, facts)
@@ -367,18 +368,21 @@ def _breaches(found: _Asked, appointment: Appointment) -> tuple[Breach, ...]:
     return tuple(code for code in breaches if code not in OF_THE_START | _broken_already(found, appointment))
 
 
-def _beyond_coverage(
+def _breaches_of_the_patient(
     session: Session, clinic: Clinic, appointment: Appointment, found: _Asked, now: datetime
 ) -> tuple[Breach, ...]:
-    """On another day, or of another kind of care, the payer may have to be asked first who needn't be where it stands."""
+    """On another day, or of another kind of care, the payer may have to be asked first who needn't be where it stands, and a plan
+    may have too little rest from it that has enough.
+    """
     on, was = clinic.times.local_date, clinic.visit_type_by_id[appointment.visit_type_id]
     there = Planned(instant_of(found.start), found.wish.visit_type.modality.slug)
     here = Planned(appointment.starts_at, was.modality.slug)
     if on(there.starts_at) == on(here.starts_at) and there.modality == here.modality:
         return ()
-    instead_of = {appointment.reference: here}
-    asks = asks_first(session, clinic, appointment.patient_id, [there], now, instead_of)
-    return (Breach.BEYOND_COVERAGE,) if asks else ()
+    patient, plan = appointment.patient_id, appointment.plan_id
+    asks = asks_first(session, clinic, patient, [there], now, {appointment.reference: here})
+    near = is_near_a_plan(session, clinic, patient, there, here, of_plan=plan)
+    return (*([Breach.BEYOND_COVERAGE] if asks else []), *([Breach.NEAR_PLAN] if near else []))
 
 
 def _broken_already(found: _Asked, appointment: Appointment) -> frozenset[Breach]:

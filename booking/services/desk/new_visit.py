@@ -362,7 +362,7 @@ def _place(
     planned = Planned(wish.starts_at, clinic.visit_type(wish.visit_type).modality.slug)
     if asks_first(session, clinic, patient_id, [planned], now):
         breaches = (*breaches, Breach.BEYOND_COVERAGE)
-    if is_near_a_plan(session, clinic, patient_id, clinic.visit_type(wish.visit_type), wish.starts_at):
+    if is_near_a_plan(session, clinic, patient_id, planned):
         breaches = (*breaches, Breach.NEAR_PLAN)
     why = wish.reason or (wish.short_notice if breaches == (Breach.TOO_SOON,) else "")
     # Nobody is asked why those who stand here come so soon.

@@ -14,6 +14,7 @@ from booking.scheduling.plans.keeping import Fault, Kept, Role, Rule, newly_brok
 from booking.scheduling.plans.windows import Presence
 from booking.scheduling.status import Status
 from booking.scheduling.timeline import cell_at, cell_from, instant_of
+from booking.services.allowances import Planned
 from booking.services.clinic import Clinic, VisitType
 from booking.services.plans.choosing import Chosen
 from booking.services.plans.ground import Wanted
@@ -108,10 +109,17 @@ def _is_near(
 
 
 def is_near_a_plan(
-    session: Session, clinic: Clinic, patient_id: int, visit_type: VisitType, starts_at: datetime
+    session: Session,
+    clinic: Clinic,
+    patient_id: int,
+    planned: Planned,
+    instead_of: Planned | None = None,
+    *,
+    of_plan: int | None = None,
 ) -> bool:
-    """Whether a visit of no plan would leave no days of rest to a visit ahead of a plan of this patient."""
-    day, modality = clinic.times.local_date(starts_at), visit_type.modality
+    """Whether a visit would leave no days of rest to a visit ahead of a plan of this patient, other than its own. `instead_of`:
+    where it stands; of the visits that it is near there it needn't be asked again.
+    """
     ahead = session.execute(
         select(Plan.course, Appointment.visit_type_id, Appointment.from_cell)
         .join(Plan, Plan.id == Appointment.plan_id)
@@ -121,14 +129,21 @@ def is_near_a_plan(
             Appointment.status == Status.BOOKED,
             Plan.status == PlanStatus.RUNNING,
             Plan.template != SERIES,
+            Plan.id.is_distinct_from(of_plan),
         )
-    )
-    return any(
-        clinic.visit_type_by_id[number].modality == modality
-        and abs((clinic.times.local_date(instant_of(from_cell)) - day).days)
-        <= Course.of(course).rest_days.get(modality.slug, 0)
-        for course, number, from_cell in ahead
-    )
+    ).all()
+
+    def near(one: Planned) -> set[int]:
+        day = clinic.times.local_date(one.starts_at)
+        return {
+            from_cell
+            for course, number, from_cell in ahead
+            if clinic.visit_type_by_id[number].modality.slug == one.modality
+            and abs((clinic.times.local_date(instant_of(from_cell)) - day).days)
+            <= Course.of(course).rest_days.get(one.modality, 0)
+        }
+
+    return bool(near(planned) - (near(instead_of) if instead_of else set()))
 
 
 def asked_for(plan: PlanView, audience: BookableBy, course: Course | None = None) -> Asked:

@@ -10,12 +10,14 @@ import pytest
 from booking.errors import NeedsReason, PlanRulesBroken, VisitsTaken
 from booking.formatting import iso_utc
 from booking.models import AbsenceKind, BookableBy, HistoryEntry
+from booking.scheduling.latitude import Breach
 from booking.scheduling.plans.keeping import Rule, faults
 from booking.scheduling.plans.windows import Presence, TimeWindow
 from booking.scheduling.timeline import cell_at
 from booking.services import absences
 from booking.services.clinic import present
 from booking.services.desk import new_visit
+from booking.services.desk.moving import Place, change, preview
 from booking.services.desk.new_visit import DeskWish
 from booking.services.desk.statuses import cancel
 from booking.services.plans.asking_again import kept_of, wanted_by
@@ -230,6 +232,37 @@ def test_a_visit_besides_a_plan_that_leaves_it_no_rest_takes_a_reason_at_the_des
         last_name="Lima",
         email="rosa@example.com",
     )
+
+
+def test_a_visit_that_is_moved_near_a_plans_takes_a_reason_once_and_none_where_it_is_near_already(
+    context: Any,
+) -> None:
+    set_up(plan_clinic())
+    rosa, dana = patient(), hired()
+    plan = running(prescribed(rosa, "weekly"))
+    on = seen(plan).standing[2].starts_at.astimezone(present().zone).date()
+    near, nearer, far = (at(on + timedelta(days=days), 14) for days in (1, 0, 3))
+    visit = new_visit.book(dana, DeskWish(rosa, ACUPUNCTURE, None, far), key="book-far-01").reference
+
+    assert preview(dana, visit, Place(near)).breaches == ("near_plan",)
+    with pytest.raises(NeedsReason) as refused:
+        change(dana, visit, Place(near), version=None, key="move-near-1")
+    assert refused.value.facts["breaches"] == ["near_plan"]
+    change(dana, visit, Place(near), version=None, reason="Acute pain.", key="move-near-2")
+    entry = rows(HistoryEntry)[-1]
+    assert (entry["why"], entry["facts"]["breaches"]) == ("Acute pain.", ["near_plan"])
+
+    # Near the same visit it may be elsewhere; away from it, and of its own plan, nothing is asked.
+    for place in (nearer, far):
+        assert preview(dana, visit, Place(place)).breaches == ()
+        change(dana, visit, Place(place), version=None, key=f"move {place:%d}")
+    third, fourth = seen(plan).standing[2:4]
+    beside = third.starts_at + timedelta(days=6)
+    assert Breach.NEAR_PLAN not in preview(dana, fourth.reference, Place(beside)).breaches
+    # As another kind of care it was near none.
+    other = new_visit.book(dana, DeskWish(rosa, "chiropractic-follow-up", None, near), key="book-else-1")
+    as_this = Place(visit_type=ACUPUNCTURE, practitioner=third.practitioner.slug)
+    assert preview(dana, other.reference, as_this).breaches == ("near_plan",)
 
 
 def test_a_plan_is_not_booked_too_near_a_visit_that_came_between(context: Any) -> None:
