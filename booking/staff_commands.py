@@ -118,8 +118,8 @@ def who_saw(reference: str, since: str, until: str) -> None:
     if not found.lists:
         click.echo("Nobody looked at one in that time.", err=True)
     click.echo(
-        "Not here: who looked at the lists of calls, tasks, messages, plans and time off, which belong to no day, or read the"
-        " name where a visit was in the way of another.",
+        "Not here: who looked at the lists of calls, tasks, messages, plans and time off, or of failed messages and replies"
+        ' in "At a glance", which belong to no day, or read the name where a visit was in the way of another.',
         err=True,
     )
 

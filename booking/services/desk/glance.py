@@ -25,7 +25,7 @@ SHORTEST_GAP = timedelta(minutes=15)
 # From then on a day wants to be closed.
 LATE_AFTERNOON = time(16)
 # Who says "I can't come" does so in the last days.
-_AHEAD = timedelta(days=14)
+AHEAD = timedelta(days=14)
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ def _cannot_come(session: Session, clinic: Clinic, now: datetime) -> tuple[Refus
         select(Appointment)
         .where(
             Appointment.to_cell > cell_from(now),
-            Appointment.to_cell < cell_from(now + _AHEAD),
+            Appointment.to_cell < cell_from(now + AHEAD),
             Appointment.cannot_come_at.is_not(None),
             Appointment.status == Status.BOOKED,
         )

@@ -7,7 +7,7 @@ person, day shown and hour.
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from flask import current_app
@@ -109,15 +109,22 @@ def records_of(session: Session, patient_id: int) -> list[int]:
 def about(session: Session, patient_id: int) -> ColumnElement[bool]:
     """Entries about a patient, under whichever record; also about the one that showed theirs until a merge was taken back."""
     own = records_of(session, patient_id)
-    lent = session.execute(
-        select(Merge.kept_id, Merge.at, Merge.undone_at).where(
-            Merge.gone_id.in_(own), Merge.undone_at.is_not(None)
-        )
-    )
+    undone = session.scalars(select(Merge).where(Merge.undone_at.is_not(None)))
     meanwhile = [
-        and_(AuditEntry.patient_id == kept, AuditEntry.at.between(at, undone)) for kept, at, undone in lent
+        and_(AuditEntry.patient_id == one.kept_id, written_between(one.at, one.undone_at))
+        for one in undone
+        # What had been merged into the one that went was shown too.
+        if one.undone_at and not {one.gone_id, *one.facts["earlier"]}.isdisjoint(own)
     ]
     return or_(AuditEntry.patient_id.in_(own), *meanwhile)
+
+
+def written_between(since: datetime, until: datetime) -> ColumnElement[bool]:
+    """Entries of what happened between two instants, both included. One that is written once an hour stands for all of it."""
+    from_hour = since.astimezone(UTC).replace(minute=0, second=0, microsecond=0)
+    return and_(
+        AuditEntry.at.between(from_hour, until), or_(AuditEntry.at >= since, AuditEntry.once.is_not(None))
+    )
 
 
 def look(who: Who, asked: Asked) -> list[Entry]:

@@ -2,7 +2,7 @@
 one of their visits stood.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -12,8 +12,10 @@ from sqlalchemy.orm import Session
 
 from booking.models import Appointment, AuditEntry, HistoryEntry, StaffAccount
 from booking.scheduling.hours import week_start
+from booking.scheduling.status import Status
 from booking.services.clinic import Clinic, the_clinic
-from booking.services.staff.audit import about, records_of
+from booking.services.desk.glance import AHEAD
+from booking.services.staff.audit import about, records_of, written_between
 from booking.services.transaction import reading
 
 _OWN = ("saw own day", "saw own week")
@@ -33,28 +35,37 @@ class Looks:
 
 @dataclass(frozen=True)
 class _Stood:
-    """Where a visit stood, and from when until when it stood there; `until` is None where it still does."""
+    """Where a visit stood, and from when until when it stood there; `until` is None where it still does. `refused`: its patient
+    had said that they can't come, which "At a glance" shows on the days before as well.
+    """
 
     on: date
     practitioner: str
+    refused: bool
     since: datetime
     until: datetime | None
 
     @property
     def subjects(self) -> tuple[str, ...]:
-        week = week_start(self.on)
-        of_the_day = (f"{kind}/{self.on}" for kind in ("board", "day", "glance"))
-        return (*of_the_day, f"board/{self.practitioner}/{week}", f"week/{week}")
+        week, ahead = week_start(self.on), AHEAD.days if self.refused else 0
+        glances = (f"glance/{self.on - timedelta(days=days)}" for days in range(ahead + 1))
+        return (
+            *glances,
+            f"board/{self.on}",
+            f"day/{self.on}",
+            f"board/{self.practitioner}/{week}",
+            f"week/{week}",
+        )
 
 
 def who_saw(patient_id: int, since: datetime, until: datetime) -> Looks:
-    """All looks at a patient between two instants, both included."""
+    """All looks at a patient between two instants, both included. One that is written down once an hour stands for all of it."""
     with reading() as session:
         clinic = the_clinic(session)
         wanted = (
             select(AuditEntry, StaffAccount.practitioner_id)
             .outerjoin(StaffAccount, StaffAccount.id == AuditEntry.account_id)
-            .where(AuditEntry.at.between(since, until))
+            .where(written_between(since, until))
             .order_by(AuditEntry.at, AuditEntry.id)
         )
         entries = session.scalars(wanted.where(about(session, patient_id)))
@@ -78,15 +89,20 @@ def _stood(session: Session, clinic: Clinic, records: list[int]) -> Iterator[_St
         .order_by(HistoryEntry.id)
     ).all()
     for visit in visits:
-        places = [
-            (entry.at, *place)
-            for entry in told
-            if entry.appointment_id == visit.id and (place := _place(entry)) is not None
-        ]
-        ends = [at for at, *_ in places[1:]] + [None]
-        for (since, starts_at, practitioner), until in zip(places, ends, strict=False):
+        stages = list(_stages([entry for entry in told if entry.appointment_id == visit.id]))
+        ends = [at for at, *_ in stages[1:]] + [None]
+        for (since, starts_at, practitioner, refused), until in zip(stages, ends, strict=True):
             on = clinic.times.local_date(datetime.fromisoformat(starts_at))
-            yield _Stood(on, practitioner, since, until)
+            yield _Stood(on, practitioner, refused, since, until)
+
+
+def _stages(told: Iterable[HistoryEntry]) -> Iterator[tuple[datetime, str, str, bool]]:
+    """From when on a visit was when, with whom, and with its patient having said that they can't come."""
+    place, refused = None, False
+    for entry in told:
+        place, refused = _place(entry) or place, _refused(entry, before=refused)
+        if place is not None:
+            yield entry.at, *place, refused
 
 
 def _place(entry: HistoryEntry) -> tuple[str, str] | None:
@@ -97,6 +113,14 @@ def _place(entry: HistoryEntry) -> tuple[str, str] | None:
     if "starts_at" not in facts or "practitioner" not in facts:
         return None
     return facts["starts_at"], facts["practitioner"]
+
+
+def _refused(entry: HistoryEntry, *, before: bool) -> bool:
+    """Whether the patient had said from then on that they can't come, of a visit that was still expected."""
+    after = entry.facts.get("after")
+    if after is not None:
+        return after["cannot_come_at"] is not None and after["status"] == Status.BOOKED.value
+    return entry.what == "cannot_come" or (before and entry.what not in ("confirmed", "moved", "cancelled"))
 
 
 def _showed(clinic: Clinic, entry: AuditEntry, practitioner_id: int | None, stood: _Stood) -> bool:
