@@ -234,7 +234,8 @@ def decide(
             plan.status = PlanStatus.COMPLETED
         else:
             # Who decides how it goes on has agreed to it: what follows needn't wait for that any more.
-            plan.confirmed_at = plan.confirmed_at or now
+            if plan.confirmed_at is None or plan.is_limited:
+                plan.confirmed_at = now
             plan.decided_phases += 1
             if plan.decided_phases >= len(course.stages):
                 course = _going_on(course, weeks, doses)

@@ -7,9 +7,11 @@ import pytest
 from booking.models import Appointment
 from booking.services.plans.adherence import Need, adherence
 from booking.services.plans.booking import book
+from booking.services.plans.changing import Decision, decide
 from tests.clinics import plan_clinic, set_up
+from tests.conftest import StandingClock
 from tests.services.making import rows
-from tests.services.plans.making import proposed, seen, wish
+from tests.services.plans.making import practitioner, proposed, seen, wish
 from tests.staffing import hired
 
 pytestmark = pytest.mark.usefixtures("standing_clock", "context")
@@ -29,3 +31,14 @@ def test_the_clinics_file_says_whether_it_waits(
     assert (Need.NOT_CONFIRMED in needs) == (not setting)
     # Whoever began it by themselves is bound by the clinic's limits as before.
     assert seen(made).is_limited
+
+
+@pytest.mark.parametrize("setting", [{}, {"plans_patients_begin": "firm"}], ids=["penciled", "firm"])
+def test_whoever_decides_how_it_goes_on_lifts_the_limits(
+    context: Any, standing_clock: StandingClock, setting: dict[str, Any]
+) -> None:
+    set_up(plan_clinic(rules=setting))
+    made = book(wish(proposed("disc-gentle")[0], "disc-gentle"), actor="t", key="gentle-1")
+    standing_clock.on(minutes=10)
+    decide(practitioner(), made.reference, Decision.CONTINUE, told=True, weeks=2, key="decide-01")
+    assert not seen(made).is_limited
