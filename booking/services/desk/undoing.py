@@ -62,7 +62,7 @@ def look(who: Who, entry_id: int) -> Doing:
             visit.reference,
             f"{visit.first_name} {visit.last_name}",
             shaped(entry),
-            _told_at(session, entry),
+            _told_at(session, visit, entry),
             refusal,
         )
 
@@ -122,6 +122,7 @@ def take_back(session: Session, who: Who, entry_id: int) -> Changed:
             entry.facts.get("dropped", []),
             None if was_cancelled else known,
             now,
+            since=entry.at,
             spoken=[one.facts["sequence"] for one in _spoken(session, entry)],
             by_clinic=by_clinic,
         )
@@ -151,7 +152,7 @@ def take_back(session: Session, who: Who, entry_id: int) -> Changed:
     )
 
 
-def _told_at(session: Session, entry: HistoryEntry) -> datetime | None:
+def _told_at(session: Session, visit: Appointment, entry: HistoryEntry) -> datetime | None:
     """When a message went, or somebody was called, about what this entry changed in the patient's calendar, or about what
     was done and taken back since; if it changed anything there.
     """
@@ -161,13 +162,15 @@ def _told_at(session: Session, entry: HistoryEntry) -> datetime | None:
     if spoken := _spoken(session, entry):
         return spoken[-1].at
     by_call = case((Message.state == MessageState.TO_CALL, Message.settled_at))
-    return session.scalar(
+    by_itself = session.scalar(
         select(func.max(func.coalesce(Message.sent_at, by_call))).where(
             Message.appointment_id == entry.appointment_id,
             Message.sequence >= facts.get("sequence", 0),
             Message.kind.in_(notices.ANSWERS),
         )
     )
+    with_plan = notices.told_with_plan(session, visit, entry.at)
+    return max((at for at in (by_itself, with_plan) if at), default=None)
 
 
 def _before(visit: Appointment, entry: HistoryEntry, now: datetime) -> Snapshot:

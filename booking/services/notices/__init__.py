@@ -53,7 +53,7 @@ from booking.services.notices.of_plans import (
 )
 from booking.services.notices.reminding import reminder_days, reminders, unwritten
 from booking.services.notices.to_contacts import links_wanted, own_list, text_answer
-from booking.services.notices.waiting import drop_queued, stop_writing, waiting
+from booking.services.notices.waiting import drop_queued, stop_writing, told_with_plan, waiting
 from booking.services.notices.ways import (
     SOON,
     TAKEN_BACK_WITHIN,
@@ -125,6 +125,7 @@ __all__ = [
     "text_answer",
     "to_tell",
     "told_at_last",
+    "told_with_plan",
     "unwritten",
     "waiting",
     "way_of_answer",

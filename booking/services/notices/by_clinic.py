@@ -15,7 +15,7 @@ from booking.services.clinic import Clinic
 from booking.services.notices.calling import pass_on_of
 from booking.services.notices.news import known_of, to_tell
 from booking.services.notices.reminding import remind_now, reminders
-from booking.services.notices.waiting import drop_waiting, went
+from booking.services.notices.waiting import drop_waiting, told_with_plan, went
 from booking.services.notices.ways import (
     TAKEN_BACK_WITHIN,
     called_too,
@@ -147,18 +147,21 @@ def taken_back(
     known: Row | None,
     now: datetime,
     *,
+    since: datetime,
     spoken: Collection[int] = (),
     by_clinic: bool = True,
 ) -> Told:
     """What follows on a change that was taken back: its message is dropped; if it went already, another one goes.
 
     `sequence` was the visit's after that change, and has grown since by what was done and taken back, of which they may have
-    heard too. `dropped` is what it took the place of, and `known` is what it told: None for a cancellation, `by_clinic` or
+    heard too, also `since` it from a message of their plan. `dropped` is what it took the place of, and `known` is what it told: None for a cancellation, `by_clinic` or
     as they had asked. `spoken`: the sequences that were told on the telephone. Whoever is here is told by whoever sees them.
     """
     last = appointment.sequence - 1
-    heard = (bool(spoken) and appointment.status is Status.BOOKED) or went(
-        session, appointment, range(sequence, last + 1)
+    heard = (
+        (bool(spoken) and appointment.status is Status.BOOKED)
+        or went(session, appointment, range(sequence, last + 1))
+        or told_with_plan(session, appointment, since) is not None
     )
     heard_last = last in spoken or went(session, appointment, [last])
     waited = drop_waiting(session, appointment, "The change was taken back.", now)

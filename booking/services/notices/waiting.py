@@ -6,11 +6,13 @@ from datetime import datetime
 from sqlalchemy import bindparam, or_, select, update
 from sqlalchemy.orm import Session
 
-from booking.models import Appointment, Channel, Message, MessageState
+from booking.models import Appointment, Channel, Message, MessageState, Plan
 from booking.services.notices.calling import IS_ABOUT_A_PLAN
-from booking.services.notices.writing import ANSWERS, TOLD_TOGETHER
+from booking.services.notices.writing import ANSWERS, NAMED, TOLD_TOGETHER
 from booking.services.rows import Row
 
+# What lists all visits of a plan as they stand.
+_OF_ALL = ("plan-confirmation", "plan-change")
 # Every change says these, so they are put together once.
 _DROP = (
     update(Message)
@@ -29,6 +31,7 @@ _WAITING = (
         Message.facts,
         Message.state,
         Message.sequence,
+        Message.written_at,
         # What a worker has tried, or put off for a reason, was due as well.
         (or_(Message.due_at <= bindparam("now"), Message.attempts > 0, Message.last_error != "")).label(
             "due"
@@ -61,15 +64,18 @@ def drop_waiting(session: Session, appointment: Appointment, why: str, now: date
 def waiting(session: Session, appointment: Appointment, now: datetime) -> list[Row]:
     """What waits to be told, as {"kind", "channel", "facts"}: answers that are queued, or that are to be told by a call
     which nobody has made yet, each kind once; and reminders whose time has come, such as such a call. Those of another time
-    are written anew by `reminders`.
+    are written anew by `reminders`. What a message of the plan has told meanwhile doesn't wait any more.
     """
     answers: dict[str, Row] = {}
     reminding: list[Row] = []
     wanted = {"visit": appointment.id, "now": now}
-    for kind, channel, facts, state, sequence, due in session.connection().execute(_WAITING, wanted).all():
+    for kind, channel, facts, state, sequence, written_at, due in (
+        session.connection().execute(_WAITING, wanted).all()
+    ):
         row = {"kind": kind, "channel": channel.value, "facts": dict(facts)}
         if kind in ANSWERS and state is MessageState.QUEUED:
-            answers[kind] = row
+            if not told_with_plan(session, appointment, written_at):
+                answers[kind] = row
         elif kind in ANSWERS and state is MessageState.TO_CALL:
             if not went(session, appointment, [sequence]):
                 answers.setdefault(kind, row)
@@ -92,6 +98,35 @@ def went(session: Session, appointment: Appointment, sequences: Sequence[int]) -
         )
     )
     return any(one.state is not MessageState.TO_CALL or one.settled_at is not None for one in told)
+
+
+def told_with_plan(session: Session, appointment: Appointment, since: datetime) -> datetime | None:
+    """When a message about its plan last told, since then, how the visit stands: by naming it, or by leaving it out of all."""
+    if appointment.plan_id is None:
+        return None
+    of_plan = select(Appointment.id).where(Appointment.plan_id == appointment.plan_id)
+    whole = f"plan/{session.get_one(Plan, appointment.plan_id).reference}"
+    went = session.scalars(
+        select(Message)
+        .where(
+            or_(
+                Message.subject == whole,
+                Message.subject.startswith(f"{whole}/"),
+                Message.appointment_id.in_(of_plan),
+            ),
+            Message.state.in_((MessageState.SENT, MessageState.SIMULATED)),
+            Message.sent_at >= since,
+        )
+        .order_by(Message.sent_at.desc())
+    )
+    return next((one.sent_at for one in went if _names(one, appointment)), None)
+
+
+def _names(message: Message, appointment: Appointment) -> bool:
+    named = message.facts.get(NAMED)
+    if message.kind in _OF_ALL or (message.kind in ANSWERS and named is not None):
+        return True
+    return message.kind != "plan-make-up" and appointment.id in (named or ())
 
 
 def stop_writing(session: Session, appointment: Appointment, why: str) -> list[Message]:

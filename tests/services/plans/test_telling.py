@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from booking import clock
 from booking.formatting import iso_utc
 from booking.models import Appointment, BookableBy, Message, Patient, PlanEntry, Reminders
 from booking.reminders.delivery import deliver_due
@@ -391,3 +392,77 @@ def test_what_came_and_went_within_three_minutes_is_not_told(standing_clock: Sta
     standing_clock.on(minutes=4)
     deliver_due()
     assert not [row for row in rows(Message) if row["kind"] == "plan-change" and row["state"] == "sent"]
+
+
+# What the mail about the plan told of one of its visits, taken back
+
+
+def told_of_by_the_plans_mail(plan: BookedPlan, time: StandingClock, change: Any) -> int:
+    """The entry of a change of the first visit of which nobody was told by itself, as the mail about another one went after it."""
+    # The confirmation of the whole plan.
+    deliver_due()
+    paused(plan, 3)
+    time.on(minutes=1)
+    entry: int = change(seen(plan).visits[0]).entry_id
+    time.on(minutes=3)
+    deliver_due()
+    assert [row["state"] for row in rows(Message) if row["kind"] == "plan-change"] == ["sent"]
+    return entry
+
+
+def moved_and_named(visit: PlanVisit) -> Any:
+    there = Place(starts_at=visit.starts_at + HOUR)
+    return change(hired(), visit.reference, there, version=None, tell=False, key="move-0003")
+
+
+def cancelled_and_left_out(visit: PlanVisit) -> Any:
+    return statuses.cancel(hired(), visit.reference, reason="Mei is ill", tell=False, key="cancel-001")
+
+
+@pytest.mark.parametrize(
+    ("done", "kind", "says"),
+    [
+        (moved_and_named, "change", "old_starts_at"),
+        (cancelled_and_left_out, "confirmation", "after_all"),
+    ],
+)
+def test_what_the_plans_mail_told_of_a_visit_is_told_otherwise_once_it_is_taken_back(
+    standing_clock: StandingClock, done: Any, kind: str, says: str
+) -> None:
+    plan = weekly()
+    knew = seen(plan).visits[0].starts_at
+    entry = told_of_by_the_plans_mail(plan, standing_clock, done)
+    assert undoing.look(hired(), entry).told_at == clock.now()
+    undoing.undo(hired(), entry, key="undo-0001")
+    (told,) = waits(kind)
+    assert told[says] == (iso_utc(knew + HOUR) if kind == "change" else True)
+    assert seen(plan).visits[0].starts_at == knew
+
+
+def test_what_the_plans_mail_told_before_a_change_is_no_news_of_it(standing_clock: StandingClock) -> None:
+    plan = weekly()
+    deliver_due()
+    standing_clock.on(minutes=1)
+    entry = moved_and_named(seen(plan).visits[0]).entry_id
+    assert undoing.look(hired(), entry).told_at is None
+    undoing.undo(hired(), entry, key="undo-0001")
+    assert not waits("change")
+
+
+def test_a_move_that_waits_while_the_plans_mail_tells_of_it_is_known_from_there(
+    standing_clock: StandingClock,
+) -> None:
+    plan = weekly()
+    deliver_due()
+    first = seen(plan).visits[0]
+    there = Place(starts_at=first.starts_at + HOUR)
+    entry = change(hired(), first.reference, there, version=None, key="move-0003").entry_id
+    # All visits once more, as they stand by now.
+    rosa = rows(Patient)[0]
+    values = Values("Rosa", "Lima", rosa["phone"], "rosa.lima@example.com")
+    standing_clock.on(minutes=1)
+    records.edit(hired(), rosa["reference"], values, version=1, visits_too=True, key="edit-0001")
+    deliver_due()
+    undoing.undo(hired(), entry or 0, key="undo-0001")
+    (told,) = waits("change")
+    assert told["old_starts_at"] == iso_utc(first.starts_at + HOUR)
