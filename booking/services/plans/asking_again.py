@@ -45,6 +45,7 @@ def wanted_by(
         patient_id=plan.patient_id,
         visitor=visitor,
         elsewhere=besides(plan, audience),
+        busy_with=None if may_know(plan, audience) else frozenset(one.id for one in plan.visits),
         prescribed=True,
         limited=plan.is_limited,
     )
@@ -74,11 +75,16 @@ def elsewhere(
     return days
 
 
-def besides(plan: PlanView, audience: BookableBy) -> dict[str, dict[date, VisitType]]:
-    """The days of the visits that a plan's patient has besides, as `elsewhere`. None by the link of a plan that nobody has
-    prescribed: it may be somebody's who only gave their name.
+def may_know(plan: Plan | PlanView, audience: BookableBy) -> bool:
+    """Whether anything may be read of when a plan's patient comes besides: not by the link of one that nobody has prescribed, for
+    it may be somebody's who only gave their name.
     """
-    if audience is not BookableBy.STAFF and plan.is_limited:
+    return audience is BookableBy.STAFF or not plan.is_limited
+
+
+def besides(plan: PlanView, audience: BookableBy) -> dict[str, dict[date, VisitType]]:
+    """The days of the visits that a plan's patient has besides, as `elsewhere`; none to whom they aren't to be known."""
+    if not may_know(plan, audience):
         return {}
     with reading() as session:
         return elsewhere(session, plan.clinic, plan.patient_id, plan.id)

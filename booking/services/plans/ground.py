@@ -14,7 +14,6 @@ from sqlalchemy.orm import Session
 from booking.models import BookableBy
 from booking.scheduling import offers as engine
 from booking.scheduling.hours import Day, day_at, day_of, week_start
-from booking.scheduling.occupancy import Occupancy, Taken, Visit
 from booking.scheduling.offers import Assignment
 from booking.scheduling.reasons import Reason, explain
 from booking.scheduling.rules import PATIENT_LIMITS, PATIENT_RULES, STAFF_RULES
@@ -31,6 +30,7 @@ from booking.services.occupancies import (
     shared_versions,
     window_for,
 )
+from booking.services.proposed import Proposed
 from booking.services.question import Question
 
 HORIZON_DAYS = 120
@@ -78,7 +78,8 @@ def question_of(
 @dataclass(frozen=True)
 class Ground:
     """What is free for some visit types, from one day to another. `questions` are by visit type; `for_first`: what counts as
-    free for those to which visits give way that nobody has decided on (`Question.takes_penciled`).
+    free for those to which visits give way that nobody has decided on (`Question.takes_penciled`); `proposed` to others, it isn't
+    free.
     """
 
     clinic: Clinic
@@ -90,6 +91,7 @@ class Ground:
     patient_id: int | None = None
     ignoring: Ignoring = NOTHING_IGNORED
     for_first: Ignoring = NOTHING_IGNORED
+    proposed: Proposed = field(default_factory=Proposed, repr=False, compare=False)
     # What has been asked before: of each visit type, and of the visits of a day or week.
     _offers: dict[str, engine.Offers] = field(default_factory=dict, init=False, repr=False, compare=False)
     _had: "dict[tuple[date, tuple[Wanted, ...]], list[Assignment | None]]" = field(
@@ -107,14 +109,21 @@ class Ground:
         now: datetime,
         *,
         patient_id: int | None = None,
+        busy_with: frozenset[int] | None = None,
         visitor: str | None = None,
     ) -> "Ground":
-        """As pages see it. One statement, and one more for a patient."""
+        """As pages see it. One statement, and one more for a patient, of whose visits only these are known where `busy_with` says
+        so.
+        """
         window = window_for(clinic, first, last)
         _, versions = shared_versions(session)
         taken = known(session, clinic, _resources(questions), window, now, versions, keep=True)
         if patient_id is not None:
-            taken = taken | known_of_patient(session, clinic, patient_id, window, now)
+            of_patient = known_of_patient(session, clinic, patient_id, window, now)
+            if busy_with is not None:
+                names = clinic.visit_type_slugs
+                of_patient = {one: entry.only(busy_with, names) for one, entry in of_patient.items()}
+            taken = taken | of_patient
         ignoring, for_first = Ignoring(visitor=visitor), Ignoring(visitor=visitor, penciled=True)
         return cls(clinic, questions, first, last, now, taken, patient_id, ignoring, for_first)
 
@@ -150,6 +159,10 @@ class Ground:
         ignoring = replace(self.ignoring, others=frozenset({visit_id}))
         return replace(self, ignoring=ignoring, for_first=ignoring)
 
+    def once_had(self, proposed: Proposed) -> "Ground":
+        """The same once all that was proposed until now is had."""
+        return replace(self, proposed=proposed)
+
     @property
     def days(self) -> list[Day]:
         zone, count = self.clinic.zone, (self.last - self.first).days + 1
@@ -172,7 +185,8 @@ class Ground:
     def situation(self, visit_type: str, window: Window) -> Situation:
         question = self.questions[visit_type]
         ignoring = self.for_first if question.takes_penciled else self.ignoring
-        return situation(question, window, self.now, self.taken, ignoring, self.patient_id)
+        asked = situation(question, window, self.now, self.taken, ignoring, self.patient_id)
+        return self.proposed.beside(asked, self.patient_id)
 
     def offers(self, visit_type: str) -> engine.Offers:
         """All its free starts."""
@@ -231,39 +245,15 @@ class Ground:
     def _one_after_the_other(self, day: date, wanted: Iterable[Wanted]) -> list[Assignment | None]:
         window = window_for(self.clinic, day, day)
         given: list[Assignment | None] = []
-        taken: list[tuple[str, Assignment]] = []
+        before = Proposed()
         for one in wanted:
-            asked = self.situation(one.visit_type, window)
-            for visit_type, assignment in taken:
-                asked = _with(asked, visit_type, assignment)
+            asked = before.beside(self.situation(one.visit_type, window), self.patient_id)
             had = engine.find(asked).assigned(one.practitioner_id, one.cell)
             given.append(had)
             if had is not None:
-                taken.append((one.visit_type, had))
+                before.add(had, one.visit_type, self.patient_id)
         return given
 
 
 def _resources(questions: Mapping[str, Question]) -> list[int]:
     return list(dict.fromkeys(one for question in questions.values() for one in question.resource_ids))
-
-
-def _with(asked: Situation, visit_type: str, taken: Assignment) -> Situation:
-    """The same situation once another visit of the same patient is had."""
-    visit = Visit(taken.from_cell, taken.to_cell, visit_type)
-    uses: dict[int, list[Taken]] = defaultdict(list)
-    for use in taken.uses:
-        uses[use.resource_id].append(Taken(use.from_cell, use.to_cell, use.before, use.after))
-
-    def more(resource_id: int, occupancy: Occupancy) -> Occupancy:
-        return occupancy.plus(visit, uses[resource_id]) if resource_id in uses else occupancy
-
-    patient = asked.patient or Occupancy(asked.window)
-    return replace(
-        asked,
-        practitioners=tuple(
-            replace(one, occupancy=more(one.id, one.occupancy)) for one in asked.practitioners
-        ),
-        rooms=tuple(replace(one, occupancy=more(one.id, one.occupancy)) for one in asked.rooms),
-        devices=tuple(replace(one, occupancy=more(one.id, one.occupancy)) for one in asked.devices),
-        patient=patient.plus(visit, [Taken(visit.from_cell, visit.to_cell)]),
-    )

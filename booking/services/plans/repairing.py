@@ -35,10 +35,7 @@ from booking.services.plans.altering import (
     running,
     visits_to_change,
 )
-from booking.services.plans.asking_again import (
-    kept_of,
-    too_near,
-)
+from booking.services.plans.asking_again import kept_of, may_know, too_near
 from booking.services.plans.choosing import Chosen, VisitWish, choose
 from booking.services.plans.lacking import in_whose_place, lacking, missing
 from booking.services.plans.reading import PlanVisit, view
@@ -201,9 +198,7 @@ def _take(
         # Asked once the patient is locked: of two at one moment the second one counts the first.
         planned = Planned(starts_at, missed.care.modality.slug)
         refuse_beyond(session, clinic, plan.patient_id, [planned], now, [made.reference])
-    if (audience is BookableBy.STAFF or not plan.is_limited) and too_near(
-        session, clinic, plan, plan.first_day, [chosen.kept]
-    ):
+    if may_know(plan, audience) and too_near(session, clinic, plan, plan.first_day, [chosen.kept]):
         raise PlanRulesBroken(faults=[Fault(Rule.REST_DAYS, chosen.kept.week, care).facts])
     changed(session, plan, MADE_UP, by, now, visit=made.reference, week=week + 1)
     told = {"added": begun_at([made])} | ({"cancelled": cancelled} if cancelled else {})

@@ -17,6 +17,7 @@ from booking.scheduling.plans.windows import Presence
 from booking.scheduling.timeline import CELL_MINUTES, instant_of, places
 from booking.services.clinic import Clinic, VisitType
 from booking.services.plans.ground import HORIZON_DAYS, Ground, question_of
+from booking.services.proposed import Proposed
 from booking.services.question import Question
 from booking.services.transaction import reading
 
@@ -29,8 +30,8 @@ LATEST_START = 21
 class PlanWanted:
     """`only`: by modality with whom, and with nobody else; `wished`: with whom rather. `returning`: modalities in which the
     patient has been treated here before. `elsewhere`: by modality the days of visits that they have already, each with its
-    visit type. `prescribed`: by a practitioner, so that all of it is firm. `limited`: whether the clinic's limits per patient
-    bind it.
+    visit type. `busy_with`: of their visits those, by their ids, whose times are left out; None is all. `prescribed`: by a
+    practitioner, so that all of it is firm. `limited`: whether the clinic's limits per patient bind it.
     """
 
     course: Course
@@ -43,6 +44,7 @@ class PlanWanted:
     patient_id: int | None = None
     visitor: str | None = None
     elsewhere: Mapping[str, Mapping[date, VisitType]] = field(default_factory=dict)
+    busy_with: frozenset[int] | None = None
     prescribed: bool = False
     limited: bool = True
 
@@ -124,7 +126,7 @@ class Asked:
         last = wanted.first_day + timedelta(days=weeks * 7 - 1 + max(LOOKED_AT_WITHIN, LATEST_START))
         ground = Ground.read(
             session, clinic, _questions(clinic, wanted, kinds), wanted.first_day, max(last, wanted.first_day), now,
-            patient_id=wanted.patient_id, visitor=wanted.visitor,
+            patient_id=wanted.patient_id, busy_with=wanted.busy_with, visitor=wanted.visitor,
         )  # fmt: skip
         return cls(wanted, clinic, kinds, ground, weeks)
 
@@ -136,6 +138,10 @@ class Asked:
     def without(self, visit_id: int) -> "Asked":
         """The same once a visit that the patient has is given up."""
         return replace(self, ground=self.ground.without(visit_id), _free_on={}, _starts={})
+
+    def once_had(self, proposed: Proposed) -> "Asked":
+        """The same once all that was proposed until now is had."""
+        return replace(self, ground=self.ground.once_had(proposed), _free_on={}, _starts={})
 
     def weeks_from(self, first_day: date) -> int:
         """How many of its weeks would lie within the horizon if it began on this day."""

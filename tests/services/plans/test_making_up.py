@@ -20,13 +20,14 @@ from booking.services.desk import new_visit
 from booking.services.desk.moving import Place, change, preview
 from booking.services.desk.new_visit import DeskWish
 from booking.services.desk.statuses import cancel
+from booking.services.plans import shifting
 from booking.services.plans.asking_again import kept_of, wanted_by
 from booking.services.plans.booking import BookedPlan, book
 from booking.services.plans.make_ups import MakeUp, as_chosen, make_up_times
 from booking.services.plans.proposing import propose
 from booking.services.plans.reading import PlanView, by_link
 from booking.services.plans.repairing import take, take_for
-from booking.services.plans.suffering import suffering_of
+from booking.services.plans.suffering import better_times, suffering_of
 from booking.services.transaction import run
 from tests.clinics import plan_clinic, plan_template, set_up
 from tests.conftest import StandingClock
@@ -165,6 +166,47 @@ def test_a_plan_that_nobody_prescribed_tells_whoever_has_its_link_nothing_of_oth
         plan.reference, plan.token, before.missed.week, ACUPUNCTURE, time.starts_at, time.practitioner.slug,
         actor="link", key="take-0001",
     )  # fmt: skip
+
+
+def test_nor_when_its_patient_comes_besides_which_is_refused_as_what_somebody_else_took(
+    context: Any,
+) -> None:
+    set_up(plan_clinic())
+    plan = book(wish(proposed("disc-gentle")[0], "disc-gentle"), actor="t", key="book-0001")
+    after, desk = lost(plan, 0), BookableBy.STAFF
+    (before,) = make_up_times(after, BookableBy.LINK)
+    first, second = before.times[:2]
+    moved = after.standing[0]
+    exchange = better_times(after, moved, BookableBy.LINK)
+    openings = shifting.openings(after, moved.reference, BookableBy.LINK)
+    for time in (first.starts_at, exchange[0].starts_at, openings.best[0]):
+        booked(
+            time, visit_type="chiropractic-follow-up", first_name="Rosa", last_name="Lima",
+            email="rosa@example.com",
+        )  # fmt: skip
+
+    assert make_up_times(after, BookableBy.LINK) == [before]
+    assert better_times(after, moved, BookableBy.LINK) == exchange
+    assert shifting.openings(after, moved.reference, BookableBy.LINK) == openings
+    assert first.starts_at not in {one.starts_at for one in make_up_times(after, desk)[0].times}
+    assert exchange[0] not in better_times(after, moved, desk)
+
+    # What somebody else took.
+    booked(second.starts_at, visit_type=ACUPUNCTURE, practitioner=second.practitioner.slug)
+    refused = []
+    for number, time in enumerate((first, second)):
+        with pytest.raises(VisitsTaken) as taken:
+            take(
+                plan.reference, plan.token, before.missed.week, ACUPUNCTURE, time.starts_at,
+                time.practitioner.slug, actor="link", key=f"take-000{number}",
+            )  # fmt: skip
+        (facts,) = taken.value.facts["lost"]
+        refused.append(facts | {"starts_at": "", "practitioner": ""})
+    assert refused[0] == refused[1]
+    with pytest.raises(VisitsTaken):
+        shifting.shift_by_link(
+            plan.reference, plan.token, moved.reference, openings.best[0], actor="link", key="shift-0001"
+        )
 
 
 def test_a_make_up_in_the_next_week_counts_for_its_own_where_the_dose_is_a_range(
