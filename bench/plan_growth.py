@@ -176,7 +176,7 @@ def _page(app: Flask, path: str, **how: Any) -> Callable[[], object]:
 def _ending(app: Flask) -> Callable[[], object]:
     def end() -> None:
         with app.app_context():
-            assert run(end_what_is_over) == 0
+            assert end_what_is_over() == 0
 
     return end
 

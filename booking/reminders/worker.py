@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import threading
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import structlog
@@ -32,6 +33,23 @@ KEEP_LAPSED = timedelta(hours=1)
 BURST = 2000
 
 
+def _write_missing() -> None:
+    missing = run(reconciling.write_missing) if reconciling.anything_wrong() else 0
+    if missing:
+        log.warning("reminders were missing", number=missing)
+
+
+_TIDIES: tuple[tuple[str, Callable[[], object]], ...] = (
+    ("missing reminders", _write_missing),
+    ("lists of tomorrow", tomorrow.write_due),
+    ("make-up times", offering.send_due),
+    ("plans that are over", finishing.end_what_is_over),
+    ("old answers", lambda: run(idempotency.forget_old_answers)),
+    ("counts of requests", lambda: run(request_counts.forget)),
+    ("lapsed holds", lambda: run(lambda session: claims.forget_lapsed(session, clock.now() - KEEP_LAPSED))),
+)
+
+
 class Worker:
     """One worker. `name` tells its heartbeat from others'."""
 
@@ -40,6 +58,7 @@ class Worker:
         self.name = name or f"{socket.gethostname()}-{os.getpid()}"
         self.started_at = clock.now()
         self._stopping = threading.Event()
+        self._untidy = ""
 
     def run(self) -> None:
         """Ticks until it is told to stop (SIGTERM, SIGINT), then ends after the message in hand, and gives back the rest."""
@@ -75,23 +94,24 @@ class Worker:
             except Exception as fault:
                 log.exception("tick failed", worker=self.name)
                 trouble = f"{type(fault).__name__} while sending."
-            self._beat(trouble)
+            self._beat(trouble or self._untidy)
 
     def tidy(self) -> None:
-        """Writes reminders that are missing and lists that are due, ends plans that are over, and forgets what no longer counts."""
+        """Writes reminders that are missing and lists that are due, offers what makes up for missed visits, ends plans that are over,
+        and forgets what no longer counts. Each goes by itself; trouble with one is told in the heartbeat, and tried again with
+        the next tidying.
+        """
+        trouble = ""
         with self.app.app_context():
-            try:
-                missing = run(reconciling.write_missing) if reconciling.anything_wrong() else 0
-                if missing:
-                    log.warning("reminders were missing", number=missing)
-                tomorrow.write_due()
-                offering.send_due()
-                run(finishing.end_what_is_over)
-                run(idempotency.forget_old_answers)
-                run(lambda session: request_counts.forget(session))
-                run(lambda session: claims.forget_lapsed(session, clock.now() - KEEP_LAPSED))
-            except (Busy, ClinicNotReady):
-                log.warning("tidying waits", worker=self.name)
+            for name, tidies in _TIDIES:
+                try:
+                    tidies()
+                except (Busy, ClinicNotReady):
+                    log.warning("tidying waits", worker=self.name, what=name)
+                except Exception as fault:
+                    log.exception("tidying failed", worker=self.name, what=name)
+                    trouble = trouble or f"{type(fault).__name__} while tidying ({name})."
+        self._untidy = trouble
 
     def halted(self) -> str:
         """Why nothing may be sent from here, or nothing: another installation's database, or far too much at once."""

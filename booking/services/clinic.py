@@ -224,6 +224,11 @@ class Clinic:
         """Slugs of visit types by their ids."""
         return {visit_type.id: visit_type.slug for visit_type in self.visit_types.values()}
 
+    @cached_property
+    def visit_types_ever(self) -> Mapping[str, VisitType]:
+        """By their slugs, those that the clinic has no more as well: plans that are over speak of them."""
+        return {visit_type.slug: visit_type for visit_type in self.visit_type_by_id.values()}
+
     def visit_type(self, slug: str) -> VisitType:
         """Raises NotFound."""
         try:

@@ -1,10 +1,11 @@
 """Applying a clinic's file: what it changes is compared (`clinic_changes`), refused, or written (`clinic_writing`).
 
 `apply` may run again and again: rows are matched by their ids of the file, so nothing is doubled. What future visits
-depend on isn't taken away silently: people, rooms, devices and visit types with upcoming visits can't be removed, and
-visits that a change leaves outside working hours are named.
+depend on isn't taken away silently: people, rooms, devices and visit types with upcoming visits can't be removed, nor
+visit types that a plan asks for, and visits that a change leaves outside working hours are named.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -14,9 +15,12 @@ from sqlalchemy.orm import Session
 from booking import clock
 from booking.errors import Refusal
 from booking.models import (
+    SERIES,
     Appointment,
     Claim,
     Device,
+    Plan,
+    PlanStatus,
     Practitioner,
     Resource,
     ResourceKind,
@@ -24,6 +28,7 @@ from booking.models import (
     VisitType,
 )
 from booking.scheduling.hours import DatedHours as EngineDatedHours, Hours, open_timeline, window_of
+from booking.scheduling.plans.course import Course
 from booking.scheduling.status import LIVE
 from booking.scheduling.timeline import cell_from, instant_of
 from booking.services import claims
@@ -36,7 +41,7 @@ from booking.services.transaction import transaction
 
 
 class StillNeeded(Refusal):
-    """What the file no longer has is needed by upcoming visits. Facts: `needed`, a list of sentences."""
+    """What the file no longer has is needed by upcoming visits, or by plans. Facts: `needed`, a list of sentences."""
 
     code = "still_needed"
 
@@ -52,7 +57,7 @@ class Applied:
 def apply(definition: ClinicFile, *, dry_run: bool = False) -> Applied:
     """Makes the clinic what the definition says, in one transaction; with `dry_run`, only says what would change.
 
-    Raises StillNeeded when something is to go that upcoming visits depend on.
+    Raises StillNeeded when something is to go that upcoming visits or plans depend on.
     """
     with transaction() as session:
         session.info[CHANGES_CLINIC] = True
@@ -95,8 +100,29 @@ def _refuse_what_is_needed(session: Session, definition: ClinicFile) -> None:
             needed.append(
                 f"{slug} is needed by {visits} upcoming visits; move them first, or keep it in the file"
             )
+    visit_types = {one.id for one in definition.visit_types}
+    for slug, plans in _asked_for_by_plans(session).items():
+        if slug not in visit_types:
+            needed.append(
+                f"{slug} is asked for by {plans} plans that run or wait to be booked; stop or withdraw them first, or keep it "
+                "in the file"
+            )
     if needed:
         raise StillNeeded(needed=needed)
+
+
+def _asked_for_by_plans(session: Session) -> Counter[str]:
+    """Visit types that plans name, each with how many of them: what is missed there is booked anew, also where all is over. A
+    series asks for nothing but its visits.
+    """
+    courses = session.scalars(
+        select(Plan.course).where(
+            Plan.status.in_((PlanStatus.PRESCRIBED, PlanStatus.RUNNING)), Plan.template != SERIES
+        )
+    )
+    return Counter(
+        name for course in map(Course.of, courses) for name in {*course.kinds, *course.reassessment}
+    )
 
 
 def _outside_hours(session: Session, definition: ClinicFile) -> Iterator[str]:

@@ -11,7 +11,7 @@ from sqlalchemy import delete, update
 from booking import clock
 from booking.demo import making
 from booking.extensions import db
-from booking.models import Heartbeat, Installation, Message
+from booking.models import Heartbeat, Installation, KeptAnswer, Message
 from booking.reminders.delivery import LEASE
 from booking.reminders.worker import Worker
 from booking.services import reconciling, visits
@@ -380,3 +380,26 @@ def test_tidying_leaves_alone_what_was_put_off(worker: Worker, app: Flask) -> No
             connection.execute(update(Message).values(attempts=1, last_error="451 not now", due_at=later))
         worker.tidy()
         assert {row["due_at"] for row in messages()} == {later}
+
+
+def test_where_one_thing_cannot_be_tidied_all_others_are_and_the_heartbeat_tells(
+    worker: Worker, app: Flask, monkeypatch: pytest.MonkeyPatch, standing_clock: Any
+) -> None:
+    def cannot() -> bool:
+        raise LookupError("of a bug")
+
+    with app.app_context():
+        booked(NEXT_WEEK)
+        assert len(rows(KeptAnswer)) == 1
+    standing_clock.at(NEXT_WEEK + timedelta(days=30))
+    with monkeypatch.context() as patched:
+        patched.setattr(reconciling, "anything_wrong", cannot)
+        worker.tidy()
+    worker.tick()
+    with app.app_context():
+        assert rows(KeptAnswer) == []
+        assert rows(Heartbeat)[0]["trouble"] == "LookupError while tidying (missing reminders)."
+    worker.tidy()
+    worker.tick()
+    with app.app_context():
+        assert rows(Heartbeat)[0]["trouble"] == ""

@@ -12,6 +12,7 @@ from sqlalchemy import Select, exists, select
 from sqlalchemy.orm import Session
 
 from booking import clock
+from booking.errors import NotOffered
 from booking.models import SERIES, Actor, Appointment, BookableBy, Channel, Plan, PlanEntry, PlanStatus
 from booking.scheduling.plans.keeping import Role
 from booking.scheduling.status import Status
@@ -21,6 +22,7 @@ from booking.services.clinic import the_clinic
 from booking.services.plans.allowed import each_alone
 from booking.services.plans.lacking import still_lacking
 from booking.services.plans.make_ups import make_up_times
+from booking.services.plans.one_by_one import one_by_one
 from booking.services.plans.reading import PlanView, view
 from booking.services.plans.recording import noted
 from booking.services.plans.said import GIVEN_UP, OFFERED_MAKE_UP
@@ -30,23 +32,33 @@ from booking.services.transaction import reading, run
 def send_due() -> int:
     """Sends each patient who has missed a visit the link to times for it, once. Returns how many were sent."""
     with reading() as session:
-        clinic, now = the_clinic(session), clock.now()
-        if clinic.make_up_sent_by != "worker":
+        if the_clinic(session).make_up_sent_by != "worker":
             return 0
-        plans = [view(session, clinic, plan) for plan in session.scalars(_lacking_what_was_missed(now))]
-    can_be = [plan.id for plan in plans if _can_be_made_up(plan, now)]
-    return sum(run(partial(_send, plan_id=plan_id)) for plan_id in can_be)
+        plan_ids = session.scalars(_lacking_what_was_missed(clock.now()).with_only_columns(Plan.id)).all()
+    return one_by_one(_offer, plan_ids)
+
+
+def _offer(plan_id: int) -> int:
+    """To one patient, where something can be had."""
+    now = clock.now()
+    with reading() as session:
+        plan = session.scalar(_lacking_what_was_missed(now).where(Plan.id == plan_id))
+        shown = view(session, the_clinic(session), plan) if plan else None
+    if shown is None or not _can_be_made_up(shown, now):
+        return 0
+    return run(partial(_send, plan_id=plan_id))
 
 
 def _can_be_made_up(plan: PlanView, now: datetime) -> bool:
     """Whether there is a way to write, and a time that can be taken without asking the payer first."""
     if notices.channel_of_clinic(plan)[0] is Channel.CALL or not still_lacking(plan, now):
         return False
-    times = [
-        Planned(time.starts_at, one.missed.care.modality.slug)
-        for one in make_up_times(plan, BookableBy.LINK)
-        for time in one.times
-    ]
+    try:
+        offered = make_up_times(plan, BookableBy.LINK)
+    except NotOffered:
+        # The clinic offers no more what the plan asks for.
+        return False
+    times = [Planned(time.starts_at, one.missed.care.modality.slug) for one in offered for time in one.times]
     return any(not one.stops for one in each_alone(plan, times))
 
 

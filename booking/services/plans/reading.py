@@ -379,7 +379,7 @@ def weeks_of(
                 first + timedelta(days=6),
                 tuple(
                     _dose(
-                        clinic.visit_type(name),
+                        clinic.visit_types_ever[name],
                         weekly[number],
                         [
                             one
@@ -505,5 +505,5 @@ def _care(clinic: Clinic, plan: Plan | Row[Any], visit_type: VisitType, role: st
     """The ordinary visit type of a visit's kind of care: the plan's of the same modality."""
     if role == Role.REASSESSMENT:
         return visit_type
-    cares = (clinic.visit_types.get(name) for phase in plan.course["phases"] for name in phase["doses"])
+    cares = (clinic.visit_types_ever.get(name) for phase in plan.course["phases"] for name in phase["doses"])
     return next((one for one in cares if one and one.modality == visit_type.modality), visit_type)

@@ -16,7 +16,6 @@ from booking.services.plans.finishing import end_what_is_over
 from booking.services.plans.reading import for_staff, notes
 from booking.services.plans.repairing import not_needed
 from booking.services.plans.series import Series, Slot
-from booking.services.transaction import run
 from tests.clinics import plan_clinic, set_up
 from tests.conftest import StandingClock
 from tests.services.making import rows
@@ -42,7 +41,7 @@ def settled(plan: BookedPlan, *missed: int, status: Status = Status.FULFILLED) -
 def on_day(clock: StandingClock, day: int) -> int:
     """How many end on this day of the plan."""
     clock.at(at(FIRST_DAY + timedelta(days=day), 12))
-    return run(end_what_is_over)
+    return end_what_is_over()
 
 
 def status_of(plan: BookedPlan) -> PlanStatus:

@@ -1,0 +1,24 @@
+"""What the worker does with many plans: each by itself."""
+
+from collections.abc import Callable, Iterable
+
+import structlog
+
+from booking.errors import Busy, ClinicNotReady
+
+log = structlog.get_logger()
+
+
+def one_by_one(does: Callable[[int], int], plan_ids: Iterable[int]) -> int:
+    """Does this with each plan, and says what that makes together. Trouble with one of them is logged, and keeps no other from
+    it. Raises Busy, ClinicNotReady.
+    """
+    done = 0
+    for plan_id in plan_ids:
+        try:
+            done += does(plan_id)
+        except (Busy, ClinicNotReady):
+            raise
+        except Exception:
+            log.exception("a plan is left aside", plan=plan_id, what=does.__name__)
+    return done
