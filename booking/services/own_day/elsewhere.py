@@ -1,9 +1,7 @@
 """Where visits could go at whose time somebody is away: each to a place that stays free if those before it are taken."""
 
 from collections.abc import Iterable
-from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Protocol, TypeVar
 
 from sqlalchemy.orm import Session
 
@@ -12,7 +10,6 @@ from booking.errors import NotOffered
 from booking.models import Appointment, BookableBy
 from booking.scheduling import offers as engine
 from booking.scheduling.hours import days_between
-from booking.scheduling.occupancy import Occupancy, Taken, Visit
 from booking.scheduling.offers import Assignment
 from booking.scheduling.situation import Situation
 from booking.scheduling.timeline import Window, instant_of
@@ -25,25 +22,15 @@ from booking.services.occupancies import (
     shared_versions,
     window_for,
 )
+from booking.services.proposed import Proposed
 from booking.services.question import Question
 from booking.services.search import FreeTime
 
 
-class _Occupied(Protocol):
-    @property
-    def id(self) -> int: ...
-
-    @property
-    def occupancy(self) -> Occupancy: ...
-
-
-Some = TypeVar("Some", bound=_Occupied)
-
-
 class Elsewhere:
-    """Free times for one visit after the other, of these patients."""
+    """Free times for one visit after the other, of these patients, beside what was proposed to others."""
 
-    def __init__(self, session: Session, patient_ids: Iterable[int]) -> None:
+    def __init__(self, session: Session, patient_ids: Iterable[int], proposed: Proposed) -> None:
         self._session, self._now = session, clock.now()
         self._clinic, self._versions = shared_versions(session)
         self._whole, ids = open_window(self._clinic, self._now), sorted(set(patient_ids))
@@ -51,8 +38,7 @@ class Elsewhere:
         self._patients = known(
             session, self._clinic, ids, self._whole, self._now, dict.fromkeys(ids, -1), keep=False
         )
-        # By resource: the visits in the places that were found for them, with what they take of it.
-        self._planned: dict[int, list[tuple[Visit, list[Taken]]]] = {}
+        self._proposed = proposed
 
     def place_for(self, visit: Appointment) -> FreeTime | None:
         """The free time nearest to the visit's own: with the same practitioner if there is one, else with anyone. None
@@ -70,7 +56,7 @@ class Elsewhere:
                 continue
             found = self._nearest(question, visit)
             if found is not None:
-                self._plan(found, visit_type, visit.patient_id)
+                self._proposed.add(found, visit_type, visit.patient_id)
                 return FreeTime(instant_of(found.from_cell), clinic.practitioner_by_id[found.practitioner_id])
         return None
 
@@ -96,36 +82,7 @@ class Elsewhere:
         else:
             taken |= known_of_patient(session, clinic, patient, window, now)
         asked = situation(question, window, now, taken, Ignoring(visit.id), patient)
-        return replace(
-            asked,
-            practitioners=self._as_planned(asked.practitioners),
-            rooms=self._as_planned(asked.rooms),
-            devices=self._as_planned(asked.devices),
-            patient=asked.patient and self._with_planned(asked.patient, patient),
-        )
-
-    def _plan(self, found: Assignment, visit_type: str, patient_id: int) -> None:
-        visit = Visit(found.from_cell, found.to_cell, visit_type)
-        taken: dict[int, list[Taken]] = {}
-        for use in (*found.uses, found.patient_use(patient_id)):
-            taken.setdefault(use.resource_id, []).append(Taken(*use[1:]))
-        for resource_id, cells in taken.items():
-            self._planned.setdefault(resource_id, []).append((visit, cells))
-
-    def _as_planned(self, some: Iterable[Some]) -> tuple[Some, ...]:
-        return tuple(
-            replace(one, occupancy=self._with_planned(one.occupancy, one.id))  # type: ignore[type-var]
-            if one.id in self._planned
-            else one
-            for one in some
-        )
-
-    def _with_planned(self, occupancy: Occupancy, resource_id: int) -> Occupancy:
-        window = occupancy.window
-        for visit, taken in self._planned.get(resource_id, ()):
-            if visit.from_cell < window.end and window.start < visit.to_cell:
-                occupancy = occupancy.plus(visit, taken)
-        return occupancy
+        return self._proposed.beside(asked, patient)
 
 
 def _far(cell: int, at: datetime) -> timedelta:

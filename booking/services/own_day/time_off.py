@@ -27,6 +27,7 @@ from booking.services.own_day.whose import practitioner_of
 from booking.services.plans.places import PlanPlace, places_of
 from booking.services.plans.reading import PlanView, view
 from booking.services.plans.suffering import TimesThatKeep
+from booking.services.proposed import Proposed
 from booking.services.search import FreeTime
 from booking.services.staff import audit
 from booking.services.staff.who import Who
@@ -269,8 +270,9 @@ def _with_times(
 def _free_times(
     session: Session, clinic: Clinic, visits: Sequence[Appointment]
 ) -> dict[int, tuple[FreeTime, ...]]:
-    elsewhere = Elsewhere(session, (one.patient_id for one in visits if one.plan_id is None))
-    keeping, plans = TimesThatKeep(BookableBy.STAFF), dict[int, PlanView]()
+    proposed = Proposed()
+    elsewhere = Elsewhere(session, (one.patient_id for one in visits if one.plan_id is None), proposed)
+    keeping, plans = TimesThatKeep(BookableBy.STAFF, proposed), dict[int, PlanView]()
     found = dict[int, tuple[FreeTime, ...]]()
     for visit in visits:
         if visit.plan_id is None:

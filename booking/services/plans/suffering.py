@@ -1,11 +1,12 @@
 """What a plan would suffer if one of its visits were elsewhere, and times that keep it whole."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from booking.errors import NotOffered
 from booking.models import BookableBy, Plan, PlanStatus
 from booking.scheduling.plans.keeping import Fault, Role
+from booking.scheduling.timeline import cell_at
 from booking.services.clinic import the_clinic
 from booking.services.plans.asking_again import (
     asked_for,
@@ -17,6 +18,7 @@ from booking.services.plans.asking_again import (
 from booking.services.plans.reading import PlanView, PlanVisit, kept_at, view
 from booking.services.plans.replacing import Instead, instead_of
 from booking.services.plans.wanted import Asked
+from booking.services.proposed import Proposed
 from booking.services.staff.ownership import appointment_for
 from booking.services.staff.who import Who
 from booking.services.transaction import reading
@@ -72,12 +74,14 @@ def better_times(
 
 
 class TimesThatKeep:
-    """Times for visits of several plans that keep their rules, for one visit after the other: none is proposed twice."""
+    """Times for visits of several plans that keep their rules, for one visit after the other: the first of each is left, and keeps
+    the rules, if the first ones before it are taken, and whatever else was `proposed`.
+    """
 
-    def __init__(self, audience: BookableBy) -> None:
-        self._audience = audience
+    def __init__(self, audience: BookableBy, proposed: Proposed | None = None) -> None:
+        self._audience, self._proposed = audience, proposed or Proposed()
         self._asked: dict[int, Asked] = {}
-        self._proposed: set[tuple[datetime, int]] = set()
+        self._moved: dict[str, Instead] = {}
 
     def of(self, plan: PlanView, reference: str) -> tuple[Instead, ...]:
         """For this visit of the plan; none for what the plan asks for no more, or the clinic offers no more."""
@@ -89,10 +93,25 @@ class TimesThatKeep:
                 self._asked[plan.id] = asked_for(plan, self._audience)
             except NotOffered:
                 return ()
-        found = [
-            one
-            for one in better_times(plan, visit, self._audience, self._asked[plan.id])
-            if (one.starts_at, one.practitioner.id) not in self._proposed
-        ]
-        self._proposed |= {(one.starts_at, one.practitioner.id) for one in found}
+        asked = self._asked[plan.id].once_had(self._proposed)
+        found = better_times(self._as_moved(plan), visit, self._audience, asked)
+        if found:
+            self._propose(asked, visit, found[0])
         return tuple(found)
+
+    def _propose(self, asked: Asked, visit: PlanVisit, to: Instead) -> None:
+        name = visit.visit_type.slug
+        place = asked.ground.offers(name).assigned(to.practitioner.id, cell_at(to.starts_at))
+        if place is not None:
+            self._proposed.add(place, name, asked.wanted.patient_id)
+        self._moved[visit.reference] = to
+
+    def _as_moved(self, plan: PlanView) -> PlanView:
+        """The plan with its visits where they were proposed to be."""
+        visits = (
+            replace(one, starts_at=to.starts_at, ends_at=to.ends_at, practitioner=to.practitioner)
+            if (to := self._moved.get(one.reference))
+            else one
+            for one in plan.visits
+        )
+        return replace(plan, visits=tuple(visits))

@@ -17,6 +17,7 @@ from booking.services.desk.moving import Place
 from booking.services.own_day import time_off
 from booking.services.own_day.time_off import Wanted
 from booking.services.plans.asking_again import suffers
+from booking.services.plans.reading import for_staff
 from booking.services.search import free_times
 from booking.services.staff.who import Who
 from tests.clinics import clinic, needled, plan_clinic, practitioner, rooms, set_up, visit_type
@@ -239,3 +240,39 @@ def test_visits_of_plans_are_shown_times_that_keep_the_plan(
         assert (free.starts_at.date(), free.practitioner.slug) != (on, away.practitioner.slug)
         until = free.starts_at + (away.ends_at - away.starts_at)
         assert suffers(plan, {away.reference: (free.starts_at, until)}) == []
+
+
+def test_those_who_take_the_first_time_that_they_are_shown_all_get_it_and_no_plan_suffers(
+    context: Flask, standing_clock: StandingClock
+) -> None:
+    set_up(plan_clinic())
+    desk, names = hired(Role.DESK), [f"P{n}" for n in range(5)]
+    for name in names:
+        running(prescribed(patient(name, f"{name}@example.com"), "disc"), key=f"book-{name}")
+    for n in range(3):
+        starts_at = NINE + timedelta(days=6 + n % 2, hours=6, minutes=30 * n)
+        booked(
+            starts_at,
+            visit_type="chiropractic-follow-up",
+            practitioner="aaron",
+            first_name=f"Single{n}",
+            email=f"s{n}@example.com",
+        )
+    time_off.enter(desk, "aaron", Wanted(date(2026, 9, 21), date(2026, 9, 23)), key="away-0001")
+    (entry,) = time_off.listed(desk)[1]
+    of_plans = [visit for visit in entry.inside if visit.plan]
+    assert len(of_plans) > len(names) and len(entry.inside) == len(of_plans) + 3
+    assert all(visit.free for visit in entry.inside)
+    # More than one to choose from is shown where there is more.
+    assert all(len(visit.free) > 1 for visit in of_plans[:3])
+    for visit in entry.inside:
+        free = visit.free[0]
+        place = Place(starts_at=free.starts_at, practitioner=free.practitioner.slug)
+        if visit.plan:
+            plan = for_staff(desk, visit.plan.plan)
+            of_plan = plan.that_stands(visit.reference)
+            assert of_plan is not None
+            until = free.starts_at + (of_plan.ends_at - of_plan.starts_at)
+            assert suffers(plan, {visit.reference: (free.starts_at, until)}) == []
+        moving.change(desk, visit.reference, place, version=None, key=f"moved-{visit.reference}")
+    assert not time_off.listed(desk)[1][0].inside
