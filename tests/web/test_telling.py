@@ -174,6 +174,29 @@ def test_a_missed_visit_is_corrected_to_cancelled_by_whom(
     assert cancelled_by(app) is Actor.PATIENT
 
 
+def test_a_corrected_wish_says_that_the_patient_is_still_to_be_told(
+    app: Flask, desk: FlaskClient, standing_clock: StandingClock
+) -> None:
+    reference = visit_of(app, phone="+18185550123")
+    sent(desk, reference, "cancel", by="staff", reason="Ana is ill.", tell="yes")
+
+    def corrected_to(by: str) -> str:
+        form = fields(desk.get(f"/desk/visits/{reference}").text)
+        form |= {"correct": f"cancelled {by}", "reason": "They phoned.", "key": f"correct-{by}"}
+        says: str = desk.post(f"/desk/visits/{reference}/status", data=form, headers=JSON).json["says"]
+        return says
+
+    told = "The patient is told at 8:03 am, by e-mail."
+    assert corrected_to("patient") == f"Corrected to: Cancelled by the patient. {told}"
+    standing_clock.on(minutes=4)
+    with app.app_context():
+        while deliver_due():
+            pass
+        (words,) = [row["sent_text"] for row in rows(Message) if row["kind"] == "cancellation"]
+    assert "sorry" not in words
+    assert corrected_to("staff") == "Corrected to: Cancelled by the clinic. Nobody is written to."
+
+
 @pytest.mark.parametrize("by", ["system", "nobody"])
 def test_nobody_else_can_have_cancelled(app: Flask, desk: FlaskClient, by: str) -> None:
     reference = visit_of(app)

@@ -279,7 +279,7 @@ def correct(
     """Another status than was said, with a reason. The moments that no longer hold are cleared; the history has them.
 
     `by`: for a cancellation, whose wish it was; of one that is cancelled already, that and the reason are said anew, and nobody
-    is told: they needn't come either way. A missed visit that comes after all takes back the rest of its time.
+    is told anew: they needn't come either way. What still waits to be told says it so. A missed visit that comes after all takes back the rest of its time.
     Raises NeedsReason, IllegalStatus, OldPlaceTaken, StaleEdit, NotFound.
     """
     reason = reason.strip()[:500]
@@ -310,10 +310,12 @@ def correct(
         elif to is Status.CANCELLED and not cancelled:
             placing.cancel(session, visit, by, reason, now)
         session.flush()
-        uses = uses_of(session, visit)
+        uses, told = uses_of(session, visit), notices.wish_corrected(session, visit)
         facts = {"from": before["status"], "to": to.value}
         return vars(
-            states.keep(session, who, clinic, visit, "corrected", before, uses, now, why=reason, **facts)
+            states.keep(
+                session, who, clinic, visit, "corrected", before, uses, now, why=reason, told=told, **facts
+            )
         )
 
     key_of = Key.of(who.key, key, ["correct", reference, to.value, by.value, reason, version])

@@ -25,6 +25,7 @@ from booking.services.notices.by_clinic import (
     cancelled_by_clinic,
     changed_by_clinic,
     taken_back,
+    wish_corrected,
 )
 from booking.services.notices.by_patients import (
     booked,
@@ -130,4 +131,5 @@ __all__ = [
     "waiting",
     "way_of_answer",
     "way_of_clinic",
+    "wish_corrected",
 ]

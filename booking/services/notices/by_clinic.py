@@ -4,10 +4,11 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import NamedTuple
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from booking.formatting import iso_utc
-from booking.models import Appointment, Channel, Message
+from booking.models import Actor, Appointment, Channel, Message, MessageState
 from booking.scheduling.reminder_times import before_texts
 from booking.scheduling.status import Status
 from booking.services import digests
@@ -136,6 +137,27 @@ def cancelled_as_asked(session: Session, appointment: Appointment, now: datetime
         until = appointment.ends_at
         told = [row_of(appointment, "cancellation", way.channel, way.address, now, way.due_at, until)]
     return _written(session, appointment, told, [], dropped, now)
+
+
+def wish_corrected(session: Session, appointment: Appointment) -> Told:
+    """What waits to tell in writing that a visit is cancelled says it as whose wish that was by now. Nothing else is told."""
+    waits = session.scalars(
+        select(Message)
+        .where(
+            Message.appointment_id == appointment.id,
+            Message.sequence == appointment.sequence,
+            Message.kind == "cancellation",
+            Message.channel != Channel.CALL,
+            Message.state == MessageState.QUEUED,
+        )
+        .order_by(Message.id)
+        .with_for_update()
+    ).all()
+    of_clinic = {"by_clinic": True, "begins_at": iso_utc(appointment.starts_at)}
+    for message in waits:
+        kept = {name: said for name, said in message.facts.items() if name not in of_clinic}
+        message.facts = kept | (of_clinic if appointment.cancelled_by is Actor.STAFF else {})
+    return Told(waits[0].due_at, [], channel=waits[0].channel) if waits else Told(None, [])
 
 
 def taken_back(

@@ -97,18 +97,18 @@ def status(reference: str) -> ResponseReturnValue:
         # As in "cancelled patient".
         status_word, _space, by_word = wanted.partition(" ")
         to, by = _one_of(Status, status_word), _by(by_word)
-        says = saying.corrected(to, by)
+        says = lambda changed: saying.corrected(the_clinic_of_this_request(), to, by, changed)  # noqa: E731
         act = lambda: statuses.correct(who, reference, to, by=by, reason=reason, version=version, key=key)  # noqa: E731
     else:
         move = _one_of(Move, request.form.get("to", ""))
         step = _STEPS.get(move) or abort(422)
-        says = str(saying.MOVES[move][1])
+        says = lambda _changed: str(saying.MOVES[move][1])  # noqa: E731
         act = lambda: step(who, reference, version=version, key=key)  # noqa: E731
 
     def action() -> ResponseReturnValue:
         changed = act()
         onward = asked.onward(url_for("desk.visit", reference=reference))
-        return answers.done(says, onward, entry=changed.entry_id, version=changed.version)
+        return answers.done(says(changed), onward, entry=changed.entry_id, version=changed.version)
 
     return answers.attempt(
         action,

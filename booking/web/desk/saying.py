@@ -99,11 +99,13 @@ def corrections(possible: Iterable[Status], cancelled_by: Actor | None) -> list[
     return found
 
 
-def corrected(to: Status, by: Actor) -> str:
-    """Nobody is written to about a correction: of what the clinic wished the patient may not know."""
+def corrected(clinic: Clinic, to: Status, by: Actor, changed: Changed) -> str:
+    """Nobody is written to about a correction, of what the clinic wished the patient may not know; but what waits goes."""
     if to is not Status.CANCELLED:
         return _("Corrected to: %(status)s.", status=STANDINGS[to].words)
     says = _("Corrected to: %(status)s.", status=CANCELLED_BY[by])
+    if changed.told:
+        return f"{says} {telling.told_at(clinic, changed, None)}"
     return f"{says} {_('Nobody is written to.')}"
 
 

@@ -327,6 +327,25 @@ def test_what_the_patient_asked_for_is_cancelled_by_them_and_told_without_a_call
     assert message["due_at"] == MONDAY + 3 * MINUTE and not message["facts"].get("by_clinic")
 
 
+@pytest.mark.parametrize("first", [Actor.STAFF, Actor.PATIENT])
+def test_a_cancellation_that_waits_is_told_as_whose_wish_it_was_corrected_to(first: Actor) -> None:
+    visit, dana = booked(), hired()
+    other = Actor.PATIENT if first is Actor.STAFF else Actor.STAFF
+    statuses.cancel(dana, visit.reference, by=first, reason="A cold.", key="cancel-01")
+
+    def says() -> tuple[bool, bool]:
+        (message,) = [row for row in rows(Message) if row["kind"] == "cancellation"]
+        assert (message["state"], message["due_at"]) == ("queued", MONDAY + 3 * MINUTE)
+        return "by_clinic" in message["facts"], "begins_at" in message["facts"]
+
+    ours = (first is Actor.STAFF,) * 2
+    assert says() == ours
+    said = correct_to(other, "As they say.", "correct-01")
+    assert says() == (not ours[0],) * 2 and said.told and said.channel == "email"
+    undo(dana, said.entry_id or 0, key="undo-0001")
+    assert says() == ours and one()["cancelled_by"] == first
+
+
 def test_the_words_follow_whose_wish_it_was() -> None:
     visit, only_phone = (
         booked(),
