@@ -18,6 +18,8 @@ from booking.scheduling.status import Status
 from booking.services import digests
 from booking.services.clinic import Clinic
 from booking.services.plans import links
+from booking.services.plans.lacking import still_lacking
+from booking.services.plans.reading import view
 from booking.services.visits import Visit, shaped
 
 # What a plan has to be for these to be of use.
@@ -71,8 +73,12 @@ def untrue(session: Session, clinic: Clinic, message: Message, plan: Plan, now: 
     if message.address not in (plan.email, plan.phone):
         return "The contact was corrected."
     wanted = _WHILE.get(message.kind)
+    if wanted and plan.status is not wanted:
+        return f"The plan is {plan.status.value}."
+    if message.kind == "plan-make-up" and not still_lacking(view(session, clinic, plan), now):
+        return "Nothing is to be made up any more."
     if wanted:
-        return None if plan.status is wanted else f"The plan is {plan.status.value}."
+        return None
     about = about_plan(session, clinic, message, plan, now)
     if message.kind == "plan-change":
         return None if about.cancelled or about.added or about.firm else "The visits were changed again."

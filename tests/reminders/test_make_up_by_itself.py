@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from booking.models import Patient, PlanEntry, Reminders
+from booking.models import BookableBy, Patient, PlanEntry, Reminders
 from booking.scheduling.allowances.terms import Beyond, Kind, Span, Terms, Window
 from booking.services import links as visit_links, visits
 from booking.services.desk import statuses, undoing
@@ -13,10 +13,11 @@ from booking.services.desk.coverage import record
 from booking.services.plans import offering
 from booking.services.plans.booking import BookedPlan
 from booking.services.plans.changing import cancel_from
-from booking.services.plans.repairing import offer
+from booking.services.plans.make_ups import make_up_times
+from booking.services.plans.repairing import offer, take
 from tests.clinics import plan_clinic, set_up
 from tests.conftest import StandingClock
-from tests.reminders.conftest import drain
+from tests.reminders.conftest import drain, message
 from tests.reminders.sink import Sink
 from tests.services.making import rows
 from tests.services.plans.making import patient, prescribed, running, seen
@@ -82,6 +83,22 @@ def test_a_no_show_makes_one_mail_unless_it_is_taken_back(
     statuses.no_show(hired(), visit.reference, key="missed-02")
     standing_clock.on(minutes=4)
     assert offering.send_due() == 1 and offers(plan, sink) == 1
+
+
+def test_what_is_chosen_before_the_message_goes_drops_it(
+    plan: BookedPlan, sink: Sink, standing_clock: StandingClock
+) -> None:
+    cancelled(plan)
+    standing_clock.on(minutes=4)
+    assert offering.send_due() == 1
+    (lacks,) = make_up_times(seen(plan), BookableBy.LINK)
+    chosen, missed = lacks.times[0], lacks.missed
+    take(
+        plan.reference, plan.token, missed.week, missed.care.slug, chosen.starts_at,
+        chosen.practitioner.slug, actor="t", key="take-0001",
+    )  # fmt: skip
+    assert offers(plan, sink) == 0
+    assert message(kind="plan-make-up")["last_error"] == "Nothing is to be made up any more."
 
 
 def test_what_the_desk_has_sent_is_not_sent_again(plan: BookedPlan, standing_clock: StandingClock) -> None:

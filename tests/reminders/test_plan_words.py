@@ -98,6 +98,7 @@ def change_that_cancels_all(standing_clock: Any) -> None:
 
 def make_up(_: Any) -> None:
     made = weekly()
+    statuses.cancel(hired(), made.visits[1]["reference"], tell=False, key="cancel-1")
     _offered(made)
 
 
