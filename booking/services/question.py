@@ -97,18 +97,32 @@ class Question:
             people = tuple(person for person in clinic.who_offers(asked, by_link) if person is wanted)
         if (not people and wanted is None) or (asked.on_request and audience is BookableBy.PATIENTS):
             raise NotOffered
+        return cls.with_people(clinic, asked, people, audience, wanted=wanted, moved=moved)
+
+    @classmethod
+    def with_people(
+        cls,
+        clinic: Clinic,
+        visit_type: VisitType,
+        people: tuple[Practitioner, ...],
+        audience: BookableBy,
+        *,
+        wanted: Practitioner | None = None,
+        moved: Moved | None = None,
+    ) -> "Question":
+        """The same with these people, of whom there may be none, and for a visit type that the clinic may have no more."""
         own = moved.phase_minutes if moved else None
-        device_kinds = {kind for phase in asked.phases for kind in phase.device_kinds}
+        device_kinds = {kind for phase in visit_type.phases for kind in phase.device_kinds}
         return cls(
             clinic=clinic,
-            visit_type=asked,
+            visit_type=visit_type,
             wanted=wanted,
             practitioners=people,
-            rooms=tuple(room for room in clinic.rooms if room.kind in asked.room_kinds),
+            rooms=tuple(room for room in clinic.rooms if room.kind in visit_type.room_kinds),
             devices=tuple(device for device in clinic.devices if device.kind in device_kinds),
             rules=STAFF_RULES if audience is BookableBy.STAFF else PATIENT_RULES,
             audience=audience,
             # The clinic may have given its visit type other phases since.
-            phase_minutes=own if own and len(own) == len(asked.phases) else None,
+            phase_minutes=own if own and len(own) == len(visit_type.phases) else None,
             moved=moved,
         )

@@ -156,7 +156,8 @@ def asked_for(plan: PlanView, audience: BookableBy, course: Course | None = None
     """What a plan that runs asks for: it keeps to what is free, for nothing gives way to what is moved or made up."""
     wanted = wanted_by(plan, audience)
     due = {care.modality.slug for care in firsts_due(plan.clinic, plan.visits, clock.now())}
-    wanted = replace(wanted, returning=wanted.returning - due)
+    standing = tuple(one.visit_type for one in plan.standing)
+    wanted = replace(wanted, returning=wanted.returning - due, standing=standing)
     if course is not None:
         wanted = wanted.with_course(course)
     with reading() as session:

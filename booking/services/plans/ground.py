@@ -20,7 +20,7 @@ from booking.scheduling.rules import PATIENT_LIMITS, PATIENT_RULES, STAFF_RULES
 from booking.scheduling.situation import Situation
 from booking.scheduling.timeline import Window
 from booking.services.availability import situation, taken_under_lock
-from booking.services.clinic import Clinic
+from booking.services.clinic import Clinic, VisitType
 from booking.services.occupancies import (
     NOTHING_IGNORED,
     Ignoring,
@@ -59,18 +59,30 @@ def question_of(
     Raises NotFound for a name that the clinic doesn't have, NotOffered where nobody at all gives it.
     """
     asked = Question.of(clinic, visit_type, None, BookableBy.STAFF)
-    offering = clinic.who_offers(asked.visit_type, audience)
+    return question_as_offered(clinic, asked.visit_type, people, audience, limited=limited)
+
+
+def question_as_offered(
+    clinic: Clinic,
+    visit_type: VisitType,
+    people: Iterable[str] | None,
+    audience: BookableBy,
+    *,
+    limited: bool,
+) -> Question:
+    """The same for what a plan has already, as far as it is offered: the answer is empty where nobody gives it any more. Raises
+    NotFound for somebody whom the clinic doesn't have.
+    """
+    offering = clinic.who_offers(visit_type, audience)
     if people is not None:
         # Whoever names somebody may book with them also where they are on no list of ours.
         by_name = BookableBy.LINK if audience is BookableBy.PATIENTS else audience
         names = {clinic.practitioner(slug).slug for slug in people}
-        offering = tuple(one for one in clinic.who_offers(asked.visit_type, by_name) if one.slug in names)
+        offering = tuple(one for one in clinic.who_offers(visit_type, by_name) if one.slug in names)
     rules = STAFF_RULES if audience is BookableBy.STAFF else PATIENT_RULES
     return replace(
-        asked,
-        practitioners=offering,
+        Question.with_people(clinic, visit_type, offering, audience),
         rules=tuple(rule for rule in rules if limited or rule is not PATIENT_LIMITS),
-        audience=audience,
         horizon_days=max(HORIZON_DAYS, clinic.horizon_days),
     )
 

@@ -16,7 +16,7 @@ from booking.scheduling.plans.task import Care, Choice, Days, Planned, Task
 from booking.scheduling.plans.windows import Presence
 from booking.scheduling.timeline import CELL_MINUTES, instant_of, places
 from booking.services.clinic import Clinic, VisitType
-from booking.services.plans.ground import HORIZON_DAYS, Ground, question_of
+from booking.services.plans.ground import HORIZON_DAYS, Ground, question_as_offered, question_of
 from booking.services.proposed import Proposed
 from booking.services.question import Question
 from booking.services.transaction import reading
@@ -30,8 +30,9 @@ LATEST_START = 21
 class PlanWanted:
     """`only`: by modality with whom, and with nobody else; `wished`: with whom rather. `returning`: modalities in which the
     patient has been treated here before. `elsewhere`: by modality the days of visits that they have already, each with its
-    visit type. `busy_with`: of their visits those, by their ids, whose times are left out; None is all. `prescribed`: by a
-    practitioner, so that all of it is firm. `limited`: whether the clinic's limits per patient bind it.
+    visit type. `busy_with`: of their visits those, by their ids, whose times are left out; None is all. `standing`: as
+    what its own visits stand, where it has some: staff may have given one another visit type than its kinds'. `prescribed`: by
+    a practitioner, so that all of it is firm. `limited`: whether the clinic's limits per patient bind it.
     """
 
     course: Course
@@ -45,6 +46,7 @@ class PlanWanted:
     visitor: str | None = None
     elsewhere: Mapping[str, Mapping[date, VisitType]] = field(default_factory=dict)
     busy_with: frozenset[int] | None = None
+    standing: tuple[VisitType, ...] = ()
     prescribed: bool = False
     limited: bool = True
 
@@ -292,4 +294,10 @@ def _questions(clinic: Clinic, wanted: PlanWanted, kinds: tuple[Kind, ...]) -> d
     by_plan = BookableBy.STAFF if wanted.audience is BookableBy.STAFF else BookableBy.LINK
     for name in wanted.course.reassessment:
         found.setdefault(name, question_of(clinic, name, None, by_plan, limited=wanted.limited))
+    for visit_type in wanted.standing:
+        if visit_type.slug not in found:
+            people = wanted.only.get(visit_type.modality.slug)
+            found[visit_type.slug] = question_as_offered(
+                clinic, visit_type, people, wanted.audience, limited=wanted.limited
+            )
     return found
