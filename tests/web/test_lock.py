@@ -471,7 +471,7 @@ def test_a_locked_screen_says_where_needles_are_in_and_of_whom_nothing(
         assert not [word for word in ("Rosa", "Lima", lying, "Ana Ruiz", "/visits/") if word in told]
     standing_clock.on(minutes=10)
     over = client.get("/staff/locked", headers=POLL).text
-    assert "Room 1: needles out since 9:40 am" in over and "needles over" in over
+    assert "Room 1: needles still in, due out at 9:40 am" in over and "needles over" in over
     # Nothing of it is a read of anybody's data.
     assert entries(app) == before
 
