@@ -308,6 +308,22 @@ def test_visits_beyond_the_first_page_lead_to_their_free_times(
     assert page.get("/mine/time-off?page=x").status_code == 422
 
 
+def test_what_is_entered_beyond_the_first_page_leads_from_the_top_to_its_free_times(
+    app: Flask, page: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("booking.services.own_day.time_off.TIMES_A_PAGE", 2)
+    for n in (0, 1, 48, 49):
+        with_ana(app, starts_at=NINE + timedelta(minutes=30 * n), email=f"r{n}@example.com")
+    send_time_off(page, first="2026-09-15")
+    top = page.get("/mine/time-off").text.partition("own-form")[0]
+    assert top.count("could move to") == 2 and "page=" not in top
+    send_time_off(page, first="2026-09-16")
+    top, _, below = page.get("/mine/time-off").text.partition("own-form")
+    (onward,) = re.findall(r'href="(/mine/time-off\?page=2#[^"]*)"', top)
+    assert "could move to" not in top and onward in below
+    assert page.get(onward).text.count("could move to") == 2
+
+
 def said_on_top(page: FlaskClient, path: str = "/mine/time-off") -> str:
     """What the page says above its form, in words."""
     found = re.search(r'<div class="notice[^>]*role="status".*?</div>', page.get(path).text, re.DOTALL)
