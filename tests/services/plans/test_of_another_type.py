@@ -61,7 +61,7 @@ def with_one_of(name: str) -> tuple[BookedPlan, PlanVisit, PlanVisit]:
 @pytest.mark.parametrize("name", [FIRST, LONG])
 def test_what_is_missing_beside_it_is_made_up(name: str, audience: BookableBy) -> None:
     set_up(clinic())
-    plan, changed, beside = with_one_of(name)
+    plan, _changed, beside = with_one_of(name)
     statuses.cancel(hired(), beside.reference, key="cancel-01")
     (lacks,) = make_up_times(seen(plan), audience)
     assert lacks.missed.care == beside.care and len(lacks.times) == 3
