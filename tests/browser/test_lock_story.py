@@ -1,6 +1,8 @@
 """Locked in the middle of a form: what was typed comes back to whom it was about, beside the board as well."""
 
+import re
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -8,9 +10,11 @@ from flask import Flask
 from playwright.sync_api import Locator, Page, expect
 
 from booking.models import Appointment, Patient, Role
-from booking.services.desk import panel as panel_of
+from booking.scheduling.allowances.terms import Beyond
+from booking.services.desk import panel as panel_of, statuses
 from booking.services.plans.booking import BookedPlan
 from booking.services.plans.changing import pause
+from booking.services.plans.reading import by_link
 from booking.services.staff import drafts
 from booking.services.staff.who import Who
 from tests.browser.conftest import DESKTOP, PHONE, NewPage
@@ -20,6 +24,7 @@ from tests.services.making import booked, rows
 from tests.services.plans.making import patient, prescribed, running, seen
 from tests.staffing import hired, signed_in
 from tests.web.test_lock import PIN, with_pin
+from tests.web.test_plan_pages import MAIL, chosen, insured, sent
 
 DAY = "/desk/day/2026-09-15"
 Axe = Callable[[Page], None]
@@ -175,6 +180,85 @@ def test_a_note_that_a_colleague_changed_meanwhile_is_not_written_over(
     panel = page.locator("[data-panel]")
     expect(panel).to_contain_text("Now it says: Comes with her son.")
     expect(note_in(page)).to_have_value("Rings twice")
+
+
+def test_nor_once_the_panel_was_drawn_anew_again_and_again(app: Flask, enter: Callable[..., Page]) -> None:
+    rosa, zoe = visit(app), visit(app, first_name="Zoe", practitioner="ben")
+    page = enter()
+    page.goto(f"{DAY}?visit={rosa}")
+    note_in(page).fill("Rings twice")
+    lock(page)
+    with app.app_context():
+        panel_of.note(hired(name="Kim Colleague"), rosa, "Comes with her son.", key="a-colleague")
+    open_again(page)
+    expect(note_in(page)).to_have_value("Rings twice")
+    for reference, name in [(zoe, "Zoe Lima"), (rosa, "Rosa Lima")] * 2:
+        page.locator(f"[data-ref='{reference}']").first.click()
+        expect(page.locator("#visit-name")).to_have_text(name)
+    # Also where the screen locks once more.
+    lock(page)
+    open_again(page)
+    expect(note_in(page)).to_have_value("Rings twice")
+    page.locator(f"[data-ref='{zoe}']").first.click()
+    expect(page.locator("#visit-name")).to_have_text("Zoe Lima")
+    page.locator(f"[data-ref='{rosa}']").first.click()
+    expect(note_in(page)).to_have_value("Rings twice")
+    keep, panel = page.get_by_role("button", name="Keep the note"), page.locator("[data-panel]")
+    keep.click()
+    expect(panel).to_contain_text("Now it says: Comes with her son.")
+    with app.app_context():
+        assert {row["desk_note"] for row in rows(Appointment)} == {"Comes with her son.", ""}
+    # She has seen both: what she keeps now is meant, and what she writes after that is upon her own words.
+    for words in ("Rings twice", "Rings twice, then waits"):
+        note_in(page).fill(words)
+        keep.click()
+        expect(panel.locator(".plain-lines", has_text="note").first).to_be_visible()
+        expect(panel).not_to_contain_text("Now it says")
+        expect(note_in(page)).to_have_js_property("defaultValue", words)
+    with app.app_context():
+        assert {row["desk_note"] for row in rows(Appointment)} == {"Rings twice, then waits", ""}
+
+
+def locked_elsewhere(page: Page, by: str = "/desk/calls") -> None:
+    """In another window, before this one looks."""
+    other = page.context.new_page()
+    other.goto(by)
+    lock(other)
+    other.close()
+    page.bring_to_front()
+
+
+def is_still_kept(page: Page, app: Flask, clerk: Who) -> drafts.Kept:
+    """Said to be elsewhere, and there."""
+    expect(page.locator(".toasts a[href='/staff/drafts']")).to_be_visible()
+    expect(page.locator(".toasts")).not_to_contain_text("What you typed is back.")
+    (draft,) = kept(app, clerk)
+    return draft
+
+
+def test_a_press_that_came_too_late_waits_to_be_sent(
+    app: Flask, clerk: Who, enter: Callable[..., Page]
+) -> None:
+    reference = visit(app)
+    page = enter()
+    page.goto(f"{DAY}?visit={reference}")
+    expect(note_in(page)).to_be_visible()
+    locked_elsewhere(page)
+    page.locator("[data-panel]").get_by_role("button", name="Confirmed").click()
+    expect(page.get_by_role("heading", name="Locked")).to_be_visible()
+    open_again(page)
+    expect(note_in(page)).to_be_visible()
+    assert is_still_kept(page, app, clerk).path == f"/desk/visits/{reference}/status"
+    page.locator(".toasts a[href='/staff/drafts']").click()
+    page.get_by_role("link", name="Open the form with it").click()
+    expect(note_in(page)).to_be_visible()
+    is_still_kept(page, app, clerk)
+    page.goto("/staff/drafts")
+    page.get_by_role("button", name="Send it as it is").click()
+    page.wait_for_url("**/desk/**")
+    with app.app_context():
+        assert rows(Appointment)[0]["confirmed_at"]
+    assert not kept(app, clerk)
 
 
 def begin_early_move(page: Page) -> Locator:
@@ -390,6 +474,106 @@ def test_why_a_missing_visit_is_not_needed_comes_back_to_that_one(
     is_back(page)
 
 
+@pytest.fixture
+def missed(app: Flask, standing_clock: StandingClock) -> str:
+    """A plan of which two visits of a week were missed, and whose payer is asked before more are booked."""
+    with app.app_context():
+        set_up(plan_clinic())
+    client = app.test_client()
+    way = insured(app, 21, Beyond.ASK, counts_missed=True)
+    reference, token = way.split("/")[2:]
+    assert sent(client, way, chosen(client, way), **MAIL).status_code == 303
+    with app.app_context():
+        week = sorted(by_link(reference, token).weeks[1].visits, key=lambda one: one.starts_at)[:2]
+        standing_clock.at(week[-1].starts_at + timedelta(minutes=20))
+        for number, one in enumerate(week):
+            statuses.no_show(hired(), one.reference, key=f"no-show-{number}")
+    return reference
+
+
+def test_what_was_said_of_one_time_never_gets_beside_another(
+    app: Flask, clerk: Who, enter: Callable[..., Page], missed: str, standing_clock: StandingClock
+) -> None:
+    page = enter()
+    page.goto(f"/desk/plans/{missed}")
+    times = page.locator("form.plan-instead")
+    takes = times.locator("[name='take']")
+    offered = takes.evaluate_all("fields => fields.map((field) => field.value)")
+    assert len(offered) > 1
+    times.nth(1).get_by_label("I have asked the payer").check()
+    lock(page)
+    with page.expect_response("**/forget"):
+        open_again(page)
+    is_back(page)
+    expect(times.nth(1).get_by_label("I have asked the payer")).to_be_checked()
+    assert takes.evaluate_all("fields => fields.map((field) => field.value)") == offered
+    assert page.locator("[name='payer']:checked").count() == 1
+    # The time itself is gone by the next time: then it stays where it is kept.
+    lock(page)
+    standing_clock.at(datetime.fromisoformat(offered[1].split()[-1]) + timedelta(minutes=5))
+    open_again(page)
+    expect(times.first).to_be_visible()
+    assert dict(is_still_kept(page, app, clerk).fields)["take"] == offered[1]
+    assert page.locator("[name='payer']:checked").count() == 0
+    assert offered[1] not in takes.evaluate_all("fields => fields.map((field) => field.value)")
+
+
+def test_doses_that_were_chosen_by_buttons_come_back(
+    app: Flask, clerk: Who, enter: Callable[..., Page], plan: BookedPlan
+) -> None:
+    page = enter()
+    page.goto(f"/desk/plans/{plan.reference}/change/doses")
+    dose = page.locator(".dose", has_text="Acupuncture").get_by_role("status")
+    before = dose.inner_text()
+    page.get_by_role("button", name="Fewer: Acupuncture").click()
+    expect(dose).not_to_have_text(before)
+    fewer = dose.inner_text()
+    lock(page)
+    with page.expect_response("**/forget"):
+        open_again(page)
+    expect(dose).to_have_text(fewer)
+    is_back(page)
+    assert not kept(app, clerk)
+
+
+def test_a_choice_that_is_no_longer_offered_stays_where_it_is_kept(
+    app: Flask, clerk: Who, enter: Callable[..., Page], plan: BookedPlan
+) -> None:
+    there = f"/desk/plans/{plan.reference}/change/doses"
+    with app.app_context():
+        drafts.keep(clerk.account_id, there, [("from_week", "99"), ("reason", "Two words")], page=there)
+    page = enter()
+    page.goto(f"{there}#kept")
+    expect(page.locator("#reason")).to_have_value("Two words")
+    expect(page.locator("#from_week")).not_to_have_value("")
+    expect(page.locator(".toasts a[href='/staff/drafts']")).to_be_visible()
+    assert len(kept(app, clerk)) == 1
+
+
+def test_what_is_typed_about_further_weeks_comes_back_to_those(
+    app: Flask, clerk: Who, enter: Callable[..., Page], plan: BookedPlan
+) -> None:
+    page = enter()
+    there = f"/desk/plans/{plan.reference}/change/doses"
+    page.goto(f"{there}?further=1&from_week=2")
+    heading = page.get_by_role("heading", name="Visits of the further weeks")
+    expect(heading).to_be_visible()
+    page.locator("#reason").fill("Two words")
+    lock(page)
+    # Not into the form of another change, which stands at the same address.
+    page.goto(f"/staff/locked?next={there}")
+    open_again(page)
+    expect(page.get_by_role("heading", name="More or less often")).to_be_visible()
+    is_still_kept(page, app, clerk)
+    expect(page.locator("#reason")).to_have_value("")
+    page.goto("/staff/drafts")
+    page.get_by_role("link", name="Open the form with it").click()
+    expect(heading).to_be_visible()
+    expect(page.locator("#reason")).to_have_value("Two words")
+    is_back(page)
+    assert not kept(app, clerk)
+
+
 def test_wherever_the_desk_writes_words_they_come_back(
     app: Flask, clerk: Who, enter: Callable[..., Page], plan: BookedPlan
 ) -> None:
@@ -418,15 +602,47 @@ def test_wherever_the_desk_writes_words_they_come_back(
     assert not kept(app, clerk)
 
 
-def test_wherever_a_practitioner_writes_words_they_come_back(
-    app: Flask, new_page: NewPage, plan: BookedPlan, live: str
-) -> None:
-    who = with_pin(app, Role.PRACTITIONER, practitioner="mei")
-    page = new_page(PHONE)
-    cookie = next(iter(signed_in(app, who)._cookies.values()))
-    page.context.add_cookies([{"name": cookie.key, "value": cookie.value, "url": live}])
+@pytest.fixture
+def mei(app: Flask, plan: BookedPlan) -> Who:
+    return with_pin(app, Role.PRACTITIONER, practitioner="mei")
+
+
+@pytest.fixture
+def own(app: Flask, plan: BookedPlan, standing_clock: StandingClock) -> str:
+    """A visit of hers that is about to begin."""
     with app.app_context():
-        own = next(one.reference for one in seen(plan).visits if one.practitioner.slug == "mei")
+        found = next(one for one in seen(plan).visits if one.practitioner.slug == "mei")
+    standing_clock.at(found.starts_at - timedelta(minutes=5))
+    return str(found.reference)
+
+
+@pytest.fixture
+def phone(app: Flask, new_page: NewPage, mei: Who, own: str, live: str) -> Page:
+    page = new_page(PHONE)
+    cookie = next(iter(signed_in(app, mei)._cookies.values()))
+    page.context.add_cookies([{"name": cookie.key, "value": cookie.value, "url": live}])
+    return page
+
+
+@pytest.mark.parametrize(("way", "press"), [("", "Arrived|Here"), ("/move", "am,|pm,")])
+def test_a_practitioners_press_that_came_too_late_waits_to_be_sent(
+    app: Flask, mei: Who, phone: Page, own: str, way: str, press: str
+) -> None:
+    phone.goto(f"/mine/visits/{own}{way}")
+    button = phone.locator("main").get_by_role("button", name=re.compile(press)).first
+    name = button.inner_text()
+    locked_elsewhere(phone, "/mine/time-off")
+    button.click()
+    expect(phone.get_by_role("heading", name="Locked")).to_be_visible()
+    open_again(phone)
+    expect(phone.get_by_role("heading", name="What you typed", exact=True)).to_be_visible()
+    phone.get_by_role("link", name="Open the form with it").click()
+    expect(phone.locator("main").get_by_role("button", name=name).first).to_be_visible()
+    assert is_still_kept(phone, app, mei).path == f"/mine/visits/{own}{way or '/status'}"
+
+
+def test_wherever_a_practitioner_writes_words_they_come_back(phone: Page, own: str, plan: BookedPlan) -> None:
+    page = phone
     for path in (
         "/mine/time-off",
         f"/mine/visits/{own}/plan/weekly",

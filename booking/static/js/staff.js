@@ -10,8 +10,14 @@ const DRAFTS = "/staff/drafts";
 const TOLD_EVERY = 60_000;
 // What forms say by themselves.
 const NOT_TYPED = new Set(["key", "version", "next", "times_for", "now_with", "q", "day", "cell", "length", "not", "shown"]);
-// Whom and what a form is about: nothing that was typed about another one gets into it.
-const ABOUT = ["patient", "new", "plan", "template", "visit", "missing"];
+// Whom and what a form is about: nothing that was typed about another one gets into it, or into one that names none. So it
+// is with all else that a form says without showing it, ...
+const ABOUT = ["patient", "new", "plan", "template", "visit", "missing", "take", "with", "entry", "further"];
+// ... but for what comes anew each time it is drawn, and for what was chosen by buttons or on the page before.
+const DRAWN_ANEW = new Set(["csrf_token", "key", "version", "shown", "next", "times_for", "now_with", "not"]);
+const isChosen = (name) => name.startsWith("dose-") || ["reminders", "reminded_of"].includes(name);
+// What goes with the words: which sending they belong to, and upon what they were typed.
+const OF_THE_WORDS = ["key", "version", "shown"];
 // Shared by the windows of one browser: when somebody was last active in any of them. No data of anybody.
 const SHARED = "staff-active-at";
 
@@ -97,7 +103,7 @@ function draftOf(form) {
 }
 
 let waiting = []; // What was kept and isn't back yet.
-const given = new Set(); // The forms that got something back.
+const given = new Set(); // What the forms are about that got something back.
 
 async function putBack() {
   if (window.location.hash !== "#kept") return;
@@ -118,15 +124,16 @@ function giveBack() {
   waiting = waiting.filter((draft) => {
     // What a form asked for, its page says.
     const asked = draft.asks && draft.path === here();
-    const form = asked || given.has(nameOf(draft)) ? null : formOf(draft);
-    if (form) {
-      first = fill(form, draft) ?? first;
-      given.add(nameOf(draft));
-    }
-    back ||= asked || Boolean(form);
-    if (!asked && !(form && holds(form, draft))) return true;
-    post(`${DRAFTS}/${draft.number}/forget`).catch(() => {});
-    return false;
+    const found = asked ? null : formOf(draft);
+    const form = found && !given.has(nameOf(found)) ? found : null;
+    const written = form ? fill(form, draft) : [];
+    const words = written.filter((field) => !isBox(field));
+    first ??= words[0];
+    if (form) given.add(nameOf(form));
+    const whole = asked || Boolean(form && holds(form, draft, words.length > 0));
+    back ||= whole || written.length > 0;
+    if (whole) post(`${DRAFTS}/${draft.number}/forget`).catch(() => {});
+    return !whole;
   });
   if (first) first.focus();
   const words = document.documentElement.dataset;
@@ -141,54 +148,89 @@ function said(draft, name) {
   return draft.fields.filter(([one]) => one === name).map(([, value]) => value).join(" ");
 }
 
-function nameOf(draft) {
-  return [draft.path, ...ABOUT.map((name) => said(draft, name))].join(" ");
+function aboutOf(form) {
+  const about = new Map(ABOUT.map((name) => [name, []]));
+  for (const { type, name, value } of form.elements) {
+    if (type === "hidden" && !DRAWN_ANEW.has(name) && !isChosen(name)) about.set(name, [...(about.get(name) ?? []), value]);
+  }
+  return new Map([...about].map(([name, values]) => [name, values.join(" ")]));
 }
 
-// Of several forms at one address the one with most of its fields; none that is about another patient, and none that says
-// on its page alone what its words are for.
+function nameOf(form) {
+  return JSON.stringify([addressOf(form), ...aboutOf(form)]);
+}
+
+// Where a person sees what stands there.
+function isSeen(field) {
+  return field.name && !["hidden", "submit", "button", "fieldset"].includes(field.type);
+}
+
+function isBox(field) {
+  return field.type === "checkbox" || field.type === "radio";
+}
+
+// Of several forms at one address the one with most of its fields.
 function formOf(draft) {
-  const hidden = (form, name) => [...form.querySelectorAll(`input[type="hidden"][name="${name}"]`)].map((field) => field.value).join(" ");
   const known = (form) => draft.fields.filter(([name]) => form.elements.namedItem(name)).length;
-  return forms()
-    .filter((form) => addressOf(form) === draft.path && ABOUT.every((name) => hidden(form, name) === said(draft, name)))
-    .filter((form) => !("onlyHere" in form.dataset) || draft.page === here())
-    .sort((one, other) => known(other) - known(one))[0];
+  return forms().filter((form) => isFor(form, draft) && shows(form, draft)).sort((one, other) => known(other) - known(one))[0];
 }
 
-// Whether all that was typed has a place there: a line that the page doesn't have yet has none.
-function holds(form, draft) {
-  const places = new Map();
-  for (const { name } of form.elements) places.set(name, (places.get(name) ?? 0) + 1);
+// None that is about something else, and none that says on its page alone what its words are for.
+function isFor(form, draft) {
+  if (addressOf(form) !== draft.path || ("onlyHere" in form.dataset && draft.page !== here())) return false;
+  const says = new Set([...ABOUT, ...draft.fields.map(([name]) => name)]);
+  return [...aboutOf(form)].every(([name, value]) => !says.has(name) || value === said(draft, name));
+}
+
+// Whether anything of it is to be seen there. A form that is only a button shows nothing of its press.
+function shows(form, draft) {
+  const typed = draft.fields.filter(([name, value]) => value && !NOT_TYPED.has(name)).map(([name]) => name);
+  const seen = [...form.elements].filter(isSeen);
+  if (seen.some(({ name }) => typed.includes(name))) return true;
+  const unticks = seen.some((field) => field.type === "checkbox" && field.checked);
+  return unticks && typed.every((name) => form.elements.namedItem(name));
+}
+
+// Whether all of it stands there now: a line that the page doesn't have yet doesn't, nor a choice that is no longer offered.
+// Beside `words` that are back a button is pressed again.
+function holds(form, draft, words) {
+  const plain = (name, value) => `${name} ${String(value).replace(/\r\n?/g, "\n")}`;
+  const stands = [...new FormData(form)].map(([name, value]) => plain(name, value));
   return draft.fields.every(([name, value]) => {
-    places.set(name, (places.get(name) ?? 0) - 1);
-    return !value || NOT_TYPED.has(name) || places.get(name) >= 0;
+    if (!value || NOT_TYPED.has(name)) return true;
+    const at = stands.indexOf(plain(name, value));
+    if (at >= 0) stands.splice(at, 1);
+    // A time that is asked for once more is told where it is gone.
+    else if (name !== "time" || !("follow" in form.dataset)) return words && form.querySelector(`button[name="${CSS.escape(name)}"]`) !== null;
+    return true;
   });
 }
 
+// Returns what shows it, where that stood otherwise.
 function fill(form, draft) {
   const values = new Map();
   for (const [name, value] of draft.fields) values.set(name, [...(values.get(name) ?? []), value]);
-  let first = null;
+  const written = [];
   for (const field of form.elements) {
-    if (!field.name || field.type === "submit" || ["csrf_token", "times_for"].includes(field.name)) continue;
     const kept = values.get(field.name) ?? [];
-    if (field.type === "checkbox" || field.type === "radio") field.checked = kept.includes(field.value);
-    else if (kept.length) {
+    const stood = isBox(field) ? field.checked : field.value;
+    if (isBox(field)) field.checked = kept.includes(field.value);
+    else if (kept.length && (isSeen(field) || OF_THE_WORDS.includes(field.name) || isChosen(field.name))) {
       // Fields of one name, such as those of several lines, each have their own.
       const value = kept.shift();
-      if (field.type !== "hidden" && field.value !== value) {
-        first = first ?? field;
-        field.closest("details")?.setAttribute("open", "");
-      }
-      field.value = value;
+      if (!field.options || [...field.options].some((option) => option.value === value)) field.value = value;
     }
+    if (stood === (isBox(field) ? field.checked : field.value)) continue;
+    if (isSeen(field)) {
+      written.push(field);
+      field.closest("details")?.setAttribute("open", "");
+    } else if (field.name === "version") form.dataset.version = field.value;
   }
   form.dataset.refilled = "yes";
   // Times that depend on what was chosen are asked for once more, with the one that was chosen.
   form.dataset.chosenTime = said(draft, "time");
   form.dispatchEvent(new Event("refilled"));
-  return first;
+  return written;
 }
 
 // With an address, the words lead there; else they go once somebody types on.

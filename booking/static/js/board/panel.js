@@ -138,21 +138,25 @@ function isTypedIn(form) {
 // Puts away forms of the panel that weren't sent: what stands in them isn't to be lost when the panel is drawn anew.
 function keepTyped() {
   if (!shown) return;
-  const typed = [...panel.querySelectorAll("form")].filter(isTypedIn);
+  const typed = [...panel.querySelectorAll("form")].filter((form) => isTypedIn(form) || form.dataset.refilled);
   for (const form of typed) form.dataset.page = wayBack(shown.reference).get("next");
   if (typed.length) drafts.set(shown.reference, typed);
   else drafts.delete(shown.reference);
 }
 
 // Where a colleague changed the same field meanwhile, the form stays one of the old version: it is refused, and shows both.
+// So does one that was given back after the lock upon an older version: what stood there then isn't known.
 function putTypedBack() {
   for (const form of drafts.get(shown.reference) ?? []) {
     const version = form.elements.version?.value;
+    const { refilled, version: older } = form.dataset;
     for (const { id, value, defaultValue } of fieldsOf(form)) {
       const field = panel.querySelector(`#${CSS.escape(id)}`);
       if (!field || (field.options && ![...field.options].some((one) => one.value === value))) continue;
       // The server keeps no blanks around it.
-      if (!field.options && field.defaultValue.trim() !== defaultValue.trim() && field.form.elements.version) field.form.elements.version.value = version;
+      const isOld = older || (!field.options && field.defaultValue.trim() !== defaultValue.trim());
+      if (isOld && field.form.elements.version) field.form.elements.version.value = version;
+      Object.assign(field.form.dataset, refilled && { refilled }, older && { version: older });
       writeAsTyped(field, value, defaultValue);
       field.closest("details")?.setAttribute("open", "");
     }
@@ -172,7 +176,11 @@ function writeAsTyped(field, value, stood) {
 
 // What was sent isn't to be kept here any more: it is the server's to say what became of it. What was typed since is.
 function settle(sent) {
-  for (const [field, value] of sent) field.defaultValue = value;
+  for (const [field, value] of sent) {
+    field.defaultValue = value;
+    delete field.form.dataset.refilled;
+    delete field.form.dataset.version;
+  }
 }
 
 // Forms in the panel that change something are sent from here; what they answer is told as on the board. Each press has
