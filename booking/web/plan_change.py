@@ -82,14 +82,9 @@ class Change(ABC):
         return asked.reason() if "reason" in self.values else ""
 
     @property
-    def payer_asked(self) -> bool:
-        """Whether somebody says that the payer was asked."""
-        return bool(payer.was_asked(self.values))
-
-    @property
-    def why(self) -> str:
-        """The reason that is kept, with what was done about coverage."""
-        return " ".join(filter(None, (self.reason, payer.was_asked(self.values))))
+    def beyond(self) -> str:
+        """Why it is done all the same, where the payer is to be asked first: that they were."""
+        return payer.was_asked(self.values)
 
     @property
     def tell(self) -> bool:

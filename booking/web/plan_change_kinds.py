@@ -216,7 +216,7 @@ class Decide(Change):
             return None
         doses = self._next_doses if self._goes_beyond and self.decision is Decision.TAPER else None
         changing.decide(
-            who, self.plan.reference, self.decision, note=self.why, told=self.tell,
+            who, self.plan.reference, self.decision, note=self.reason, beyond=self.beyond, told=self.tell,
             weeks=self.weeks if self._goes_beyond else None, doses=doses, version=version, key=key,
         )  # fmt: skip
         if self._otherwise:
@@ -326,10 +326,9 @@ class Doses(Change):
         return replace(preview, possible=bool(preview.possible or self.doses))
 
     def do(self, who: Who, version: int | None, key: str) -> None:
-        why = self.why
         frequency.change_doses(
-            who, self.plan.reference, self.from_week or 0, self.doses, why, tell=self.tell,
-            version=version, key=key,
+            who, self.plan.reference, self.from_week or 0, self.doses, self.reason,
+            beyond=self.beyond, tell=self.tell, version=version, key=key,
         )  # fmt: skip
 
 
@@ -358,7 +357,15 @@ class Extend(Change):
         return replace(fitting, lists=lists, notes=(until, *fitting.notes), possible=bool(found.moved))
 
     def do(self, who: Who, version: int | None, key: str) -> None:
-        extending.extend(who, self.plan.reference, self.why, tell=self.tell, version=version, key=key)
+        extending.extend(
+            who,
+            self.plan.reference,
+            self.reason,
+            beyond=self.beyond,
+            tell=self.tell,
+            version=version,
+            key=key,
+        )
 
 
 def _fitting(plan: PlanView, found: frequency.Fitted) -> Preview:

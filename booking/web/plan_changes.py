@@ -30,7 +30,7 @@ from booking.web.plan_words import broken
 from booking.web.staff import staff_page
 from booking.web.staff_plans import Ways, is_called, say, say_done
 
-REFUSALS = (KeyReused, NotChangeable, PlanRulesBroken, StaleEdit, VisitsTaken)
+REFUSALS = (BeyondCoverage, KeyReused, NotChangeable, PlanRulesBroken, StaleEdit, VisitsTaken)
 
 
 def change_page(ways: Ways, reference: str, name: str) -> ResponseReturnValue:
@@ -69,8 +69,6 @@ def changed(ways: Ways, reference: str, name: str) -> ResponseReturnValue:
         if as_seen and request.form.get("shown") != change.mark(access.who()):
             words = _("This is what it would do now. Please look at it, and press once more.")
             return _page(ways, change, 409, trouble=words, shown=True)
-        if as_seen and not change.payer_asked and change.preview(access.who()).stops:
-            return _page(ways, change, 422, trouble=payer.ask_first(), shown=True)
         onward = change.do(access.who(), seen, key)
     except REFUSALS as refusal:
         return _refused(ways, reference, kind, refusal)
@@ -89,7 +87,7 @@ def _refused(ways: Ways, reference: str, kind: type[Change], refusal: Refusal) -
         return _not_now(ways, reference)
     change = kind(plan, request.form)
     can_be_shown = not isinstance(refusal, PlanRulesBroken) and not change.trouble
-    status = 422 if isinstance(refusal, PlanRulesBroken) else 409
+    status = 422 if isinstance(refusal, BeyondCoverage | PlanRulesBroken) else 409
     return _page(ways, change, status, trouble=words, shown=can_be_shown)
 
 
@@ -155,7 +153,7 @@ def _at_once(ways: Ways, reference: str, name: str) -> ResponseReturnValue:
     plan = reading.for_staff(access.who(), reference)
     try:
         _AT_ONCE[name](plan, asked.key())
-    except (*REFUSALS, BeyondCoverage) as refusal:
+    except REFUSALS as refusal:
         say(refused(plan.clinic, refusal), trouble=True)
     return redirect(url_for(ways.plan, reference=reference), 303)
 

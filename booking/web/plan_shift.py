@@ -122,7 +122,8 @@ class Shift(Change):
     def do(self, who: Who, version: int | None, key: str) -> None:
         shifting.shift(
             who, self.plan.reference, self.visit.reference, self.starts_at or clock.now(), self.person,
-            self.why, partly=bool(self["partly"]), tell=self.tell, version=version, key=key,
+            self.reason, beyond=self.beyond, partly=bool(self["partly"]), tell=self.tell, version=version,
+            key=key,
         )  # fmt: skip
 
     def _moves(self, one: shifting.Shift) -> str:

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from booking import clock
 from booking.errors import BeyondCoverage
-from booking.models import Plan
+from booking.models import BookableBy, Plan
 from booking.scheduling.allowances.counting import Left, Mark, Pool, Visit, besides
 from booking.services.allowances import (
     Allowances,
@@ -87,8 +87,8 @@ def refuse_beyond(
     now: datetime,
     without: Collection[str] = (),
 ) -> None:
-    """A part of use cases in which patients book; the patient is locked. `without`: what was written for these already. Raises
-    BeyondCoverage where staff are to be asked before.
+    """A part of use cases that book; the patient is locked. `without`: what goes for these, and what was written for them already.
+    Raises BeyondCoverage where the payer is to be asked before.
     """
     if allowances_of(session, clinic, patient_id, now, chosen, without).stops:
         raise BeyondCoverage(phone=clinic.phone)
@@ -100,11 +100,12 @@ def refuse_moved_beyond(
     moved: Mapping[str, tuple[datetime, datetime]],
     modality: str,
     now: datetime,
+    audience: BookableBy = BookableBy.LINK,
 ) -> None:
-    """A part of use cases in which patients move visits of a plan that was prescribed to them, by their references from when to
-    when. Raises BeyondCoverage where staff are to be asked before they lie there, and weren't where they were.
+    """A part of use cases that move visits of a plan, by their references from when to when. Raises BeyondCoverage where the payer
+    is to be asked before they lie there, and wasn't where they were; to patients nothing is said of a plan that they began.
     """
-    if plan is None or plan.by_themselves:
+    if plan is None or (plan.by_themselves and audience is not BookableBy.STAFF):
         return
     clinic = the_clinic(session)
     if _asks_first_there(session, clinic, plan.patient_id, moved, modality, now):

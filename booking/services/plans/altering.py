@@ -29,16 +29,20 @@ from booking.services.staff.who import Who
 
 
 class By(NamedTuple):
-    """Who changes a plan, and why."""
+    """Who changes a plan, and why. `beyond`: that part of it by which visits are booked all the same where the payer is to be
+    asked first.
+    """
 
     actor: Actor
     name: str = ""
     account_id: int | None = None
     why: str = ""
+    beyond: str = ""
 
     @classmethod
-    def staff(cls, who: Who, why: str = "") -> "By":
-        return cls(Actor.STAFF, who.name, who.account_id, why.strip()[:500])
+    def staff(cls, who: Who, why: str = "", beyond: str = "") -> "By":
+        whole = f"{why.strip()[: 499 - len(beyond)]} {beyond}" if beyond else why
+        return cls(Actor.STAFF, who.name, who.account_id, whole.strip()[:500], beyond)
 
 
 PATIENT = By(Actor.PATIENT)

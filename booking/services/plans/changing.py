@@ -37,7 +37,7 @@ from booking.services.plans.altering import (
     running_by_link,
     visits_to_change,
 )
-from booking.services.plans.frequency import next_stage
+from booking.services.plans.frequency import next_stage, refuse_unasked
 from booking.services.plans.reading import PlanView, PlanVisit, for_staff, shaped, view
 from booking.services.plans.said import GIVEN_UP, TOLD
 from booking.services.rows import Row
@@ -204,6 +204,7 @@ def decide(
     decision: Decision,
     *,
     note: str = "",
+    beyond: str = "",
     told: bool,
     weeks: int | None = None,
     doses: dict[str, tuple[int, int]] | None = None,
@@ -216,14 +217,15 @@ def decide(
     become whole (`next_stage`). A plan without a next phase goes on for `weeks` with the doses of the last one, and to taper
     with `doses`: those visits are then proposed and chosen like others. To stop or to refer cancels what lies ahead. The
     patient's message lists which visits stand and which are cancelled, never the decision, and goes only if the practitioner
-    has `told` the patient; else it waits until they have (`told_now`). Raises VisitsTaken, NotChangeable, StaleEdit, NotFound, KeyReused.
+    has `told` the patient; else it waits until they have (`told_now`). `beyond`: why visits
+    are booked all the same where the payer is to be asked first. Raises VisitsTaken, BeyondCoverage, NotChangeable, StaleEdit, NotFound, KeyReused.
     """
     goes_on = decision in (Decision.CONTINUE, Decision.TAPER)
     following = next_stage(for_staff(who, reference)) if goes_on else None
 
     def action(session: Session) -> Answer:
         plan, now, clinic = _running(session, who, reference, version)
-        by, course = By.staff(who, note), Course.of(plan.course)
+        by, course = By.staff(who, note, beyond), Course.of(plan.course)
         visits = visits_to_change(session, plan)
         cancelled: list[Appointment] = []
         firm: list[Appointment] = []
@@ -247,6 +249,7 @@ def decide(
             lock_what_they_take(
                 session, [*cancelled, *firm], may_take(clinic, plan, (one.practitioner for one in comes))
             )
+            refuse_unasked(session, clinic, plan, following, by, now)
             _give_up(session, plan, cancelled, by, now)
             make_firm(session, firm, by, now)
             coming = [(one, False) for one in comes]
@@ -258,7 +261,7 @@ def decide(
         _tell(session, clinic, plan, cancelled, firm, now, added=added, before=before, tell=told)
         return vars(_outcome(plan, cancelled, firm, told=told))
 
-    content = ["decide plan", reference, decision.value, note, told, weeks, doses]
+    content = ["decide plan", reference, decision.value, note, told, weeks, doses, beyond]
     return Outcome(**once(Key.of(who.key, key, content), action))
 
 

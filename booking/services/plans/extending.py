@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from booking import clock
 from booking.models import BookableBy
 from booking.scheduling.plans.course import Course, Dose, Moved, Phase
+from booking.services.plans.altering import By
 from booking.services.plans.frequency import Fitted, carry_out, fitted
 from booking.services.plans.lacking import Missed, lacking
 from booking.services.plans.reading import PlanView, for_staff
@@ -33,17 +34,19 @@ def extended(plan: PlanView) -> Extended:
 
 
 def extend(
-    who: Who, reference: str, reason: str, *, tell: bool = True, version: int | None = None, key: str
-) -> Extended:
-    """Extends a plan as `extended` shows it, in one transaction and one message.
+    who: Who, reference: str, reason: str, *, beyond: str = "", tell: bool = True, version: int | None = None,
+    key: str,
+) -> Extended:  # fmt: skip
+    """Extends a plan as `extended` shows it, in one transaction and one message. `beyond`: why all the same, where the payer is to
+    be asked first.
 
-    Raises VisitsTaken, NotChangeable, StaleEdit, NotFound, KeyReused.
+    Raises VisitsTaken, BeyondCoverage, NotChangeable, StaleEdit, NotFound, KeyReused.
     """
     change = extended(for_staff(who, reference))
     facts = {"weeks": change.weeks, "moved": [[one.week, one.care.slug] for one in change.moved]}
     carry_out(
-        who, reference, change.fitted, EXTENDED, reason, ["extend", reference, reason, tell], facts,
-        tell=tell, version=version, key=key,
+        who, reference, change.fitted, EXTENDED, By.staff(who, reason, beyond),
+        ["extend", reference, reason, tell, beyond], facts, tell=tell, version=version, key=key,
     )  # fmt: skip
     return change
 

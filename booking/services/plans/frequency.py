@@ -11,12 +11,15 @@ from sqlalchemy.orm import Session
 
 from booking import clock
 from booking.errors import PlanRulesBroken
-from booking.models import BookableBy
+from booking.models import BookableBy, Plan
 from booking.scheduling.plans.course import Course, Dose, Moved, Phase
 from booking.scheduling.plans.keeping import Role
+from booking.scheduling.timeline import instant_of
 from booking.services import notices
-from booking.services.clinic import the_clinic
+from booking.services.allowances import Planned
+from booking.services.clinic import Clinic, the_clinic
 from booking.services.idempotency import Answer, Key, once
+from booking.services.plans.allowed import refuse_beyond
 from booking.services.plans.altering import (
     By,
     add,
@@ -142,25 +145,26 @@ def _with_new_looks(
 
 def change_doses(
     who: Who, reference: str, from_week: int, doses: dict[str, tuple[int, int]], reason: str, *,
-    tell: bool = True, version: int | None = None, key: str,
+    beyond: str = "", tell: bool = True, version: int | None = None, key: str,
 ) -> Fitted:  # fmt: skip
     """Changes how often a patient comes from a week on, as `with_other_doses` shows it, in one transaction and one message.
+    `beyond`: why all the same, where the payer is to be asked first.
 
-    Raises VisitsTaken, PlanRulesBroken, NotChangeable, StaleEdit, NotFound, KeyReused.
+    Raises VisitsTaken, PlanRulesBroken, BeyondCoverage, NotChangeable, StaleEdit, NotFound, KeyReused.
     """
     change = with_other_doses(for_staff(who, reference), from_week, doses, BookableBy.STAFF)
     plain = {care: list(dose) for care, dose in doses.items()}
     facts = {"from_week": from_week + 1, "doses": plain}
-    content = ["change doses", reference, from_week, doses, reason, tell]
+    content = ["change doses", reference, from_week, doses, reason, tell, beyond]
     carry_out(
-        who, reference, change, "changed doses", reason, content, facts,
+        who, reference, change, "changed doses", By.staff(who, reason, beyond), content, facts,
         tell=tell, version=version, key=key,
     )  # fmt: skip
     return change
 
 
 def carry_out(
-    who: Who, reference: str, change: Fitted, what: str, reason: str, content: list[Any], facts: dict[str, Any],
+    who: Who, reference: str, change: Fitted, what: str, by: By, content: list[Any], facts: dict[str, Any],
     *, tell: bool, version: int | None, key: str,
 ) -> None:  # fmt: skip
     """Gives up what goes and books what comes, in one transaction and one message. `what`, `facts`: for the plan's history."""
@@ -168,12 +172,12 @@ def carry_out(
     def action(session: Session) -> Answer:
         now, clinic = clock.now(), the_clinic(session)
         plan = running(session, who, reference, version)
-        by = By.staff(who, reason)
         go = {one.reference for one in change.goes}
         going = [one for one in visits_to_change(session, plan) if one.reference in go]
         lock_what_they_take(
             session, going, may_take(clinic, plan, (one.practitioner for one in change.comes))
         )
+        refuse_unasked(session, clinic, plan, change, by, now)
         cancelled = begun_at(going)
         give_up(session, going, by, now, plan=plan.reference)
         shown = view(session, clinic, plan)
@@ -188,6 +192,18 @@ def carry_out(
         return {}
 
     once(Key.of(who.key, key, content), action)
+
+
+def refuse_unasked(
+    session: Session, clinic: Clinic, plan: Plan, change: Fitted | None, by: By, now: datetime
+) -> None:
+    """Refuses to book what comes where the payer is to be asked before, and nobody says why it is done all the same. The patient
+    is locked.
+    """
+    if change is None or by.beyond:
+        return
+    coming = [Planned(instant_of(one.wanted.cell), one.visit_type.modality.slug) for one in change.comes]
+    refuse_beyond(session, clinic, plan.patient_id, coming, now, [one.reference for one in change.goes])
 
 
 def from_week_on(course: Course, week: int, doses: dict[str, tuple[int, int]]) -> Course:

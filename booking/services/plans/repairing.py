@@ -80,7 +80,7 @@ def take_for(
     def action(session: Session) -> Answer:
         plan = plan_for(session, who, reference, for_update=True)
         audit.did(session, who, MADE_UP, f"plan/{reference}", plan.patient_id)
-        by = By.staff(who, beyond)
+        by = By.staff(who, beyond=beyond)
         return _take(session, plan, week, care, starts_at, practitioner, by, BookableBy.STAFF)
 
     content = ["make up", reference, week, care, starts_at, practitioner, beyond]
@@ -194,7 +194,7 @@ def _take(
     cancelled = begun_at(going)
     coming = as_they_wait(plan, course, others, [chosen])
     (made,) = add(session, clinic, plan, coming, by, now, audience=audience)
-    if not (audience is BookableBy.STAFF and by.why):
+    if not by.beyond:
         # Asked once the patient is locked: of two at one moment the second one counts the first.
         planned = Planned(starts_at, missed.care.modality.slug)
         refuse_beyond(session, clinic, plan.patient_id, [planned], now, [made.reference])

@@ -177,14 +177,16 @@ def shift(
     practitioner: str | None,
     reason: str = "",
     *,
+    beyond: str = "",
     partly: bool = False,
     tell: bool = True,
     version: int | None = None,
     key: str,
 ) -> Shifts:
     """Moves a visit and all later ones like it, or, `partly`, those of them that can be, in one transaction and one message.
+    `beyond`: why all the same, where the payer is to be asked first.
 
-    Raises VisitsTaken with those that can't be had, NotChangeable, StaleEdit, NotFound, KeyReused.
+    Raises VisitsTaken with those that can't be had, BeyondCoverage, NotChangeable, StaleEdit, NotFound, KeyReused.
     """
     change = preview(
         for_staff(who, reference), visit, starts_at, practitioner, BookableBy.STAFF, partly=partly
@@ -192,11 +194,11 @@ def shift(
 
     def action(session: Session) -> Answer:
         plan = running(session, who, reference, version)
-        _carry_out(session, plan, change, By.staff(who, reason), BookableBy.STAFF, tell=tell)
+        _carry_out(session, plan, change, By.staff(who, reason, beyond), BookableBy.STAFF, tell=tell)
         audit.did(session, who, "moved plan", f"plan/{reference}", plan.patient_id)
         return {}
 
-    content = ["shift", reference, visit, iso_utc(starts_at), practitioner, reason, tell, partly]
+    content = ["shift", reference, visit, iso_utc(starts_at), practitioner, reason, tell, partly, beyond]
     once(Key.of(who.key, key, content), action)
     return change
 
@@ -253,10 +255,10 @@ def _carry_out(
     moved = [row for row, _ in going]
     before, people = begun_at(moved), [one.practitioner for _, one in going]
     lock_what_they_take(session, moved, may_take(clinic, plan, people))
-    if audience is not BookableBy.STAFF and going:
+    if going and not by.beyond:
         modality = going[0][1].visit.visit_type.modality.slug
         there = {row.reference: (row.starts_at, one.starts_at) for row, one in going}
-        refuse_moved_beyond(session, plan, there, modality, now)
+        refuse_moved_beyond(session, plan, there, modality, now, audience)
     lost = [one for row, one in going if not _moved(session, clinic, plan, row, one, by, audience, now)]
     if lost or not going:
         raise VisitsTaken(lost=[_named(one) | {"replacements": []} for one in lost])

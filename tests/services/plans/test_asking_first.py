@@ -1,0 +1,95 @@
+"""Whoever changes a plan so that visits are booked or moved beyond its patient's coverage asks the payer first, and says so."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy.orm import Session
+
+from booking import clock
+from booking.errors import BeyondCoverage
+from booking.models import Appointment, Patient, PlanEntry
+from booking.scheduling.allowances.terms import Beyond, Kind, Span, Terms, Window
+from booking.services.clinic import present
+from booking.services.desk import coverage
+from booking.services.plans import altering
+from booking.services.plans.booking import BookedPlan
+from booking.services.plans.changing import Decision, decide, pause
+from booking.services.plans.extending import extend
+from booking.services.plans.frequency import change_doses
+from booking.services.plans.shifting import shift
+from booking.services.transaction import run
+from tests.clinics import plan_clinic, plan_template, set_up
+from tests.services.making import rows
+from tests.services.plans.making import FIRST_DAY, patient, practitioner, prescribed, running, seen
+from tests.staffing import hired
+
+pytestmark = pytest.mark.usefixtures("standing_clock", "context")
+
+ACUPUNCTURE, DAY = "acupuncture-follow-up", timedelta(days=1)
+
+
+@pytest.fixture
+def plan(context: Any, standing_clock: Any) -> BookedPlan:
+    """Once a week for two weeks, and for two more after a look. The second visit is given up, and the last isn't booked yet; what is
+    booked is covered up to its last day, and no visit more.
+    """
+    weeks = {"weeks": 2, "doses": {ACUPUNCTURE: 1}}
+    phases = [weeks, weeks | {"reassessed": False}]
+    template = plan_template("stages", {}, phases=phases, reassessment=["acupuncture-reassessment"])
+    set_up(plan_clinic(plan_templates=[template]))
+    made, dana = running(prescribed(patient(), "stages")), hired()
+
+    def not_booked_yet(session: Session) -> None:
+        row = altering.running(session, dana, made.reference, None)
+        last = altering.visits_to_change(session, row)[-1:]
+        altering.lock_what_they_take(session, last)
+        altering.give_up(session, last, altering.By.staff(dana), clock.now())
+
+    run(not_booked_yet)
+    pause(dana, made.reference, FIRST_DAY + 7 * DAY, FIRST_DAY + 13 * DAY, "Travels", key="pause-001")
+    standing = seen(made).standing
+    terms = Terms(
+        Kind.PACKAGE, ("acupuncture",), len(standing), Window(Span.LIFETIME), beyond=Beyond.ASK,
+        ends=present().times.local_date(standing[-1].starts_at),
+    )  # fmt: skip
+    coverage.record(dana, rows(Patient)[0]["reference"], "Package", terms, key="coverage")
+    return made
+
+
+def more_often(plan: BookedPlan, beyond: str, key: str) -> None:
+    change_doses(hired(), plan.reference, 2, {ACUPUNCTURE: (2, 2)}, "So.", beyond=beyond, key=key)
+
+
+def extended(plan: BookedPlan, beyond: str, key: str) -> None:
+    extend(hired(), plan.reference, "So.", beyond=beyond, key=key)
+
+
+def decided(plan: BookedPlan, beyond: str, key: str) -> None:
+    decide(practitioner(), plan.reference, Decision.CONTINUE, note="So.", beyond=beyond, told=False, key=key)
+
+
+def shifted(plan: BookedPlan, beyond: str, key: str) -> None:
+    *_, last = seen(plan).standing
+    shift(hired(), plan.reference, last.reference, last.starts_at + DAY, None, "So.", beyond=beyond, key=key)
+
+
+@pytest.mark.parametrize("change", [more_often, extended, decided, shifted])
+def test_what_a_change_books_beyond_the_coverage_wants_a_reason_under_the_lock_and_keeps_it(
+    plan: BookedPlan, change: Callable[[BookedPlan, str, str], None]
+) -> None:
+    before = rows(Appointment)
+    with pytest.raises(BeyondCoverage):
+        change(plan, "", "change-01")
+    assert rows(Appointment) == before
+    change(plan, "The payer was asked.", "change-02")
+    assert rows(Appointment) != before
+    assert rows(PlanEntry)[-1]["why"] == "So. The payer was asked."
+
+
+def test_what_was_beyond_where_it_stands_is_moved_without(plan: BookedPlan) -> None:
+    shifted(plan, "The payer was asked.", "change-01")
+    *_, last = seen(plan).standing
+    shift(hired(), plan.reference, last.reference, last.starts_at + DAY, None, key="change-02")
+    assert seen(plan).standing[-1].starts_at == last.starts_at + DAY
