@@ -6,9 +6,12 @@ import pytest
 
 from booking import clock
 from booking.errors import NotFound
-from booking.models import Appointment, BookableBy, Message
+from booking.models import Appointment, BookableBy, Message, Patient
+from booking.scheduling.allowances.counting import State
+from booking.scheduling.allowances.terms import Kind, Span, Terms, Window
 from booking.scheduling.plans.keeping import Role, faults
-from booking.services.desk import statuses
+from booking.services.allowances import allowances_of
+from booking.services.desk import coverage, record_page, statuses
 from booking.services.desk.asking import Place
 from booking.services.desk.moving import change
 from booking.services.plans.adherence import Need, adherence
@@ -18,6 +21,7 @@ from booking.services.plans.lacking import lacking, missing
 from booking.services.plans.make_ups import MakeUp, make_up_times
 from booking.services.plans.reading import PlanVisit, firsts_due
 from booking.services.plans.repairing import not_needed, take, take_for
+from booking.services.transaction import reading
 from tests.clinics import plan_clinic, plan_template, set_up
 from tests.conftest import StandingClock
 from tests.services.making import rows
@@ -149,6 +153,41 @@ def test_by_the_link_nothing_gives_its_place_past_its_cut_off(standing_clock: St
     assert offered.times == () and offered.replaces is None
     (offered,) = make_up_times(seen(plan), BookableBy.STAFF)
     assert offered.replaces == following and offered.times
+
+
+@pytest.mark.parametrize("audience", [BookableBy.LINK, BookableBy.STAFF])
+def test_what_gives_its_place_is_no_late_cancellation_and_takes_nothing_of_the_coverage(
+    audience: BookableBy, standing_clock: StandingClock
+) -> None:
+    """It is exchanged: by its patient up to the last moment, by the desk after it as well."""
+    set_up(plan_clinic())
+    plan = begun("disc", standing_clock)
+    following, rosa = acupuncture(plan)[0], str(rows(Patient)[0]["reference"])
+    terms = Terms(Kind.PACKAGE, ("acupuncture",), 30, Window(Span.LIFETIME))
+    coverage.record(hired(), rosa, "Package", terms, key="coverage")
+
+    def counted() -> tuple[int, int]:
+        with reading() as session:
+            count = allowances_of(session, seen(plan).clinic, rows(Patient)[0]["id"], clock.now()).count
+        states = [visit.state for visit, _mark in count.marks]
+        assert State.CANCELLED_LATE not in states
+        return record_page.record(hired(), rosa).late_cancellations, len(states)
+
+    before = counted()
+    late = timedelta(0) if audience is BookableBy.LINK else timedelta(minutes=1)
+    standing_clock.at(following.change_until + late)
+    (offered,) = make_up_times(seen(plan), audience)
+    assert offered.replaces == following
+    if audience is BookableBy.LINK:
+        chosen(plan, offered)
+    else:
+        time = offered.times[0]
+        take_for(
+            hired(), plan.reference, offered.missed.week, FOLLOW_UP, time.starts_at, time.practitioner.slug,
+            key="take-0001",
+        )  # fmt: skip
+    (gone,) = [row for row in rows(Appointment) if row["reference"] == following.reference]
+    assert gone["status"] == "cancelled" and counted() == before
 
 
 def test_all_that_is_cancelled_begins_with_a_first_visit_once_it_is_chosen_anew() -> None:
