@@ -102,6 +102,8 @@ def claim(batch: int = BATCH) -> list[Claimed]:
         if len(found) < batch:
             found += session.scalars(abandoned.limit(batch - len(found)).with_for_update(skip_locked=True))
         claimed = [Claimed(one.id, lease) for one in found]
+        for one in found:
+            sharing.begin_anew(one)
         session.execute(
             update(Message)
             .where(Message.id.in_([one.id for one in claimed]))
@@ -207,14 +209,15 @@ def _composed(one: Claimed) -> tuple[Claimed, Channel, Composed] | None:
 
 
 def _composed_together(one: Claimed) -> tuple[Claimed, Channel, Composed] | None:
-    """A message with what goes along with it; None if it doesn't go now."""
+    """A message with what goes along with it, or that with which it goes along; None if it doesn't go now."""
     taken = run(lambda session: sharing.take(session, the_clinic(session), one.id, one.lease, clock.now()))
     if isinstance(taken, Wait):
         _wait(one, taken.until, "", counted=False)
         return None
     if taken is None:
         return None
-    one = replace(one, along=tuple(Claimed(number, one.lease) for number in taken))
+    first, *along = (Claimed(number, one.lease) for number in taken)
+    one = replace(first, along=tuple(along))
     with reading() as session:
         message = session.get_one(Message, one.id)
         channel: Channel = message.channel

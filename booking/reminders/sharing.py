@@ -1,20 +1,21 @@
 """Several messages to one person that go as one, where care is dense: the reminders of one day, and what the clinic changed
-of one plan within three minutes.
+of one plan within three minutes: of single visits and of the plan as a whole.
 
 Whoever sends the first takes the others along under its own lease, under a lock on the person's address, so that of two
-workers one takes and the other finds nothing left. What became of the one is kept with the others too. Visits of people who
-aren't on a plan are told of one by one.
+workers one takes and the other finds nothing left. A change of a plan as a whole goes for those of its visits, whichever
+was first. What became of the one is kept with the others too. Visits of people who aren't on a plan are told of one by one.
 """
 
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime
 from typing import Any
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import ColumnElement, bindparam, select
 from sqlalchemy.orm import Session
 
-from booking.models import LIVE, Appointment, Channel, Message, MessageState
-from booking.reminders.checks import Wait
+from booking.models import LIVE, Appointment, Channel, Message, MessageState, Plan
+from booking.reminders.checks import Wait, verdict
+from booking.reminders.plans import plan_of
 from booking.scheduling.hours import day_at
 from booking.scheduling.status import Status
 from booking.scheduling.timeline import cell_from
@@ -24,6 +25,12 @@ from booking.services.transaction import lock_names
 
 FACT = "together"
 """The facts of a message that goes for several: {"messages": their ids, "visits": the ids of the visits that it names}."""
+
+CHANGE = "plan-change"
+"""Tells what was changed of a plan as a whole; also in whose words changes go together."""
+
+# Each with its visit, or with none where it is about a plan as a whole.
+Companions = Sequence[tuple[Message, Appointment | None]]
 
 # Asked for every message, and mostly in vain, so put together once.
 _ON_A_PLAN = (
@@ -38,16 +45,33 @@ _ON_A_PLAN = (
 )
 
 
+def begin_anew(message: Message) -> None:
+    """Forgets with what a message went that is tried again: what goes with it is found each time."""
+    if FACT in message.facts:
+        message.facts = _without_others(message)
+
+
+def _without_others(message: Message) -> dict[str, Any]:
+    return {name: value for name, value in message.facts.items() if name != FACT}
+
+
 def is_shared(session: Session, clinic: Clinic, message: Message, now: datetime) -> bool:
     """Whether a message may go together with others: `take` then says with which."""
-    if message.appointment_id is None or message.channel is Channel.CALL:
+    visit = _visit_of(session, message)
+    if message.channel is Channel.CALL or (visit is None and message.kind != CHANGE):
         return False
-    if FACT in message.facts:
+    if visit is not None and visit.plan_id is None and not _is_on_a_plan(session, clinic, visit, now):
+        return False
+    companions, lease = _companions(session, clinic, message, visit, now), message.lease
+    if _are_several(message, companions, _visits(session, clinic, message, visit, companions, now)):
         return True
-    visit = session.get_one(Appointment, message.appointment_id)
-    if visit.plan_id is None and not _is_on_a_plan(session, clinic, visit, now):
-        return False
-    return len(_all(session, clinic, message, visit, now)) > 1
+    # Another worker may have taken it along meanwhile, and what it went with has gone.
+    session.refresh(message, ["lease"])
+    return message.lease != lease
+
+
+def _visit_of(session: Session, message: Message) -> Appointment | None:
+    return session.get_one(Appointment, message.appointment_id) if message.appointment_id else None
 
 
 def _is_on_a_plan(session: Session, clinic: Clinic, visit: Appointment, now: datetime) -> bool:
@@ -60,75 +84,111 @@ def _is_on_a_plan(session: Session, clinic: Clinic, visit: Appointment, now: dat
 def take(
     session: Session, clinic: Clinic, message_id: int, lease: str, now: datetime
 ) -> list[int] | Wait | None:
-    """Takes along what goes with a message that is in a worker's hands under this lease, and notes it there. Returns the ids of
-    what was taken; Wait where something that belongs to it isn't due yet; None if another worker has taken the message itself.
+    """Takes along what goes with a message that is in a worker's hands under this lease. Returns the ids of them all, first of
+    the one that goes for the others, where they are noted; Wait where something that belongs to it isn't due yet; None if
+    another worker has taken the message itself.
     """
     message = session.get_one(Message, message_id)
     lock_names(session, f"together {message.address}")
     session.refresh(message)
     if message.lease != lease or message.state is not MessageState.SENDING:
         return None
-    visit = session.get_one(Appointment, message.appointment_id)
-    others = [one for one, _ in _companions(session, clinic, message, visit, now)]
-    if message.kind in ANSWERS and (until := _last_due(message, others, now)):
+    visit = _visit_of(session, message)
+    companions = _companions(session, clinic, message, visit, now)
+    all_of_them = [message, *(one for one, _ in companions)]
+    if message.kind in (*ANSWERS, CHANGE) and (until := _last_due(all_of_them, now)):
         return Wait(until)
-    for one in others:
+    first = next((one for one in all_of_them if one.kind == CHANGE), message)
+    if first.state is MessageState.QUEUED:
+        first.attempts += 1  # As if it had been claimed.
+    for one in all_of_them:
         one.state, one.lease, one.leased_until = MessageState.SENDING, lease, message.leased_until
-    visits = _all(session, clinic, message, visit, now)
-    facts = {name: value for name, value in message.facts.items() if name != FACT}
-    if len(visits) > 1:
-        ids = [one.id for one in (message, *others)]
-        facts[FACT] = {"messages": ids, "visits": [one.id for one in visits]}
-    message.facts = facts
-    return [one.id for one in others]
+    visits = _visits(session, clinic, message, visit, companions, now)
+    facts = _without_others(first)
+    if _are_several(message, companions, visits):
+        facts[FACT] = {"messages": [one.id for one in all_of_them], "visits": [one.id for one in visits]}
+    first.facts = facts
+    return [first.id, *(one.id for one in all_of_them if one is not first)]
 
 
-def _last_due(message: Message, others: Sequence[Message], now: datetime) -> datetime | None:
-    """Until when changes wait for each other: each can be taken back for three minutes, and those of three minutes go together."""
-    first = min(one.written_at for one in (message, *others))
-    later = [one.due_at for one in others if one.due_at > now and one.written_at <= first + TAKEN_BACK_WITHIN]
-    return max(later, default=None)
+def _last_due(messages: Sequence[Message], now: datetime) -> datetime | None:
+    """Until when changes wait for each other: until the last of them can't be taken back any more. What is due later than
+    that was tried before, or waits for the morning.
+    """
+    return max((one.due_at for one in messages if now < one.due_at <= now + TAKEN_BACK_WITHIN), default=None)
 
 
 def _companions(
-    session: Session, clinic: Clinic, message: Message, visit: Appointment, now: datetime
-) -> list[tuple[Message, Appointment]]:
+    session: Session, clinic: Clinic, message: Message, visit: Appointment | None, now: datetime
+) -> Companions:
     """What goes with a message, each with its visit. Another worker's that goes for several already is left to it."""
-    changes = message.kind in ANSWERS
-    if changes and (visit.plan_id is None or not message.facts.get("by_clinic")):
-        return []
-    of_person = (
-        Appointment.plan_id == visit.plan_id if changes else Appointment.patient_id == visit.patient_id
-    )
-    found = session.execute(
-        select(Message, Appointment)
-        .join(Appointment, Appointment.id == Message.appointment_id)
-        .where(
-            of_person,
-            Message.id != message.id,
-            Message.address == message.address,
-            Message.channel == message.channel,
-            Message.sequence == Appointment.sequence,
-            Message.state.in_(LIVE),
-            Message.handed_over_at.is_(None),
-        )
-        .order_by(Appointment.from_cell, Message.id)
-    ).tuples()
-    goes_with = _is_change if changes else _is_reminder
-    rows = [
-        (one, its)
-        for one, its in found
-        if not (one.state is MessageState.SENDING and FACT in one.facts)
-        and goes_with(clinic, message, visit, one, its, now)
+    if visit is None or message.kind in ANSWERS:
+        return _other_changes(session, clinic, message, visit, now)
+    found = _of_visits(session, message, Appointment.patient_id == visit.patient_id)
+    rows: Companions = [
+        (one, its) for one, its in found if _is_reminder(clinic, message, visit, one, its, now)
     ]
-    if not changes and visit.plan_id is None and all(its.plan_id is None for _, its in rows):
+    if visit.plan_id is None and all(its is None or its.plan_id is None for _, its in rows):
         return []
     return rows
 
 
-def _is_change(
-    clinic: Clinic, message: Message, visit: Appointment, one: Message, its: Appointment, now: datetime
-) -> bool:
+def _other_changes(
+    session: Session, clinic: Clinic, message: Message, visit: Appointment | None, now: datetime
+) -> Companions:
+    """Of the plan as a whole, which comes first, and of its visits."""
+    if visit is None:
+        plan = plan_of(session, message)
+    else:
+        of_clinic = visit.plan_id is not None and message.facts.get("by_clinic")
+        plan = session.get_one(Plan, visit.plan_id) if of_clinic else None
+    if plan is None:
+        return []
+    whole: Companions = []
+    if visit is not None:
+        of_plan = (Message.subject == f"plan/{plan.reference}", Message.kind == CHANGE)
+        waits = session.scalars(select(Message).where(*of_plan, *_waits_like(message)).order_by(Message.id))
+        whole = [
+            (one, None) for one in waits if _is_free(one) and verdict(session, clinic, one, now) is None
+        ][:1]
+    found = _of_visits(session, message, Appointment.plan_id == plan.id)
+    return [*whole, *((one, its) for one, its in found if _is_change(one, its))]
+
+
+def _of_visits(
+    session: Session, message: Message, whose: ColumnElement[bool]
+) -> list[tuple[Message, Appointment]]:
+    found = session.execute(
+        select(Message, Appointment)
+        .join(Appointment, Appointment.id == Message.appointment_id)
+        .where(whose, Message.sequence == Appointment.sequence, *_waits_like(message))
+        .order_by(Appointment.from_cell, Message.id)
+    ).tuples()
+    return [(one, its) for one, its in found if _is_free(one)]
+
+
+def _waits_like(message: Message) -> tuple[ColumnElement[bool], ...]:
+    """Another one that waits to go to the same contact."""
+    return (
+        Message.id != message.id,
+        Message.address == message.address,
+        Message.channel == message.channel,
+        Message.state.in_(LIVE),
+        Message.handed_over_at.is_(None),
+    )
+
+
+def _is_free(one: Message) -> bool:
+    """Whether it may be taken: not what is on its way for several."""
+    return not (one.state is MessageState.SENDING and FACT in one.facts)
+
+
+def _are_several(message: Message, companions: Companions, visits: Sequence[Appointment]) -> bool:
+    """Whether it is about more than one visit, or besides about a plan as a whole."""
+    return len(visits) + [message.kind, *(one.kind for one, _ in companions)].count(CHANGE) > 1
+
+
+def _is_change(one: Message, its: Appointment) -> bool:
     if one.kind not in ANSWERS or not one.facts.get("by_clinic"):
         return False
     cancelled = its.status is Status.CANCELLED
@@ -149,16 +209,19 @@ def _is_reminder(
     return message.channel is Channel.TEXT and day(one.due_at) <= today
 
 
-def _all(
-    session: Session, clinic: Clinic, message: Message, visit: Appointment, now: datetime
+def _visits(
+    session: Session,
+    clinic: Clinic,
+    message: Message,
+    visit: Appointment | None,
+    companions: Companions,
+    now: datetime,
 ) -> list[Appointment]:
     """All visits that a message names, in order: its own, those of what goes with it, and of a reminder all others of its day
     that stand and of which one is reminded so early.
     """
-    named = {visit.id: visit}
-    companions = _companions(session, clinic, message, visit, now)
-    named |= {its.id: its for _, its in companions}
-    if message.kind.startswith("reminder-"):
+    named = {its.id: its for its in (visit, *(its for _, its in companions)) if its is not None}
+    if visit is not None and message.kind.startswith("reminder-"):
         on = clinic.times.local_date(visit.starts_at)
         others = _of_day(session, clinic, visit, on)
         if visit.plan_id is not None or any(one.plan_id is not None for one in others):
@@ -191,9 +254,3 @@ def _stands(visit: Appointment, now: datetime) -> bool:
         and visit.cannot_come_at is None
         and visit.from_cell > cell_from(now)
     )
-
-
-def facts_of(message: Message) -> dict[str, Any] | None:
-    """What a message that goes for several notes of them; None for one that goes for itself."""
-    found: dict[str, Any] | None = message.facts.get(FACT)
-    return found

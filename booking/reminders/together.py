@@ -1,5 +1,6 @@
 """What a message says that goes for several visits: see `sharing`."""
 
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -7,14 +8,14 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from booking.models import Appointment, Channel, Message, Plan
-from booking.reminders.plans import AboutPlan, visits_of_plan
-from booking.reminders.sharing import FACT
+from booking.reminders.plans import AboutPlan, about_plan
+from booking.reminders.sharing import CHANGE, FACT
 from booking.services import links as visit_links, wording
 from booking.services.clinic import Clinic
 from booking.services.plans import links
 from booking.services.visits import Visit, shaped
 
-DAY, CHANGE = "plan-day", "plan-change"
+DAY = "plan-day"
 
 
 def about(session: Session, clinic: Clinic, message: Message, now: datetime) -> tuple[str, AboutPlan]:
@@ -37,25 +38,30 @@ def about(session: Session, clinic: Clinic, message: Message, now: datetime) -> 
 def _changes(
     session: Session, clinic: Clinic, plan: Plan, messages: list[int], visits: list[Visit], now: datetime
 ) -> AboutPlan:
-    by_id = {visit.id: visit for visit in visits}
-    told = session.execute(
-        select(Message.appointment_id, Message.kind, Message.facts).where(Message.id.in_(messages))
-    ).all()
+    told = session.scalars(select(Message).where(Message.id.in_(messages))).all()
+    first = next((one for one in told if one.kind == CHANGE), told[0])
     of_kind: dict[str, list[tuple[Visit, dict[str, Any]]]] = {}
-    for number, kind, facts in sorted(told, key=lambda one: by_id[one.appointment_id].starts_at):
-        of_kind.setdefault(kind, []).append((by_id[number], facts))
+    for visit in visits:
+        for one in told:
+            if one.appointment_id == visit.id:
+                of_kind.setdefault(one.kind, []).append((visit, one.facts))
     gone = [visit for visit, _ in of_kind.get("cancellation", ())]
-    return AboutPlan(
-        visits=tuple(one for one in visits_of_plan(session, clinic, plan) if one.is_ahead(now)),
-        link=links.address(plan.reference, plan.link_number),
-        practitioner="",
+    new = [visit for visit, _ in of_kind.get("confirmation", ())]
+    about = about_plan(session, clinic, first, plan, now)
+    return replace(
+        about,
         moved=tuple(
             (visit, wording.news(clinic, visit, facts).said) for visit, facts in of_kind.get("change", ())
         ),
-        cancelled=tuple(visit.starts_at for visit in gone),
-        added=tuple(visit for visit, _ in of_kind.get("confirmation", ())),
-        called_off=tuple(gone),
+        cancelled=tuple(sorted({*about.cancelled, *(visit.starts_at for visit in gone)})),
+        added=_in_order(*about.added, *new),
+        called_off=_in_order(*about.called_off, *gone),
     )
+
+
+def _in_order(*visits: Visit) -> tuple[Visit, ...]:
+    """Each once."""
+    return tuple(sorted({one.id: one for one in visits}.values(), key=lambda one: one.starts_at))
 
 
 def _link(plan: Plan | None, first: Visit, channel: Channel) -> str:

@@ -17,6 +17,7 @@ from booking.reminders.composing import compose
 from booking.services import notices
 from booking.services.clinic import the_clinic
 from booking.services.desk import statuses
+from booking.services.desk.moving import Place, change as move
 from booking.services.plans import changing, prescribing, recording
 from booking.services.plans.booking import BookedPlan, book
 from booking.services.transaction import reading, run
@@ -34,6 +35,7 @@ from tests.services.plans.making import (
     prescribed,
     proposed,
     running,
+    seen,
     wish,
 )
 from tests.staffing import hired
@@ -129,8 +131,21 @@ def change_of_several_visits_by_the_clinic(standing_clock: Any) -> None:
     standing_clock.on(minutes=3)
 
 
+def change_of_the_plan_and_of_another_visit(standing_clock: Any) -> None:
+    made, who = weekly(), hired()
+    second, fourth, fifth = (seen(made).visits[number] for number in (1, 3, 4))
+    drain()
+    later = Place(starts_at=fourth.starts_at + timedelta(hours=1))
+    move(who, fourth.reference, later, version=None, reason="Mei is late.", key="move-0001")
+    statuses.cancel(who, fifth.reference, reason="Mei is ill.", key="cancel-01")
+    away = second.starts_at.date()
+    changing.pause(who, made.reference, away, away, "Away", tell=True, key="pause-0001")
+    standing_clock.on(minutes=3)
+
+
 MAILS = (
     day,
+    change_of_the_plan_and_of_another_visit,
     change_of_several_visits_by_the_clinic,
     link,
     confirmation,
