@@ -117,8 +117,8 @@ def edit(who: Who, reference: str, values: Values, *, version: int, visits_too: 
     """Writes these values into the record, once per key. Returns the references of upcoming visits that were changed with it.
 
     `visits_too`: upcoming visits and plans that have the old name, number or address get the new one; whoever is written to
-    by a new contact is told, and the old links end. Plans of which nothing is booked yet get it in any case, and so do visits that
-    were cancelled: whoever is still to be told of that is told there. The same values again change nothing.
+    by a new contact is told, and the old links end. Plans of which nothing is booked yet get it in any case, and so do visits and
+    plans that were called off: whoever is to be told of that by the clinic is told there. The same values again change nothing.
     Raises StaleRecord, ContactCannotBeReached (facts: `field`, `visit`), RecordMerged, NotFound, KeyReused.
     """
 
@@ -127,7 +127,7 @@ def edit(who: Who, reference: str, values: Values, *, version: int, visits_too: 
         clinic = the_clinic(session)
         found = standing(session, who, reference)
         before = Values.of(found)
-        correcting.lock_plans(session, found.id)
+        correcting.lock_plans(session, found.id, now)
         # Nobody books for, or merges, whom we change: they take the same locks.
         lock_record(session, reference, before.email, before.phone, values.email, values.phone)
         patient = standing(session, who, reference, for_update=True)

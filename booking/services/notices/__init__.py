@@ -16,6 +16,7 @@ from booking.services.notices.again import (
     call_made,
     cancellation_corrected,
     plan_another_way,
+    plan_end_corrected,
     sent_again,
 )
 from booking.services.notices.by_clinic import (
@@ -117,6 +118,7 @@ __all__ = [
     "plan_booked",
     "plan_changed",
     "plan_contact_corrected",
+    "plan_end_corrected",
     "plan_prescribed",
     "reminder_days",
     "reminders",

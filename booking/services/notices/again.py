@@ -5,11 +5,12 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from booking.models import Appointment, Channel, Message, MessageState, Plan
+from booking.models import LIVE, Actor, Appointment, Channel, Message, MessageState, Plan
 from booking.scheduling.reminder_times import not_after
 from booking.services import digests
 from booking.services.message_rows import bare_row
 from booking.services.notices.calling import PLAN, call_anew, next_of
+from booking.services.notices.ways import channel_of_clinic
 from booking.services.notices.writing import (
     ANSWERS,
     ASKED,
@@ -33,6 +34,9 @@ _SAID_BY_CALL = {
     digests.KIND: "reminder-week",
 }
 
+# Whoever it was for may know of it, or was to be told at this address in vain.
+_GONE = (MessageState.SENT, MessageState.SIMULATED, MessageState.UNSURE, MessageState.DEAD)
+
 
 def another_way(session: Session, appointment: Appointment, message: Message, now: datetime) -> None:
     """Writes anew what could not reach the patient: a text as a mail if there is an address, else on the list of calls
@@ -53,20 +57,70 @@ def another_way(session: Session, appointment: Appointment, message: Message, no
 
 def cancellation_corrected(session: Session, appointment: Appointment, now: datetime) -> None:
     """What waits to tell that a visit is cancelled goes to its contact as it is now; where it has none of that kind, another
-    way. What they have read isn't told again.
+    way. What a worker has in hand for the old contact is told once more, and so is what went there of a visit that the clinic
+    cancelled, unless somebody has told them on the telephone.
     """
-    waits = select(Message).where(
-        Message.appointment_id == appointment.id,
-        Message.sequence == appointment.sequence,
-        Message.kind == "cancellation",
-        Message.state.in_((MessageState.QUEUED, MessageState.SENDING, MessageState.TO_CALL)),
-        Message.settled_at.is_(None),
+    found = session.scalars(
+        select(Message)
+        .where(
+            Message.appointment_id == appointment.id,
+            Message.sequence == appointment.sequence,
+            Message.kind == "cancellation",
+        )
+        .order_by(Message.id)
+        .with_for_update()
+    ).all()
+    for message in found:
+        by_call = message.channel is Channel.CALL
+        in_hand = by_call and message.state in (MessageState.SENDING, MessageState.TO_CALL)
+        if (message.state is MessageState.QUEUED or in_hand) and message.settled_at is None:
+            message.address = address_of(appointment, message.channel) or ""
+            if not message.address and not by_call:
+                message.state, message.last_error = MessageState.DROPPED, "The contact was corrected."
+                another_way(session, appointment, message, now)
+    last = next((one for one in reversed(found) if one.channel is not Channel.CALL), None)
+    if last is None or last.address in (appointment.email, appointment.phone, ""):
+        return
+    spoken = any(one.channel is Channel.CALL and one.settled_at is not None for one in found)
+    went = last.state in _GONE or last.settled_as == TOLD_TOGETHER
+    went = went and appointment.cancelled_by is Actor.STAFF and not spoken
+    if last.state is MessageState.SENDING or went:
+        if address_of(appointment, last.channel):
+            sent_again(session, appointment, last, last.channel, now)
+        else:
+            another_way(session, appointment, last, now)
+
+
+def plan_end_corrected(session: Session, plan: Plan, now: datetime) -> None:
+    """What tells that a plan is over goes to its contact as it is now, also where it went to the old one already, as long as
+    it is of use: not what went before that, of which they may not have been told at all.
+    """
+    found = session.scalars(
+        select(Message)
+        .where(Message.subject == f"plan/{plan.reference}", Message.kind == "plan-change")
+        .order_by(Message.id)
+        .with_for_update()
+    ).all()
+    last = next(
+        (
+            one
+            for one in reversed(found)
+            if one.state in LIVE or (one.state in _GONE and one.sequence == plan.sequence)
+        ),
+        None,
     )
-    for message in session.scalars(waits.order_by(Message.id).with_for_update()).all():
-        message.address = address_of(appointment, message.channel) or ""
-        if not message.address and message.channel is not Channel.CALL:
-            message.state, message.last_error = MessageState.DROPPED, "The contact was corrected."
-            another_way(session, appointment, message, now)
+    if last is None or last.not_after <= now or last.address in (plan.email, plan.phone):
+        return
+    if last.state is MessageState.QUEUED:
+        last.state, last.last_error = MessageState.DROPPED, "The contact was corrected."
+    channel, address = channel_of_clinic(plan)
+    if channel is Channel.CALL:
+        call_anew(session, plan, now)
+        return
+    facts = {name: begin for name, begin in last.facts.items() if name in ("cancelled", "firm", "added")}
+    row = bare_row(last.subject, last.kind, channel, address, now, max(now, last.due_at), last.not_after)
+    resend = max(one.resend for one in found) + 1
+    add_all(session, Message, [row | {"sequence": last.sequence, "facts": facts, "resend": resend}])
 
 
 def plan_another_way(session: Session, plan: Plan, message: Message, now: datetime) -> bool:

@@ -11,6 +11,7 @@ from booking import clock
 from booking.errors import ContactCannotBeReached, NotFound, StaleRecord
 from booking.extensions import db
 from booking.models import Actor, Appointment, AuditEntry, Message, Patient, PatientChange, Reminders, Role
+from booking.reminders import delivery
 from booking.reminders.delivery import deliver_due
 from booking.scheduling.status import Status
 from booking.services import links, visits
@@ -264,26 +265,65 @@ def test_whoever_is_to_be_called_about_a_cancelled_visit_is_called_at_the_correc
     assert told == [("+18185550188", "to_call")]
 
 
-@pytest.mark.parametrize(
-    ("corrected", "told"),
-    [
-        (Values("Rosa", "Lima", "+18185550123", "new@example.com"), ("email", "new@example.com")),
-        (Values("Rosa", "Lima", "+18185550123", None), ("call", "+18185550123")),
-    ],
-)
+CORRECTED = [
+    (Values("Rosa", "Lima", "+18185550123", "new@example.com"), ("email", "new@example.com")),
+    (Values("Rosa", "Lima", "+18185550123", None), ("call", "+18185550123")),
+]
+
+
+def cancelled(by: Actor = Actor.STAFF) -> str:
+    """A visit of the patient's that the desk has cancelled: its reference."""
+    made = booked(NEXT_WEEK, phone="+18185550123")
+    heard()
+    statuses.cancel(hired(), made.reference, by=by, reason="Ana is ill.", key="cancel-01")
+    return made.reference
+
+
+def cancellations(state: str = "queued") -> list[tuple[str, str]]:
+    """Where it is told, in this state, that a visit is cancelled."""
+    told = [row for row in rows(Message) if row["kind"] == "cancellation" and row["state"] == state]
+    return [(row["channel"], row["address"]) for row in told]
+
+
+@pytest.mark.parametrize(("corrected", "told"), CORRECTED)
+@pytest.mark.parametrize("went", [False, True])
 def test_that_it_is_cancelled_is_written_to_the_corrected_address_or_else_said(
-    context: Flask, standing_clock: StandingClock, corrected: Values, told: tuple[str, str]
+    context: Flask, standing_clock: StandingClock, corrected: Values, told: tuple[str, str], went: bool
 ) -> None:
-    made, who = booked(NEXT_WEEK, phone="+18185550123"), hired()
-    gone = booked(NEXT_WEEK + timedelta(days=1), phone="+18185550123")
-    for one in (gone, made):
+    cancelled()
+    if went:
         heard()
-        statuses.cancel(who, one.reference, reason="Ana is ill.", key=f"cancel {one.reference}")
     edit(corrected)
-    waits = [row for row in rows(Message) if row["kind"] == "cancellation" and row["state"] == "queued"]
-    assert [(row["channel"], row["address"]) for row in waits] == [told]
-    # What they have read isn't told again.
-    assert [row["state"] for row in rows(Message) if row["kind"] == "cancellation"].count("sent") == 1
+    assert cancellations() == [told]
+    assert cancellations("sent") == ([("email", "rosa@example.com")] if went else [])
+
+
+def test_who_has_cancelled_themselves_or_heard_it_at_an_address_that_stays_is_told_nothing_again(
+    context: Flask, standing_clock: StandingClock
+) -> None:
+    by_them = cancelled(Actor.PATIENT)
+    heard()
+    edit(CORRECTED[0][0])
+    assert cancellations() == []
+    statuses.correct(
+        hired(), by_them, Status.CANCELLED, by=Actor.STAFF, reason="Ana is ill.", key="correct-1"
+    )
+    # To where they have heard it.
+    edit(Values("Rosa", "Lima", "+18185550123", "rosa@example.com"), version=2, key="key-2")
+    assert cancellations() == []
+
+
+def test_a_cancellation_that_a_worker_has_in_hand_is_told_once_more_at_the_corrected_address(
+    context: Flask, standing_clock: StandingClock
+) -> None:
+    cancelled()
+    standing_clock.on(minutes=3)
+    (in_hand,) = delivery.claim()
+    edit(CORRECTED[0][0])
+    # What the worker has read already goes there, and is kept as what it was.
+    assert cancellations("sending") == [("email", "rosa@example.com")]
+    assert cancellations() == [("email", "new@example.com")]
+    assert in_hand.id == next(row["id"] for row in rows(Message) if row["state"] == "sending")
 
 
 def test_visits_stay_as_they_are_if_not_asked_for(context: Flask) -> None:

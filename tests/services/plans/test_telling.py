@@ -458,11 +458,61 @@ def test_a_move_that_waits_while_the_plans_mail_tells_of_it_is_known_from_there(
     there = Place(starts_at=first.starts_at + HOUR)
     entry = change(hired(), first.reference, there, version=None, key="move-0003").entry_id
     # All visits once more, as they stand by now.
-    rosa = rows(Patient)[0]
-    values = Values("Rosa", "Lima", rosa["phone"], "rosa.lima@example.com")
     standing_clock.on(minutes=1)
-    records.edit(hired(), rosa["reference"], values, version=1, visits_too=True, key="edit-0001")
+    contact_is("rosa.lima@example.com", visits_too=True)
     deliver_due()
     undoing.undo(hired(), entry or 0, key="undo-0001")
     (told,) = waits("change")
     assert told["old_starts_at"] == iso_utc(first.starts_at + HOUR)
+
+
+# The end of a plan, and a contact that is corrected
+
+
+@pytest.mark.parametrize("visits_too", [True, False])
+@pytest.mark.parametrize("minutes", [1, 4])
+def test_that_a_plan_was_stopped_is_told_at_the_corrected_address(
+    standing_clock: StandingClock, minutes: int, visits_too: bool
+) -> None:
+    plan = weekly()
+    deliver_due()
+    stop(hired(), plan.reference, "Gone abroad", key="stop-0001")
+    standing_clock.on(minutes=minutes)
+    deliver_due()
+    contact_is("rosa.lima@example.com", visits_too=visits_too)
+    (told,) = [row for row in rows(Message) if row["kind"] == "plan-change" and row["state"] == "queued"]
+    assert told["address"] == "rosa.lima@example.com" and told["facts"]["cancelled"]
+    standing_clock.on(minutes=3)
+    deliver_due()
+    told = [row for row in rows(Message) if row["kind"] == "plan-change"][-1]
+    assert told["state"] == "sent" and "Your visits are cancelled" in told["sent_text"]
+
+
+def test_who_has_no_address_any_more_is_called_about_the_end_of_their_plan() -> None:
+    plan = weekly()
+    stop(hired(), plan.reference, "Gone abroad", key="stop-0001")
+    contact_is(None, visits_too=True)
+    last = max(rows(Appointment), key=lambda row: row["from_cell"])
+    assert to_call() == [(last["reference"], "cancellation", "asked")]
+    assert not waits("plan-change")
+
+
+def test_the_end_of_a_plan_of_which_its_patient_was_not_told_is_told_by_nobody_before(
+    standing_clock: StandingClock,
+) -> None:
+    plan = weekly()
+    paused(plan, 0)
+    standing_clock.on(minutes=4)
+    deliver_due()
+    decide(practitioner(), plan.reference, Decision.REFER, told=False, key="decide-01")
+    contact_is("rosa.lima@example.com", visits_too=True)
+    assert not waits("plan-change")
+    told_now(practitioner(), plan.reference, key="told-0001")
+    (told,) = [row for row in rows(Message) if row["kind"] == "plan-change" and row["state"] == "queued"]
+    assert told["address"] == "rosa.lima@example.com"
+
+
+def contact_is(email: str | None, *, visits_too: bool) -> None:
+    rosa = rows(Patient)[0]
+    values = Values("Rosa", "Lima", rosa["phone"], email)
+    records.edit(hired(), rosa["reference"], values, version=1, visits_too=visits_too, key="edit-0001")
