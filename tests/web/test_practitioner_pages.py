@@ -730,3 +730,20 @@ def test_a_move_to_a_free_time_and_to_one_that_is_taken(app: Flask, page: FlaskC
     moved = post(page, path, {"time": "2026-09-15T18:00:00Z ana", "key": "12345678", "tell": "1"})
     assert moved.status_code == 303
     assert "11:00 am" in page.get(f"/mine/visits/{reference}").text
+
+
+def test_who_never_came_is_marked_as_on_the_board_and_hides_nobody_who_is_next(
+    app: Flask, ana: Who, standing_clock: StandingClock
+) -> None:
+    ruth = with_ana(app, first_name="Ruth").reference
+    with_ana(app, starts_at=NINE + timedelta(minutes=30), first_name="Teresa")
+    standing_clock.at(NINE + timedelta(minutes=31))
+    page = signed_in(app, ana)
+    today = page.get("/mine/today").text
+    card = re.search(r'<section class="own-card next".*?</section>', today, re.DOTALL)
+    assert card and "Teresa" in card[0] and "Ruth" not in card[0]
+    assert f'Over and not settled: <a href="#day-{ruth}">9:00 am Ruth Lima</a></p>' in today
+    row = re.search(rf'<li class="own-visit[^>]*id="day-{ruth}".*?</li>', today, re.DOTALL)
+    assert row and "Not arrived" in row[0] and "Booked" not in row[0]
+    assert tap(page, ruth, "noshow").status_code == 303
+    assert "Over and not settled" not in page.get("/mine/today").text

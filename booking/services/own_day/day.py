@@ -108,7 +108,19 @@ class OwnVisit:
 
     def is_late(self, now: datetime) -> bool:
         """Late enough for a word, and still to be expected."""
-        return self.status is Status.BOOKED and self.starts_at + LATE_AFTER <= now < self.ends_at
+        return self._is_expected and self.starts_at + LATE_AFTER <= now and not self.is_over(now)
+
+    def not_arrived(self, now: datetime) -> bool:
+        """Expected until a time that is over, and nobody has said that they came or didn't."""
+        return self._is_expected and self.is_over(now)
+
+    def is_over(self, now: datetime) -> bool:
+        return self.ends_at <= now
+
+    @property
+    def _is_expected(self) -> bool:
+        """Whoever said that they can't come isn't waited for."""
+        return self.status is Status.BOOKED and self.cannot_come_at is None
 
     @property
     def waits(self) -> bool:
@@ -165,10 +177,13 @@ class OwnDay:
     def standing(self) -> tuple[OwnVisit, ...]:
         return tuple(visit for visit in self.visits if visit.status is not Status.CANCELLED)
 
-    @property
-    def next(self) -> OwnVisit | None:
-        """Who comes next into the room: of those who wait, the one who has arrived or is due first."""
-        return next((visit for visit in self.visits if visit.waits), None)
+    def next(self, now: datetime) -> OwnVisit | None:
+        """Who comes next into the room: of those who wait and whose time isn't over, the first."""
+        return next((visit for visit in self.visits if visit.waits and not visit.is_over(now)), None)
+
+    def unsettled(self, now: datetime) -> tuple[OwnVisit, ...]:
+        """Whose time is over, and nobody has said what became of the visit."""
+        return tuple(visit for visit in self.visits if visit.waits and visit.is_over(now))
 
     @property
     def in_room(self) -> tuple[OwnVisit, ...]:

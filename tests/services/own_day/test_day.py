@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from sqlalchemy import update
 
 from booking import clock
 from booking.errors import NotFound, Refusal
 from booking.extensions import db
-from booking.models import AbsenceKind, Patient, Role
+from booking.models import AbsenceKind, Appointment, Patient, Role
 from booking.scheduling.status import Status
 from booking.scheduling.timeline import cell_at
 from booking.services import absences, visits
@@ -164,6 +165,38 @@ def test_who_lies_longest_stands_first(ana: Who, standing_clock: StandingClock) 
         statuses.needles_in(ana, reference, key=f"needles-{number}")
         standing_clock.on(minutes=3)
     assert [visit.first_name for visit in own_day(ana, TUESDAY).in_room] == ["Noor", "Rosa"]
+
+
+def test_next_is_the_first_whose_time_is_not_over_and_what_is_over_waits_to_be_settled(
+    ana: Who, standing_clock: StandingClock
+) -> None:
+    ruth = booked(first_name="Ruth", practitioner="ana").reference
+    came = booked(NINE + timedelta(minutes=30), first_name="Came", practitioner="ana").reference
+    cannot = booked(NINE + timedelta(minutes=60), first_name="Can’t", practitioner="ana").reference
+    true = booked(NINE + timedelta(minutes=90), first_name="Teresa", practitioner="ana").reference
+    with db.engine.begin() as connection:
+        connection.execute(
+            update(Appointment).where(Appointment.reference == cannot).values(cannot_come_at=NINE)
+        )
+    seen = []
+    for minutes in (9, 29, 30, 75, 90, 120):
+        standing_clock.at(now := NINE + timedelta(minutes=minutes))
+        if minutes == 30:
+            statuses.arrive(hired(), came, key="arrive-1")
+        day = own_day(ana, TUESDAY)
+        found = day.next(now)
+        marked = [one.first_name for one in day.visits if one.not_arrived(now)]
+        late = [one.first_name for one in day.visits if one.is_late(now)]
+        over = [one.reference for one in day.unsettled(now)]
+        seen.append((minutes, found and found.first_name, late, marked, over))
+    assert seen == [
+        (9, "Ruth", [], [], []),
+        (29, "Ruth", ["Ruth"], [], []),
+        (30, "Came", [], ["Ruth"], [ruth]),
+        (75, "Can’t", [], ["Ruth"], [ruth, came]),
+        (90, "Teresa", [], ["Ruth"], [ruth, came, cannot]),
+        (120, None, [], ["Ruth", "Teresa"], [ruth, came, cannot, true]),
+    ]
 
 
 def test_a_visit_with_a_length_of_its_own_has_a_rest_of_its_own(ana: Who) -> None:
