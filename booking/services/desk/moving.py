@@ -6,7 +6,7 @@ reason, which is kept; a clash may not.
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -48,6 +48,9 @@ __all__ = ["Changed", "Place", "Preview", "change", "preview"]
 
 # In these the visit has a place that can still be changed.
 _HAS_A_PLACE = (Status.BOOKED, Status.ARRIVED, Status.CHECKED_IN)
+
+# So long somebody who is here waits for a visit that is moved.
+_WAITS_HERE = timedelta(hours=3)
 
 
 @dataclass(frozen=True)
@@ -318,12 +321,14 @@ def _assigned(appointment: Appointment, found: _Asked) -> Assignment:
 
 
 def _goes_home(appointment: Appointment, found: _Asked, now: datetime) -> bool:
-    """Whether the patient, who is here, comes again, on another day: the visit is one that is booked, and they are told and
-    reminded.
+    """Whether the patient, who is here, comes again, on another day or so much later that nobody waits for it: the visit is one
+    that is booked, and they are told and reminded.
     """
     if appointment.status is not Status.ARRIVED or found.start == appointment.from_cell:
         return False
-    return not statuses.is_today(found.clinic.times, instant_of(found.start), now)
+    starts_at = instant_of(found.start)
+    waits = found.start < appointment.from_cell or starts_at <= now + _WAITS_HERE
+    return not (waits and statuses.is_today(found.clinic.times, starts_at, now))
 
 
 def _here_since(appointment: Appointment, found: _Asked, now: datetime) -> datetime | None:

@@ -62,7 +62,7 @@ def here_since(clinic: Clinic, arrived_at: datetime | None) -> str:
 
 
 def comes_again() -> str:
-    """Of who is here, and whose visit is moved to another day."""
+    """Of who is here, and whose visit is moved so that nobody waits for it."""
     return _("The patient is here already. The visit is booked anew, and they come another time.")
 
 

@@ -503,6 +503,31 @@ def test_who_is_here_in_the_evening_and_is_moved_to_the_next_morning_goes_home(
     assert bool([one for one in told() if one["state"] == "queued"]) == bool(channel)
 
 
+@pytest.mark.parametrize(
+    ("stood", "hours", "status"),
+    # At nine. From nine to eight in the evening nobody waits; from ten to noon they do, and nobody who is here already for the evening
+    # goes because it is an hour sooner.
+    [(0, 11, "booked"), (1, 3, "arrived"), (11, 10, "arrived")],
+)
+def test_who_is_here_and_is_moved_hours_later_on_the_same_day_goes_home_and_is_told(
+    standing_clock: Any, stood: float, hours: float, status: str
+) -> None:
+    visit, dana = booked(), hired()
+    standing_clock.at(NINE - HOUR)
+    if stood:
+        moved(visit.reference, "move-0001", dana, starts_at=NINE + stood * HOUR, reason="Late")
+    heard()
+    standing_clock.at(NINE)
+    statuses.arrive(dana, visit.reference, key="arrive-01")
+    place = Place(starts_at=NINE + hours * HOUR)
+    seen = preview(dana, visit.reference, place)
+    assert (seen.comes_again, bool(seen.channel)) == ((status == "booked",) * 2)
+    change(dana, visit.reference, place, version=None, reason="Late", key="move-0002")
+    row = the_visit(visit.reference)
+    assert (row["status"], row["arrived_at"]) == (status, None if status == "booked" else NINE)
+    assert bool([one for one in told() if one["state"] == "queued"]) == (status == "booked")
+
+
 def test_a_preview_speaks_of_what_the_patient_knows() -> None:
     """Whoever hasn't heard of the visit is told of it, whatever staff choose; moved back, nobody is told anything."""
     visit = booked(practitioner="ana")
