@@ -699,6 +699,32 @@ def test_on_narrow_columns_a_quarter_of_an_hour_is_read_with_its_signs_beside_th
     assert second.evaluate(below)
 
 
+def test_of_a_quarter_of_an_hour_that_is_late_the_word_and_the_time_are_seen(
+    new_page: NewPage, app: Flask, live: str, standing_clock: StandingClock
+) -> None:
+    with app.app_context():
+        set_up(
+            clinic(
+                visit_types=[visit_type("short", phases=[{"name": "treatment", "minutes": 15}])],
+                practitioners=[practitioner(who, offers=["short"]) for who in ("ana", "ben", "cleo", "dora", "eva")],
+                rooms=clinics.rooms(5),
+            )
+        )  # fmt: skip
+    in_app(app, practitioner="ana", visit_type="short", first_name="Maximiliana", last_name="Castellano")
+    board = new_page(WINDOW)
+    seen = """visit => [".st span", ".tm"].map((one) => {
+      const [word, all] = [visit.querySelector(one).getBoundingClientRect(), visit.getBoundingClientRect()];
+      return word.right <= all.right && word.bottom <= all.bottom;
+    })"""
+    for minutes, words in ((11, "11 min late"), (16, "Not arrived")):
+        standing_clock.at(NINE + timedelta(minutes=minutes))
+        sign_in(board, app, live)
+        board.goto(DAY)
+        visit = visit_in(board, "ana", "Castellano")
+        expect(visit).to_contain_text(words)
+        assert visit.evaluate(seen) == [True, True]
+
+
 def test_with_the_panel_open_whole_columns_are_seen_and_names_are_short_instead_of_cut(
     new_page: NewPage, app: Flask, live: str
 ) -> None:
