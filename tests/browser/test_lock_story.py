@@ -9,9 +9,9 @@ import pytest
 from flask import Flask
 from playwright.sync_api import Locator, Page, expect
 
-from booking.models import Appointment, Patient, Role
+from booking.models import Appointment, HistoryEntry, Patient, Role
 from booking.scheduling.allowances.terms import Beyond
-from booking.services.desk import panel as panel_of, statuses
+from booking.services.desk import panel as panel_of, statuses, undoing
 from booking.services.plans.booking import BookedPlan
 from booking.services.plans.changing import pause
 from booking.services.plans.reading import by_link
@@ -217,6 +217,34 @@ def test_nor_once_the_panel_was_drawn_anew_again_and_again(app: Flask, enter: Ca
         expect(note_in(page)).to_have_js_property("defaultValue", words)
     with app.app_context():
         assert {row["desk_note"] for row in rows(Appointment)} == {"Rings twice, then waits", ""}
+
+
+def test_words_whose_form_is_gone_from_the_panel_are_kept(
+    app: Flask, clerk: Who, enter: Callable[..., Page]
+) -> None:
+    rosa, zoe = visit(app), visit(app, first_name="Zoe", practitioner="ben")
+    with app.app_context():
+        statuses.cancel(hired(), rosa, key="cancelled")
+    page = enter()
+    page.goto(f"{DAY}?visit={rosa}")
+    page.get_by_text("Not right? Correct it.").click()
+    why = page.locator("#correct-why")
+    why.fill("She was here")
+    lock(page)
+    with page.expect_response("**/forget"):
+        open_again(page)
+    expect(why).to_have_value("She was here")
+    with app.app_context():
+        undoing.undo(hired(name="Kim Colleague"), rows(HistoryEntry)[-1]["id"], key="a-colleague")
+    for reference, name in ((zoe, "Zoe Lima"), (rosa, "Rosa Lima")):
+        page.locator(f"[data-ref='{reference}']").first.click()
+        expect(page.locator("#visit-name")).to_have_text(name)
+    page.locator(".panel-close").click()
+    page.locator(f"[data-ref='{rosa}']").first.click()
+    expect(note_in(page)).to_be_visible()
+    expect(why).to_have_count(0)
+    lock(page)
+    assert ["reason", "She was here"] in kept(app, clerk)[0].fields
 
 
 def locked_elsewhere(page: Page, by: str = "/desk/calls") -> None:

@@ -140,8 +140,16 @@ function keepTyped() {
   if (!shown) return;
   const typed = [...panel.querySelectorAll("form")].filter((form) => isTypedIn(form) || form.dataset.refilled);
   for (const form of typed) form.dataset.page = wayBack(shown.reference).get("next");
-  if (typed.length) drafts.set(shown.reference, typed);
+  const away = [...placeless(shown.reference), ...typed];
+  if (away.length) drafts.set(shown.reference, away);
   else drafts.delete(shown.reference);
+}
+
+// What has no place in a visit's panel as it stands now, such as the reason for a correction that a colleague made.
+function placeless(reference) {
+  const forms = drafts.get(reference) ?? [];
+  if (reference !== shown?.reference) return forms;
+  return forms.filter((form) => !fieldsOf(form).some(({ id }) => panel.querySelector(`#${CSS.escape(id)}`)));
 }
 
 // Where a colleague changed the same field meanwhile, the form stays one of the old version: it is refused, and shows both.
@@ -165,7 +173,7 @@ function putTypedBack() {
 
 // When the screen locks, it is kept by the server.
 document.addEventListener("locking", (event) => {
-  for (const [reference, forms] of drafts) if (reference !== shown?.reference) event.detail.push(...forms);
+  for (const reference of drafts.keys()) event.detail.push(...placeless(reference));
 });
 
 // As somebody would have typed it over what stood there.
