@@ -22,7 +22,7 @@ from booking.services.clinic import Clinic, the_clinic
 from booking.services.lookup import Lookup
 from booking.services.plans.allowed import leaves_too_little
 from booking.services.plans.judging import SHOWN, BoardWeek, Fate, Need, Row, cares_of, judged
-from booking.services.plans.reading import PlanVisit, Week, shaped, weeks_of
+from booking.services.plans.reading import PlanVisit, Week, firsts_due, shaped, treated_besides, weeks_of
 from booking.services.plans.said import NOTHING_SAID, said_of
 from booking.services.staff.ownership import theirs
 from booking.services.staff.who import Who
@@ -52,6 +52,8 @@ def adherence(who: Who, *, practitioner: str | None = None, need: Need | None = 
         plans = session.execute(_plans(who)).all()
         visits = _visits(session, clinic, plans)
         coverage = _coverage(session, clinic, plans, now)
+        no_first = [plan.id for plan in plans if firsts_due(clinic, visits[plan.id], now)]
+        besides = treated_besides(session, clinic, no_first, now)
         said = said_of(session, select(Plan.id).where(Plan.status == PlanStatus.RUNNING))
     weeks = {
         plan.id: weeks_of(
@@ -73,6 +75,7 @@ def adherence(who: Who, *, practitioner: str | None = None, need: Need | None = 
             weeks[plan.id],
             said.get(plan.id, NOTHING_SAID),
             _beyond(coverage.get(plan.patient_id)),
+            besides.get(plan.id, ()),
             now,
             too_little=plan.patient_id in too_little,
         )

@@ -18,7 +18,7 @@ from booking.services.allowances import Planned
 from booking.services.clinic import Clinic, VisitType
 from booking.services.plans.choosing import Chosen
 from booking.services.plans.ground import Wanted
-from booking.services.plans.reading import PlanView, PlanVisit, firsts_due, kept_at
+from booking.services.plans.reading import PlanView, PlanVisit, kept_at
 from booking.services.plans.wanted import Asked, PlanWanted
 from booking.services.transaction import reading
 
@@ -155,7 +155,7 @@ def is_near_a_plan(
 def asked_for(plan: PlanView, audience: BookableBy, course: Course | None = None) -> Asked:
     """What a plan that runs asks for: it keeps to what is free, for nothing gives way to what is moved or made up."""
     wanted = wanted_by(plan, audience)
-    due = {care.modality.slug for care in firsts_due(plan.clinic, plan.visits, clock.now())}
+    due = {care.modality.slug for care in plan.firsts_due(clock.now())}
     standing = tuple(one.visit_type for one in plan.standing)
     wanted = replace(wanted, returning=wanted.returning - due, standing=standing)
     if course is not None:

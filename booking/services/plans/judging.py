@@ -114,12 +114,14 @@ def judged(
     weeks: Sequence[Week],
     said: Said,
     beyond: Collection[str],
+    besides: Collection[str],
     now: datetime,
     *,
     too_little: bool,
 ) -> Row:
-    """A plan as the board shows it. `beyond`: references of visits ahead that may not be covered; `too_little`: whether coverage
-    leaves less than what the plans of its patient still have to book.
+    """A plan as the board shows it. `beyond`: references of visits ahead that may not be covered; `besides`: modalities in which
+    its patient was treated besides; `too_little`: whether coverage leaves less than what the plans of its patient still have to
+    book.
     """
     course, today = Course.of(plan.course), clinic.times.local_date(now)
     doses = [one for one in visits if one.role in _DOSES]
@@ -142,8 +144,8 @@ def judged(
         needs.add(Need.NOT_BOOKED if prescribed else Need.PAUSED)
     elif missed >= 2 or (short and not any(one.role in _DOSES for one in ahead)):
         needs.add(Need.STOPPED)
-    due = firsts_due(clinic, visits, now)
-    if due and any(one.role in _DOSES and one.care in due for one in ahead):
+    due = {care for care in firsts_due(clinic, visits, now) if care.modality.slug not in besides}
+    if any(one.role in _DOSES and one.care in due for one in ahead):
         needs.add(Need.NO_FIRST_VISIT)
     if short:
         needs.add(Need.SHORT)

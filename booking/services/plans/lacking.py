@@ -7,7 +7,7 @@ from booking.models import BookableBy, PlanStatus
 from booking.scheduling.plans.keeping import Role
 from booking.scheduling.status import Status
 from booking.services.clinic import VisitType
-from booking.services.plans.reading import PlanView, PlanVisit, firsts_due
+from booking.services.plans.reading import PlanView, PlanVisit
 
 
 class Missed(NamedTuple):
@@ -40,7 +40,7 @@ def missing(plan: PlanView, now: datetime) -> list[Missed]:
     kind of care whose first visit was missed that one, before all others.
     """
     found = _lacked(plan, now)
-    for care, (begins, was) in firsts_due(plan.clinic, plan.visits, now).items():
+    for care, (begins, was) in plan.firsts_due(now).items():
         theirs = [number for number, one in enumerate(found) if one.care == care]
         first = next((number for number in theirs if _is_open(plan, found[number], now)), None)
         for number in theirs:

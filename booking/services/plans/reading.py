@@ -3,13 +3,13 @@
 The dose is the truth, and visits serve it: what counts is what the visits are now, not what they were when they were booked.
 """
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import Row, select
+from sqlalchemy import Row, or_, select
 from sqlalchemy.orm import Session
 
 from booking import clock
@@ -28,7 +28,7 @@ from booking.scheduling.plans.course import Course
 from booking.scheduling.plans.keeping import Kept, Role, looks_of
 from booking.scheduling.plans.windows import Presence
 from booking.scheduling.status import Status
-from booking.scheduling.timeline import instant_of
+from booking.scheduling.timeline import cell_from, instant_of
 from booking.services.clinic import Clinic, Practitioner, VisitType, the_clinic
 from booking.services.plans import links
 from booking.services.plans.said import NOTHING_SAID, Pause, Said, pause_on, said_of
@@ -98,7 +98,7 @@ class Week(NamedTuple):
 @dataclass(frozen=True)
 class PlanView:
     """A plan with all that belongs to it. Plain values: nothing here asks the database. `pause`: the one that it is in, if it
-    runs; `pauses`: all, past and to come.
+    runs; `pauses`: all, past and to come. `treated_besides`: modalities, looked for where a first visit is due.
     """
 
     clinic: Clinic
@@ -137,6 +137,7 @@ class PlanView:
     pauses: tuple[Pause, ...]
     pause: Pause | None
     not_needed: Mapping[tuple[int, str], int]
+    treated_besides: Collection[str]
 
     @property
     def stands_as(self) -> PlanStatus:
@@ -156,6 +157,11 @@ class PlanView:
     def standing(self) -> tuple[PlanVisit, ...]:
         """The visits that were or are to be, in order."""
         return tuple(one for one in self.visits if one.stands and one.role is not None)
+
+    def firsts_due(self, now: datetime) -> dict[VisitType, tuple[VisitType, PlanVisit]]:
+        """As `firsts_due`, but for those of which their patient had a visit besides."""
+        found = firsts_due(self.clinic, self.visits, now)
+        return {care: due for care, due in found.items() if care.modality.slug not in self.treated_besides}
 
     def that_stands(self, reference: str) -> PlanVisit | None:
         return next((one for one in self.standing if one.reference == reference), None)
@@ -286,6 +292,32 @@ def firsts_due(
     return {care: (begins, was) for care, (begins, was) in found.items() if begins is not None}
 
 
+def treated_besides(
+    session: Session, clinic: Clinic, plan_ids: Collection[int], now: datetime
+) -> dict[int, set[str]]:
+    """By plan the modalities in which its patient was treated besides since it was made. Nothing of a plan that nobody has
+    prescribed: its link may be somebody's who only gave their name.
+    """
+    if not plan_ids:
+        return {}
+    took_place = or_(Appointment.status != Status.BOOKED, Appointment.to_cell <= cell_from(now))
+    rows = session.execute(
+        select(Plan, Appointment.visit_type_id, Appointment.to_cell)
+        .join(Appointment, Appointment.patient_id == Plan.patient_id)
+        .where(
+            Plan.id.in_(plan_ids),
+            Appointment.plan_id.is_distinct_from(Plan.id),
+            Appointment.status.not_in(_MISSED),
+            took_place,
+        )
+    )
+    found: dict[int, set[str]] = defaultdict(set)
+    for plan, visit_type, to_cell in rows:
+        if not plan.is_limited and instant_of(to_cell) > plan.made_at:
+            found[plan.id].add(clinic.visit_type_by_id[visit_type].modality.slug)
+    return found
+
+
 def kept_at(
     clinic: Clinic, first_day: date, starts_at: datetime, ends_at: datetime, care: VisitType, role: Role
 ) -> Kept:
@@ -356,6 +388,9 @@ def view(session: Session, clinic: Clinic, plan: Plan) -> PlanView:
         pauses=said.pauses,
         pause=pause_on(clinic.times.local_date(now), said.pauses) if runs else None,
         not_needed=said.not_needed,
+        treated_besides=treated_besides(
+            session, clinic, [plan.id] if firsts_due(clinic, visits, now) else [], now
+        ).get(plan.id, ()),
     )
 
 

@@ -11,21 +11,36 @@ from booking.scheduling.allowances.counting import State
 from booking.scheduling.allowances.terms import Kind, Span, Terms, Window
 from booking.scheduling.plans.keeping import Role, faults
 from booking.services.allowances import allowances_of
-from booking.services.desk import coverage, record_page, statuses
+from booking.services.clinic import present
+from booking.services.desk import coverage, new_visit, record_page, statuses
 from booking.services.desk.asking import Place
 from booking.services.desk.moving import change
+from booking.services.desk.new_visit import DeskWish
 from booking.services.plans.adherence import Need, adherence
 from booking.services.plans.asking_again import kept_of
-from booking.services.plans.booking import BookedPlan
+from booking.services.plans.booking import BookedPlan, book
+from booking.services.plans.changing import confirm
 from booking.services.plans.lacking import lacking, missing
 from booking.services.plans.make_ups import MakeUp, make_up_times
-from booking.services.plans.reading import PlanVisit, firsts_due
+from booking.services.plans.reading import PlanVisit, by_link
 from booking.services.plans.repairing import not_needed, take, take_for
 from booking.services.transaction import reading
 from tests.clinics import plan_clinic, plan_template, set_up
 from tests.conftest import StandingClock
 from tests.services.making import rows
-from tests.services.plans.making import FIRST, FIRST_DAY, FOLLOW_UP, at, patient, prescribed, running, seen
+from tests.services.plans.making import (
+    FIRST,
+    FIRST_DAY,
+    FOLLOW_UP,
+    at,
+    patient,
+    practitioner,
+    prescribed,
+    proposed,
+    running,
+    seen,
+    wish,
+)
 from tests.staffing import hired
 
 pytestmark = pytest.mark.usefixtures("standing_clock", "context")
@@ -137,11 +152,64 @@ def test_who_came_to_a_follow_up_is_new_no_more(standing_clock: StandingClock) -
     plan = begun("weekly", standing_clock)
     standing_clock.at(acupuncture(plan)[0].ends_at)
     found = seen(plan)
-    assert firsts_due(found.clinic, found.visits, clock.now()) == {}
+    assert found.firsts_due(clock.now()) == {}
     (offered,) = make_up_times(found, BookableBy.LINK)
     assert offered.missed.visit_type.slug == FOLLOW_UP and offered.times
     chosen(plan, offered)
     assert missing(seen(plan), clock.now()) == []
+
+
+def has_one_besides(clock_: StandingClock, rosa: str) -> str:
+    """The desk books a single first visit for the next morning, and it takes place; its reference."""
+    on = clock.now().astimezone(present().zone).date() + timedelta(days=1)
+    visit = new_visit.book(hired(), DeskWish(rosa, FIRST, None, at(on, 9), reason="Asked."), key="book-0001")
+    clock_.at(at(on, 11))
+    return visit.reference
+
+
+def test_who_had_a_first_visit_besides_is_new_no_more(standing_clock: StandingClock) -> None:
+    set_up(plan_clinic())
+    plan = begun("weekly", standing_clock)
+    rosa = adherence(hired()).rows[0].patient
+    besides = has_one_besides(standing_clock, rosa)
+    assert seen(plan).firsts_due(clock.now()) == {}
+    assert Need.NO_FIRST_VISIT not in adherence(hired()).rows[0].needs
+    (offered,) = make_up_times(seen(plan), BookableBy.LINK)
+    assert (offered.missed.visit_type.slug, offered.replaces) == (FOLLOW_UP, None) and offered.times
+    # Unless they didn't come to that one either.
+    statuses.no_show(hired(), besides, key="noshow-02")
+    assert [care.slug for care in seen(plan).firsts_due(clock.now())] == [FOLLOW_UP]
+    assert Need.NO_FIRST_VISIT in adherence(hired()).rows[0].needs
+
+
+def test_what_was_before_the_plan_does_not_count(standing_clock: StandingClock) -> None:
+    """Whoever prescribed it wanted a first visit all the same."""
+    set_up(plan_clinic())
+    rosa = patient()
+    has_one_besides(standing_clock, rosa)
+    plan = running(prescribed(rosa, "weekly", returning=("chiropractic",)))
+    standing_clock.at(acupuncture(plan)[0].ends_at)
+    statuses.no_show(hired(), acupuncture(plan)[0].reference, key="noshow-01")
+    assert [care.slug for care in seen(plan).firsts_due(clock.now())] == [FOLLOW_UP]
+
+
+def test_the_link_of_a_plan_that_nobody_prescribed_does_not_tell_of_visits_besides(
+    standing_clock: StandingClock,
+) -> None:
+    set_up(plan_clinic())
+    asked = wish(
+        proposed("disc-gentle", returning=frozenset({"chiropractic"}))[0],
+        "disc-gentle",
+        returning=("chiropractic",),
+    )
+    plan = book(asked, actor="visitor", key="begun-0001")
+    first = acupuncture(plan)[0]
+    standing_clock.at(first.ends_at)
+    statuses.no_show(hired(), first.reference, key="noshow-01")
+    has_one_besides(standing_clock, adherence(hired()).rows[0].patient)
+    assert [care.slug for care in by_link(plan.reference, plan.token).firsts_due(clock.now())] == [FOLLOW_UP]
+    confirm(practitioner(), plan.reference, key="confirm-01")
+    assert by_link(plan.reference, plan.token).firsts_due(clock.now()) == {}
 
 
 def test_by_the_link_nothing_gives_its_place_past_its_cut_off(standing_clock: StandingClock) -> None:
@@ -211,6 +279,6 @@ def test_the_desk_makes_the_next_visit_the_first_one_on_the_board(standing_clock
         key="change-01",
     )  # fmt: skip
     found = seen(plan)
-    assert firsts_due(found.clinic, found.visits, clock.now()) == {}
+    assert found.firsts_due(clock.now()) == {}
     (offered,) = make_up_times(found, BookableBy.LINK)
     assert offered.missed.visit_type.slug == FOLLOW_UP
