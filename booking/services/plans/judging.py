@@ -3,7 +3,7 @@
 What a plan is, is counted as on its own page (`reading.weeks_of`). It asks no database.
 """
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from enum import StrEnum
@@ -135,10 +135,7 @@ def judged(
     pause = pause_on(today, said.pauses)
     gate, gate_on = (None, None) if prescribed else _gate(clinic, plan, course, visits, now)
     needs: set[Need | None] = {gate}
-    given_up = said.given_up_from is not None and not any(
-        one.role in _DOSES and one.starts_at >= said.given_up_from for one in ahead
-    )
-    if given_up and short:
+    if has_given_up(said, visits, now) and short:
         needs |= {Need.GIVEN_UP, Need.PAUSED} if pause else {Need.GIVEN_UP}
     elif prescribed or pause:
         needs.add(Need.NOT_BOOKED if prescribed else Need.PAUSED)
@@ -179,6 +176,15 @@ def judged(
         beyond_on=beyond_on,
         paused_until=pause.last if pause else None,
         next_at=ahead[0].starts_at if ahead else None,
+    )
+
+
+def has_given_up(said: Said, visits: Iterable[PlanVisit], now: datetime) -> bool:
+    """Whether its patient has cancelled a visit and all later ones, and nothing is booked in their place."""
+    since = said.given_up_from
+    return since is not None and not any(
+        one.role in _DOSES and one.status is Status.BOOKED and one.starts_at > now and one.starts_at >= since
+        for one in visits
     )
 
 

@@ -5,27 +5,37 @@ with all else that its plan lacks by then; what nothing can make up for now, or 
 desk, and asked for again as long as it can be made up.
 """
 
-from datetime import datetime
 from functools import partial
 
-from sqlalchemy import Select, exists, select
+from sqlalchemy import Select, and_, exists, func, or_, select
 from sqlalchemy.orm import Session
 
 from booking import clock
 from booking.errors import NotOffered
-from booking.models import SERIES, Actor, Appointment, BookableBy, Channel, Plan, PlanEntry, PlanStatus
+from booking.models import (
+    SERIES,
+    Actor,
+    Appointment,
+    BookableBy,
+    Channel,
+    HistoryEntry,
+    Plan,
+    PlanEntry,
+    PlanStatus,
+)
 from booking.scheduling.plans.keeping import Role
 from booking.scheduling.status import Status
 from booking.services import notices
 from booking.services.allowances import Planned
 from booking.services.clinic import the_clinic
 from booking.services.plans.allowed import each_alone
+from booking.services.plans.judging import has_given_up
 from booking.services.plans.lacking import still_lacking
 from booking.services.plans.make_ups import make_up_times
 from booking.services.plans.one_by_one import one_by_one
 from booking.services.plans.reading import PlanView, view
 from booking.services.plans.recording import noted
-from booking.services.plans.said import GIVEN_UP, OFFERED_MAKE_UP
+from booking.services.plans.said import GIVEN_UP, NOTHING_SAID, OFFERED_MAKE_UP, pause_on, said_of
 from booking.services.transaction import reading, run
 
 
@@ -34,24 +44,46 @@ def send_due() -> int:
     with reading() as session:
         if the_clinic(session).make_up_sent_by != "worker":
             return 0
-        plan_ids = session.scalars(_lacking_what_was_missed(clock.now()).with_only_columns(Plan.id)).all()
+        plan_ids = session.scalars(_missed().with_only_columns(Plan.id).distinct()).all()
     return one_by_one(_offer, plan_ids)
 
 
 def _offer(plan_id: int) -> int:
     """To one patient, where something can be had."""
-    now = clock.now()
     with reading() as session:
-        plan = session.scalar(_lacking_what_was_missed(now).where(Plan.id == plan_id))
-        shown = view(session, the_clinic(session), plan) if plan else None
-    if shown is None or not _can_be_made_up(shown, now):
+        plan = _wants_times(session, session.get_one(Plan, plan_id))
+    if plan is None or not _can_be_made_up(plan):
         return 0
     return run(partial(_send, plan_id=plan_id))
 
 
-def _can_be_made_up(plan: PlanView, now: datetime) -> bool:
+def _send(session: Session, plan_id: int) -> int:
+    """To one patient, unless somebody has done it meanwhile, who had the plan locked."""
+    plan = session.get_one(Plan, plan_id, with_for_update=True)
+    if _wants_times(session, plan) is None:
+        return 0
+    now = clock.now()
+    noted(session, plan, OFFERED_MAKE_UP, Actor.SYSTEM, now)
+    return int(notices.make_up_offered(session, plan, now))
+
+
+def _wants_times(session: Session, plan: Plan) -> PlanView | None:
+    """A plan that lacks what was missed and can be made up yet; None while it rests, for what only a pause has taken, and where
+    its patient gave up all later visits.
+    """
+    clinic, now = the_clinic(session), clock.now()
+    shown = view(session, clinic, plan)
+    given_up = has_given_up(said_of(session, [plan.id]).get(plan.id, NOTHING_SAID), shown.visits, now)
+    if shown.pause or given_up or not still_lacking(shown, now):
+        return None
+    missed = session.scalars(_missed().where(Appointment.plan_id == plan.id))
+    days = [clinic.times.local_date(one.starts_at) for one in missed]
+    return shown if any(not pause_on(day, shown.pauses) for day in days) else None
+
+
+def _can_be_made_up(plan: PlanView) -> bool:
     """Whether there is a way to write, and a time that can be taken without asking the payer first."""
-    if notices.channel_of_clinic(plan)[0] is Channel.CALL or not still_lacking(plan, now):
+    if notices.channel_of_clinic(plan)[0] is Channel.CALL:
         return False
     try:
         offered = make_up_times(plan, BookableBy.LINK)
@@ -62,31 +94,36 @@ def _can_be_made_up(plan: PlanView, now: datetime) -> bool:
     return any(not one.stops for one in each_alone(plan, times))
 
 
-def _send(session: Session, plan_id: int) -> int:
-    """To one patient, unless somebody has done it meanwhile."""
-    now = clock.now()
-    wanted = _lacking_what_was_missed(now).where(Plan.id == plan_id).with_for_update(of=Plan)
-    plan = session.scalar(wanted)
-    if plan is None:
-        return 0
-    noted(session, plan, OFFERED_MAKE_UP, Actor.SYSTEM, now)
-    return int(notices.make_up_offered(session, plan, now))
-
-
-def _lacking_what_was_missed(now: datetime) -> Select[tuple[Plan]]:
-    """Plans of which a visit was missed or cancelled since their patient was sent times last, or gave up all later ones."""
+def _missed() -> Select[tuple[Appointment]]:
+    """Visits of plans that run that were missed or cancelled a while ago, and since then their patient wasn't sent times; nor
+    given up with all later ones.
+    """
+    # Not what gave way, which was promised to nobody.
+    became_so = or_(
+        HistoryEntry.what.in_((Status.NOSHOW.value, Status.CANCELLED.value)),
+        and_(HistoryEntry.what == "corrected", HistoryEntry.facts["to"].as_string() == Status.NOSHOW.value),
+    )
+    missed_at = (
+        select(func.max(HistoryEntry.at))
+        .where(HistoryEntry.appointment_id == Appointment.id, became_so)
+        .scalar_subquery()
+    )
     heard = exists().where(
         PlanEntry.plan_id == Plan.id,
-        PlanEntry.what.in_((OFFERED_MAKE_UP, GIVEN_UP)),
-        PlanEntry.at >= Appointment.changed_at,
+        or_(
+            and_(PlanEntry.what == OFFERED_MAKE_UP, PlanEntry.at >= missed_at),
+            and_(PlanEntry.what == GIVEN_UP, PlanEntry.at >= Appointment.cancelled_at),
+        ),
     )
-    missed = exists().where(
-        Appointment.plan_id == Plan.id,
-        Appointment.status.in_((Status.NOSHOW, Status.CANCELLED)),
-        Appointment.plan_role.in_((Role.DOSE.value, Role.FIRST.value)),
-        # What gave way was promised to nobody.
-        ~Appointment.penciled,
-        Appointment.changed_at <= now - notices.TAKEN_BACK_WITHIN,
-        ~heard,
+    return (
+        select(Appointment)
+        .join(Plan, Plan.id == Appointment.plan_id)
+        .where(
+            Plan.status == PlanStatus.RUNNING,
+            Plan.template != SERIES,
+            Appointment.status.in_((Status.NOSHOW, Status.CANCELLED)),
+            Appointment.plan_role.in_((Role.DOSE.value, Role.FIRST.value)),
+            missed_at <= clock.now() - notices.TAKEN_BACK_WITHIN,
+            ~heard,
+        )
     )
-    return select(Plan).where(Plan.status == PlanStatus.RUNNING, Plan.template != SERIES, missed)
