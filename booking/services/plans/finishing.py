@@ -21,8 +21,8 @@ _BY_ITSELF = By(Actor.SYSTEM)
 
 
 def end_what_is_over() -> int:
-    """Ends each plan of which nothing is ahead, missing, unsettled or to be decided, a week after its last day. Nobody is written
-    to. Says how many.
+    """Ends each plan of which nothing is ahead, missing, unsettled, to be confirmed or decided, a week after its last day. Nobody is
+    written to. Says how many.
     """
     with reading() as session:
         plan_ids = session.scalars(_settled(the_clinic(session)).with_only_columns(Plan.id)).all()
@@ -30,11 +30,12 @@ def end_what_is_over() -> int:
 
 
 def is_over(plan: PlanView, now: datetime) -> bool:
-    """Whether its last day was a week ago, no week lacks a visit, and nobody has to decide how it goes on."""
+    """Whether its last day was a week ago, no week lacks a visit, and nobody has to confirm it or to decide how it goes on."""
     on = plan.clinic.times.local_date
     last = max([plan.last_day, *(on(one.starts_at) for one in plan.standing)])
     decided = not plan.course.reassessment or plan.decided_phases >= plan.course.looks
-    return decided and not any(week.left for week in plan.weeks) and last + OVER_FOR < on(now)
+    confirmed = not plan.by_themselves or plan.confirmed_at is not None
+    return confirmed and decided and not any(week.left for week in plan.weeks) and last + OVER_FOR < on(now)
 
 
 def _end(plan_id: int) -> int:

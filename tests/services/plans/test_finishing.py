@@ -10,16 +10,27 @@ from booking.extensions import db
 from booking.models import Appointment, Message, PlanReminders, PlanStatus, Reminders
 from booking.scheduling.status import Status
 from booking.services.plans import series_booking
-from booking.services.plans.adherence import adherence
-from booking.services.plans.booking import BookedPlan
+from booking.services.plans.adherence import Need, adherence
+from booking.services.plans.booking import BookedPlan, book
+from booking.services.plans.changing import confirm
 from booking.services.plans.finishing import end_what_is_over
 from booking.services.plans.reading import for_staff, notes
 from booking.services.plans.repairing import not_needed
 from booking.services.plans.series import Series, Slot
-from tests.clinics import plan_clinic, set_up
+from tests.clinics import plan_clinic, plan_template, set_up
 from tests.conftest import StandingClock
 from tests.services.making import rows
-from tests.services.plans.making import BOTH, FIRST_DAY, at, patient, prescribed, running
+from tests.services.plans.making import (
+    BOTH,
+    FIRST_DAY,
+    at,
+    patient,
+    practitioner,
+    prescribed,
+    proposed,
+    running,
+    wish,
+)
 from tests.staffing import hired
 
 ACUPUNCTURE = "acupuncture-follow-up"
@@ -80,6 +91,16 @@ def test_what_somebody_has_to_decide_upon_goes_on(standing_clock: StandingClock)
     disc = running(prescribed(patient()))
     settled(disc)
     assert on_day(standing_clock, 90) == 0 and status_of(disc) is PlanStatus.RUNNING
+
+
+def test_what_its_patient_began_waits_to_be_confirmed(standing_clock: StandingClock) -> None:
+    set_up(plan_clinic(plan_templates=[plan_template("weekly", {ACUPUNCTURE: 1}, self_service=True)]))
+    begun = book(wish(proposed("weekly")[0], "weekly"), actor="visitor", key="begun-0001")
+    settled(begun)
+    assert on_day(standing_clock, 60) == 0 and status_of(begun) is PlanStatus.RUNNING
+    assert Need.UNCONFIRMED in adherence(hired()).rows[0].needs
+    confirm(practitioner(), begun.reference, key="confirm-01")
+    assert on_day(standing_clock, 60) == 1 and status_of(begun) is PlanStatus.COMPLETED
 
 
 @pytest.mark.parametrize(
