@@ -288,6 +288,17 @@ def test_two_records_of_different_people_are_warned_of_and_the_differences_marke
     assert "Is this one person?" not in page and page.count('<tr class="differs">') == 2
 
 
+def test_a_relative_with_the_same_telephone_is_not_called_the_same_person(
+    desk: FlaskClient, rosa: str, app: Flask
+) -> None:
+    with app.app_context():
+        booked(NINE + timedelta(days=1), first_name="Tom", email="tom@example.com", phone="+18185550199")
+    page = desk.get(f"/desk/patients/{rosa}/merge").text
+    assert "Likely the same person" not in page and "No record looks like the same person." in page
+    _, _, others = page.partition("<h2>Something is the same, but perhaps another person</h2>")
+    assert "Tom Lima" in others and "The same in both: Last name, Phone." in others
+
+
 def test_the_same_record_twice_is_said(desk: FlaskClient, rosa: str) -> None:
     assert desk.get(f"/desk/patients/{rosa}/merge?with={rosa}").status_code == 409
 

@@ -87,11 +87,21 @@ class Preview:
     overlapping: tuple[tuple[VisitLine, VisitLine], ...]
 
 
-def candidates(who: Who, reference: str) -> tuple[Found, ...]:
+@dataclass(frozen=True)
+class Candidate:
+    """A record that may be of the same person: in what it says the same, and whether that speaks for one person."""
+
+    found: Found
+    alike: tuple[str, ...]
+    likely: bool
+
+
+def candidates(who: Who, reference: str) -> tuple[Candidate, ...]:
     """Records that may be of the same person as this one, likeliest first. Raises NotFound, RecordMerged."""
     with reading() as session:
         patient = standing(session, who, reference)
-    return people.alike(
+    values = Values.of(patient)
+    some = people.alike(
         who,
         patient.first_name,
         patient.last_name,
@@ -100,6 +110,7 @@ def candidates(who: Who, reference: str) -> tuple[Found, ...]:
         born_on=patient.born_on,
         besides=[patient.id],
     )
+    return tuple(_candidate(values, one) for one in some)
 
 
 def preview(who: Who, stays: str, goes: str) -> Preview:
@@ -230,7 +241,13 @@ def together(stays: Values, goes: Values) -> Values:
     )
 
 
-def _alike(one: Values, other: Values) -> dict[str, bool]:
+def _candidate(values: Values, found: Found) -> Candidate:
+    alike = _alike(values, found)
+    same = tuple(name for name, equal in alike.items() if equal)
+    return Candidate(found, same, likely=not _doubtful(values, found, alike))
+
+
+def _alike(one: Values, other: Values | Found) -> dict[str, bool]:
     """Whether each of the fields that tell people apart is the same in both: of those in which both say something."""
     both = {name: (getattr(one, name), getattr(other, name)) for name in _TELL_APART}
     return {
@@ -240,11 +257,13 @@ def _alike(one: Values, other: Values) -> dict[str, bool]:
     }
 
 
-def _doubtful(one: Values, other: Values, alike: dict[str, bool]) -> bool:
-    """Whether too little speaks for one person: another birthday, or less than likely records have in common."""
-    names = [people.alike_names(getattr(one, name), getattr(other, name)) for name in _NAMES]
+def _doubtful(one: Values, other: Values | Found, alike: dict[str, bool]) -> bool:
+    """Whether too little speaks for one person: another birthday, another first name, as of couples who share a telephone,
+    or another last name with nothing else the same.
+    """
+    first, last = (people.alike_names(getattr(one, name), getattr(other, name)) for name in _NAMES)
     something = any(same for name, same in alike.items() if name not in _NAMES)
-    return not alike.get("born_on", True) or not (all(names) or (any(names) and something))
+    return not alike.get("born_on", True) or not (first and (last or something))
 
 
 def _joined(one: str, other: str) -> str:

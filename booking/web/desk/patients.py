@@ -286,16 +286,18 @@ def _edit_page(
 def _choose_page(reference: str, refused: Refusal | None = None) -> ResponseReturnValue:
     who = access.who()
     words = request.args.get("q", "")[:LONGEST_QUESTION]
-    likely = merging.candidates(who, reference)
+    candidates = merging.candidates(who, reference)
     found = people.search(who, words) if words.strip() else Search(words, (), False)
     no = refusing.no(refused, the_clinic_of_this_request()) if refused else None
     return staff_page(
         "desk/patient_merge_choose.html",
         no.status if no else 200,
         reference=reference,
-        likely=likely,
+        likely=[one for one in candidates if one.likely],
+        others=[one for one in candidates if not one.likely],
+        in_a_row=_in_a_row,
         search=Search(words, tuple(one for one in found.found if one.reference != reference), found.more),
-        next_visits=_next_visits((*likely, *found.found)),
+        next_visits=_next_visits((*(one.found for one in candidates), *found.found)),
         no=no,
         **_words(),
     )

@@ -72,7 +72,17 @@ def state() -> dict[str, Any]:
 
 def test_likely_duplicates_come_first(context: Flask) -> None:
     stays, goes = two_records()
-    assert [one.reference for one in merging.candidates(hired(), stays)] == [goes]
+    assert [(one.found.reference, one.likely) for one in merging.candidates(hired(), stays)] == [(goes, True)]
+
+
+def test_two_who_share_a_telephone_are_not_said_to_be_one_person(context: Flask) -> None:
+    for n, (first, last) in enumerate((("Nora", "Haddad"), ("Teresa", "Haddad"), ("Norah", "Costa"))):
+        booked(NINE + timedelta(hours=n), first_name=first, last_name=last, email=f"{first}@example.com", phone=PHONE)
+    nora = str(rows(Patient)[0]["reference"])
+    assert {one.found.name: (one.alike, one.likely) for one in merging.candidates(hired(), nora)} == {
+        "Teresa Haddad": (("last_name", "phone"), False),
+        "Norah Costa": (("phone",), True),
+    }
 
 
 def test_a_preview_says_what_goes_where_and_changes_nothing(context: Flask) -> None:
@@ -106,6 +116,7 @@ MAIL = "another@example.com"
         (Values("Rosa", "Costa", PHONE, None), ["first_name", "phone"], ["last_name"], False),
         (Values("Rosa", "Costa", None, MAIL), ["first_name"], ["last_name"], True),
         (Values("Wei", "Chen", PHONE, None), ["phone"], ["first_name", "last_name"], True),
+        (Values("Wei", "Lima", PHONE, None), ["last_name", "phone"], ["first_name"], True),
         (
             Values("Roza", "Lima", None, MAIL, date(1950, 4, 3)),
             ["last_name"],
