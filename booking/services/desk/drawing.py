@@ -63,7 +63,8 @@ class Needles(enum.StrEnum):
 class Visit:
     """A visit as the board shows it. `lane` of `lanes`: its place beside others of its column at the same time.
 
-    `late_minutes` is 0 until somebody is late; `not_arrived`: it is over, and nobody has said that they came or didn't.
+    `late_minutes` is 0 until somebody is late; `not_arrived`: it is over, and nobody has said that they came or didn't;
+    `unconfirmed`: it is still ahead, and nobody has said that they come, or can't.
     `needles_out_at` is None but while needles are in.
     """
 
@@ -79,6 +80,7 @@ class Visit:
     penciled: bool
     late_minutes: int
     not_arrived: bool
+    unconfirmed: bool
     needles: Needles
     needles_out_at: datetime | None
     note: bool
@@ -288,7 +290,7 @@ class Drawing:
                 here=sum(row.status in (Status.ARRIVED, Status.CHECKED_IN) for row in visits),
                 late=sum(self._late(row) > 0 for row in visits),
                 not_arrived=sum(self._not_arrived(row) for row in visits),
-                unconfirmed=sum(row.status is Status.BOOKED and row.confirmed_at is None for row in visits),
+                unconfirmed=sum(self._unconfirmed(row) for row in visits),
                 cancelled=self._cancelled,
             ),
             needles=tuple(self._needles_in()),
@@ -459,6 +461,7 @@ class Drawing:
             penciled=row.penciled,
             late_minutes=self._late(row),
             not_arrived=self._not_arrived(row),
+            unconfirmed=self._unconfirmed(row),
             needles=needles,
             needles_out_at=out_at,
             note=bool(row.note),
@@ -482,6 +485,11 @@ class Drawing:
 
     def _not_arrived(self, row: Any) -> bool:
         return self._is_expected(row) and self._is_over(row)
+
+    def _unconfirmed(self, row: Any) -> bool:
+        """Of those who are still ahead: whether they have said neither that they come nor that they can't."""
+        ahead = instant_of(row.from_cell) > self._now
+        return ahead and self._is_expected(row) and row.confirmed_at is None
 
     def _is_expected(self, row: Any) -> bool:
         """Whoever said that they can't come isn't waited for."""

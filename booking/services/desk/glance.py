@@ -112,14 +112,7 @@ def glance(who: Who) -> Glance:
                 key=lambda one: one.needles_out_at or now,
             )
         ),
-        unconfirmed=tuple(
-            one
-            for one in visits
-            if one.status is Status.BOOKED
-            and not one.confirmed
-            and not one.cannot_come
-            and instant_of(one.from_cell) > now
-        ),
+        unconfirmed=tuple(one for one in visits if one.unconfirmed),
         cannot_come=refused,
         gaps=_gaps(today, now),
         failed=failed,

@@ -12,7 +12,8 @@ from booking.errors import NotFound
 from booking.models import Appointment, Heartbeat, Message, MessageState, Role
 from booking.scheduling.status import Status
 from booking.services import inbound_texts, visits
-from booking.services.desk import glance, resending
+from booking.services.desk import board, glance, resending
+from booking.services.desk.board import View
 from booking.services.transaction import run
 from tests.clinics import clinic, needled, practitioner, set_up, visit_type
 from tests.conftest import MONDAY, StandingClock
@@ -63,6 +64,20 @@ def test_who_is_here_who_is_late_and_who_has_not_confirmed(
         ["Ben Lima"],
         ["Zoe Lima"],
     )
+
+
+def test_the_board_counts_as_not_confirmed_whom_the_glance_lists(
+    context: Flask, standing_clock: StandingClock
+) -> None:
+    booked(ELEVEN, first_name="Ben")
+    booked(ELEVEN + timedelta(minutes=30), first_name="Eva")
+    cannot = booked(ELEVEN + timedelta(hours=2), first_name="Kai")
+    booked(ELEVEN + timedelta(hours=3), first_name="Zoe")
+    visits.cannot_come(cannot.reference, cannot.token, actor="t", key="cannot-1")
+    for minutes, ahead in ((0, 2), (35, 1), (300, 0)):
+        standing_clock.at(ELEVEN + timedelta(minutes=minutes))
+        shown = board.day(hired(), MONDAY.date(), View.PEOPLE)
+        assert (shown.counts.unconfirmed, len(glance.glance(hired()).unconfirmed)) == (ahead, ahead)
 
 
 def test_who_never_arrived_stays_on_the_list_until_somebody_settles_it(
