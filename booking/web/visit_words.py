@@ -146,6 +146,12 @@ def _changed(clinic: Clinic, facts: Mapping[str, Any]) -> str:
     people = (facts.get("from_practitioner"), facts.get("to_practitioner"))
     if people[0] != people[1]:
         parts.append(_("%(old)s → %(new)s", old=person(clinic, people[0]), new=person(clinic, people[1])))
+    return "; ".join([*parts, *changed_besides(facts)]) or _("Changed")
+
+
+def changed_besides(facts: Mapping[str, Any]) -> list[str]:
+    """What is other than before, besides time and person: room, type, length."""
+    parts = []
     for name, words in (
         ("room", lazy("%(old)s → %(new)s")),
         ("type", lazy("%(old)s → %(new)s")),
@@ -154,4 +160,4 @@ def _changed(clinic: Clinic, facts: Mapping[str, Any]) -> str:
         old, new = facts.get(f"from_{name}"), facts.get(f"to_{name}")
         if old != new:
             parts.append(str(words) % {"old": old or "–", "new": new or "–"})
-    return "; ".join(parts) or _("Changed")
+    return parts

@@ -78,6 +78,11 @@ def test_a_move_is_said_and_taken_back(app: Flask, post: Post, reference: str) -
     assert stands(app, reference)["from_cell"] == cell_at(NINE)
 
 
+def test_a_change_of_room_alone_says_which(post: Post, reference: str) -> None:
+    moved = post(f"/desk/visits/{reference}/change", room="room-2", version=1).json
+    assert moved["says"] == "Now Tue, Sep 15, 9:00 am, with Ana Ruiz; Room 1 → Room 2. Nobody is written to."
+
+
 def test_by_a_form_it_leads_on_with_a_way_back(desk: FlaskClient, post: Post, reference: str) -> None:
     answer = post(
         f"/desk/visits/{reference}/change", plain=True, day="2026-09-15", time="10:00", version=1,

@@ -1,7 +1,7 @@
 """A visit before and after what staff did to it: kept with the history entry, so that it can be taken back."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -52,7 +52,7 @@ class Changed:
     """A visit after a change. `entry_id` is the history entry, by which it is undone; None if nothing was to change.
 
     `state`: how it stands now, as in `state_of`. `told`: the patient hears of it, by `channel`. `due_at`: when, ISO in UTC, or
-    None. `to_call`: they stand on the list of calls, until reached.
+    None. `to_call`: they stand on the list of calls, until reached. `facts`: those of the history entry.
     """
 
     reference: str
@@ -63,6 +63,7 @@ class Changed:
     due_at: str | None = None
     channel: str = ""
     to_call: bool = False
+    facts: dict[str, Any] = field(default_factory=dict)
 
 
 def snapshot(appointment: Appointment, uses: Sequence[Use]) -> Snapshot:
@@ -165,6 +166,7 @@ def keep(
         due_at=None if told.due_at is None else iso_utc(told.due_at),
         channel=told.channel.value if told.channel else "",
         to_call=told.to_call,
+        facts=facts,
     )
 
 

@@ -19,6 +19,7 @@ from booking.web.visit_words import (
     HAPPENED,
     STANDINGS,
     TAPS,
+    changed_besides,
     happened,
     person,
     whom,
@@ -67,17 +68,18 @@ def comes_again() -> str:
 
 
 def now_is(clinic: Clinic, changed: Changed, *, spoken: bool = False, number: str | None = None) -> str:
-    """Where a visit is after a change, and whether its patient hears of it. `spoken`: they know from the telephone.
-    `number`: by which they can be called.
+    """Where a visit is after a change, what else is new, and whether its patient hears of it. `spoken`: they know from the
+    telephone. `number`: by which they can be called.
     """
     if changed.state["status"] == Status.CANCELLED:
         says = _("Cancelled.")
     else:
-        says = _(
-            "Now %(when)s, with %(name)s.",
+        now = _(
+            "Now %(when)s, with %(name)s",
             when=clinic.times.short_moment(datetime.fromisoformat(changed.state["starts_at"])),
             name=person(clinic, changed.state["practitioner"]),
         )
+        says = "; ".join([now, *changed_besides(changed.facts)]) + "."
     if changed.told:
         return f"{says} {telling.told_at(clinic, changed, number)}"
     if spoken:
