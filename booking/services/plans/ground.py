@@ -4,13 +4,14 @@ Proposals read it, a booking reads it under the lock; both ask the same engine, 
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import NamedTuple
 
 from sqlalchemy.orm import Session
 
+from booking.errors import NotFound
 from booking.models import BookableBy
 from booking.scheduling import offers as engine
 from booking.scheduling.hours import Day, day_at, day_of, week_start
@@ -20,7 +21,7 @@ from booking.scheduling.rules import PATIENT_LIMITS, PATIENT_RULES, STAFF_RULES
 from booking.scheduling.situation import Situation
 from booking.scheduling.timeline import Window
 from booking.services.availability import situation, taken_under_lock
-from booking.services.clinic import Clinic, VisitType
+from booking.services.clinic import Clinic, Practitioner, VisitType
 from booking.services.occupancies import (
     NOTHING_IGNORED,
     Ignoring,
@@ -71,13 +72,13 @@ def question_as_offered(
     limited: bool,
 ) -> Question:
     """The same for what a plan has already, as far as it is offered: the answer is empty where nobody gives it any more. Raises
-    NotFound for somebody whom the clinic doesn't have.
+    NotFound for a name that nobody has or had.
     """
     offering = clinic.who_offers(visit_type, audience)
     if people is not None:
         # Whoever names somebody may book with them also where they are on no list of ours.
         by_name = BookableBy.LINK if audience is BookableBy.PATIENTS else audience
-        names = {clinic.practitioner(slug).slug for slug in people}
+        names = {person.slug for person in named(clinic, people)}
         offering = tuple(one for one in clinic.who_offers(visit_type, by_name) if one.slug in names)
     rules = STAFF_RULES if audience is BookableBy.STAFF else PATIENT_RULES
     return replace(
@@ -85,6 +86,17 @@ def question_as_offered(
         rules=tuple(rule for rule in rules if limited or rule is not PATIENT_LIMITS),
         horizon_days=max(HORIZON_DAYS, clinic.horizon_days),
     )
+
+
+def named(clinic: Clinic, people: Iterable[str]) -> Iterator[Practitioner]:
+    """Those with whom somebody wants a plan. Whoever has left since gives nothing any more, and keeps nobody from the others.
+    Raises NotFound for a name that nobody has or had.
+    """
+    for slug in people:
+        person = clinic.person(slug)
+        if person is None:
+            raise NotFound
+        yield person
 
 
 @dataclass(frozen=True)

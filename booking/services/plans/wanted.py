@@ -16,7 +16,7 @@ from booking.scheduling.plans.task import Care, Choice, Days, Planned, Task
 from booking.scheduling.plans.windows import Presence
 from booking.scheduling.timeline import CELL_MINUTES, instant_of, places
 from booking.services.clinic import Clinic, VisitType
-from booking.services.plans.ground import HORIZON_DAYS, Ground, question_as_offered, question_of
+from booking.services.plans.ground import HORIZON_DAYS, Ground, named, question_as_offered, question_of
 from booking.services.proposed import Proposed
 from booking.services.question import Question
 from booking.services.transaction import reading
@@ -180,7 +180,7 @@ class Asked:
         cares = []
         for care, begins in self.kinds:
             modality = care.modality.slug
-            wished = {self.clinic.practitioner(slug).id for slug in self.wanted.wished.get(modality, ())}
+            wished = {one.id for one in named(self.clinic, self.wanted.wished.get(modality, ()))}
             others = self.wanted.elsewhere.get(modality, ())
             cares.append(
                 Care(

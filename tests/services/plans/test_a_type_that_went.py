@@ -1,4 +1,6 @@
-"""A visit type that the clinic's file has no more: plans that need it keep it, and those that are over still open."""
+"""What the clinic's file has no more: visit types that plans need stay, those that are over still open, and whoever left is
+looked for no more.
+"""
 
 from datetime import timedelta
 from typing import Any
@@ -6,20 +8,33 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
+from booking.errors import NotFound
 from booking.extensions import db
-from booking.models import Appointment, Clinic, Plan, PlanStatus, VisitType
+from booking.models import Appointment, BookableBy, Clinic, Plan, PlanStatus, VisitType
 from booking.scheduling.status import Status
 from booking.services import clinic_rows
 from booking.services.clinic_file import ClinicFile
 from booking.services.clinic_rows import StillNeeded
 from booking.services.plans.adherence import adherence
+from booking.services.plans.asking_again import wanted_by
 from booking.services.plans.booking import BookedPlan
 from booking.services.plans.changing import stop
 from booking.services.plans.finishing import end_what_is_over
 from booking.services.plans.prescribing import plans_of, withdraw
+from booking.services.plans.proposing import propose
+from booking.services.plans.reading import by_link
 from tests.clinics import plan_clinic, plan_template, set_up
 from tests.conftest import StandingClock
-from tests.services.plans.making import FIRST_DAY, FOLLOW_UP, at, patient, prescribed, running, seen
+from tests.services.plans.making import (
+    FIRST_DAY,
+    FOLLOW_UP,
+    at,
+    patient,
+    prescribed,
+    proposed,
+    running,
+    seen,
+)
 from tests.staffing import hired
 
 ADJUSTING = "chiropractic-follow-up"
@@ -94,3 +109,27 @@ def test_a_plan_that_cannot_be_read_keeps_no_other_from_ending(standing_clock: S
         connection.execute(update(Plan).where(Plan.reference == unreadable.reference).values(course=course))
     standing_clock.at(at(FIRST_DAY + timedelta(days=60), 12))
     assert end_what_is_over() == 1 and seen(weekly).status is PlanStatus.COMPLETED
+
+
+@pytest.mark.parametrize(
+    ("how", "is_there"),
+    [
+        pytest.param({"wished": {"acupuncture": ("dan",)}}, True, id="rather"),
+        pytest.param({"only": {"acupuncture": ("dan", "mei")}}, True, id="one of two"),
+        pytest.param({"only": {"acupuncture": ("dan",)}}, False, id="only"),
+    ],
+)
+def test_who_has_left_is_named_by_a_prescription_in_vain(how: dict[str, Any], is_there: bool) -> None:
+    made = prescribed(patient(), "weekly", **how)
+    definition = plan_clinic(plan_templates=[WEEKLY, ADJUSTED]).model_dump(mode="json")
+    definition["practitioners"] = [one for one in definition["practitioners"] if one["id"] != "dan"]
+    set_up(ClinicFile.model_validate(definition))
+    found = propose(wanted_by(by_link(made.reference, made.token), BookableBy.LINK)).proposals
+    people = {visit.practitioner.slug for one in found for visit in one.visits}
+    assert people == ({"mei"} if is_there else set())
+
+
+def test_a_name_that_nobody_ever_had_is_refused() -> None:
+    for how in ({"only": {"acupuncture": ("nobody",)}}, {"wished": {"acupuncture": ("nobody",)}}):
+        with pytest.raises(NotFound):
+            proposed("weekly", **how)
