@@ -2,6 +2,7 @@
 
 import re
 from datetime import timedelta
+from html import unescape
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from sqlalchemy import event, update
 from booking.extensions import db
 from booking.models import (
     AuditEntry,
+    Heartbeat,
     InboundText,
     Message,
     MessageState,
@@ -22,6 +24,7 @@ from booking.models import (
     Task,
 )
 from booking.reminders.delivery import deliver_due
+from booking.scheduling.timeline import cell_at
 from booking.services import inbound_texts
 from booking.services.desk import moving
 from booking.services.desk.moving import Place
@@ -240,6 +243,22 @@ def test_a_glance_that_asks_again_gets_304_and_leaves_no_trace(app: Flask, desk:
         inbound_texts.receive("+18185550123", "I am late", "sm-2")
     other = desk.get("/desk/glance", headers={"X-Poll": "1", "If-None-Match": fragment.headers["ETag"]})
     assert "I am late" in other.text
+
+
+def test_the_glance_says_when_the_worker_last_looked_and_its_gaps_lead_to_booking(
+    app: Flask, standing_clock: StandingClock
+) -> None:
+    standing_clock.at(NINE)
+    with app.app_context():
+        beat = {"worker": "w", "started_at": NINE, "ticked_at": NINE, "trouble": ""}
+        run(lambda session: session.add(Heartbeat(**beat)))
+        desk = signed_in(app, hired(Role.DESK))
+    page = desk.get("/desk/glance").text
+    assert "Messages are being sent; the worker last looked at 9:00 am." in page
+    gap = re.search(r'href="(/desk/book[^"]*practitioner=ana)"><strong>1:00 pm', page)
+    assert gap
+    form = fields(desk.get(unescape(gap[1])).text.partition("<main")[2])
+    assert (form["cell"], form["day"]) == (str(cell_at(NINE + timedelta(hours=4))), "2026-09-15")
 
 
 def test_the_glance_has_times_who_never_came_and_closes_the_day_in_the_afternoon(
