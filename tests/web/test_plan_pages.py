@@ -25,6 +25,7 @@ from booking.web.patient.plan_choice import Choice
 from tests.clinics import plan_clinic
 from tests.conftest import StandingClock
 from tests.services.making import rows
+from tests.services.plans import making
 from tests.services.plans.making import patient, prescribed
 from tests.staffing import hired, signed_in
 from tests.web.conftest import on_both
@@ -625,6 +626,24 @@ def test_visits_beyond_what_insurance_allows_are_marked_before_booking_and_after
         statuses.no_show(hired(), visit.reference, key="noshow-01")
     page = words(client.get(f"{way}/make-up"))
     assert "a later visit may not be covered then" in page and "0 of 20 left" in page
+
+
+def test_of_coverage_nothing_is_said_by_the_link_of_a_plan_that_nobody_has_confirmed(
+    client: FlaskClient, app: Flask, standing_clock: StandingClock
+) -> None:
+    way = insured(app, 21, Beyond.ASK)
+    with app.app_context():
+        making.running(Prescribed(way.split("/")[2], 1, told=True))
+        begun = {"by_themselves": True, "confirmed_at": None}
+        run(lambda session: session.execute(update(Plan).values(begun)))
+        visit = reading.by_link(*way.split("/")[2:]).weeks[1].visits[0]
+        standing_clock.at(visit.starts_at + timedelta(minutes=20))
+        statuses.no_show(hired(), visit.reference, key="noshow-01")
+    for page in (client.get(way), client.get(f"{way}/make-up")):
+        assert page.status_code == 200
+        assert not re.search("cover|insur|of 21 left", words(page))
+    asked = hidden(client.get(f"{way}/make-up"))
+    assert client.post(f"{way}/make-up", data=asked).location.startswith(way)
 
 
 def test_where_staff_are_to_be_asked_first_nothing_is_booked_here(client: FlaskClient, app: Flask) -> None:

@@ -2,14 +2,14 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select
 from sqlalchemy.orm import Session
 
 from booking import clock
 from booking.models import SERIES, Appointment, BookableBy, Plan, PlanStatus
-from booking.scheduling.plans.course import Course
+from booking.scheduling.plans.course import MOST_REST_DAYS, Course
 from booking.scheduling.plans.keeping import Fault, Kept, Role, Rule, newly_broken
 from booking.scheduling.plans.windows import Presence
 from booking.scheduling.status import Status
@@ -54,20 +54,16 @@ def wanted_by(
 def elsewhere(
     session: Session, clinic: Clinic, patient_id: int, plan_id: int | None
 ) -> dict[str, dict[date, VisitType]]:
-    """By modality the days of a patient's visits ahead that belong to no plan, or to another one, in order; each with its visit
-    type.
+    """By modality the days of a patient's visits that belong to no plan, or to another one, in order; each with its visit type.
+    Not those so long ago that nothing has to rest from them.
     """
-    ahead = session.execute(
+    there = session.execute(
         select(Appointment.visit_type_id, Appointment.from_cell, Appointment.plan_id)
-        .where(
-            Appointment.patient_id == patient_id,
-            Appointment.to_cell > cell_from(clock.now()),
-            Appointment.status == Status.BOOKED,
-        )
+        .where(Appointment.patient_id == patient_id, *_to_rest_from())
         .order_by(Appointment.from_cell)
     )
     days: dict[str, dict[date, VisitType]] = {}
-    for number, from_cell, of_plan in ahead:
+    for number, from_cell, of_plan in there:
         if plan_id is None or of_plan != plan_id:
             visit_type = clinic.visit_type_by_id[number]
             on = clinic.times.local_date(instant_of(from_cell))
@@ -76,8 +72,8 @@ def elsewhere(
 
 
 def may_know(plan: Plan | PlanView, audience: BookableBy) -> bool:
-    """Whether anything may be read of when a plan's patient comes besides: not by the link of one that nobody has prescribed, for
-    it may be somebody's who only gave their name.
+    """Whether anything may be read of when a plan's patient comes besides, and of their coverage: not by the link of one that
+    nobody has prescribed, for it may be somebody's who only gave their name.
     """
     return audience is BookableBy.STAFF or not plan.is_limited
 
@@ -123,16 +119,15 @@ def is_near_a_plan(
     *,
     of_plan: int | None = None,
 ) -> bool:
-    """Whether a visit would leave no days of rest to a visit ahead of a plan of this patient, other than its own. `instead_of`:
+    """Whether a visit would leave no days of rest to a visit of a plan of this patient, other than its own. `instead_of`:
     where it stands; of the visits that it is near there it needn't be asked again.
     """
-    ahead = session.execute(
+    of_plans = session.execute(
         select(Plan.course, Appointment.visit_type_id, Appointment.from_cell)
         .join(Plan, Plan.id == Appointment.plan_id)
         .where(
             Appointment.patient_id == patient_id,
-            Appointment.to_cell > cell_from(clock.now()),
-            Appointment.status == Status.BOOKED,
+            *_to_rest_from(),
             Plan.status == PlanStatus.RUNNING,
             Plan.template != SERIES,
             Plan.id.is_distinct_from(of_plan),
@@ -143,13 +138,22 @@ def is_near_a_plan(
         day = clinic.times.local_date(one.starts_at)
         return {
             from_cell
-            for course, number, from_cell in ahead
+            for course, number, from_cell in of_plans
             if clinic.visit_type_by_id[number].modality.slug == one.modality
             and abs((clinic.times.local_date(instant_of(from_cell)) - day).days)
             <= Course.of(course).rest_days.get(one.modality, 0)
         }
 
     return bool(near(planned) - (near(instead_of) if instead_of else set()))
+
+
+def _to_rest_from() -> tuple[ColumnElement[bool], ...]:
+    """Visits from which days of rest are to be kept: those ahead, and those that took place, as of today or yesterday."""
+    longest_ago = clock.now() - timedelta(days=MOST_REST_DAYS + 1)
+    return (
+        Appointment.to_cell > cell_from(longest_ago),
+        Appointment.status.not_in((Status.CANCELLED, Status.NOSHOW)),
+    )
 
 
 def asked_for(plan: PlanView, audience: BookableBy, course: Course | None = None) -> Asked:

@@ -25,6 +25,7 @@ from booking.services.plans.altering import (
     PATIENT,
     By,
     add,
+    as_known,
     as_they_wait,
     begun_at,
     changed,
@@ -191,17 +192,16 @@ def _take(
     if broken:
         raise PlanRulesBroken(faults=[one.facts for one in broken])
     going = _given_up(session, clinic, plan, replaced, chosen, by, now) if replaced else []
-    cancelled = begun_at(going)
     coming = as_they_wait(plan, course, others, [chosen])
     (made,) = add(session, clinic, plan, coming, by, now, audience=audience)
-    if not by.beyond:
+    if not by.beyond and may_know(plan, audience):
         # Asked once the patient is locked: of two at one moment the second one counts the first.
         planned = Planned(starts_at, missed.care.modality.slug)
         refuse_beyond(session, clinic, plan.patient_id, [planned], now, [made.reference])
     if may_know(plan, audience) and too_near(session, clinic, plan, plan.first_day, [chosen.kept]):
         raise PlanRulesBroken(faults=[Fault(Rule.REST_DAYS, chosen.kept.week, care).facts])
     changed(session, plan, MADE_UP, by, now, visit=made.reference, week=week + 1)
-    told = {"added": begun_at([made])} | ({"cancelled": cancelled} if cancelled else {})
+    told = as_known(going) | {"added": begun_at([made])}
     notices.plan_changed(session, clinic, plan, [*going, made], now, told)
     return {"reference": made.reference}
 

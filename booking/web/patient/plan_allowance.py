@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from flask_babel import gettext as _
 
 from booking.services.allowances import Planned
+from booking.models import BookableBy
 from booking.services.clinic import Clinic
 from booking.services.plans.allowed import Allowed, allowed
+from booking.services.plans.asking_again import may_know
 from booking.services.plans.proposing import ProposedVisit
 from booking.services.plans.reading import PlanView
 from booking.web import allowance_words
@@ -25,6 +27,7 @@ class Marks:
 
 def marks_of(clinic: Clinic, plan: PlanView | None, visits: Sequence[ProposedVisit]) -> Marks:
     """What is to be said of these visits before they are booked. Nothing, of somebody whom we don't know."""
+    plan = known(plan)
     found = allowed(plan, [Planned(one.starts_at, one.visit_type.modality.slug) for one in visits])
     numbers = [number + 1 for number in found.beyond]
     return Marks(
@@ -33,6 +36,11 @@ def marks_of(clinic: Clinic, plan: PlanView | None, visits: Sequence[ProposedVis
         left_words(clinic, allowed(plan, ())) if found.beyond else [],
         found.stops,
     )
+
+
+def known(plan: PlanView | None) -> PlanView | None:
+    """The plan, if by its link anything may be said of its patient's coverage."""
+    return plan if plan is not None and may_know(plan, BookableBy.LINK) else None
 
 
 def left_words(clinic: Clinic, found: Allowed) -> list[str]:

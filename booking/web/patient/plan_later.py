@@ -37,7 +37,7 @@ from booking.web import asked, limits, reasons
 from booking.web.pages import page
 from booking.web.patient import blueprint
 from booking.web.patient.forms import ActionForm, CancelForm
-from booking.web.patient.plan_allowance import left_words
+from booking.web.patient.plan_allowance import known, left_words
 from booking.web.patient.plan_shown import ways_from
 from booking.web.plan_words import broken
 
@@ -155,7 +155,7 @@ def _move_page(
         return _choose_page(plan, visit, wanted, 422, wrong)
     shown, now = _preview(plan, visit, wanted), clock.now()
     covered = allowed(
-        plan,
+        known(plan),
         [Planned(one.starts_at, one.visit.visit_type.modality.slug) for one in shown.going],
         [one.visit.reference for one in shown.going],
     )

@@ -19,7 +19,7 @@ from booking.web.free import instant
 from booking.web.numerals import whole
 from booking.web.pages import page
 from booking.web.patient import blueprint
-from booking.web.patient.plan_allowance import left_words
+from booking.web.patient.plan_allowance import known, left_words
 from booking.web.plan_next import asked_first, beyond_among
 from booking.web.words import words_for
 
@@ -68,7 +68,7 @@ def _times(plan: PlanView, refusal: Refusal | None = None) -> ResponseReturnValu
     if not lacking:
         return _to_plan(plan)
     found = [one for one in make_up_times(plan, BookableBy.LINK) if one.missed in lacking]
-    beyond_coverage = beyond_among(plan, found)
+    beyond_coverage = beyond_among(plan, found) if known(plan) else {}
     return page(
         "patient/plan_make_up.html",
         plan.clinic,

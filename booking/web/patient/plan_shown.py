@@ -20,7 +20,7 @@ from booking.services.plans.lacking import still_lacking
 from booking.services.plans.reading import PlanView, PlanVisit, Week
 from booking.services.plans.shifting import alike
 from booking.web import course_words
-from booking.web.patient.plan_allowance import left_words
+from booking.web.patient.plan_allowance import known, left_words
 from booking.web.plan_words import list_of
 
 
@@ -93,7 +93,7 @@ def shown_plan(plan: PlanView) -> dict[str, Any]:
     """The values of the pages about a plan that was booked."""
     now = clock.now()
     ahead = [one for one in plan.standing if one.status is Status.BOOKED and one.starts_at > now]
-    beyond = beyond_of(plan)
+    beyond = beyond_of(plan) if known(plan) else frozenset()
     lacks = Counter(one.week for one in still_lacking(plan, now))
     weeks = [_week(plan, week, beyond, week.number in lacks) for week in plan.weeks]
     later = _days(plan, beyond, [one for one in plan.visits if one.week >= len(plan.weeks)])
@@ -112,7 +112,7 @@ def shown_plan(plan: PlanView) -> dict[str, Any]:
         "running": plan.status is PlanStatus.RUNNING,
         "said": _said(plan),
         "lacks": _lacks(lacks),
-        "left": left_words(plan.clinic, allowed(plan, ())),
+        "left": left_words(plan.clinic, allowed(known(plan), ())),
         "uncovered": any(one.reference in beyond for one in ahead),
     }
 
