@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from flask_babel import gettext as _
 
-from booking.services.allowances import Planned
 from booking.models import BookableBy
+from booking.services.allowances import Planned
 from booking.services.clinic import Clinic
 from booking.services.plans.allowed import Allowed, allowed
 from booking.services.plans.asking_again import may_know
