@@ -101,7 +101,7 @@ def went(session: Session, appointment: Appointment, sequences: Sequence[int]) -
 
 
 def told_with_plan(session: Session, appointment: Appointment, since: datetime) -> datetime | None:
-    """When a message about its plan last told, since then, how the visit stands: by naming it, or by leaving it out of all."""
+    """When a message about its plan last told, after then, how the visit stands: by naming it, or by leaving it out of all."""
     if appointment.plan_id is None:
         return None
     of_plan = select(Appointment.id).where(Appointment.plan_id == appointment.plan_id)
@@ -115,7 +115,7 @@ def told_with_plan(session: Session, appointment: Appointment, since: datetime) 
                 Message.appointment_id.in_(of_plan),
             ),
             Message.state.in_((MessageState.SENT, MessageState.SIMULATED)),
-            Message.sent_at >= since,
+            Message.sent_at > since,
         )
         .order_by(Message.sent_at.desc())
     )

@@ -449,6 +449,15 @@ def test_what_the_plans_mail_told_before_a_change_is_no_news_of_it(standing_cloc
     assert not waits("change")
 
 
+def test_a_mail_that_went_in_the_moment_of_a_change_told_nothing_of_it(standing_clock: StandingClock) -> None:
+    plan = weekly()
+    deliver_due()
+    entry = cancelled_and_left_out(seen(plan).visits[0]).entry_id
+    assert undoing.look(hired(), entry).told_at is None
+    undoing.undo(hired(), entry, key="undo-0001")
+    assert not waits("confirmation")
+
+
 def test_a_move_that_waits_while_the_plans_mail_tells_of_it_is_known_from_there(
     standing_clock: StandingClock,
 ) -> None:
