@@ -29,6 +29,7 @@ from pydantic import (
 
 from booking.config import is_no_reply
 from booking.models import BookableBy, PriceShown, VisitKind
+from booking.scheduling.plans.course import MOST_REST_DAYS
 
 Place = tuple[str | int, ...]
 
@@ -345,7 +346,7 @@ def _dose_written(dose: tuple[int, int]) -> int | str:
 
 
 Dose = Annotated[tuple[int, int], BeforeValidator(_dose), PlainSerializer(_dose_written, when_used="json")]
-RestDays = Annotated[int, Field(ge=0, le=30)]
+RestDays = Annotated[int, Field(ge=0, le=MOST_REST_DAYS)]
 
 
 class PlanPhase(Part):

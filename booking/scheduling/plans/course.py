@@ -12,6 +12,8 @@ from booking.scheduling.plans.task import Pairing
 
 LOOKED_AT_WITHIN = 7
 """So many days after a phase's last week, at the latest, somebody looks again how it goes on."""
+MOST_REST_DAYS = 30
+"""So many free days between two visits, at most, a plan may ask for."""
 REASSESSED_BEFORE = 13
 """Before the visit of this number in a phase, if it has so many of one kind of care."""
 

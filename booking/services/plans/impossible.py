@@ -294,18 +294,23 @@ def _other_practitioners(asked: Asked) -> Iterator[Relaxation]:
 
 
 def _without_besides(asked: Asked, week: int) -> Iterator[Relaxation]:
-    """A visit outside the plan that is moved to a day on which it isn't in the way; all of them, if one isn't enough."""
+    """A visit outside the plan that is moved to a day on which it isn't in the way; all of them, if one isn't enough. Those that
+    took place stay.
+    """
+    today = asked.clinic.times.local_date(asked.ground.now)
     for number, kind in enumerate(asked.kinds):
         modality = kind.care.modality.slug
         for on, visit_type in _besides(asked, number, week):
+            if on <= today:
+                continue
             left = {day: one for day, one in asked.wanted.elsewhere[modality].items() if day != on}
             elsewhere = {**asked.wanted.elsewhere, modality: left}
             if _is_possible(replace(asked, wanted=replace(asked.wanted, elsewhere=elsewhere)).task):
                 yield Relaxation("besides", {"on": on, "care": visit_type})
                 return
-    if asked.wanted.elsewhere and _is_possible(
-        replace(asked, wanted=replace(asked.wanted, elsewhere={})).task
-    ):
+    there = asked.wanted.elsewhere
+    past = {name: {on: one for on, one in days.items() if on <= today} for name, days in there.items()}
+    if past != there and _is_possible(replace(asked, wanted=replace(asked.wanted, elsewhere=past)).task):
         yield Relaxation("besides")
 
 
