@@ -1,6 +1,6 @@
 """What a plan tells: one message about all of its visits, or about several, and the reminders of each."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import func, select, update
@@ -60,20 +60,20 @@ def plan_changed(
     for what they have changed themselves. What waited to be told is told along, and without such a message by itself.
 
     `visits`: those that were changed, as they are now. `facts`: {"cancelled": [ISO in UTC, …], "added": […], "firm": […]},
-    when they began or begin. The plan's sequence has grown by the change.
+    when they began or begin, and "knew": with whom they began, by their id. The plan's sequence has grown by the change.
     """
     if not tell and plan.untold_since is not None:
-        plan.untold = joined(plan.untold, facts)
+        plan.untold = joined(session, plan, plan.untold, facts)
     gave_way = giving_way.untold(session, plan, now)
     if tell and gave_way:
         visits = [*visits, *gave_way]
-        cancelled = {*facts.get("cancelled", ()), *(iso_utc(one.starts_at) for one in gave_way)}
-        facts = facts | {"cancelled": sorted(cancelled)}
+        knew = {iso_utc(one.starts_at): one.practitioner_id for one in gave_way}
+        facts = _with_gone(facts, {*facts.get("cancelled", ()), *knew}, knew)
     rows: list[Row] = []
     owed: list[Row] = []
     for visit in visits:
         waited = drop_waiting(session, visit, "The plan was changed.", now)
-        facts = _as_known(session, visit, waited, facts)
+        facts = _as_known(session, clinic, plan, visit, waited, facts)
         if visit.status is Status.BOOKED:
             rows += reminders(clinic, visit, now)
             owed += news_owed(session, clinic, visit, waited, now)
@@ -99,20 +99,46 @@ def plan_changed(
 def told_at_last(plan: Plan, now: datetime) -> Row:
     """The facts of what waited until the patient was told of it, and waits no more: as far as it is ahead."""
     waited, plan.untold, plan.untold_since = plan.untold, {}, None
-    return {name: [at for at in begin if datetime.fromisoformat(at) > now] for name, begin in waited.items()}
+    ahead = {
+        name: [at for at in waited.get(name, ()) if datetime.fromisoformat(at) > now]
+        for name in ("cancelled", "firm", "added")
+    }
+    return _with_gone(ahead, ahead["cancelled"], waited.get("knew", {}))
 
 
-def joined(before: Row, facts: Row) -> Row:
-    """The facts of two changes of which the patient has heard neither: what came and went between them is nothing to tell."""
+def joined(session: Session, plan: Plan, before: Row, facts: Row) -> Row:
+    """The facts of two changes of which the patient has heard neither: what came and went between them is nothing to tell, where
+    it is with whom they knew it.
+    """
     was, now_is = (
         {name: {*one.get(name, ())} for name in ("cancelled", "firm", "added")} for one in (before, facts)
     )
+    knew = facts.get("knew", {}) | before.get("knew", {})
     gone, back = now_is["cancelled"], was["cancelled"] & now_is["added"]
-    return {
-        "cancelled": sorted((was["cancelled"] | gone - was["added"]) - back),
-        "firm": sorted(was["firm"] - gone | now_is["firm"]),
-        "added": sorted(was["added"] - gone | now_is["added"] - back),
-    }
+    back = _as_they_knew(session, plan, back, knew)
+    return _with_gone(
+        {
+            "firm": sorted(was["firm"] - gone | now_is["firm"]),
+            "added": sorted(was["added"] - gone | now_is["added"] - back),
+        },
+        (was["cancelled"] | gone - was["added"]) - back,
+        knew,
+    )
+
+
+def _with_gone(facts: Row, gone: Iterable[str], knew: Row) -> Row:
+    """These facts, where these times are given up, each with whom its patient knew it."""
+    known = facts.get("knew", {}) | knew
+    return facts | {"cancelled": sorted(gone), "knew": {at: known[at] for at in gone if at in known}}
+
+
+def _as_they_knew(session: Session, plan: Plan, starts: Iterable[str], knew: Row) -> set[str]:
+    """At which of these times a visit of the plan stands with whom the patient knew one."""
+    standing = session.scalars(
+        select(Appointment).where(Appointment.plan_id == plan.id, Appointment.status == Status.BOOKED)
+    )
+    people = {iso_utc(one.starts_at): one.practitioner_id for one in standing}
+    return {at for at in starts if at in people and knew.get(at, people[at]) == people[at]}
 
 
 def make_up_offered(session: Session, plan: Plan, now: datetime) -> bool:
@@ -148,7 +174,9 @@ def _sent_anew(session: Session, plan: Plan, kind: str, now: datetime) -> bool:
     return bool(rows)
 
 
-def _as_known(session: Session, visit: Appointment, waited: list[Row], facts: Row) -> Row:
+def _as_known(
+    session: Session, clinic: Clinic, plan: Plan, visit: Appointment, waited: list[Row], facts: Row
+) -> Row:
     """These facts of a change, where what the clinic did before to this visit still `waited` to be told: the patient knows the
     visit as it was then, and not when it began in between.
     """
@@ -162,11 +190,14 @@ def _as_known(session: Session, visit: Appointment, waited: list[Row], facts: Ro
         .limit(1)
     ).one()
     between = last.facts["from"] if last.what == "moved" else iso_utc(visit.starts_at)
-    knew = {one["old_starts_at"] for one in untold if "old_starts_at" in one}
-    return facts | {
-        "cancelled": sorted({*facts.get("cancelled", ())} - {between} | knew),
-        "added": [at for at in facts.get("added", ()) if at not in knew],
+    knew = {
+        one["old_starts_at"]: clinic.practitioner(one["old_practitioner"]).id
+        for one in untold
+        if "old_starts_at" in one
     }
+    stays = _as_they_knew(session, plan, knew, knew)
+    added = [at for at in facts.get("added", ()) if at not in stays]
+    return _with_gone(facts | {"added": added}, {*facts.get("cancelled", ())} - {between} | {*knew}, knew)
 
 
 def _changed_by(session: Session, plan: Plan) -> Actor | None:
@@ -188,7 +219,7 @@ def _with_what_waits(session: Session, plan: Plan, facts: Row) -> Row:
         .with_for_update()
     ).all()
     for one in waits:
-        facts = joined(one.facts, facts)
+        facts = joined(session, plan, one.facts, facts)
         one.state, one.last_error = MessageState.DROPPED, "Told in one message with what was changed next."
     return facts
 

@@ -194,6 +194,12 @@ def begun_at(visits: Iterable[Appointment]) -> list[str]:
     return [iso_utc(one.starts_at) for one in visits]
 
 
+def as_known(visits: Iterable[Appointment]) -> dict[str, Any]:
+    """The facts of a message about visits that leave their place: when they begin there, and with whom."""
+    knew = {iso_utc(one.starts_at): one.practitioner_id for one in visits}
+    return {"cancelled": list(knew), "knew": knew}
+
+
 def note(session: Session, visit: Appointment, what: str, by: By, **facts: Any) -> None:
     """Appends to the history of a visit that was changed with its plan."""
     history.note(

@@ -27,6 +27,7 @@ from booking.services.plans.altering import (
     PATIENT,
     By,
     add,
+    as_known,
     begun_at,
     changed,
     give_up,
@@ -359,8 +360,8 @@ def _tell(
     """One message about all visits that are cancelled, or firm from now on, or new, if there are any; and about what of
     `before` waited to be told.
     """
-    facts = {"cancelled": begun_at(gone), "firm": begun_at(firm), "added": begun_at(added)}
-    facts = notices.joined(before or {}, facts)
+    facts = as_known(gone) | {"firm": begun_at(firm), "added": begun_at(added)}
+    facts = notices.joined(session, plan, before or {}, facts)
     notices.plan_changed(session, clinic, plan, [*gone, *firm, *added], now, facts, tell=tell)
 
 

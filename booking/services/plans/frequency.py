@@ -23,6 +23,7 @@ from booking.services.plans.allowed import refuse_beyond
 from booking.services.plans.altering import (
     By,
     add,
+    as_known,
     as_they_wait,
     begun_at,
     changed,
@@ -178,7 +179,6 @@ def carry_out(
             session, going, may_take(clinic, plan, (one.practitioner for one in change.comes))
         )
         refuse_unasked(session, clinic, plan, change, by, now)
-        cancelled = begun_at(going)
         give_up(session, going, by, now, plan=plan.reference)
         shown = view(session, clinic, plan)
         others = [kept_of(shown, one) for one in shown.standing]
@@ -187,7 +187,7 @@ def carry_out(
         plan.course = change.course.as_plain()
         changed(session, plan, what, by, now, **facts)
         audit.did(session, who, what, f"plan/{reference}", plan.patient_id)
-        told = {"cancelled": cancelled, "added": begun_at(added)}
+        told = as_known(going) | {"added": begun_at(added)}
         notices.plan_changed(session, clinic, plan, [*going, *added], now, told, tell=tell)
         return {}
 

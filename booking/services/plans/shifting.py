@@ -24,6 +24,7 @@ from booking.services.plans.allowed import refuse_moved_beyond
 from booking.services.plans.altering import (
     PATIENT,
     By,
+    as_known,
     begun_at,
     changed,
     lock_what_they_take,
@@ -253,7 +254,7 @@ def _carry_out(
     if any(row.version != one.visit.version for row, one in going):
         raise StaleEdit(shown=None, now={"status": plan.status.value})
     moved = [row for row, _ in going]
-    before, people = begun_at(moved), [one.practitioner for _, one in going]
+    before, people = as_known(moved), [one.practitioner for _, one in going]
     lock_what_they_take(session, moved, may_take(clinic, plan, people))
     if going and not by.beyond:
         modality = going[0][1].visit.visit_type.modality.slug
@@ -263,7 +264,7 @@ def _carry_out(
     if lost or not going:
         raise VisitsTaken(lost=[_named(one) | {"replacements": []} for one in lost])
     changed(session, plan, "moved", by, now, visits=len(going))
-    facts = {"cancelled": before, "added": begun_at(moved)}
+    facts = before | {"added": begun_at(moved)}
     notices.plan_changed(session, clinic, plan, moved, now, facts, tell=tell)
 
 

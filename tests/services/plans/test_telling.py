@@ -394,6 +394,67 @@ def test_what_came_and_went_within_three_minutes_is_not_told(standing_clock: Sta
     assert not [row for row in rows(Message) if row["kind"] == "plan-change" and row["state"] == "sent"]
 
 
+def text_of_the_change(time: StandingClock) -> str:
+    """What the one mail says that tells what was changed of the plan, once it goes."""
+    time.on(minutes=4)
+    deliver_due()
+    (sent,) = [row for row in rows(Message) if row["kind"] == "plan-change" and row["state"] == "sent"]
+    return str(sent["sent_text"])
+
+
+def shifted_to(plan: BookedPlan, number: int, by: timedelta, whom: str | None, *, tell: bool = True) -> None:
+    """A visit and all later ones."""
+    visit = seen(plan).visits[number]
+    key = f"shift-{number}-{by}-{whom}"
+    shift(hired(), plan.reference, visit.reference, visit.starts_at + by, whom, tell=tell, key=key)
+
+
+def test_a_time_that_came_back_with_another_person_is_told(standing_clock: StandingClock) -> None:
+    plan = weekly()
+    deliver_due()
+    shifted_to(plan, 1, HOUR, None)
+    standing_clock.on(minutes=1)
+    shifted_to(plan, 1, -HOUR, "dan")
+    said = text_of_the_change(standing_clock)
+    ahead = said.partition("New")[2].partition("All other")[0]
+    assert ahead.count("Dan") == 5
+
+
+def test_who_comes_with_another_person_and_then_back_hears_nothing(standing_clock: StandingClock) -> None:
+    plan = weekly()
+    deliver_due()
+    shifted_to(plan, 1, HOUR * 0, "dan")
+    standing_clock.on(minutes=1)
+    shifted_to(plan, 1, HOUR * 0, "mei")
+    standing_clock.on(minutes=4)
+    deliver_due()
+    assert not [row for row in rows(Message) if row["kind"] == "plan-change" and row["state"] == "sent"]
+
+
+def test_all_that_go_to_another_person_are_named_those_that_went_a_minute_before_too(
+    standing_clock: StandingClock,
+) -> None:
+    plan = weekly()
+    deliver_due()
+    shifted_to(plan, 3, HOUR * 0, "dan")
+    standing_clock.on(minutes=1)
+    shifted_to(plan, 1, HOUR * 0, "dan")
+    said = text_of_the_change(standing_clock)
+    assert said.partition("New")[2].partition("All other")[0].count("Dan") == 5
+
+
+def test_a_visit_that_was_moved_and_is_shifted_back_to_another_person_is_told(
+    standing_clock: StandingClock,
+) -> None:
+    plan = weekly()
+    deliver_due()
+    moved(seen(plan).visits[5])
+    standing_clock.on(minutes=1)
+    shifted_to(plan, 5, -HOUR, "dan")
+    said = text_of_the_change(standing_clock)
+    assert said.partition("New")[2].partition("All other")[0].count("Dan") == 1
+
+
 # What the mail about the plan told of one of its visits, taken back
 
 
