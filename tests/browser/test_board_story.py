@@ -478,6 +478,72 @@ def test_two_desks_race_for_one_gap_and_one_is_told_politely(
     expect(visit_in(other, "ben", "Rosa Lima")).to_be_visible()
 
 
+@pytest.mark.parametrize("seen", ["before", "after"])
+def test_a_move_of_what_a_colleague_has_moved_meanwhile_offers_both(
+    board: Page, app: Flask, axe: Callable[[Page], None], seen: str
+) -> None:
+    visit = heard_of(app, practitioner="ana")
+    board.goto(DAY)
+    keys, question = Keys(board), board.get_by_role("dialog")
+
+    def colleague(place: Place) -> None:
+        with app.app_context():
+            eve = hired(Role.DESK, name="Eve Early")
+            moving.change(eve, visit.reference, place, version=None, tell=False, key=f"a-colleague-{place}")
+
+    def moved_by(minutes: int, who: str) -> None:
+        """They are told of it once they have chosen, or, if the colleague was first, before."""
+        place = Place(starts_at=NINE + timedelta(minutes=minutes), practitioner=who)
+        keys("m", "ArrowDown")
+        if seen == "before":
+            colleague(place)
+        keys("Enter")
+        if seen == "after":
+            expect(question.locator("[data-preview]")).to_be_visible()
+            colleague(place)
+            question.get_by_role("button", name="tell nobody").click()
+        expect(question.get_by_role("alert")).to_contain_text(
+            "This visit was changed in the meantime. You saw:"
+        )
+        expect(question.get_by_role("alert")).to_contain_text("Moved by Eve Early")
+
+    keys("ArrowDown")
+    moved_by(45, "ben")
+    expect(question).to_contain_text("Move Rosa Lima to 9:15 am with Ana Ruiz all the same?")
+    expect(question.get_by_role("button", name="Leave it at 9:45 am")).to_be_focused()
+    axe(board)
+    picture(board, f"stale-{seen}")
+    keys("Enter")
+    expect(visit_in(board, "ben", "Rosa Lima")).to_contain_text("9:45")
+
+    visit_in(board, "ben", "Rosa Lima").focus()
+    moved_by(90, "cleo")
+    expect(question).to_contain_text("Move Rosa Lima to 10:00 am with Ben Okoro all the same?")
+    expect(question.get_by_role("button", name="Leave it at 10:30 am")).to_be_focused()
+    question.get_by_role("button", name="tell nobody").click()
+    expect(visit_in(board, "ben", "Rosa Lima")).to_contain_text("10:00")
+    with app.app_context():
+        (row,) = rows(Appointment)
+    assert row["from_cell"] == cell_at(NINE + timedelta(hours=1))
+
+
+def test_of_what_a_colleague_has_cancelled_meanwhile_a_move_says_so_and_is_not_offered(
+    board: Page, app: Flask
+) -> None:
+    visit = in_app(app, practitioner="ana")
+    board.goto(DAY)
+    keys, question = Keys(board), board.get_by_role("dialog")
+    keys("ArrowDown", "m", "ArrowDown", "Enter")
+    expect(question.locator("[data-preview]")).to_be_visible()
+    with app.app_context():
+        statuses.cancel(hired(Role.DESK, name="Eve Early"), visit.reference, key="a-colleague")
+    keys("Enter")
+    expect(question.get_by_role("alert").first).to_contain_text("Cancelled by Eve Early")
+    expect(question.get_by_role("button")).to_have_text(["Leave it"])
+    keys("Enter")
+    expect(visit_in(board, "ana", "Rosa Lima")).to_have_count(0)
+
+
 def test_the_lower_edge_makes_a_visit_longer(board: Page, app: Flask) -> None:
     heard_of(app, practitioner="ana")
     board.goto(DAY)

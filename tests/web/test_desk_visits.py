@@ -12,11 +12,13 @@ from flask.testing import FlaskClient
 from booking.models import Appointment, AuditEntry, Room
 from booking.reminders.delivery import deliver_due
 from booking.scheduling.timeline import cell_at
+from booking.services.desk import moving
+from booking.services.desk.moving import Place
 from booking.services.staff.who import Who
 from tests.clinics import clinic, practitioner, set_up
 from tests.conftest import StandingClock
 from tests.services.making import NEXT_WEEK, NINE, booked, rows
-from tests.staffing import signed_in
+from tests.staffing import hired, signed_in
 from tests.web.conftest import fields, on_both
 
 JSON = {"Accept": "application/json"}
@@ -338,6 +340,30 @@ def test_a_preview_for_the_board_comes_as_json(desk: FlaskClient, reference: str
     assert found["needs_reason"] == []
     assert "rosa@example.com" in found["tells"]
     assert found["text"]
+
+
+def test_a_preview_for_the_board_says_what_a_colleague_did_meanwhile(
+    app: Flask, desk: FlaskClient, reference: str
+) -> None:
+    asked = f"/desk/visits/{reference}/change?cell={cell_at(NINE + timedelta(hours=2))}&version="
+    assert "stale" not in desk.get(f"{asked}1", headers=JSON).json
+    eve = None
+    for place, leave in (
+        (Place(NINE + timedelta(hours=1)), "Leave it at 10:00 am"),
+        (Place(NINE + timedelta(days=1)), "Leave it at Wed, Sep 16, 9:00 am"),
+        (Place(practitioner="ben"), "Leave it with Ben Okoro"),
+        (Place(room="room-2"), "Leave it as it is now"),
+    ):
+        version = desk.get(f"{asked}", headers=JSON).json["version"]
+        with app.app_context():
+            eve = eve or hired(name="Eve Early")
+            moving.change(eve, reference, place, version=None, key=f"by-a-colleague-{version}")
+        found = desk.get(f"{asked}{version}", headers=JSON).json
+        assert found["version"] == version + 1 and found["text"]
+        assert found["leave"] == leave
+        assert found["stale"][0] == "This visit was changed in the meantime."
+        assert "by Eve Early" in found["stale"][-1]
+    assert desk.get(f"{asked}x", headers=JSON).status_code == 422
 
 
 @on_both

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from booking import clock
-from booking.errors import Clash, NeedsReason, NotChangeable, PatientElsewhere, SlotTaken
+from booking.errors import Clash, NeedsReason, NotChangeable, PatientElsewhere, SlotTaken, StaleEdit
 from booking.formatting import iso_utc
 from booking.models import Actor, Appointment
 from booking.scheduling.latitude import OF_THE_START, Breach, Latitude, Taken, assign, latitudes
@@ -62,7 +62,7 @@ class Preview:
     stay; `comes_again`: they are here, and are booked for another time. `room` and `devices` are None and empty where it can't be; `phase_minutes` are those of the visit as it would be.
     `breaches`: codes that need a reason, with their facts in `facts`. `clash`: what is in the way, as in the refusal
     Clash. `elsewhere`: the patient's other visit, as in the refusal PatientElsewhere, or None. With one of the two, it
-    can't be. `text`: the words, without the link.
+    can't be. `text`: the words, without the link. `stale`: what became of the visit since it was shown.
     """
 
     reference: str
@@ -86,6 +86,7 @@ class Preview:
     clash: tuple[dict[str, Any], ...]
     elsewhere: dict[str, Any] | None
     facts: dict[str, Any]
+    stale: StaleEdit | None
 
 
 @dataclass(frozen=True)
@@ -158,16 +159,18 @@ def change(
     return Changed(**answer)
 
 
-def preview(who: Who, reference: str, place: Place) -> Preview:
-    """What `change` would do, and what the patient would be told. Changes nothing.
+def preview(who: Who, reference: str, place: Place, *, version: int | None = None) -> Preview:
+    """What `change` would do, and what the patient would be told. Changes nothing. `version`: in which the visit is shown.
 
     Raises NotFound, NotOffered, NotChangeable, BeyondHorizon.
     """
     now = clock.now()
     with reading() as session:
         appointment = appointment_for(session, who, reference)
-        found = _ask(session, the_clinic(session), appointment, place, now, lock=False)
-        return _preview(session, who, appointment, found, now)
+        clinic = the_clinic(session)
+        found = _ask(session, clinic, appointment, place, now, lock=False)
+        stale = states.changed_since(session, clinic, appointment, version)
+        return _preview(session, who, appointment, found, now, stale)
 
 
 def where_it_begins(
@@ -444,7 +447,14 @@ def _moved(clinic: Clinic, before: states.Snapshot, appointment: Appointment, te
     }
 
 
-def _preview(session: Session, who: Who, appointment: Appointment, found: _Asked, now: datetime) -> Preview:
+def _preview(
+    session: Session,
+    who: Who,
+    appointment: Appointment,
+    found: _Asked,
+    now: datetime,
+    stale: StaleEdit | None,
+) -> Preview:
     clinic, taken = found.clinic, found.taken
     other = None
     if Taken.PATIENT_ELSEWHERE in taken:
@@ -479,6 +489,7 @@ def _preview(session: Session, who: Who, appointment: Appointment, found: _Asked
         clash=tuple(clash),
         elsewhere=other,
         facts=room_made.facts,
+        stale=stale,
     )
 
 

@@ -187,12 +187,19 @@ def refuse_stale(
 
     `same_will_do`: what changed may be anything but its time, person and status, such as the patient's "I'm coming".
     """
+    stale = changed_since(session, clinic, appointment, version)
+    if stale and not (same_will_do and stale.facts["shown"] == stale.facts["now"]):
+        raise stale
+
+
+def changed_since(
+    session: Session, clinic: Clinic, appointment: Appointment, version: int | None
+) -> StaleEdit | None:
+    """What became of a visit since it was shown in this version; None where it is as it was."""
     if version is None or version == appointment.version:
-        return
+        return None
     shown, now = history.state_at(session, appointment, version), state_of(clinic, appointment)
-    if same_will_do and shown == now:
-        return
-    raise StaleEdit(shown=shown, now=now, **last_change(session, appointment))
+    return StaleEdit(shown=shown, now=now, **last_change(session, appointment))
 
 
 def last_change(session: Session, appointment: Appointment) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from flask_babel import gettext as _, lazy_gettext as lazy, ngettext
 
+from booking.errors import StaleEdit
 from booking.models import Actor, TaskKind
 from booking.scheduling.status import Status
 from booking.services.clinic import Clinic
@@ -60,6 +61,20 @@ def here_since(clinic: Clinic, arrived_at: datetime | None) -> str:
     return _(
         "The patient is here already, since %(time)s: tell them yourself.", time=clinic.times.time(arrived_at)
     )
+
+
+def leave_it(clinic: Clinic, stale: StaleEdit) -> str:
+    """As in "Leave it at 11:45 am": where a colleague has put the visit meanwhile."""
+    was, now = stale.facts["shown"] or {}, stale.facts["now"]
+    times, starts_at = clinic.times, datetime.fromisoformat(now["starts_at"])
+    if now["starts_at"] != was.get("starts_at"):
+        seen_on = "starts_at" in was and times.local_date(datetime.fromisoformat(was["starts_at"]))
+        write = times.time if seen_on == times.local_date(starts_at) else times.short_moment
+        return _("Leave it at %(when)s", when=write(starts_at))
+    person = clinic.person(now["practitioner"])
+    if person and now["practitioner"] != was["practitioner"]:
+        return _("Leave it with %(name)s", name=person.name)
+    return _("Leave it as it is now")
 
 
 def comes_again() -> str:

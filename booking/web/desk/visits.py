@@ -9,7 +9,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
 from booking import clock
-from booking.errors import Refusal
+from booking.errors import Refusal, StaleEdit
 from booking.models import Actor, BookableBy
 from booking.scheduling.hours import week_start
 from booking.scheduling.status import Status, cancelled_late
@@ -254,7 +254,8 @@ def ask_change(reference: str) -> ResponseReturnValue:
     preview, no = None, None
     if wish.says_something and not wish.unclear:
         try:
-            preview = moving.preview(who, reference, wish.place)
+            shown = asked.number(request.args.get("version"))
+            preview = moving.preview(who, reference, wish.place, version=shown)
         except Refusal as refusal:
             no = refusing.no(refusal, found.clinic)
     if answers.wants_json():
@@ -343,7 +344,15 @@ def _preview_as_json(clinic: Clinic, preview: Preview | None, no: No | None) -> 
         "needs_reason": refusing.breaches(clinic, preview.breaches, preview.facts),
         "usual": refusing.usual_reason(preview.breaches),
         "clash": clash,
+        "version": preview.version,
+        **(_changed_since(clinic, preview.stale) if preview.stale else {}),
     }
+
+
+def _changed_since(clinic: Clinic, stale: StaleEdit) -> dict[str, Any]:
+    """What became of the visit meanwhile, and the other of the two things to do about it."""
+    no = refusing.no(stale, clinic)
+    return {"stale": [no.title, no.advice, *no.more], "leave": saying.leave_it(clinic, stale)}
 
 
 def _of_its_plan(clinic: Clinic, preview: Preview) -> list[str]:

@@ -96,67 +96,76 @@ let askedMoves = 0;
 
 // Whether to move, whether to tell the patient, and why, where a rule is passed: the `usual` reason stands there already.
 // Returns {tell, reason, cannot}: `tell` is "yes", "phone" where they have just heard it on the telephone, "no", or "" where
-// the visit is left where it was; `cannot` says what keeps it from there, if something does. `page`: the address that asks
-// the same, with what is `sent` besides the answer; the `address` previews it.
-async function askMove(title, { page, sent, needsReason = false, usual = "", breaches = [], address = null }) {
+// the visit is left where it was; `cannot` says what keeps it from there, if something does. `since`: what a colleague has
+// done to it since it was shown, known by now; else the preview says it. Whoever was told so moves it all the same.
+async function askMove(mine, where, fields, { needsReason = false, usual = "", breaches = [], since = [] } = {}) {
   const element = dialog("move");
   const reason = element.querySelector("input[name=reason]");
   const preview = element.querySelector("[data-preview]");
   const moves = element.querySelectorAll("button[value=yes], button[value=phone], button[value=no]");
   const tells = element.querySelector("button[value=yes]");
-  element.querySelector("[data-title]").textContent = title;
-  const say = (lines) => {
-    const told = element.querySelector("[data-breaches]");
+  const leaves = element.querySelector("button[value=cancel]");
+  const say = (name, lines) => {
+    const told = element.querySelector(`[data-${name}]`);
     told.hidden = !lines.length;
     told.textContent = lines.join(" ");
   };
   const showReason = (broken) => {
     element.querySelector("[data-why]").hidden = false;
     reason.required = true;
-    say(broken);
+    say("breaches", broken);
+  };
+  const saySince = (lines) => {
+    say("since", lines);
+    element.querySelector("[data-title]").textContent = word(lines.length ? "anyway" : "move", { name: mine.name, where });
   };
   element.querySelector("[data-why]").hidden = true;
-  say([]);
+  saySince(since);
+  for (const name of ["breaches", "here"]) say(name, []);
   for (const one of moves) one.hidden = false;
   reason.required = false;
   reason.value = usual;
   preview.hidden = true;
   tells.textContent = tells.dataset.words;
-  element.querySelector("[data-here]").hidden = true;
+  leaves.textContent = leaves.dataset.words;
   if (needsReason) showReason(breaches);
-  keepAs(element.querySelector("form"), page, sent);
+  const page = changeAddress(mine, fields);
+  keepAs(element.querySelector("form"), `${page}&${wayBack(mine.reference)}`, { ...fields, version: mine.version, key: newKey() });
   const answer = ask(element);
   let cannot = "";
   const asked = ++askedMoves;
-  (needsReason ? reason : tells).focus();
-  if (address) {
-    previewOf(address).then((found) => {
-      // By now another move may be asked about.
-      if (!found || !element.open || asked !== askedMoves) return;
-      if (found.clash.length) {
-        // What can't be isn't offered.
-        cannot = found.clash.join(" ");
-        element.querySelector("[data-why]").hidden = true;
-        for (const one of moves) one.hidden = true;
-        say([word("cannot"), cannot]);
-        element.querySelector("button[value=cancel]").focus();
-        return;
-      }
-      preview.textContent = found.text;
-      preview.hidden = !found.text;
-      element.querySelector("[data-here]").textContent = found.here;
-      element.querySelector("[data-here]").hidden = !found.here;
-      // Who hasn't heard of an earlier change can't be left untold.
-      element.querySelector("button[value=no]").hidden = found.owed;
-      if (found.channel === "call") tells.textContent = tells.dataset.callWords;
-      // What gives way anyway needs no other reason: one press is enough.
-      if (found.usual && !reason.value) reason.value = found.usual;
-      if (found.needsReason.length && reason.required === false) {
-        showReason(found.needsReason);
-        reason.focus();
-      }
-    });
-  }
+  (needsReason ? reason : since.length ? leaves : tells).focus();
+  previewOf(`${page}&version=${mine.version}`).then((found) => {
+    // By now another move may be asked about.
+    if (!found || !element.open || asked !== askedMoves) return;
+    if (found.stale.length) {
+      mine.version = found.version;
+      saySince(found.stale);
+      leaves.textContent = found.leave;
+      leaves.focus();
+    }
+    if (found.clash.length) {
+      // What can't be isn't offered.
+      cannot = found.clash.join(" ");
+      element.querySelector("[data-why]").hidden = true;
+      for (const one of moves) one.hidden = true;
+      say("breaches", [word("cannot"), cannot]);
+      leaves.focus();
+      return;
+    }
+    preview.textContent = found.text;
+    preview.hidden = !found.text;
+    say("here", found.here ? [found.here] : []);
+    // Who hasn't heard of an earlier change can't be left untold.
+    element.querySelector("button[value=no]").hidden = found.owed;
+    if (found.channel === "call") tells.textContent = tells.dataset.callWords;
+    // What gives way anyway needs no other reason: one press is enough.
+    if (found.usual && !reason.value) reason.value = found.usual;
+    if (found.needsReason.length && reason.required === false) {
+      showReason(found.needsReason);
+      reason.focus();
+    }
+  });
   const said = { tell: await answer, reason: reason.value.trim(), cannot };
   keepNoMore(element.querySelector("form"));
   return said;

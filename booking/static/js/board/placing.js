@@ -173,12 +173,10 @@ function placeWords(column, cell, mine) {
   return `${whereWords(column, cell, mine)}${length}`;
 }
 
-// What would be sent: only what is to be another than it is.
+// What would be sent: all of the place that is spoken of, so that it is this one also if a colleague has moved the visit.
 function wishOf(mine, column, cell) {
-  const fields = {};
-  if (cell !== mine.cell) fields.cell = cell;
-  if (column.person !== null && column.person !== mine.person) fields.practitioner = column.person;
-  if (column.room !== null && column.key !== mine.column0) fields.room = column.room;
+  const fields = { cell, practitioner: column.person ?? mine.person };
+  if (column.room) fields.room = column.room;
   if (mine.longer) fields.length = (mine.rows + mine.longer) * 5;
   return fields;
 }
@@ -191,7 +189,7 @@ async function previewOf(address) {
     const found = await answer.json();
     const lines = [found.tells, found.subject, found.text].filter(Boolean);
     const clash = found.ok ? found.clash : [found.title, found.advice].filter(Boolean);
-    return { here: found.here ?? "", channel: found.channel ?? "", owed: Boolean(found.owed), text: lines.join("\n"), needsReason: found.needs_reason ?? [], usual: found.usual ?? "", clash };
+    return { here: found.here ?? "", channel: found.channel ?? "", owed: Boolean(found.owed), text: lines.join("\n"), needsReason: found.needs_reason ?? [], usual: found.usual ?? "", stale: found.stale ?? [], leave: found.leave, version: found.version, clash };
   } catch {
     return null;
   }
@@ -201,52 +199,45 @@ function changeAddress(mine, fields) {
   return `/desk/visits/${mine.reference}/change?${new URLSearchParams(fields)}`;
 }
 
-// What the question whether to move stands for, where the screen locks before it is answered.
-function keptOf(mine, fields) {
-  return { page: `${changeAddress(mine, fields)}&${wayBack(mine.reference)}`, sent: { ...fields, version: mine.version, key: newKey() } };
-}
-
 // Puts the visit there: asks once, sends, and says how to take it back.
 async function drop(column, cell) {
   const mine = placing;
   // Pressed twice, it is put there once.
   if (mine.dropped) return;
   mine.dropped = true;
-  mine.column0 = mine.own?.key;
   const fields = wishOf(mine, column, cell);
-  if (!Object.keys(fields).length) {
+  const isHeard = cell !== mine.cell || fields.practitioner !== mine.person || mine.longer !== 0;
+  if (!isHeard && column === mine.own) {
     endPlacing();
     tell(word("left"));
     return;
   }
   const where = placeWords(column, cell, mine);
+  if (!isHeard) return putThere(mine, fields, where, { tell: "no", reason: "" });
   const verdict = judge(column, cell, mine);
-  let answer = { tell: "no", reason: "", cannot: "" };
-  if (fields.cell !== undefined || fields.practitioner !== undefined || fields.length !== undefined) {
-    const needsReason = takesReason(verdict);
-    const breaches = needsReason ? await why(column, cell, mine) : [];
-    const address = changeAddress(mine, fields);
-    answer = await askMove(word("move", { name: mine.name, where }), {
-      ...keptOf(mine, fields), needsReason, usual: verdict === "soon" ? word("usual") : "", breaches, address,
-    });
-  }
-  if (!answer.tell) {
-    endPlacing();
-    tell(answer.cannot ? `${where} – ${answer.cannot} ${word("left")}` : word("left"));
-    return;
-  }
-  await putThere(mine, fields, where, answer);
+  const needsReason = takesReason(verdict);
+  const breaches = needsReason ? await why(column, cell, mine) : [];
+  await askAndPut(mine, fields, where, { needsReason, breaches, usual: verdict === "soon" ? word("usual") : "" });
+}
+
+async function askAndPut(mine, fields, where, known) {
+  const answer = await askMove(mine, where, fields, known);
+  if (answer.tell) return putThere(mine, fields, where, answer);
+  endPlacing();
+  tell(answer.cannot ? `${where} – ${answer.cannot} ${word("left")}` : word("left"));
+  // What a colleague did to it meanwhile is seen at once.
+  refresh({ poll: true });
 }
 
 async function putThere(mine, fields, where, answer) {
   const sent = await sendFor(mine.reference, `/desk/visits/${mine.reference}/change`, {
     ...fields, version: mine.version, reason: answer.reason, tell: answer.tell,
   });
+  if (sent.code === "stale_edit") {
+    return askAndPut(mine, fields, where, { since: [sent.title, sent.advice, ...sent.alternatives], usual: answer.reason });
+  }
   if (!sent.ok && sent.needs_reason?.length && !answer.reason) {
-    const again = await askMove(word("move", { name: mine.name, where }), { ...keptOf(mine, fields), needsReason: true, breaches: sent.needs_reason, usual: sent.usual });
-    if (again.tell) return putThere(mine, fields, where, again);
-    endPlacing();
-    return;
+    return askAndPut(mine, fields, where, { needsReason: true, breaches: sent.needs_reason, usual: sent.usual });
   }
   endPlacing();
   if (!sent.ok) return refused(sent);
