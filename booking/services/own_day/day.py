@@ -47,7 +47,10 @@ Mark = tuple[Any, ...]
 
 @dataclass(frozen=True)
 class OwnVisit:
-    """A visit as the practitioner who gives it sees it. `rest` is how long the needles stay; zero if there are none."""
+    """A visit as the practitioner who gives it sees it. `rest` is how long the needles stay; zero if there are none.
+
+    `taken_from` and `taken_until`: with the practitioner's pauses before and after it.
+    """
 
     id: int
     reference: str
@@ -70,6 +73,8 @@ class OwnVisit:
     needles_in_at: datetime | None
     needles_out_at: datetime | None
     rest: timedelta
+    taken_from: datetime
+    taken_until: datetime
     cancel_reason: str
     plan: PlanPlace | None = None
 
@@ -298,6 +303,8 @@ _VISIT = (
     Claim.resource_id.label("taken_id"),
     Claim.from_cell.label("taken_from"),
     Claim.to_cell.label("taken_to"),
+    Claim.before.label("taken_before"),
+    Claim.after.label("taken_after"),
 )
 # Visits, with a row for each use of a device or of the practitioner's hands, and what keeps the practitioner away.
 _DAY = union_all(
@@ -333,6 +340,7 @@ def _read(
     rows: dict[int, Any] = {}
     taken: dict[int, set[str]] = {}
     hands: dict[int, set[tuple[int, int]]] = {}
+    ends: dict[int, list[int]] = {}
     away: list[Away] = []
     asked = {
         "practitioner_id": person.id,
@@ -347,6 +355,9 @@ def _read(
         rows[row.id] = row
         if row.taken_id == person.id:
             hands.setdefault(row.id, set()).add((row.taken_from, row.taken_to))
+            ends.setdefault(row.id, []).extend(
+                (row.taken_from - row.taken_before, row.taken_to + row.taken_after)
+            )
         elif row.taken_id is not None:
             taken.setdefault(row.id, set()).add(devices[row.taken_id])
     places = places_of(session, clinic, {row.plan_id for row in rows.values() if row.plan_id is not None})
@@ -373,6 +384,8 @@ def _read(
             needles_in_at=row.needles_in_at,
             needles_out_at=row.needles_out_at,
             rest=needles.rest(row.from_cell, row.to_cell, hands.get(row.id, ())),
+            taken_from=instant_of(min([row.from_cell, *ends.get(row.id, ())])),
+            taken_until=instant_of(max([row.to_cell, *ends.get(row.id, ())])),
             cancel_reason=row.cancel_reason,
             plan=places.get(row.id),
         )
@@ -386,10 +399,11 @@ def _gaps(
 ) -> tuple[Gap, ...]:
     window = Window.of(day.from_cell, day.to_cell)
     open_cells = open_of(clinic, person, window)
-    given = 0
+    given = pauses = 0
     for visit in visits:
         if visit.status is not Status.CANCELLED:
             given |= window.stretch(cell_from(visit.starts_at), cell_from(visit.ends_at))
+            pauses |= window.stretch(cell_from(visit.taken_from), cell_from(visit.taken_until))
     gaps: list[Gap] = []
     away = 0
     for absence in absences:
@@ -399,7 +413,7 @@ def _gaps(
         shown = cells & ~away & (open_cells or window.full)
         gaps += _each(window, shown, kind, absence.reason)
         away |= cells
-    gaps += _each(window, open_cells & ~given & ~away, Between.FREE)
+    gaps += _each(window, open_cells & ~given & ~pauses & ~away, Between.FREE)
     hull = window.stretch(*_hull(window, open_cells)) if open_cells else 0
     gaps += _each(window, hull & ~open_cells & ~given & ~away, Between.BREAK)
     return tuple(gaps)

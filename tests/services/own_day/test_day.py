@@ -87,6 +87,23 @@ def test_a_day_is_told_with_its_breaks_and_free_stretches(ana: Who) -> None:
     assert warm.devices == ("Lamp 1",) and warm.room == "Room 1"
 
 
+def test_a_pause_after_a_visit_is_not_free_as_on_the_board(context: Flask, standing_clock: StandingClock) -> None:
+    kinds = [visit_type(pause_after_minutes=10)]
+    set_up(clinic(visit_types=kinds, practitioners=[practitioner("ana", name="Ana Ruiz")]))
+    ana = hired(Role.PRACTITIONER, practitioner="ana")
+    booked()
+    booked(NINE + timedelta(hours=2, minutes=30), first_name="Noor", last_name="Aziz")
+    assert told(own_day(ana, TUESDAY).entries) == [
+        "09:00-09:30 R. L.",
+        "09:40-11:30 free",
+        "11:30-12:00 N. A.",
+        "12:00-13:00 break",
+        "13:00-17:00 free",
+    ]
+    (column,) = board.day(hired(), TUESDAY, board.View.PEOPLE).columns
+    assert [one.from_row for one in column.free] == [20, 60]
+
+
 def test_a_day_off_shows_as_long_as_one_would_work_and_a_closure_says_so(ana: Who) -> None:
     away(None, 0, 24, "Holiday")
     assert told(own_day(ana, TUESDAY).entries) == ["09:00-12:00 closed Holiday", "13:00-17:00 closed Holiday"]
