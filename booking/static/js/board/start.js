@@ -29,6 +29,14 @@ scroll.addEventListener("click", (event) => {
   }
 });
 
+// In whom needles are opens beside the board, whatever day it shows.
+root.querySelector("[data-counts]").addEventListener("click", (event) => {
+  const one = event.target.closest("[data-visit]");
+  if (!one || event.ctrlKey || event.metaKey || event.shiftKey || event.button !== 0) return;
+  event.preventDefault();
+  if (!placing) openPanel(one.dataset.visit);
+});
+
 offerReasons(dialog("move"));
 wantReason(dialog("move"));
 
