@@ -16,7 +16,6 @@ from booking.services.notices.again import (
     call_made,
     cancellation_corrected,
     plan_another_way,
-    plan_end_corrected,
     sent_again,
 )
 from booking.services.notices.by_clinic import (
@@ -50,6 +49,7 @@ from booking.services.notices.of_plans import (
     plan_booked,
     plan_changed,
     plan_contact_corrected,
+    plan_end_corrected,
     plan_prescribed,
     told_at_last,
 )

@@ -5,12 +5,11 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from booking.models import LIVE, Actor, Appointment, Channel, Message, MessageState, Plan
+from booking.models import Actor, Appointment, Channel, Message, MessageState, Plan
 from booking.scheduling.reminder_times import not_after
 from booking.services import digests
 from booking.services.message_rows import bare_row
 from booking.services.notices.calling import PLAN, call_anew, next_of
-from booking.services.notices.ways import channel_of_clinic
 from booking.services.notices.writing import (
     ANSWERS,
     ASKED,
@@ -35,7 +34,7 @@ _SAID_BY_CALL = {
 }
 
 # Whoever it was for may know of it, or was to be told at this address in vain.
-_GONE = (MessageState.SENT, MessageState.SIMULATED, MessageState.UNSURE, MessageState.DEAD)
+GONE = (MessageState.SENT, MessageState.SIMULATED, MessageState.UNSURE, MessageState.DEAD)
 
 
 def another_way(session: Session, appointment: Appointment, message: Message, now: datetime) -> None:
@@ -82,45 +81,13 @@ def cancellation_corrected(session: Session, appointment: Appointment, now: date
     if last is None or last.address in (appointment.email, appointment.phone, ""):
         return
     spoken = any(one.channel is Channel.CALL and one.settled_at is not None for one in found)
-    went = last.state in _GONE or last.settled_as == TOLD_TOGETHER
+    went = last.state in GONE or last.settled_as == TOLD_TOGETHER
     went = went and appointment.cancelled_by is Actor.STAFF and not spoken
     if last.state is MessageState.SENDING or went:
         if address_of(appointment, last.channel):
             sent_again(session, appointment, last, last.channel, now)
         else:
             another_way(session, appointment, last, now)
-
-
-def plan_end_corrected(session: Session, plan: Plan, now: datetime) -> None:
-    """What tells that a plan is over goes to its contact as it is now, also where it went to the old one already, as long as
-    it is of use: not what went before that, of which they may not have been told at all.
-    """
-    found = session.scalars(
-        select(Message)
-        .where(Message.subject == f"plan/{plan.reference}", Message.kind == "plan-change")
-        .order_by(Message.id)
-        .with_for_update()
-    ).all()
-    last = next(
-        (
-            one
-            for one in reversed(found)
-            if one.state in LIVE or (one.state in _GONE and one.sequence == plan.sequence)
-        ),
-        None,
-    )
-    if last is None or last.not_after <= now or last.address in (plan.email, plan.phone):
-        return
-    if last.state is MessageState.QUEUED:
-        last.state, last.last_error = MessageState.DROPPED, "The contact was corrected."
-    channel, address = channel_of_clinic(plan)
-    if channel is Channel.CALL:
-        call_anew(session, plan, now)
-        return
-    facts = {name: begin for name, begin in last.facts.items() if name in ("cancelled", "firm", "added")}
-    row = bare_row(last.subject, last.kind, channel, address, now, max(now, last.due_at), last.not_after)
-    resend = max(one.resend for one in found) + 1
-    add_all(session, Message, [row | {"sequence": last.sequence, "facts": facts, "resend": resend}])
 
 
 def plan_another_way(session: Session, plan: Plan, message: Message, now: datetime) -> bool:

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from booking.formatting import iso_utc
 from booking.models import (
+    LIVE,
     Actor,
     Appointment,
     Channel,
@@ -22,8 +23,9 @@ from booking.scheduling.status import Status
 from booking.services import digests, giving_way
 from booking.services.clinic import Clinic
 from booking.services.message_rows import bare_row
+from booking.services.notices.again import GONE
 from booking.services.notices.by_clinic import news_owed
-from booking.services.notices.calling import call_anew, drop_calls, pass_on
+from booking.services.notices.calling import call_anew, drop_calls, next_of, pass_on
 from booking.services.notices.reminding import reminders
 from booking.services.notices.waiting import drop_waiting
 from booking.services.notices.ways import TAKEN_BACK_WITHIN, channel_of_clinic
@@ -32,6 +34,9 @@ from booking.services.rows import Row, add_all
 
 # The link to a plan that isn't booked yet is of use so long.
 PLAN_LINK_OF_USE = timedelta(days=7)
+_CORRECTED = "The contact was corrected."
+# What a change of a plan tells, as its facts have it; what became of it on its way stands there as well.
+_FACTS = ("cancelled", "firm", "added", "knew")
 
 
 def plan_prescribed(session: Session, plan: Plan, now: datetime) -> bool:
@@ -147,31 +152,80 @@ def make_up_offered(session: Session, plan: Plan, now: datetime) -> bool:
 
 
 def plan_contact_corrected(session: Session, clinic: Clinic, plan: Plan, now: datetime) -> None:
-    """What is queued about a plan goes to the contact as it is now, as one message: the link to book it, or all visits."""
+    """What is queued about a plan goes to the contact as it is now: the link to book it, or all visits, and when it was to go
+    what has just been changed.
+    """
+    change = _change_for_another(session, plan, now)
+    if change is not None and change.state in GONE and next_of(session, plan, now) is not None:
+        change = None  # The list of all visits says it.
     session.execute(
         update(Message)
         .where(Message.subject == f"plan/{plan.reference}", Message.state == MessageState.QUEUED)
-        .values(state=MessageState.DROPPED, last_error="The contact was corrected.")
+        .values(state=MessageState.DROPPED, last_error=_CORRECTED)
     )
     if plan.status is PlanStatus.PRESCRIBED:
         _sent_anew(session, plan, "plan-link", now)
     elif plan.status is PlanStatus.RUNNING:
         written = _sent_anew(session, plan, "plan-confirmation", now)
-        if drop_calls(session, plan, "The contact was corrected.") and not written:
+        called = drop_calls(session, plan, _CORRECTED)
+        if change is not None:
+            _change_anew(session, plan, change, now)
+        elif called and not written:
             call_anew(session, plan, now)
     digests.replan(session, clinic, plan, now)
+
+
+def plan_end_corrected(session: Session, plan: Plan, now: datetime) -> None:
+    """What tells that a plan is over goes to its contact as it is now, also where it went to the old one already, as long as
+    it is of use: not what went before that, of which they may not have been told at all.
+    """
+    change = _change_for_another(session, plan, now)
+    if change is not None:
+        _change_anew(session, plan, change, now)
+
+
+def _change_for_another(session: Session, plan: Plan, now: datetime) -> Message | None:
+    """What tells, or told, the last change of a plan, where it hasn't reached the contact as it is now and is still of use."""
+    found = session.scalars(
+        select(Message)
+        .where(Message.subject == f"plan/{plan.reference}", Message.kind == "plan-change")
+        .order_by(Message.id.desc())
+        .with_for_update()
+    )
+    last = next(
+        (one for one in found if one.state in LIVE or (one.state in GONE and one.sequence == plan.sequence)),
+        None,
+    )
+    if last is None or last.not_after <= now:
+        return None
+    return last if last.state is MessageState.QUEUED or last.address not in (plan.email, plan.phone) else None
+
+
+def _change_anew(session: Session, plan: Plan, change: Message, now: datetime) -> None:
+    """The same to the contact as it is now, when it was to go."""
+    if change.state is MessageState.QUEUED:
+        change.state, change.last_error = MessageState.DROPPED, _CORRECTED
+    facts = {name: said for name, said in change.facts.items() if name in _FACTS}
+    due = max(now, change.due_at)
+    rows = list(_of_plan(plan, change.kind, now, change.not_after, facts, due))
+    _add_anew(session, [row | {"sequence": change.sequence} for row in rows])
+    if not rows:
+        call_anew(session, plan, now)
 
 
 def _sent_anew(session: Session, plan: Plan, kind: str, now: datetime) -> bool:
     """A link to a plan, as often as it is asked for."""
     rows = list(_of_plan(plan, kind, now, now + PLAN_LINK_OF_USE))
-    last = session.scalar(
-        select(func.max(Message.resend)).where(
-            Message.subject == f"plan/{plan.reference}", Message.kind == kind
-        )
-    )
-    add_all(session, Message, [row | {"resend": 0 if last is None else last + 1} for row in rows])
+    _add_anew(session, rows)
     return bool(rows)
+
+
+def _add_anew(session: Session, rows: list[Row]) -> None:
+    """Writes messages about a plan that may have been written before, under the next number."""
+    for row in rows:
+        same = (Message.subject == row["subject"], Message.kind == row["kind"])
+        last = session.scalar(select(func.max(Message.resend)).where(*same))
+        add_all(session, Message, [row | {"resend": 0 if last is None else last + 1}])
 
 
 def _as_known(

@@ -582,6 +582,51 @@ def test_the_end_of_a_plan_of_which_its_patient_was_not_told_is_told_by_nobody_b
     assert told["address"] == "rosa.lima@example.com"
 
 
+@pytest.mark.parametrize("minutes", [1, 4])
+def test_that_all_visits_are_cancelled_is_told_at_the_corrected_address(
+    standing_clock: StandingClock, minutes: int
+) -> None:
+    plan = weekly()
+    deliver_due()
+    visits = seen(plan).visits
+    first, last = visits[0].starts_at.date(), visits[-1].starts_at.date()
+    pause(hired(), plan.reference, first, last, "Abroad", key="pause-001")
+    standing_clock.on(minutes=minutes)
+    deliver_due()
+    contact_is("rosa.lima@example.com", visits_too=True)
+    standing_clock.on(minutes=3)
+    deliver_due()
+    told = [row for row in rows(Message) if row["kind"] == "plan-change"][-1]
+    assert (told["address"], told["state"]) == ("rosa.lima@example.com", "sent")
+    assert "Your visits are cancelled" in told["sent_text"]
+
+
+def test_what_was_just_changed_is_told_at_the_corrected_address_when_it_was_to_go(
+    standing_clock: StandingClock,
+) -> None:
+    plan = weekly()
+    deliver_due()
+    paused(plan, 0)
+    standing_clock.on(minutes=1)
+    contact_is("rosa.lima@example.com", visits_too=True)
+    deliver_due()
+    (told,) = [row for row in rows(Message) if row["kind"] == "plan-change" and row["state"] == "queued"]
+    assert (told["address"], told["due_at"]) == ("rosa.lima@example.com", clock.now() + timedelta(minutes=2))
+    standing_clock.on(minutes=2)
+    assert "September 21" in text_of_the_change(standing_clock).partition("Cancelled")[2]
+
+
+def test_who_is_only_called_by_now_is_called_about_what_was_just_changed(
+    standing_clock: StandingClock,
+) -> None:
+    plan = running(prescribed(patient(), "weekly"), reminders=Reminders.CALL)
+    deliver_due()
+    paused(plan, 0)
+    standing_clock.on(minutes=1)
+    contact_is(None, visits_too=True)
+    assert to_call() == [(seen(plan).visits[1].reference, "change", "asked")]
+
+
 def contact_is(email: str | None, *, visits_too: bool) -> None:
     rosa = rows(Patient)[0]
     values = Values("Rosa", "Lima", rosa["phone"], email)
