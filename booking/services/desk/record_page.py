@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import or_, select, tuple_
+from sqlalchemy import func, or_, select, tuple_
 from sqlalchemy.orm import Session
 
 from booking import clock
@@ -239,14 +239,14 @@ def _counted(session: Session, clinic: Clinic, patient_id: int, now: datetime) -
 
 
 def _messages(session: Session, visits: Sequence[Appointment]) -> tuple[MessageLine, ...]:
-    """The latest about the visits that are shown."""
+    """The latest about the visits that are shown, in order of when they went or will go."""
     by_id = {one.id: one.reference for one in visits}
     if not by_id:
         return ()
     found = session.scalars(
         select(Message)
         .where(Message.appointment_id.in_(by_id), Message.kind.not_in(("cannot-come", "comes-after-all")))
-        .order_by(Message.id.desc())
+        .order_by(func.coalesce(Message.sent_at, Message.due_at).desc(), Message.id.desc())
         .limit(SHOWN)
     )
     return tuple(

@@ -42,6 +42,13 @@ def edit(
     return records.edit(who or hired(), reference(), values, version=version, visits_too=visits_too, key=key)
 
 
+def test_messages_of_several_visits_stand_in_order_of_time(context: Flask, standing_clock: StandingClock) -> None:
+    booked(NINE + timedelta(days=14))
+    booked(NINE + timedelta(days=7))
+    at = [one.at for one in record_page.record(hired(), str(rows(Patient)[0]["reference"])).messages]
+    assert len(at) == 6 and at == sorted(at, reverse=True)
+
+
 def test_a_page_has_visits_messages_and_who_looked(context: Flask, standing_clock: StandingClock) -> None:
     made = booked()
     who = hired()

@@ -82,7 +82,8 @@ def test_a_day_is_told_with_its_breaks_and_free_stretches(ana: Who) -> None:
         "13:00-15:00 free",
         "15:00-17:00 away Dentist",
     ]
-    assert day.next is not None and day.next.name == "Rosa Lima"
+    first = day.next(clock.now())
+    assert first is not None and first.name == "Rosa Lima"
     warm = day.visits[1]
     assert warm.devices == ("Lamp 1",) and warm.room == "Room 1"
 
@@ -114,7 +115,7 @@ def test_a_cancelled_visit_stays_on_the_day_as_such_and_its_time_is_free(ana: Wh
     visits.cancel(visit.reference, visit.token, "", actor="t", key="12345678")
     day = own_day(ana, TUESDAY)
     assert told(day.entries)[:2] == ["09:00-09:30 R. L.", "09:00-12:00 free"]
-    assert day.standing == () and day.next is None
+    assert day.standing == () and day.next(clock.now()) is None
     assert [visit.status for visit in day.visits] == [Status.CANCELLED]
 
 
