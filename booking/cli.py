@@ -2,7 +2,9 @@
 
 import json
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import wraps
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -18,7 +20,7 @@ from booking.errors import Busy
 from booking.models import Message, MessageState
 from booking.reminders import bounces
 from booking.reminders.worker import Worker
-from booking.services import clinic_file, clinic_reading, clinic_rows, outbox
+from booking.services import clinic_file, clinic_reading, clinic_rows, health, outbox
 from booking.services.transaction import reading
 
 # Far more than a report with one of our mails in it.
@@ -31,7 +33,7 @@ clinic = AppGroup("clinic", help="The clinic's definition: apply a file, or show
 
 def init_app(app: Flask) -> None:
     """Registers our commands."""
-    for command in (clinic, messages, demo, worker, doctor_command, serving.serve, staff_commands.staff):
+    for command in _COMMANDS:
         app.cli.add_command(command)
 
 
@@ -181,6 +183,38 @@ def bounced(file: BinaryIO) -> None:
     click.echo("Marked as failed." if marked else "No mail of ours that is still thought to have arrived.")
 
 
+def _in_words(command: click.Command) -> None:
+    """Lets a command, or those of a group, say it in words where the database can't be used."""
+    for one in getattr(command, "commands", {}).values():
+        _in_words(one)
+    if command.callback is not None:
+        command.callback = _saying(command.callback)
+
+
+def _saying(callback: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(callback)
+    def said(*given: Any, **how: Any) -> Any:
+        try:
+            return callback(*given, **how)
+        except (Busy, SQLAlchemyError) as fault:
+            trouble = _trouble()
+            # Anything else is a mistake of ours, which wants its traceback.
+            if trouble is None and not isinstance(fault, Busy):
+                raise
+            trouble = trouble or "The database can't be used now. Try again later; flask doctor says more."
+            raise click.ClickException(trouble) from fault
+
+    return said
+
+
+def _trouble() -> str | None:
+    try:
+        present, needed = health.migrations()
+    except Busy:
+        return "The database can't be reached. flask doctor says more."
+    return None if present == needed else "The database is not migrated. Run: flask db upgrade"
+
+
 def _show(message: Message) -> None:
     """A line without the person's address: it may be read over somebody's shoulder."""
     parts: list[Any] = [
@@ -195,6 +229,11 @@ def _show(message: Message) -> None:
     if message.last_error:
         parts.append(f"({message.last_error})")
     click.echo("  ".join(str(part) for part in parts))
+
+
+_COMMANDS = (clinic, messages, demo, worker, doctor_command, serving.serve, staff_commands.staff)
+for _one in _COMMANDS:
+    _in_words(_one)
 
 
 def _create() -> Flask:

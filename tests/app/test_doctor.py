@@ -15,6 +15,7 @@ from booking.extensions import db
 from booking.migrations import guards
 from booking.models import Message, Role
 from booking.reminders.worker import Worker
+from tests import databases
 from tests.clinics import clinic, set_up
 from tests.conftest import MakeApp
 from tests.databases import free_port
@@ -79,6 +80,28 @@ def test_missing_guards_are_named(healthy: Flask) -> None:
     what, to_do = only(wrong(healthy))
     assert "Guards against double booking are missing" in what and guards.NAMES[database][0] in what
     assert "booking/migrations/guards.py" in to_do
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["staff list", "staff who-saw ABC --since 2026-12-01 --until 2026-12-03", "messages", "clinic show", "demo"],
+)
+def test_commands_say_that_a_database_is_not_migrated(make_app: MakeApp, database_kind: str, words: str) -> None:
+    with databases.unmigrated(database_kind) as url:
+        run = make_app(url).test_cli_runner().invoke(args=words.split())
+    assert (run.exit_code, run.output) == (
+        1,
+        "Error: The database is not migrated. Run: flask db upgrade\n",
+    )
+
+
+def test_commands_say_that_a_database_cannot_be_reached(make_app: MakeApp) -> None:
+    app = make_app(f"postgresql://x@127.0.0.1:{free_port()}/x")
+    run = app.test_cli_runner().invoke(args=["staff", "list"])
+    assert (run.exit_code, run.output) == (
+        1,
+        "Error: The database can't be reached. flask doctor says more.\n",
+    )
 
 
 def test_a_mail_server_that_is_down(healthy: Flask, database_url: str, make_app: MakeApp) -> None:
