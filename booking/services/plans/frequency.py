@@ -290,7 +290,8 @@ def _too_many(
     for week in range(from_week, course.weeks):
         lacks = 0
         if week:
-            had = sum(one.week == week - 1 for one in visits) + plan.not_needed.get((week - 1, care), 0)
+            own = (one for one in visits if plan.made_up.get(one.reference, one.week) == one.week)
+            had = sum(one.week == week - 1 for one in own) + plan.not_needed.get((week - 1, care), 0)
             lacks = max(0, weekly[week - 1][0] - had)
         most = weekly[week][1] + lacks
         of_week = [one for one in visits if one.week == week]
@@ -302,7 +303,9 @@ def _too_many(
 
 
 def _farthest_apart(visits: Sequence[PlanVisit], count: int, zone: ZoneInfo) -> tuple[PlanVisit, ...]:
-    """So many of these visits of one week, with the longest rest between any two, across the week's edge as well."""
+    """So many of these visits of one week, with the longest rest between any two, across the week's edge as well; the first visit
+    of a kind of care among them.
+    """
 
     def rest(some: tuple[PlanVisit, ...]) -> int:
         days = sorted(one.starts_at.astimezone(zone).date() for one in some)
@@ -311,4 +314,4 @@ def _farthest_apart(visits: Sequence[PlanVisit], count: int, zone: ZoneInfo) -> 
 
     if count == 0:
         return ()
-    return max(combinations(visits, count), key=lambda some: (rest(some), -some[0].week))
+    return max(combinations(visits, count), key=lambda some: (any(one.begins for one in some), rest(some)))

@@ -64,6 +64,11 @@ class PlanVisit(Changeable):
     def stands(self) -> bool:
         return self.status not in _MISSED
 
+    @property
+    def begins(self) -> bool:
+        """Whether it is the first visit with which its kind of care begins."""
+        return self.visit_type.kind is VisitKind.FIRST and self.visit_type != self.care
+
 
 class Dose(NamedTuple):
     """What became of one kind of care in one week, without what was moved from it into a further one. `made_up`: of those
@@ -98,7 +103,8 @@ class Week(NamedTuple):
 @dataclass(frozen=True)
 class PlanView:
     """A plan with all that belongs to it. Plain values: nothing here asks the database. `pause`: the one that it is in, if it
-    runs; `pauses`: all, past and to come. `treated_besides`: modalities, looked for where a first visit is due.
+    runs; `pauses`: all, past and to come. `made_up`: by the references of make-ups the week of whose dose they are.
+    `treated_besides`: modalities, looked for where a first visit is due.
     """
 
     clinic: Clinic
@@ -137,6 +143,7 @@ class PlanView:
     pauses: tuple[Pause, ...]
     pause: Pause | None
     not_needed: Mapping[tuple[int, str], int]
+    made_up: Mapping[str, int]
     treated_besides: Collection[str]
 
     @property
@@ -281,12 +288,11 @@ def firsts_due(
     lost: dict[VisitType, PlanVisit] = {}
     begun: set[VisitType] = set()
     for one in visits:
-        is_first = one.visit_type.kind is VisitKind.FIRST and one.visit_type != one.care
         if one.role is Role.REASSESSMENT:
             continue
-        if one.stands and (is_first or one.status is not Status.BOOKED or one.ends_at <= now):
+        if one.stands and (one.begins or one.status is not Status.BOOKED or one.ends_at <= now):
             begun.add(one.care)
-        elif is_first and not one.stands:
+        elif one.begins and not one.stands:
             lost[one.care] = one
     found = {care: (first_visit_of(clinic, care), was) for care, was in lost.items() if care not in begun}
     return {care: (begins, was) for care, (begins, was) in found.items() if begins is not None}
@@ -388,6 +394,7 @@ def view(session: Session, clinic: Clinic, plan: Plan) -> PlanView:
         pauses=said.pauses,
         pause=pause_on(clinic.times.local_date(now), said.pauses) if runs else None,
         not_needed=said.not_needed,
+        made_up=said.made_up,
         treated_besides=treated_besides(
             session, clinic, [plan.id] if firsts_due(clinic, visits, now) else [], now
         ).get(plan.id, ()),

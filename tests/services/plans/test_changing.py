@@ -1,5 +1,6 @@
 """A running plan is confirmed, stopped, paused, decided upon; what it lacks is made up; how often changes."""
 
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -25,7 +26,7 @@ from booking.services.plans.make_ups import make_up_times
 from booking.services.plans.reading import PlanView, PlanVisit
 from booking.services.plans.repairing import not_needed, offer, take, take_for
 from booking.services.plans.suffering import suffering
-from tests.clinics import plan_clinic, set_up
+from tests.clinics import plan_clinic, plan_template, set_up
 from tests.conftest import StandingClock
 from tests.services.making import rows
 from tests.services.plans.making import (
@@ -158,6 +159,48 @@ def test_what_is_past_stays_as_it_was(disc: BookedPlan, standing_clock: Standing
     assert len(done.cancelled) == 16
     week = seen(disc).weeks[0]
     assert [dose.attended for dose in week.doses] == [3, 2]
+
+
+def test_less_often_the_first_visit_of_who_is_new_stays() -> None:
+    """Of Wednesday, Friday and Tuesday the last two lie the farthest apart."""
+    set_up(plan_clinic(plan_templates=[plan_template("three", {ACUPUNCTURE: 3}, rest_days={})]))
+    wednesday = FIRST_DAY + timedelta(days=2)
+    then = Presence((TimeWindow(frozenset({1, 2, 4}), 9 * 60, 17 * 60),))
+    new = prescribed(patient(), "three", returning=("chiropractic",), first_day=wednesday)
+    plan = running(new, presence=then)
+    change_doses(hired(), plan.reference, 0, {ACUPUNCTURE: (2, 2)}, "", key="doses-001")
+    after = seen(plan)
+    assert [len(of(after, ACUPUNCTURE, week)) for week in range(3)] == [2, 2, 2]
+    assert after.standing[0].begins and after.firsts_due(clock.now()) == {}
+
+
+def test_what_makes_up_for_a_week_stays_also_where_that_week_made_up_for_the_one_before(
+    standing_clock: StandingClock,
+) -> None:
+    plan = running(prescribed(patient(), "weekly"))
+    for week in (0, 1):
+        own = next(
+            one for one in of(seen(plan), ACUPUNCTURE, week) if one.reference not in seen(plan).made_up
+        )
+        statuses.cancel(hired(), own.reference, key=f"cancel-{week}-1")
+        standing_clock.at(at(FIRST_DAY + timedelta(days=week * 7 + 6), 20))
+        (time, *_) = make_up_times(seen(plan), BookableBy.STAFF)[0].times
+        take_for(
+            hired(),
+            plan.reference,
+            week,
+            ACUPUNCTURE,
+            time.starts_at,
+            time.practitioner.slug,
+            key=f"take-{week}-1",
+        )
+    shown = seen(plan)
+    assert [len(of(shown, ACUPUNCTURE, week)) for week in range(4)] == [0, 1, 2, 1]
+    same = with_other_doses(shown, 2, {ACUPUNCTURE: (1, 1)}, BookableBy.STAFF)
+    assert same.goes == same.comes == ()
+    # What is one more than that goes all the same.
+    added = replace(shown, made_up={})
+    assert len(with_other_doses(added, 2, {ACUPUNCTURE: (1, 1)}, BookableBy.STAFF).goes) == 1
 
 
 def test_a_week_of_holidays_is_given_back_and_stands_as_left(disc: BookedPlan) -> None:
