@@ -84,9 +84,17 @@ def test_missing_guards_are_named(healthy: Flask) -> None:
 
 @pytest.mark.parametrize(
     "words",
-    ["staff list", "staff who-saw ABC --since 2026-12-01 --until 2026-12-03", "messages", "clinic show", "demo"],
+    [
+        "staff list",
+        "staff who-saw ABC --since 2026-12-01 --until 2026-12-03",
+        "messages",
+        "clinic show",
+        "demo",
+    ],
 )
-def test_commands_say_that_a_database_is_not_migrated(make_app: MakeApp, database_kind: str, words: str) -> None:
+def test_commands_say_that_a_database_is_not_migrated(
+    make_app: MakeApp, database_kind: str, words: str
+) -> None:
     with databases.unmigrated(database_kind) as url:
         run = make_app(url).test_cli_runner().invoke(args=words.split())
     assert (run.exit_code, run.output) == (

@@ -141,7 +141,9 @@ def test_a_patient_arrives_rests_with_needles_and_is_done(
         page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
     else:
         page.reload()
-    expect(page.locator(".own-card.needles.over")).to_contain_text("Room 1: needles still in, due out at 9:43 am")
+    expect(page.locator(".own-card.needles.over")).to_contain_text(
+        "Room 1: needles still in, due out at 9:43 am"
+    )
     expect(page.locator(".own-card.needles.over")).to_contain_text("Over time by 5 minutes")
     if javascript:
         expect(page.locator("[data-say]")).to_have_text("Needles are over time.")
@@ -380,7 +382,9 @@ def test_a_locked_phone_still_says_when_needles_come_out(
     axe(phone)
     at(NINE + timedelta(minutes=30))
     phone.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
-    expect(phone.locator(".own-card.over")).to_have_text(re.compile("Room 1: needles still in, due out at 9:25 am"))
+    expect(phone.locator(".own-card.over")).to_have_text(
+        re.compile("Room 1: needles still in, due out at 9:25 am")
+    )
     expect(phone.locator("[data-say]")).to_have_text("Needles are over time.")
     axe(phone)
     # Asking for that keeps nothing open.

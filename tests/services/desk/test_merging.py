@@ -77,7 +77,13 @@ def test_likely_duplicates_come_first(context: Flask) -> None:
 
 def test_two_who_share_a_telephone_are_not_said_to_be_one_person(context: Flask) -> None:
     for n, (first, last) in enumerate((("Nora", "Haddad"), ("Teresa", "Haddad"), ("Norah", "Costa"))):
-        booked(NINE + timedelta(hours=n), first_name=first, last_name=last, email=f"{first}@example.com", phone=PHONE)
+        booked(
+            NINE + timedelta(hours=n),
+            first_name=first,
+            last_name=last,
+            email=f"{first}@example.com",
+            phone=PHONE,
+        )
     nora = str(rows(Patient)[0]["reference"])
     assert {one.found.name: (one.alike, one.likely) for one in merging.candidates(hired(), nora)} == {
         "Teresa Haddad": (("last_name", "phone"), False),

@@ -42,7 +42,9 @@ def edit(
     return records.edit(who or hired(), reference(), values, version=version, visits_too=visits_too, key=key)
 
 
-def test_messages_of_several_visits_stand_in_order_of_time(context: Flask, standing_clock: StandingClock) -> None:
+def test_messages_of_several_visits_stand_in_order_of_time(
+    context: Flask, standing_clock: StandingClock
+) -> None:
     booked(NINE + timedelta(days=14))
     booked(NINE + timedelta(days=7))
     at = [one.at for one in record_page.record(hired(), str(rows(Patient)[0]["reference"])).messages]

@@ -88,7 +88,9 @@ def test_a_day_is_told_with_its_breaks_and_free_stretches(ana: Who) -> None:
     assert warm.devices == ("Lamp 1",) and warm.room == "Room 1"
 
 
-def test_a_pause_after_a_visit_is_not_free_as_on_the_board(context: Flask, standing_clock: StandingClock) -> None:
+def test_a_pause_after_a_visit_is_not_free_as_on_the_board(
+    context: Flask, standing_clock: StandingClock
+) -> None:
     kinds = [visit_type(pause_after_minutes=10)]
     set_up(clinic(visit_types=kinds, practitioners=[practitioner("ana", name="Ana Ruiz")]))
     ana = hired(Role.PRACTITIONER, practitioner="ana")
