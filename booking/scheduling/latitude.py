@@ -116,6 +116,12 @@ class Latitude:
         bit = self.window.bit(cell)
         return tuple(code for code in Breach if not self.soft[code] & bit)
 
+    def at_work(self, day: Day) -> range:
+        """From the first to the last cell of their working hours of a day, breaks included; none where they aren't in."""
+        hours = self.person.open & self.window.stretch(day.from_cell, day.to_cell)
+        first = self.window.start + (hours & -hours).bit_length() - 1
+        return range(first, self.window.start + hours.bit_length()) if hours else range(0)
+
     def over(self, penciled: "Latitude") -> "Latitude":
         """The same, where what is penciled in gives way to it: `penciled` is how it would be without all of that. What is
         free as it is keeps the rules as they are.

@@ -492,7 +492,7 @@ def test_a_walk_in_out_of_hours_is_asked_for_a_reason(
     desk = signed_in(app, who)
     form = {"visit_type": "follow-up", "practitioner": "ana", "time": "now", "tell": "1"}
     page = send(desk, desk.get(f"/desk/book?patient={rosa}"), "/desk/book", **form, show="1")
-    assert re.search("needs a reason</span> <span[^>]*>That is outside working hours.", page.text)
+    assert re.search("needs a reason</span> <span[^>]*>Ana Ruiz&#39;s day begins at 9:00 am.", page.text)
     refused = send(desk, page, "/desk/book", **form)
     assert refused.status_code in (409, 422) and "Please write why." not in refused.text
     assert '<p class="hint" id="reason-broken">That is outside working hours.' in refused.text

@@ -4,7 +4,7 @@ The same engine and the same rows as a patient's own booking (`booking.services.
 beyond the rules with a reason. Who it is is chosen, not guessed: a record, or a new one after likely ones were shown.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Any, NamedTuple
@@ -46,12 +46,15 @@ from booking.services.desk.records import (
 )
 from booking.services.idempotency import Answer, Key, answer_to, once
 from booking.services.occupancies import Ignoring
-from booking.services.plans.asking_again import is_near_a_plan
+from booking.services.plans.asking_again import days_near_plans, is_near_a_plan
 from booking.services.question import Question
 from booking.services.staff import audit
 from booking.services.staff.who import Who
 from booking.services.transaction import reading
 from booking.services.visits import refuse_unreachable
+
+# So many cells before their hours somebody may be in, or after them.
+_ABOUT = 12
 
 
 @dataclass(frozen=True)
@@ -117,6 +120,8 @@ class Known:
     upcoming: tuple[Ahead, ...]
     # The types of the visits that they had or are to have, the latest first.
     had: tuple[VisitType, ...]
+    # By modality the days on which a further visit breaks the rest of a plan of theirs.
+    near_plans: Mapping[str, frozenset[date]]
 
     @property
     def name(self) -> str:
@@ -144,6 +149,7 @@ def known(who: Who, reference: str) -> Known:
                 for one in ahead
             ),
             had=_had(session, clinic, patient),
+            near_plans=days_near_plans(session, clinic, patient.id),
         )
     audit.saw(who, "opened patient", f"patient/{reference}", [patient.id])
     return found
@@ -345,12 +351,14 @@ def _place(
     to be given up for it.
     """
     found = latitudes(offers.situation)
-    if not found:
-        raise NotOffered
     try:
         start = cell_at(wish.starts_at)
     except ValueError:
         raise NotOffered from None
+    if wish.here and wish.practitioner is None:
+        found = about(offers, found, start)
+    if not found:
+        raise NotOffered
     best = choice(offers, found, start)
     taken = best.taken_at(start)
     if taken:
@@ -372,21 +380,36 @@ def _place(
     return assign(offers.situation, best.person.id, start), breaches
 
 
+def at_work(offers: Offers, one: Latitude, start: int) -> range:
+    """From when until when somebody is in, on the day of this start."""
+    days = (day for day in offers.situation.days if day.from_cell <= start < day.to_cell)
+    return next(map(one.at_work, days), range(0))
+
+
+def about(offers: Offers, found: dict[int, Latitude], start: int) -> dict[int, Latitude]:
+    """Those who are in at this start, or may still be, or be early: whom somebody who stands at the counter could see."""
+    return {
+        number: one
+        for number, one in found.items()
+        if (hours := at_work(offers, one, start)) and hours[0] - _ABOUT <= start < hours[-1] + 1 + _ABOUT
+    }
+
+
 def choice(offers: Offers, found: dict[int, Latitude], start: int) -> Latitude:
-    """With whom it is: whoever is offered then and breaks no rule, else whoever is best."""
+    """With whom it is: whoever is offered then and breaks no rule, else with whom the least is in the way, then who is in, then
+    with whom the fewest rules are broken, then by name.
+    """
+
+    def trouble(one: Latitude) -> tuple[int, bool, int, str]:
+        is_out = start not in at_work(offers, one, start)
+        return len(one.taken_at(start)), is_out, len(one.breaches_at(start)), one.person.name
+
     offer = offers.at(start)
-    if offer is not None and not found[offer.practitioner_id].breaches_at(start):
-        return found[offer.practitioner_id]
-    return _best(found.values(), start)
-
-
-def _best(found: Iterable[Latitude], start: int) -> Latitude:
-    """With whom the least is in the way, then with whom the fewest rules are broken, then by name."""
-
-    def trouble(one: Latitude) -> tuple[int, int, str]:
-        return len(one.taken_at(start)), len(one.breaches_at(start)), one.person.name
-
-    return min(found, key=trouble)
+    if offer is not None and offer.practitioner_id in found:
+        offered = found[offer.practitioner_id]
+        if not offered.breaches_at(start):
+            return offered
+    return min(found.values(), key=trouble)
 
 
 def _clash(

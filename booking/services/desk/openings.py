@@ -1,5 +1,5 @@
-"""The times that the desk may book without asking why: the next free ones, what follows on a patient's last visit, and whom
-somebody who walks in would see.
+"""The times that the desk may book without asking why, unless the payer is to be asked first: the next free ones, what follows
+on a patient's last visit, and whom somebody who walks in would see.
 """
 
 from collections.abc import Iterable, Iterator
@@ -15,7 +15,7 @@ from booking.scheduling.latitude import Breach, assign, latitudes
 from booking.scheduling.rules import NOTICE, STAFF_RULES
 from booking.scheduling.timeline import cell_in, instant_of
 from booking.services.clinic import Clinic, Practitioner, VisitType
-from booking.services.desk.new_visit import Known, choice
+from booking.services.desk.new_visit import Known, about, at_work, choice
 from booking.services.search import free_times
 
 # What the form shows at once: so many times, so many of one day, so far apart; and before them, within the notice.
@@ -41,7 +41,7 @@ def next_times(
     visit_type: str, practitioner: str | None, first: date | None = None, *, besides: Known | None = None
 ) -> tuple[Opening, ...]:
     """The next free times at which all rules but the notice are kept, some of each day, from `first` on; not while the
-    patient is elsewhere. Raises NotFound, NotOffered.
+    patient is elsewhere, nor on days of rest of their plan. Raises NotFound, NotOffered.
     """
     soon: list[Opening] = []
     later: list[Opening] = []
@@ -86,7 +86,7 @@ def _this_or_the_first(starts_at: datetime, openings: Iterable[Opening]) -> Open
 def _openings(
     visit_type: str, practitioner: str | None, first: date | None, besides: Known | None
 ) -> Iterator[list[Opening]]:
-    """The free times of each day at which all rules but the notice are kept, and the patient isn't elsewhere."""
+    """The free times of each day at which all rules but the notice are kept, and the patient neither rests nor is elsewhere."""
     found = free_times(visit_type, practitioner, first, _DAYS_SEARCHED, audience=BookableBy.STAFF)
     clinic, wanted = found.clinic, found.question.visit_type
     offers = engine.find(replace(found.offers.situation, rules=_RULES))
@@ -103,8 +103,14 @@ def _openings(
         meets = any(begins < ends_at and one.starts_at < ends for begins, ends in elsewhere_at)
         return one.starts_at >= now and not meets
 
+    rests = _days_of_rest(besides, wanted)
     for day in found.days:
-        yield [one for one in map(opening, offers.on(day)) if possible(one)]
+        yield [] if day.on in rests else [one for one in map(opening, offers.on(day)) if possible(one)]
+
+
+def _days_of_rest(known: Known | None, visit_type: VisitType) -> frozenset[date]:
+    """The days that are too near to a visit of the patient's plan."""
+    return known.near_plans.get(visit_type.modality.slug, frozenset()) if known else frozenset()
 
 
 def _apart(openings: Iterable[Opening]) -> list[Opening]:
@@ -129,27 +135,41 @@ def _minutes(person: Practitioner, visit_type: VisitType) -> int:
 @dataclass(frozen=True)
 class WalkIn:
     """Whom somebody who walks in now would see, and where: None is a visit without a room. `breaches`: what it would be asked
-    a reason for.
+    a reason for. `hours`: from when until when they are in today, or None.
     """
 
     practitioner: Practitioner
     room: str | None
     breaches: tuple[Breach, ...]
+    hours: tuple[datetime, datetime] | None
 
 
-def walk_in(visit_type: str, practitioner: str | None) -> WalkIn | None:
-    """What a booking would choose for who walks in at this moment; None where nobody is free. Raises NotFound, NotOffered."""
+def walk_in(visit_type: str, practitioner: str | None, known: Known | None = None) -> WalkIn | None:
+    """What a booking would choose for who walks in at this moment: of anyone only who is in, or about to be, or was until a short
+    while ago. None where nobody of them is free. Raises NotFound, NotOffered.
+    """
     found = free_times(visit_type, practitioner, None, 1, audience=BookableBy.STAFF)
-    offers, start = found.offers, cell_in(clock.now())
-    choices = latitudes(offers.situation)
+    clinic, offers, start = found.clinic, found.offers, cell_in(clock.now())
     window = offers.situation.window
-    if not choices or not window.start <= start < window.end:
+    if not window.start <= start < window.end:
+        return None
+    choices = latitudes(offers.situation)
+    choices = choices if practitioner else about(offers, choices, start)
+    if not choices:
         return None
     best = choice(offers, choices, start)
     if best.taken_at(start):
         return None
     visit = assign(offers.situation, best.person.id, start)
-    room = next((one.name for one in found.clinic.rooms if one.id == visit.room), None)
+    room = next((one.name for one in clinic.rooms if one.id == visit.room), None)
     # Nobody is asked why those who stand here come so soon.
-    breaches = tuple(code for code in best.breaches_at(start) if code is not Breach.TOO_SOON)
-    return WalkIn(found.clinic.practitioner_by_id[best.person.id], room, breaches)
+    breaches = [code for code in best.breaches_at(start) if code is not Breach.TOO_SOON]
+    if clinic.times.local_date(instant_of(start)) in _days_of_rest(known, found.question.visit_type):
+        breaches.append(Breach.NEAR_PLAN)
+    hours = at_work(offers, best, start)
+    return WalkIn(
+        clinic.practitioner_by_id[best.person.id],
+        room,
+        tuple(breaches),
+        (instant_of(hours[0]), instant_of(hours[-1] + 1)) if hours else None,
+    )

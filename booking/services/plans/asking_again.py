@@ -94,11 +94,12 @@ def too_near(
     return [one for one in visits if _is_near(Course.of(plan.course), first_day, others, one)]
 
 
-def near_besides(plan: PlanView, before: Kept, after: Kept, audience: BookableBy) -> list[Fault]:
-    """What a visit of a plan wouldn't keep of its rest from visits besides, once it is moved."""
+def near_besides(
+    plan: PlanView, others: Mapping[str, Mapping[date, VisitType]], before: Kept, after: Kept
+) -> list[Fault]:
+    """What a visit of a plan wouldn't keep of its rest from `others`, which are `besides`, once it is moved."""
     if plan.is_series:
         return []
-    others = besides(plan, audience)
     was, is_now = (_is_near(plan.course, plan.first_day, others, one) for one in (before, after))
     return [Fault(Rule.REST_DAYS, after.week, after.care)] if is_now and not was else []
 
@@ -122,7 +123,35 @@ def is_near_a_plan(
     """Whether a visit would leave no days of rest to a visit of a plan of this patient, other than its own. `instead_of`:
     where it stands; of the visits that it is near there it needn't be asked again.
     """
-    of_plans = session.execute(
+    of_plans = _visits_of_plans(session, clinic, patient_id, of_plan)
+
+    def near(one: Planned) -> set[int]:
+        day = clinic.times.local_date(one.starts_at)
+        return {
+            other.starts_at
+            for other, rest in of_plans
+            if other.modality == one.modality
+            and abs(clinic.times.local_date(other.starts_at) - day) <= timedelta(days=rest)
+        }
+
+    return bool(near(planned) - (near(instead_of) if instead_of else set()))
+
+
+def days_near_plans(session: Session, clinic: Clinic, patient_id: int) -> dict[str, frozenset[date]]:
+    """By modality the days on which a further visit would leave no days of rest to one of a plan of this patient."""
+    days: dict[str, frozenset[date]] = {}
+    for one, rest in _visits_of_plans(session, clinic, patient_id):
+        on = clinic.times.local_date(one.starts_at)
+        near = {on + timedelta(days=apart) for apart in range(-rest, rest + 1)}
+        days[one.modality] = days.get(one.modality, frozenset()) | near
+    return days
+
+
+def _visits_of_plans(
+    session: Session, clinic: Clinic, patient_id: int, but_of: int | None = None
+) -> list[tuple[Planned, int]]:
+    """The visits of a patient's plans from which days of rest are to be kept, and how many."""
+    found = session.execute(
         select(Plan.course, Appointment.visit_type_id, Appointment.from_cell)
         .join(Plan, Plan.id == Appointment.plan_id)
         .where(
@@ -130,21 +159,14 @@ def is_near_a_plan(
             *_to_rest_from(),
             Plan.status == PlanStatus.RUNNING,
             Plan.template != SERIES,
-            Plan.id.is_distinct_from(of_plan),
+            Plan.id.is_distinct_from(but_of),
         )
-    ).all()
-
-    def near(one: Planned) -> set[int]:
-        day = clinic.times.local_date(one.starts_at)
-        return {
-            from_cell
-            for course, number, from_cell in of_plans
-            if clinic.visit_type_by_id[number].modality.slug == one.modality
-            and abs((clinic.times.local_date(instant_of(from_cell)) - day).days)
-            <= Course.of(course).rest_days.get(one.modality, 0)
-        }
-
-    return bool(near(planned) - (near(instead_of) if instead_of else set()))
+    )
+    visits = ((course, clinic.visit_type_by_id[number].modality.slug, cell) for course, number, cell in found)
+    return [
+        (Planned(instant_of(cell), modality), Course.of(course).rest_days.get(modality, 0))
+        for course, modality, cell in visits
+    ]
 
 
 def _to_rest_from() -> tuple[ColumnElement[bool], ...]:

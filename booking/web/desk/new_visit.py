@@ -20,6 +20,7 @@ from booking.errors import (
 )
 from booking.formatting import iso_utc
 from booking.models import Payment, Reminders, VisitKind
+from booking.scheduling.latitude import Breach
 from booking.scheduling.status import Status
 from booking.scheduling.timeline import instant_of
 from booking.services import idempotency
@@ -233,7 +234,7 @@ def _page(
         other_times=other_times,
         choices=choices,
         walk_in=walk_in,
-        walk_in_breaks=refusing.breaches(clinic, walk_in.breaches, {}) if walk_in else [],
+        walk_in_breaks=_breaks(clinic, walk_in) if walk_in else [],
         times_for=times_for(
             asked.visit_type.slug if asked.visit_type else "",
             asked.practitioner.slug if asked.practitioner else "",
@@ -340,9 +341,28 @@ def _walk_in(asked: Asked) -> WalkIn | None:
     if asked.visit_type is None or not asked.can_be:
         return None
     try:
-        return openings.walk_in(asked.visit_type.slug, asked.whom)
+        return openings.walk_in(asked.visit_type.slug, asked.whom, asked.known)
     except (NotOffered, NotFound):
         return None
+
+
+def _breaks(clinic: Clinic, walk_in: WalkIn) -> list[str]:
+    """What it would be asked a reason for; out of hours, when the person is in."""
+    hours = [code for code in walk_in.breaches if code is Breach.OUTSIDE_HOURS]
+    others = [code for code in walk_in.breaches if code is not Breach.OUTSIDE_HOURS]
+    return [*(_when_in(clinic, walk_in) for _code in hours), *refusing.breaches(clinic, others, {})]
+
+
+def _when_in(clinic: Clinic, walk_in: WalkIn) -> str:
+    name, now = walk_in.practitioner.name, clock.now()
+    if walk_in.hours is None:
+        return _("%(name)s isn't in today.", name=name)
+    begins, ends = walk_in.hours
+    if now < begins:
+        return _("%(name)s's day begins at %(time)s.", name=name, time=clinic.times.time(begins))
+    if now < ends:
+        return _("%(name)s's day ends at %(time)s.", name=name, time=clinic.times.time(ends))
+    return _("%(name)s's day ended at %(time)s.", name=name, time=clinic.times.time(ends))
 
 
 def _soon(asked: Asked, starts_at: datetime) -> bool:

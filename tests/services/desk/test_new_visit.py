@@ -17,6 +17,7 @@ from booking.errors import (
     LikelyKnown,
     NeedsReason,
     NotFound,
+    NotOffered,
     PatientElsewhere,
     RecordMerged,
 )
@@ -335,11 +336,46 @@ def test_who_walks_in_is_booked_and_here_in_one_and_not_written_to(
 def test_who_walks_in_out_of_hours_takes_a_reason(who: Who, standing_clock: StandingClock) -> None:
     reference, now = rosa(), MONDAY - timedelta(hours=4)
     standing_clock.at(now)
+    ana: dict[str, Any] = {"practitioner": "ana", "short_notice": "Walk-in", "here": True}
     with pytest.raises(NeedsReason) as refused:
-        book(who, wish(reference, now, short_notice="Walk-in", here=True))
+        book(who, wish(reference, now, **ana))
     assert "outside_hours" in refused.value.facts["breaches"]
-    book(who, wish(reference, now, short_notice="Walk-in", here=True, reason="Great pain"), "key-2")
+    book(who, wish(reference, now, **ana, reason="Great pain"), "key-2")
     assert rows(HistoryEntry)[-1]["why"] == "Great pain"
+
+
+def test_who_walks_in_is_sent_to_nobody_who_is_not_in(context: Flask, standing_clock: StandingClock) -> None:
+    """Ben isn't in on Mondays, and Ana's day ends at noon: she is asked for a short while after, before anyone else."""
+    set_up(
+        clinic(
+            visit_types=[visit_type()],
+            practitioners=[
+                practitioner("ben", hours={"tuesday": ["9:00-17:00"]}),
+                practitioner("ana", hours={"monday": ["9:00-12:00"]}),
+                practitioner("zoe", hours={"monday": ["9:00-11:30"]}),
+            ],
+        )
+    )
+    who, noon = hired(), MONDAY + timedelta(hours=4)
+
+    def seen(minutes: int, practitioner: str | None = None) -> Any:
+        standing_clock.at(noon + timedelta(minutes=minutes))
+        found = openings.walk_in("follow-up", practitioner)
+        return found and (found.practitioner.slug, found.breaches, found.hours)
+
+    ana = (noon - timedelta(hours=3), noon)
+    assert seen(-60) == ("ana", (), ana)
+    assert seen(-10) == ("ana", ("outside_hours",), ana)
+    assert seen(30) == ("ana", ("outside_hours",), ana)
+    assert seen(60) is None and seen(-300) is None
+    # Whoever is named is asked for knowingly.
+    assert seen(-60, "ben") == ("ben", ("outside_hours",), None)
+    standing_clock.at(noon + timedelta(hours=1))
+    with pytest.raises(NotOffered):
+        book(who, wish(NOBODY, noon + timedelta(hours=1), here=True, reason="Great pain"))
+    standing_clock.at(noon + timedelta(minutes=30))
+    visit = book(who, wish(NOBODY, noon + timedelta(minutes=30), here=True, reason="Great pain"), "key-2")
+    assert visit["practitioner_id"] == present().practitioners["ana"].id
 
 
 def new(name: str) -> NewPatient:
@@ -397,7 +433,7 @@ def test_who_walks_in_is_never_asked_about_the_notice(who: Who, standing_clock: 
     book(who, wish(NOBODY, now, here=True))
     standing_clock.at(now - timedelta(hours=8))
     with pytest.raises(NeedsReason) as refused:
-        book(who, wish(new("Ina Berg"), now - timedelta(hours=8), here=True), "key-2")
+        book(who, wish(new("Ina Berg"), now - timedelta(hours=8), practitioner="ana", here=True), "key-2")
     assert "too_soon" not in refused.value.facts["breaches"]
 
 

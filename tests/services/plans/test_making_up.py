@@ -16,7 +16,7 @@ from booking.scheduling.plans.windows import Presence, TimeWindow
 from booking.scheduling.timeline import cell_at
 from booking.services import absences
 from booking.services.clinic import present
-from booking.services.desk import new_visit
+from booking.services.desk import new_visit, openings
 from booking.services.desk.moving import Place, change, preview
 from booking.services.desk.new_visit import DeskWish
 from booking.services.desk.statuses import cancel
@@ -274,6 +274,23 @@ def test_a_visit_besides_a_plan_that_leaves_it_no_rest_takes_a_reason_at_the_des
         last_name="Lima",
         email="rosa@example.com",
     )
+
+
+def test_times_too_near_a_plans_visits_are_not_offered_to_its_patient(context: Any) -> None:
+    set_up(plan_clinic())
+    rosa, dana = patient(), hired()
+    plan = running(prescribed(rosa, "weekly"))
+    known, zone = new_visit.known(dana, rosa), present().zone
+    on = seen(plan).standing[2].starts_at.astimezone(zone).date()
+    near = {on + timedelta(days=days) for days in (-1, 0, 1)}
+
+    def days(besides: Any) -> set[Any]:
+        found = openings.next_times(ACUPUNCTURE, None, on - timedelta(days=2), besides=besides)
+        return {one.starts_at.astimezone(zone).date() for one in found}
+
+    assert days(None) & near and days(known) and not days(known) & near
+    free = openings.next_times(ACUPUNCTURE, None, besides=known)[-1].starts_at
+    new_visit.book(dana, DeskWish(rosa, ACUPUNCTURE, None, free), key="book-free-1")
 
 
 def test_a_visit_that_is_moved_near_a_plans_takes_a_reason_once_and_none_where_it_is_near_already(
