@@ -34,7 +34,7 @@ from booking.services.plans.altering import (
     running_by_link,
     visits_to_change,
 )
-from booking.services.plans.asking_again import asked_for, suffers
+from booking.services.plans.asking_again import asked_for, kept_of, near_besides, suffers
 from booking.services.plans.ground import Wanted, question_of
 from booking.services.plans.reading import PlanView, PlanVisit, by_link, for_staff
 from booking.services.plans.replacing import OFFERED
@@ -135,7 +135,7 @@ def preview(
     found = Shifts(tuple(shifts), (), partly)
     going = [one for one in shifts if not one.late]
     better = () if all(one.free for one in going) else _better(asked, plan, visit, starts_at, going)[:OFFERED]
-    return replace(found, broken=_broken(plan, found.going), better=better)
+    return replace(found, broken=_broken(asked, plan, found.going), better=better)
 
 
 def openings(plan: PlanView, reference: str, audience: BookableBy) -> Openings:
@@ -159,7 +159,7 @@ def openings(plan: PlanView, reference: str, audience: BookableBy) -> Openings:
 
 def own_visit_there(plan: PlanView, one: Shift) -> PlanVisit | None:
     """Which other visit of the plan is where this one would go."""
-    ends_at = one.starts_at + (one.visit.ends_at - one.visit.starts_at)
+    ends_at = one.starts_at + _length(one.visit)
     return next(
         (
             other
@@ -279,20 +279,21 @@ def _shifted(plan: PlanView, visit: PlanVisit, starts_at: datetime, one: PlanVis
     return instant_at(on, to.time(), zone)
 
 
-def _broken(plan: PlanView, shifts: Iterable[Shift]) -> tuple[Fault, ...]:
-    """What the plan wouldn't keep any more."""
-    return tuple(
-        suffers(
-            plan,
-            {
-                one.visit.reference: (
-                    one.starts_at,
-                    one.starts_at + (one.visit.ends_at - one.visit.starts_at),
-                )
-                for one in shifts
-            },
-        )
-    )
+def _broken(asked: Asked, plan: PlanView, shifts: Iterable[Shift]) -> tuple[Fault, ...]:
+    """What the plan wouldn't keep any more, also of its rest from visits besides."""
+    there = [
+        (one.visit, replace(one.visit, starts_at=one.starts_at, ends_at=one.starts_at + _length(one.visit)))
+        for one in shifts
+    ]
+    broken = suffers(plan, {one.reference: (one.starts_at, one.ends_at) for _, one in there})
+    others = asked.wanted.elsewhere
+    for before, after in there:
+        broken += near_besides(plan, others, kept_of(plan, before), kept_of(plan, after))
+    return tuple(broken)
+
+
+def _length(visit: PlanVisit) -> timedelta:
+    return visit.ends_at - visit.starts_at
 
 
 def _better(
@@ -309,7 +310,7 @@ def _better(
         starts = [at for minute in minutes if (at := instant_at(on, wall_at(minute), zone))]
         for at in sorted(starts, key=lambda at: abs(_minute(at, zone) - _minute(wished, zone))):
             going = [replace(one, starts_at=_shifted(plan, visit, at, one.visit) or at) for one in shifts]
-            if at != visit.starts_at and not _broken(plan, going):
+            if at != visit.starts_at and not _broken(asked, plan, going):
                 found.append(at)
                 break
     return tuple(sorted(found, key=lambda at: abs(at - wished)))

@@ -10,6 +10,7 @@ from booking.scheduling.timeline import cell_at
 from booking.services.clinic import the_clinic
 from booking.services.plans.asking_again import (
     asked_for,
+    besides,
     chosen_of,
     kept_of,
     near_besides,
@@ -54,7 +55,7 @@ def suffering_of(
         return None
     there = kept_at(plan.clinic, plan.first_day, starts_at, ends_at, visit.care, visit.role or Role.DOSE)
     broken = suffers(plan, {reference: (starts_at, ends_at)})
-    broken += near_besides(plan, kept_of(plan, visit), there, audience)
+    broken += near_besides(plan, besides(plan, audience), kept_of(plan, visit), there)
     if not broken:
         return None
     try:

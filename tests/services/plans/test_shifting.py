@@ -34,7 +34,7 @@ from booking.services.search import free_times
 from tests.clinics import plan_clinic, set_up
 from tests.conftest import StandingClock
 from tests.services.making import booked, rows
-from tests.services.plans.making import patient, prescribed, running, seen
+from tests.services.plans.making import at, patient, prescribed, running, seen
 from tests.staffing import hired
 
 pytestmark = pytest.mark.usefixtures("standing_clock", "context")
@@ -131,6 +131,24 @@ def test_what_the_plan_would_not_keep_any_more_is_said() -> None:
     next_to = other.starts_at - timedelta(days=1)
     shown = preview(seen(plan), first.reference, next_to, None, BookableBy.STAFF)
     assert Rule.REST_DAYS in {fault.rule for fault in shown.broken}
+
+
+def test_nor_of_its_rest_from_a_visit_besides_which_is_named_as_no_better_time(weekly: BookedPlan) -> None:
+    visit, zone = second(weekly), present().zone
+    own = [one.starts_at.astimezone(zone).date() for one in seen(weekly).standing]
+    near = own[1] + timedelta(days=2)
+    whom = {"first_name": "Rosa", "last_name": "Lima", "email": "rosa@example.com", "phone": "+18185550123"}
+    booked(at(own[3] + timedelta(days=3), 14), visit_type=ACUPUNCTURE, **whom)
+
+    shown = preview(seen(weekly), visit.reference, at(near, 9), None, BookableBy.STAFF)
+    assert [(one.rule, one.week) for one in shown.broken] == [(Rule.REST_DAYS, 3)]
+    for audience in (BookableBy.STAFF, BookableBy.LINK):
+        best = openings(seen(weekly), visit.reference, audience).best
+        days = {one.astimezone(zone).date() for one in best}
+        assert days and not days & {near, near + timedelta(days=1), near + timedelta(days=2)}
+        # Where one is taken, too.
+        busy = preview(seen(weekly), visit.reference, at(near, 3), None, audience)
+        assert busy.better and not {one.astimezone(zone).date() for one in busy.better} & {near}
 
 
 def test_a_visit_of_another_plan_is_not_found(weekly: BookedPlan) -> None:
