@@ -249,7 +249,7 @@ def _with_what_was_moved(before: Course, after: Course, from_week: int) -> Cours
 
 def _favourite(asked: Asked, plan: PlanView, missed: Missed, others: Sequence[Chosen]) -> Chosen | None:
     """The best time for one more visit of a kind: at a weekday and time that the plan has already, if that can be."""
-    lost = as_missed(plan, missed, others)
+    lost = as_missed(asked, plan, missed, others)
     if lost is None:
         return None
     used = {(one.kept.day % 7, one.kept.starts) for one in others if one.kept.care == missed.care.slug}

@@ -6,11 +6,9 @@ from itertools import product
 from math import prod
 
 from booking.models import BookableBy, PlanStatus
+from booking.scheduling.plans.keeping import Kept
 from booking.scheduling.timeline import cell_at
-from booking.services.plans.asking_again import (
-    asked_for,
-    chosen_of,
-)
+from booking.services.plans.asking_again import asked_for, chosen_of
 from booking.services.plans.choosing import Chosen
 from booking.services.plans.ground import Wanted
 from booking.services.plans.lacking import Missed, in_whose_place, missing
@@ -74,16 +72,34 @@ def make_up_times(plan: PlanView, audience: BookableBy) -> list[MakeUp]:
     ]
 
 
-def as_missed(plan: PlanView, missed: Missed, others: Sequence[Chosen]) -> Chosen | None:
-    """What is missed, as something that is to be replaced: what was booked once, else like another of its kind."""
+def as_missed(asked: Asked, plan: PlanView, missed: Missed, others: Sequence[Chosen]) -> Chosen | None:
+    """What is missed, as something that is to be replaced: what was booked once, else like another of its kind, that stands or
+    stood once; or where none ever did, like the first that can be had.
+    """
     if missed.visit is not None:
         like: Chosen | None = chosen_of(plan, missed.visit)
     else:
-        like = next((one for one in others if one.kept.care == missed.care.slug), None)
+        stood = (chosen_of(plan, one) for one in plan.visits if one.role is not None)
+        alike = (one for one in (*others, *stood) if one.kept.care == missed.care.slug)
+        like = next(alike, None) or _first_choice(asked, plan, missed)
     if like is None:
         return None
     kept = like.kept._replace(day=missed.week * 7 + like.kept.day % 7, role=missed.role)
     return like._replace(visit_type=missed.visit_type, kept=kept)
+
+
+def _first_choice(asked: Asked, plan: PlanView, missed: Missed) -> Chosen | None:
+    """What is missed, at the first time that can be had from its week on."""
+    for day in range(missed.week * 7, len(asked.days)):
+        for choice in asked.choices(missed.visit_type, day):
+            person = plan.clinic.practitioner_by_id[choice.person]
+            kept = Kept(
+                day, choice.starts, choice.ends, missed.care.slug, missed.care.modality.slug, missed.role
+            )
+            # At no time yet: what it is like is offered as well.
+            wanted = Wanted(missed.visit_type.slug, person.id, asked.days[day].from_cell)
+            return Chosen(missed.visit_type, person, kept, wanted)
+    return None
 
 
 def as_chosen(plan: PlanView, missed: Missed, time: Instead) -> Chosen:
@@ -169,7 +185,7 @@ def _keeps_trips(
 def _times(
     asked: Asked, plan: PlanView, missed: Missed, others: Sequence[Chosen], most: int = OFFERED
 ) -> list[Instead]:
-    lost = None if missed.in_place else as_missed(plan, missed, others)
+    lost = None if missed.in_place else as_missed(asked, plan, missed, others)
     if lost is None:
         return []
     found = instead_of(asked, lost, others, most)

@@ -1,22 +1,27 @@
 """What a plan's weeks lack moves into further weeks at its end: it is prescribed there, and nowhere twice."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from booking.extensions import db
+from booking.models import BookableBy
 from booking.scheduling.plans.course import Course, Dose, Moved, Phase
+from booking.services.desk.statuses import cancel
 from booking.services.plans.adherence import Fate, adherence
 from booking.services.plans.booking import BookedPlan
 from booking.services.plans.changing import pause
 from booking.services.plans.extending import extend
-from booking.services.plans.frequency import from_week_on
+from booking.services.plans.frequency import from_week_on, with_other_doses
+from booking.services.plans.make_ups import make_up_times
 from booking.services.plans.places import places_of
 from booking.services.plans.reading import PlanView
 from booking.services.plans.repairing import not_needed, take_for
-from tests.clinics import plan_clinic, set_up
-from tests.services.plans.making import FIRST_DAY, patient, prescribed, running, seen
+from tests.clinics import plan_clinic, plan_template, set_up
+from tests.conftest import StandingClock
+from tests.services.plans.making import FIRST_DAY, at, patient, prescribed, running, seen
 from tests.staffing import hired
 
 pytestmark = pytest.mark.usefixtures("standing_clock", "context")
@@ -113,3 +118,26 @@ def test_what_a_week_needs_no_more_leaves_room_to_make_up_for_the_week_before() 
     take_for(who, plan.reference, 1, ACUPUNCTURE, day_after, was.practitioner.slug, key="take-001")
     after = seen(plan)
     assert [week.left for week in after.weeks] == [0] * 6 and after.weeks[1].doses[0].made_up == 1
+
+
+@pytest.mark.parametrize("new", [False, True])
+def test_where_nothing_of_its_kind_stands_any_more_it_is_booked_and_can_be_made_up(
+    new: bool, standing_clock: StandingClock
+) -> None:
+    set_up(plan_clinic(plan_templates=[plan_template("once", {ACUPUNCTURE: 1}, weeks=2)]))
+    returning = ("chiropractic",) if new else ("acupuncture", "chiropractic")
+    plan = running(prescribed(patient(), "once", returning=returning))
+    for number, one in enumerate(seen(plan).standing):
+        cancel(hired(), one.reference, key=f"cancel-{number}-1")
+    extend(hired(), plan.reference, "", key="extend-01")
+    further = seen(plan).standing
+    assert [one.week for one in further] == [2, 3]
+    for one in further:
+        cancel(hired(), one.reference, key=f"cancel-{one.week}-1")
+    standing_clock.at(at(FIRST_DAY + timedelta(days=14), 8))
+    offered = make_up_times(seen(plan), BookableBy.STAFF)
+    assert offered[0].missed.week == 2 and offered[0].times
+    # Also a dose that was never booked, of which nothing ever stood.
+    empty = replace(seen(plan), visits=())
+    found = with_other_doses(empty, 2, {ACUPUNCTURE: (2, 2)}, BookableBy.STAFF)
+    assert [one.kept.week for one in found.comes] == [2, 3] and found.lacks == ()
