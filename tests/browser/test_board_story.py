@@ -134,6 +134,47 @@ def test_where_a_visit_cannot_be_the_reason_is_said_in_words(board: Page, app: F
     expect(visit_in(board, "ana", "Rosa Lima")).to_be_visible()
 
 
+@pytest.mark.parametrize(
+    "size", [WINDOW, {"width": 820, "height": 1180}, PHONE], ids=["wide", "tablet", "phone"]
+)
+def test_all_of_a_long_reason_is_read_and_no_needles_are_hidden_by_it(
+    new_page: NewPage, app: Flask, live: str, standing_clock: StandingClock, size: Any
+) -> None:
+    lying = in_app(app, visit_type="needles", practitioner="ana")
+    in_app(app, practitioner="cleo", first_name="Zoe", starts_at=NINE + timedelta(hours=2))
+    for n, first in enumerate(("Maximiliana", "Bartholomea")):
+        at = NINE + timedelta(minutes=75 + 30 * n)
+        in_app(
+            app,
+            practitioner="ben",
+            starts_at=at,
+            first_name=first,
+            last_name="Featherstonehaugh-Cholmondeley",
+        )
+    standing_clock.at(NINE + timedelta(minutes=5))
+    with app.app_context():
+        statuses.needles_in(hired(Role.DESK), lying.reference, key="needles-in-1")
+    board = new_page(size)
+    sign_in(board, app, live)
+    board.goto(DAY)
+    heads = board.locator("[data-scroll]").bounding_box()
+    visit_in(board, "cleo", "Zoe Lima").focus()
+    keys = Keys(board)
+    keys("m", "ArrowLeft", *["Shift+ArrowUp"] * 6)
+    doing = board.locator("[data-doing]")
+    expect(doing).to_contain_text(
+        "10:30 am with Ben Okoro – Maximiliana Featherstonehaugh-Cholmondeley, 10:15 am"
+    )
+    expect(doing).to_contain_text("45 am. Bartholomea Featherstonehaugh-Cholmondeley, 10:45 am to 11:15 am.")
+    assert doing.evaluate("one => one.scrollWidth <= one.clientWidth && one.scrollHeight <= one.clientHeight")
+    expect(doing).to_be_in_viewport(ratio=1)
+    said, needles = doing.bounding_box(), board.locator(".needles-now").bounding_box()
+    assert said and needles
+    assert said["x"] + said["width"] <= needles["x"] or needles["y"] + needles["height"] <= said["y"]
+    assert board.locator("[data-scroll]").bounding_box() == heads or size != WINDOW
+    picture(board, "long-reason")
+
+
 def test_a_move_that_the_server_says_cannot_be_is_not_offered(
     board: Page, new_page: NewPage, app: Flask, live: str, axe: Callable[[Page], None]
 ) -> None:
@@ -154,7 +195,7 @@ def test_a_move_that_the_server_says_cannot_be_is_not_offered(
     # It says why for whoever pressed Enter without having read that, also when a colleague does something meanwhile.
     keys("Enter")
     doing = board.locator("[data-doing]")
-    why = "9:30 am with Ana Ruiz – Ana Ruiz: Otto Lima, 9:30 am"
+    why = "9:30 am with Ana Ruiz – Otto Lima, 9:30 am"
     expect(doing).to_contain_text(why)
     with app.app_context():
         moving.change(colleague, other.reference, Place(practitioner="cleo"), version=None, key="a-colleague")
@@ -597,7 +638,7 @@ def test_by_rooms_a_room_that_is_taken_is_not_free(board: Page, app: Flask) -> N
     board.on("request", lambda request: asked.append(request.url) if "/places?" in request.url else None)
     # Half an hour from nine on, Otto lies in Room 2.
     drag(board, visit_in(board, "room-1", "Rosa Lima"), "room-2", 15)
-    expect(board.locator("[data-doing]")).to_contain_text("9:15 am in Room 2 – Room 2: Otto Lima")
+    expect(board.locator("[data-doing]")).to_contain_text("9:15 am in Room 2 – Otto Lima")
     expect(board.locator("[data-doing]")).to_contain_text("Left where it was.")
     assert sorted(url.partition("room=")[2] for url in asked) == ["room-1", "room-2", "room-3", "room-4"]
 
@@ -611,13 +652,13 @@ def test_at_its_own_time_another_room_or_length_is_judged_as_the_change_would_be
     board.goto(f"{DAY}?view=rooms")
     doing = board.locator("[data-doing]")
     drag(board, visit_in(board, "room-1", "Rosa Lima"), "room-2", 12)
-    expect(doing).to_contain_text("9:00 am in Room 2 – Room 2: Otto Lima")
+    expect(doing).to_contain_text("9:00 am in Room 2 – Otto Lima")
     expect(doing).to_contain_text("Left where it was.")
     board.goto(DAY)
     Keys(board)("ArrowDown", "m", "+", "+", "+")
     expect(doing).to_contain_text("45 minutes – free")
     Keys(board)("+")
-    expect(doing).to_contain_text("50 minutes – Ana Ruiz: Zoe Lima, 9:45 am")
+    expect(doing).to_contain_text("50 minutes – Zoe Lima, 9:45 am")
 
 
 def test_by_rooms_enter_pressed_twice_moves_once(board: Page, app: Flask) -> None:

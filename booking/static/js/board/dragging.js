@@ -153,7 +153,7 @@ async function finishDrag() {
     const words = await why(column, at, mine);
     const said = placeWords(column, at, mine);
     endPlacing();
-    tell(`${said} – ${words.join(" ") || word("taken")} ${word("left")}`);
+    tell(`${said} – ${besides(column, words.join(" ")) || word("taken")} ${word("left")}`);
     return;
   }
   try {

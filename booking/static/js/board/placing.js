@@ -161,10 +161,15 @@ function sayPlace(column, cell, mine = placing) {
         return;
       }
       const words = await why(column, cell, mine);
-      if (words.length && rests()) tell(`${said} – ${words.join(" ")}`);
+      if (words.length && rests()) tell(`${said} – ${besides(column, words.join(" "))}`);
     }, 120);
   }
   return verdict;
+}
+
+// What is said of whoever the column is of, after their name: it isn't said twice.
+function besides(column, words) {
+  return words.replaceAll(`${column.name}: `, "");
 }
 
 // The place, and the length where that is to be another.
@@ -224,7 +229,7 @@ async function askAndPut(mine, fields, where, known) {
   const answer = await askMove(mine, where, fields, known);
   if (answer.tell) return putThere(mine, fields, where, answer);
   endPlacing();
-  tell(answer.cannot ? `${where} – ${answer.cannot} ${word("left")}` : word("left"));
+  tell(answer.cannot ? `${where} – ${besides(mine.column, answer.cannot)} ${word("left")}` : word("left"));
   // What a colleague did to it meanwhile is seen at once.
   refresh({ poll: true });
 }
