@@ -7,6 +7,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from booking.formatting import iso_utc
 from booking.models import Appointment, Channel, Message, Plan
 from booking.reminders.plans import AboutPlan, about_plan
 from booking.reminders.sharing import CHANGE, FACT
@@ -48,13 +49,19 @@ def _changes(
     gone = [visit for visit, _ in of_kind.get("cancellation", ())]
     new = [visit for visit, _ in of_kind.get("confirmation", ())]
     about = about_plan(session, clinic, first, plan, now)
+    moved = of_kind.get("change", ())
+    # A visit that the plan's change had brought elsewhere: its move is told from where they knew it, and where it was meanwhile
+    # isn't named.
+    knew = {datetime.fromisoformat(facts["old_starts_at"]) for _, facts in moved}
+    unheard = {*first.facts.get("added", ())}
+    off = [visit.starts_at for visit in gone if iso_utc(visit.starts_at) not in unheard]
     return replace(
         about,
-        moved=tuple(
-            (visit, wording.news(clinic, visit, facts).said) for visit, facts in of_kind.get("change", ())
+        moved=tuple((visit, wording.news(clinic, visit, facts).said) for visit, facts in moved),
+        cancelled=tuple(sorted({*about.cancelled, *off} - knew)),
+        added=_in_order(
+            *(one for one in about.added if one.id not in {visit.id for visit, _ in moved}), *new
         ),
-        cancelled=tuple(sorted({*about.cancelled, *(visit.starts_at for visit in gone)})),
-        added=_in_order(*about.added, *new),
         called_off=_in_order(*about.called_off, *gone),
     )
 

@@ -16,6 +16,7 @@ from booking.services.desk import panel, statuses, undoing
 from booking.services.desk.moving import Place, change
 from booking.services.plans.booking import BookedPlan
 from booking.services.plans.changing import pause
+from booking.services.plans.shifting import shift
 from tests.clinics import plan_clinic, set_up
 from tests.reminders.conftest import drain, messages, text_files
 from tests.reminders.sink import OK, Sink
@@ -249,3 +250,96 @@ def test_two_workers_at_one_moment_send_one(
         list(crowd.map(work, range(2)))
     assert len(sink.taken) == 1
     assert ended() == {"plan-change": ("sent", ""), "cancellation": ("dropped", "told together")}
+
+
+# One visit after its plan was shifted
+
+
+def shifted(plan: BookedPlan) -> None:
+    """The last two visits, from nine to ten."""
+    visit = seen(plan).visits[4]
+    shift(hired(), plan.reference, visit.reference, visit.starts_at + HOUR, None, key="shift-001")
+
+
+def changed_in(mail: Any) -> str:
+    return words(mail).partition("All other visits")[0].partition("No other visits")[0]
+
+
+def test_a_visit_that_was_shifted_and_moved_on_is_told_once_from_where_its_patient_knew_it(
+    plan: BookedPlan, sink: Sink, standing_clock: Any
+) -> None:
+    knew, knew_last = said_of(plan, 4), said_of(plan, 5)
+    shifted(plan)
+    between = said_of(plan, 4)
+    standing_clock.on(minutes=1)
+    moved(plan)
+    standing_clock.on(minutes=3)
+    drain()
+    (mail,) = sink.taken
+    said = changed_in(mail)
+    assert f"Your visit is moved to this time. It was {knew}." in said
+    assert between not in words(mail) and said.count(knew) == 1 and said.count(said_of(plan, 4)) == 1
+    assert knew_last in said.partition("Cancelled:")[2] and said_of(plan, 5) in said.partition("New:")[2]
+
+
+@pytest.mark.parametrize("way", [1, 2], ids=["at-once", "on-the-way"])
+def test_a_visit_that_was_shifted_and_moved_back_was_never_moved(
+    plan: BookedPlan, sink: Sink, standing_clock: Any, way: int
+) -> None:
+    shifted(plan)
+    knew = seen(plan).visits[4].starts_at - HOUR
+    for number, hours in ((1, 2), (2, 0)) if way == 2 else ((2, 0),):
+        there = Place(starts_at=knew + hours * HOUR)
+        reference = plan.visits[4]["reference"]
+        change(hired(), reference, there, version=None, reason="Mei is in.", key=f"move-{number:04}")
+    standing_clock.on(minutes=3)
+    drain()
+    (mail,) = sink.taken
+    assert said_of(plan, 4) not in changed_in(mail) and said_of(plan, 4) in words(mail)
+    assert said_of(plan, 5) in changed_in(mail)
+
+
+def test_a_visit_that_was_shifted_and_cancelled_is_cancelled_where_its_patient_knew_it(
+    plan: BookedPlan, sink: Sink, standing_clock: Any
+) -> None:
+    knew = said_of(plan, 4)
+    shifted(plan)
+    between = said_of(plan, 4)
+    cancelled(plan)
+    standing_clock.on(minutes=3)
+    drain()
+    (mail,) = sink.taken
+    assert knew in changed_in(mail).partition("Cancelled:")[2] and between not in words(mail)
+
+
+@pytest.mark.parametrize("done", [moved, cancelled])
+def test_what_was_shifted_and_then_changed_is_as_shifted_once_that_is_taken_back(
+    plan: BookedPlan, sink: Sink, standing_clock: Any, done: Doing
+) -> None:
+    knew = said_of(plan, 4)
+    shifted(plan)
+    standing_clock.on(minutes=1)
+    undoing.undo(hired(), done(plan), key="undo-0001")
+    standing_clock.on(minutes=4)
+    drain()
+    (mail,) = sink.taken
+    said = changed_in(mail)
+    assert knew in said.partition("Cancelled:")[2] and said.count(said_of(plan, 4)) == 1
+
+
+def test_a_visit_of_which_nothing_was_told_as_it_was_back_is_told_once_it_isnt(
+    plan: BookedPlan, sink: Sink, standing_clock: Any
+) -> None:
+    last = seen(plan).visits[5]
+    knew = said_of(plan, 5)
+    shift(hired(), plan.reference, last.reference, last.starts_at + HOUR, None, key="shift-001")
+    there = Place(starts_at=last.starts_at)
+    back = change(hired(), last.reference, there, version=None, reason="Mei is in.", key="move-0001")
+    standing_clock.on(minutes=4)
+    drain()
+    assert sink.taken == []
+    undoing.undo(hired(), back.entry_id or 0, key="undo-0001")
+    standing_clock.on(minutes=3)
+    drain()
+    (mail,) = sink.taken
+    assert said_of(plan, 5) in words(mail) and knew in words(mail)

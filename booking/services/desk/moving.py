@@ -511,7 +511,8 @@ def _told(
         return wording.NOTHING, False
     known = notices.known_of(appointment, clinic)
     to_be = notices.known_as(starts_at, ends_at, found.person.slug)
-    news = notices.to_tell(known, notices.waiting(session, appointment, now), to_be)
+    with_plan = notices.waiting_with_plan(session, appointment, known)
+    news = notices.to_tell(known, [*with_plan, *notices.waiting(session, appointment, now)], to_be)
     if news is None:
         return wording.NOTHING, False
     owed = news.owed or whom_to_call.to_be_called_about(session, appointment, now)

@@ -55,7 +55,13 @@ from booking.services.notices.of_plans import (
 )
 from booking.services.notices.reminding import reminder_days, reminders, unwritten
 from booking.services.notices.to_contacts import links_wanted, own_list, text_answer
-from booking.services.notices.waiting import drop_queued, stop_writing, told_with_plan, waiting
+from booking.services.notices.waiting import (
+    drop_queued,
+    stop_writing,
+    told_with_plan,
+    waiting,
+    waiting_with_plan,
+)
 from booking.services.notices.ways import (
     SOON,
     TAKEN_BACK_WITHIN,
@@ -131,6 +137,7 @@ __all__ = [
     "told_with_plan",
     "unwritten",
     "waiting",
+    "waiting_with_plan",
     "way_of_answer",
     "way_of_clinic",
     "wish_corrected",

@@ -16,7 +16,7 @@ from booking.services.clinic import Clinic
 from booking.services.notices.calling import pass_on_of
 from booking.services.notices.news import known_of, to_tell
 from booking.services.notices.reminding import remind_now, reminders
-from booking.services.notices.waiting import drop_waiting, told_with_plan, went
+from booking.services.notices.waiting import drop_waiting, told_with_plan, waiting_with_plan, went
 from booking.services.notices.ways import (
     TAKEN_BACK_WITHIN,
     called_too,
@@ -78,10 +78,13 @@ def changed_by_clinic(
     """Tells of what the clinic changed, in three minutes, so that it can be taken back; and reminds of the new time.
 
     `known`: what the patient knows so far (`known_of`). What still waits to be told is told as it is now, without
-    `tell` as well. Twice moved is told once, and moved back not at all. `spoken`: they have just
-    heard it on the telephone, so that they needn't be called or reminded now either.
+    `tell` as well, and so is what a message about its plan was to tell of it. Twice moved is told once, and moved back not
+    at all. `spoken`: they have just heard it on the telephone, so that they needn't be called or reminded now either.
     """
-    dropped = drop_waiting(session, appointment, "The visit was changed.", now)
+    dropped = [
+        *waiting_with_plan(session, appointment, known),
+        *drop_waiting(session, appointment, "The visit was changed.", now),
+    ]
     if appointment.status is not Status.BOOKED:
         pass_on_of(session, appointment, now)
         return Told(None, dropped)
@@ -120,7 +123,10 @@ def cancelled_by_clinic(
     session: Session, clinic: Clinic, appointment: Appointment, now: datetime, *, tell: bool
 ) -> Told:
     """Tells in three minutes that the clinic has cancelled, if `tell`; nothing else about the visit goes any more."""
-    dropped = drop_waiting(session, appointment, "The visit was cancelled.", now)
+    dropped = [
+        *waiting_with_plan(session, appointment, known_of(appointment, clinic)),
+        *drop_waiting(session, appointment, "The visit was cancelled.", now),
+    ]
     told = []
     if tell:
         told = _by_clinic(clinic, appointment, "cancellation", now, appointment.ends_at, {})
@@ -200,7 +206,7 @@ def taken_back(
         news = to_tell(known or {}, [] if heard_last else waited, known_of(appointment, clinic))
         if news is not None:
             told = _by_clinic(clinic, appointment, news.kind, now, appointment.starts_at, news.facts)
-    elif not cancelled:
+    elif not cancelled and not waiting_with_plan(session, appointment, known_of(appointment, clinic)):
         for one in (row for row in dropped if row["kind"] in ANSWERS):
             facts = one["facts"]
             told += (

@@ -6,8 +6,9 @@ from datetime import datetime
 from sqlalchemy import bindparam, or_, select, update
 from sqlalchemy.orm import Session
 
-from booking.models import Appointment, Channel, Message, MessageState, Plan
+from booking.models import Appointment, Channel, HistoryEntry, Message, MessageState, Plan
 from booking.services.notices.calling import IS_ABOUT_A_PLAN
+from booking.services.notices.news import known_as
 from booking.services.notices.writing import ANSWERS, NAMED, TOLD_TOGETHER
 from booking.services.rows import Row
 
@@ -82,6 +83,38 @@ def waiting(session: Session, appointment: Appointment, now: datetime) -> list[R
         elif kind.startswith("reminder-") and due:
             reminding.append(row)
     return [*answers.values(), *reminding]
+
+
+def waiting_with_plan(session: Session, appointment: Appointment, known: Row) -> list[Row]:
+    """What waits in a message about its plan as a whole, as `waiting` has it: that this visit, until now as `known`, is new or
+    is moved there.
+    """
+    if appointment.plan_id is None:
+        return []
+    subject = f"plan/{session.get_one(Plan, appointment.plan_id).reference}"
+    change = session.scalar(
+        select(Message)
+        .where(
+            Message.subject == subject, Message.kind == "plan-change", Message.state == MessageState.QUEUED
+        )
+        .order_by(Message.id.desc())
+        .limit(1)
+    )
+    if change is None or known["old_starts_at"] not in change.facts.get("added", ()):
+        return []
+    moves = session.scalars(
+        select(HistoryEntry)
+        .where(HistoryEntry.appointment_id == appointment.id, HistoryEntry.what == "moved")
+        .order_by(HistoryEntry.id.desc())
+    )
+    was = next((one.facts for one in moves if one.facts["from"] in change.facts.get("cancelled", ())), None)
+    facts: Row = {"by_clinic": True}
+    if was is not None:
+        moved_by = datetime.fromisoformat(was["from"]) - datetime.fromisoformat(known["old_starts_at"])
+        ends_at = datetime.fromisoformat(known["old_ends_at"]) + moved_by
+        facts |= known_as(datetime.fromisoformat(was["from"]), ends_at, was["from_practitioner"])
+    kind = "confirmation" if was is None else "change"
+    return [{"kind": kind, "channel": change.channel.value, "facts": facts}]
 
 
 def went(session: Session, appointment: Appointment, sequences: Sequence[int]) -> bool:
