@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from booking.models import Patient
+from booking.models import Patient, Reminders
 from booking.reminders import bounces
 from booking.services.desk import calls, records, resending
+from booking.services.plans.changing import pause
 from tests.clinics import plan_clinic, set_up
 from tests.databases import free_port
 from tests.reminders.conftest import drain, message, messages
@@ -126,6 +127,31 @@ def test_whom_something_else_has_told_since_is_not_called(sink: Sink, standing_c
     assert came_back(report_of(first)) and came_back(report_of(second))
     assert [row["settled_as"] for row in messages(state="dead")] == ["sent again", "sent again"]
     assert not calls.call_list(desk).calls
+
+
+@pytest.mark.parametrize(
+    ("pauses", "about"), [(True, (1, "change", "unreachable")), (False, (0, "confirmation", "unreachable"))]
+)
+def test_whose_new_address_takes_no_mail_is_called_about_their_plan(
+    sink: Sink, standing_clock: Any, pauses: bool, about: tuple[int, str, str]
+) -> None:
+    set_up(plan_clinic())
+    made = running(prescribed(patient(email=None), "weekly"), reminders=Reminders.CALL)
+    if pauses:
+        pause(hired(), made.reference, FIRST_DAY, FIRST_DAY, "Away", key="pause-0001")
+    drain()
+    assert len(calls.call_list(hired()).calls) == pauses
+    values = records.Values("Rosa", "Lima", "+18185550123", "rosa@nowhere.example")
+    reference = rows(Patient)[0]["reference"]
+    records.edit(hired(), reference, values, version=1, visits_too=True, key="edit-0001")
+    drain()
+    assert calls.call_list(hired()).calls == ()
+    assert came_back(report_of(sink.taken[-1]))
+    drain()
+    (call,) = calls.call_list(hired()).calls
+    number, *what = about
+    assert (call.reference, call.kind, call.why.value) == (made.visits[number]["reference"], *what)
+    assert message(kind="plan-confirmation", channel="email")["state"] == "dead"
 
 
 def test_however_long_or_odd_a_report_is_it_is_read_at_once(sink: Sink, standing_clock: Any) -> None:

@@ -33,6 +33,9 @@ _SAID_BY_CALL = {
     digests.KIND: "reminder-week",
 }
 
+# The facts of a confirmation of a plan that staff caused: what its patient is called about if it reaches nobody.
+SAID_BY_CALL = "said_by_call"
+
 # Whoever it was for may know of it, or was to be told at this address in vain.
 GONE = (MessageState.SENT, MessageState.SIMULATED, MessageState.UNSURE, MessageState.DEAD)
 
@@ -94,7 +97,8 @@ def plan_another_way(session: Session, plan: Plan, message: Message, now: dateti
     """Writes anew what could not reach a plan's patient: a text as a mail if there is an address, else as a call about the next
     visit that it names. Says whether there is such a way. A mail that answers what they have just done is in their hands.
     """
-    if message.channel is Channel.EMAIL and message.kind in ("plan-link", "plan-confirmation"):
+    answers = message.kind in ("plan-link", "plan-confirmation") and SAID_BY_CALL not in message.facts
+    if message.channel is Channel.EMAIL and answers:
         return False
     if message.channel is Channel.TEXT and plan.email:
         row = bare_row(message.subject, message.kind, Channel.EMAIL, plan.email, now, now, message.not_after)
@@ -102,7 +106,8 @@ def plan_another_way(session: Session, plan: Plan, message: Message, now: dateti
         return True
     if not plan.phone:
         return False
-    kind, facts = _SAID_BY_CALL[message.kind], {"why": UNREACHABLE, PLAN: plan.reference}
+    kind = message.facts.get(SAID_BY_CALL) or _SAID_BY_CALL[message.kind]
+    facts = {"why": UNREACHABLE, PLAN: plan.reference}
     if kind in ANSWERS:
         return call_anew(session, plan, now, facts, kind)
     visit = next_of(session, plan, max(now, message.due_at))

@@ -23,7 +23,7 @@ from booking.scheduling.status import Status
 from booking.services import digests, giving_way
 from booking.services.clinic import Clinic
 from booking.services.message_rows import bare_row
-from booking.services.notices.again import GONE
+from booking.services.notices.again import GONE, SAID_BY_CALL
 from booking.services.notices.by_clinic import news_owed
 from booking.services.notices.calling import call_anew, drop_calls, next_of, pass_on
 from booking.services.notices.reminding import reminders
@@ -166,8 +166,9 @@ def plan_contact_corrected(session: Session, clinic: Clinic, plan: Plan, now: da
     if plan.status is PlanStatus.PRESCRIBED:
         _sent_anew(session, plan, "plan-link", now)
     elif plan.status is PlanStatus.RUNNING:
-        written = _sent_anew(session, plan, "plan-confirmation", now)
         called = drop_calls(session, plan, _CORRECTED)
+        by_call = {SAID_BY_CALL: "change" if called else "confirmation"}
+        written = _sent_anew(session, plan, "plan-confirmation", now, by_call)
         if change is not None:
             _change_anew(session, plan, change, now)
         elif called and not written:
@@ -213,9 +214,9 @@ def _change_anew(session: Session, plan: Plan, change: Message, now: datetime) -
         call_anew(session, plan, now)
 
 
-def _sent_anew(session: Session, plan: Plan, kind: str, now: datetime) -> bool:
+def _sent_anew(session: Session, plan: Plan, kind: str, now: datetime, facts: Row | None = None) -> bool:
     """A link to a plan, as often as it is asked for."""
-    rows = list(_of_plan(plan, kind, now, now + PLAN_LINK_OF_USE))
+    rows = list(_of_plan(plan, kind, now, now + PLAN_LINK_OF_USE, facts))
     _add_anew(session, rows)
     return bool(rows)
 
