@@ -492,7 +492,8 @@ def _made_up_later(
     doses = []
     for dose in week.doses:
         there = min(dose.left, more.get(dose.care, 0))
-        doses.append(dose._replace(left=dose.left - there, made_up=min(dose.missed, dose.made_up + there)))
+        left = dose.left - there
+        doses.append(dose._replace(left=left, made_up=_not_left(dose.missed, left, dose.made_up + there)))
     return week._replace(doses=tuple(doses))
 
 
@@ -540,7 +541,15 @@ def _dose(
     lacks = max(0, fewest - own - not_needed)
     later = others.later(week, care.slug, lacks)
     here = max(others.here(visits), own + missed - others.missed(visits) - most - moved)
-    return Dose(care, fewest, most, booked, attended, missed, min(missed, here + later), lacks - later)
+    left = lacks - later
+    return Dose(care, fewest, most, booked, attended, missed, _not_left(missed, left, here + later), left)
+
+
+def _not_left(missed: int, left: int, made_up: int) -> int:
+    """How many of what a week missed were made up, where it still lacks so many: what took the place of a visit that was to be
+    made up nothing.
+    """
+    return max(0, min(missed - left, made_up))
 
 
 def _care(clinic: Clinic, plan: Plan | Row[Any], visit_type: VisitType, role: str | None) -> VisitType:

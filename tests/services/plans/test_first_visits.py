@@ -108,7 +108,9 @@ def test_where_it_cannot_come_before_the_next_it_takes_that_ones_place(standing_
     assert (gone["status"], gone["plan_role"]) == ("cancelled", None)
     (told,) = [row for row in rows(Message) if row["kind"] == "plan-change"]
     assert len(told["facts"]["cancelled"]) == len(told["facts"]["added"]) == 1
-    # What the week lacks now is an ordinary visit.
+    # What the week lacks now is an ordinary visit, and until that is booked nothing was made up.
+    (dose,) = seen(plan).weeks[0].doses
+    assert (dose.booked, dose.missed, dose.made_up, dose.left) == (1, 1, 0, 1)
     (again,) = make_up_times(seen(plan), BookableBy.LINK)
     assert (again.missed.week, again.missed.visit_type.slug, again.replaces) == (0, FOLLOW_UP, None)
     chosen(plan, again)
