@@ -117,14 +117,16 @@ def _in_place(
     others = [chosen_of(plan, one) for one in plan.standing if one.reference != replaced.reference]
     without = asked.without(replaced.id)
     lost = was._replace(visit_type=missed.visit_type, kept=was.kept._replace(role=missed.role))
+    besides = [[as_chosen(plan, one.missed, time) for time in one.times] for one in offered if one.times]
     times = [
         time
         for time in instead_of(without, lost, others, most=7)
         if all(
-            _go_together(without, as_chosen(plan, missed, time), as_chosen(plan, one.missed, other), others)
-            for one in offered
-            for other in one.times
+            _go_together(without, as_chosen(plan, missed, time), other, others)
+            for times in besides
+            for other in times
         )
+        and _keeps_trips(without, as_chosen(plan, missed, time), others, besides)
     ]
     return MakeUp(missed, tuple(times[:OFFERED]), replaced)
 

@@ -1,15 +1,18 @@
 """A first visit that was missed: the patient still has one before any follow-up of that kind of care."""
 
 from datetime import timedelta
+from itertools import product
 
 import pytest
 
 from booking import clock
 from booking.errors import NotFound
-from booking.models import Appointment, BookableBy, Message, Patient
+from booking.models import AbsenceKind, Appointment, BookableBy, Message, Patient
 from booking.scheduling.allowances.counting import State
 from booking.scheduling.allowances.terms import Kind, Span, Terms, Window
-from booking.scheduling.plans.keeping import Role, faults
+from booking.scheduling.plans.keeping import Role, Rule, faults
+from booking.scheduling.timeline import cell_at
+from booking.services import absences
 from booking.services.allowances import allowances_of
 from booking.services.clinic import present
 from booking.services.desk import coverage, new_visit, record_page, statuses
@@ -21,10 +24,10 @@ from booking.services.plans.asking_again import kept_of
 from booking.services.plans.booking import BookedPlan, book
 from booking.services.plans.changing import confirm
 from booking.services.plans.lacking import lacking, missing
-from booking.services.plans.make_ups import MakeUp, make_up_times
+from booking.services.plans.make_ups import MakeUp, as_chosen, make_up_times
 from booking.services.plans.reading import PlanVisit, by_link
 from booking.services.plans.repairing import not_needed, take, take_for
-from booking.services.transaction import reading
+from booking.services.transaction import reading, run
 from tests.clinics import plan_clinic, plan_template, set_up
 from tests.conftest import StandingClock
 from tests.services.making import rows
@@ -44,6 +47,8 @@ from tests.services.plans.making import (
 from tests.staffing import hired
 
 pytestmark = pytest.mark.usefixtures("standing_clock", "context")
+
+CHIROPRACTIC = "chiropractic-follow-up"
 
 
 def begun(template: str, clock_: StandingClock | None = None) -> BookedPlan:
@@ -118,6 +123,36 @@ def test_where_it_cannot_come_before_the_next_it_takes_that_ones_place(standing_
     after = seen(plan)
     assert faults(after.course, [kept_of(after, one) for one in after.standing], range(0)) == []
     assert sum(dose.made_up for week in after.weeks for dose in week.doses) == 1
+
+
+def test_in_the_next_ones_place_it_keeps_the_ways_of_a_week_whichever_is_taken_besides(
+    standing_clock: StandingClock,
+) -> None:
+    """Each two of what is offered would keep them, and all together not."""
+    doses: dict[str, int | str] = {FOLLOW_UP: 3, CHIROPRACTIC: 2}
+    few = plan_template("few", doses, pairing={"gap_minutes": 15}, most_trips=3)
+    set_up(plan_clinic(plan_templates=[few]))
+    plan = begun("few", standing_clock)
+    following = acupuncture(plan)[0]
+    afternoon = Place(starts_at=at(following.starts_at.date(), 14))
+    change(
+        hired(), following.reference, afternoon, version=following.version, reason="Asked.", key="change-01"
+    )
+    friday = [cell_at(at(FIRST_DAY + timedelta(days=4), hour)) for hour in (8, 20)]
+    for person in (present().practitioner("aaron"), present().practitioner("lin")):
+        run(lambda session, who=person.id: absences.enter(session, AbsenceKind.TIME_OFF, who, *friday))  # type: ignore[misc]
+    for number, one in enumerate(one for one in seen(plan).standing if one.week == 0):
+        if one.care.slug == CHIROPRACTIC:
+            statuses.cancel(hired(), one.reference, key=f"cancel-{number}-1")
+    found = seen(plan)
+    offered = make_up_times(found, BookableBy.LINK)
+    (first,) = (one for one in offered if one.replaces)
+    assert len(offered) == 3 and all(one.times for one in offered)
+    standing = [kept_of(found, one) for one in found.standing if one != first.replaces]
+    for times in product(*(one.times for one in offered)):
+        taken = [as_chosen(found, one.missed, time).kept for one, time in zip(offered, times, strict=True)]
+        broken = {one.rule for one in faults(found.course, [*standing, *taken])}
+        assert broken <= {Rule.TOO_FEW, Rule.TOO_MANY}
 
 
 def test_nothing_else_of_its_kind_is_offered_before_the_first_visit(standing_clock: StandingClock) -> None:
