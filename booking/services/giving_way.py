@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from booking.errors import SlotTaken
 from booking.formatting import iso_utc
-from booking.models import Actor, Appointment, Claim, HistoryEntry, Plan
+from booking.models import Actor, Appointment, Claim, HistoryEntry, Plan, PlanStatus
 from booking.scheduling.offers import Assignment, Offers, Use
 from booking.scheduling.status import Status
 from booking.scheduling.timeline import cell_at
@@ -149,12 +149,16 @@ def give_up(
     return [one.reference for one in found]
 
 
-def bring_back(session: Session, references: Sequence[str], by: Actor, now: datetime, who: Who) -> None:
+def bring_back(
+    session: Session, references: Sequence[str], by: Actor, now: datetime, who: Who
+) -> dict[Plan, list[Appointment]]:
     """Puts back what was given up for a visit that is no more: each that nobody has touched since, but for words, if its
-    time is free.
+    time is free and its plan still runs. It is penciled in as before, unless that was decided on meanwhile. Returns those of
+    which their patients had heard that they gave way, and have to hear otherwise.
     """
+    heard: dict[Plan, list[Appointment]] = {}
     if not references:
-        return
+        return heard
     found = session.scalars(
         select(Appointment)
         .where(Appointment.reference.in_(references), Appointment.status == Status.CANCELLED)
@@ -171,12 +175,19 @@ def bring_back(session: Session, references: Sequence[str], by: Actor, now: date
         )
         if entry is None or entry.what != GAVE_WAY or visit.starts_at <= now:
             continue
+        plan = session.get_one(Plan, visit.plan_id)
+        if plan.status is not PlanStatus.RUNNING:
+            continue
         uses = [Use(*use) for use in entry.facts["uses"]]
         claims.lock(session, [use.resource_id for use in uses])
         if is_taken(session, uses):
             continue
         claims.take(session, uses, appointment_id=visit.id)
         claims.bump(session, [use.resource_id for use in uses])
+        if not visit.penciled:
+            heard.setdefault(plan, []).append(visit)
+        visit.penciled = True
+        placing.pencil(session, visit)
         visit.status = Status.BOOKED
         visit.cancelled_at = visit.cancelled_by = None
         visit.sequence += 1
@@ -186,9 +197,11 @@ def bring_back(session: Session, references: Sequence[str], by: Actor, now: date
             session, visit, CAME_BACK, by, **_signed(who), version=visit.version,
             state={"status": Status.BOOKED.value},
         )  # fmt: skip
-        plan = session.get_one(Plan, visit.plan_id)
         _of_plan(session, plan, visit, CAME_BACK, by, now, who)
+    for plan in heard:
+        plan.sequence += 1
     session.flush()
+    return heard
 
 
 def untold(session: Session, plan: Plan, now: datetime) -> list[Appointment]:
@@ -205,7 +218,7 @@ def untold(session: Session, plan: Plan, now: datetime) -> list[Appointment]:
 
 
 def count_as_told(visits: Iterable[Appointment]) -> None:
-    """From now on their patient has heard that these visits gave way."""
+    """From now on their patient has heard that these visits gave way: kept as being penciled in no more."""
     for one in visits:
         one.penciled = False
 

@@ -108,7 +108,10 @@ def take_back(session: Session, who: Who, entry_id: int) -> Changed:
     take_again(session, clinic, who, visit, uses, entry.at, now)
     states.restore(visit, then)
     session.flush()
-    giving_way.bring_back(session, entry.facts.get("gave_way", ()), Actor.STAFF, now, who)
+    back = giving_way.bring_back(session, entry.facts.get("gave_way", ()), Actor.STAFF, now, who)
+    for plan, visits in back.items():
+        added = {"added": [iso_utc(one.starts_at) for one in visits]}
+        notices.plan_changed(session, clinic, plan, visits, now, added)
     told = notices.Told(None, [])
     if not states.same_entry(before, then):
         placing.pencil(session, visit)

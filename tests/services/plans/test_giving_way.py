@@ -19,7 +19,7 @@ from booking.services.desk.new_visit import DeskWish
 from booking.services.desk.records import Values
 from booking.services.plans.asking_again import asked_for
 from booking.services.plans.booking import BookedPlan, book as book_plan
-from booking.services.plans.changing import Decision, decide, pause, stop
+from booking.services.plans.changing import Decision, decide, pause, stop, told_now
 from booking.services.plans.choosing import VisitWish
 from booking.services.plans.frequency import change_doses
 from booking.services.plans.holding import hold_plan
@@ -134,6 +134,63 @@ def test_what_gave_way_comes_back_though_its_patients_name_was_corrected_meanwhi
     records.edit(desk, rosa["reference"], corrected, version=rosa["edit"], visits_too=False, key="edit-0001")
     undoing.undo(desk, made.entry_id, key="undo-0001")
     assert status_of(visit.reference) == "booked"
+
+
+def plan_mails() -> list[str]:
+    """What was sent of changes of plans."""
+    deliver_due()
+    return [row["sent_text"] for row in rows(Message) if row["kind"] == "plan-change" and row["sent_text"]]
+
+
+@pytest.mark.parametrize("gone", [True, False])
+def test_what_comes_back_is_penciled_in_and_who_read_that_it_is_cancelled_is_told(
+    stages: BookedPlan, standing_clock: Any, gone: bool
+) -> None:
+    desk, visit = hired(), penciled(stages)
+    made = new_visit.book(desk, at_the_desk(visit, reason="Penciled in"), key="desk-0001")
+    first = seen(stages).standing[0]
+    pause(desk, stages.reference, first.starts_at.date(), first.starts_at.date(), "Away", key="pause-001")
+    if gone:
+        standing_clock.on(minutes=3)
+        assert len(plan_mails()) == 1
+    undoing.undo(desk, made.entry_id, key="undo-0001")
+    assert penciled(stages).reference == visit.reference
+    standing_clock.on(minutes=3)
+    *before, last = plan_mails()
+    says = present().times.moment(visit.starts_at)
+    assert len(before) == gone and says in last and "penciled in" in last
+    assert (says in last.partition("New:")[2].partition("All other")[0]) == gone
+    assert says not in last.partition("Cancelled:")[2].partition("All other")[0].partition("New:")[0]
+
+
+def test_who_never_read_that_a_visit_gave_way_reads_nothing_when_it_comes_back(stages: BookedPlan) -> None:
+    desk, visit = hired(), penciled(stages)
+    made = new_visit.book(desk, at_the_desk(visit, reason="Penciled in"), key="desk-0001")
+    undoing.undo(desk, made.entry_id, key="undo-0001")
+    assert penciled(stages).reference == visit.reference and named_as_cancelled() == []
+
+
+def test_what_was_decided_on_meanwhile_comes_back_firm_and_is_told_with_the_decision(
+    stages: BookedPlan, standing_clock: Any
+) -> None:
+    desk, visit = hired(), penciled(stages)
+    made = new_visit.book(desk, at_the_desk(visit, reason="Penciled in"), key="desk-0001")
+    decide(practitioner(), stages.reference, Decision.CONTINUE, told=False, key="decide-01")
+    undoing.undo(desk, made.entry_id, key="undo-0001")
+    (back,) = [one for one in seen(stages).standing if one.reference == visit.reference]
+    assert not back.penciled and named_as_cancelled() == []
+    told_now(practitioner(), stages.reference, key="told-0001")
+    standing_clock.on(minutes=3)
+    (mail,) = plan_mails()
+    assert present().times.moment(visit.starts_at) in mail and "Cancelled" not in mail
+
+
+def test_what_gave_way_of_a_plan_that_is_over_does_not_come_back(stages: BookedPlan) -> None:
+    desk, visit = hired(), penciled(stages)
+    made = new_visit.book(desk, at_the_desk(visit, reason="Penciled in"), key="desk-0001")
+    stop(practitioner(), stages.reference, "Gone abroad", key="stop-0001")
+    undoing.undo(desk, made.entry_id, key="undo-0001")
+    assert status_of(visit.reference) == "cancelled"
 
 
 def test_a_visit_is_moved_onto_what_gives_way_but_onto_nothing_firm(stages: BookedPlan) -> None:
