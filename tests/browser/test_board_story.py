@@ -607,6 +607,38 @@ def test_the_lower_edge_makes_a_visit_longer(board: Page, app: Flask) -> None:
     assert row["to_cell"] - row["from_cell"] == 9
 
 
+def test_a_lower_edge_near_the_end_of_the_board_does_not_run_away(board: Page, app: Flask) -> None:
+    in_app(app, practitioner="ana", starts_at=NINE + timedelta(hours=6, minutes=30))
+    board.goto(DAY)
+    scroll, visit = board.locator("[data-scroll]"), visit_in(board, "ana", "Rosa Lima")
+    view = scroll.bounding_box()
+    assert view
+    # Its lower edge is brought to some pixels above that of the board.
+    scroll.evaluate(
+        "(one, to) => { one.scrollTop += to; }",
+        visit.evaluate("one => one.getBoundingClientRect().bottom") - (view["y"] + view["height"] - 36),
+    )
+    box = visit.bounding_box()
+    assert box
+    x, y, before = box["x"] + 60, box["y"] + box["height"] - 3, scroll.evaluate("one => one.scrollTop")
+    board.mouse.move(x, y)
+    edge = "one => { const of = getComputedStyle(one, '::before'); return [of.cursor, of.backgroundImage]; }"
+    cursor, handle = visit.evaluate(edge)
+    assert cursor == "ns-resize" and handle != "none"
+    board.mouse.down()
+    board.mouse.move(x, y + 22, steps=4)
+    expect(board.locator(".lit").first).to_be_attached()
+    board.wait_for_timeout(400)
+    expect(board.locator("[data-doing]")).to_contain_text("3:30 pm with Ana Ruiz, 45 minutes")
+    assert scroll.evaluate("one => one.scrollTop") == before
+    assert board.locator("[data-desk]").evaluate("one => getComputedStyle(one).cursor") == "ns-resize"
+    board.mouse.move(x, y + 34, steps=4)
+    # Gone towards the edge, it goes on.
+    board.wait_for_function("before => document.querySelector('[data-scroll]').scrollTop > before", arg=before)
+    board.keyboard.press("Escape")
+    board.mouse.up()
+
+
 def test_in_the_week_a_visit_is_dragged_to_another_day(board: Page, app: Flask) -> None:
     heard_of(app, practitioner="ana")
     board.goto("/desk/week/ana/2026-09-15")
@@ -885,6 +917,63 @@ def test_with_the_panel_open_whole_columns_are_seen_and_names_are_short_instead_
     assert "G. Whitfield" in head.evaluate(shown)
     name = visit_in(board, "person-0", "Castellano0").locator("b")
     assert "M. Castellano0" in name.evaluate(shown)
+
+
+@pytest.mark.parametrize(
+    "size",
+    [WINDOW, {"width": 820, "height": 1180}, {"width": 320, "height": 640}],
+    ids=["wide", "tablet", "zoomed"],
+)
+def test_whoever_is_not_in_leaves_their_room_to_those_who_are(
+    new_page: NewPage, app: Flask, live: str, standing_clock: StandingClock, axe: Any, size: Any
+) -> None:
+    """Words of needles that lie side by side are whole, and so is the line of the day."""
+    off = {"hours": {"monday": ["9:00-17:00"]}}
+    with app.app_context():
+        people = [
+            *(practitioner(f"in-{n}", name=f"Dr. Ina Number{n}", offers=["needles"]) for n in range(4)),
+            *(
+                practitioner(f"out-{n}", name=f"Dr. Otto Away{n}", offers=["needles"], **off)
+                for n in range(3)
+            ),
+        ]
+        set_up(clinic(visit_types=[needled()], practitioners=people, rooms=clinics.rooms(4)))
+    lying = in_app(app, visit_type="needles", practitioner="in-0")
+    in_app(
+        app,
+        visit_type="needles",
+        practitioner="in-0",
+        first_name="Otto",
+        starts_at=NINE + timedelta(minutes=15),
+    )
+    standing_clock.at(NINE + timedelta(minutes=1))
+    with app.app_context():
+        statuses.needles_in(hired(Role.DESK), lying.reference, key="needles-in-1")
+    board = new_page(size)
+    sign_in(board, app, live)
+    board.goto(DAY)
+    if size == WINDOW:
+        visit_in(board, "in-0", "Otto Lima").click()
+        expect(board.locator("[data-panel] h2").first).to_be_visible()
+    wide = {one: board.locator(f"[data-column='{one}']").bounding_box()["width"] for one in ("in-0", "out-0")}
+    assert wide["out-0"] < 48 and (wide["in-0"] > 140 or size["width"] == 320)
+    expect(board.get_by_role("heading", name=re.compile("Dr. Otto Away0"))).to_have_count(1)
+    words = board.locator("[data-column='in-0'] .needles").evaluate(
+        """one => { const text = one.querySelector("span").firstChild; const found = [];
+          for (const word of text.data.matchAll(/\\S+/g)) {
+            const range = document.createRange();
+            range.setStart(text, word.index); range.setEnd(text, word.index + word[0].length);
+            found.push(range.getClientRects().length === 1 && range.getBoundingClientRect().right <= one.getBoundingClientRect().right + 1);
+          } return found; }"""
+    )
+    assert words and all(words)
+    counts = board.locator(".counts")
+    expect(counts).to_contain_text("1 not confirmed")
+    assert counts.evaluate(
+        "one => one.scrollWidth <= one.clientWidth && one.scrollHeight <= one.clientHeight"
+    )
+    axe(board)
+    picture(board, "not-in")
 
 
 def test_what_is_lit_while_a_visit_moves_lies_below_the_visits(board: Page, app: Flask) -> None:

@@ -1,7 +1,11 @@
 // Moving by mouse, pen or finger (held for a moment). While something is dragged nothing is measured: where columns lie
 // is read once at the start, and only the ghost's transform changes, once a frame.
 
+// In pixels; and paces, in pixels a frame.
 const NEAR_EDGE = 44;
+const FAR_ENOUGH = 24;
+const FASTEST = 8;
+const FASTEST_RESIZING = 2;
 const HOLD_MILLISECONDS = 380;
 let drag = null;
 let pressed = null;
@@ -64,7 +68,7 @@ function startDrag(from, event = null) {
   const boxes = mine.columns.map((column) => column.ground.getBoundingClientRect());
   const ghost = visit.cloneNode(true);
   ghost.removeAttribute("id");
-  ghost.className = "v ghost";
+  ghost.className = from.resize ? "v ghost resized" : "v ghost";
   ghost.style.width = `${box.width}px`;
   ghost.style.height = `${box.height}px`;
   const at = document.createElement("span");
@@ -74,9 +78,10 @@ function startDrag(from, event = null) {
   root.classList.add("is-dragging");
   drag = {
     id: from.id, ghost, at, boxes, view, mine, resize: from.resize, fine: false, frame: 0,
-    x: event?.clientX ?? from.x, y: event?.clientY ?? from.y, startY: from.y,
+    x: event?.clientX ?? from.x, y: event?.clientY ?? from.y,
     grip: from.y - box.top, height: box.height, row: boxes[0].height / mine.columns[0].rows,
     top0: scroll.scrollTop, left0: scroll.scrollLeft, top: scroll.scrollTop, left: scroll.scrollLeft,
+    x0: from.x, y0: from.y,
     mostTop: scroll.scrollHeight - scroll.clientHeight, mostLeft: scroll.scrollWidth - scroll.clientWidth,
     column: mine.columns.indexOf(mine.own), rowAt: mine.cell - mine.own.cell0, last: "",
   };
@@ -91,7 +96,7 @@ function paint() {
   const dx = drag.left0 - drag.left;
   const dy = drag.top0 - drag.top;
   if (drag.resize) {
-    setLength(mine, Math.round((drag.y - drag.startY - dy) / row));
+    setLength(mine, Math.round((drag.y - drag.y0 - dy) / row));
     mine.at = mine.cell;
     drag.ghost.style.height = `${drag.height + mine.longer * row}px`;
   } else {
@@ -123,11 +128,16 @@ function paintAgain() {
   if (!drag.frame) drag.frame = requestAnimationFrame(paint);
 }
 
-// Near the upper or lower edge the board goes on scrolling. Where it stands is counted, not measured.
+// Near an edge the board goes on scrolling, the faster the nearer, once the pointer has gone towards it: a visit may have been
+// taken there. Where it stands is counted, not measured.
 function scrollNearEdges(view) {
-  const pace = (place, low, high) => (place < low + NEAR_EDGE ? -10 : place > high - NEAR_EDGE ? 10 : 0);
-  const down = pace(drag.y, view.top + 20, view.bottom);
-  const right = pace(drag.x, view.left + 40, view.right);
+  const pace = (place, from, low, high) => {
+    const beyond = place < from ? Math.min(place - low - NEAR_EDGE, 0) : Math.max(place - high + NEAR_EDGE, 0);
+    const fastest = drag.resize ? FASTEST_RESIZING : FASTEST;
+    return Math.abs(place - from) < FAR_ENOUGH ? 0 : Math.round(Math.min(Math.max(beyond / NEAR_EDGE, -1), 1) * fastest);
+  };
+  const down = pace(drag.y, drag.y0, view.top + 20, view.bottom);
+  const right = drag.resize ? 0 : pace(drag.x, drag.x0, view.left + 40, view.right);
   const top = Math.min(Math.max(drag.top + down, 0), drag.mostTop);
   const left = Math.min(Math.max(drag.left + right, 0), drag.mostLeft);
   if (top === drag.top && left === drag.left) return;
