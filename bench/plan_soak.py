@@ -230,7 +230,7 @@ def _make_up(dice: random.Random, ledger: Ledger, who: Who) -> None:
                 with suppress(Refusal):
                     repairing.take_for(
                         who, reference, one.missed.week, one.missed.care.slug, time.starts_at,
-                        time.practitioner.slug, key=key,
+                        time.practitioner.slug, replaces=one.replaces.starts_at if one.replaces else None, key=key,
                     )  # fmt: skip
                     ledger.happened["made up"] += 1
 

@@ -174,14 +174,14 @@ def _told(plan: PlanView, key: str) -> None:
 
 
 def _make_up(plan: PlanView, key: str) -> None:
-    week, care, person, start = (request.form.get("take", "").split(" ") + [""] * 4)[:4]
+    week, care, person, start, replaces = (request.form.get("take", "").split(" ") + [""] * 5)[:5]
     number, starts_at = asked.number(week), instant(start)
     if number is None or starts_at is None:
         abort(422)
     plan.clinic.visit_type(care), plan.clinic.practitioner(person)
     repairing.take_for(
         access.who(), plan.reference, number, care, starts_at, person,
-        beyond=payer.was_asked(request.form), key=key,
+        replaces=instant(replaces), beyond=payer.was_asked(request.form), key=key,
     )  # fmt: skip
     say_done(plan, _("Booked."), _("The patient gets a message about it."), _to_be_called())
 

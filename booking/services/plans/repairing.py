@@ -51,9 +51,10 @@ from booking.services.transaction import run
 
 def take(
     reference: str, token: str, week: int, care: str, starts_at: datetime, practitioner: str, *,
-    actor: str, key: str,
+    replaces: datetime | None = None, actor: str, key: str,
 ) -> str:  # fmt: skip
-    """Books what a patient chose of the times for a visit that their plan lacks; returns its reference.
+    """Books what a patient chose of the times for a visit that their plan lacks; returns its reference. `replaces`: when the visit
+    begins that was shown to give its place; no other one is given up.
 
     Raises VisitsTaken, PlanRulesBroken for a time that isn't one of those, NotChangeable, NotFound, KeyReused; BeyondCoverage
     where staff are to be asked first, who find on their list which time it is.
@@ -61,20 +62,20 @@ def take(
 
     def action(session: Session) -> Answer:
         plan = links.plan_by_link(session, reference, token, clock.now(), for_update=True)
-        return _take(session, plan, week, care, starts_at, practitioner, PATIENT, BookableBy.LINK)
+        return _take(session, plan, week, care, starts_at, practitioner, replaces, PATIENT, BookableBy.LINK)
 
     def asking_staff(refusal: Refusal) -> Refusal:
         if isinstance(refusal, BeyondCoverage):
             run(lambda session: _asked_for(session, reference, token, week, care, starts_at))
         return refusal
 
-    content = ["make up", reference, week, care, starts_at, practitioner]
+    content = ["make up", reference, week, care, starts_at, practitioner, replaces]
     return str(once(Key.of(actor, key, content), action, on_refusal=asking_staff)["reference"])
 
 
 def take_for(
     who: Who, reference: str, week: int, care: str, starts_at: datetime, practitioner: str, *,
-    beyond: str = "", key: str,
+    replaces: datetime | None = None, beyond: str = "", key: str,
 ) -> str:  # fmt: skip
     """The same by the desk. `beyond`: why it is booked all the same where the payer is to be asked first. Raises as `take`."""
 
@@ -82,9 +83,9 @@ def take_for(
         plan = plan_for(session, who, reference, for_update=True)
         audit.did(session, who, MADE_UP, f"plan/{reference}", plan.patient_id)
         by = By.staff(who, beyond=beyond)
-        return _take(session, plan, week, care, starts_at, practitioner, by, BookableBy.STAFF)
+        return _take(session, plan, week, care, starts_at, practitioner, replaces, by, BookableBy.STAFF)
 
-    content = ["make up", reference, week, care, starts_at, practitioner, beyond]
+    content = ["make up", reference, week, care, starts_at, practitioner, replaces, beyond]
     return str(once(Key.of(who.key, key, content), action)["reference"])
 
 
@@ -165,6 +166,7 @@ def _take(
     care: str,
     starts_at: datetime,
     practitioner: str,
+    replaces: datetime | None,
     by: By,
     audience: BookableBy,
 ) -> Answer:
@@ -180,13 +182,14 @@ def _take(
     course = Course.of(plan.course)
     wish = VisitWish(missed.visit_type.slug, practitioner, starts_at)
     (chosen,) = choose(clinic, course, plan.first_day, [wish])
-    others = [kept_of(shown, one) for one in shown.standing]
+    following = in_whose_place(shown, missed, audience, now)
+    replaced = following if following and following.starts_at == replaces else None
+    week = replaced.week if replaced else week
+    others = [kept_of(shown, one) for one in shown.standing if one != replaced]
     broken = breaks(course, others, chosen.kept)
-    replaced = in_whose_place(shown, missed, audience, now) if broken or missed.in_place else None
-    if replaced is not None:
-        week = replaced.week
-        others = [kept_of(shown, one) for one in shown.standing if one.reference != replaced.reference]
-        broken = breaks(course, others, chosen.kept)
+    if replaced is None and (replaces or missed.in_place):
+        # The visit that was to give its place lies elsewhere by now.
+        broken = [Fault(Rule.NOT_OF_THE_PLAN, chosen.kept.week, care)]
     if not 0 <= chosen.kept.week - week <= 1:
         broken = [Fault(Rule.NOT_OF_THE_PLAN, chosen.kept.week, care)]
     if broken:

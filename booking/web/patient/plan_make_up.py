@@ -48,8 +48,9 @@ def take_make_up(reference: str, token: str) -> ResponseReturnValue:
         return redirect(url_for("patient.plan_make_up", reference=reference, token=token), 303)
     try:
         made = repairing.take(
-            reference, token, week - 1, form.get("care", ""), starts_at, person, actor=actor, key=key
-        )
+            reference, token, week - 1, form.get("care", ""), starts_at, person,
+            replaces=instant(form.get("replaces")), actor=actor, key=key,
+        )  # fmt: skip
     except KeyReused:
         # The back button brought the page back after a time of it was booked.
         return _to_plan(plan, (idempotency.answer_to(actor, key) or {}).get("reference"))

@@ -1,12 +1,12 @@
 """A first visit that was missed: the patient still has one before any follow-up of that kind of care."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 from itertools import product
 
 import pytest
 
 from booking import clock
-from booking.errors import NotFound
+from booking.errors import NotFound, PlanRulesBroken
 from booking.models import AbsenceKind, Appointment, BookableBy, Message, Patient
 from booking.scheduling.allowances.counting import State
 from booking.scheduling.allowances.terms import Kind, Span, Terms, Window
@@ -74,7 +74,7 @@ def chosen(plan: BookedPlan, one: MakeUp, number: int = 0) -> None:
     time = one.times[number]
     take(
         plan.reference, plan.token, one.missed.week, one.missed.care.slug, time.starts_at, time.practitioner.slug,
-        actor="link", key=f"take-{time.starts_at}",
+        replaces=one.replaces.starts_at if one.replaces else None, actor="link", key=f"take-{time.starts_at}",
     )  # fmt: skip
 
 
@@ -123,6 +123,32 @@ def test_where_it_cannot_come_before_the_next_it_takes_that_ones_place(standing_
     after = seen(plan)
     assert faults(after.course, [kept_of(after, one) for one in after.standing], range(0)) == []
     assert sum(dose.made_up for week in after.weeks for dose in week.doses) == 1
+
+
+def test_no_visit_is_given_up_that_was_not_shown_to_be(standing_clock: StandingClock) -> None:
+    """While the page is open the desk moves the next one: nearer, or, where it was to give its place, to another day."""
+    set_up(plan_clinic())
+    plan = begun("weekly", standing_clock)
+    (before,) = make_up_times(seen(plan), BookableBy.LINK)
+
+    def agreed(on: date, key: str) -> str:
+        one = acupuncture(plan)[0]
+        change(hired(), one.reference, Place(at(on, 11)), version=one.version, reason="Asked.", key=key)
+        return one.reference
+
+    last = before.times[-1].starts_at.astimezone(present().zone).date()
+    following = agreed(last + timedelta(days=1), "change-01")
+    with pytest.raises(PlanRulesBroken):
+        chosen(plan, before, len(before.times) - 1)
+    assert acupuncture(plan)[0].reference == following
+
+    agreed(FIRST_DAY + timedelta(days=2), "change-02")
+    (in_place,) = make_up_times(seen(plan), BookableBy.LINK)
+    assert in_place.replaces and in_place.replaces.reference == following and in_place.times
+    agreed(FIRST_DAY + timedelta(days=4), "change-03")
+    with pytest.raises(PlanRulesBroken):
+        chosen(plan, in_place)
+    assert acupuncture(plan)[0].reference == following
 
 
 def test_in_the_next_ones_place_it_keeps_the_ways_of_a_week_whichever_is_taken_besides(
@@ -289,7 +315,7 @@ def test_what_gives_its_place_is_no_late_cancellation_and_takes_nothing_of_the_c
         time = offered.times[0]
         take_for(
             hired(), plan.reference, offered.missed.week, FOLLOW_UP, time.starts_at, time.practitioner.slug,
-            key="take-0001",
+            replaces=following.starts_at, key="take-0001",
         )  # fmt: skip
     (gone,) = [row for row in rows(Appointment) if row["reference"] == following.reference]
     assert gone["status"] == "cancelled" and counted() == before
