@@ -47,6 +47,7 @@ class Shown:
     value: str
     picked: bool
     beyond: bool
+    near_plan: bool
     why: str
     options: tuple[Option, ...]
     must: bool
@@ -99,6 +100,7 @@ def _shown(found: Preview, number: int, one: DateOf, sent: "MultiDict[str, str] 
         value=value,
         picked=sent is None or answer not in (None, OUT),
         beyond=one.beyond,
+        near_plan=one.near_plan,
         why="" if wish else why(one),
         options=(*options, *([] if one.begins else [Option(OUT, _("Leave this date out"), leaves_out)])),
         must=one.begins,

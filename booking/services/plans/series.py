@@ -5,10 +5,12 @@ reason, and with times that could take its place. Nothing is prescribed by a ser
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from typing import NamedTuple
+
+from sqlalchemy.orm import Session
 
 from booking import clock
 from booking.errors import NotOffered
@@ -22,6 +24,7 @@ from booking.scheduling.reasons import Reason, Why, explain
 from booking.scheduling.timeline import CELL_MINUTES, cell_at, instant_of
 from booking.services.allowances import Planned as ToBeBooked, allowances_of
 from booking.services.clinic import Clinic, Practitioner, VisitType, the_clinic
+from booking.services.plans.asking_again import days_near_plans
 from booking.services.plans.choosing import Chosen, VisitWish
 from booking.services.plans.ground import HORIZON_DAYS, Wanted
 from booking.services.plans.proposing import plans_that_can_be
@@ -82,7 +85,8 @@ class DateOf:
     """A date of a series: its visit, or why there is none and what could take its place.
 
     `question`: what was asked of the engine for it. `why`: None where another visit of the series stands in its way. `begins`:
-    with it somebody new begins, so that it can't be left out. `beyond`: by what is recorded, it may not be covered.
+    with it somebody new begins, so that it can't be left out. `beyond`: by what is recorded, it may not be covered. `near_plan`: it leaves no days of rest to
+    a visit of the patient's plan.
     """
 
     on: date
@@ -94,6 +98,7 @@ class DateOf:
     instead: tuple[Instead, ...] = ()
     begins: bool = False
     beyond: bool = False
+    near_plan: bool = False
 
 
 @dataclass(frozen=True)
@@ -146,7 +151,7 @@ def preview(series: Series, wanted: PlanWanted) -> Preview:
             raise NotOffered
         # The week in which the horizon ends as well: each of its dates is looked at by itself.
         asked = replace(asked, weeks=min(wanted.course.weeks, asked.weeks + 1))
-        dates = tuple(_Dates(asked, series).all())
+        dates = tuple(_Dates(asked, series, _near_plans(session, clinic, wanted)).all())
         if wanted.patient_id is not None:
             standing = [number for number, one in enumerate(dates) if one.visit is not None]
             planned = [
@@ -160,11 +165,19 @@ def preview(series: Series, wanted: PlanWanted) -> Preview:
     return Preview(clinic, series, wanted, dates)
 
 
-class _Dates:
-    """The dates of a series, each looked up."""
+def _near_plans(session: Session, clinic: Clinic, wanted: PlanWanted) -> dict[str, frozenset[date]]:
+    """The days near visits of the patient's plans, as `days_near_plans`; only staff may read of them."""
+    if wanted.audience is not BookableBy.STAFF or wanted.patient_id is None:
+        return {}
+    return days_near_plans(session, clinic, wanted.patient_id)
 
-    def __init__(self, asked: Asked, series: Series) -> None:
+
+class _Dates:
+    """The dates of a series, each looked up. `near_plans`: by modality days that leave no rest to visits of a plan."""
+
+    def __init__(self, asked: Asked, series: Series, near_plans: Mapping[str, frozenset[date]]) -> None:
         self._asked, self._series, self._clinic = asked, series, asked.clinic
+        self._near_plans = near_plans
         self._kinds = {kind.care.slug: kind for kind in asked.kinds}
         self._until = _last_day(asked)
         found = list(self._found())
@@ -184,7 +197,8 @@ class _Dates:
             found = DateOf(self._on(day), slot, visit_type, None, question, begins=first is not None)
             if one is not None:
                 starts_at = instant_of(one.wanted.cell)
-                yield replace(found, visit=VisitWish(visit_type.slug, one.practitioner.slug, starts_at))
+                visit = VisitWish(visit_type.slug, one.practitioner.slug, starts_at)
+                yield replace(found, visit=visit, near_plan=self._is_near(kind, day))
             elif found.on > self._until or day >= self._asked.weeks * 7:
                 yield replace(found, why=Reason(Why.BEYOND_HORIZON, until=self._until))
             else:
@@ -294,6 +308,7 @@ class _Dates:
             for one in found
             if self._on(one.day) <= self._until
             and all(abs(one.day - lost.kept.day) <= abs(one.day - other) for other in others)
+            and not self._is_near(self._kinds[slot.visit_type], one.day)
         }
         return list(kept.values())
 
@@ -307,6 +322,9 @@ class _Dates:
         return explain(replace(situation, practitioners=people), cell, cell + 1)
 
     # Parts
+
+    def _is_near(self, kind: Kind, day: int) -> bool:
+        return self._on(day) in self._near_plans.get(kind.care.modality.slug, ())
 
     def _person(self, slot: Slot) -> Practitioner | None:
         return self._clinic.practitioner(slot.practitioner) if slot.practitioner else None

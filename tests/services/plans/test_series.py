@@ -22,7 +22,7 @@ from booking.services.staff.who import Who
 from booking.services.transaction import run
 from tests.clinics import plan_clinic, set_up
 from tests.services.making import NINE, booked, rows
-from tests.services.plans.making import BOTH, FIRST_DAY, at, patient
+from tests.services.plans.making import BOTH, FIRST_DAY, at, patient, prescribed, running
 from tests.staffing import hired
 
 pytestmark = pytest.mark.usefixtures("standing_clock", "context")
@@ -55,6 +55,24 @@ def whole(
         who, of, wanted, visits, name="Several visits", returning=BOTH, reminders=Reminders.EMAIL,
         text_consent=False, reminded_of=PlanReminders.BOTH, key=key, **how,
     )  # fmt: skip
+
+
+def test_dates_too_near_a_plans_visits_say_so_and_none_is_offered_in_a_place(context: Any) -> None:
+    rosa, zone = patient(), present().zone
+    plan = running(prescribed(rosa, "weekly"))
+    days = [one.starts_at.astimezone(zone).date() for one in for_staff(hired(), plan.reference).standing]
+    near = {day + timedelta(days=apart) for day in days for apart in (-1, 0, 1)}
+    weekday = (days[0].weekday() + 1) % 7
+    wanted = series(
+        Slot("acupuncture-follow-up", weekday, 10 * 60), Slot("chiropractic-follow-up", weekday, 14 * 60)
+    )
+    found = looked_at(hired(), rosa, wanted)
+    assert [one.near_plan for one in found.dates] == [one.slot.minute == 10 * 60 for one in found.dates]
+    assert all(one.visit for one in found.dates)
+    # At seven the clinic is closed, and other times are looked for.
+    closed = looked_at(hired(), rosa, series(Slot("acupuncture-follow-up", weekday, 7 * 60)))
+    offered = {free.starts_at.astimezone(zone).date() for one in closed.dates for free in one.instead}
+    assert closed.visits == () and offered and not offered & near
 
 
 def test_where_the_payer_is_to_be_asked_first_staff_say_why_they_book_a_series() -> None:
