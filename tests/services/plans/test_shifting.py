@@ -203,8 +203,8 @@ def test_where_all_could_be_is_offered_once_a_day_and_keeps_the_plan(weekly: Boo
     found = openings(seen(weekly), visit.reference, BookableBy.LINK)
     days = [one.astimezone(present().zone).date() for one in found.best]
     assert len(days) == len(set(days)) >= 5 and set(days) <= set(found.days)
-    for at in found.best:
-        shown = preview(seen(weekly), visit.reference, at, None, BookableBy.LINK)
+    for time in found.best:
+        shown = preview(seen(weekly), visit.reference, time, None, BookableBy.LINK)
         assert shown.possible and not shown.broken
 
 
