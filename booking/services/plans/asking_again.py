@@ -125,7 +125,7 @@ def is_near_a_plan(
     """
     of_plans = _visits_of_plans(session, clinic, patient_id, of_plan)
 
-    def near(one: Planned) -> set[int]:
+    def near(one: Planned) -> set[datetime]:
         day = clinic.times.local_date(one.starts_at)
         return {
             other.starts_at
