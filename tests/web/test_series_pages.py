@@ -10,10 +10,11 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from booking.models import Appointment, Patient, Plan
+from booking.scheduling.plans.windows import Presence, TimeWindow
 from booking.services.staff.who import Who
 from tests.clinics import plan_clinic
 from tests.services.making import NINE, booked, rows
-from tests.services.plans.making import FIRST_DAY, at
+from tests.services.plans.making import FIRST_DAY, at, prescribed, running
 from tests.staffing import signed_in
 
 pytestmark = pytest.mark.clinic(plan_clinic())
@@ -94,6 +95,18 @@ def test_the_desk_sees_each_date_and_books_them_with_what_takes_a_clashs_place(
     assert "Booked: all of these visits." in there and "Move this and all later" in there
     assert "Prescribed" not in there and "Holiday or illness" not in there
     assert "Cancel all that lie ahead" in there and "Rosa" not in desk.get("/desk/plans").text
+
+
+def test_the_desk_reads_which_dates_are_too_near_a_visit_of_a_plan(
+    app: Flask, desk: FlaskClient, rosa: str
+) -> None:
+    begun = fields(desk.get(f"{NEW}?patient={rosa}"), NEW) | TUESDAYS | {"with-1": ""}
+    words = "too near a visit of their plan"
+    assert words not in desk.post(NEW, data=begun).text
+    mondays = Presence((TimeWindow(frozenset({0}), 9 * 60, 17 * 60),))
+    with app.app_context():
+        running(prescribed(rosa, "weekly"), presence=mondays)
+    assert desk.post(NEW, data=begun).text.count(words) == 3
 
 
 @pytest.mark.parametrize(
