@@ -634,7 +634,9 @@ def test_a_lower_edge_near_the_end_of_the_board_does_not_run_away(board: Page, a
     assert board.locator("[data-desk]").evaluate("one => getComputedStyle(one).cursor") == "ns-resize"
     board.mouse.move(x, y + 34, steps=4)
     # Gone towards the edge, it goes on.
-    board.wait_for_function("before => document.querySelector('[data-scroll]').scrollTop > before", arg=before)
+    board.wait_for_function(
+        "before => document.querySelector('[data-scroll]').scrollTop > before", arg=before
+    )
     board.keyboard.press("Escape")
     board.mouse.up()
 
