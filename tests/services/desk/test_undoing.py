@@ -556,6 +556,31 @@ def test_who_may_not_cancel_takes_no_booking_back() -> None:
     assert rows(Appointment)[0]["status"] == "booked"
 
 
+def test_what_the_desk_did_is_not_a_practitioners_to_take_back(standing_clock: Any) -> None:
+    """But for the taps, which are theirs as well; and what they did themselves."""
+    dana, ana = hired(), hired(Role.PRACTITIONER, practitioner="ana")
+    cancelled, given, own = (
+        booked(NINE + number * HOUR, practitioner=person, email=f"{number}@example.com").reference
+        for number, person in enumerate(("ana", "ben", "ana"))
+    )
+    refused = [
+        statuses.cancel(dana, cancelled, key="cancel-01"),
+        moved(given, practitioner="ana"),
+        undo(dana, moved(own, starts_at=NEXT_WEEK, key="move-0002").entry_id or 0, key="undo-0001"),
+    ]
+    before = state()
+    for number, entry in enumerate(entries(*refused)):
+        with pytest.raises(NotFound):
+            undo(ana, entry, key=f"undo-100{number}")
+    assert state() == before
+    standing_clock.at(NINE)
+    tap = statuses.arrive(dana, own, key="arrive-01")
+    undo(ana, tap.entry_id or 0, key="undo-0002")
+    later = change(ana, own, Place(starts_at=NEXT_WEEK), version=None, key="move-0003")
+    undo(ana, later.entry_id or 0, key="undo-0003")
+    assert state() == before
+
+
 def test_a_patient_who_writes_the_desks_words_has_cancelled_late(standing_clock: Any) -> None:
     this_afternoon = MONDAY + 5 * HOUR
     made, dana = booked_here(this_afternoon), hired()
