@@ -38,7 +38,8 @@ class Need(StrEnum):
     """Why somebody should look at a plan, the most urgent first.
 
     GIVEN_UP: its patient has cancelled a visit and all later ones, and nothing is booked in their place. UNTOLD: the patient wasn't
-    told yet what was decided. STOPPED: two missed in a row, or nothing ahead though doses are left. UNDECIDED: looked at again, and nothing was decided.
+    told yet what was decided. STOPPED: two missed in a row and nothing since, or the plan's last two given up, nothing ahead and
+    doses left. UNDECIDED: looked at again, and nothing was decided.
     UNCONFIRMED: begun by the patient, who has been here since. NO_FIRST_VISIT: a kind of care whose first visit was missed goes on
     without one. SHORT: fewer visits than prescribed. NO_REASSESSMENT: nobody
     is booked to look again. GATE: somebody does within a week. ALLOWANCE: visits ahead, or what is still to be booked, may not
@@ -129,9 +130,8 @@ def judged(
     prescribed = plan.status is PlanStatus.PRESCRIBED
     short = 0 if prescribed else sum(week.left for week in weeks)
     # What a pause has taken wasn't missed by anybody.
-    missed = _missed_in_a_row(
-        [one for one in doses if not pause_on(clinic.times.local_date(one.starts_at), said.pauses)], now
-    )
+    kept = [one for one in visits if not pause_on(clinic.times.local_date(one.starts_at), said.pauses)]
+    missed = _missed_in_a_row([one for one in kept if one.starts_at <= now])
     pause = pause_on(today, said.pauses)
     gate, gate_on = (None, None) if prescribed else _gate(clinic, plan, course, visits, now)
     needs: set[Need | None] = {gate}
@@ -139,7 +139,9 @@ def judged(
         needs |= {Need.GIVEN_UP, Need.PAUSED} if pause else {Need.GIVEN_UP}
     elif prescribed or pause:
         needs.add(Need.NOT_BOOKED if prescribed else Need.PAUSED)
-    elif missed >= 2 or (short and not any(one.role in _DOSES for one in ahead)):
+    elif missed >= 2:
+        needs.add(Need.STOPPED)
+    elif short and _ends_in_gaps(kept, now) and (missed or gate is not Need.UNDECIDED):
         needs.add(Need.STOPPED)
     due = {care for care in firsts_due(clinic, visits, now) if care.modality.slug not in besides}
     if any(one.role in _DOSES and one.care in due for one in ahead):
@@ -193,14 +195,21 @@ def _is_over(visit: PlanVisit, now: datetime) -> bool:
     return visit.stands and (visit.status is not Status.BOOKED or visit.ends_at <= now)
 
 
-def _missed_in_a_row(doses: Sequence[PlanVisit], now: datetime) -> int:
-    """How many of the latest visits were missed, one after the other."""
+def _missed_in_a_row(visits: Sequence[PlanVisit]) -> int:
+    """How many doses in a row are the last of these visits, all missed. Who came to a look has come."""
     count = 0
-    for one in reversed([one for one in doses if one.starts_at <= now]):
+    for one in reversed(visits):
         if one.stands:
             break
-        count += 1
+        count += one.role in _DOSES
     return count
+
+
+def _ends_in_gaps(visits: Sequence[PlanVisit], now: datetime) -> bool:
+    """Whether no dose is ahead, and the last two or more don't stand, those to come included."""
+    # A look ahead is no visit that they have come to.
+    told = [one for one in visits if one.starts_at <= now or one.role in _DOSES]
+    return not any(one.stands and one.starts_at > now for one in told) and _missed_in_a_row(told) >= 2
 
 
 def _gate(

@@ -113,6 +113,40 @@ def test_nothing_ahead_though_doses_are_left_is_a_stop() -> None:
     assert row.needs == (Need.STOPPED, Need.SHORT) and (row.short, row.next_at) == (6, None)
 
 
+def test_who_came_to_the_last_visit_or_missed_one_alone_has_not_stopped_coming(
+    standing_clock: StandingClock,
+) -> None:
+    reference = a_plan("weekly")
+    become(reference, 5, Status.NOSHOW)
+    standing_clock.at(MONDAY_OF_THE_PLAN + timedelta(days=42))
+    row = row_of(reference)
+    assert row.needs == (Need.SHORT,) and (row.short, row.next_at) == (1, None)
+    # One more, and they have.
+    become(reference, 4, Status.NOSHOW)
+    assert row_of(reference).needs == (Need.STOPPED, Need.SHORT)
+
+
+def test_who_has_a_visit_ahead_has_not_stopped_coming() -> None:
+    reference = a_plan("weekly")
+    for number in (4, 5):
+        become(reference, number, Status.CANCELLED)
+    assert row_of(reference).needs == (Need.SHORT,)
+
+
+def test_who_came_to_the_look_has_not_stopped_coming(standing_clock: StandingClock) -> None:
+    reference = a_plan()
+    visits = seen_visits(reference)
+    look = next(n for n, one in enumerate(visits) if one.role == "reassessment")
+    missed = [n for n, one in enumerate(visits) if one.role != "reassessment"][-2:]
+    for number in missed:
+        become(reference, number, Status.NOSHOW)
+    become(reference, look, Status.FULFILLED)
+    standing_clock.at(max(one.ends_at for one in visits))
+    assert visits[look].starts_at > max(visits[number].starts_at for number in missed)
+    row = row_of(reference)
+    assert row.needs == (Need.UNDECIDED, Need.SHORT) and (row.short, row.missed_in_a_row) == (2, 0)
+
+
 def test_the_gate_is_near_then_waits_for_a_decision(standing_clock: StandingClock) -> None:
     reference = a_plan()
     look = next(one for one in seen_visits(reference) if one.role == "reassessment")
