@@ -240,6 +240,13 @@ def _handed_over(one: Claimed) -> bool:
         said = verdict(session, at_version(session, clinic_version), message, now)
         if said:
             return said
+        along = session.scalars(select(Message).where(Message.id.in_([other.id for other in one.along])))
+        if any(
+            isinstance(verdict(session, at_version(session, clinic_version), other, now), Drop)
+            for other in along
+        ):
+            # What was composed tells something that is no longer so: it is composed anew.
+            return Wait(now)
         marked = session.connection().execute(_STILL_OURS, {"handed_over_at": now} | _whose(one))
         if marked.rowcount:
             for other in one.along:
@@ -248,7 +255,8 @@ def _handed_over(one: Claimed) -> bool:
 
     said = run(action)
     if isinstance(said, Drop | Wait | OtherWay):
-        _obey(one, said)
+        # What it had taken along wasn't told by it.
+        _obey(replace(one, along=()), said)
         _release(one)
         return False
     return bool(said)

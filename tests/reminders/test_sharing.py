@@ -8,12 +8,13 @@ import pytest
 from flask import Flask
 
 from booking import clock
-from booking.models import Appointment, Reminders
+from booking.models import Appointment, PlanReminders, Reminders
 from booking.reminders import delivery
-from booking.reminders.delivery import deliver_due
+from booking.reminders.delivery import Claimed, deliver_due
 from booking.services import visits
 from booking.services.desk import statuses, undoing
 from booking.services.plans.booking import BookedPlan, book
+from booking.services.plans.changing import confirm
 from tests.clinics import plan_clinic, set_up
 from tests.reminders.conftest import die_at, drain, messages, text_files
 from tests.reminders.sink import OK, Sink
@@ -221,3 +222,32 @@ def test_a_change_that_was_told_with_others_is_told_otherwise_when_it_is_taken_b
     standing_clock.on(minutes=3)
     drain()
     assert "takes place after all" in words(sink.taken[-1])
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_text_for_two_of_which_one_is_cancelled_at_the_last_moment_tells_of_the_other(
+    app: Flask, sink: Sink, standing_clock: Any, number: int
+) -> None:
+    (proposal, *_) = proposed("disc-gentle")
+    made = book(
+        wish(proposal, "disc-gentle", reminded_of=PlanReminders.EACH, **BY_TEXT), actor="t", key="gentle-1"
+    )
+    confirm(hired(), made.reference, key="confirm-1")
+    standing_clock.at(at(DAY_BEFORE - timedelta(days=2), 10, 1))
+    drain()
+    before = len(text_files(app))
+    standing_clock.at(at(DAY_BEFORE, 10, 30))
+    handed_over, gone = delivery._handed_over, made.visits[number]["reference"]
+
+    def cancelled_just_before(one: Claimed) -> bool:
+        if one.along:
+            statuses.cancel(hired(), gone, tell=False, key="cancel-1")
+        return handed_over(one)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(delivery, "_handed_over", cancelled_just_before)
+        drain()
+    drain()
+    (text,) = text_files(app)[before:]
+    times = ["9:00 am", "10:00 am"]
+    assert times[1 - number] in text and times[number] not in text
