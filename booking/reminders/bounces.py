@@ -35,7 +35,11 @@ class Report:
 
 def read(mail: bytes) -> Report | None:
     """What a mail reports; None if it is no report of a failure, such as one of a delay or somebody's answer."""
-    parts = list(email.message_from_bytes(mail).walk())
+    try:
+        parts = list(email.message_from_bytes(mail).walk())
+    except RecursionError:
+        # Mails in mails in mails: nobody's report.
+        return None
     failed = next((block for block in _recipients(parts) if _word(block, "Action").lower() == "failed"), None)
     mail_id = next(filter(None, map(_returned, parts)), None)
     if failed is None or mail_id is None:

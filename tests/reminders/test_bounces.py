@@ -160,6 +160,8 @@ def test_however_long_or_odd_a_report_is_it_is_read_at_once(sink: Sink, standing
     for words in ("x" * 2_000_000, "a@" * 1_000_000, "\x00\x07 no"):
         assert bounces.read(report_of(mail, words=words))
     assert perf_counter() - begun < 2
+    nested = b"Content-Type: message/rfc822\r\n\r\n" * 2000
+    assert bounces.read(nested) is None
     odd = EmailMessage()
     odd["Message-ID"] = "<" + "x" * 32 + "\x00@clinic.example>"
     assert not came_back(report_of(odd))

@@ -577,6 +577,17 @@ def test_a_plan_that_lacks_nothing_asks_for_nothing(client: FlaskClient, app: Fl
     assert client.get(f"{way}x/make-up").status_code == 404
 
 
+@on_both
+def test_a_key_that_no_page_gives_books_nothing(client: FlaskClient, app: Flask) -> None:
+    way = running(client, app)
+    visit = re.findall(r'href="(/visit/[^"]+)"', client.get(way).text)[0]
+    fields = hidden(client.get(visit)) | {"week": "1", "care": "x", "time": "2026-09-21T16:00:00Z mei"}
+    for page in ("details", "make-up"):
+        for key in ("\x00" * 9, "x" * 5000, "", "ä" * 10):
+            assert client.post(f"{way}/{page}", data=fields | {"key": key}).status_code == 303
+    assert len(all_of(app, Appointment)) == 21
+
+
 # What insurance allows
 
 

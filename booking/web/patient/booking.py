@@ -180,7 +180,7 @@ def _booked_already(
 ) -> ResponseReturnValue:
     """The back button brought a form back that was sent before: the visit that it booked, or the form with a new key."""
     earlier = idempotency.answer_to(actor, form.key.data)
-    if earlier is not None:
+    if earlier is not None and "link_number" in earlier:
         token = links.token(earlier["reference"], earlier["link_number"])
         return redirect(url_for("patient.booked", reference=earlier["reference"], token=token, again=1), 303)
     form.key.data = secrets.token_urlsafe(16)

@@ -14,7 +14,7 @@ from booking.services.plans.allowed import allowed
 from booking.services.plans.lacking import still_lacking
 from booking.services.plans.make_ups import make_up_times
 from booking.services.plans.reading import PlanView
-from booking.web import limits, visitor
+from booking.web import asked, limits, visitor
 from booking.web.free import instant
 from booking.web.numerals import whole
 from booking.web.pages import page
@@ -41,7 +41,7 @@ def take_make_up(reference: str, token: str) -> ResponseReturnValue:
     limits.allow("book")
     plan = reading.by_link(reference, token)
     form, actor = request.form, f"visitor {visitor.mark()}"
-    week, key = whole(form.get("week"), 3), form.get("key", "")
+    week, key = whole(form.get("week"), 3), asked.given_key()
     start, _between, person = form.get("time", "").partition(" ")
     starts_at = instant(start)
     if starts_at is None or not key or week is None:

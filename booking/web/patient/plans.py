@@ -15,7 +15,7 @@ from booking.services import calendar, idempotency, visits
 from booking.services.plans import booking as plan_booking, links, reading
 from booking.services.plans.proposing import propose
 from booking.services.visits import Visit
-from booking.web import limits, plan_none_words, plan_words, visitor
+from booking.web import asked, limits, plan_none_words, plan_words, visitor
 from booking.web.numerals import whole
 from booking.web.pages import page, the_clinic_of_this_request as present_clinic
 from booking.web.patient import blueprint
@@ -84,7 +84,7 @@ def book_plan(reference: str, token: str) -> ResponseReturnValue:
     if isinstance(way, Way):
         return book_for(way)
     # The form may come a second time: it is answered with what it booked.
-    return _booked_already(request.form.get("key", "")) or way
+    return _booked_already(asked.given_key()) or way
 
 
 @blueprint.get(f"{PATH}/booked")
@@ -275,7 +275,7 @@ def _refused(
 def _booked_already(key: str) -> ResponseReturnValue | None:
     """The back button brought a form back that was sent before: the plan that it booked."""
     earlier = idempotency.answer_to(f"visitor {visitor.mark()}", key)
-    if earlier is None:
+    if earlier is None or "link_number" not in earlier:
         return None
     token = links.token(earlier["reference"], earlier["link_number"])
     return _to("plan_booked", earlier["reference"], token, again=1)
