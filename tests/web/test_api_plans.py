@@ -237,6 +237,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"away": [{"first": "2026-09-23", "last": "2026-09-23"}] * 11}, "away"),
     ({"practitioners": {"acupuncture": []}}, "practitioners.acupuncture"), ({"practitioners": ["mei"]}, "practitioners"),
     ({"practitioners": {"surgery": ["mei"]}}, "practitioners"), ({"practitioners": {"acupuncture": ["mei"] * 21}}, "practitioners.acupuncture"),
+    ({"practitioners": {"acupuncture": ["mei", "nobody"]}}, "practitioners"),
     ({"returning": ["surgery"]}, "returning"), ({"returning": "acupuncture"}, "returning"),
 ]  # fmt: skip
 
@@ -253,7 +254,6 @@ def test_names_that_the_clinic_doesnt_have_are_not_there(ask: Ask, book: Ask, vi
     nobody = [*visits[:-1], visits[-1] | {"practitioner": "nobody"}]
     for answer in (
         ask(template="nothing"),
-        ask(practitioners={"acupuncture": ["nobody"]}),
         book(visits, template="nothing"),
         book(strange),
         book(nobody),
@@ -405,6 +405,20 @@ def test_hours_for_which_there_is_no_look_neednt_be_named_again(ask: Ask, book: 
     assert book(best(answer), windows=None, **how).status_code == 201
 
 
+@on_both
+def test_with_whom_it_is_to_be_is_somebody_of_the_clinic_and_so_are_the_visits(
+    book: Ask, visits: list[Any], app: Flask
+) -> None:
+    """Kept with the plan, a name that nobody has took the pages from all who came across it."""
+    nobody = book(visits, practitioners={"acupuncture": ["nobody"]})
+    assert (nobody.status_code, fields(nobody)) == (422, ["practitioners"])
+    other = book(visits, practitioners={"acupuncture": ["dan"]})
+    assert (other.status_code, other.get_json()["code"]) == (422, "plan_rules_broken")
+    assert {fault["rule"] for fault in other.get_json()["faults"]} == {"not_of_the_plan"}
+    with app.app_context():
+        assert rows(Plan) == []
+
+
 def test_what_needs_a_practitioner_is_proposed_but_not_booked(ask: Ask, book: Ask) -> None:
     wanted = {"template": "weekly", "windows": [MONDAYS]}
     answer = ask(**wanted)
@@ -510,6 +524,19 @@ def test_a_prescribed_plan_isnt_booked_otherwise(ask: Ask, book: Ask, prescribed
     assert (refused.status_code, refused.get_json()["code"]) == (422, "plan_rules_broken")
     assert "too_many" in [fault["rule"] for fault in refused.get_json()["faults"]]
     assert fields(ask(**how | {"template": "disc-gentle"})) == ["template"]
+
+
+def test_what_a_prescription_leaves_open_is_as_it_is_asked_for(
+    ask: Ask, book: Ask, prescribed: Prescribed
+) -> None:
+    how = OF_PLAN | prescribed._asdict()
+    aaron = best(ask(**how | {"practitioners": {"chiropractic": ["aaron"]}}))
+    refused = book(aaron, **how | {"practitioners": {"chiropractic": ["lin"]}})
+    assert (refused.status_code, refused.get_json()["code"]) == (422, "plan_rules_broken")
+    nobody = book(aaron, **how | {"practitioners": {"chiropractic": ["nobody"]}})
+    assert (nobody.status_code, fields(nobody)) == (422, ["practitioners"])
+    made = book(aaron, key="k2", **how | {"practitioners": {"chiropractic": ["aaron"]}})
+    assert made.status_code == 201, made.text
 
 
 @on_both

@@ -4,7 +4,7 @@ What was chosen from a proposal is checked against what the plan prescribes, and
 single visit. What was lost meanwhile is named, with times that take its place; the rest is as it was.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -116,8 +116,10 @@ def _book(session: Session, wish: PlanWish) -> Answer:
     course = _course(clinic, wish, prescribed)
     chosen = choose(clinic, course, wish.first_day, wish.visits)
     _refuse_broken_rules(session, clinic, course, wish, chosen, now)
-    if prescribed is not None and wish.audience is not BookableBy.STAFF:
-        _refuse_what_was_prescribed_otherwise(clinic, prescribed, chosen)
+    if wish.audience is not BookableBy.STAFF:
+        _refuse_others({**wish.only, **(prescribed.only_with if prescribed else {})}, chosen)
+        if prescribed is not None:
+            _refuse_without_first_visits(clinic, prescribed, chosen)
 
     patients.lock_contacts(session, wish.email, wish.phone)
     if prescribed is None and wish.audience is not BookableBy.STAFF:
@@ -224,19 +226,27 @@ def _refuse_broken_rules(
         raise PlanRulesBroken(faults=[one.facts for one in broken])
 
 
-def _refuse_what_was_prescribed_otherwise(clinic: Clinic, prescribed: Plan, chosen: Sequence[Chosen]) -> None:
-    """By its link nobody leaves out the first visit of a kind of care that is new to them, nor comes to somebody else than those
-    whom the prescription names.
-    """
+def _refuse_others(only: Mapping[str, Sequence[str]], chosen: Sequence[Chosen]) -> None:
+    """Where somebody is named, nobody comes to others. A look is given by whoever has time for it."""
+    broken = [
+        Fault(Rule.NOT_OF_THE_PLAN, one.kept.week, one.kept.care)
+        for one in chosen
+        if one.kept.role is not Role.REASSESSMENT
+        and one.practitioner.slug not in only.get(one.kept.modality, (one.practitioner.slug,))
+    ]
+    if broken:
+        raise PlanRulesBroken(faults=[one.facts for one in broken])
+
+
+def _refuse_without_first_visits(clinic: Clinic, prescribed: Plan, chosen: Sequence[Chosen]) -> None:
+    """By its link nobody leaves out the first visit of a kind of care that is new to them."""
     begun: set[str] = set()
     broken: list[Fault] = []
     for one in (one for one in chosen if one.kept.role is not Role.REASSESSMENT):
-        modality, care = one.visit_type.modality.slug, clinic.visit_type(one.kept.care)
-        new = modality not in prescribed.known_in and care.slug not in begun
+        care = clinic.visit_type(one.kept.care)
+        new = one.kept.modality not in prescribed.known_in and care.slug not in begun
         if new and one.kept.role is not Role.FIRST and first_visit_of(clinic, care) is not None:
             broken.append(Fault(Rule.FIRST_VISIT, one.kept.week, care.slug))
-        if one.practitioner.slug not in prescribed.only_with.get(modality, (one.practitioner.slug,)):
-            broken.append(Fault(Rule.NOT_OF_THE_PLAN, one.kept.week, care.slug))
         begun.add(care.slug)
     if broken:
         raise PlanRulesBroken(faults=[one.facts for one in broken])

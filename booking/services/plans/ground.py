@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 from sqlalchemy.orm import Session
 
-from booking.errors import NotFound
 from booking.models import BookableBy
 from booking.scheduling import offers as engine
 from booking.scheduling.hours import Day, day_at, day_of, week_start
@@ -57,7 +56,7 @@ def question_of(
     """What is asked for one visit type: with anyone whom this audience may book, or with some of them only. `limited`: whether
     the clinic's limits per patient bind it.
 
-    Raises NotFound for a name that the clinic doesn't have, NotOffered where nobody at all gives it.
+    Raises NotFound for a visit type that the clinic doesn't have, NotOffered where nobody at all gives it.
     """
     asked = Question.of(clinic, visit_type, None, BookableBy.STAFF)
     return question_as_offered(clinic, asked.visit_type, people, audience, limited=limited)
@@ -71,9 +70,7 @@ def question_as_offered(
     *,
     limited: bool,
 ) -> Question:
-    """The same for what a plan has already, as far as it is offered: the answer is empty where nobody gives it any more. Raises
-    NotFound for a name that nobody has or had.
-    """
+    """The same for what a plan has already, as far as it is offered: the answer is empty where nobody gives it any more."""
     offering = clinic.who_offers(visit_type, audience)
     if people is not None:
         # Whoever names somebody may book with them also where they are on no list of ours.
@@ -89,14 +86,10 @@ def question_as_offered(
 
 
 def named(clinic: Clinic, people: Iterable[str]) -> Iterator[Practitioner]:
-    """Those with whom somebody wants a plan. Whoever has left since gives nothing any more, and keeps nobody from the others.
-    Raises NotFound for a name that nobody has or had.
+    """Those with whom somebody wants a plan. Whoever has left since, or never was there, gives nothing, and keeps nobody from the
+    others.
     """
-    for slug in people:
-        person = clinic.person(slug)
-        if person is None:
-            raise NotFound
-        yield person
+    return (person for slug in people if (person := clinic.person(slug)) is not None)
 
 
 @dataclass(frozen=True)

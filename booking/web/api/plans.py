@@ -110,6 +110,7 @@ def _refuse_misfits(clinic: Clinic, asked: plan_schemas.Asked, plan: PlanView | 
     until = today(clinic) + timedelta(days=HORIZON_DAYS)
     first_day, template = asked.first_day, asked.template
     strange = "names a kind of care that this clinic doesn't have"
+    people = {name for names in (asked.practitioners or {}).values() for name in names}
     faults = {
         "plan": plan is None and "Authorization" in request.headers and "name the plan that the token opens",
         "template": (plan is None and template is None and "Field required")
@@ -121,7 +122,8 @@ def _refuse_misfits(clinic: Clinic, asked: plan_schemas.Asked, plan: PlanView | 
             and first_day > until
             and f"write a day at most {HORIZON_DAYS} days ahead, up to {until}"
         ),
-        "practitioners": not set(asked.practitioners or ()) <= modalities and strange,
+        "practitioners": (not set(asked.practitioners or ()) <= modalities and strange)
+        or (not people <= set(clinic.practitioners) and "names somebody whom this clinic doesn't have"),
         "returning": not set(asked.returning or ()) <= modalities and strange,
     }
     errors = [{"field": field, "message": message} for field, message in faults.items() if message]

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
-from booking.errors import NotFound
 from booking.extensions import db
 from booking.models import Appointment, BookableBy, Clinic, Plan, PlanStatus, VisitType
 from booking.scheduling.status import Status
@@ -23,6 +22,7 @@ from booking.services.plans.finishing import end_what_is_over
 from booking.services.plans.prescribing import plans_of, withdraw
 from booking.services.plans.proposing import propose
 from booking.services.plans.reading import by_link
+from booking.services.plans.suffering import TimesThatKeep
 from tests.clinics import plan_clinic, plan_template, set_up
 from tests.conftest import StandingClock
 from tests.services.plans.making import (
@@ -129,7 +129,13 @@ def test_who_has_left_is_named_by_a_prescription_in_vain(how: dict[str, Any], is
     assert people == ({"mei"} if is_there else set())
 
 
-def test_a_name_that_nobody_ever_had_is_refused() -> None:
-    for how in ({"only": {"acupuncture": ("nobody",)}}, {"wished": {"acupuncture": ("nobody",)}}):
-        with pytest.raises(NotFound):
-            proposed("weekly", **how)
+def test_a_name_that_nobody_ever_had_keeps_nobody_from_what_is_there() -> None:
+    """As a database has it from when programs could still send one."""
+    for how in ({"only": {"acupuncture": ("nobody", "mei")}}, {"wished": {"acupuncture": ("nobody",)}}):
+        assert proposed("weekly", **how)
+    assert not proposed("weekly", only={"acupuncture": ("nobody",)})
+    made = running(prescribed(patient(), "weekly"))
+    with db.engine.begin() as connection:
+        connection.execute(update(Plan).values(only_with={"acupuncture": ["nobody"]}))
+    plan = seen(made)
+    assert TimesThatKeep(BookableBy.STAFF).of(plan, plan.standing[0].reference) == ()

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from booking import clock
-from booking.errors import NotFound, NotOffered
+from booking.errors import NotOffered
 from booking.models import AbsenceKind, BookableBy
 from booking.scheduling.plans.keeping import Kept, Role, faults
 from booking.scheduling.plans.windows import Presence, TimeWindow
@@ -203,9 +203,7 @@ def test_beyond_the_horizon_it_is_offered_as_far_as_it_goes() -> None:
     assert none.impossible is not None and none.impossible.reasons[0].lack is Lack.BEYOND_HORIZON
 
 
-def test_unknown_names_are_not_found_and_what_nobody_gives_is_not_offered() -> None:
-    with pytest.raises(NotFound):
-        propose(wanted("weekly", only={"acupuncture": ("nobody",)}))
+def test_what_nobody_gives_is_not_offered() -> None:
     people = [practitioner("aaron", offers=["chiropractic-follow-up", "chiropractic-first"])]
     set_up(plan_clinic(practitioners=people))
     with pytest.raises(NotOffered):
