@@ -94,8 +94,7 @@ def to_be_confirmed(plan: PlanView) -> bool:
 
 
 def _examined_at(plan: PlanView, now: datetime) -> PlanVisit | None:
-    seen = [one for one in plan.standing if one.status is not Status.BOOKED or one.ends_at <= now]
-    return None if seen else next(iter(plan.standing), None)
+    return None if any(one.came(now) for one in plan.standing) else next(iter(plan.standing), None)
 
 
 def ahead(plan: PlanView, now: datetime) -> list[PlanVisit]:
@@ -105,4 +104,4 @@ def ahead(plan: PlanView, now: datetime) -> list[PlanVisit]:
 
 def _look_to_decide_upon(plan: PlanView, now: datetime) -> PlanVisit | None:
     look = look_after(plan.clinic, plan.first_day, plan.course, plan.standing, plan.decided_phases)
-    return look if look and (look.status is not Status.BOOKED or look.ends_at <= now) else None
+    return look if look and look.came(now) else None

@@ -126,6 +126,7 @@ def plan_page(ways: Ways, reference: str, *, back: str = "") -> ResponseReturnVa
         said=_marks_said,
         opened=next((week.number for week in plan.weeks if week.left), 0),
         this_day=today(plan.clinic),
+        now=clock.now(),
         told=get_flashed_messages(category_filter=["plan"]),
         troubles=get_flashed_messages(category_filter=["plan-trouble"]),
         next=plan_next.offered(plan),

@@ -17,7 +17,7 @@ from booking.services.staff.who import Who
 from booking.web.free import instant
 from tests.clinics import plan_clinic
 from tests.services.making import NINE, booked, rows
-from tests.services.plans.making import FIRST_DAY, at, prescribed, running
+from tests.services.plans.making import FIRST_DAY, at, prescribed, running, seen
 from tests.staffing import signed_in
 from tests.web.conftest import on_both
 
@@ -263,3 +263,14 @@ def test_the_board_and_the_panel_lead_to_the_plan(app: Flask, desk: FlaskClient,
     assert f"/desk/plans/{made.reference}" in panel and re.search(r"visit \d+ of \d+", panel)
     assert re.search(r"Booked for [^<]*, with (Mei Tanaka|Daniel Okafor|Aaron Feld|Linh Pham)", panel)
     assert made.reference in desk.get(f"/desk/patients/{rosa}").text
+
+
+def test_what_is_over_and_not_settled_has_come_in_the_table_and_in_its_row(
+    app: Flask, rosa: str, dana: Who, standing_clock: Any
+) -> None:
+    with app.app_context():
+        booking = running(prescribed(rosa))
+        standing_clock.at(seen(booking).visits[1].ends_at)
+    page = html.unescape(signed_in(app, dana).get(f"/desk/plans/{booking.reference}").text)
+    came = sum(int(one) for one in re.findall(r'data-label="Came">(\d+)<', page)) // 2
+    assert came == page.count("Came, not closed") == 2

@@ -139,9 +139,7 @@ def judged(
         needs |= {Need.GIVEN_UP, Need.PAUSED} if pause else {Need.GIVEN_UP}
     elif prescribed or pause:
         needs.add(Need.NOT_BOOKED if prescribed else Need.PAUSED)
-    elif missed >= 2:
-        needs.add(Need.STOPPED)
-    elif short and _ends_in_gaps(kept, now) and (missed or gate is not Need.UNDECIDED):
+    elif missed >= 2 or (short and _ends_in_gaps(kept, now) and (missed or gate is not Need.UNDECIDED)):
         needs.add(Need.STOPPED)
     due = {care for care in firsts_due(clinic, visits, now) if care.modality.slug not in besides}
     if any(one.role in _DOSES and one.care in due for one in ahead):
@@ -149,7 +147,7 @@ def judged(
     if short:
         needs.add(Need.SHORT)
     if not prescribed and plan.by_themselves and plan.confirmed_at is None:
-        seen = any(_is_over(one, now) for one in doses)
+        seen = any(one.came(now) for one in doses)
         needs.add(Need.UNCONFIRMED if seen else Need.NOT_CONFIRMED)
     beyond_at = next((one.starts_at for one in ahead if one.reference in beyond), None)
     beyond_on = clinic.times.local_date(beyond_at) if beyond_at else None
@@ -190,11 +188,6 @@ def has_given_up(said: Said, visits: Iterable[PlanVisit], now: datetime) -> bool
     )
 
 
-def _is_over(visit: PlanVisit, now: datetime) -> bool:
-    """Whether it took place, or counts as if it had."""
-    return visit.stands and (visit.status is not Status.BOOKED or visit.ends_at <= now)
-
-
 def _missed_in_a_row(visits: Sequence[PlanVisit]) -> int:
     """How many doses in a row are the last of these visits, all missed. Who came to a look has come."""
     count = 0
@@ -224,7 +217,7 @@ def _gate(
         last = looked_at(course, stage, []).stop - 1
         return Need.NO_REASSESSMENT, plan.first_day + timedelta(days=last)
     on = clinic.times.local_date(look.starts_at)
-    if _is_over(look, now):
+    if look.came(now):
         return Need.UNDECIDED, on
     return (Need.GATE if look.starts_at <= now + GATE_NEAR else None), on
 
@@ -247,7 +240,7 @@ def _fates(week: Week, dose: Dose, now: datetime) -> Iterator[Fate]:
         if not one.stands:
             made_up -= 1
             yield Fate.MADE_UP if made_up >= 0 else Fate.MISSED
-        elif _is_over(one, now):
+        elif one.came(now):
             yield Fate.ATTENDED
         else:
             yield Fate.PENCILED if one.penciled else Fate.BOOKED

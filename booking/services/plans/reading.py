@@ -64,6 +64,10 @@ class PlanVisit(Changeable):
     def stands(self) -> bool:
         return self.status not in _MISSED
 
+    def came(self, now: datetime) -> bool:
+        """Whether it took place. What is over and was never settled counts as if it had."""
+        return self.stands and (self.status is not Status.BOOKED or self.ends_at <= now)
+
     @property
     def begins(self) -> bool:
         """Whether it is the first visit with which its kind of care begins."""
@@ -290,7 +294,7 @@ def firsts_due(
     for one in visits:
         if one.role is Role.REASSESSMENT:
             continue
-        if one.stands and (one.begins or one.status is not Status.BOOKED or one.ends_at <= now):
+        if one.came(now) or (one.begins and one.stands):
             begun.add(one.care)
         elif one.begins and not one.stands:
             lost[one.care] = one
@@ -532,11 +536,10 @@ def _dose(
     for one in visits:
         if not one.stands:
             missed += 1
-        elif one.status is Status.BOOKED and now < one.ends_at:
-            booked += 1
-        else:
-            # What is over and was never settled counts as attended.
+        elif one.came(now):
             attended += 1
+        else:
+            booked += 1
     own = booked + attended - others.taken(week, care.slug)
     lacks = max(0, fewest - own - not_needed)
     later = others.later(week, care.slug, lacks)

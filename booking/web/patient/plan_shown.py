@@ -105,7 +105,7 @@ def shown_plan(plan: PlanView) -> dict[str, Any]:
         "ahead": ahead,
         "next": ahead[0] if ahead else None,
         "next_ways": ways_from(plan, ahead[0]) if ahead else None,
-        "came": sum(1 for one in plan.standing if one.starts_at <= now and one.status is not Status.BOOKED),
+        "came": sum(one.came(now) for one in plan.standing),
         "waits": any(one.penciled for one in ahead),
         "unconfirmed": plan.by_themselves and plan.confirmed_at is None,
         "looks": [one for one in ahead if one.role is Role.REASSESSMENT],
@@ -182,7 +182,6 @@ def _visit(visit: PlanVisit, uncovered: bool) -> ShownVisit:
 def _standing(visit: PlanVisit) -> Standing:
     if visit.status is not Status.BOOKED:
         return _STANDINGS.get(visit.status, _BOOKED)
-    if visit.ends_at <= clock.now():
-        # What is over and was never settled counts as attended.
+    if visit.came(clock.now()):
         return _CAME
     return _PENCILED if visit.penciled else _BOOKED
