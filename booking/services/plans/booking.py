@@ -147,8 +147,9 @@ def _book(session: Session, wish: PlanWish) -> Answer:
     ]
     if lost:
         raise VisitsTaken(lost=[chosen[number].facts for number in lost], numbers=lost)
-    if known is not None and not (wish.audience is BookableBy.STAFF and wish.beyond):
-        # Of somebody whom we don't know nothing is said.
+    by_staff = wish.audience is BookableBy.STAFF
+    if (by_staff and not wish.beyond) or (prescribed is not None and not by_staff):
+        # Whoever books by themselves may have given another's name and number: of coverage nothing is said.
         planned = [
             Planned(visit.starts_at, clinic.visit_type(visit.visit_type).modality.slug)
             for visit in wish.visits

@@ -154,18 +154,18 @@ def book_again(
         visitor=visitor,
         course=wanted.course,
         name=name,
-        patient_id=wanted.patient_id,
+        patient_id=found.patient_id,
     )
     return book(wish, actor=actor, key=key)
 
 
 def _wanted_again(found: Again, weeks: int, visitor: str | None) -> PlanWanted:
+    """As for somebody whom we don't know: the visit may have been booked with another's name and number."""
     return looked_at.wanted_for(
         found.series(weeks),
         BookableBy.LINK,
         # Whoever begins with this visit has begun by then.
         returning=frozenset({found.care.modality.slug}),
-        patient_id=found.patient_id,
         visitor=visitor,
     )
 

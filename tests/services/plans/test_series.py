@@ -6,7 +6,16 @@ from typing import Any
 import pytest
 
 from booking.errors import BeyondCoverage, TooManyVisits, VisitsTaken
-from booking.models import AbsenceKind, Appointment, BookableBy, Message, Plan, PlanReminders, Reminders
+from booking.models import (
+    AbsenceKind,
+    Appointment,
+    BookableBy,
+    Message,
+    Patient,
+    Plan,
+    PlanReminders,
+    Reminders,
+)
 from booking.scheduling.allowances.terms import Beyond, Kind, Span, Terms, Window
 from booking.scheduling.reasons import Why
 from booking.scheduling.timeline import cell_at
@@ -202,6 +211,39 @@ def test_a_patient_comes_again_by_the_link_of_a_visit_as_far_as_single_visits_go
     assert not any(row["penciled"] for row in rows(Appointment))
     (of_series, *_) = [row for row in rows(Appointment) if row["plan_id"]]
     assert of_series["patient_id"] == plan["patient_id"]
+
+
+@pytest.mark.parametrize("email", ["stranger@example.org", "rosa@example.com"])
+def test_by_the_link_of_a_visit_nothing_is_said_of_its_patients_coverage_or_other_visits(email: str) -> None:
+    """Rosa's name and number are known to more than her."""
+    rosa = patient()
+    covered = Terms(Kind.PACKAGE, ("acupuncture",), 0, Window(Span.LIFETIME), beyond=Beyond.ASK)
+    coverage.record(hired(), rosa, "Ten visits", covered, key="coverage-1")
+    booked(
+        NINE + timedelta(days=7), visit_type="chiropractic-first", practitioner="aaron", phone="+18185550123"
+    )
+    made = booked(NINE, visit_type="acupuncture-first", practitioner="mei", phone="+18185550123", email=email)
+    assert len(rows(Patient)) == 1
+    found = series_booking.again(made.reference, made.token)
+    seen = series_booking.preview_again(found, 2, visitor=None)
+    assert [(one.visit is not None, one.beyond) for one in seen.dates] == [(True, False)] * 2
+
+    def again(*visits: VisitWish) -> BookedPlan:
+        return series_booking.book_again(
+            found,
+            2,
+            visits,
+            name="",
+            policy_version="1",
+            visitor=None,
+            actor="link",
+            key=f"again-{len(visits)}",
+        )
+
+    # As when booking, they hear that it is taken.
+    with pytest.raises(VisitsTaken):
+        again(*seen.visits)
+    assert len(again(seen.visits[1]).visits) == 1
 
 
 def test_two_kinds_of_care_are_found_one_after_the_other_on_each_day() -> None:
