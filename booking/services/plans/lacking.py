@@ -42,7 +42,7 @@ def missing(plan: PlanView, now: datetime) -> list[Missed]:
     found = _lacked(plan, now)
     for care, (begins, was) in plan.firsts_due(now).items():
         theirs = [number for number, one in enumerate(found) if one.care == care]
-        first = next((number for number in theirs if _is_open(plan, found[number], now)), None)
+        first = next((number for number in theirs if is_open(plan, found[number], now)), None)
         for number in theirs:
             marks = {"begins": begins} if number == first else {"waits": True}
             found[number] = found[number]._replace(**marks)
@@ -61,7 +61,7 @@ def still_lacking(plan: PlanView, now: datetime) -> list[Missed]:
     """Those of a running plan that can be made up yet: until the end of the week after theirs."""
     if plan.status is not PlanStatus.RUNNING:
         return []
-    return [one for one in missing(plan, now) if _is_open(plan, one, now)]
+    return [one for one in missing(plan, now) if is_open(plan, one, now)]
 
 
 def in_whose_place(plan: PlanView, missed: Missed, audience: BookableBy, now: datetime) -> PlanVisit | None:
@@ -90,7 +90,8 @@ def _lacked(plan: PlanView, now: datetime) -> list[Missed]:
     return found
 
 
-def _is_open(plan: PlanView, missed: Missed, now: datetime) -> bool:
+def is_open(plan: PlanView, missed: Missed, now: datetime) -> bool:
+    """Whether it can be made up yet: its own week or the next one isn't over."""
     day = (plan.clinic.times.local_date(now) - plan.first_day).days
     return day < min(missed.week + 2, plan.course.weeks) * 7
 

@@ -1,17 +1,19 @@
 """Times that make up for what a plan lacks. Nothing is held until it is chosen."""
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from enum import StrEnum
 from itertools import product
 from math import prod
 
 from booking.models import BookableBy, PlanStatus
 from booking.scheduling.plans.keeping import Kept
+from booking.scheduling.plans.windows import Presence
 from booking.scheduling.timeline import cell_at
 from booking.services.plans.asking_again import asked_for, chosen_of
 from booking.services.plans.choosing import Chosen
 from booking.services.plans.ground import Wanted
-from booking.services.plans.lacking import Missed, in_whose_place, missing
+from booking.services.plans.lacking import Missed, in_whose_place, is_open, missing
 from booking.services.plans.reading import PlanView, PlanVisit, kept_at
 from booking.services.plans.replacing import OFFERED, Instead, breaks, instead_of
 from booking.services.plans.wanted import Asked
@@ -20,21 +22,35 @@ _LOOKED_AT = 1000
 """So many ways to choose among what is offered of a week are looked at, and then no further times are offered."""
 
 
+class WhyNone(StrEnum):
+    """Why there is no time in the week of what is missing, nor in the next one: the first of these that is so."""
+
+    OVER = "over"
+    FULL = "full"
+    AWAY = "away"
+    REST = "rest"
+    OTHERS = "others"
+
+
 @dataclass(frozen=True)
 class MakeUp:
     """What a plan lacks, and times that would take its place. `replaces`: the visit that a first one at these times replaces,
-    because it would come before it or too near.
+    because it would come before it or too near. `outside`: whether the times lie outside the patient's windows, inside which
+    there are none. `why_none`: where there are none outside either.
     """
 
     missed: Missed
     times: tuple[Instead, ...]
     replaces: PlanVisit | None = None
+    outside: bool = False
+    why_none: WhyNone | None = None
 
 
 def make_up_times(plan: PlanView, audience: BookableBy) -> list[MakeUp]:
     """For each visit that a plan lacks up to three times that keep days of rest and windows: in its own week, or, where that
-    has none, in the next one. Whichever is taken for one of them, all that are offered for the others can still be. Of a kind of
-    care that hasn't begun there are times for its first visit only: before the next one, else in its place.
+    has none, in the next one; where there are none, outside the windows. Whichever is taken for one of them, all that are offered
+    for the others can still be. Of a kind of care that hasn't begun there are times for its first visit only: before the next
+    one, else in its place.
     """
     if plan.status is not PlanStatus.RUNNING:
         return []
@@ -43,33 +59,86 @@ def make_up_times(plan: PlanView, audience: BookableBy) -> list[MakeUp]:
     lacks = [one for one in missing(plan, now) if not one.waits]
     others = [chosen_of(plan, one) for one in plan.standing]
     offered = [[one] if one else [] for one in _one_each(asked, plan, lacks, others)]
-    for number, missed in enumerate(lacks):
-        besides = [
-            [as_chosen(plan, lacks[n], one) for one in times]
-            for n, times in enumerate(offered)
-            if times and n != number
-        ]
-        firsts = [*others, *(times[0] for times in besides)]
-        for time in _times(asked, plan, missed, firsts, most=7):
-            one = as_chosen(plan, missed, time)
-            if (
-                len(offered[number]) < OFFERED
-                and all(time.day != there.day for there in offered[number])
-                and all(
-                    _go_together(asked, one, other, [there for there in firsts if there is not times[0]])
-                    for times in besides
-                    for other in times
-                )
-                and _keeps_trips(asked, one, others, besides)
-            ):
-                offered[number].append(time)
+    for number in range(len(lacks)):
+        _offer_more(asked, plan, lacks, number, offered, others)
     found = [MakeUp(missed, tuple(times)) for missed, times in zip(lacks, offered, strict=True)]
-    return [
+    found = [
         _in_place(asked, plan, one, found, replaced)
         if not one.times and (replaced := in_whose_place(plan, one.missed, audience, now))
         else one
         for one in found
     ]
+    return found if all(one.times for one in found) else _outside(asked, plan, found, others)
+
+
+def _outside(asked: Asked, plan: PlanView, found: Sequence[MakeUp], others: Sequence[Chosen]) -> list[MakeUp]:
+    """The same, with times outside the patient's windows for what has none inside, or why there are none either. On days on
+    which they are away there are none.
+    """
+    at_any_time = asked.with_presence(Presence(away=asked.wanted.presence.away))
+    lacks, offered = [one.missed for one in found], [list(one.times) for one in found]
+    none = [number for number, times in enumerate(offered) if not times]
+    # One for each before a second one for any.
+    for most in (1, OFFERED):
+        for number in none:
+            _offer_more(at_any_time, plan, lacks, number, offered, others, most)
+    widened = list(found)
+    for number in none:
+        one, times = found[number], tuple(offered[number])
+        if times:
+            widened[number] = replace(one, times=times, replaces=None, outside=True)
+        elif one.replaces and (there := _in_place(at_any_time, plan, one, widened, one.replaces)).times:
+            widened[number] = replace(there, outside=True)
+        else:
+            firsts = (as_chosen(plan, there.missed, there.times[0]) for there in widened if there.times)
+            widened[number] = replace(
+                one, why_none=_why_none(at_any_time, plan, one.missed, [*others, *firsts])
+            )
+    return widened
+
+
+def _why_none(asked: Asked, plan: PlanView, missed: Missed, others: Iterable[Chosen]) -> WhyNone:
+    if not missed.in_place and not is_open(plan, missed, asked.ground.now):
+        return WhyNone.OVER
+    days = range(missed.week * 7, min(missed.week + 2, asked.weeks) * 7)
+    free = [day for day in days if asked.choices(missed.visit_type, day)]
+    if not free:
+        ever = any(asked.choices(missed.visit_type, day, always=True) for day in days)
+        return WhyNone.AWAY if ever else WhyNone.FULL
+    modality, kept = missed.care.modality.slug, [one.kept for one in others]
+    rested = any(asked.is_rested(day, modality, kept) for day in free)
+    return WhyNone.OTHERS if rested else WhyNone.REST
+
+
+def _offer_more(
+    asked: Asked,
+    plan: PlanView,
+    lacks: Sequence[Missed],
+    number: int,
+    offered: Sequence[list[Instead]],
+    others: Sequence[Chosen],
+    most: int = OFFERED,
+) -> None:
+    """Offers for what is missing under this number up to so many times, which go with all that is offered for the others."""
+    besides = [
+        [as_chosen(plan, lacks[n], one) for one in times]
+        for n, times in enumerate(offered)
+        if times and n != number
+    ]
+    firsts = [*others, *(times[0] for times in besides)]
+    for time in _times(asked, plan, lacks[number], firsts, most=7):
+        one = as_chosen(plan, lacks[number], time)
+        if (
+            len(offered[number]) < most
+            and all(time.day != there.day for there in offered[number])
+            and all(
+                _go_together(asked, one, other, [there for there in firsts if there is not times[0]])
+                for times in besides
+                for other in times
+            )
+            and _keeps_trips(asked, one, others, besides)
+        ):
+            offered[number].append(time)
 
 
 def as_missed(asked: Asked, plan: PlanView, missed: Missed, others: Sequence[Chosen]) -> Chosen | None:

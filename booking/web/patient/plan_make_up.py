@@ -6,13 +6,21 @@ from flask import redirect, request, url_for
 from flask.typing import ResponseReturnValue
 
 from booking import clock
-from booking.errors import BeyondCoverage, KeyReused, NotChangeable, NotFound, Refusal, VisitsTaken
+from booking.errors import (
+    BeyondCoverage,
+    KeyReused,
+    NotChangeable,
+    NotFound,
+    NotOffered,
+    Refusal,
+    VisitsTaken,
+)
 from booking.models import BookableBy
 from booking.services import idempotency
 from booking.services.plans import reading, repairing
 from booking.services.plans.allowed import allowed
 from booking.services.plans.lacking import still_lacking
-from booking.services.plans.make_ups import make_up_times
+from booking.services.plans.make_ups import MakeUp, make_up_times
 from booking.services.plans.reading import PlanView
 from booking.web import asked, limits, visitor
 from booking.web.free import instant
@@ -64,11 +72,24 @@ def take_make_up(reference: str, token: str) -> ResponseReturnValue:
     return _to_plan(plan, made)
 
 
-def _times(plan: PlanView, refusal: Refusal | None = None) -> ResponseReturnValue:
+def has_times(plan: PlanView) -> bool:
+    """Whether the patient can choose a time for something that the plan lacks."""
+    try:
+        return any(one.times for one in _offered(plan))
+    except NotOffered:
+        # The clinic offers no more what the plan asks for.
+        return False
+
+
+def _offered(plan: PlanView) -> list[MakeUp]:
     lacking = still_lacking(plan, clock.now())
-    if not lacking:
+    return [one for one in make_up_times(plan, BookableBy.LINK) if one.missed in lacking] if lacking else []
+
+
+def _times(plan: PlanView, refusal: Refusal | None = None) -> ResponseReturnValue:
+    found = _offered(plan)
+    if not found:
         return _to_plan(plan)
-    found = [one for one in make_up_times(plan, BookableBy.LINK) if one.missed in lacking]
     beyond_coverage = beyond_among(plan, found) if known(plan) else {}
     return page(
         "patient/plan_make_up.html",
