@@ -96,6 +96,8 @@ def about_plan(session: Session, clinic: Clinic, message: Message, plan: Plan, n
         days = (monday, monday + timedelta(days=6))
         of_week = tuple(one for one in standing if _is_named(clinic, one, *days))
         return AboutPlan(of_week, link, name, this_week=clinic.times.local_date(now) >= monday)
+    if message.kind == "plan-make-up":
+        return AboutPlan(standing, links.address_of_times(plan), name)
     facts: dict[str, Any] = message.facts
     begin = {iso_utc(one.starts_at): one for one in standing}
     gone = [at for at in facts.get("cancelled", ()) if at not in begin]

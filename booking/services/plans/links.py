@@ -58,4 +58,9 @@ def make_up_address(session: Session, visit_id: int, contact: str | None) -> str
     )
     if plan is None or contact not in (plan.email, plan.phone):
         return ""
+    return address_of_times(plan)
+
+
+def address_of_times(plan: Plan) -> str:
+    """Where times for what a plan lacks are chosen."""
     return f"{address(plan.reference, plan.link_number)}/make-up"
