@@ -122,11 +122,9 @@ def _book(session: Session, wish: PlanWish) -> Answer:
             _refuse_without_first_visits(clinic, prescribed, chosen)
 
     patients.lock_contacts(session, wish.email, wish.phone)
-    if prescribed is None and wish.audience is not BookableBy.STAFF:
-        if wish.course is None:
-            _refuse_running(session, clinic, wish, now)
-        else:
-            _refuse_beyond_rules_of_single_visits(session, clinic, wish, now)
+    begun = prescribed is None and wish.audience is not BookableBy.STAFF
+    if begun and wish.course is not None:
+        _refuse_beyond_rules_of_single_visits(session, clinic, wish, now)
     patient_id = known or patients.join(session, wish.first_name, wish.last_name, wish.email, wish.phone)
     held = holds.of_visitor(session, wish.visitor)
     ground = Ground.locked(
@@ -147,6 +145,9 @@ def _book(session: Session, wish: PlanWish) -> Answer:
     ]
     if lost:
         raise VisitsTaken(lost=[chosen[number].facts for number in lost], numbers=lost)
+    if begun and wish.course is None:
+        # Only where all could be booked: else a number would say for nothing that its owner has a plan here.
+        _refuse_running(session, clinic, wish, now)
     by_staff = wish.audience is BookableBy.STAFF
     if (by_staff and not wish.beyond) or (prescribed is not None and not by_staff):
         # Whoever books by themselves may have given another's name and number: of coverage nothing is said.

@@ -173,9 +173,13 @@ def test_three_and_two_a_week_need_a_prescription() -> None:
 
 
 def test_a_contact_has_one_plan_of_their_own_at_a_time(standing_clock: StandingClock) -> None:
-    book(wish(proposed("disc-gentle")[0], "disc-gentle"), actor="t", key="gentle-1")
+    best = proposed("disc-gentle")[0]
+    book(wish(best, "disc-gentle"), actor="t", key="gentle-1")
     with pytest.raises(PlanRunning):
         book(wish(proposed("disc-gentle")[0], "disc-gentle", first_name="Ana"), actor="t", key="gentle-2")
+    # Whoever asks with times that nobody can have isn't told of it.
+    with pytest.raises(VisitsTaken):
+        book(wish(best, "disc-gentle", first_name="Ana"), actor="t", key="gentle-4")
     # Once all its visits are over, whatever was decided of it, another one may begin.
     standing_clock.on(days=60)
     later = FIRST_DAY + timedelta(days=63)
