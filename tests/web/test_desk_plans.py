@@ -19,7 +19,7 @@ from tests.clinics import plan_clinic
 from tests.services.making import NINE, booked, rows
 from tests.services.plans.making import FIRST_DAY, at, prescribed, running, seen
 from tests.staffing import signed_in
-from tests.web.conftest import on_both
+from tests.web.conftest import fields, on_both
 
 pytestmark = pytest.mark.clinic(plan_clinic())
 
@@ -263,6 +263,28 @@ def test_the_board_and_the_panel_lead_to_the_plan(app: Flask, desk: FlaskClient,
     assert f"/desk/plans/{made.reference}" in panel and re.search(r"visit \d+ of \d+", panel)
     assert re.search(r"Booked for [^<]*, with (Mei Tanaka|Daniel Okafor|Aaron Feld|Linh Pham)", panel)
     assert made.reference in desk.get(f"/desk/patients/{rosa}").text
+
+
+def test_what_was_missed_leads_to_the_times_that_make_up_for_it(
+    app: Flask, rosa: str, dana: Who, standing_clock: Any
+) -> None:
+    with app.app_context():
+        booking = running(prescribed(rosa))
+        visit, other, *_rest = seen(booking).visits
+        standing_clock.at(visit.starts_at + timedelta(minutes=30))
+    desk = signed_in(app, dana)
+    path, there = f"/desk/visits/{visit.reference}", f"/desk/plans/{booking.reference}#missing"
+    assert "Times that make up for it" not in desk.get(path).text
+    typed = fields(desk.get(path).text.partition("<main")[2]) | {"to": "noshow"}
+    told = desk.post(f"{path}/status", data=typed, headers={"Accept": "application/json"})
+    assert told.json and told.json["make_up"] == there
+    assert f'href="{there}">Times that make up for it' in desk.get(path).text
+    assert 'id="missing"' in desk.get(there).text
+    # As a page says it.
+    path = f"/desk/visits/{other.reference}"
+    typed = fields(desk.get(f"{path}/cancel").text.partition("<main")[2]) | {"by": "patient"}
+    done = desk.post(f"{path}/cancel", data=typed, follow_redirects=True).text
+    assert f'href="{there}">Times that make up for it' in done.partition('class="toasts"')[2]
 
 
 def test_what_is_over_and_not_settled_has_come_in_the_table_and_in_its_row(

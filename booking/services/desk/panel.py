@@ -20,6 +20,8 @@ from booking.models import (
     OptOut,
     Patient,
     Payment,
+    Plan,
+    PlanStatus,
     Reminders,
     Task,
     TaskKind,
@@ -38,7 +40,9 @@ from booking.services.desk.stories import story, unwritten
 from booking.services.history import Entry, entries_of
 from booking.services.idempotency import Answer, Key, once
 from booking.services.message_rows import Unwritten
+from booking.services.plans.lacking import missing
 from booking.services.plans.places import PlanPlace, places_of
+from booking.services.plans.reading import view
 from booking.services.staff import audit
 from booking.services.staff.ownership import appointment_for
 from booking.services.staff.who import Who
@@ -160,7 +164,7 @@ class Head:
 @dataclass(frozen=True)
 class Panel(Head):
     """Everything about one visit. `moves` are those that are legal now; `corrections` need a reason. `take_back`: the entry
-    by which a cancellation can be taken back.
+    by which a cancellation can be taken back. `to_make_up`: it was missed, and its plan lacks one of its kind.
     """
 
     id: int
@@ -191,6 +195,7 @@ class Panel(Head):
     allowance: OfVisit | None
     next_visits: tuple[OtherVisit, ...]
     plan: PlanPlace | None
+    to_make_up: bool
 
 
 def panel(who: Who, reference: str) -> Panel:
@@ -303,7 +308,16 @@ def _shaped(session: Session, clinic: Clinic, appointment: Appointment, now: dat
         plan=places_of(session, clinic, [appointment.plan_id]).get(appointment.id)
         if appointment.plan_id is not None
         else None,
+        to_make_up=_to_make_up(session, clinic, appointment, now),
     )
+
+
+def _to_make_up(session: Session, clinic: Clinic, appointment: Appointment, now: datetime) -> bool:
+    if appointment.plan_id is None or appointment.status not in (Status.NOSHOW, Status.CANCELLED):
+        return False
+    plan = view(session, clinic, session.get_one(Plan, appointment.plan_id))
+    care = next(one.care for one in plan.visits if one.id == appointment.id)
+    return plan.status is PlanStatus.RUNNING and any(one.care == care for one in missing(plan, now))
 
 
 def _head(clinic: Clinic, appointment: Appointment, uses: tuple[Use, ...]) -> dict[str, Any]:

@@ -85,7 +85,18 @@ def _done(clinic: Clinic, changed: Changed) -> ResponseReturnValue:
         asked.onward(url_for("desk.visit", reference=changed.reference)),
         entry=changed.entry_id,
         version=changed.version,
+        make_up=_make_up(changed),
     )
+
+
+def _make_up(changed: Changed) -> str | None:
+    """Where the desk finds what makes up for a visit of a plan that was just missed or cancelled."""
+    if changed.state["status"] not in (Status.NOSHOW, Status.CANCELLED):
+        return None
+    found = panel.brief(access.who(), changed.reference)
+    if found.plan is None or not found.to_make_up:
+        return None
+    return url_for("desk.plan", reference=found.plan.plan, _anchor="missing")
 
 
 @blueprint.post(f"{PATH}/status")
@@ -108,7 +119,9 @@ def status(reference: str) -> ResponseReturnValue:
     def action() -> ResponseReturnValue:
         changed = act()
         onward = asked.onward(url_for("desk.visit", reference=reference))
-        return answers.done(says(changed), onward, entry=changed.entry_id, version=changed.version)
+        return answers.done(
+            says(changed), onward, entry=changed.entry_id, version=changed.version, make_up=_make_up(changed)
+        )
 
     return answers.attempt(
         action,

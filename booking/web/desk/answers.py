@@ -28,17 +28,27 @@ def done(
     version: int | None = None,
     back: str | None = None,
     visit: str | None = None,
+    make_up: str | None = None,
 ) -> ResponseReturnValue:
     """It is done: said in JSON, or on the page that follows, with a way back where there is one: the undoing of a
-    history entry, or what takes a form at the address `back`. `visit`: the one that scripts are to show.
+    history entry, or what takes a form at the address `back`. `visit`: the one that scripts are to show. `make_up`: where the
+    times stand that make up for it.
     """
     # For the menu's numbers: what they were before is no longer so.
     session["did_at"] = clock.now().timestamp()
     if entry is not None:
         back = url_for("desk.undo", entry=entry)
     if wants_json():
-        return {"ok": True, "back": back, "says": says, "version": version, "visit": visit}
-    flash({"says": says, "back": back, "key": asked.fresh_key(), "next": then}, "done")  # type: ignore[arg-type]
+        return {
+            "ok": True,
+            "back": back,
+            "says": says,
+            "version": version,
+            "visit": visit,
+            "make_up": make_up,
+        }
+    told = {"says": says, "back": back, "key": asked.fresh_key(), "next": then, "make_up": make_up}
+    flash(told, "done")  # type: ignore[arg-type]
     return redirect(then, 303)
 
 

@@ -227,7 +227,7 @@ async function sendForm(form, submitter, reference) {
   }
   if (answer.ok) {
     settle(sent);
-    if (answer.says) toast(answer.says, { name, back: answer.back });
+    if (answer.says) toast(answer.says, { name, back: answer.back, makeUp: answer.make_up });
   }
   await refresh();
   // Nor is it taken from whoever went on to another field of the page.

@@ -52,6 +52,6 @@ async function setStatus(visit, to) {
   const facts = factsOf(visit);
   const answer = await sendFor(facts.reference, `/desk/visits/${facts.reference}/status`, { to, version: facts.version });
   if (!answer.ok) return refused(answer, facts.name);
-  toast(answer.says, { name: facts.name, back: answer.back });
+  toast(answer.says, { name: facts.name, back: answer.back, makeUp: answer.make_up });
   await refresh();
 }

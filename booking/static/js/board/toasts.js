@@ -5,13 +5,19 @@ const toasts = document.querySelector(".toasts");
 const TOAST_SECONDS = 30;
 
 // `name`: whose visit it was. `back`: the address that takes it back; `before`: the one that takes back what was done before
-// something that is taken back by now.
-function toast(text, { name = "", back = null, before = null, bad = false } = {}) {
+// something that is taken back by now. `makeUp`: where the times stand that make up for what was missed.
+function toast(text, { name = "", back = null, before = null, makeUp = null, bad = false } = {}) {
   const line = document.createElement("div");
   line.className = bad ? "board-toast bad" : "board-toast";
   const said = document.createElement("p");
   said.textContent = text.includes(name) ? text : `${name}: ${text}`;
   line.append(said);
+  if (makeUp) {
+    const there = document.createElement("a");
+    there.href = makeUp;
+    there.textContent = word("make-up");
+    said.append(" ", there);
+  }
   if (back) {
     line.dataset.back = back;
     remember(back, name);
