@@ -142,6 +142,21 @@ def test_an_edit_is_saved_and_said(desk: FlaskClient, rosa: str, app: Flask) -> 
     assert of(app, Appointment)[0]["last_name"] == "Pereira"
 
 
+def test_what_has_another_contact_and_stays_as_it_is_is_named(
+    desk: FlaskClient, rosa: str, app: Flask
+) -> None:
+    with app.app_context():
+        booked(NINE + timedelta(days=1), email="daughter@example.com", phone="+18185550199")
+    page = desk.get(f"/desk/patients/{rosa}/edit")
+    answer = send(
+        desk, page, f"/desk/patients/{rosa}/edit", first_name="Rosa", last_name="Lima", phone="(818) 555-0188",
+        email="rosa@example.com", born_on="", preferences="", desk_note="", visits_too="1",
+    )  # fmt: skip
+    assert (
+        "Saved. An upcoming visit has it too. A visit has another contact and stays as it is: Wed, Sep 16, 9:00 am."
+    ) in desk.get(answer.location).text
+
+
 @on_both
 @pytest.mark.parametrize(
     ("typed", "words"),

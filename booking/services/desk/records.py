@@ -4,7 +4,7 @@ Each edit raises `edit` by one and appends one change, so that what somebody saw
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
@@ -100,6 +100,17 @@ class Habits:
     payment: Payment | None
 
 
+@dataclass(frozen=True)
+class Edited:
+    """What an edit did to upcoming visits: the references of those that were changed with it. `kept`: when those begin that
+    have another contact, and stay as they are; `kept_plans`: how many plans do, with their visits.
+    """
+
+    visits: list[str] = field(default_factory=list)
+    kept: list[str] = field(default_factory=list)
+    kept_plans: int = 0
+
+
 def to_edit(who: Who, reference: str) -> tuple[Values, int, int]:
     """What the record says, its edit, and how many visits are ahead. Written down as seen.
 
@@ -113,12 +124,13 @@ def to_edit(who: Who, reference: str) -> tuple[Values, int, int]:
     return found
 
 
-def edit(who: Who, reference: str, values: Values, *, version: int, visits_too: bool, key: str) -> list[str]:
-    """Writes these values into the record, once per key. Returns the references of upcoming visits that were changed with it.
+def edit(who: Who, reference: str, values: Values, *, version: int, visits_too: bool, key: str) -> Edited:
+    """Writes these values into the record, once per key.
 
-    `visits_too`: upcoming visits and plans that have the old name, number or address get the new one; whoever is written to
-    by a new contact is told, and the old links end. Plans of which nothing is booked yet get it in any case, and so do visits and
-    plans that were called off: whoever is to be told of that by the clinic is told there. The same values again change nothing.
+    `visits_too`: upcoming visits and plans that have the old name, number or address, and no other, get the new one; whoever
+    is written to by a new contact is told, and the old links end. Plans of which nothing is booked yet get it in any case, and
+    so do visits and plans that were called off: whoever is to be told of that by the clinic is told there. The same values
+    again change nothing.
     Raises StaleRecord, ContactCannotBeReached (facts: `field`, `visit`), RecordMerged, NotFound, KeyReused.
     """
 
@@ -134,21 +146,20 @@ def edit(who: Who, reference: str, values: Values, *, version: int, visits_too: 
         before = Values.of(patient)
         refuse_stale_record(session, patient, version)
         if before == values:
-            return {"visits": []}
+            return vars(Edited())
         write(session, who, patient, "edited", values, now)
-        plans = correcting.correct_plans(
-            session, who, patient.id, _identity(before), _identity(values), now, begun_too=visits_too
-        )
-        concerned = (Status.BOOKED, Status.CANCELLED) if visits_too else (Status.CANCELLED,)
-        of_plans = {plan.id for plan in plans}
-        visits = _change_visits(session, who, clinic, patient.id, before, values, now, concerned, of_plans)
-        correcting.tell(session, clinic, plans, now)
+        was, now_is = _identity(before), _identity(values)
+        edited = Edited()
+        if was != now_is:
+            plans = correcting.correct_plans(session, who, patient.id, was, now_is, now, begun_too=visits_too)
+            concerned = (Status.BOOKED, Status.CANCELLED) if visits_too else (Status.CANCELLED,)
+            edited = _change_visits(session, who, clinic, patient.id, was, now_is, now, concerned, plans)
+            correcting.tell(session, clinic, plans.told, now)
         audit.did(session, who, "edited patient", f"patient/{reference}", patient.id)
-        return {"visits": visits}
+        return vars(edited)
 
     content = ["edit patient", reference, values.plain(), version, visits_too]
-    changed: list[str] = once(Key.of(who.key, key, content), action)["visits"]
-    return changed
+    return Edited(**once(Key.of(who.key, key, content), action))
 
 
 def habits(session: Session, patient: Patient) -> Habits:
@@ -309,43 +320,44 @@ def _change_visits(
     who: Who,
     clinic: Clinic,
     patient_id: int,
-    before: Values,
-    after: Values,
+    before: correcting.Identity,
+    after: correcting.Identity,
     now: datetime,
     concerned: Collection[Status],
-    of_plans: Collection[int],
-) -> list[str]:
-    """Gives visits ahead of the statuses that are `concerned` the new name and contact where they have the old ones, and returns
-    those that stand. `of_plans`: which tell of all visits.
+    plans: correcting.Corrected,
+) -> Edited:
+    """Gives visits ahead of the statuses that are `concerned` the new name and contact where they have the old ones, and no
+    other contact. `plans`: what became of their plans, which tell of all visits.
     """
+    told, kept_plans = ({plan.id for plan in some} for some in plans)
+    edited = Edited(kept_plans=len(kept_plans))
     ids = sorted(one.id for one in _ahead(session, patient_id, now, concerned))
     session.execute(
         select(Appointment.id).where(Appointment.id.in_(ids)).order_by(Appointment.id).with_for_update()
     )
     session.expire_all()
-    changed = []
     for visit in _ahead(session, patient_id, now, concerned):
         stands = visit.status is Status.BOOKED
-        names = (visit.first_name, visit.last_name)
-        email = after.email if visit.email == before.email else visit.email
-        phone = after.phone if visit.phone == before.phone else visit.phone
-        was = (visit.email, visit.phone)
-        if names == (before.first_name, before.last_name):
-            visit.first_name, visit.last_name = after.first_name, after.last_name
-        contact_changed = was != (email, phone)
-        if not contact_changed and names == (visit.first_name, visit.last_name):
+        was = correcting.Identity(visit.first_name, visit.last_name, visit.email, visit.phone)
+        now_is = was.corrected(before, after)
+        if now_is is None:
+            # What the patient has cancelled is nothing to tell them of.
+            if visit.cancelled_by is not Actor.PATIENT and visit.plan_id not in kept_plans:
+                edited.kept.append(iso_utc(visit.starts_at))
             continue
+        if now_is == was:
+            continue
+        contact_changed = now_is[2:] != was[2:]
         if contact_changed:
             try:
-                refuse_unreachable(visit.reminders, email, phone)
+                refuse_unreachable(visit.reminders, now_is.email, now_is.phone)
             except ContactCannotBeReached as refusal:
                 if stands:
                     raise ContactCannotBeReached(visit=visit.reference, **refusal.facts) from None
                 # Taken back, it is to remind them after all.
-                visit.reminders = usual_reminders(email, phone)
-            if any(old and old != new for old, new in zip(was, (email, phone), strict=True)):
-                visit.link_number += 1
-            visit.email, visit.phone = email, phone
+                visit.reminders = usual_reminders(now_is.email, now_is.phone)
+            visit.link_number += 1
+        visit.first_name, visit.last_name, visit.email, visit.phone = now_is
         visit.version += 1
         visit.changed_at = now
         session.flush()
@@ -355,9 +367,10 @@ def _change_visits(
             notices.cancellation_corrected(session, visit, now)
             continue
         if contact_changed:
-            notices.contact_corrected(session, clinic, visit, now, with_plan=visit.plan_id in of_plans)
-        changed.append(visit.reference)
-    return changed
+            notices.contact_corrected(session, clinic, visit, now, with_plan=visit.plan_id in told)
+        edited.visits.append(visit.reference)
+    edited.kept.sort()
+    return edited
 
 
 def known_flags(given: Sequence[str]) -> tuple[str, ...]:

@@ -38,6 +38,25 @@ class Identity(NamedTuple):
     email: str | None
     phone: str | None
 
+    def corrected(self, before: "Identity", after: "Identity") -> "Identity | None":
+        """With the new name and contact where these are the old ones; None where any contact is neither. Whoever knows a
+        patient's name and number may have written their own address beside them, and would be told the new number.
+        """
+        theirs = {None, before.email, before.phone, after.email, after.phone}
+        if not theirs.issuperset((self.email, self.phone)):
+            return None
+        first_name, last_name = after[:2] if self[:2] == before[:2] else self[:2]
+        email = after.email if self.email == before.email else self.email
+        phone = after.phone if self.phone == before.phone else self.phone
+        return Identity(first_name, last_name, email, phone)
+
+
+class Corrected(NamedTuple):
+    """The plans that have a new contact, and those that keep another one."""
+
+    told: list[Plan]
+    kept: list[Plan]
+
 
 def lock_plans(session: Session, patient_id: int, now: datetime) -> list[Plan]:
     """The plans of a patient that aren't over, or of whose end they are told, locked: before their visits, and before the
@@ -62,22 +81,19 @@ def correct_plans(
     now: datetime,
     *,
     begun_too: bool,
-) -> list[Plan]:
-    """Gives the patient's plans the new name and contact where they have the old ones: `begun_too`, or all but those that run.
-    Returns those with a new contact. Raises ContactCannotBeReached.
+) -> Corrected:
+    """Gives the patient's plans the new name and contact where they have the old ones, and no other contact: `begun_too`, or
+    all but those that run. Raises ContactCannotBeReached.
     """
-    corrected = []
+    corrected = Corrected([], [])
     for plan in lock_plans(session, patient_id, now):
         if not begun_too and plan.status is PlanStatus.RUNNING:
             continue
         was = Identity(plan.first_name, plan.last_name, plan.email, plan.phone)
-        named = after if was[:2] == before[:2] else was
-        now_is = Identity(
-            named.first_name,
-            named.last_name,
-            after.email if was.email == before.email else was.email,
-            after.phone if was.phone == before.phone else was.phone,
-        )
+        now_is = was.corrected(before, after)
+        if now_is is None:
+            corrected.kept.append(plan)
+            continue
         if now_is == was:
             continue
         if now_is[2:] != was[2:]:
@@ -86,13 +102,12 @@ def correct_plans(
             except ContactCannotBeReached as refusal:
                 if plan.status in _OPEN:
                     raise ContactCannotBeReached(plan=plan.reference, **refusal.facts) from None
-            if any(old and old != new for old, new in zip(was[2:], now_is[2:], strict=True)):
-                plan.link_number += 1
-            corrected.append(plan)
+            plan.link_number += 1
+            corrected.told.append(plan)
         plan.first_name, plan.last_name, plan.email, plan.phone = now_is
         plan.version += 1
         plan.changed_at = now
-        what = "contact corrected" if plan in corrected else "name corrected"
+        what = "contact corrected" if plan in corrected.told else "name corrected"
         noted(session, plan, what, Actor.STAFF, now, name=who.name, account_id=who.account_id or None)
     session.flush()
     return corrected

@@ -21,7 +21,7 @@ from booking.models import FLAGS
 from booking.services.desk import board, coverage, merging, people, record_page, records
 from booking.services.desk.board import NextVisit
 from booking.services.desk.people import Found, Search
-from booking.services.desk.records import FIELDS, Values
+from booking.services.desk.records import FIELDS, Edited, Values
 from booking.services.plans import prescribing
 from booking.web import access, allowance_words, asked, staff_plans
 from booking.web.desk import answers, blueprint, refusing, saying, telling
@@ -131,18 +131,43 @@ def _saved(reference: str, form: Typed, values: Values | None) -> ResponseReturn
         return _again(reference, form, version, 422)
     who = access.who()
     try:
-        changed = records.edit(who, reference, values, version=version, visits_too=visits_too, key=key)
+        edited = records.edit(who, reference, values, version=version, visits_too=visits_too, key=key)
     except StaleRecord as refusal:
         return _both(reference, form, values, version, refusal)
     except ContactCannotBeReached as refusal:
         form.refuse(refusal.facts["field"], _unreachable(refusal))
         return _again(reference, form, version, 422)
-    says = _("Saved.")
-    if changed:
-        says += " " + ngettext(
-            "An upcoming visit has it too.", "%(num)d upcoming visits have it too.", len(changed)
+    return answers.done(_what_was_saved(edited), url_for("desk.patient", reference=reference))
+
+
+def _what_was_saved(edited: Edited) -> str:
+    """What has the new name or contact, and what was left out, so that the desk can ask."""
+    says, times = [_("Saved.")], the_clinic_of_this_request().times
+    if edited.visits:
+        says.append(
+            ngettext(
+                "An upcoming visit has it too.", "%(num)d upcoming visits have it too.", len(edited.visits)
+            )
         )
-    return answers.done(says, url_for("desk.patient", reference=reference))
+    if edited.kept:
+        when = "; ".join(times.short_moment(datetime.fromisoformat(start)) for start in edited.kept)
+        says.append(
+            ngettext(
+                "A visit has another contact and stays as it is: %(when)s.",
+                "%(num)d visits have another contact and stay as they are: %(when)s.",
+                len(edited.kept),
+                when=when,
+            )
+        )
+    if edited.kept_plans:
+        says.append(
+            ngettext(
+                "A plan has another contact and stays as it is, with its visits.",
+                "%(num)d plans have another contact and stay as they are, with their visits.",
+                edited.kept_plans,
+            )
+        )
+    return " ".join(says)
 
 
 @blueprint.get(f"{PATH}/merge")

@@ -10,6 +10,7 @@ from sqlalchemy import event, update
 from booking import clock
 from booking.errors import ContactCannotBeReached, NotFound, StaleRecord
 from booking.extensions import db
+from booking.formatting import iso_utc
 from booking.models import Actor, Appointment, AuditEntry, Message, Patient, PatientChange, Reminders, Role
 from booking.reminders import delivery
 from booking.reminders.delivery import deliver_due
@@ -17,7 +18,7 @@ from booking.scheduling.status import Status
 from booking.services import links, visits
 from booking.services.desk import calls, moving, record_page, records, statuses
 from booking.services.desk.asking import Place
-from booking.services.desk.records import Values
+from booking.services.desk.records import Edited, Values
 from booking.services.transaction import run
 from tests.clinics import clinic, practitioner, set_up
 from tests.conftest import StandingClock
@@ -36,10 +37,15 @@ def reference() -> str:
     return str(rows(Patient)[0]["reference"])
 
 
-def edit(
+def edited(
     values: Values, *, version: int = 1, visits_too: bool = True, key: str = "key-1", who: Any = None
-) -> list[str]:
+) -> Edited:
     return records.edit(who or hired(), reference(), values, version=version, visits_too=visits_too, key=key)
+
+
+def edit(values: Values, **how: Any) -> list[str]:
+    """The visits that were changed with it."""
+    return edited(values, **how).visits
 
 
 def test_messages_of_several_visits_stand_in_order_of_time(
@@ -344,8 +350,49 @@ def test_visits_stay_as_they_are_if_not_asked_for(context: Flask) -> None:
 def test_a_visit_with_a_contact_of_its_own_keeps_it(context: Flask) -> None:
     booked()
     run(lambda session: session.execute(update(Appointment).values(email="daughter@example.com")))
-    assert edit(Values("Rosa", "Lima", None, "new@example.com")) == []
+    assert edited(Values("Rosa", "Lima", None, "new@example.com")) == Edited(kept=[iso_utc(NINE)])
     assert rows(Appointment)[0]["email"] == "daughter@example.com"
+    # Nothing to keep where neither name nor contact changes.
+    noted = Values("Rosa", "Lima", None, "new@example.com", preferences="Mornings")
+    assert edited(noted, version=2, key="key-2") == Edited()
+
+
+@pytest.mark.parametrize("by_clinic", [False, True])
+def test_whoever_booked_with_a_patients_number_and_an_address_of_their_own_learns_nothing_of_the_new_one(
+    context: Flask, standing_clock: StandingClock, by_clinic: bool
+) -> None:
+    rosas = booked(NINE, email=None, phone="+18185550123", reminders=Reminders.CALL)
+    strangers = booked(NEXT_WEEK, email="stranger@example.com", phone="+18185550123")
+    if by_clinic:
+        statuses.cancel(hired(), strangers.reference, key="cancel-01")
+
+    def of_the_stranger() -> list[dict[str, Any]]:
+        visit = [row for row in rows(Appointment) if row["reference"] == strangers.reference]
+        return visit + [row for row in rows(Message) if row["appointment_id"] == visit[0]["id"]]
+
+    before = of_the_stranger()
+    new = Values("Rosa", "Pereira", "+13105559876", None)
+    assert edited(new) == Edited([rosas.reference], [iso_utc(NEXT_WEEK)])
+    assert of_the_stranger() == before
+    assert visits.visit(strangers.reference, strangers.token).phone == "+18185550123"
+
+
+def test_a_link_from_before_an_address_was_added_ends(context: Flask) -> None:
+    """Whoever booked with the number alone may be somebody else, who has this link."""
+    made = booked(email=None, phone="+18185550123", reminders=Reminders.CALL)
+    edit(Values("Rosa", "Lima", "+18185550123", "new@example.com"))
+    with pytest.raises(NotFound):
+        visits.visit(made.reference, made.token)
+    assert ("confirmation", "new@example.com") in {
+        (row["kind"], row["address"]) for row in rows(Message) if row["state"] == "queued"
+    }
+
+
+def test_a_visit_that_has_the_new_address_already_gets_the_new_number_too(context: Flask) -> None:
+    made = booked(phone="+18185550123")
+    run(lambda session: session.execute(update(Appointment).values(email="new@example.com")))
+    assert edited(Values("Rosa", "Lima", "+18185550188", "new@example.com")) == Edited([made.reference])
+    assert rows(Appointment)[0]["phone"] == "+18185550188"
 
 
 def test_a_new_name_goes_to_upcoming_visits_and_tells_nobody(context: Flask) -> None:

@@ -8,12 +8,14 @@ from flask import Flask
 from booking.errors import ContactCannotBeReached, NotFound
 from booking.models import Appointment, Message, Patient, Plan, PlanEntry
 from booking.services.desk import records
-from booking.services.desk.records import Values
+from booking.services.desk.records import Edited, Values
 from booking.services.plans import links, reading
+from booking.services.plans.booking import book
+from booking.services.plans.changing import stop
 from tests.clinics import plan_clinic, set_up
 from tests.conftest import StandingClock
 from tests.services.making import rows
-from tests.services.plans.making import patient, prescribed, running
+from tests.services.plans.making import patient, prescribed, proposed, running, wish
 from tests.staffing import hired
 
 NEW = Values("Rosa", "Pereira", "+18185550123", "new@example.com")
@@ -24,9 +26,14 @@ def a_clinic(context: Flask, standing_clock: StandingClock) -> None:
     set_up(plan_clinic())
 
 
-def edit(values: Values, *, visits_too: bool = True) -> list[str]:
+def edited(values: Values, *, visits_too: bool = True) -> Edited:
     reference = rows(Patient)[0]["reference"]
     return records.edit(hired(), reference, values, version=1, visits_too=visits_too, key="edit-0001")
+
+
+def edit(values: Values, *, visits_too: bool = True) -> list[str]:
+    """The visits that were changed with it."""
+    return edited(values, visits_too=visits_too).visits
 
 
 def queued(kind: str) -> list[dict[str, Any]]:
@@ -84,3 +91,24 @@ def test_a_plan_that_could_reach_nobody_any_more_is_named() -> None:
         edit(Values("Rosa", "Lima", "+18185550123", None))
     assert refused.value.facts == {"plan": made.reference, "field": "email"}
     assert rows(Plan)[0]["email"] == "rosa@example.com"
+
+
+@pytest.mark.parametrize("called_off", [False, True])
+def test_a_plan_that_somebody_began_with_an_address_of_their_own_learns_nothing_of_a_new_number(
+    called_off: bool,
+) -> None:
+    patient(email=None)
+    (proposal, *_) = proposed("disc-gentle")
+    by_stranger = wish(proposal, "disc-gentle", phone="+18185550123", email="stranger@example.com")
+    made = book(by_stranger, actor="t", key="gentle-001")
+    assert {row["patient_id"] for row in rows(Plan)} == {row["id"] for row in rows(Patient)}
+    if called_off:
+        stop(hired(), made.reference, "Nobody knows them", key="stop-0001")
+
+    def of_the_stranger() -> list[Any]:
+        return [rows(Plan), rows(PlanEntry), rows(Appointment), rows(Message)]
+
+    before = of_the_stranger()
+    assert edited(Values("Rosa", "Pereira", "+13105559876", None)) == Edited(kept_plans=1)
+    assert of_the_stranger() == before
+    assert reading.by_link(made.reference, made.token).phone == "+18185550123"
