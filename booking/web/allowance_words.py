@@ -60,11 +60,18 @@ USUAL: Mapping[str, Any] = {
 }
 
 
-def beyond(numbers: Iterable[int]) -> str:
-    """For whoever chooses: which visits, by their numbers in the list they see, may not be covered. "" for none."""
+def beyond(numbers: Iterable[int], *, stops: bool = False) -> str:
+    """For whoever chooses: which visits, by their numbers in the list they see, may not be covered. "" for none. `stops`: staff
+    are asked before they are booked.
+    """
     which = sorted(set(numbers))
     if not which:
         return ""
+    if stops:
+        return ngettext(
+            "Visit %(which)s may not be covered.", "Visits %(which)s may not be covered.", len(which),
+            which=numbers_in_words(which),
+        )  # fmt: skip
     return ngettext(
         "Visit %(which)s may not be covered; we will check and call you before you come.",
         "Visits %(which)s may not be covered; we will check and call you before you come.",

@@ -667,10 +667,20 @@ def test_of_coverage_nothing_is_said_by_the_link_of_a_plan_that_nobody_has_confi
 
 def test_where_staff_are_to_be_asked_first_nothing_is_booked_here(client: FlaskClient, app: Flask) -> None:
     way = insured(app, 20, Beyond.ASK)
-    details = chosen(client, way)
-    assert "Before we book these, we have to ask your insurance." in words(details)
-    assert "Book these 21 visits" not in words(details)
-    assert sent(client, way, details, **MAIL).status_code == 409
+    proposals, details = client.get(f"{way}/proposals?{ASKED}"), chosen(client, way)
+    for page in (proposals, details):
+        assert (
+            "Visit 21 may not be covered. Before we book these visits, we have to ask your insurance"
+            in words(page)
+        )
+        assert "keep the times for ten minutes" in words(page) and "will check and call you" not in words(
+            page
+        )
+    # Nothing is asked that can't be sent.
+    assert "Please call us" in words(details)
+    assert "Book these" not in words(details) and "<form" not in details.text
+    refused = client.post(f"{way}/details", data=hidden(proposals) | MAIL | {"key": "book-it-all-the-same"})
+    assert refused.status_code == 409 and "Before we book these visits" in words(refused)
     assert all_of(app, Appointment) == []
 
 

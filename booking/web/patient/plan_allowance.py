@@ -32,7 +32,7 @@ def marks_of(clinic: Clinic, plan: PlanView | None, visits: Sequence[ProposedVis
     numbers = [number + 1 for number in found.beyond]
     return Marks(
         {number: _("Visit %(number)d: may not be covered", number=number + 1) for number in found.beyond},
-        allowance_words.beyond(numbers),
+        allowance_words.beyond(numbers, stops=found.stops),
         left_words(clinic, allowed(plan, ())) if found.beyond else [],
         found.stops,
     )
