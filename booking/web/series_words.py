@@ -7,7 +7,7 @@ named by `open`, so that a form without an answer isn't taken for one that leave
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from flask_babel import gettext as _, ngettext
@@ -158,7 +158,11 @@ def name(clinic: Clinic, visits: tuple[VisitWish, ...]) -> str:
 def lost(clinic: Clinic, refusal: VisitsTaken) -> str:
     """Which of the chosen times can't be had any more."""
     starts = [instant(one["starts_at"]) for one in refusal.facts["lost"]]
-    times = "; ".join(clinic.times.short_moment(one) for one in starts if one)
+    return gone(clinic, [one for one in starts if one])
+
+
+def gone(clinic: Clinic, starts: Iterable[datetime]) -> str:
+    times = "; ".join(clinic.times.short_moment(one) for one in starts)
     return _(
         "Nothing is booked yet. This can't be had any more: %(times)s. Please choose again.", times=times
     )

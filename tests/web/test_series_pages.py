@@ -94,6 +94,7 @@ def test_the_desk_sees_each_date_and_books_them_with_what_takes_a_clashs_place(
     there = desk.get(done.location).text
     assert "Booked: all of these visits." in there and "Move this and all later" in there
     assert "Prescribed" not in there and "Holiday or illness" not in there
+    assert "<dt>From</dt><dd>Tue, Sep 22 to Tue, Oct 6</dd>" in there, "its visits, not its weeks"
     assert "Cancel all that lie ahead" in there and "Rosa" not in desk.get("/desk/plans").text
 
 
@@ -185,6 +186,33 @@ def test_a_patient_comes_at_the_same_time_every_week(app: Flask, client: FlaskCl
     assert client.post(f"{later}/cancel", data=fields(going, f"{later}/cancel")).status_code == 303
     ended = client.get(done.location.removesuffix("/booked")).text
     assert "Your visits are cancelled." in ended and "missing" not in ended
+
+
+def test_by_every_week_nothing_is_booked_that_its_page_didnt_offer(
+    app: Flask, client: FlaskClient, visit: Any
+) -> None:
+    with app.app_context():
+        path = f"/visit/{visit.reference}/{visit.token}/weekly"
+    page = client.get(f"{path}?weeks=3")
+    shown, elsewhere = (
+        fields(page, path),
+        re.findall(r'type="radio" name="date-2" value="([^"]+)"', page.text),
+    )
+    for slipped in (
+        "acupuncture-follow-up mei 2026-09-24T20:00:00Z",
+        "acupuncture-follow-up mei 2026-12-22T17:00:00Z",
+        "acupuncture-follow-up dan 2026-09-22T16:00:00Z",
+        "acupuncture-reassessment mei 2026-09-22T16:00:00Z",
+        "surgery nobody 2026-09-22T16:00:00Z",
+    ):
+        refused = client.post(path, data=shown | {"date-1": slipped, "date-2": "out"})
+        assert refused.status_code == 409 and "This can&#39;t be had any more: " in refused.text, slipped
+        assert not of_plans(app)
+    # What takes a clash's place is offered, and a form that comes twice is answered as it was.
+    sent = shown | {"date-2": elsewhere[0]}
+    done = client.post(path, data=sent)
+    assert done.status_code == 303 and len(of_plans(app)) == 3
+    assert client.post(path, data=sent).location == f"{done.location}?again=1"
 
 
 def test_a_patient_books_two_kinds_of_care_on_one_day(app: Flask, client: FlaskClient, visit: Any) -> None:

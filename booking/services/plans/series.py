@@ -115,6 +115,16 @@ class Preview:
         return tuple(one.visit for one in self.dates if one.visit is not None)
 
     @property
+    def offered(self) -> frozenset[VisitWish]:
+        """All that can be chosen of it: its visits, and what could take the place of those that can't be."""
+        instead = (
+            VisitWish(one.visit_type.slug, free.practitioner.slug, free.starts_at)
+            for one in self.dates
+            for free in one.instead
+        )
+        return frozenset((*self.visits, *instead))
+
+    @property
     def clashes(self) -> tuple[DateOf, ...]:
         return tuple(one for one in self.dates if one.visit is None)
 

@@ -9,6 +9,7 @@ from flask_babel import gettext as _
 from booking.errors import KeyReused, NotChangeable, PlanRulesBroken, Refusal, VisitsTaken
 from booking.services import idempotency
 from booking.services.plans import links, series_booking
+from booking.services.plans.series import Preview
 from booking.services.plans.series_booking import Again
 from booking.web import asked, limits, series_words, visitor
 from booking.web.numerals import whole
@@ -39,13 +40,15 @@ def book_weekly(reference: str, token: str) -> ResponseReturnValue:
         found = series_booking.again(reference, token)
     except NotChangeable:
         return redirect(url_for("patient.visit", reference=reference, token=token), 303)
+    weeks = _weeks(found, request.form.get("weeks", ""))
+    # Looked at before it is asked for an answer: what this form has booked meanwhile isn't free any more.
+    offered = _looked_at(found, weeks).offered if weeks else frozenset()
     earlier = idempotency.answer_to(actor, key)
     if earlier is not None and "link_number" in earlier and "visits" in earlier:
         # The form came a second time: it is answered with what it booked.
         return _to_booked(
             earlier["reference"], links.token(earlier["reference"], earlier["link_number"]), again=1
         )
-    weeks = _weeks(found, request.form.get("weeks", ""))
     if not weeks or not key:
         return redirect(url_for("patient.weekly", reference=reference, token=token), 303)
     chosen = series_words.chosen(request.form)
@@ -54,6 +57,9 @@ def book_weekly(reference: str, token: str) -> ResponseReturnValue:
     if not chosen.visits:
         return _page(found, weeks, 422, _("No date is left. Please choose at least one."))
     clinic = found.visit.clinic
+    gone = [one.starts_at for one in chosen.visits if one not in offered]
+    if gone:
+        return _page(found, weeks, 409, series_words.gone(clinic, gone))
     try:
         made = series_booking.book_again(
             found,
@@ -85,8 +91,9 @@ def book_weekly(reference: str, token: str) -> ResponseReturnValue:
 def _page(found: Again, weeks: int, status: int = 200, trouble: str = "") -> ResponseReturnValue:
     dates = []
     if weeks:
-        looked_at = series_booking.preview_again(found, weeks, visitor=visitor.known_mark())
-        dates = series_words.shown(looked_at, request.form if request.method == "POST" else None)
+        dates = series_words.shown(
+            _looked_at(found, weeks), request.form if request.method == "POST" else None
+        )
     return page(
         "patient/weekly.html",
         found.visit.clinic,
@@ -99,6 +106,10 @@ def _page(found: Again, weeks: int, status: int = 200, trouble: str = "") -> Res
         trouble=trouble,
         key=secrets.token_urlsafe(16),
     )
+
+
+def _looked_at(found: Again, weeks: int) -> Preview:
+    return series_booking.preview_again(found, weeks, visitor=visitor.known_mark())
 
 
 def _weeks(found: Again, words: str) -> int:
