@@ -16,7 +16,7 @@ from booking.services.allowances import Planned
 from booking.services.plans import changing, extending, frequency
 from booking.services.plans.allowed import allowed
 from booking.services.plans.changing import Decision
-from booking.services.plans.reading import PlanView, PlanVisit, Week
+from booking.services.plans.reading import PlanView, PlanVisit, Week, look_after
 from booking.services.staff.who import Who
 from booking.web import allowance_words, asked, course_words, plan_next, prescriptions
 from booking.web.numerals import whole
@@ -206,7 +206,7 @@ class Decide(Change):
                 "%(num)d further week, up to %(day)s.", "%(num)d further weeks, up to %(day)s.", self.weeks or 0,
                 day=self.plan.clinic.times.day(self._until),
             )  # fmt: skip
-            notes += [more, _("Their visits are chosen on the next page.")]
+            notes += [more, _("Their visits are chosen on the next page."), *self._looks_next]
         elif not firm and not gone:
             notes.append(_("No visit is changed by it."))
         return Preview(lists, tuple(notes))
@@ -256,7 +256,17 @@ class Decide(Change):
             notes = (*notes, _("How often they come from then on is chosen on the next page."))
         elif not (firm or following.goes or following.comes):
             notes = (_("No visit is changed by it."), *fitting.notes[1:])
-        return replace(fitting, lists=lists, notes=notes, possible=True)
+        return replace(fitting, lists=lists, notes=(*notes, *self._looks_next), possible=True)
+
+    @property
+    def _looks_next(self) -> tuple[str, ...]:
+        """That nobody is booked to look again after the weeks that come next, where somebody has to."""
+        plan, following = self.plan, self.plan.decided_phases + 1
+        if not plan.course.reassessment or (self.has_next and following >= plan.course.looks):
+            return ()
+        if look_after(plan.clinic, plan.first_day, plan.course, plan.standing, following):
+            return ()
+        return (_("The next reassessment isn’t booked with it: until it is, the list of plans says so."),)
 
     @property
     def _goes_beyond(self) -> bool:

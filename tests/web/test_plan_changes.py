@@ -274,6 +274,7 @@ def test_after_the_reassessment_it_is_decided_and_the_patient_told_only_if_they_
     to = address(disc, "decide", where="mine")
     shown = asked(mei, to, decision="taper", weeks="2", **{"dose-acupuncture-follow-up": "1-1"})
     assert "2 further weeks, up to " in shown.text
+    assert "The next reassessment isn’t booked with it" in shown.text
     done = pressed(
         mei, shown, to, decision="taper", weeks="2", reason="Better", **{"dose-acupuncture-follow-up": "1-1"}
     )
