@@ -84,9 +84,8 @@ def _lacked(plan: PlanView, now: datetime) -> list[Missed]:
                 for one in week.visits
                 if not one.stands and one.role in (Role.DOSE, Role.FIRST) and one.care == dose.care
             ]
-            for number in range(dose.left):
-                of = gone[-1 - number] if number < len(gone) else None
-                found.append(Missed(dose.care, week.number, of))
+            of = [*[None] * dose.left, *gone][len(gone) :]
+            found += [Missed(dose.care, week.number, one) for one in of]
     return found
 
 

@@ -23,6 +23,7 @@ from booking.services.desk.statuses import cancel
 from booking.services.plans import shifting
 from booking.services.plans.asking_again import kept_of, wanted_by
 from booking.services.plans.booking import BookedPlan, book
+from booking.services.plans.lacking import missing
 from booking.services.plans.make_ups import MakeUp, as_chosen, make_up_times
 from booking.services.plans.proposing import propose
 from booking.services.plans.reading import PlanView, by_link
@@ -88,6 +89,13 @@ def test_all_of_a_week_are_offered_times_that_go_together(context: Any) -> None:
     assert len(offered) == 5 and all(one.times for one in offered)
     assert all(time.day // 7 == 1 for one in offered for time in one.times)
     go_together(after, offered)
+
+
+def test_what_is_missing_of_a_week_is_named_earliest_first(context: Any) -> None:
+    set_up(plan_clinic())
+    plan = lost(running(prescribed(patient())), 0, 1)
+    gone = [one for one in plan.visits if not one.stands]
+    assert [one.visit for one in missing(plan, gone[0].starts_at)] == gone
 
 
 def test_the_best_day_for_one_is_left_where_it_leaves_no_day_for_the_other(context: Any) -> None:
