@@ -296,3 +296,18 @@ def test_what_is_over_and_not_settled_has_come_in_the_table_and_in_its_row(
     page = html.unescape(signed_in(app, dana).get(f"/desk/plans/{booking.reference}").text)
     came = sum(int(one) for one in re.findall(r'data-label="Came">(\d+)<', page)) // 2
     assert came == page.count("Came, not closed") == 2
+
+
+def test_what_is_booked_before_the_plan_begins_counts_as_had(
+    app: Flask, desk: FlaskClient, rosa: str
+) -> None:
+    def ticked() -> list[str]:
+        page = desk.get(f"{NEW}?patient={rosa}&template=disc")
+        return re.findall(r'name="returning" value="([^"]+)" checked', page.text)
+
+    with app.app_context():
+        booked(NINE + timedelta(days=7), visit_type="chiropractic-follow-up", practitioner="aaron")
+    assert ticked() == ["acupuncture"], "the plan begins before it"
+    with app.app_context():
+        booked(NINE + timedelta(days=3), visit_type="chiropractic-follow-up", practitioner="aaron")
+    assert sorted(ticked()) == ["acupuncture", "chiropractic"]

@@ -65,11 +65,13 @@ class Arranged:
     plan: str | None = None
 
 
-def whose(who: Who, patient: str) -> Whose:
-    """The patient of this reference, for the form; written down as seen. Raises NotFound, RecordMerged."""
+def whose(who: Who, patient: str, first_day: date | None = None) -> Whose:
+    """The patient of this reference, for the form; written down as seen. `first_day`: of the plan, before which what is booked
+    counts as had. Raises NotFound, RecordMerged.
+    """
     with reading() as session:
         record = standing(session, who, patient)
-        found = _whose(session, the_clinic(session), record)
+        found = _whose(session, the_clinic(session), record, first_day)
     audit.saw(who, "opened patient", f"patient/{patient}", [record.id])
     return found
 
@@ -209,7 +211,7 @@ def book_whole(
         raise
 
 
-def _whose(session: Session, clinic: Clinic, record: Patient) -> Whose:
+def _whose(session: Session, clinic: Clinic, record: Patient, first_day: date | None = None) -> Whose:
     latest = session.scalar(
         select(Appointment.practitioner_id)
         .where(Appointment.patient_id == record.id, Appointment.status != Status.CANCELLED)
@@ -225,6 +227,6 @@ def _whose(session: Session, clinic: Clinic, record: Patient) -> Whose:
         phone=record.phone,
         texts=may_be_texted(session, record),
         reminders=habits(session, record).reminders,
-        returning=tuple(sorted(prescribing.known_in(session, clinic, record.id))),
+        returning=tuple(sorted(prescribing.known_in(session, clinic, record.id, first_day))),
         usual=person if person and person.slug in clinic.practitioners else None,
     )

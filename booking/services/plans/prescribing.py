@@ -11,6 +11,7 @@ from booking import clock
 from booking.errors import NotChangeable, PlanRulesBroken
 from booking.models import Actor, Appointment, Plan, PlanReminders, PlanStatus
 from booking.models.base import random_reference
+from booking.scheduling.hours import day_at
 from booking.scheduling.plans.course import Course, Dose
 from booking.scheduling.plans.windows import Presence
 from booking.scheduling.status import Status
@@ -201,13 +202,18 @@ def with_doses(clinic: Clinic, course: Course, doses: Mapping[str, tuple[int, in
     return replace(course, phases=tuple(phases))
 
 
-def known_in(session: Session, clinic: Clinic, patient_id: int) -> set[str]:
-    """The modalities in which a patient has been treated here before."""
+def known_in(session: Session, clinic: Clinic, patient_id: int, first_day: date | None = None) -> set[str]:
+    """The modalities in which a patient has been treated here before. `first_day`: or will have been, by what is booked, when a
+    plan begins on it.
+    """
+    until = cell_from(clock.now())
+    if first_day is not None:
+        until = max(until, day_at(first_day, clinic.zone).from_cell)
     had = session.scalars(
         select(Appointment.visit_type_id)
         .where(
             Appointment.patient_id == patient_id,
-            Appointment.to_cell <= cell_from(clock.now()),
+            Appointment.to_cell <= until,
             Appointment.status.not_in((Status.CANCELLED, Status.NOSHOW)),
         )
         .distinct()

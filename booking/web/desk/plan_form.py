@@ -92,12 +92,13 @@ def begun() -> Form:
         for modality, people in found.wanted.wished.items():
             values.setdefault(f"with-{modality}", f"rather {people[0]}" if people else "")
         return Form(clinic, values, found.whose, clinic.plan_template(values["template"]))
-    whose = arranging.whose(who, given.get("patient", ""))
+    first_day = prescriptions.next_monday(today(clinic))
+    whose = arranging.whose(who, given.get("patient", ""), first_day)
     template = clinic.plan_template(given["template"]) if given.get("template") else None
     form = Form(clinic, MultiDict({"patient": whose.reference}), whose, template)
     if template is not None:
         form.values["template"] = template.slug
-        form.values["first_day"] = prescriptions.next_monday(today(clinic)).isoformat()
+        form.values["first_day"] = first_day.isoformat()
         form.values["prescribed_by"] = whose.usual.slug if whose.usual in form.prescribers else ""
         form.values.setlist("returning", list(whose.returning))
     form.values["reminders"] = whose.reminders.value
