@@ -16,10 +16,10 @@ from booking.models import (
     PlanReminders,
     Reminders,
 )
-from booking.scheduling.allowances.terms import Beyond, Kind, Span, Terms, Window
+from booking.scheduling.allowances.terms import Authorisation, Beyond, Kind, Span, Terms, Window
 from booking.scheduling.reasons import Why
 from booking.scheduling.timeline import cell_at
-from booking.services import absences
+from booking.services import absences, links
 from booking.services.clinic import present
 from booking.services.desk import coverage
 from booking.services.plans import adherence, same_day, series_booking
@@ -27,6 +27,7 @@ from booking.services.plans.booking import BookedPlan
 from booking.services.plans.choosing import VisitWish
 from booking.services.plans.reading import for_staff, notes
 from booking.services.plans.series import Preview, Series, Slot
+from booking.services.rescheduling import reschedule
 from booking.services.staff.who import Who
 from booking.services.transaction import run
 from tests.clinics import plan_clinic, set_up
@@ -244,6 +245,25 @@ def test_by_the_link_of_a_visit_nothing_is_said_of_its_patients_coverage_or_othe
     with pytest.raises(VisitsTaken):
         again(*seen.visits)
     assert len(again(seen.visits[1]).visits) == 1
+
+
+def test_nor_is_anything_said_of_it_where_a_visit_of_such_a_series_is_moved() -> None:
+    made = booked(NINE, visit_type="acupuncture-first", practitioner="mei", email="rosa@example.com")
+    found = series_booking.again(made.reference, made.token)
+    (one,) = series_booking.preview_again(found, 1, visitor=None).visits
+    of_series = series_booking.book_again(
+        found, 1, [one], name="", policy_version="1", visitor=None, actor="link", key="again-01"
+    )
+    on = present().times.local_date(one.starts_at)
+    until = Authorisation(begins=on - timedelta(days=60), ends=on, count=20)
+    terms = Terms(
+        Kind.INSURANCE, ("acupuncture",), None, Window(Span.CALENDAR_YEAR), free=0, authorisations=(until,), beyond=Beyond.ASK
+    )  # fmt: skip
+    coverage.record(hired(), rows(Patient)[0]["reference"], "Blue Shield", terms, key="coverage")
+    (visit,) = of_series.visits
+    there, token = one.starts_at + timedelta(days=1), links.token(visit["reference"], visit["link_number"])
+    reschedule(visit["reference"], token, there, "mei", actor="link", key="moved-01")
+    assert [seen.starts_at for seen in for_staff(hired(), of_series.reference).standing] == [there]
 
 
 def test_two_kinds_of_care_are_found_one_after_the_other_on_each_day() -> None:
