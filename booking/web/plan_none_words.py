@@ -13,6 +13,7 @@ from booking.models import BookableBy
 from booking.scheduling.reasons import Reason, Why
 from booking.scheduling.timeline import instant_of
 from booking.services.clinic import Clinic
+from booking.services.plans.ground import named
 from booking.services.plans.impossible import Impossible, Lack, Relaxation, WeekReason
 from booking.services.plans.wanted import PlanWanted
 from booking.web.plan_words import Said, list_of, within
@@ -216,7 +217,7 @@ def _one_more_window(clinic: Clinic, wanted: PlanWanted, facts: Mapping[str, Any
 
 def _anyone(clinic: Clinic, wanted: PlanWanted, facts: Mapping[str, Any]) -> str:
     modality = next(one for one in clinic.modalities if one.slug == facts["modality"])
-    people = [clinic.practitioner(slug).name for slug in wanted.only[modality.slug]]
+    people = [person.name for person in named(clinic, wanted.only[modality.slug])]
     return _(
         "Have %(care)s with anyone, not only with %(people)s.",
         care=within(modality.name),

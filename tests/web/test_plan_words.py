@@ -14,13 +14,14 @@ from booking.scheduling.reasons import Reason, Why
 from booking.scheduling.timeline import cell_at
 from booking.services import absences
 from booking.services.clinic import present
+from booking.services.clinic_file import ClinicFile
 from booking.services.plans.choosing import VisitWish
 from booking.services.plans.impossible import Impossible, Lack, Relaxation, WeekReason
 from booking.services.plans.proposing import Bent, Proposals, ProposedVisit, propose
 from booking.services.plans.wanted import Besides, PlanWanted
 from booking.services.transaction import run
 from booking.web import plan_none_words, plan_words, series_words
-from tests.clinics import plan_clinic
+from tests.clinics import plan_clinic, set_up
 from tests.services.plans.making import BOTH, FIRST_DAY, at
 
 pytestmark = [pytest.mark.clinic(plan_clinic()), pytest.mark.usefixtures("context")]
@@ -286,6 +287,15 @@ def test_what_would_help_is_something_to_do(kind: str, facts: dict[str, Any], wo
         clinic, replace(asked, audience=BookableBy.STAFF), Relaxation(kind, facts)
     )
     assert at_the_desk == words.removesuffix(" Please ask us about it.")
+
+
+def test_whoever_has_left_is_named_still() -> None:
+    definition = plan_clinic().model_dump(mode="json")
+    definition["practitioners"] = [one for one in definition["practitioners"] if one["id"] != "dan"]
+    set_up(ClinicFile.model_validate(definition))
+    anyone = Relaxation("practitioners", {"modality": "acupuncture"})
+    said = plan_none_words.relaxation(present(), wanted(only={"acupuncture": ("dan",)}), anyone)
+    assert said.startswith("Have acupuncture with anyone, not only with Dan")
 
 
 def test_how_long_one_waits_between_two_visits_is_said_where_that_isnt_one_trip() -> None:
