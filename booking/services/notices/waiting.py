@@ -7,6 +7,8 @@ from sqlalchemy import bindparam, or_, select, update
 from sqlalchemy.orm import Session
 
 from booking.models import Appointment, Channel, HistoryEntry, Message, MessageState, Plan
+from booking.services import digests
+from booking.services.clinic import the_clinic
 from booking.services.notices.calling import IS_ABOUT_A_PLAN
 from booking.services.notices.news import known_as
 from booking.services.notices.writing import ANSWERS, NAMED, TOLD_TOGETHER
@@ -152,10 +154,15 @@ def told_with_plan(session: Session, appointment: Appointment, since: datetime) 
         )
         .order_by(Message.sent_at.desc())
     )
-    return next((one.sent_at for one in went if _names(one, appointment)), None)
+    return next((one.sent_at for one in went if _names(session, one, appointment)), None)
 
 
-def _names(message: Message, appointment: Appointment) -> bool:
+def _names(session: Session, message: Message, appointment: Appointment) -> bool:
+    if message.kind == digests.KIND:
+        on = the_clinic(session).times.local_date(appointment.starts_at)
+        in_it = digests.week_of(message.subject) == digests.monday_of(on)
+        # What isn't firm, or whoever can't come, is on no such list.
+        return in_it and not appointment.penciled and appointment.cannot_come_at is None
     named = message.facts.get(NAMED)
     if message.kind in _OF_ALL or (message.kind in ANSWERS and named is not None):
         return True

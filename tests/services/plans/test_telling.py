@@ -519,6 +519,28 @@ def test_a_mail_that_went_in_the_moment_of_a_change_told_nothing_of_it(standing_
     assert not waits("confirmation")
 
 
+@pytest.mark.parametrize("number, told", [(0, True), (-1, False)])
+def test_a_visit_that_the_list_of_its_week_lacks_is_told_to_take_place_after_all(
+    standing_clock: StandingClock, number: int, told: bool
+) -> None:
+    """It went while the cancellation waited. That of another week says nothing of it."""
+    plan = running(prescribed(patient()))
+    deliver_due()
+    goes_at = min(row["due_at"] for row in rows(Message) if row["kind"] == "plan-digest")
+    standing_clock.at(goes_at - timedelta(minutes=1))
+    deliver_due()
+    week = goes_at.date() + timedelta(days=7)
+    ahead = [one for one in seen(plan).visits if one.starts_at > goes_at and one.starts_at.date() < week]
+    visit = (ahead if told else seen(plan).visits)[number]
+    entry = statuses.cancel(hired(), visit.reference, reason="Mei is ill", key="cancel-001").entry_id or 0
+    standing_clock.on(minutes=2)
+    deliver_due()
+    assert [row["state"] for row in rows(Message) if row["kind"] == "plan-digest"].count("sent") == 1
+    assert (undoing.look(hired(), entry).told_at == clock.now()) == told
+    undoing.undo(hired(), entry, key="undo-0001")
+    assert [facts["after_all"] for facts in waits("confirmation")] == [True] * told
+
+
 def test_a_move_that_waits_while_the_plans_mail_tells_of_it_is_known_from_there(
     standing_clock: StandingClock,
 ) -> None:
