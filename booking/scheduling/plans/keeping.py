@@ -126,6 +126,16 @@ def trips(visits: Sequence[Kept], gap: int) -> int:
     return ways
 
 
+def ways(course: Course, visits: Iterable[Kept]) -> int:
+    """Ways to the clinic on all days of these visits; none are counted where a course doesn't pair its kinds of care."""
+    if course.pairing is None:
+        return 0
+    days: dict[int, list[Kept]] = {}
+    for one in visits:
+        days.setdefault(one.day, []).append(one)
+    return sum(trips(of_day, course.pairing.gap) for of_day in days.values())
+
+
 def looked_at(course: Course, stage: int, visits: Iterable[Kept]) -> range:
     """The days on which somebody may look again after a stage, by the visits that it has."""
     weeks = course.stages[stage]

@@ -1,9 +1,10 @@
 """How often a patient comes, changed from a week on: what goes, what comes, in one transaction and one message."""
 
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from itertools import combinations, pairwise
+from itertools import combinations, pairwise, product
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -13,7 +14,7 @@ from booking import clock
 from booking.errors import PlanRulesBroken
 from booking.models import BookableBy, Plan
 from booking.scheduling.plans.course import Course, Dose, Moved, Phase
-from booking.scheduling.plans.keeping import Role
+from booking.scheduling.plans.keeping import Role, ways
 from booking.scheduling.timeline import instant_of
 from booking.services import notices
 from booking.services.allowances import Planned
@@ -36,9 +37,9 @@ from booking.services.plans.altering import (
 from booking.services.plans.asking_again import asked_for, chosen_of, kept_of
 from booking.services.plans.choosing import Chosen, VisitWish, choose
 from booking.services.plans.lacking import Missed
-from booking.services.plans.make_ups import as_missed
+from booking.services.plans.make_ups import as_chosen, as_missed
 from booking.services.plans.reading import PlanView, PlanVisit, for_staff, view
-from booking.services.plans.replacing import Instead, instead_of
+from booking.services.plans.replacing import instead_of, time_of, usual_times
 from booking.services.plans.wanted import Asked
 from booking.services.staff import audit
 from booking.services.staff.who import Who
@@ -57,17 +58,14 @@ class Fitted:
 def with_other_doses(
     plan: PlanView, from_week: int, doses: dict[str, tuple[int, int]], audience: BookableBy
 ) -> Fitted:
-    """What it would do to a plan to have other doses from a week on, by visit type. Favourite days are kept: what goes is what
-    leaves the others the farthest apart, and what comes lies at times that the plan has already, if that can be.
+    """What it would do to a plan to have other doses from a week on, by visit type. What goes is what leaves the fewest ways
+    where kinds of care are paired, and the others the farthest apart; what comes makes the fewest ways, and lies at times that the
+    plan has already, if that can be.
     """
     course = from_week_on(plan.course, from_week, doses)
     now = clock.now()
     standing = [one for one in plan.standing if one.role is not Role.REASSESSMENT]
-    goes = [
-        one
-        for care in plan.course.kinds
-        for one in _too_many(plan, course, care, [v for v in standing if v.care.slug == care], from_week, now)
-    ]
+    goes = list(_too_many(plan, course, standing, from_week, now))
     return fitted(plan, course, from_week, goes, audience)
 
 
@@ -81,13 +79,7 @@ def next_stage(plan: PlanView) -> Fitted | None:
     weeks, now = plan.course.stages[stage], clock.now()
     course = plan.course.until(weeks.stop)
     standing = [one for one in plan.standing if one.week in weeks and one.role in (Role.DOSE, Role.FIRST)]
-    goes = [
-        one
-        for care in course.kinds
-        for one in _too_many(
-            plan, course, care, [v for v in standing if v.care.slug == care], weeks.start, now
-        )
-    ]
+    goes = list(_too_many(plan, course, standing, weeks.start, now))
     found = _filled(asked_for(plan, BookableBy.STAFF, course), plan, weeks.start, goes)
     return replace(found, course=plan.course)
 
@@ -115,16 +107,19 @@ def _filled(asked: Asked, plan: PlanView, from_week: int, goes: Sequence[PlanVis
     comes: list[Chosen] = []
     lacks: list[Missed] = []
     for week in range(from_week, asked.weeks):
+        wanted: list[Missed] = []
         for care in course.kinds:
             have = sum(one.kept.week == week and one.kept.care == care for one in others)
-            for _ in range(course.doses(care)[week][0] - have - _given_up(plan, week, care)):
-                missed = Missed(plan.clinic.visit_type(care), week, None)
-                found = _favourite(asked, plan, missed, others)
-                if found is None:
-                    lacks.append(missed)
-                else:
-                    others.append(found)
-                    comes.append(found)
+            more = course.doses(care)[week][0] - have - _given_up(plan, week, care)
+            wanted += [Missed(plan.clinic.visit_type(care), week, None)] * more
+        found = _of_week(asked, plan, wanted, others)
+        others += found
+        comes += found
+        had = Counter(one.kept.care for one in found)
+        for missed in wanted:
+            if not had[missed.care.slug]:
+                lacks.append(missed)
+            had[missed.care.slug] -= 1
     return Fitted(asked.wanted.course, tuple(goes), tuple(comes), tuple(lacks))
 
 
@@ -247,24 +242,40 @@ def _with_what_was_moved(before: Course, after: Course, from_week: int) -> Cours
     return replace(after, moved=tuple(moved))
 
 
-def _favourite(asked: Asked, plan: PlanView, missed: Missed, others: Sequence[Chosen]) -> Chosen | None:
-    """The best time for one more visit of a kind: at a weekday and time that the plan has already, if that can be."""
+def _of_week(
+    asked: Asked, plan: PlanView, wanted: Sequence[Missed], others: Sequence[Chosen]
+) -> list[Chosen]:
+    """The best times for what one week is to have besides: as many as can be, on the fewest ways, at times that the plan has.
+
+    Each kind of care leads once, on each day on which it can be, and the others follow.
+    """
+    usual, best = usual_times(others), list[Chosen]()
+    of_week = [one.kept for one in others if wanted and one.kept.week == wanted[0].week]
+    whole = Counter(one.care for one in of_week) + Counter(one.care.slug for one in wanted)
+
+    def cost(found: Sequence[Chosen]) -> tuple[int, int, int]:
+        on_ways = ways(asked.course, [*of_week, *(one.kept for one in found)])
+        return len(wanted) - len(found), on_ways, sum(time_of(one) not in usual for one in found)
+
+    for lead in dict.fromkeys(wanted):
+        following = list(wanted)
+        following.remove(lead)
+        for first in _times(asked, plan, lead, others, most=7):
+            found = [first]
+            for one in following:
+                found += _times(asked, plan, one, [*others, *found], most=1)
+            if not best or cost(found) < cost(best):
+                best = found
+            if cost(best) <= (0, max(whole.values()), 0):
+                return best
+    return best
+
+
+def _times(asked: Asked, plan: PlanView, missed: Missed, others: Sequence[Chosen], most: int) -> list[Chosen]:
+    """Times for one more visit of a kind, the best first."""
     lost = as_missed(asked, plan, missed, others)
-    if lost is None:
-        return None
-    used = {(one.kept.day % 7, one.kept.starts) for one in others if one.kept.care == missed.care.slug}
-    times = instead_of(asked, lost, others, most=7)
-    if not times:
-        return None
-
-    def rank(one: Instead) -> tuple[bool, int, datetime]:
-        local = one.starts_at.astimezone(plan.clinic.zone)
-        return (one.day % 7, local.hour * 60 + local.minute) not in used, one.day, one.starts_at
-
-    best = min(times, key=rank)
-    wish = VisitWish(missed.care.slug, best.practitioner.slug, best.starts_at)
-    (chosen,) = choose(plan.clinic, asked.course, plan.first_day, [wish])
-    return chosen
+    found = instead_of(asked, lost, others, most, rather_as=others) if lost else []
+    return [as_chosen(plan, missed, one) for one in found]
 
 
 def _given_up(plan: PlanView, week: int, care: str) -> int:
@@ -276,42 +287,61 @@ def _given_up(plan: PlanView, week: int, care: str) -> int:
 
 
 def _too_many(
-    plan: PlanView,
-    course: Course,
-    care: str,
-    visits: Sequence[PlanVisit],
-    from_week: int,
-    now: datetime,
-) -> Iterable[PlanVisit]:
+    plan: PlanView, course: Course, visits: Sequence[PlanVisit], from_week: int, now: datetime
+) -> Iterator[PlanVisit]:
     """Visits ahead beyond the most of their weeks: the same weekday goes in all of them, if that can be. What the week before
     lacks they make up for: so many stay.
     """
-    weekly = course.doses(care)
     for week in range(from_week, course.weeks):
-        lacks = 0
-        if week:
-            own = (one for one in visits if plan.made_up.get(one.reference, one.week) == one.week)
-            had = sum(one.week == week - 1 for one in own) + plan.not_needed.get((week - 1, care), 0)
-            lacks = max(0, weekly[week - 1][0] - had)
-        most = weekly[week][1] + lacks
-        of_week = [one for one in visits if one.week == week]
-        ahead = [one for one in of_week if one.starts_at > now]
-        keep = most - (len(of_week) - len(ahead))
-        if len(ahead) > keep:
-            kept = _farthest_apart(ahead, max(0, keep), plan.clinic.zone)
-            yield from (one for one in ahead if one not in kept)
+        of_week = [one for one in visits if one.week == week and one.care.slug in plan.course.kinds]
+        past = [one for one in of_week if one.starts_at <= now]
+        choices = []
+        for care in plan.course.kinds:
+            ahead = [one for one in of_week if one.care.slug == care and one not in past]
+            most = _most(plan, course, care, visits, week) - sum(one.care.slug == care for one in past)
+            choices.append(list(combinations(ahead, max(0, min(most, len(ahead))))))
+        kept = _best_to_keep(plan, course, past, choices)
+        yield from (one for one in of_week if one not in past and one not in kept)
 
 
-def _farthest_apart(visits: Sequence[PlanVisit], count: int, zone: ZoneInfo) -> tuple[PlanVisit, ...]:
-    """So many of these visits of one week, with the longest rest between any two, across the week's edge as well; the first visit
-    of a kind of care among them.
+def _most(plan: PlanView, course: Course, care: str, visits: Iterable[PlanVisit], week: int) -> int:
+    """How many visits of a kind of care a week may have, with those that make up for the week before."""
+    weekly = course.doses(care)
+    if not week:
+        return weekly[week][1]
+    own = (
+        one
+        for one in visits
+        if one.care.slug == care and plan.made_up.get(one.reference, one.week) == one.week
+    )
+    had = sum(one.week == week - 1 for one in own) + plan.not_needed.get((week - 1, care), 0)
+    return weekly[week][1] + max(0, weekly[week - 1][0] - had)
+
+
+def _best_to_keep(
+    plan: PlanView,
+    course: Course,
+    past: Sequence[PlanVisit],
+    choices: Iterable[Iterable[tuple[PlanVisit, ...]]],
+) -> tuple[PlanVisit, ...]:
+    """Of all choices, one for each kind of care, those with the first visits of a kind, on the fewest ways, and with the longest
+    rest between any two of a kind.
     """
 
-    def rest(some: tuple[PlanVisit, ...]) -> int:
-        days = sorted(one.starts_at.astimezone(zone).date() for one in some)
-        apart = [(later - sooner).days for sooner, later in pairwise(days)]
-        return min([*apart, 7 - (days[-1] - days[0]).days])
+    def worth(chosen: tuple[tuple[PlanVisit, ...], ...]) -> tuple[int, int, int]:
+        all_kept = [one for some in chosen for one in some]
+        on_ways = ways(course, (kept_of(plan, one) for one in (*past, *all_kept)))
+        begun = sum(one.begins for one in all_kept)
+        return begun, -on_ways, sum(_rest(some, plan.clinic.zone) for some in chosen)
 
-    if count == 0:
-        return ()
-    return max(combinations(visits, count), key=lambda some: (any(one.begins for one in some), rest(some)))
+    best = max(product(*choices), key=worth)
+    return tuple(one for some in best for one in some)
+
+
+def _rest(visits: Sequence[PlanVisit], zone: ZoneInfo) -> int:
+    """The fewest days between any two of these visits of one week, across the week's edge as well."""
+    days = sorted(one.starts_at.astimezone(zone).date() for one in visits)
+    if not days:
+        return 0
+    apart = [(later - sooner).days for sooner, later in pairwise(days)]
+    return min([*apart, 7 - (days[-1] - days[0]).days])

@@ -1,5 +1,6 @@
 """Times that can take the place of one visit of a plan: what was lost meanwhile, missed, or is to be exchanged."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -20,6 +21,7 @@ from booking.scheduling.plans.keeping import (
     looked_at,
     looks_of,
     newly_broken,
+    ways,
 )
 from booking.scheduling.timeline import instant_of
 from booking.services.clinic import Clinic, Practitioner, the_clinic
@@ -91,12 +93,20 @@ def wanted_with(session: Session, clinic: Clinic, wish: PlanWish) -> PlanWanted:
 
 
 def instead_of(
-    asked: Asked, lost: Chosen, others: Iterable[Chosen], most: int = OFFERED, *, anyone: bool = False
+    asked: Asked,
+    lost: Chosen,
+    others: Iterable[Chosen],
+    most: int = OFFERED,
+    *,
+    anyone: bool = False,
+    rather_as: Iterable[Chosen] = (),
 ) -> list[Instead]:
-    """The times that take one visit's place best: in its week, days of rest kept, from visits besides the plan as well, near its
-    own time, and with the same person if that can be; with `anyone`, only of times that are as near. At most one a day.
+    """The times that take one visit's place best: in its week, days of rest kept, from visits besides the plan as well. Where the
+    plan pairs kinds of care those on the way to another visit come first; then the times of its kind that most of `rather_as`
+    have; then those near its own time, and with the same person if that can be; with `anyone`, only of times that are as near. At
+    most one a day.
     """
-    others = list(others)
+    others, usual = list(others), usual_times(rather_as)
     kept, modality = [one.kept for one in others], lost.kept.modality
     candidates = []
     for day in _days(asked, lost.kept, kept):
@@ -112,8 +122,12 @@ def instead_of(
             as_kept = lost.kept._replace(day=day, starts=choice.starts, ends=choice.ends)
             other_person = choice.person != lost.wanted.practitioner_id
             away = abs(day - lost.kept.day), abs(choice.starts - lost.kept.starts)
-            order = (*away, other_person) if anyone else (other_person, *away)
-            candidates.append((*order, as_kept, Wanted(lost.visit_type.slug, choice.person, cell)))
+            more_ways = ways(asked.course, [*there, as_kept]) - ways(asked.course, there)
+            used = usual[lost.kept.care, day % 7, choice.starts, choice.person]
+            near = (*away, other_person) if anyone else (other_person, *away)
+            candidates.append(
+                (more_ways, -used, *near, as_kept, Wanted(lost.visit_type.slug, choice.person, cell))
+            )
     found: dict[int, Instead] = {}
     for *_, as_kept, wanted in sorted(candidates):
         if as_kept.day in found or len(found) == most:
@@ -130,6 +144,17 @@ def instead_of(
             as_kept.day,
         )
     return list(found.values())
+
+
+def usual_times(visits: Iterable[Chosen]) -> Counter[tuple[str, int, int, int]]:
+    """How many of a plan's visits have each of its times."""
+    return Counter(time_of(one) for one in visits)
+
+
+def time_of(visit: Chosen) -> tuple[str, int, int, int]:
+    """Its kind of care, weekday, start and person."""
+    kept = visit.kept
+    return kept.care, kept.day % 7, kept.starts, visit.wanted.practitioner_id
 
 
 def _days(asked: Asked, lost: Kept, others: list[Kept]) -> Iterable[int]:
