@@ -416,6 +416,16 @@ def test_what_one_begins_by_oneself_is_penciled_in_but_for_the_first_visits(
     assert {row["first_name"] for row in made} == {"Rosa"}
 
 
+def test_what_nobody_confirmed_was_penciled_in_and_not_come_to(
+    client: FlaskClient, app: Flask, standing_clock: StandingClock
+) -> None:
+    answer = sent(client, OWN, chosen(client, OWN, f"asked=1&first=2026-09-21&{KNOWN}"), **ROSA)
+    standing_clock.on(days=17)
+    page = words(client.get(answer.location.removesuffix("/booked")))
+    assert page.count("✔ You came") == 2 and "You have come 2 times." in page
+    assert "✎ Was penciled in" in page and "✎ Penciled in" in page
+
+
 def test_a_second_plan_by_oneself_is_refused_with_words(client: FlaskClient, app: Flask) -> None:
     answers = f"asked=1&first=2026-09-21&{KNOWN}"
     sent(client, OWN, chosen(client, OWN, answers), **ROSA)

@@ -212,7 +212,9 @@ def _gate(
     stage = plan.decided_phases
     if not course.reassessment or stage >= course.looks:
         return None, None
-    look = look_after(clinic, plan.first_day, course, [one for one in visits if one.stands], stage)
+    look = look_after(
+        clinic, plan.first_day, course, [one for one in visits if one.stands and not one.lapsed(now)], stage
+    )
     if look is None:
         last = looked_at(course, stage, []).stop - 1
         return Need.NO_REASSESSMENT, plan.first_day + timedelta(days=last)

@@ -65,8 +65,14 @@ class PlanVisit(Changeable):
         return self.status not in _MISSED
 
     def came(self, now: datetime) -> bool:
-        """Whether it took place. What is over and was never settled counts as if it had."""
-        return self.stands and (self.status is not Status.BOOKED or self.ends_at <= now)
+        """Whether it took place. What is over and was never settled counts as if it had, unless it `lapsed`."""
+        if self.status is Status.BOOKED:
+            return self.ends_at <= now and not self.penciled
+        return self.stands
+
+    def lapsed(self, now: datetime) -> bool:
+        """Whether it is over, was never settled, and was penciled in until then: it was firm for nobody."""
+        return self.status is Status.BOOKED and self.ends_at <= now and self.penciled
 
     @property
     def begins(self) -> bool:

@@ -34,6 +34,7 @@ class Standing(NamedTuple):
 
 _BOOKED = Standing("○", lazy("Booked"), "plain")
 _PENCILED = Standing("✎", lazy("Penciled in"), "amber")
+_LAPSED = Standing("✎", lazy("Was penciled in"), "plain")
 _CAME = Standing("✔", lazy("You came"), "green")
 _STANDINGS = {
     Status.CANCELLED: Standing("✕", lazy("Cancelled"), "clay"),
@@ -182,6 +183,9 @@ def _visit(visit: PlanVisit, uncovered: bool) -> ShownVisit:
 def _standing(visit: PlanVisit) -> Standing:
     if visit.status is not Status.BOOKED:
         return _STANDINGS.get(visit.status, _BOOKED)
-    if visit.came(clock.now()):
+    now = clock.now()
+    if visit.came(now):
         return _CAME
+    if visit.lapsed(now):
+        return _LAPSED
     return _PENCILED if visit.penciled else _BOOKED

@@ -3,11 +3,15 @@
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
+from booking import clock
 from booking.models import Appointment
+from booking.scheduling.status import Status
 from booking.services.plans.adherence import Need, adherence
 from booking.services.plans.booking import book
 from booking.services.plans.changing import Decision, decide
+from booking.services.transaction import run
 from tests.clinics import plan_clinic, set_up
 from tests.conftest import StandingClock
 from tests.services.making import rows
@@ -31,6 +35,24 @@ def test_the_clinics_file_says_whether_it_waits(
     assert (Need.NOT_CONFIRMED in needs) == (not setting)
     # Whoever began it by themselves is bound by the clinic's limits as before.
     assert seen(made).is_limited
+
+
+def test_what_was_only_penciled_in_and_is_over_has_not_been_come_to(
+    context: Any, standing_clock: StandingClock
+) -> None:
+    set_up(plan_clinic())
+    made = book(wish(proposed("disc-gentle")[0], "disc-gentle"), actor="t", key="gentle-1")
+    standing_clock.on(days=60)
+    plan = seen(made)
+    assert sum(one.came(clock.now()) for one in plan.visits) == 2, "the first of each kind"
+    assert sum(dose.attended for week in plan.weeks for dose in week.doses) == 2
+    (row,) = adherence(hired()).rows
+    assert Need.UNCONFIRMED in row.needs and Need.UNDECIDED not in row.needs and Need.GATE not in row.needs
+    # Whoever is checked in has come all the same.
+    penciled = next(one for one in plan.visits if one.penciled)
+    settled = update(Appointment).where(Appointment.id == penciled.id).values(status=Status.FULFILLED)
+    run(lambda session: session.execute(settled))
+    assert sum(one.came(clock.now()) for one in seen(made).visits) == 3
 
 
 @pytest.mark.parametrize("setting", [{}, {"plans_patients_begin": "firm"}], ids=["penciled", "firm"])
