@@ -51,6 +51,18 @@ class AboutPlan:
         return tuple(visit.id for visit in (*self.visits, *self.called_off))
 
     @property
+    def given_up(self) -> tuple[tuple[datetime, str], ...]:
+        """The times that were cancelled, each with whom, where that is known."""
+        names = {one.starts_at: one.practitioner.name for one in self.called_off}
+        return tuple((at, names.get(at, "")) for at in self.cancelled)
+
+    @property
+    def has_others(self) -> bool:
+        """Whether visits stand of which nothing else is said."""
+        said = {one.id for one in (*self.added, *self.firm, *(visit for visit, _ in self.moved))}
+        return any(one.id not in said for one in self.visits)
+
+    @property
     def only_firm(self) -> bool:
         """Whether nothing else happened than that visits which were penciled in stand now."""
         return bool(self.firm) and not (self.moved or self.cancelled or self.added)

@@ -98,6 +98,22 @@ def change_that_cancels_all(standing_clock: Any) -> None:
     standing_clock.on(minutes=3)
 
 
+def change_that_leaves_no_others(standing_clock: Any) -> None:
+    """Each visit that stands is a new one: no list stands twice."""
+    made = weekly()
+    statuses.cancel(hired(), made.visits[0]["reference"], tell=False, key="cancel-1")
+    drain()
+    starts = [one["starts_at"] for one in made.visits]
+
+    def action(session: Any) -> None:
+        plan = session.query(Plan).filter_by(reference=made.reference).one()
+        told = {"cancelled": starts[:1], "added": starts[1:]}
+        notices.plan_changed(session, the_clinic(session), plan, [], clock.now(), told)
+
+    run(action)
+    standing_clock.on(minutes=5)
+
+
 def make_up(_: Any) -> None:
     made = weekly()
     statuses.cancel(hired(), made.visits[1]["reference"], tell=False, key="cancel-1")
@@ -152,6 +168,7 @@ MAILS = (
     confirmation_of_penciled_visits,
     change,
     change_that_cancels_all,
+    change_that_leaves_no_others,
     make_up,
     digest,
 )
