@@ -519,7 +519,7 @@ def test_a_mail_that_went_in_the_moment_of_a_change_told_nothing_of_it(standing_
     assert not waits("confirmation")
 
 
-@pytest.mark.parametrize("number, told", [(0, True), (-1, False)])
+@pytest.mark.parametrize(("number", "told"), [(0, True), (-1, False)])
 def test_a_visit_that_the_list_of_its_week_lacks_is_told_to_take_place_after_all(
     standing_clock: StandingClock, number: int, told: bool
 ) -> None:
