@@ -110,6 +110,11 @@ class Plan(Base):
         by_nobody = self.by_themselves and self.confirmed_at in (None, self.agreed_at)
         return self.template == SERIES or by_nobody
 
+    @property
+    def is_of_somebody_known(self) -> bool:
+        """Whether staff know whose it is: not, where somebody began it by a name, and no practitioner has confirmed it."""
+        return self.made_by is not Actor.PATIENT or not self.is_limited
+
 
 class PlanEntry(Base):
     """Who did what to a plan, when and why. Appended, never rewritten: the database refuses it."""

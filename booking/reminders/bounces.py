@@ -17,6 +17,7 @@ from booking import clock
 from booking.models import LIVE, Appointment, Channel, Message, MessageState
 from booking.reminders import plans
 from booking.reminders.channels.mail import without_addresses
+from booking.reminders.checks import TO_THE_CLINIC
 from booking.reminders.delivery import let_go_another_way
 from booking.services import notices
 from booking.services.transaction import reading, run
@@ -85,7 +86,8 @@ def _is_told_anew(session: Session, message: Message) -> bool:
     """Whether its person has another message about the same: they have been given another contact since, or it was sent again."""
     visit = session.get(Appointment, message.appointment_id) if message.appointment_id else None
     about = visit or plans.plan_of(session, message)
-    if about is not None and about.email != message.address:
+    is_written_anew = message.kind not in (*TO_THE_CLINIC, "plan-make-up")
+    if is_written_anew and about is not None and about.email != message.address:
         return True
     again = select(Message.id).where(
         Message.subject == message.subject,

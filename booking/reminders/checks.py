@@ -23,7 +23,7 @@ _ANSWERS = (
 )  # fmt: skip
 # What the clinic begins about a plan counts for the caps like a reminder.
 _BEGUN = (digests.KIND, "plan-change", "plan-make-up")
-_TO_THE_CLINIC = ("cannot-come", "comes-after-all")
+TO_THE_CLINIC = ("cannot-come", "comes-after-all")
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def _untrue(message: Message, appointment: Appointment) -> str | None:
         return None
     if message.sequence != appointment.sequence:
         return "The visit was changed."
-    if message.kind in _TO_THE_CLINIC:
+    if message.kind in TO_THE_CLINIC:
         said = appointment.cannot_come_at is not None
         return None if said == (message.kind == "cannot-come") else "The patient has changed their mind."
     if message.address and message.address not in (appointment.email, appointment.phone):

@@ -26,7 +26,7 @@ from booking.reminders.channels.texts import Texter, texter
 from booking.reminders.checks import Drop, OtherWay, Verdict, Wait, verdict
 from booking.reminders.composing import NothingToSay, compose
 from booking.services import links_again, notices
-from booking.services.clinic import at_version, the_clinic
+from booking.services.clinic import Clinic, at_version, the_clinic
 from booking.services.notices import TOLD_TOGETHER, another_way, plan_another_way
 from booking.services.transaction import lock_names, reading, run
 
@@ -241,11 +241,8 @@ def _handed_over(one: Claimed) -> bool:
         if said:
             return said
         along = session.scalars(select(Message).where(Message.id.in_([other.id for other in one.along])))
-        if any(
-            isinstance(verdict(session, at_version(session, clinic_version), other, now), Drop)
-            for other in along
-        ):
-            # What was composed tells something that is no longer so: it is composed anew.
+        if _dropped(session, at_version(session, clinic_version), along.all(), now):
+            # It was composed with what is no longer so: it is composed anew.
             return Wait(now)
         marked = session.connection().execute(_STILL_OURS, {"handed_over_at": now} | _whose(one))
         if marked.rowcount:
@@ -260,6 +257,15 @@ def _handed_over(one: Claimed) -> bool:
         _release(one)
         return False
     return bool(said)
+
+
+def _dropped(session: Session, clinic: Clinic, messages: Sequence[Message], now: datetime) -> bool:
+    """Ends what isn't true or of use any more of these. Says whether there was any."""
+    gone = [(one, said) for one in messages if isinstance(said := verdict(session, clinic, one, now), Drop)]
+    for one, said in gone:
+        one.state, one.last_error = MessageState.DROPPED, said.why
+        one.lease = one.leased_until = None
+    return bool(gone)
 
 
 def _obey(one: Claimed, said: Drop | Wait | OtherWay) -> None:

@@ -94,7 +94,7 @@ def take(
     if message.lease != lease or message.state is not MessageState.SENDING:
         return None
     visit = _visit_of(session, message)
-    companions = _companions(session, clinic, message, visit, now)
+    companions = _still_there(session, _companions(session, clinic, message, visit, now))
     all_of_them = [message, *(one for one, _ in companions)]
     if message.kind in (*ANSWERS, CHANGE) and (until := _last_due(all_of_them, now)):
         return Wait(until)
@@ -109,6 +109,17 @@ def take(
         facts[FACT] = {"messages": [one.id for one in all_of_them], "visits": [one.id for one in visits]}
     first.facts = facts
     return [first.id, *(one.id for one in all_of_them if one is not first)]
+
+
+def _still_there(session: Session, companions: Companions) -> Companions:
+    """Those that nobody has dropped or taken meanwhile; nobody can from here on."""
+    wanted = select(Message.id).where(
+        Message.id.in_([one.id for one, _ in companions]),
+        Message.state.in_(LIVE),
+        Message.handed_over_at.is_(None),
+    )
+    there = set(session.scalars(wanted.order_by(Message.id).with_for_update()))
+    return [(one, its) for one, its in companions if one.id in there]
 
 
 def _last_due(messages: Sequence[Message], now: datetime) -> datetime | None:

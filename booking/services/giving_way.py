@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import exists, select
+from sqlalchemy import ColumnElement, exists, select
 from sqlalchemy.orm import Session
 
 from booking.errors import SlotTaken
@@ -124,8 +124,7 @@ def give_up(
     ids = list(visits)
     if not ids:
         return []
-    plans = select(Plan).join(Appointment, Appointment.plan_id == Plan.id).where(Appointment.id.in_(ids))
-    by_id = {one.id: one for one in session.scalars(plans.order_by(Plan.id).with_for_update(of=Plan))}
+    plans = _locked_plans(session, Appointment.id.in_(ids))
     found = session.scalars(
         select(Appointment)
         .where(Appointment.id.in_(ids))
@@ -136,7 +135,7 @@ def give_up(
     for visit in found:
         if visit.status is not Status.BOOKED or not visit.penciled:
             raise SlotTaken
-        plan, uses = by_id[visit.plan_id or 0], claims.uses_of(session, visit)
+        plan, uses = plans[visit.plan_id or 0], claims.uses_of(session, visit)
         placing.cancel(session, visit, by, "", now)
         visit.version += 1
         visit.changed_at = now
@@ -159,6 +158,7 @@ def bring_back(
     heard: dict[Plan, list[Appointment]] = {}
     if not references:
         return heard
+    plans = _locked_plans(session, Appointment.reference.in_(references))
     found = session.scalars(
         select(Appointment)
         .where(Appointment.reference.in_(references), Appointment.status == Status.CANCELLED)
@@ -175,7 +175,7 @@ def bring_back(
         )
         if entry is None or entry.what != GAVE_WAY or visit.starts_at <= now:
             continue
-        plan = session.get_one(Plan, visit.plan_id)
+        plan = plans[visit.plan_id or 0]
         if plan.status is not PlanStatus.RUNNING:
             continue
         uses = [Use(*use) for use in entry.facts["uses"]]
@@ -202,6 +202,13 @@ def bring_back(
         plan.sequence += 1
     session.flush()
     return heard
+
+
+def _locked_plans(session: Session, whose: ColumnElement[bool]) -> dict[int, Plan]:
+    """The plans of these visits, by their ids."""
+    wanted = select(Plan).where(Plan.id.in_(select(Appointment.plan_id).where(whose))).order_by(Plan.id)
+    found = session.scalars(wanted.with_for_update().execution_options(populate_existing=True))
+    return {one.id: one for one in found}
 
 
 def untold(session: Session, plan: Plan, now: datetime) -> list[Appointment]:

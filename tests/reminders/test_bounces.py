@@ -11,6 +11,7 @@ from flask import Flask
 
 from booking.models import Patient, Reminders
 from booking.reminders import bounces
+from booking.services import visits
 from booking.services.desk import calls, records, resending
 from booking.services.plans.changing import pause
 from tests.clinics import plan_clinic, set_up
@@ -152,6 +153,18 @@ def test_whose_new_address_takes_no_mail_is_called_about_their_plan(
     number, *what = about
     assert (call.reference, call.kind, call.why.value) == (made.visits[number]["reference"], *what)
     assert message(kind="plan-confirmation", channel="email")["state"] == "dead"
+
+
+def test_the_clinic_hears_that_its_own_mailbox_takes_no_mail(sink: Sink, standing_clock: Any) -> None:
+    set_up()
+    visit = booked(NEXT_WEEK)
+    visits.cannot_come(visit.reference, visit.token, actor="t", key="cannot-1")
+    drain()
+    sent = message(kind="cannot-come", state="sent")
+    (mail,) = [one for one in sink.taken if one["Message-ID"] == f"<{sent['mail_id']}>"]
+    assert came_back(report_of(mail))
+    failed = message(kind="cannot-come")
+    assert (failed["state"], failed["settled_at"]) == ("dead", None)
 
 
 def test_however_long_or_odd_a_report_is_it_is_read_at_once(sink: Sink, standing_clock: Any) -> None:

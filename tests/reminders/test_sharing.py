@@ -251,3 +251,32 @@ def test_a_text_for_two_of_which_one_is_cancelled_at_the_last_moment_tells_of_th
     (text,) = text_files(app)[before:]
     times = ["9:00 am", "10:00 am"]
     assert times[1 - number] in text and times[number] not in text
+
+
+def test_what_is_too_late_to_be_told_along_keeps_the_rest_from_nothing(
+    app: Flask, sink: Sink, standing_clock: Any
+) -> None:
+    (proposal, *_) = proposed("disc-gentle")
+    made = book(
+        wish(proposal, "disc-gentle", reminded_of=PlanReminders.EACH, **BY_TEXT), actor="t", key="gentle-1"
+    )
+    confirm(hired(), made.reference, key="confirm-1")
+    standing_clock.at(at(DAY_BEFORE, 16))
+    drain()
+    standing_clock.at(at(FIRST_DAY, 8))
+    before = len(text_files(app))
+    first, _second, later = made.visits[:3]
+    for number, one in enumerate((later, first)):
+        statuses.cancel(hired(), one["reference"], tell=True, key=f"cancel-{number}")
+    # The worker was down until the visit of today, of which it could still have been told, was over.
+    standing_clock.at(at(FIRST_DAY, 12))
+    rounds = 0
+    while deliver_due():
+        rounds += 1
+        assert rounds < 9
+    assert len(text_files(app)) == before + 1
+    (told,) = messages(kind="cancellation", state="simulated")
+    assert told["subject"] == f"appointment/{later['reference']}"
+    assert {row["last_error"] for row in messages(kind="cancellation", state="dropped")} == {
+        "It came too late to be of use."
+    }

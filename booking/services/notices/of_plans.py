@@ -246,9 +246,9 @@ def _as_known(
     ).one()
     between = last.facts["from"] if last.what == "moved" else iso_utc(visit.starts_at)
     knew = {
-        one["old_starts_at"]: clinic.practitioner(one["old_practitioner"]).id
+        one["old_starts_at"]: person.id
         for one in untold
-        if "old_starts_at" in one
+        if "old_starts_at" in one and (person := clinic.person(one["old_practitioner"]))
     }
     stays = _as_they_knew(session, plan, knew, knew)
     added = [at for at in facts.get("added", ()) if at not in stays]

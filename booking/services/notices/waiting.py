@@ -139,30 +139,25 @@ def told_with_plan(session: Session, appointment: Appointment, since: datetime) 
     """When a message about its plan last told, after then, how the visit stands: by naming it, or by leaving it out of all."""
     if appointment.plan_id is None:
         return None
-    of_plan = select(Appointment.id).where(Appointment.plan_id == appointment.plan_id)
-    whole = f"plan/{session.get_one(Plan, appointment.plan_id).reference}"
-    went = session.scalars(
-        select(Message)
-        .where(
-            or_(
-                Message.subject == whole,
-                Message.subject.startswith(f"{whole}/"),
-                Message.appointment_id.in_(of_plan),
-            ),
-            Message.state.in_((MessageState.SENT, MessageState.SIMULATED)),
-            Message.sent_at > since,
-        )
-        .order_by(Message.sent_at.desc())
+    plan = session.get_one(Plan, appointment.plan_id)
+    week = digests.monday_of(the_clinic(session).times.local_date(appointment.starts_at))
+    visits = session.scalars(select(Appointment.id).where(Appointment.plan_id == plan.id)).all()
+    # Found by what they are about: of those that were sent there are as many as ever.
+    about = or_(
+        Message.subject.in_([f"plan/{plan.reference}", digests.subject_of(plan, week)]),
+        Message.appointment_id.in_(visits),
     )
-    return next((one.sent_at for one in went if _names(session, one, appointment)), None)
+    found = session.scalars(
+        select(Message).where(about, Message.sent_at > since).order_by(Message.sent_at.desc())
+    )
+    went = (one for one in found if one.state in (MessageState.SENT, MessageState.SIMULATED))
+    return next((one.sent_at for one in went if _names(one, appointment)), None)
 
 
-def _names(session: Session, message: Message, appointment: Appointment) -> bool:
+def _names(message: Message, appointment: Appointment) -> bool:
     if message.kind == digests.KIND:
-        on = the_clinic(session).times.local_date(appointment.starts_at)
-        in_it = digests.week_of(message.subject) == digests.monday_of(on)
         # What isn't firm, or whoever can't come, is on no such list.
-        return in_it and not appointment.penciled and appointment.cannot_come_at is None
+        return not appointment.penciled and appointment.cannot_come_at is None
     named = message.facts.get(NAMED)
     if message.kind in _OF_ALL or (message.kind in ANSWERS and named is not None):
         return True

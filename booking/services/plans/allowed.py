@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from booking import clock
 from booking.errors import BeyondCoverage
-from booking.models import Actor, BookableBy, Plan
+from booking.models import BookableBy, Plan
 from booking.scheduling.allowances.counting import Left, Mark, Pool, Visit, besides
 from booking.services.allowances import (
     Allowances,
@@ -21,6 +21,7 @@ from booking.services.allowances import (
     visits_of_patients,
 )
 from booking.services.clinic import Clinic, the_clinic
+from booking.services.plans.asking_again import may_know
 from booking.services.plans.reading import PlanView, Week
 from booking.services.transaction import reading
 
@@ -103,9 +104,9 @@ def refuse_moved_beyond(
     audience: BookableBy = BookableBy.LINK,
 ) -> None:
     """A part of use cases that move visits of a plan, by their references from when to when. Raises BeyondCoverage where the payer
-    is to be asked before they lie there, and wasn't where they were; to patients nothing is said of a plan or a series that they began.
+    is to be asked before they lie there, and wasn't where they were; nothing is said to whom nothing is to be known.
     """
-    if plan is None or (plan.made_by is Actor.PATIENT and audience is not BookableBy.STAFF):
+    if plan is None or not may_know(plan, audience):
         return
     clinic = the_clinic(session)
     if _asks_first_there(session, clinic, plan.patient_id, moved, modality, now):

@@ -75,7 +75,7 @@ def may_know(plan: Plan | PlanView, audience: BookableBy) -> bool:
     """Whether anything may be read of when a plan's patient comes besides, and of their coverage: not by the link of one that
     nobody has prescribed, for it may be somebody's who only gave their name.
     """
-    return audience is BookableBy.STAFF or not plan.is_limited
+    return audience is BookableBy.STAFF or plan.is_of_somebody_known
 
 
 def besides(plan: PlanView, audience: BookableBy) -> dict[str, dict[date, VisitType]]:

@@ -143,6 +143,7 @@ class PlanView:
     reason: str
     confirmed_at: datetime | None
     is_limited: bool
+    is_of_somebody_known: bool
     decided_phases: int
     untold_since: datetime | None
     untold: Mapping[str, Sequence[str]]
@@ -394,6 +395,7 @@ def view(session: Session, clinic: Clinic, plan: Plan) -> PlanView:
         reason=plan.reason,
         confirmed_at=plan.confirmed_at,
         is_limited=plan.is_limited,
+        is_of_somebody_known=plan.is_of_somebody_known,
         decided_phases=plan.decided_phases,
         untold_since=plan.untold_since,
         untold=plan.untold,
