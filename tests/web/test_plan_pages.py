@@ -12,7 +12,7 @@ from sqlalchemy import delete, select, update
 from werkzeug.test import TestResponse
 
 from booking import clock
-from booking.models import Appointment, Coverage, Hold, Patient, Plan, PlanStatus, Reminders
+from booking.models import Actor, Appointment, Coverage, Hold, Patient, Plan, PlanStatus, Reminders
 from booking.scheduling.allowances.terms import Beyond, Kind, Span, Terms, Window
 from booking.scheduling.plans.windows import Presence, TimeWindow
 from booking.scheduling.status import Status
@@ -429,7 +429,8 @@ def test_what_nobody_confirmed_was_penciled_in_and_not_come_to(
 def test_a_second_plan_by_oneself_is_refused_with_words(client: FlaskClient, app: Flask) -> None:
     answers = f"asked=1&first=2026-09-21&{KNOWN}"
     sent(client, OWN, chosen(client, OWN, answers), **ROSA)
-    page = sent(client, OWN, chosen(client, OWN, answers), **ROSA)
+    later = answers.replace("2026-09-21", "2026-10-26")
+    page = sent(client, OWN, chosen(client, OWN, later), **ROSA)
     assert page.status_code == 409
     assert "There is a plan with this e-mail address or phone number already." in words(page)
 
@@ -663,7 +664,7 @@ def test_of_coverage_nothing_is_said_by_the_link_of_a_plan_that_nobody_has_confi
     way = insured(app, 21, Beyond.ASK)
     with app.app_context():
         making.running(Prescribed(way.split("/")[2], 1, told=True))
-        begun = {"by_themselves": True, "confirmed_at": None}
+        begun = {"by_themselves": True, "confirmed_at": None, "made_by": Actor.PATIENT}
         run(lambda session: session.execute(update(Plan).values(begun)))
         visit = reading.by_link(*way.split("/")[2:]).weeks[1].visits[0]
         standing_clock.at(visit.starts_at + timedelta(minutes=20))
