@@ -13,7 +13,7 @@ from flask import Flask
 from sqlalchemy import text
 
 from bench.measuring import Figure, interleaved
-from bench.plan_services import PLANS, fill, new_plan, visit_of, wishes
+from bench.plan_services import PLANS, asking_for_proposals, fill, new_plan, visit_of, wishes
 from bench.plan_storm import clinic_with_plans
 from bench.staff import sign_in
 from booking import clock
@@ -25,7 +25,6 @@ from booking.services.plans import changing, links
 from booking.services.plans.adherence import adherence
 from booking.services.plans.booking import book
 from booking.services.plans.finishing import end_what_is_over
-from booking.services.plans.proposing import plans_for
 from booking.services.transaction import run
 from tests.staffing import hired
 
@@ -118,22 +117,9 @@ def _past(plans: int) -> None:
 
 
 def _proposals(app: Flask) -> Callable[[], object]:
-    client = app.test_client()
     with app.app_context():
         today = present().times.local_date(clock.now())
-    first_day = today + timedelta(days=7 - today.weekday())
-    body = {
-        "template": "disc",
-        "first_day": first_day.isoformat(),
-        "returning": ["acupuncture", "chiropractic"],
-    }
-
-    def ask() -> None:
-        plans_for.cache_clear()
-        answer = client.post("/api/v1/plan-proposals", json=body)
-        assert answer.get_json()["proposals"], answer.get_data(as_text=True)
-
-    return ask
+    return asking_for_proposals(app, today + timedelta(days=7 - today.weekday()))
 
 
 def _board(app: Flask) -> Callable[[], object]:

@@ -8,7 +8,7 @@ most once: that it is handed over is written before, and what becomes of it then
 
 import random
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -240,8 +240,7 @@ def _handed_over(one: Claimed) -> bool:
         said = verdict(session, at_version(session, clinic_version), message, now)
         if said:
             return said
-        along = session.scalars(select(Message).where(Message.id.in_([other.id for other in one.along])))
-        if _dropped(session, at_version(session, clinic_version), along.all(), now):
+        if one.along and _dropped(session, at_version(session, clinic_version), one.along, now):
             # It was composed with what is no longer so: it is composed anew.
             return Wait(now)
         marked = session.connection().execute(_STILL_OURS, {"handed_over_at": now} | _whose(one))
@@ -259,8 +258,9 @@ def _handed_over(one: Claimed) -> bool:
     return bool(said)
 
 
-def _dropped(session: Session, clinic: Clinic, messages: Sequence[Message], now: datetime) -> bool:
+def _dropped(session: Session, clinic: Clinic, claimed: Iterable[Claimed], now: datetime) -> bool:
     """Ends what isn't true or of use any more of these. Says whether there was any."""
+    messages = session.scalars(select(Message).where(Message.id.in_([one.id for one in claimed]))).all()
     gone = [(one, said) for one in messages if isinstance(said := verdict(session, clinic, one, now), Drop)]
     for one, said in gone:
         one.state, one.last_error = MessageState.DROPPED, said.why
