@@ -162,6 +162,9 @@ def test_where_no_plan_fits_one_press_helps(app: Flask, enter: Enter, axe: Any) 
     page = enter(PHONE)
     patient = all_of(app, Patient)[0]["reference"]
     page.goto(f"/desk/plans/new?patient={patient}&template=disc")
+    for width in (320, PHONE["width"]):
+        page.set_viewport_size({"width": width, "height": PHONE["height"]})
+        fits(page)
     page.get_by_role("checkbox", name="Saturday Midday").check()
     page.get_by_role("button", name="Show proposals").last.click()
     expect(page.get_by_role("heading", name="No plan fits")).to_be_visible()
