@@ -77,7 +77,7 @@ def test_a_form_begins_with_what_is_usual_and_can_be_sent_as_it_is(
 ) -> None:
     page = desk.get(f"/desk/patients/{rosa}/coverage?new={usual}")
     assert page.status_code == 200
-    sent = as_sent(page.text) | {"name": "A name", "modalities": "care", "key": f"key-of-{usual}"}
+    sent = as_sent(page.text) | {"modalities": "care", "key": f"key-of-{usual}"}
     sent["limit"] = sent["limit"] or "20"
     answer = desk.post(f"/desk/patients/{rosa}/coverage", data=sent)
     assert answer.status_code == 303

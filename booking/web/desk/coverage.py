@@ -40,7 +40,8 @@ def coverage_of(reference: str) -> ResponseReturnValue:
         line = found.line(number)
         return _page(found, as_typed(line.pool.name, line.pool.terms), line)
     if usual in USUAL:
-        return _page(found, as_typed("", USUAL[usual](found.today)))
+        terms = USUAL[usual](found.today)
+        return _page(found, as_typed(str(allowance_words.KINDS[terms.kind]), terms))
     return _page(found)
 
 
