@@ -427,7 +427,9 @@ def test_an_afternoon_off_shows_who_is_booked_and_moves_them(
     expect(off).to_contain_text("could move to Tue, Sep 15")
     if javascript:
         axe(page)
-    said.get_by_role("link", name=re.compile("^Move ?: Ida")).click()
+    said.get_by_role("link", name="Look at it").click()
+    expect(off).to_be_in_viewport()
+    off.get_by_role("link", name=re.compile("^Move ?: Ida")).click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Move Ida Sørensen")
     page.get_by_role("button").filter(has_text="Ana Ruiz").first.click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Ida Sørensen")
