@@ -1,12 +1,15 @@
-"""What makes up for a missed visit where the patient's own times have nothing: pages that say so, and lead nowhere in vain."""
+"""What makes up for a missed visit where the patient's own times have nothing: pages that say so, and what to do then."""
 
 from datetime import timedelta
 
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import delete, select, update
 from werkzeug.test import TestResponse
 
+from booking.extensions import db
+from booking.models import Clinic, Offering, VisitType
 from booking.scheduling.plans.windows import Presence, TimeWindow
 from booking.services import links
 from booking.services.desk.statuses import cancel
@@ -52,19 +55,14 @@ def test_times_outside_those_that_were_given_are_said_to_be_and_one_is_taken(
     assert "Booked:" in words(client.get(answer.location))
 
 
-def test_nobody_is_led_to_a_page_without_times(
+def test_where_nothing_is_free_the_page_of_times_says_why_and_whom_to_call(
     client: FlaskClient, app: Flask, standing_clock: StandingClock
 ) -> None:
+    """It alone looks for times: the pages that lead to it, opened as often as anybody likes, only know what is missing."""
     plan, way = lost(app, standing_clock, "thrice", {0, 2, 4})
-    page = client.get(way)
-    assert "In week 2 one visit is missing. We found no other time here. Please call us" in words(page)
-    assert f"{way}/make-up" not in page.text
-    with app.app_context():
-        gone = next(one for one in seen(plan).visits if one.week == 1)
-        at_its_page = f"/visit/{gone.reference}/{links.token(gone.reference, gone.link_number)}"
-    visit = client.get(at_its_page)
-    assert "This visit is cancelled." in words(visit) and f"{way}/make-up" not in visit.text
-    # Who kept its address reads why.
+    assert "In week 2 one visit is missing." in words(client.get(way))
+    for page in (way, page_of_the_lost(app, plan)):
+        assert f'href="{way}/make-up"' in client.get(page).text
     page = client.get(f"{way}/make-up")
     assert "leaves the days of rest between your visits. Please call us" in words(page)
     assert "Choose one" not in words(page)
@@ -73,4 +71,24 @@ def test_nobody_is_led_to_a_page_without_times(
     with app.app_context():
         standing_clock.at(at(FIRST_DAY + timedelta(days=21), 8))
     assert "That week and the next one are over." in words(at_the_desk(app, plan))
-    assert "Choose another time" not in words(client.get(way))
+    for page in (way, page_of_the_lost(app, plan)):
+        assert f"{way}/make-up" not in client.get(page).text
+
+
+def test_what_nobody_gives_any_more_is_said_to_be_and_the_desk_has_its_page(
+    client: FlaskClient, app: Flask, standing_clock: StandingClock
+) -> None:
+    plan, way = lost(app, standing_clock, "once", {0})
+    with app.app_context(), db.engine.begin() as connection:
+        gone = select(VisitType.id).where(VisitType.slug == FOLLOW_UP).scalar_subquery()
+        connection.execute(delete(Offering).where(Offering.visit_type_id == gone))
+        connection.execute(update(Clinic).values(version=Clinic.version + 1))
+    page = client.get(f"{way}/make-up")
+    assert "nobody here gives all that your plan asks for. Please call us" in words(page)
+    assert "Nobody gives all that this plan asks for any more." in words(at_the_desk(app, plan))
+
+
+def page_of_the_lost(app: Flask, plan: BookedPlan) -> str:
+    with app.app_context():
+        gone = next(one for one in seen(plan).visits if one.week == 1)
+        return f"/visit/{gone.reference}/{links.token(gone.reference, gone.link_number)}"

@@ -6,6 +6,8 @@ from enum import StrEnum
 from itertools import product
 from math import prod
 
+from booking import clock
+from booking.errors import NotOffered
 from booking.models import BookableBy, PlanStatus
 from booking.scheduling.plans.keeping import Kept
 from booking.scheduling.plans.windows import Presence
@@ -25,6 +27,7 @@ _LOOKED_AT = 1000
 class WhyNone(StrEnum):
     """Why there is no time in the week of what is missing, nor in the next one: the first of these that is so."""
 
+    GONE = "gone"
     OVER = "over"
     FULL = "full"
     AWAY = "away"
@@ -54,9 +57,12 @@ def make_up_times(plan: PlanView, audience: BookableBy) -> list[MakeUp]:
     """
     if plan.status is not PlanStatus.RUNNING:
         return []
-    asked = asked_for(plan, audience)
+    lacks = [one for one in missing(plan, clock.now()) if not one.waits]
+    try:
+        asked = asked_for(plan, audience)
+    except NotOffered:
+        return [MakeUp(one, (), why_none=WhyNone.GONE) for one in lacks]
     now = asked.ground.now
-    lacks = [one for one in missing(plan, now) if not one.waits]
     others = [chosen_of(plan, one) for one in plan.standing]
     offered = [[one] if one else [] for one in _one_each(asked, plan, lacks, others)]
     for number in range(len(lacks)):

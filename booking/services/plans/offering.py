@@ -11,7 +11,6 @@ from sqlalchemy import Select, and_, exists, func, or_, select
 from sqlalchemy.orm import Session
 
 from booking import clock
-from booking.errors import NotOffered
 from booking.models import (
     SERIES,
     Actor,
@@ -85,11 +84,7 @@ def _can_be_made_up(plan: PlanView) -> bool:
     """Whether there is a way to write, and a time that can be taken without asking the payer first."""
     if notices.channel_of_clinic(plan)[0] is Channel.CALL:
         return False
-    try:
-        offered = make_up_times(plan, BookableBy.LINK)
-    except NotOffered:
-        # The clinic offers no more what the plan asks for.
-        return False
+    offered = make_up_times(plan, BookableBy.LINK)
     times = [Planned(time.starts_at, one.missed.care.modality.slug) for one in offered for time in one.times]
     return any(not one.stops for one in each_alone(plan, times))
 

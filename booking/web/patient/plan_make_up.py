@@ -11,7 +11,6 @@ from booking.errors import (
     KeyReused,
     NotChangeable,
     NotFound,
-    NotOffered,
     Refusal,
     VisitsTaken,
 )
@@ -70,15 +69,6 @@ def take_make_up(reference: str, token: str) -> ResponseReturnValue:
             raise
         return _times(reading.by_link(reference, token), refusal)
     return _to_plan(plan, made)
-
-
-def has_times(plan: PlanView) -> bool:
-    """Whether the patient can choose a time for something that the plan lacks."""
-    try:
-        return any(one.times for one in _offered(plan))
-    except NotOffered:
-        # The clinic offers no more what the plan asks for.
-        return False
 
 
 def _offered(plan: PlanView) -> list[MakeUp]:

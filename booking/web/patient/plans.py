@@ -30,7 +30,6 @@ from booking.web.patient.plan_details import (
     other_time_page,
     with_other_time,
 )
-from booking.web.patient.plan_make_up import has_times
 from booking.web.patient.plan_shown import shown_plan
 from booking.web.patient.plan_way import Way
 from booking.web.words import words_for
@@ -55,7 +54,6 @@ def plan(reference: str, token: str) -> ResponseReturnValue:
         found.clinic,
         made_up=made_up,
         later_done=done if of == reference else "",
-        can_choose=has_times(found),
         **shown_plan(found),
     )
 

@@ -26,6 +26,7 @@ from booking.models import BookableBy, PlanStatus
 from booking.scheduling.status import Status
 from booking.services import calendar, rescheduling, visits
 from booking.services.plans import reading
+from booking.services.plans.lacking import still_lacking
 from booking.services.plans.reading import PlanView
 from booking.services.plans.series_booking import may_come_again
 from booking.services.plans.suffering import Suffering, suffering_of
@@ -38,7 +39,6 @@ from booking.web.pages import page, today
 from booking.web.patient import blueprint
 from booking.web.patient.booking import Chosen, day_asked
 from booking.web.patient.forms import ActionForm, CancelForm, ContactForm
-from booking.web.patient.plan_make_up import has_times
 from booking.web.patient.plan_shown import WaysFrom, ways_from
 from booking.web.patient.times import DAYS_SEARCHED, PartOfDay, laid_out
 from booking.web.plan_words import broken
@@ -261,7 +261,7 @@ def _visit_page(found: Visit, refused: Refusal | None = None) -> ResponseReturnV
         may_come_again=may_come_again(found),
         plan=plan,
         prescribed=plan is not None and plan.status is PlanStatus.RUNNING and not plan.is_series,
-        lacks=plan is not None and found.status is Status.CANCELLED and has_times(plan),
+        lacks=plan is not None and found.status is Status.CANCELLED and bool(still_lacking(plan, now)),
         later=_later(plan, found),
     )
 
