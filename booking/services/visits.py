@@ -142,7 +142,7 @@ def cancel(
         appointment.version += 1
         appointment.changed_at = now
         history.note(session, appointment, "cancelled", Actor.PATIENT, why=reason)
-        notices.cancelled(session, appointment, now)
+        notices.cancelled(session, clinic, appointment, now)
         return {}
 
     once(Key.of(actor, key, ["cancel", reference, reason]), action)

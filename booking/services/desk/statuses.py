@@ -232,7 +232,7 @@ def cancel(
         placing.cancel(session, visit, by, reason, now)
         session.flush()
         if by is Actor.PATIENT:
-            told = notices.cancelled_as_asked(session, visit, now, tell=hears)
+            told = notices.cancelled_as_asked(session, clinic, visit, now, tell=hears)
         else:
             told = notices.cancelled_by_clinic(session, clinic, visit, now, tell=hears)
         changed = states.keep(

@@ -16,7 +16,13 @@ from booking.services.clinic import Clinic
 from booking.services.notices.calling import pass_on_of
 from booking.services.notices.news import known_of, to_tell
 from booking.services.notices.reminding import remind_now, reminders
-from booking.services.notices.waiting import drop_waiting, told_with_plan, waiting_with_plan, went
+from booking.services.notices.waiting import (
+    drop_waiting,
+    told_apart,
+    told_with_plan,
+    waiting_with_plan,
+    went,
+)
 from booking.services.notices.ways import (
     TAKEN_BACK_WITHIN,
     called_too,
@@ -133,11 +139,16 @@ def cancelled_by_clinic(
     return _written(session, appointment, told, [], dropped, now)
 
 
-def cancelled_as_asked(session: Session, appointment: Appointment, now: datetime, *, tell: bool) -> Told:
+def cancelled_as_asked(
+    session: Session, clinic: Clinic, appointment: Appointment, now: datetime, *, tell: bool
+) -> Told:
     """Tells in three minutes, if `tell`, that the desk has cancelled as the patient asked, by mail or text. Nobody is called
     to hear what they have just said.
     """
-    dropped = drop_waiting(session, appointment, "The visit was cancelled.", now)
+    dropped = [
+        *told_apart(session, appointment, known_of(appointment, clinic), now),
+        *drop_waiting(session, appointment, "The visit was cancelled.", now),
+    ]
     way, told = way_of_answer(appointment, now, appointment.ends_at), []
     if tell and way is not None:
         until = appointment.ends_at

@@ -8,8 +8,9 @@ from booking.models import Appointment, Channel, Message
 from booking.services import digests
 from booking.services.clinic import Clinic
 from booking.services.notices.calling import pass_on_of
+from booking.services.notices.news import known_of
 from booking.services.notices.reminding import called_now, remind_now, reminders
-from booking.services.notices.waiting import drop_queued, drop_waiting
+from booking.services.notices.waiting import drop_queued, drop_waiting, tell_with_plan, told_apart
 from booking.services.notices.ways import channel_of_clinic
 from booking.services.notices.writing import add_resend, answer, row_of
 from booking.services.rows import Row, add_all
@@ -24,6 +25,7 @@ def booked(session: Session, clinic: Clinic, appointment: Appointment, now: date
 
 def moved(session: Session, clinic: Clinic, appointment: Appointment, known: Row, now: datetime) -> None:
     """Tells of the new time, and reminds of it instead of the old one. `known`: what the patient knew (`known_of`)."""
+    told_apart(session, appointment, known, now)
     drop_queued(session, appointment, "The visit was moved.")
     add_all(
         session, Message, [*answer(appointment, "change", now, known), *reminders(clinic, appointment, now)]
@@ -32,8 +34,9 @@ def moved(session: Session, clinic: Clinic, appointment: Appointment, known: Row
     pass_on_of(session, appointment, now)
 
 
-def cancelled(session: Session, appointment: Appointment, now: datetime) -> None:
+def cancelled(session: Session, clinic: Clinic, appointment: Appointment, now: datetime) -> None:
     """Tells of the cancellation, with an entry that takes the visit out of the patient's calendar."""
+    told_apart(session, appointment, known_of(appointment, clinic), now)
     drop_queued(session, appointment, "The visit was cancelled.")
     add_all(session, Message, answer(appointment, "cancellation", now, useful_until=appointment.ends_at))
     digests.replan_of(session, appointment, now)
@@ -47,6 +50,7 @@ def contact_corrected(
     confirmation goes for all visits.
     """
     dropped = drop_waiting(session, appointment, "The contact was corrected.", now)
+    tell_with_plan(session, appointment, dropped)
     confirmed = [] if with_plan else answer(appointment, "confirmation", now)
     rows = [*confirmed, *reminders(clinic, appointment, now)]
     # Put off, or in a worker's hand at this moment: they go to the new contact now.

@@ -6,6 +6,7 @@ from datetime import datetime
 from sqlalchemy import bindparam, or_, select, update
 from sqlalchemy.orm import Session
 
+from booking.formatting import iso_utc
 from booking.models import Appointment, Channel, HistoryEntry, Message, MessageState, Plan
 from booking.services import digests
 from booking.services.clinic import the_clinic
@@ -91,17 +92,7 @@ def waiting_with_plan(session: Session, appointment: Appointment, known: Row) ->
     """What waits in a message about its plan as a whole, as `waiting` has it: that this visit, until now as `known`, is new or
     is moved there.
     """
-    if appointment.plan_id is None:
-        return []
-    subject = f"plan/{session.get_one(Plan, appointment.plan_id).reference}"
-    change = session.scalar(
-        select(Message)
-        .where(
-            Message.subject == subject, Message.kind == "plan-change", Message.state == MessageState.QUEUED
-        )
-        .order_by(Message.id.desc())
-        .limit(1)
-    )
+    change = _change_of_plan(session, appointment)
     if change is None or known["old_starts_at"] not in change.facts.get("added", ()):
         return []
     moves = session.scalars(
@@ -109,7 +100,9 @@ def waiting_with_plan(session: Session, appointment: Appointment, known: Row) ->
         .where(HistoryEntry.appointment_id == appointment.id, HistoryEntry.what == "moved")
         .order_by(HistoryEntry.id.desc())
     )
-    was = next((one.facts for one in moves if one.facts["from"] in change.facts.get("cancelled", ())), None)
+    # The last move may be the one away from there.
+    before = (one.facts for one in moves if one.facts["from"] != known["old_starts_at"])
+    was = next((facts for facts in before if facts["from"] in change.facts.get("cancelled", ())), None)
     facts: Row = {"by_clinic": True}
     if was is not None:
         moved_by = datetime.fromisoformat(was["from"]) - datetime.fromisoformat(known["old_starts_at"])
@@ -117,6 +110,48 @@ def waiting_with_plan(session: Session, appointment: Appointment, known: Row) ->
         facts |= known_as(datetime.fromisoformat(was["from"]), ends_at, was["from_practitioner"])
     kind = "confirmation" if was is None else "change"
     return [{"kind": kind, "channel": change.channel.value, "facts": facts}]
+
+
+def told_apart(session: Session, appointment: Appointment, known: Row, now: datetime) -> list[Row]:
+    """The same, which goes no more with the plan, and neither does what waited to be told of this visit with it: a message of
+    its own tells how it stands.
+    """
+    change = _change_of_plan(session, appointment)
+    if change is None:
+        return []
+    found = waiting_with_plan(session, appointment, known)
+    olds = {one["facts"].get("old_starts_at") for one in (*found, *waiting(session, appointment, now))}
+    change.facts = change.facts | {
+        "cancelled": [at for at in change.facts.get("cancelled", ()) if at not in olds],
+        "added": [at for at in change.facts.get("added", ()) if at != known["old_starts_at"]],
+    }
+    return found
+
+
+def tell_with_plan(session: Session, appointment: Appointment, waited: list[Row]) -> None:
+    """What `waited` to tell from where this visit was moved goes with a message about its plan, if one waits."""
+    change = _change_of_plan(session, appointment)
+    was = next((one["facts"]["old_starts_at"] for one in waited if "old_starts_at" in one["facts"]), None)
+    if change is not None and was is not None:
+        more = {"cancelled": was, "added": iso_utc(appointment.starts_at)}
+        change.facts = change.facts | {
+            name: sorted({*change.facts.get(name, ()), at}) for name, at in more.items()
+        }
+
+
+def _change_of_plan(session: Session, appointment: Appointment) -> Message | None:
+    """What waits to tell of a change of its plan as a whole."""
+    if appointment.plan_id is None:
+        return None
+    subject = f"plan/{session.get_one(Plan, appointment.plan_id).reference}"
+    return session.scalar(
+        select(Message)
+        .where(
+            Message.subject == subject, Message.kind == "plan-change", Message.state == MessageState.QUEUED
+        )
+        .order_by(Message.id.desc())
+        .limit(1)
+    )
 
 
 def went(session: Session, appointment: Appointment, sequences: Sequence[int]) -> bool:

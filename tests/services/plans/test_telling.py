@@ -7,10 +7,11 @@ import pytest
 
 from booking import clock
 from booking.formatting import iso_utc
-from booking.models import Appointment, BookableBy, Message, Patient, PlanEntry, Reminders
+from booking.models import Actor, Appointment, BookableBy, Message, Patient, PlanEntry, Reminders
 from booking.reminders.delivery import deliver_due
 from booking.scheduling.plans.keeping import Role as PlanRole
 from booking.services import links as visit_links, reconciling, visits
+from booking.services.clinic import present
 from booking.services.desk import calls, records, statuses, undoing
 from booking.services.desk.moving import Place, change
 from booking.services.desk.records import Values
@@ -22,6 +23,7 @@ from booking.services.plans.make_ups import make_up_times
 from booking.services.plans.reading import PlanVisit
 from booking.services.plans.repairing import take_for
 from booking.services.plans.shifting import shift
+from booking.services.rescheduling import reschedule
 from booking.services.transaction import run
 from tests.clinics import plan_clinic, set_up
 from tests.conftest import StandingClock
@@ -453,6 +455,82 @@ def test_a_visit_that_was_moved_and_is_shifted_back_to_another_person_is_told(
     shifted_to(plan, 5, -HOUR, "dan")
     said = text_of_the_change(standing_clock)
     assert said.partition("New")[2].partition("All other")[0].count("Dan") == 1
+
+
+# A visit that is changed by itself while the message about its plan waits
+
+
+def shifted_and_moved_on(plan: BookedPlan, time: StandingClock) -> tuple[datetime, datetime]:
+    """A visit that was shifted with all later ones, and then moved by itself a minute later: as known, and as it is now."""
+    deliver_due()
+    knew = seen(plan).visits[1].starts_at
+    shifted_to(plan, 1, HOUR, None)
+    time.on(minutes=1)
+    moved(seen(plan).visits[1], DAY)
+    return knew, knew + HOUR + DAY
+
+
+def on_day(at: datetime) -> str:
+    return present().times.moment(at)
+
+
+def test_what_was_shifted_and_then_moved_is_new_at_the_corrected_address_as_it_stands(
+    standing_clock: StandingClock,
+) -> None:
+    plan = weekly()
+    knew, stands = shifted_and_moved_on(plan, standing_clock)
+    contact_is("rosa.lima@example.com", visits_too=True)
+    said = text_of_the_change(standing_clock)
+    gone, _, rest = said.partition("New")
+    new = rest.partition("All other")[0]
+    assert on_day(knew) in gone and on_day(stands) in new
+    assert on_day(knew + HOUR) not in said
+
+
+def moved_by_its_link(visit: PlanVisit) -> None:
+    token = visit_links.token(visit.reference, visit.link_number)
+    there = visit.starts_at + 2 * DAY
+    reschedule(visit.reference, token, there, visit.practitioner.slug, actor="t", key="move-0004")
+
+
+def moved_by_us_and_by_its_link(visit: PlanVisit) -> None:
+    moved(visit, DAY)
+    moved_by_its_link(visit)
+
+
+def cancelled_as_they_asked(visit: PlanVisit) -> None:
+    statuses.cancel(hired(), visit.reference, by=Actor.PATIENT, key="cancel-002")
+
+
+@pytest.mark.parametrize(
+    "done",
+    [moved_by_its_link, moved_by_us_and_by_its_link, cancelled_by_the_patient, cancelled_as_they_asked],
+)
+def test_what_the_patient_did_themselves_meanwhile_is_told_by_its_own_message_alone(
+    standing_clock: StandingClock, done: Any
+) -> None:
+    plan = weekly()
+    deliver_due()
+    knew = seen(plan).visits[1].starts_at
+    shifted_to(plan, 1, HOUR, None)
+    standing_clock.on(minutes=1)
+    done(seen(plan).visits[1])
+    said = text_of_the_change(standing_clock)
+    assert on_day(knew) not in said and on_day(knew + HOUR) not in said
+    assert said.partition("New")[2].partition("All other")[0].count("Mei") == 4
+
+
+def test_what_they_asked_to_cancel_is_told_with_the_plan_once_it_is_taken_back(
+    standing_clock: StandingClock,
+) -> None:
+    plan = weekly()
+    deliver_due()
+    visit = seen(plan).visits[1]
+    shifted_to(plan, 1, HOUR, None)
+    entry = statuses.cancel(hired(), visit.reference, by=Actor.PATIENT, key="cancel-002").entry_id or 0
+    standing_clock.on(minutes=1)
+    undoing.undo(hired(), entry, key="undo-0001")
+    assert [facts["old_starts_at"] for facts in waits("change")] == [iso_utc(visit.starts_at)]
 
 
 # What the mail about the plan told of one of its visits, taken back
