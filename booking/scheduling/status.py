@@ -69,9 +69,15 @@ def move(now: Status, then: Status) -> Status:
 NO_SHOW_AFTER = timedelta(minutes=15)
 
 
-def counts_as_attended(status: Status, ends_at: datetime, now: datetime) -> bool:
-    """Whether a visit counts as given: done, or over and never settled ("not closed")."""
-    return status is Status.FULFILLED or (status in LIVE and ends_at <= now)
+def lapsed(status: Status, ends_at: datetime, now: datetime, *, penciled: bool) -> bool:
+    """Whether a visit is over, was never settled, and was penciled in until then: it was firm for nobody, and wasn't given."""
+    return penciled and status is Status.BOOKED and ends_at <= now
+
+
+def counts_as_attended(status: Status, ends_at: datetime, now: datetime, *, penciled: bool) -> bool:
+    """Whether a visit counts as given: done, or over and never settled ("not closed"), unless it `lapsed`."""
+    over = status in LIVE and ends_at <= now
+    return status is Status.FULFILLED or (over and not lapsed(status, ends_at, now, penciled=penciled))
 
 
 def not_closed(status: Status, ends_at: datetime, now: datetime) -> bool:

@@ -24,7 +24,7 @@ from booking.scheduling.allowances.counting import (
     count,
 )
 from booking.scheduling.allowances.terms import Terms
-from booking.scheduling.status import LIVE, Status, cancelled_late, counts_as_attended
+from booking.scheduling.status import LIVE, Status, cancelled_late, counts_as_attended, lapsed
 from booking.scheduling.timeline import instant_of
 from booking.services.clinic import Clinic
 
@@ -89,6 +89,7 @@ class VisitRow(NamedTuple):
     to_cell: int
     status: Status
     cancelled_at: datetime | None
+    penciled: bool
 
 
 _VISITS = select(
@@ -99,6 +100,7 @@ _VISITS = select(
     Appointment.to_cell,
     Appointment.status,
     Appointment.cancelled_at,
+    Appointment.penciled,
 ).where(
     or_(
         Appointment.status.in_((*LIVE, Status.FULFILLED, Status.NOSHOW)),
@@ -143,7 +145,7 @@ def asks_first(
 def counted(
     clinic: Clinic,
     pools: Sequence[Pool],
-    rows: Iterable[VisitRow | Row[tuple[int, str, int, int, int, Status, datetime | None]]],
+    rows: Iterable[VisitRow | Row[tuple[int, str, int, int, int, Status, datetime | None, bool]]],
     now: datetime,
     and_these: Sequence[Planned] = (),
 ) -> Allowances:
@@ -215,7 +217,9 @@ def visits_of_patients(
 def _visit(clinic: Clinic, row: VisitRow, now: datetime) -> Visit | None:
     visit_type = clinic.visit_type_by_id[row.visit_type_id]
     starts_at, ends_at = instant_of(row.from_cell), instant_of(row.to_cell)
-    if counts_as_attended(row.status, ends_at, now):
+    if lapsed(row.status, ends_at, now, penciled=row.penciled):
+        return None
+    if counts_as_attended(row.status, ends_at, now, penciled=row.penciled):
         state = State.ATTENDED
     elif row.status in LIVE:
         state = State.BOOKED

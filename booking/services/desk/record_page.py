@@ -220,13 +220,16 @@ def _late(visit_type: VisitType, one: Appointment) -> bool:
 def _counted(session: Session, clinic: Clinic, patient_id: int, now: datetime) -> tuple[int, int, int]:
     """Visits that count as attended, no-shows, and visits that the patient cancelled after the cut-off, of two years."""
     given = session.execute(
-        select(Appointment.status, Appointment.to_cell).where(
+        select(Appointment.status, Appointment.to_cell, Appointment.penciled).where(
             Appointment.patient_id == patient_id,
             Appointment.to_cell > cell_from(now - COUNTED_OVER),
             Appointment.status.not_in((Status.NOSHOW, Status.CANCELLED)),
         )
     )
-    attended = sum(counts_as_attended(status, instant_of(to_cell), now) for status, to_cell in given)
+    attended = sum(
+        counts_as_attended(status, instant_of(to_cell), now, penciled=penciled)
+        for status, to_cell, penciled in given
+    )
     missed = session.scalars(
         select(Appointment).where(
             Appointment.patient_id == patient_id,

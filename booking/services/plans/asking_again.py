@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 
-from sqlalchemy import ColumnElement, select
+from sqlalchemy import ColumnElement, or_, select
 from sqlalchemy.orm import Session
 
 from booking import clock
@@ -171,9 +171,16 @@ def _visits_of_plans(
 
 def _to_rest_from() -> tuple[ColumnElement[bool], ...]:
     """Visits from which days of rest are to be kept: those ahead, and those that took place, as of today or yesterday."""
-    longest_ago = clock.now() - timedelta(days=MOST_REST_DAYS + 1)
+    now = clock.now()
+    longest_ago = now - timedelta(days=MOST_REST_DAYS + 1)
     return (
         Appointment.to_cell > cell_from(longest_ago),
+        # What was only penciled in and is over took place no more than what was cancelled.
+        or_(
+            Appointment.status != Status.BOOKED,
+            Appointment.penciled.is_(False),
+            Appointment.to_cell > cell_from(now),
+        ),
         Appointment.status.not_in((Status.CANCELLED, Status.NOSHOW)),
     )
 

@@ -129,8 +129,12 @@ def judged(
     ahead = [one for one in visits if one.status is Status.BOOKED and one.starts_at > now]
     prescribed = plan.status is PlanStatus.PRESCRIBED
     short = 0 if prescribed else sum(week.left for week in weeks)
-    # What a pause has taken wasn't missed by anybody.
-    kept = [one for one in visits if not pause_on(clinic.times.local_date(one.starts_at), said.pauses)]
+    # What a pause has taken wasn't missed by anybody, nor what was firm for nobody.
+    kept = [
+        one
+        for one in visits
+        if not (one.lapsed or pause_on(clinic.times.local_date(one.starts_at), said.pauses))
+    ]
     missed = _missed_in_a_row([one for one in kept if one.starts_at <= now])
     pause = pause_on(today, said.pauses)
     gate, gate_on = (None, None) if prescribed else _gate(clinic, plan, course, visits, now)
@@ -212,9 +216,7 @@ def _gate(
     stage = plan.decided_phases
     if not course.reassessment or stage >= course.looks:
         return None, None
-    look = look_after(
-        clinic, plan.first_day, course, [one for one in visits if one.stands and not one.lapsed(now)], stage
-    )
+    look = look_after(clinic, plan.first_day, course, [one for one in visits if one.stands], stage)
     if look is None:
         last = looked_at(course, stage, []).stop - 1
         return Need.NO_REASSESSMENT, plan.first_day + timedelta(days=last)

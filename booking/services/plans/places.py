@@ -7,10 +7,12 @@ from typing import Any, NamedTuple
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from booking import clock
 from booking.models import Appointment, Plan
 from booking.scheduling.plans.course import Course
 from booking.scheduling.plans.keeping import Role
-from booking.scheduling.status import Status
+from booking.scheduling.status import Status, lapsed
+from booking.scheduling.timeline import instant_of
 from booking.services.clinic import Clinic
 
 
@@ -40,6 +42,7 @@ def places_of(session: Session, clinic: Clinic, plan_ids: Collection[int]) -> di
             Appointment.plan_id,
             Appointment.plan_role,
             Appointment.visit_type_id,
+            Appointment.to_cell,
             Appointment.status,
             Appointment.penciled,
         )
@@ -53,13 +56,13 @@ def places_of(session: Session, clinic: Clinic, plan_ids: Collection[int]) -> di
 
 
 def _placed(clinic: Clinic, plan: Any, visits: Iterable[Any]) -> Iterator[tuple[int, PlanPlace]]:
-    prescribed = _prescribed(clinic, Course.of(plan.course))
+    prescribed, now = _prescribed(clinic, Course.of(plan.course)), clock.now()
     counted: dict[str, list[int]] = defaultdict(list)
     for visit in visits:
-        if visit.plan_role in (Role.DOSE, Role.FIRST) and visit.status not in (
-            Status.CANCELLED,
-            Status.NOSHOW,
-        ):
+        gone = visit.status in (Status.CANCELLED, Status.NOSHOW) or lapsed(
+            visit.status, instant_of(visit.to_cell), now, penciled=visit.penciled
+        )
+        if visit.plan_role in (Role.DOSE, Role.FIRST) and not gone:
             modality = clinic.visit_type_by_id[visit.visit_type_id].modality.slug
             counted[modality].append(visit.id)
     for visit in visits:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import Row, or_, select
+from sqlalchemy import Row, and_, or_, select
 from sqlalchemy.orm import Session
 
 from booking import clock
@@ -27,7 +27,7 @@ from booking.models import (
 from booking.scheduling.plans.course import Course
 from booking.scheduling.plans.keeping import Kept, Role, looks_of
 from booking.scheduling.plans.windows import Presence
-from booking.scheduling.status import Status
+from booking.scheduling.status import Status, lapsed
 from booking.scheduling.timeline import cell_from, instant_of
 from booking.services.clinic import Clinic, Practitioner, VisitType, the_clinic
 from booking.services.plans import links
@@ -44,7 +44,9 @@ _MISSED = (Status.NOSHOW, Status.CANCELLED)
 
 @dataclass(frozen=True)
 class PlanVisit(Changeable):
-    """A visit of a plan. `care`: the ordinary visit type of its kind of care. `week`: of the plan, from 0 on."""
+    """A visit of a plan. `care`: the ordinary visit type of its kind of care. `lapsed`: it was only penciled in, and is over; what
+    its week lacks by that is asked for again. `week`: of the plan, from 0 on.
+    """
 
     id: int
     reference: str
@@ -58,21 +60,16 @@ class PlanVisit(Changeable):
     ends_at: datetime
     status: Status
     penciled: bool
+    lapsed: bool
     week: int
 
     @property
     def stands(self) -> bool:
-        return self.status not in _MISSED
+        return self.status not in _MISSED and not self.lapsed
 
     def came(self, now: datetime) -> bool:
         """Whether it took place. What is over and was never settled counts as if it had, unless it `lapsed`."""
-        if self.status is Status.BOOKED:
-            return self.ends_at <= now and not self.penciled
-        return self.stands
-
-    def lapsed(self, now: datetime) -> bool:
-        """Whether it is over, was never settled, and was penciled in until then: it was firm for nobody."""
-        return self.status is Status.BOOKED and self.ends_at <= now and self.penciled
+        return self.stands and (self.status is not Status.BOOKED or self.ends_at <= now)
 
     @property
     def begins(self) -> bool:
@@ -271,7 +268,8 @@ def visits_of(session: Session, clinic: Clinic, plan: Plan) -> list[PlanVisit]:
 
 def shaped(clinic: Clinic, plan: Plan | Row[Any], row: Appointment | Row[Any]) -> PlanVisit:
     """A visit of a plan, both as they are or as rows with the same columns."""
-    visit_type, starts_at = clinic.visit_type_by_id[row.visit_type_id], instant_of(row.from_cell)
+    visit_type = clinic.visit_type_by_id[row.visit_type_id]
+    starts_at, ends_at = instant_of(row.from_cell), instant_of(row.to_cell)
     day = (clinic.times.local_date(starts_at) - plan.first_day).days
     return PlanVisit(
         id=row.id,
@@ -283,9 +281,10 @@ def shaped(clinic: Clinic, plan: Plan | Row[Any], row: Appointment | Row[Any]) -
         role=Role(row.plan_role) if row.plan_role else None,
         practitioner=clinic.practitioner_by_id[row.practitioner_id],
         starts_at=starts_at,
-        ends_at=instant_of(row.to_cell),
+        ends_at=ends_at,
         status=row.status,
         penciled=row.penciled,
+        lapsed=lapsed(row.status, ends_at, clock.now(), penciled=row.penciled),
         week=day // 7,
     )
 
@@ -317,7 +316,8 @@ def treated_besides(
     """
     if not plan_ids:
         return {}
-    took_place = or_(Appointment.status != Status.BOOKED, Appointment.to_cell <= cell_from(now))
+    is_over = and_(Appointment.to_cell <= cell_from(now), Appointment.penciled.is_(False))
+    took_place = or_(Appointment.status != Status.BOOKED, is_over)
     rows = session.execute(
         select(Plan, Appointment.visit_type_id, Appointment.to_cell)
         .join(Appointment, Appointment.patient_id == Plan.patient_id)

@@ -186,6 +186,6 @@ def _standing(visit: PlanVisit) -> Standing:
     now = clock.now()
     if visit.came(now):
         return _CAME
-    if visit.lapsed(now):
+    if visit.lapsed:
         return _LAPSED
     return _PENCILED if visit.penciled else _BOOKED

@@ -433,10 +433,17 @@ def test_late_cancellations_and_no_shows_are_counted_apart() -> None:
     assert not cancelled_late(Status.CANCELLED, NINE, day, NINE - day)
     assert cancelled_late(Status.CANCELLED, NINE, day, NINE - day + MINUTE)
     assert not cancelled_late(Status.NOSHOW, NINE, day, None)
-    assert counts_as_attended(Status.FULFILLED, NINE, NINE - HOUR)
-    assert counts_as_attended(Status.BOOKED, NINE, NINE) and not_closed(Status.BOOKED, NINE, NINE)
-    assert not counts_as_attended(Status.NOSHOW, NINE, NINE + HOUR)
-    assert not counts_as_attended(Status.BOOKED, NINE, NINE - MINUTE)
+    assert counts_as_attended(Status.FULFILLED, NINE, NINE - HOUR, penciled=False)
+    assert counts_as_attended(Status.BOOKED, NINE, NINE, penciled=False) and not_closed(
+        Status.BOOKED, NINE, NINE
+    )
+    assert not counts_as_attended(Status.NOSHOW, NINE, NINE + HOUR, penciled=False)
+    assert not counts_as_attended(Status.BOOKED, NINE, NINE - MINUTE, penciled=False)
+
+
+def test_what_was_only_penciled_in_counts_as_attended_once_somebody_says_so() -> None:
+    assert not counts_as_attended(Status.BOOKED, NINE, NINE, penciled=True)
+    assert counts_as_attended(Status.FULFILLED, NINE, NINE, penciled=True)
 
 
 def test_a_no_show_that_was_done_and_is_in_the_room_after_all_has_its_whole_time(standing_clock: Any) -> None:
