@@ -5,12 +5,14 @@ keep. Why there is none: `plan_none_words`.
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, timedelta
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from flask_babel import gettext as _, lazy_gettext as lazy, ngettext
 
 from booking.formatting import Times
 from booking.scheduling.hours import wall_at
+from booking.scheduling.plans.course import Course
 from booking.scheduling.plans.keeping import Role, Rule
 from booking.scheduling.reasons import Why
 from booking.services.clinic import Clinic
@@ -21,6 +23,8 @@ _A_MONDAY = date(2001, 1, 1)
 _NOON = 12 * 60
 MOSTLY = 0.8
 """Where fewer visits than this are at the regular times, those are only most of it."""
+_NOTICED = 60
+"""By so many minutes, on average, visits have to lie apart to be said to be earlier or later in the day."""
 
 
 class Said(NamedTuple):
@@ -47,8 +51,7 @@ def within(name: str) -> str:
 
 def title(found: Proposals, proposal: Proposal) -> str:
     """When one comes and to whom, as in "Tue and Thu 4:00 pm, Sat 8:00 am with Rosa Delgado"."""
-    doses = [visit for visit in proposal.visits if visit.role is not Role.REASSESSMENT]
-    people = list_of(list(dict.fromkeys(visit.practitioner.name for visit in doses)))
+    doses, people = _doses(proposal), list_of(_people(proposal))
     if not proposal.regular:
         times = found.clinic.times
         return ngettext(
@@ -65,14 +68,54 @@ def title(found: Proposals, proposal: Proposal) -> str:
     return _("%(times)s with %(people)s", times=regular, people=people)
 
 
-def good_for(proposal: Proposal) -> str:
-    """What speaks for it among the others."""
-    return {
+def good_for(found: Proposals, proposal: Proposal) -> str:
+    """What speaks for it among the others, or distinguishes it from them."""
+    words = {
         "steady": _("The steadiest: mostly the same days, times and people."),
         "fewest-trips": _("The fewest ways to the clinic."),
         "soonest": _("The earliest in each week."),
-        "other-times": _("At other times."),
-    }[proposal.measure]
+    }
+    return words.get(proposal.measure) or _elsewhere(found, proposal)
+
+
+def _elsewhere(found: Proposals, proposal: Proposal) -> str:
+    """Of one that only lies elsewhere than the others: its days, else its time of day, else its people."""
+    times = found.clinic.times
+    others = [one for one in found.proposals if one is not proposal]
+    days = _weekdays(times, proposal)
+    if all(days != _weekdays(times, one) for one in others):
+        return _(
+            "On other days: %(days)s.",
+            days=list_of([times.short_weekday(_A_MONDAY + timedelta(days=one)) for one in days]),
+        )
+    at, others_at = _time_of_day(times, proposal), [_time_of_day(times, one) for one in others]
+    if all(at > one + _NOTICED for one in others_at):
+        return _("Later in the day.")
+    if all(at < one - _NOTICED for one in others_at):
+        return _("Earlier in the day.")
+    people = _people(proposal)
+    if all(set(people) != set(_people(one)) for one in others):
+        return _("With %(people)s.", people=list_of(people))
+    return _("Many of its visits are at another time of the same days, or with somebody else.")
+
+
+def _weekdays(times: Times, proposal: Proposal) -> list[int]:
+    regular = {one.weekday for one in proposal.regular}
+    return sorted(regular or {times.local(one.starts_at).weekday() for one in _doses(proposal)})
+
+
+def _time_of_day(times: Times, proposal: Proposal) -> float:
+    """When its visits begin on average, in minutes."""
+    starts = [times.local(one.starts_at) for one in _doses(proposal)]
+    return sum(at.hour * 60 + at.minute for at in starts) / len(starts)
+
+
+def _doses(proposal: Proposal) -> list[ProposedVisit]:
+    return [visit for visit in proposal.visits if visit.role is not Role.REASSESSMENT]
+
+
+def _people(proposal: Proposal) -> list[str]:
+    return list(dict.fromkeys(visit.practitioner.name for visit in _doses(proposal)))
 
 
 def _regular_times(found: Proposals, proposal: Proposal) -> str:
@@ -109,6 +152,32 @@ def _share_at_regular_times(clinic: Clinic, proposal: Proposal, doses: Sequence[
     locals_ = [(visit.care, clinic.times.local(visit.starts_at)) for visit in doses]
     there = sum((care, at.weekday(), at.hour * 60 + at.minute) in regular for care, at in locals_)
     return there / len(doses)
+
+
+# Waiting between two visits of a day
+
+
+def waits(clinic: Clinic, course: Course, visits: Sequence[ProposedVisit]) -> dict[int, str]:
+    """How long one waits before a visit, by its number in order, where it is on the day of the one before but not on one way
+    with it, though the plan pairs kinds of care.
+    """
+    if course.pairing is None:
+        return {}
+    day = clinic.times.local_date
+    found = {}
+    for number, (before, one) in enumerate(pairwise(visits), start=1):
+        wait = (one.starts_at - before.ends_at) // timedelta(minutes=1)
+        if day(before.starts_at) == day(one.starts_at) and wait > course.pairing.gap:
+            found[number] = then_until_the_next(wait)
+    return found
+
+
+def then_until_the_next(minutes: int) -> str:
+    """As in "Then 1 hour 15 minutes until the next visit"."""
+    hours, rest = divmod(minutes, 60)
+    parts = [ngettext("%(num)d hour", "%(num)d hours", hours)] if hours else []
+    parts += [ngettext("%(num)d minute", "%(num)d minutes", rest)] if rest else []
+    return _("Then %(time)s until the next visit", time=" ".join(parts))
 
 
 # What was bent

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from flask_babel import gettext as _, ngettext
+from flask_babel import gettext as _
 from werkzeug.datastructures import MultiDict
 
 from booking.errors import VisitsTaken
@@ -22,7 +22,7 @@ from booking.services.plans.series import MOST_VISITS, DateOf, Preview
 from booking.web import reasons, wishes
 from booking.web.free import instant
 from booking.web.numerals import whole
-from booking.web.plan_words import list_of
+from booking.web.plan_words import list_of, then_until_the_next
 
 OUT = "out"
 
@@ -139,14 +139,8 @@ def way(clinic: Clinic, visits: Iterable[VisitWish]) -> list[str]:
     offering = clinic.practitioner(first.practitioner).offerings[first.visit_type]
     wait = (second.starts_at - first.starts_at) // timedelta(minutes=1) - offering.minutes
     if wait > Pairing().gap:
-        lines.insert(1, _("Then %(time)s until the next visit", time=_for_so_long(wait)))
+        lines.insert(1, then_until_the_next(wait))
     return lines
-
-
-def _for_so_long(minutes: int) -> str:
-    hours, rest = divmod(minutes, 60)
-    parts = [ngettext("%(num)d hour", "%(num)d hours", hours)] if hours else []
-    return " ".join([*parts, *([_("%(minutes)d min", minutes=rest)] if rest else [])])
 
 
 def name(clinic: Clinic, visits: tuple[VisitWish, ...]) -> str:

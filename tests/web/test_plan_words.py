@@ -17,7 +17,7 @@ from booking.services.clinic import present
 from booking.services.clinic_file import ClinicFile
 from booking.services.plans.choosing import VisitWish
 from booking.services.plans.impossible import Impossible, Lack, Relaxation, WeekReason
-from booking.services.plans.proposing import Bent, Proposals, ProposedVisit, propose
+from booking.services.plans.proposing import Bent, Proposal, Proposals, ProposedVisit, propose
 from booking.services.plans.wanted import Besides, PlanWanted
 from booking.services.transaction import run
 from booking.web import plan_none_words, plan_words, series_words
@@ -104,6 +104,48 @@ def test_what_holds_for_most_visits_only_is_said_to_be_mostly_so() -> None:
     assert plan_words.title(found, replace(first, visits=moved)) == "Mostly Mon 9:00 am with Mei Tanaka"
     one_moved = (*moved[:1], *first.visits[1:])
     assert plan_words.title(found, replace(first, visits=one_moved)) == "Mon 9:00 am with Mei Tanaka"
+
+
+# What one is good for, among others
+
+
+def with_visits(proposal: Proposal, *, days: int = 0, minutes: int = 0, **how: Any) -> Proposal:
+    """The same so much later, by `other-times`."""
+    moved = tuple(
+        replace(one, cell=one.cell + days * 288 + minutes // 5, **how) for one in proposal.visits
+    )
+    regular = tuple(one._replace(weekday=one.weekday + days) for one in proposal.regular)
+    return replace(proposal, measure="other-times", visits=moved, regular=regular)
+
+
+def test_one_that_only_lies_elsewhere_is_named_by_what_is_other() -> None:
+    found = propose(wanted())
+    first = found.proposals[0]
+    lin = found.clinic.practitioner("lin")
+    for other, words in (
+        (with_visits(first, days=2, minutes=120), "On other days: Wed."),
+        (with_visits(first, minutes=120), "Later in the day."),
+        (with_visits(first, minutes=-120), "Earlier in the day."),
+        (with_visits(first, minutes=30, practitioner=lin), f"With {lin.name}."),
+        (with_visits(first, minutes=30), "Many of its visits are at another time of the same days, or with somebody else."),
+    ):  # fmt: skip
+        assert plan_words.good_for(replace(found, proposals=(first, other)), other) == words
+
+
+def test_a_long_wait_between_two_visits_of_a_day_is_said() -> None:
+    apart = windows(({TUE, THU}, 9 * 60, 9 * 60 + 50), ({TUE, THU}, 11 * 60, 11 * 60 + 30))
+    found = propose(wanted("disc-gentle", presence=apart))
+    visits = found.proposals[0].visits
+    before, after = visits[:2]
+    minutes = (after.starts_at - before.ends_at) // timedelta(minutes=1)
+    assert minutes > 60, "They come in two ways on one day."
+    said = plan_words.waits(found.clinic, found.wanted.course, visits)
+    hour = f"Then 1 hour {minutes - 60} minutes until the next visit"
+    assert said[1] == hour and 2 not in said
+    near = (before, replace(after, cell=before.to_cell + 3), *visits[2:])
+    assert 1 not in plan_words.waits(found.clinic, found.wanted.course, near)
+    unpaired = replace(found.wanted.course, pairing=None)
+    assert plan_words.waits(found.clinic, unpaired, visits) == {}
 
 
 # What is bent
@@ -308,7 +350,7 @@ def test_how_long_one_waits_between_two_visits_is_said_where_that_isnt_one_trip(
         series_words.visit(clinic, first),
         series_words.visit(clinic, soon),
     ]
-    assert series_words.way(clinic, (first, later))[1] == "Then 1 hour 30 min until the next visit"
+    assert series_words.way(clinic, (first, later))[1] == "Then 1 hour 30 minutes until the next visit"
 
 
 # What holds for all proposals

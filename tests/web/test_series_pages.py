@@ -232,6 +232,11 @@ def test_a_patient_books_two_kinds_of_care_on_one_day(app: Flask, client: FlaskC
     assert client.post(book, data=fields(details, book)).status_code == 422
     done = client.post(book, data=fields(details, book) | who)
     assert done.status_code == 303 and "You are booked." in client.get(done.location).text
+    (whole,) = set(re.findall(r'href="(/plan/\w+/\w+)"', client.get(done.location).text))
+    for page in (details.text, client.get(done.location).text, client.get(whole).text):
+        assert "Week 1" not in page and "Week by week" not in page
+    assert "<h3>Tuesday, September 22" in details.text
+    assert "<h2>Tuesday, September 22" in client.get(whole).text
     visits = of_plans(app)
     assert len(visits) == 2 and not any(row["penciled"] for row in visits)
     assert client.get("/together/acupuncture-follow-up+acupuncture-first/details").status_code == 404

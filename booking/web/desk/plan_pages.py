@@ -1,6 +1,6 @@
 """The pages on which a plan is arranged at the desk: its form, its proposals, and other times for one of its visits."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from flask import request
@@ -42,7 +42,7 @@ Weeks = list[tuple[int, list[tuple[int, ProposedVisit]]]]
 
 class Shown(NamedTuple):
     """A plan as it could be booked; in words what of it isn't at its regular time, and why. `beyond`: the numbers of visits that
-    may not be covered; `asks`: the payer is to be asked before it is booked.
+    may not be covered; `asks`: the payer is to be asked before it is booked; `waits`: in words how long one waits before a visit.
     """
 
     title: str
@@ -50,6 +50,7 @@ class Shown(NamedTuple):
     weeks: Weeks
     beyond: frozenset[int]
     asks: bool
+    waits: Mapping[int, str]
     good_for: str = ""
 
 
@@ -87,7 +88,8 @@ def proposals_page(form: Form, found: Arranged, proposals: Proposals) -> Respons
                 _bent(form.clinic, one.visits),
                 _by_week(one.visits),
                 *_covered(found, one.visits),
-                plan_words.good_for(one) if len(proposals.proposals) > 1 else "",
+                _waits(form.clinic, found, one.visits),
+                plan_words.good_for(proposals, one) if len(proposals.proposals) > 1 else "",
             )
             for one in proposals.proposals
         ],
@@ -141,7 +143,8 @@ def chosen_page(
     """The plan as it was chosen, to be booked. Raises PlanRulesBroken."""
     shown = arranging.as_chosen(found, visits)
     title = _("%(name)s for %(whom)s", name=found.name, whom=found.whose.name)
-    proposals = [Shown(title, (), _by_week(shown), *_covered(found, shown))]
+    waits = _waits(form.clinic, found, shown)
+    proposals = [Shown(title, (), _by_week(shown), *_covered(found, shown), waits)]
     return _proposals_page(form, found, proposals, lost, status, trouble=trouble)
 
 
@@ -204,6 +207,10 @@ def _proposals_page(
 
 def _bent(clinic: Clinic, visits: tuple[ProposedVisit, ...]) -> tuple[str, ...]:
     return tuple(words for one in visits if (words := plan_words.bent(clinic, one)))
+
+
+def _waits(clinic: Clinic, found: Arranged, visits: Sequence[ProposedVisit]) -> dict[int, str]:
+    return plan_words.waits(clinic, found.wanted.course, _in_order(visits))
 
 
 def _covered(found: Arranged, visits: Sequence[ProposedVisit]) -> tuple[frozenset[int], bool]:

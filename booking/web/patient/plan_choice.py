@@ -3,7 +3,7 @@
 A choice isn't stored. It travels in addresses and forms, and whoever books it has all of it checked.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import groupby
@@ -14,6 +14,7 @@ from booking.services.clinic import Clinic
 from booking.services.plans.choosing import Chosen, VisitWish, choose
 from booking.services.plans.proposing import ProposedVisit, penciled
 from booking.services.plans.wanted import PlanWanted
+from booking.web import plan_words
 from booking.web.asked import FURTHEST_CELL
 
 MOST = 60
@@ -21,10 +22,13 @@ _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
 class DayOf(NamedTuple):
-    """A day with its visits, each with its number among all of the plan."""
+    """A day with its visits, each with its number among all of the plan. `waits`: in words how long one waits before a visit, by
+    its number.
+    """
 
     on: date
     visits: tuple[tuple[int, ProposedVisit], ...]
+    waits: Mapping[int, str]
 
 
 class WeekOf(NamedTuple):
@@ -87,6 +91,7 @@ def shown(clinic: Clinic, wanted: PlanWanted, choice: Choice) -> tuple[ProposedV
 def weeks_of(clinic: Clinic, wanted: PlanWanted, visits: Sequence[ProposedVisit]) -> list[WeekOf]:
     """The same week by week and day by day; weeks without any visit are left out."""
     by_week = groupby(enumerate(visits), key=lambda one: one[1].week)
+    waits = plan_words.waits(clinic, wanted.course, visits)
     return [
         WeekOf(
             number,
@@ -94,7 +99,7 @@ def weeks_of(clinic: Clinic, wanted: PlanWanted, visits: Sequence[ProposedVisit]
             wanted.first_day + timedelta(days=number * 7 + 6),
             number >= wanted.course.weeks,
             tuple(
-                DayOf(on, tuple(of_day))
+                DayOf(on, tuple(of_day), waits)
                 for on, of_day in groupby(of_week, key=lambda one: clinic.times.local_date(one[1].starts_at))
             ),
         )

@@ -103,6 +103,7 @@ def shown_plan(plan: PlanView) -> dict[str, Any]:
         "prescribed": course_words.prescribed(plan.clinic, plan.course),
         "weeks": weeks,
         "later": later,
+        "one_day": _one_day(plan),
         "ahead": ahead,
         "next": ahead[0] if ahead else None,
         "next_ways": ways_from(plan, ahead[0]) if ahead else None,
@@ -116,6 +117,12 @@ def shown_plan(plan: PlanView) -> dict[str, Any]:
         "left": left_words(plan.clinic, allowed(known(plan), ())),
         "uncovered": any(one.reference in beyond for one in ahead),
     }
+
+
+def _one_day(plan: PlanView) -> date | None:
+    """The day on which all visits of a series are, if it is one."""
+    days = {plan.clinic.times.local_date(one.starts_at) for one in plan.visits} if plan.is_series else set()
+    return days.pop() if len(days) == 1 else None
 
 
 def _lacks(by_week: Mapping[int, int]) -> str:

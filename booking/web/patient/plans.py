@@ -174,7 +174,7 @@ def _proposals(way: Way) -> ResponseReturnValue:
     shown = [
         {
             "title": plan_words.title(found, one),
-            "good_for": plan_words.good_for(one) if len(found.proposals) > 1 else "",
+            "good_for": plan_words.good_for(found, one) if len(found.proposals) > 1 else "",
             "bent": [words for visit in one.visits if (words := plan_words.bent(way.clinic, visit))],
             "weeks": weeks_of(way.clinic, found.wanted, one.visits),
             "visits": one.visits,
