@@ -38,7 +38,7 @@ from booking.services.plans.asking_again import asked_for, chosen_of, kept_of
 from booking.services.plans.choosing import Chosen, VisitWish, choose
 from booking.services.plans.lacking import Missed
 from booking.services.plans.make_ups import as_chosen, as_missed
-from booking.services.plans.reading import PlanView, PlanVisit, for_staff, view
+from booking.services.plans.reading import PlanView, PlanVisit, for_staff, view, weeks_with
 from booking.services.plans.replacing import instead_of, time_of, usual_times
 from booking.services.plans.wanted import Asked
 from booking.services.staff import audit
@@ -102,16 +102,14 @@ def fitted(
 
 def _filled(asked: Asked, plan: PlanView, from_week: int, goes: Sequence[PlanVisit]) -> Fitted:
     """What comes so that all weeks from that one on have their doses, once some visits are gone."""
-    course = asked.course
+    weeks = weeks_with(plan, asked.course, [one for one in plan.visits if one not in goes])
     others = [chosen_of(plan, one) for one in plan.standing if one not in goes]
     comes: list[Chosen] = []
     lacks: list[Missed] = []
-    for week in range(from_week, asked.weeks):
-        wanted: list[Missed] = []
-        for care in course.kinds:
-            have = sum(one.kept.week == week and one.kept.care == care for one in others)
-            more = course.doses(care)[week][0] - have - _given_up(plan, week, care)
-            wanted += [Missed(plan.clinic.visit_type(care), week, None)] * more
+    for week in weeks[from_week : asked.weeks]:
+        wanted = [
+            Missed(dose.care, week.number, None) for dose in week.doses for _ in range(dose.never_booked)
+        ]
         found = _of_week(asked, plan, wanted, others)
         others += found
         comes += found
@@ -276,14 +274,6 @@ def _times(asked: Asked, plan: PlanView, missed: Missed, others: Sequence[Chosen
     lost = as_missed(asked, plan, missed, others)
     found = instead_of(asked, lost, others, most, rather_as=others) if lost else []
     return [as_chosen(plan, missed, one) for one in found]
-
-
-def _given_up(plan: PlanView, week: int, care: str) -> int:
-    """How many visits of a week were booked once and are to be made up by somebody's choice, or needed by nobody."""
-    if week >= len(plan.weeks):
-        return 0
-    missed = sum(one.missed - one.made_up for one in plan.weeks[week].doses if one.care.slug == care)
-    return max(missed, plan.not_needed.get((week, care), 0))
 
 
 def _too_many(

@@ -80,7 +80,7 @@ class PlanVisit(Changeable):
 class Dose(NamedTuple):
     """What became of one kind of care in one week, without what was moved from it into a further one. `made_up`: of those
     missed, as many as others took the place of, in whichever week. `left`: how many the fewest of the dose still lacks, but for
-    those of which somebody said that they aren't needed.
+    those of which somebody said that they aren't needed. `given_up`: so many were booked once, and nothing was chosen in their place.
     """
 
     care: VisitType
@@ -91,6 +91,12 @@ class Dose(NamedTuple):
     missed: int
     made_up: int
     left: int
+    given_up: int
+
+    @property
+    def never_booked(self) -> int:
+        """How many of those left were never booked."""
+        return max(0, self.left - self.given_up)
 
 
 class Week(NamedTuple):
@@ -460,6 +466,12 @@ def weeks_of(
     )
 
 
+def weeks_with(plan: PlanView, course: Course, visits: Sequence[PlanVisit]) -> tuple[Week, ...]:
+    """The same if a plan had this course, and these visits."""
+    said = Said(plan.pauses, plan.not_needed, plan.made_up)
+    return weeks_of(plan.clinic, course, plan.first_day, visits, clock.now(), said)
+
+
 class _MadeUp:
     """Which visits are of another week's dose than of that in which they lie. Weeks are asked about in order."""
 
@@ -486,6 +498,10 @@ class _MadeUp:
     def taken(self, week: int, care: str) -> int:
         """How many of a week's visits make up for what an earlier one lacks."""
         return self._taken[week, care]
+
+    def booked_first(self, visits: Iterable[PlanVisit]) -> int:
+        """How many of a week's visits were missed and made up for no others."""
+        return sum(not one.stands and one.reference not in self._weeks for one in visits)
 
     def missed(self, visits: Iterable[PlanVisit]) -> int:
         """How many of a week's visits were to make up for an earlier one's, and were missed."""
@@ -553,7 +569,10 @@ def _dose(
     later = others.later(week, care.slug, lacks)
     here = max(others.here(visits), own + missed - others.missed(visits) - most - moved)
     left = lacks - later
-    return Dose(care, fewest, most, booked, attended, missed, _not_left(missed, left, here + later), left)
+    chosen = others.here(visits) + later
+    given_up = max(0, others.booked_first(visits) - chosen - not_needed - moved)
+    made_up = _not_left(missed, left, here + later)
+    return Dose(care, fewest, most, booked, attended, missed, made_up, left, given_up)
 
 
 def _not_left(missed: int, left: int, made_up: int) -> int:

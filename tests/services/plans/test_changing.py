@@ -5,6 +5,7 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from booking import clock
 from booking.errors import NotChangeable, NotFound, PlanRulesBroken, StaleEdit, TooLateToChange
@@ -26,6 +27,7 @@ from booking.services.plans.make_ups import make_up_times
 from booking.services.plans.reading import PlanView, PlanVisit
 from booking.services.plans.repairing import not_needed, offer, take, take_for
 from booking.services.plans.suffering import suffering
+from booking.services.transaction import run
 from tests.clinics import plan_clinic, plan_template, set_up
 from tests.conftest import StandingClock
 from tests.services.making import rows
@@ -201,6 +203,35 @@ def test_what_makes_up_for_a_week_stays_also_where_that_week_made_up_for_the_one
     # What is one more than that goes all the same.
     added = replace(shown, made_up={})
     assert len(with_other_doses(added, 2, {ACUPUNCTURE: (1, 1)}, BookableBy.STAFF).goes) == 1
+
+
+def test_what_was_never_booked_is_named_or_booked_though_something_was_made_up_for_its_week() -> None:
+    """A third visit is prescribed, and leaves no day on which its patient can come; one of the two is missed and made up."""
+    set_up(plan_clinic(plan_templates=[plan_template("two", {ACUPUNCTURE: 2})]))
+    two_days = Presence((TimeWindow(frozenset({0, 3}), 9 * 60, 17 * 60),))
+    plan = running(prescribed(patient(), "two"), presence=two_days)
+    three = {ACUPUNCTURE: (3, 3)}
+    change_doses(hired(), plan.reference, 1, three, "", key="doses-001")
+    statuses.cancel(hired(), of(seen(plan), ACUPUNCTURE, 1)[0].reference, key="cancel-01")
+    (time, *_) = make_up_times(seen(plan), BookableBy.STAFF)[0].times
+    take_for(hired(), plan.reference, 1, ACUPUNCTURE, time.starts_at, time.practitioner.slug, key="take-0001")
+    again = with_other_doses(seen(plan), 1, three, BookableBy.STAFF)
+    assert again.goes == again.comes == ()
+    assert [one.week for one in again.lacks] == [1, 2, 3]
+    run(lambda session: session.execute(update(Plan).values(presence=Presence().as_plain())))
+    comes = with_other_doses(seen(plan), 1, three, BookableBy.STAFF).comes
+    assert [one.kept.week for one in comes] == [1, 2, 3]
+
+
+def test_what_was_made_up_in_the_next_week_is_not_booked_again(standing_clock: StandingClock) -> None:
+    plan = running(prescribed(patient(), "weekly"))
+    statuses.cancel(hired(), of(seen(plan), ACUPUNCTURE, 1)[0].reference, key="cancel-01")
+    standing_clock.at(at(FIRST_DAY + timedelta(days=13), 8))
+    (time, *_) = make_up_times(seen(plan), BookableBy.STAFF)[0].times
+    assert time.day // 7 == 2
+    take_for(hired(), plan.reference, 1, ACUPUNCTURE, time.starts_at, time.practitioner.slug, key="take-0001")
+    same = with_other_doses(seen(plan), 1, {ACUPUNCTURE: (1, 1)}, BookableBy.STAFF)
+    assert same.goes == same.comes == same.lacks == ()
 
 
 def test_a_week_of_holidays_is_given_back_and_stands_as_left(disc: BookedPlan) -> None:
