@@ -172,8 +172,8 @@ class Ground:
         return replace(self, for_first=replace(self.ignoring, others=visits))
 
     def without(self, visit_id: int) -> "Ground":
-        """The same once this visit is given up."""
-        ignoring = replace(self.ignoring, others=frozenset({visit_id}))
+        """The same once this visit is given up as well."""
+        ignoring = replace(self.ignoring, others=self.ignoring.others | {visit_id})
         return replace(self, ignoring=ignoring, for_first=ignoring)
 
     def once_had(self, proposed: Proposed) -> "Ground":

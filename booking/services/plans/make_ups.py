@@ -62,48 +62,87 @@ def make_up_times(plan: PlanView, audience: BookableBy) -> list[MakeUp]:
         asked = asked_for(plan, audience)
     except NotOffered:
         return [MakeUp(one, (), why_none=WhyNone.GONE) for one in lacks]
-    now = asked.ground.now
-    others = [chosen_of(plan, one) for one in plan.standing]
-    offered = [[one] if one else [] for one in _one_each(asked, plan, lacks, others)]
-    for number in range(len(lacks)):
-        _offer_more(asked, plan, lacks, number, offered, others)
-    found = [MakeUp(missed, tuple(times)) for missed, times in zip(lacks, offered, strict=True)]
-    found = [
-        _in_place(asked, plan, one, found, replaced)
-        if not one.times and (replaced := in_whose_place(plan, one.missed, audience, now))
-        else one
-        for one in found
-    ]
-    return found if all(one.times for one in found) else _outside(asked, plan, found, others)
+    found = [MakeUp(one, (time,) if time else ()) for one, time in _one_each(asked, plan, lacks)]
+    _offer(asked, plan, found, range(len(found)), audience)
+    none = [number for number, one in enumerate(found) if not one.times]
+    if none:
+        # On days on which they are away there are none outside their windows either.
+        asked = asked.with_presence(Presence(away=asked.wanted.presence.away))
+        _offer(asked, plan, found, none, audience)
+    for number in none:
+        why = None if found[number].times else _why_none(asked, plan, found, number)
+        found[number] = replace(found[number], outside=why is None, why_none=why)
+    return found
 
 
-def _outside(asked: Asked, plan: PlanView, found: Sequence[MakeUp], others: Sequence[Chosen]) -> list[MakeUp]:
-    """The same, with times outside the patient's windows for what has none inside, or why there are none either. On days on
-    which they are away there are none.
+def _offer(
+    asked: Asked, plan: PlanView, found: list[MakeUp], numbers: Sequence[int], audience: BookableBy
+) -> None:
+    """Offers times for what is missing under these numbers; for a first visit that can't come before the next one, in that one's
+    place. One for each before a second one for any.
     """
-    at_any_time = asked.with_presence(Presence(away=asked.wanted.presence.away))
-    lacks, offered = [one.missed for one in found], [list(one.times) for one in found]
-    none = [number for number, times in enumerate(offered) if not times]
-    # One for each before a second one for any.
+    for most in (1, OFFERED):
+        for number in numbers:
+            found[number] = _with_more(asked, plan, found, number, most)
+    none = [number for number in numbers if not found[number].times]
     for most in (1, OFFERED):
         for number in none:
-            _offer_more(at_any_time, plan, lacks, number, offered, others, most)
-    widened = list(found)
-    for number in none:
-        one, times = found[number], tuple(offered[number])
-        if times:
-            widened[number] = replace(one, times=times, replaces=None, outside=True)
-        elif one.replaces and (there := _in_place(at_any_time, plan, one, widened, one.replaces)).times:
-            widened[number] = replace(there, outside=True)
-        else:
-            firsts = (as_chosen(plan, there.missed, there.times[0]) for there in widened if there.times)
-            widened[number] = replace(
-                one, why_none=_why_none(at_any_time, plan, one.missed, [*others, *firsts])
+            if replaced := in_whose_place(plan, found[number].missed, audience, asked.ground.now):
+                found[number] = _with_more(asked, plan, found, number, most, replaced)
+
+
+def _with_more(
+    asked: Asked,
+    plan: PlanView,
+    found: Sequence[MakeUp],
+    number: int,
+    most: int,
+    replaces: PlanVisit | None = None,
+) -> MakeUp:
+    """What is missing under this number with up to so many times, each on another day, that go with all that is offered for the
+    others, whichever is taken of that. `replaces`: in whose place it comes.
+    """
+    one = found[number]
+    if len(one.times) >= most:
+        return one
+    besides = [there for there in found if there.times and there is not one]
+    gone = [visit for visit in (replaces, *(there.replaces for there in besides)) if visit]
+    for visit in gone:
+        asked = asked.without(visit.id)
+    standing = [chosen_of(plan, visit) for visit in plan.standing if visit not in gone]
+    ways = [_ways_of(plan, there) for there in besides]
+    others = [*standing, *(first for first, *_ in ways)]
+    near = [way.kept for of_one in ways for way in of_one]
+
+    def goes(time: Chosen) -> bool:
+        return (
+            asked.is_rested(time.kept.day, time.kept.modality, near)
+            and all(
+                _go_together(asked, time, way, [there for there in others if there is not of_one[0]])
+                for of_one in ways
+                for way in of_one
             )
-    return widened
+            and _keeps_trips(asked, time, standing, ways)
+        )
+
+    times = list(one.times)
+    for lost in _like(asked, plan, one.missed, others, replaces):
+        days = {time.day for time in times}
+        more = instead_of(asked, lost, others, most + len(days), fits=goes)
+        times += [time for time in more if time.day not in days]
+        if any(time.day // 7 == lost.kept.week for time in times):
+            break
+    return replace(one, times=tuple(times[:most]), replaces=replaces if times else None)
 
 
-def _why_none(asked: Asked, plan: PlanView, missed: Missed, others: Iterable[Chosen]) -> WhyNone:
+def _ways_of(plan: PlanView, one: MakeUp) -> list[Chosen]:
+    """What may become of it: any of its times is taken, or what it would replace stays."""
+    times = [as_chosen(plan, one.missed, time) for time in one.times]
+    return [*times, chosen_of(plan, one.replaces)] if one.replaces else times
+
+
+def _why_none(asked: Asked, plan: PlanView, found: Sequence[MakeUp], number: int) -> WhyNone:
+    missed = found[number].missed
     if not missed.in_place and not is_open(plan, missed, asked.ground.now):
         return WhyNone.OVER
     days = range(missed.week * 7, min(missed.week + 2, asked.weeks) * 7)
@@ -111,40 +150,10 @@ def _why_none(asked: Asked, plan: PlanView, missed: Missed, others: Iterable[Cho
     if not free:
         ever = any(asked.choices(missed.visit_type, day, always=True) for day in days)
         return WhyNone.AWAY if ever else WhyNone.FULL
-    modality, kept = missed.care.modality.slug, [one.kept for one in others]
-    rested = any(asked.is_rested(day, modality, kept) for day in free)
+    firsts = (as_chosen(plan, one.missed, one.times[0]) for one in found if one.times)
+    others = [one.kept for one in (*(chosen_of(plan, one) for one in plan.standing), *firsts)]
+    rested = any(asked.is_rested(day, missed.care.modality.slug, others) for day in free)
     return WhyNone.OTHERS if rested else WhyNone.REST
-
-
-def _offer_more(
-    asked: Asked,
-    plan: PlanView,
-    lacks: Sequence[Missed],
-    number: int,
-    offered: Sequence[list[Instead]],
-    others: Sequence[Chosen],
-    most: int = OFFERED,
-) -> None:
-    """Offers for what is missing under this number up to so many times, which go with all that is offered for the others."""
-    besides = [
-        [as_chosen(plan, lacks[n], one) for one in times]
-        for n, times in enumerate(offered)
-        if times and n != number
-    ]
-    firsts = [*others, *(times[0] for times in besides)]
-    for time in _times(asked, plan, lacks[number], firsts, most=7):
-        one = as_chosen(plan, lacks[number], time)
-        if (
-            len(offered[number]) < most
-            and all(time.day != there.day for there in offered[number])
-            and all(
-                _go_together(asked, one, other, [there for there in firsts if there is not times[0]])
-                for times in besides
-                for other in times
-            )
-            and _keeps_trips(asked, one, others, besides)
-        ):
-            offered[number].append(time)
 
 
 def as_missed(asked: Asked, plan: PlanView, missed: Missed, others: Sequence[Chosen]) -> Chosen | None:
@@ -184,45 +193,23 @@ def as_chosen(plan: PlanView, missed: Missed, time: Instead) -> Chosen:
     return Chosen(missed.visit_type, time.practitioner, kept, wanted)
 
 
-def _in_place(
-    asked: Asked, plan: PlanView, missing: MakeUp, offered: Iterable[MakeUp], replaced: PlanVisit
-) -> MakeUp:
-    """Times at which a first visit takes another one's place, at its own time if that can be, and that go with all others."""
-    missed, was = missing.missed, chosen_of(plan, replaced)
-    others = [chosen_of(plan, one) for one in plan.standing if one.reference != replaced.reference]
-    without = asked.without(replaced.id)
-    lost = was._replace(visit_type=missed.visit_type, kept=was.kept._replace(role=missed.role))
-    besides = [[as_chosen(plan, one.missed, time) for time in one.times] for one in offered if one.times]
-    times = [
-        time
-        for time in instead_of(without, lost, others, most=7)
-        if all(
-            _go_together(without, as_chosen(plan, missed, time), other, others)
-            for times in besides
-            for other in times
-        )
-        and _keeps_trips(without, as_chosen(plan, missed, time), others, besides)
-    ]
-    return MakeUp(missed, tuple(times[:OFFERED]), replaced)
-
-
-def _one_each(
-    asked: Asked, plan: PlanView, lacks: Sequence[Missed], others: Sequence[Chosen]
-) -> list[Instead | None]:
+def _one_each(asked: Asked, plan: PlanView, lacks: Sequence[Missed]) -> list[tuple[Missed, Instead | None]]:
     """A time for each visit that is lacking, so that all can be had together: the best ones, or the earliest of each week
     where more of them fit in by that.
     """
 
-    def fitted(best: Callable[[list[Instead]], Instead], most: int) -> list[Instead | None]:
-        there, found = list(others), list[Instead | None]()
+    def fitted(best: Callable[[list[Instead]], Instead], most: int) -> list[tuple[Missed, Instead | None]]:
+        there = [chosen_of(plan, one) for one in plan.standing]
+        found = list[tuple[Missed, Instead | None]]()
         for missed in lacks:
-            times = _times(asked, plan, missed, there, most)
-            found.append(best(times) if times else None)
+            alike = _like(asked, plan, missed, there)
+            times = next(filter(None, (instead_of(asked, lost, there, most) for lost in alike)), None)
+            found.append((missed, best(times) if times else None))
             there += [as_chosen(plan, missed, best(times))] if times else []
         return found
 
-    def whole(found: list[Instead | None]) -> tuple[int, int]:
-        had = [(one, missed.week) for one, missed in zip(found, lacks, strict=True) if one]
+    def whole(found: list[tuple[Missed, Instead | None]]) -> tuple[int, int]:
+        had = [(one, missed.week) for missed, one in found if one]
         return len(had), sum(one.day // 7 == week for one, week in had)
 
     found = fitted(lambda times: times[0], 1)
@@ -259,14 +246,17 @@ def _keeps_trips(
     )
 
 
-def _times(
-    asked: Asked, plan: PlanView, missed: Missed, others: Sequence[Chosen], most: int = OFFERED
-) -> list[Instead]:
+def _like(
+    asked: Asked, plan: PlanView, missed: Missed, others: Sequence[Chosen], replaces: PlanVisit | None = None
+) -> list[Chosen]:
+    """What is missed, as something that is to be replaced: where the visit stands in whose place it comes, else in its own week,
+    and then in the next one.
+    """
+    if replaces is not None:
+        was = chosen_of(plan, replaces)
+        return [was._replace(visit_type=missed.visit_type, kept=was.kept._replace(role=missed.role))]
     lost = None if missed.in_place else as_missed(asked, plan, missed, others)
     if lost is None:
         return []
-    found = instead_of(asked, lost, others, most)
-    if found or missed.week + 1 >= asked.weeks:
-        return found
     next_week = lost._replace(kept=lost.kept._replace(day=lost.kept.day + 7))
-    return instead_of(asked, next_week, others, most)
+    return [lost, next_week] if missed.week + 1 < asked.weeks else [lost]

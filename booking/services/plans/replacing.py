@@ -1,7 +1,7 @@
 """Times that can take the place of one visit of a plan: what was lost meanwhile, missed, or is to be exchanged."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -100,11 +100,12 @@ def instead_of(
     *,
     anyone: bool = False,
     rather_as: Iterable[Chosen] = (),
+    fits: Callable[[Chosen], bool] = lambda _: True,
 ) -> list[Instead]:
     """The times that take one visit's place best: in its week, days of rest kept, from visits besides the plan as well. Where the
     plan pairs kinds of care those on the way to another visit come first; then the times of its kind that most of `rather_as`
     have; then those near its own time, and with the same person if that can be; with `anyone`, only of times that are as near. At
-    most one a day.
+    most one a day, and only what `fits`.
     """
     others, usual = list(others), usual_times(rather_as)
     kept, modality = [one.kept for one in others], lost.kept.modality
@@ -132,6 +133,9 @@ def instead_of(
     for *_, as_kept, wanted in sorted(candidates):
         if as_kept.day in found or len(found) == most:
             continue
+        person = asked.clinic.practitioner_by_id[wanted.practitioner_id]
+        if not fits(Chosen(lost.visit_type, person, as_kept, wanted)):
+            continue
         beside = asked.ground.beside((one.wanted for one in others), wanted.cell)
         together = asked.ground.together([*beside, wanted])
         assignment = together[-1]
@@ -140,7 +144,7 @@ def instead_of(
         found[as_kept.day] = Instead(
             instant_of(assignment.from_cell),
             instant_of(assignment.to_cell),
-            asked.clinic.practitioner_by_id[wanted.practitioner_id],
+            person,
             as_kept.day,
         )
     return list(found.values())

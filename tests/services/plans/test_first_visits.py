@@ -11,6 +11,7 @@ from booking.models import AbsenceKind, Appointment, BookableBy, Message, Patien
 from booking.scheduling.allowances.counting import State
 from booking.scheduling.allowances.terms import Kind, Span, Terms, Window
 from booking.scheduling.plans.keeping import Role, Rule, faults
+from booking.scheduling.plans.windows import Presence, TimeWindow
 from booking.scheduling.timeline import cell_at
 from booking.services import absences
 from booking.services.allowances import allowances_of
@@ -179,6 +180,39 @@ def test_in_the_next_ones_place_it_keeps_the_ways_of_a_week_whichever_is_taken_b
         taken = [as_chosen(found, one.missed, time).kept for one, time in zip(offered, times, strict=True)]
         broken = {one.rule for one in faults(found.course, [*standing, *taken])}
         assert broken <= {Rule.TOO_FEW, Rule.TOO_MANY}
+
+
+@pytest.mark.parametrize(
+    "presence", [Presence(), Presence((TimeWindow(frozenset({1, 3}), 9 * 60, 12 * 60),))]
+)
+def test_two_first_visits_in_the_places_of_others_go_together(
+    presence: Presence, standing_clock: StandingClock
+) -> None:
+    """Two a week of each kind, a free day between two of one, and the first of both missed."""
+    rest = {"acupuncture": 1, "chiropractic": 1}
+    both = plan_template("both", {FOLLOW_UP: 2, CHIROPRACTIC: 2}, rest_days=rest, pairing={"gap_minutes": 15})
+    set_up(plan_clinic(plan_templates=[both]))
+    plan = running(prescribed(patient(), "both", returning=(), presence=presence), presence=presence)
+    missed = [one for one in seen(plan).standing if one.role is Role.FIRST]
+    standing_clock.at(missed[-1].starts_at + timedelta(minutes=20))
+    for number, one in enumerate(missed):
+        statuses.no_show(hired(), one.reference, key=f"noshow-{number}1")
+    standing_clock.at(missed[-1].starts_at + timedelta(hours=20))
+    found = seen(plan)
+    offered = make_up_times(found, BookableBy.LINK)
+    assert len(offered) == 2 and all(one.replaces and one.times for one in offered)
+    replaced = [one.replaces for one in offered]
+    standing = [kept_of(found, one) for one in found.standing if one not in replaced]
+    for times in product(*(one.times for one in offered)):
+        at_once = [as_chosen(found, one.missed, time).kept for one, time in zip(offered, times, strict=True)]
+        broken = {one.rule for one in faults(found.course, [*standing, *at_once])}
+        assert broken <= {Rule.TOO_FEW, Rule.TOO_MANY}
+        sooner, later = sorted(at_once)
+        assert sooner.day != later.day or sooner.ends <= later.starts
+    # Whichever is taken of the first one, the other can be had with all that was offered for it.
+    for one in offered:
+        chosen(plan, one, len(one.times) - 1)
+    assert [one.role for one in seen(plan).standing].count(Role.FIRST) == 2
 
 
 def test_nothing_else_of_its_kind_is_offered_before_the_first_visit(standing_clock: StandingClock) -> None:

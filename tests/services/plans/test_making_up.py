@@ -127,6 +127,23 @@ def test_whichever_is_taken_of_a_whole_week_the_ways_of_the_plan_suffice(context
     go_together(after, offered)
 
 
+def test_where_the_best_time_of_a_day_is_offered_for_another_the_next_best_is(context: Any) -> None:
+    """Two visits at nine of two days: each is offered all three mornings, and on each a time beside what the other is offered."""
+    both = plan_template("both", {ACUPUNCTURE: 1, "chiropractic-follow-up": 1})
+    set_up(plan_clinic(plan_templates=[both]))
+    mornings = Presence((TimeWindow(frozenset({1, 2, 3}), 9 * 60, 12 * 60),))
+    plan = running(prescribed(patient(), "both"), presence=mornings)
+    _, adjusted = (one for one in seen(plan).standing if one.week == 1)
+    nine = Place(at(FIRST_DAY + timedelta(days=9), 9))
+    change(hired(), adjusted.reference, nine, version=adjusted.version, reason="Asked.", key="change-01")
+    for number, one in enumerate(one for one in seen(plan).standing if one.week == 1):
+        cancel(hired(), one.reference, key=f"cancel-{number}-1")
+    after = seen(plan)
+    offered = make_up_times(after, BookableBy.LINK)
+    assert [sorted(time.day % 7 for time in one.times) for one in offered] == [[1, 2, 3]] * 2
+    go_together(after, offered)
+
+
 def test_no_day_is_offered_that_is_too_near_to_a_visit_besides_the_plan(context: Any) -> None:
     set_up(plan_clinic())
     plan = running(prescribed(patient(), "weekly"))
