@@ -98,7 +98,7 @@ class Plan(Base):
     # {"cancelled", "firm", "added"}, when visits begin, ISO in UTC.
     untold_since: Mapped[datetime | None] = mapped_column(UTCDateTime, index=True)
     untold: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict, server_default="{}")
-    # When the patient agreed to it, by booking it or at the desk.
+    # When the patient agreed to it, as staff recorded it or by booking it; how and who: in the history.
     agreed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     made_at: Mapped[datetime] = mapped_column(UTCDateTime)
     made_by: Mapped[Actor] = mapped_column(words(Actor, "made_by"))

@@ -1,16 +1,22 @@
-"""What forms say of a plan that is to be prescribed: its doses, adjusted by plus and minus, and its first day."""
+"""What forms say of a plan that is to be prescribed: its doses, adjusted by plus and minus, its first day, and the patient's
+agreement.
+"""
 
 from collections.abc import Mapping
 from datetime import date, timedelta
 from typing import NamedTuple
 
-from flask_babel import gettext as _, ngettext
+from flask_babel import gettext as _, lazy_gettext as lazy, ngettext
 
 from booking.scheduling.plans.course import Course, Phase
 from booking.services.clinic import Clinic, PlanTemplate, VisitType
+from booking.services.plans.choosing import Agreed, Agreement
+from booking.web.contacts import Unreadable
 from booking.web.numerals import whole
 
 _DAYS = 7
+LONGEST_NAME = 100
+_AGREED = {Agreed.IN_PERSON: lazy("in person"), Agreed.TELEPHONE: lazy("on the telephone")}
 
 
 class DoseField(NamedTuple):
@@ -49,6 +55,23 @@ def course_fields(clinic: Clinic, course: Course, values: Mapping[str, str]) -> 
 def doses(fields: tuple[DoseField, ...]) -> dict[str, tuple[int, int]]:
     """What was changed of the template's doses."""
     return {field.care.slug: sent for field in fields if (sent := _read(field.value))}
+
+
+def agreement(values: Mapping[str, str]) -> Agreement | None:
+    """What was sent of the patient's agreement. Raises Unreadable where it isn't said how they agreed."""
+    how, by = values.get("agreed", ""), "".join(filter(str.isprintable, values.get("agreed_by", ""))).strip()
+    if not how and not by:
+        return None
+    try:
+        return Agreement(Agreed(how), by[:LONGEST_NAME])
+    except ValueError:
+        raise Unreadable(_("Please choose how they agreed.")) from None
+
+
+def agreed(facts: Mapping[str, str]) -> str:
+    """An agreement as the history of a plan has it, as in "in person, Maria Lopez for them"."""
+    how = str(_AGREED[Agreed(facts["how"])])
+    return _("%(how)s, %(name)s for them", how=how, name=facts["by"]) if facts["by"] else how
 
 
 def next_monday(today: date) -> date:

@@ -15,14 +15,14 @@ from markupsafe import Markup
 
 from booking import clock
 from booking.errors import NotChangeable
-from booking.models import Channel, PlanStatus
+from booking.models import Actor, Channel, PlanStatus
 from booking.services import notices
 from booking.services.plans import adherence, handing_over, prescribing, reading
 from booking.services.plans.adherence import Adherence, BoardWeek, Fate, Need, Row
 from booking.services.plans.reading import PlanNote, PlanView
 from booking.services.plans.said import ENDED, NEEDED, NOT_NEEDED
 from booking.services.staff import audit
-from booking.web import access, asked, course_words, plan_next
+from booking.web import access, asked, course_words, plan_next, prescriptions
 from booking.web.codes import for_a_camera
 from booking.web.pages import the_clinic_of_this_request, today
 from booking.web.staff import staff_page
@@ -118,6 +118,7 @@ def plan_page(ways: Ways, reference: str, *, back: str = "") -> ResponseReturnVa
         ],
         not_needed=_not_needed(plan, notes),
         just_said=get_flashed_messages(category_filter=["plan-not-needed"]),
+        agreed=_agreed(plan, notes),
         whose=handing_over.patient_of(access.who(), reference),
         totals=_totals(plan),
         marks_of=[
@@ -179,8 +180,25 @@ def happened(note: PlanNote) -> str:
         return _("A missing visit of week %(number)d isn’t needed", number=note.facts["week"] + 1)
     if note.what == NEEDED:
         return _("A missing visit of week %(number)d is needed after all", number=note.facts["week"] + 1)
-    words = _HAPPENED.get(note.what)
-    return str(words) if words else note.what.replace("_", " ").capitalize()
+    words = str(_HAPPENED.get(note.what) or note.what.replace("_", " ").capitalize())
+    if "agreed" in note.facts:
+        return _(
+            "%(what)s; the patient agreed: %(how)s",
+            what=words,
+            how=prescriptions.agreed(note.facts["agreed"]),
+        )
+    return words
+
+
+def _agreed(plan: PlanView, notes: Sequence[PlanNote]) -> str:
+    """How and when the patient agreed to the plan, in words."""
+    for note in notes:
+        when = plan.clinic.times.short_moment(note.at)
+        if "agreed" in note.facts:
+            return f"{prescriptions.agreed(note.facts['agreed'])} · {when}"
+        if note.what == "booked" and note.actor == Actor.PATIENT:
+            return _("by booking it · %(when)s", when=when)
+    return _("Not recorded")
 
 
 def say(words: str, *, trouble: bool = False) -> None:

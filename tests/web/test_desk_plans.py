@@ -103,6 +103,28 @@ def test_from_the_patients_page_a_plan_is_booked_in_four_steps(
     assert len(all_of(app, Plan)) == 1
 
 
+def test_that_the_patient_agreed_goes_along_to_the_plan(app: Flask, desk: FlaskClient, rosa: str) -> None:
+    refused = asked(desk, rosa, agreed_by="Maria Lopez")
+    assert refused.status_code == 422 and "Please choose how they agreed." in refused.text
+    assert 'value="Maria Lopez"' in refused.text
+    done = desk.post(BOOK, data=sent(form_of(asked(desk, rosa, agreed="telephone"))))
+    assert "<dt>Agreed</dt><dd>on the telephone · " in desk.get(done.location).text
+
+
+def test_that_the_patient_agrees_is_recorded_where_the_desk_books_what_was_prescribed(
+    app: Flask, desk: FlaskClient, rosa: str
+) -> None:
+    linked = asked(desk, rosa, do="link")
+    assert "<dt>Agreed</dt><dd>Not recorded</dd>" in desk.get(linked.location).text
+    (plan,) = all_of(app, Plan)
+    begun = desk.get(f"{NEW}?plan={plan['reference']}")
+    assert 'name="agreed"' in begun.text
+    form = fields(begun.text.partition("<main")[2]) | {"agreed": "telephone", "first_day": "2026-09-21"}
+    done = desk.post(BOOK, data=sent(form_of(desk.post(NEW, data=form))))
+    there = desk.get(done.location).text
+    assert "Booked; the patient agreed: on the telephone" in there and "Prescribed;" not in there
+
+
 def test_where_the_payer_is_to_be_asked_first_the_desk_is_told_and_says_so(
     app: Flask, desk: FlaskClient, rosa: str, dana: Who
 ) -> None:

@@ -111,9 +111,7 @@ def test_what_holds_for_most_visits_only_is_said_to_be_mostly_so() -> None:
 
 def with_visits(proposal: Proposal, *, days: int = 0, minutes: int = 0, **how: Any) -> Proposal:
     """The same so much later, by `other-times`."""
-    moved = tuple(
-        replace(one, cell=one.cell + days * 288 + minutes // 5, **how) for one in proposal.visits
-    )
+    moved = tuple(replace(one, cell=one.cell + days * 288 + minutes // 5, **how) for one in proposal.visits)
     regular = tuple(one._replace(weekday=one.weekday + days) for one in proposal.regular)
     return replace(proposal, measure="other-times", visits=moved, regular=regular)
 

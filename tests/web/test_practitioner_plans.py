@@ -78,6 +78,21 @@ def test_from_a_visit_a_plan_is_prescribed_and_its_link_sent(
     assert again.location == sent.location and len(all_of(app, Plan)) == 1
 
 
+def test_the_patients_agreement_is_recorded_with_the_prescription_and_shown(
+    app: Flask, mei: FlaskClient, visit: str
+) -> None:
+    address = f"/mine/visits/{visit}/plan/disc"
+    form = fields(mei.get(address).text) | {"first": "2026-09-21"}
+    for wrong in ({"agreed_by": "Maria Lopez"}, {"agreed": "by pigeon", "agreed_by": "Maria Lopez"}):
+        refused = mei.post(address, data=form | wrong)
+        assert refused.status_code == 422 and "Please choose how they agreed." in refused.text
+        assert 'value="Maria Lopez"' in refused.text
+    done = mei.post(address, data=form | {"agreed": "in_person", "agreed_by": "Maria Lopez"})
+    there = mei.get(done.location).text
+    assert "<dt>Agreed</dt><dd>in person, Maria Lopez for them · Mon, Sep 14, " in there
+    assert "Prescribed; the patient agreed: in person, Maria Lopez for them" in there
+
+
 def test_plus_and_minus_change_the_doses(app: Flask, mei: FlaskClient, visit: str) -> None:
     address = f"/mine/visits/{visit}/plan/disc"
     form = mei.get(address)

@@ -201,6 +201,7 @@ def book_whole(
         audience=BookableBy.STAFF,
         staff=who,
         beyond=beyond,
+        agreed=wish.agreed if asked.plan else None,
     )
     # Other visits under the same key are another wish: some were lost meanwhile, and others chosen.
     chosen = hashlib.sha256(f"{key} {visits}".encode()).hexdigest()[:40]

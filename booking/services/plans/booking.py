@@ -207,6 +207,7 @@ def _note_booked(session: Session, plan: Plan, wish: PlanWish, by: Actor, now: d
     noted(
         session, plan, "booked", by, now,
         why=wish.beyond, name=staff.name, account_id=staff.account_id, visits=visits,
+        **({"agreed": wish.agreed.as_plain} if wish.agreed else {}),
     )  # fmt: skip
     audit.did(session, staff, "booked plan", f"plan/{plan.reference}", plan.patient_id)
 

@@ -1,5 +1,6 @@
 """What somebody wants to book of a plan, and what they chose, in the words of its rules and of the engine."""
 
+import enum
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
@@ -27,6 +28,24 @@ class VisitWish(NamedTuple):
     starts_at: datetime
 
 
+class Agreed(enum.StrEnum):
+    """How somebody agreed to a plan that staff prescribe or book. Whoever books by a link agrees by that."""
+
+    IN_PERSON = "in_person"
+    TELEPHONE = "telephone"
+
+
+class Agreement(NamedTuple):
+    """The patient's agreement to a plan, as staff record it. `by`: who agreed for them, where it wasn't they."""
+
+    how: Agreed
+    by: str = ""
+
+    @property
+    def as_plain(self) -> dict[str, str]:
+        return {"how": self.how.value, "by": self.by}
+
+
 @dataclass(frozen=True)
 class PlanWish:
     """What somebody wants to book, checked for form by whoever made it.
@@ -36,7 +55,8 @@ class PlanWish:
     `hours_said`: whether `presence` is what the visits were proposed for, or whoever books needn't repeat that.
     `reminded_of`: as was prescribed, if left out; else both. `staff`: who books it, where that isn't the patient.
     `course`, `name`: of a series, which has no template. `patient_id`: whose series it is, where that is known already.
-    `beyond`: why staff book it all the same where the payer is to be asked first.
+    `beyond`: why staff book it all the same where the payer is to be asked first. `agreed`: that the patient agreed, where staff
+    book what was prescribed before.
     """
 
     template: str
@@ -66,6 +86,7 @@ class PlanWish:
     name: str = ""
     patient_id: int | None = None
     beyond: str = ""
+    agreed: Agreement | None = None
 
     def course_of(self, clinic: Clinic) -> Course:
         """What is to be kept, of one that wasn't prescribed. Raises NotFound."""

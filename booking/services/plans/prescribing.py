@@ -22,6 +22,7 @@ from booking.services.desk.records import habits, standing
 from booking.services.idempotency import Answer, Key, once
 from booking.services.plans import links
 from booking.services.plans.asking_again import elsewhere
+from booking.services.plans.choosing import Agreement
 from booking.services.plans.reading import PlanView, view
 from booking.services.plans.recording import noted
 from booking.services.plans.wanted import Besides
@@ -37,6 +38,7 @@ class Prescription:
 
     `doses`: by visit type the fewest and the most a week, where they aren't the template's; 0 leaves a kind of care out.
     `returning`: None for what the patient's visits say. `prescribed_by`: who decides, where that isn't who enters it.
+    `agreed`: None while the patient hasn't.
     """
 
     patient: str
@@ -50,6 +52,7 @@ class Prescription:
     prescribed_by: str | None = None
     reason: str = ""
     reminded_of: PlanReminders = PlanReminders.BOTH
+    agreed: Agreement | None = None
 
 
 @dataclass(frozen=True)
@@ -104,6 +107,7 @@ def _prescribe(session: Session, who: Who, wish: Prescription, tell: bool) -> An
         reminded_of=wish.reminded_of,
         prescribed_by=decides,
         reason=wish.reason.strip()[:500],
+        agreed_at=now if wish.agreed else None,
         made_at=now,
         made_by=Actor.STAFF,
         changed_at=now,
@@ -113,6 +117,7 @@ def _prescribe(session: Session, who: Who, wish: Prescription, tell: bool) -> An
     noted(
         session, plan, "prescribed", Actor.STAFF, now,
         why=plan.reason, name=who.name, account_id=who.account_id, doses=plan.course["phases"],
+        **({"agreed": wish.agreed.as_plain} if wish.agreed else {}),
     )  # fmt: skip
     audit.did(session, who, "prescribed plan", f"plan/{plan.reference}", patient.id)
     told = tell and notices.plan_prescribed(session, plan, now)

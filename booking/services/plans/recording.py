@@ -70,7 +70,7 @@ def begin(session: Session, clinic: Clinic, plan: Plan, wish: PlanWish, now: dat
     plan.known_in = list(wish.returning)
     plan.email, plan.phone, plan.reminders = wish.email, wish.phone, wish.reminders
     plan.reminded_of = wish.reminded_of or plan.reminded_of
-    plan.agreed_at = plan.changed_at = now
+    plan.agreed_at, plan.changed_at = plan.agreed_at or now, now
     if not plan.by_themselves or clinic.plans_patients_begin == "firm":
         plan.confirmed_at = now
     plan.version += 1

@@ -3,7 +3,7 @@
 It travels from page to page; nothing of it is kept until it is booked or its link is sent.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from flask import request, url_for
 from flask_babel import gettext as _
@@ -18,10 +18,14 @@ from booking.services.plans.choosing import VisitWish
 from booking.services.plans.impossible import Relaxation
 from booking.services.plans.prescribing import Prescription
 from booking.web import access, asked, plan_words, prescriptions, windows, wishes
+from booking.web.contacts import Unreadable
 from booking.web.free import instant
 from booking.web.pages import the_clinic_of_this_request, today
 
-_CARRIED = ("patient", "plan", "template", "prescribed_by", "first_day", "reason", "reminders", "reminded_of")
+_CARRIED = (
+    "patient", "plan", "template", "prescribed_by", "first_day", "agreed", "agreed_by", "reason", "reminders",
+    "reminded_of",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -128,10 +132,15 @@ def arranged(form: Form) -> Arranged | str:
         return _("Please choose a first day from today on.")
     presence = Presence(windows.read(form.values.getlist(windows.FIELD)))
     only, wished = _with_whom(form, "only"), _with_whom(form, "rather")
+    try:
+        agreed = prescriptions.agreement(form.values)
+    except Unreadable as unreadable:
+        return str(unreadable)
     if form["plan"]:
-        return arranging.arranged_again(
+        again = arranging.arranged_again(
             access.who(), form["plan"], first_day=first_day, presence=presence, only=only, wished=wished
         )
+        return replace(again, prescription=replace(again.prescription, agreed=agreed))
     if form["prescribed_by"] not in {one.slug for one in form.prescribers}:
         return _("Please choose who prescribes it.")
     fields = prescriptions.dose_fields(form.clinic, form.template, form.values)
@@ -147,6 +156,7 @@ def arranged(form: Form) -> Arranged | str:
         returning=tuple(sorted(known)),
         prescribed_by=form["prescribed_by"],
         reason=asked.reason(),
+        agreed=agreed,
     )
     try:
         return arranging.arranged(access.who(), wish)

@@ -12,6 +12,7 @@ from booking.services.plans import handing_over, prescribing
 from booking.services.plans.ground import HORIZON_DAYS
 from booking.services.plans.prescribing import Prescription
 from booking.web import access, asked, course_words, prescriptions, staff_plans
+from booking.web.contacts import Unreadable
 from booking.web.pages import the_clinic_of_this_request, today
 from booking.web.plan_routes import add_routes
 from booking.web.plan_words import broken
@@ -58,6 +59,10 @@ def prescribe(reference: str, template: str) -> ResponseReturnValue:
         return _form(
             reference, template, 422, _("Please choose a first day from tomorrow until %(day)s.", day=last)
         )
+    try:
+        agreed = prescriptions.agreement(request.form)
+    except Unreadable as unreadable:
+        return _form(reference, template, 422, str(unreadable))
     key = asked.key()
     wish = Prescription(
         patient=handing_over.whose_visit(who, reference).reference,
@@ -66,6 +71,7 @@ def prescribe(reference: str, template: str) -> ResponseReturnValue:
         doses=prescriptions.doses(fields),
         wished=_rather_with_me(clinic, found) if "with_me" in request.form else {},
         reason=asked.reason(),
+        agreed=agreed,
     )
     try:
         made = prescribing.prescribe(who, wish, tell=True, key=key)
@@ -96,6 +102,8 @@ def _form(reference: str, template: str, status: int = 200, trouble: str = "") -
         me=_rather_with_me(clinic, found),
         besides=prescribing.besides(access.who(), patient.reference, found.course),
         reason=request.form.get("reason", ""),
+        agreed=request.form.get("agreed", ""),
+        agreed_by=request.form.get("agreed_by", ""),
         trouble=trouble,
         OTHER=OTHER,
         key=asked.fresh_key(),

@@ -13,7 +13,7 @@ from booking.scheduling.plans.windows import Presence, TimeWindow
 from booking.services.plans import arranging, links, prescribing, reading
 from booking.services.plans.arranging import Arranged
 from booking.services.plans.booking import BookedPlan
-from booking.services.plans.choosing import VisitWish
+from booking.services.plans.choosing import Agreed, Agreement, VisitWish
 from booking.services.plans.prescribing import Prescription
 from booking.services.plans.proposing import propose
 from tests.clinics import plan_clinic, set_up
@@ -70,6 +70,26 @@ def test_a_practitioner_prescribes_once_and_the_link_goes() -> None:
         "plan-link"
     ]
     assert reading.by_link(made.reference, made.token).name == "Weekly"
+
+
+def test_the_patients_agreement_is_kept_with_who_when_and_how() -> None:
+    mei, reference = practitioner("mei"), patient()
+    agreed = Agreement(Agreed.IN_PERSON, "Maria Lopez")
+    made = prescribing.prescribe(mei, wanted(reference, agreed=agreed), tell=False, key="prescribe")
+    (plan,) = rows(Plan)
+    (entry,) = rows(PlanEntry)
+    assert plan["agreed_at"] == entry["at"] == plan["made_at"]
+    assert entry["facts"]["agreed"] == {"how": "in_person", "by": "Maria Lopez"}
+    again = arranging.arranged_again(hired(), made.reference)
+    by_phone = replace(again, prescription=replace(again.prescription, agreed=Agreement(Agreed.TELEPHONE)))
+    book_whole(by_phone, visits_of(again))
+    assert rows(PlanEntry)[-1]["facts"]["agreed"] == {"how": "telephone", "by": ""}
+    assert rows(Plan)[0]["agreed_at"] == plan["agreed_at"], "Since when they agree stays."
+
+
+def test_nobody_agreed_where_nobody_says_so() -> None:
+    prescribing.prescribe(practitioner("mei"), wanted(patient()), tell=False, key="prescribe")
+    assert rows(Plan)[0]["agreed_at"] is None and "agreed" not in rows(PlanEntry)[0]["facts"]
 
 
 def test_whoever_cant_be_written_to_is_told_nothing() -> None:
