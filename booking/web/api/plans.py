@@ -336,8 +336,8 @@ def _shown(plan: PlanView) -> dict[str, Any]:
 
 
 def _dose(one: reading.Dose) -> dict[str, Any]:
-    counted = one._asdict()
-    return {"visit_type": counted.pop("care").slug} | counted
+    names = ("fewest", "most", "booked", "attended", "missed", "made_up", "left")
+    return {"visit_type": one.care.slug} | {name: getattr(one, name) for name in names}
 
 
 def _visit(plan: PlanView, one: PlanVisit) -> dict[str, Any]:
