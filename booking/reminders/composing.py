@@ -81,6 +81,8 @@ def _facts(session: Session, clinic: Clinic, message: Message) -> dict[str, Any]
         upcoming = [shaped(clinic, appointment) for appointment in links_again.visits_of(session, message)]
         if not upcoming:
             raise NothingToSay
+    if visit and message.kind == "cancellation":
+        visit = wording.as_heard(clinic, visit, message.facts)
     own_list = tomorrow.the_list(session, clinic, message) if message.kind == tomorrow.KIND else None
     if own_list is None and message.kind == tomorrow.KIND:
         raise NothingToSay
@@ -102,8 +104,14 @@ def _facts(session: Session, clinic: Clinic, message: Message) -> dict[str, Any]
         "own_list": own_list,
         "by_clinic": bool(message.facts.get("by_clinic")),
         "after_all": bool(message.facts.get("after_all")),
-        "news": wording.news(clinic, visit, message.facts) if visit and message.kind == "change" else None,
+        "news": _news(clinic, visit, message) if visit else None,
     }
+
+
+def _news(clinic: Clinic, visit: Visit, message: Message) -> wording.News | None:
+    if message.kind == "change":
+        return wording.news(clinic, visit, message.facts)
+    return wording.after_all_news(clinic, visit, message.facts)
 
 
 def _several(clinic: Clinic, about: plans.AboutPlan) -> dict[str, Any]:

@@ -46,7 +46,7 @@ def _changes(
         for one in told:
             if one.appointment_id == visit.id:
                 of_kind.setdefault(one.kind, []).append((visit, one.facts))
-    gone = [visit for visit, _ in of_kind.get("cancellation", ())]
+    gone = [wording.as_heard(clinic, visit, facts) for visit, facts in of_kind.get("cancellation", ())]
     new = [visit for visit, _ in of_kind.get("confirmation", ())]
     about = about_plan(session, clinic, first, plan, now)
     moved = of_kind.get("change", ())

@@ -6,7 +6,7 @@
 import re
 import unicodedata
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -76,16 +76,36 @@ def news(clinic: Clinic, visit: Visit, known: Mapping[str, Any]) -> News:
     return News(moved, " ".join(said))
 
 
+def as_heard(clinic: Clinic, visit: Visit, known: Mapping[str, Any]) -> Visit:
+    """The visit as its patient knew it, which is written as in `news`: also where that is how it is."""
+    if "old_starts_at" not in known:
+        return visit
+    person = clinic.person(known["old_practitioner"]) or visit.practitioner
+    starts_at, ends_at = (datetime.fromisoformat(known[name]) for name in ("old_starts_at", "old_ends_at"))
+    return replace(visit, starts_at=starts_at, ends_at=ends_at, practitioner=person)
+
+
+def after_all_news(clinic: Clinic, visit: Visit, facts: Mapping[str, Any]) -> News | None:
+    """What is another by now of a visit that takes place after all, than it was when its patient heard that it is cancelled."""
+    if not facts.get("after_all") or "old_starts_at" not in facts:
+        return None
+    found = news(clinic, visit, facts)
+    return found if found.said else None
+
+
 def of_change(clinic: Clinic, visit: Visit, known: Mapping[str, Any], way: Way) -> Words:
     """What a patient is told of a visit that the clinic changed. `visit` is as it would be, `known` as in `news`."""
     return _of("change", clinic, visit, way, news=news(clinic, visit, known))
 
 
-def of_confirmation(clinic: Clinic, visit: Visit, way: Way, *, after_all: bool = False) -> Words:
-    """What a patient is told who hasn't heard of the visit yet, or heard that it is cancelled (`after_all`). `visit` is as it
-    would be.
+def of_confirmation(clinic: Clinic, visit: Visit, way: Way, facts: Mapping[str, Any]) -> Words:
+    """What a patient is told who hasn't heard of the visit yet, or heard that it is cancelled, as the `facts` say. `visit` is
+    as it would be.
     """
-    return _of("confirmation", clinic, visit, way, after_all=after_all)
+    after_all = bool(facts.get("after_all"))
+    return _of(
+        "confirmation", clinic, visit, way, after_all=after_all, news=after_all_news(clinic, visit, facts)
+    )
 
 
 def of_cancellation(clinic: Clinic, visit: Visit, way: Way, *, by_clinic: bool, make_up: str) -> Words:

@@ -228,8 +228,10 @@ def test_whose_wish_a_cancellation_was_is_corrected_in_its_panel(
     wrong = {"correct": "cancelled staff", "version": "2"}
     refused = post(f"/desk/visits/{reference}/status", plain=True, **wrong)
     assert refused.status_code == 409 and '<option value="cancelled staff" selected>' in refused.text
+    refused = post(f"/desk/visits/{reference}/status", plain=True, tell="no", **wrong)
+    assert 'name="tell" value="no" checked' in refused.text
     done = post(f"/desk/visits/{reference}/status", reason="Ana is ill.", **wrong)
-    assert done.json["says"] == "Corrected to: Cancelled by the clinic. Nobody is written to."
+    assert done.json["says"].startswith("Corrected to: Cancelled by the clinic. The patient is told at ")
     page = desk.get(f"/desk/visits/{reference}").text
     assert "Corrected: Cancelled by the patient → Cancelled by the clinic" in page
     assert "by the clinic: Ana is ill." in page

@@ -520,6 +520,5 @@ def _told(
         shaped(clinic, appointment), starts_at=starts_at, ends_at=ends_at, practitioner=found.person
     )
     if news.kind == "confirmation":
-        after_all = news.facts.get("after_all", False)
-        return wording.of_confirmation(clinic, visit, way, after_all=after_all), owed
+        return wording.of_confirmation(clinic, visit, way, news.facts), owed
     return wording.of_change(clinic, visit, news.facts, way), owed

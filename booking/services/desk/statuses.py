@@ -257,9 +257,11 @@ def preview_cancellation(who: Who, reference: str, by: Actor = Actor.STAFF) -> w
         )
         if way is None or visit.status is not Status.BOOKED:
             return wording.NOTHING
+        with_plan = notices.waiting_with_plan(session, visit, notices.known_of(visit, clinic))
+        waits = [*with_plan, *notices.waiting(session, visit, now)]
         return wording.of_cancellation(
             clinic,
-            shaped(clinic, visit),
+            wording.as_heard(clinic, shaped(clinic, visit), notices.heard(waits)),
             way,
             by_clinic=by is Actor.STAFF,
             make_up=make_up_address(session, visit.id, way.address),
@@ -273,13 +275,15 @@ def correct(
     *,
     by: Actor = Actor.STAFF,
     reason: str,
+    tell: bool = True,
     version: int | None = None,
     key: str,
 ) -> Changed:
     """Another status than was said, with a reason. The moments that no longer hold are cleared; the history has them.
 
     `by`: for a cancellation, whose wish it was; of one that is cancelled already, that and the reason are said anew, and nobody
-    is told anew: they needn't come either way. What still waits to be told says it so. A missed visit that comes after all takes back the rest of its time.
+    is told anew: they needn't come either way. What still waits to be told says it so. Who heard nothing, for it was said to be
+    their own wish, is told of the clinic's as of any, if `tell`. A missed visit that comes after all takes back the rest of its time.
     Raises NeedsReason, IllegalStatus, OldPlaceTaken, StaleEdit, NotFound.
     """
     reason = reason.strip()[:500]
@@ -311,18 +315,39 @@ def correct(
             placing.cancel(session, visit, by, reason, now)
         session.flush()
         uses, told = uses_of(session, visit), notices.wish_corrected(session, visit)
-        facts = {"from": before["status"], "to": to.value}
+        facts: dict[str, Any] = {"from": before["status"], "to": to.value}
+        if tell and cancelled and (done := _said_as_their_wish(session, visit, before, now)):
+            was_to_tell = done.facts.get("dropped", [])
+            told = notices.cancelled_by_clinic_instead(session, clinic, visit, was_to_tell, now)
+            facts["tell"] = True
         return vars(
             states.keep(
                 session, who, clinic, visit, "corrected", before, uses, now, why=reason, told=told, **facts
             )
         )
 
-    key_of = Key.of(who.key, key, ["correct", reference, to.value, by.value, reason, version])
+    key_of = Key.of(who.key, key, ["correct", reference, to.value, by.value, reason, tell, version])
     return Changed(**once(key_of, action))
 
 
 # Parts
+
+
+def _said_as_their_wish(
+    session: Session, visit: Appointment, before: states.Snapshot, now: datetime
+) -> HistoryEntry | None:
+    """The cancellation of a visit that is the clinic's wish only now, where its patient has heard nothing of it."""
+    if (before["cancelled_by"], visit.cancelled_by) != (Actor.PATIENT.value, Actor.STAFF):
+        return None
+    done = session.scalars(
+        select(HistoryEntry)
+        .where(HistoryEntry.appointment_id == visit.id, HistoryEntry.what == "cancelled")
+        .order_by(HistoryEntry.id.desc())
+        .limit(1)
+    ).first()
+    if done is None or done.actor is Actor.PATIENT or done.facts.get("spoken") or visit.starts_at <= now:
+        return None
+    return None if notices.cancellation_told(session, visit, done.at) else done
 
 
 # What a step does; it may say why.

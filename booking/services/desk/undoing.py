@@ -140,7 +140,9 @@ def take_back(session: Session, who: Who, entry_id: int) -> Changed:
         tasks.moved(session, clinic, visit, now)
     else:
         states.remind_as_the_type_wants(session, visit, before)
-        if visit.status is Status.CANCELLED:
+        if visit.status is Status.CANCELLED and entry.facts.get("tell"):
+            notices.drop_queued(session, visit, "The change was taken back.")
+        elif visit.status is Status.CANCELLED:
             notices.wish_corrected(session, visit)
     return states.keep(
         session,

@@ -140,7 +140,11 @@ CHANGED_BY_US = and_(
     Appointment.to_cell > bindparam("now_cell"),
     HistoryEntry.at > bindparam("lately"),
     HistoryEntry.actor == Actor.STAFF,
-    HistoryEntry.what.in_(("moved", "cancelled", "undone")),
+    or_(
+        HistoryEntry.what.in_(("moved", "cancelled", "undone")),
+        # Said to be their wish at first, and told them as ours only then.
+        and_(HistoryEntry.what == "corrected", HistoryEntry.facts["tell"].as_boolean()),
+    ),
     ~_SPOKEN_WITH,
     ~_MOVED_BY_THEM_SINCE,
     or_(_HAS_A_NUMBER, ~_WRITTEN_TO),
@@ -247,7 +251,8 @@ def _on_short_notice(appointment: Any, entry: Any, now: datetime) -> bool:
 
 def old_start(entry: Any) -> datetime | None:
     """When the visit began before the change: as the patient knows it, who may not have heard of the one before."""
-    old = entry.facts.get("knew") or entry.facts.get("from")
+    # Of a correction "from" is the status that was said.
+    old = entry.facts.get("knew") or (entry.facts.get("from") if entry.what == "moved" else None)
     if old:
         return datetime.fromisoformat(old)
     return instant_of(entry.facts["before"]["from_cell"]) if "before" in entry.facts else None

@@ -23,6 +23,7 @@ from booking.services.notices.by_clinic import (
     booked_by_clinic,
     cancelled_as_asked,
     cancelled_by_clinic,
+    cancelled_by_clinic_instead,
     changed_by_clinic,
     taken_back,
     wish_corrected,
@@ -42,7 +43,7 @@ from booking.services.notices.calling import (
     left_behind,
     pass_on,
 )
-from booking.services.notices.news import known_as, known_of, to_tell
+from booking.services.notices.news import heard, known_as, known_of, to_tell
 from booking.services.notices.of_plans import (
     joined,
     make_up_offered,
@@ -56,6 +57,7 @@ from booking.services.notices.of_plans import (
 from booking.services.notices.reminding import reminder_days, reminders, unwritten
 from booking.services.notices.to_contacts import links_wanted, own_list, text_answer
 from booking.services.notices.waiting import (
+    cancellation_told,
     drop_queued,
     stop_writing,
     told_with_plan,
@@ -100,15 +102,18 @@ __all__ = [
     "booked_by_clinic",
     "call_made",
     "cancellation_corrected",
+    "cancellation_told",
     "cancelled",
     "cancelled_as_asked",
     "cancelled_by_clinic",
+    "cancelled_by_clinic_instead",
     "cannot_come",
     "changed_by_clinic",
     "channel_of_clinic",
     "comes_after_all",
     "contact_corrected",
     "drop_queued",
+    "heard",
     "is_about_a_plan",
     "joined",
     "known_as",

@@ -14,7 +14,7 @@ from booking.scheduling.status import Status
 from booking.services import digests
 from booking.services.clinic import Clinic
 from booking.services.notices.calling import pass_on_of
-from booking.services.notices.news import known_of, to_tell
+from booking.services.notices.news import heard as heard_of, known_of, to_tell
 from booking.services.notices.reminding import remind_now, reminders
 from booking.services.notices.waiting import (
     drop_waiting,
@@ -135,7 +135,7 @@ def cancelled_by_clinic(
     ]
     told = []
     if tell:
-        told = _by_clinic(clinic, appointment, "cancellation", now, appointment.ends_at, {})
+        told = _by_clinic(clinic, appointment, "cancellation", now, appointment.ends_at, heard_of(dropped))
     return _written(session, appointment, told, [], dropped, now)
 
 
@@ -151,9 +151,22 @@ def cancelled_as_asked(
     ]
     way, told = way_of_answer(appointment, now, appointment.ends_at), []
     if tell and way is not None:
-        until = appointment.ends_at
-        told = [row_of(appointment, "cancellation", way.channel, way.address, now, way.due_at, until)]
+        until, facts = appointment.ends_at, heard_of(dropped)
+        told = [row_of(appointment, "cancellation", way.channel, way.address, now, way.due_at, until, facts)]
     return _written(session, appointment, told, [], dropped, now)
+
+
+def cancelled_by_clinic_instead(
+    session: Session, clinic: Clinic, appointment: Appointment, dropped: list[Row], now: datetime
+) -> Told:
+    """Tells in three minutes that the clinic has cancelled, where it was said to be the patient's wish and they heard nothing.
+    `dropped`: what that cancellation took the place of.
+    """
+    told = _by_clinic(clinic, appointment, "cancellation", now, appointment.ends_at, heard_of(dropped))
+    # It may have been told in vain before.
+    number = next_resend(session, appointment, ["cancellation"])
+    told = [row | {"resend": number} for row in told]
+    return _written(session, appointment, told, [], [], now)
 
 
 def wish_corrected(session: Session, appointment: Appointment) -> Told:
@@ -210,7 +223,7 @@ def taken_back(
     if heard and cancelled:
         told = _by_clinic(clinic, appointment, "cancellation", now, appointment.ends_at, {})
     elif heard and known is None:
-        facts = {"after_all": True} if by_clinic else {}
+        facts = {"after_all": True} | heard_of(dropped) if by_clinic else {}
         told = _by_clinic(clinic, appointment, "confirmation", now, appointment.starts_at, facts)
     elif heard:
         # What corrects something that they have heard waited itself, and says what they know.

@@ -25,6 +25,15 @@ def known_as(starts_at: datetime, ends_at: datetime, practitioner: str) -> Row:
     }
 
 
+def heard(waiting: list[Row]) -> Row:
+    """How a patient knows a visit, as `known_of` has it, where what is `waiting` was to tell that it is otherwise by now."""
+    facts: Row = {}
+    for one in waiting:
+        if one["kind"] in ANSWERS:
+            facts |= {name: said for name, said in one["facts"].items() if name.startswith("old_")}
+    return facts
+
+
 class ToTell(NamedTuple):
     """What a change by the clinic has to tell: `facts` are what the patient knows so far. `owed`: whatever staff choose."""
 

@@ -170,6 +170,22 @@ def went(session: Session, appointment: Appointment, sequences: Sequence[int]) -
     return any(one.state is not MessageState.TO_CALL or one.settled_at is not None for one in told)
 
 
+def cancellation_told(session: Session, appointment: Appointment, since: datetime) -> bool:
+    """Whether the patient was told, is about to be, or may have been, that their visit was cancelled then."""
+    waits = select(Message.id).where(
+        Message.appointment_id == appointment.id,
+        Message.sequence == appointment.sequence,
+        Message.kind == "cancellation",
+        Message.state.in_((MessageState.QUEUED, MessageState.TO_CALL)),
+        Message.settled_at.is_(None),
+    )
+    return (
+        session.scalar(waits.limit(1)) is not None
+        or went(session, appointment, [appointment.sequence])
+        or told_with_plan(session, appointment, since) is not None
+    )
+
+
 def told_with_plan(session: Session, appointment: Appointment, since: datetime) -> datetime | None:
     """When a message about its plan last told, after then, how the visit stands: by naming it, or by leaving it out of all."""
     if appointment.plan_id is None:

@@ -3,7 +3,8 @@
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from enum import StrEnum
-from typing import TypeVar
+from functools import partial
+from typing import Any, TypeVar
 
 from flask import abort, request, url_for
 from flask.typing import ResponseReturnValue
@@ -107,9 +108,10 @@ def status(reference: str) -> ResponseReturnValue:
     if wanted:
         # As in "cancelled patient".
         status_word, _space, by_word = wanted.partition(" ")
-        to, by = _one_of(Status, status_word), _by(by_word)
+        to, by, tell = _one_of(Status, status_word), _by(by_word), _tells()
         says = lambda changed: saying.corrected(the_clinic_of_this_request(), to, by, changed)  # noqa: E731
-        act = lambda: statuses.correct(who, reference, to, by=by, reason=reason, version=version, key=key)  # noqa: E731
+        correct = partial(statuses.correct, by=by, reason=reason, tell=tell, version=version, key=key)
+        act = lambda: correct(who, reference, to)  # noqa: E731
     else:
         move = _one_of(Move, request.form.get("to", ""))
         step = _STEPS.get(move) or abort(422)
@@ -125,7 +127,9 @@ def status(reference: str) -> ResponseReturnValue:
 
     return answers.attempt(
         action,
-        lambda no: _on_visit(reference, no, typed_correction=wanted, typed_reason=reason),
+        lambda no: _on_visit(
+            reference, no, typed_correction=wanted, typed_reason=reason, typed_untold=not _tells()
+        ),
         helps=lambda refusal: _another_time(who, reference, refusal),
     )
 
@@ -233,7 +237,7 @@ def message(message: int) -> ResponseReturnValue:
     return answers.attempt(action, answers.no_page)
 
 
-def _on_visit(reference: str, no: No, **typed: str) -> ResponseReturnValue:
+def _on_visit(reference: str, no: No, **typed: Any) -> ResponseReturnValue:
     who = access.who()
     found = panel.brief(who, reference)
     audit.saw_visit(who, reference, found.patient_id)

@@ -194,7 +194,10 @@ def sentence(clinic: Clinic, call: Call) -> str:
     if call.after_all and call.kind in ("confirmation", "change"):
         return _after_all(clinic, call)
     if call.kind == "cancellation":
-        return _("“The visit on %(when)s can't take place. May we find another time?”", when=when)
+        return _(
+            "“The visit on %(when)s can't take place. May we find another time?”",
+            when=clinic.times.moment(call.old_starts_at or call.starts_at),
+        )
     if call.kind == "change" and call.old_starts_at and call.old_starts_at != call.starts_at:
         return _(
             "“The visit of %(old)s is now on %(when)s, with %(name)s. Does that suit?”",

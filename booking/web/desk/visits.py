@@ -47,6 +47,7 @@ def visit_page(
     typed_note: str | None = None,
     typed_correction: str = "",
     typed_reason: str = "",
+    typed_untold: bool = False,
 ) -> ResponseReturnValue:
     """`no`: what was refused just now; with what was typed into that form, which isn't to be lost."""
     status = no.status if no else 200
@@ -55,6 +56,7 @@ def visit_page(
         "typed_note": typed_note,
         "typed_correction": typed_correction,
         "typed_reason": typed_reason,
+        "typed_untold": typed_untold,
     }
     if request.args.get("panel") == "1":
         return render_template("desk/visit_panel.html", times=found.clinic.times, **values, level=2), status

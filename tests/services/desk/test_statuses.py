@@ -19,6 +19,7 @@ from booking.models import (
     Reminders,
     Role,
 )
+from booking.reminders.delivery import deliver_due
 from booking.scheduling.status import Status, cancelled_late, counts_as_attended, not_closed
 from booking.scheduling.timeline import cell_at
 from booking.services import visits
@@ -344,6 +345,54 @@ def test_a_cancellation_that_waits_is_told_as_whose_wish_it_was_corrected_to(fir
     assert says() == (not ours[0],) * 2 and said.told and said.channel == "email"
     undo(dana, said.entry_id or 0, key="undo-0001")
     assert says() == ours and one()["cancelled_by"] == first
+
+
+@pytest.mark.parametrize("soon", [False, True])
+def test_what_was_told_to_nobody_as_their_wish_is_told_once_it_is_corrected_to_ours(
+    standing_clock: Any, soon: bool
+) -> None:
+    visit, dana = booked(phone="+18185550123"), hired()
+    standing_clock.at(NINE - 3 * HOUR if soon else MONDAY)
+    statuses.cancel(dana, visit.reference, by=Actor.PATIENT, reason="A cold.", tell=False, key="cancel-01")
+    said = correct_to(Actor.STAFF, "Ana is ill.", "correct-01")
+    waits, *_call = [row for row in rows(Message) if row["kind"] == "cancellation"]
+    assert said.told and waits["state"] == "queued" and waits["facts"]["by_clinic"]
+    standing_clock.on(minutes=4)
+    assert bool(calls.call_list(dana).calls) == soon
+    undo(dana, said.entry_id or 0, key="undo-0001")
+    states = {row["state"] for row in rows(Message) if row["kind"] == "cancellation"}
+    assert states == {"dropped"} and not calls.call_list(dana).calls
+    # And once more, under the next number.
+    assert correct_to(Actor.STAFF, "Ana is ill.", "correct-02").told
+
+
+def asked_for_untold(reference: str) -> None:
+    statuses.cancel(hired(), reference, by=Actor.PATIENT, reason="A cold.", tell=False, key="cancel-01")
+
+
+def asked_for_and_told(reference: str) -> None:
+    statuses.cancel(hired(), reference, by=Actor.PATIENT, reason="A cold.", key="cancel-01")
+    deliver_due()
+
+
+def cancelled_on_the_telephone(reference: str) -> None:
+    statuses.cancel(hired(), reference, by=Actor.PATIENT, reason="A cold.", spoken=True, key="cancel-01")
+
+
+@pytest.mark.parametrize(
+    ("done", "tell"),
+    [(asked_for_untold, False), (asked_for_and_told, True), (cancelled_on_the_telephone, True)],
+)
+def test_a_corrected_wish_tells_nobody_who_knows_nor_whom_staff_leave_untold(
+    standing_clock: Any, done: Any, tell: bool
+) -> None:
+    visit = booked()
+    done(visit.reference)
+    standing_clock.on(minutes=4)
+    deliver_due()
+    before = len(rows(Message))
+    assert not correct_to(Actor.STAFF, "Ana is ill.", "correct-01", tell=tell).told
+    assert len(rows(Message)) == before
 
 
 def test_the_words_follow_whose_wish_it_was() -> None:

@@ -533,6 +533,46 @@ def test_what_they_asked_to_cancel_is_told_with_the_plan_once_it_is_taken_back(
     assert [facts["old_starts_at"] for facts in waits("change")] == [iso_utc(visit.starts_at)]
 
 
+def sent(kind: str) -> str:
+    """What the last message of this kind says."""
+    return str([row["sent_text"] for row in rows(Message) if row["kind"] == kind and row["sent_text"]][-1])
+
+
+def test_a_cancellation_after_a_shift_names_the_time_they_knew_and_so_does_taking_it_back(
+    standing_clock: StandingClock,
+) -> None:
+    plan = weekly()
+    deliver_due()
+    visit = seen(plan).visits[1]
+    shifted_to(plan, 1, HOUR, None)
+    standing_clock.on(minutes=1)
+    entry = statuses.cancel(hired(), visit.reference, reason="Mei is ill", key="cancel-001").entry_id or 0
+    gone = text_of_the_change(standing_clock).partition("New")[0]
+    assert on_day(visit.starts_at) in gone and on_day(visit.starts_at + HOUR) not in gone
+    undoing.undo(hired(), entry, key="undo-0001")
+    standing_clock.on(minutes=4)
+    deliver_due()
+    said = sent("confirmation")
+    assert "takes place after all" in said and said.startswith(on_day(visit.starts_at + HOUR))
+    assert f"It was {on_day(visit.starts_at)}." in said
+
+
+@pytest.mark.parametrize("by", [Actor.STAFF, Actor.PATIENT])
+def test_a_visit_that_is_cancelled_before_its_move_was_told_is_cancelled_as_they_knew_it(
+    standing_clock: StandingClock, by: Actor
+) -> None:
+    plan = weekly()
+    deliver_due()
+    visit = seen(plan).visits[1]
+    moved(visit, DAY)
+    words = statuses.preview_cancellation(hired(), visit.reference, by)
+    statuses.cancel(hired(), visit.reference, by=by, key="cancel-001")
+    standing_clock.on(minutes=4)
+    deliver_due()
+    assert sent("cancellation").strip() == words.text
+    assert on_day(visit.starts_at) in words.text and on_day(visit.starts_at + DAY) not in words.text
+
+
 # What the mail about the plan told of one of its visits, taken back
 
 
