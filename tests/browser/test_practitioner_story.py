@@ -247,7 +247,7 @@ def test_a_day_without_connection_says_so_wherever_it_is_scrolled_to(
 
 
 def test_two_who_tap_the_same_get_one_success_and_one_word(
-    app: Flask, phone: Page, sign_in: SignIn, at: At
+    app: Flask, phone: Page, sign_in: SignIn, at: At, standing_clock: StandingClock
 ) -> None:
     sign_in(phone)
     at(NINE)
@@ -259,6 +259,18 @@ def test_two_who_tap_the_same_get_one_success_and_one_word(
     phone.get_by_role("button", name=re.compile("^Here ?: Rosa")).click()
     expect(phone.get_by_role("alert")).to_be_visible()
     expect(phone.locator(".own-card").first).to_contain_text("In the room: Rosa Lima")
+    # It goes on looking for news of the day, and sends the tap no second time.
+    with phone.expect_response(lambda answer: "x-poll" in answer.request.headers) as polled:
+        phone.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    assert polled.value.url.endswith("/mine/today")
+    assert polled.value.status in (200, 304)
+    expect(phone.get_by_role("alert")).to_be_visible()
+    # Left alone, the phone locks, and opens at the day.
+    standing_clock.on(minutes=5)
+    with phone.expect_navigation():
+        phone.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    expect(phone.get_by_role("heading", name="Locked")).to_be_visible()
+    assert phone.url.endswith("next=%2Fmine%2Ftoday")
 
 
 def test_a_day_by_keyboard_alone(new_page: NewPage, sign_in: SignIn, at: At) -> None:

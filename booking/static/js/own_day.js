@@ -12,6 +12,10 @@ const SHELF = `own-day ${words.account}`;
 let etag = words.etag;
 let looking = false;
 
+// A tap that was refused shows the day at the tap's own address. From here on it is the day's: that is asked for news, loaded
+// anew, and opened again once the screen was locked, and nothing is sent a second time.
+if (window.location.pathname !== words.address) window.history.replaceState(null, "", words.address);
+
 // What was looked at: versions by visit, of one day. Nothing of a patient is kept in it.
 function looked() {
   try {
@@ -96,7 +100,7 @@ async function look() {
   if (looking || document.hidden) return;
   looking = true;
   try {
-    const answer = await fetch(window.location.pathname, {
+    const answer = await fetch(words.address, {
       headers: { "X-Poll": "1", "If-None-Match": `"${etag}"` },
       cache: "no-store",
       redirect: "manual",
@@ -106,7 +110,7 @@ async function look() {
       etag = answer.headers.get("X-Etag");
     } else if (answer.status !== 304) {
       // Locked, signed out or refused: the page itself says what to do.
-      if (answer.type === "opaqueredirect" || answer.status < 500) window.location.reload();
+      if (answer.type === "opaqueredirect" || answer.status < 500) window.location.replace(words.address);
       else throw new Error(String(answer.status));
     }
     day.classList.remove("stale");
