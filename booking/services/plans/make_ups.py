@@ -62,16 +62,20 @@ def make_up_times(plan: PlanView, audience: BookableBy) -> list[MakeUp]:
         asked = asked_for(plan, audience)
     except NotOffered:
         return [MakeUp(one, (), why_none=WhyNone.GONE) for one in lacks]
-    found = [MakeUp(one, (time,) if time else ()) for one, time in _one_each(asked, plan, lacks)]
-    _offer(asked, plan, found, range(len(found)), audience)
-    none = [number for number, one in enumerate(found) if not one.times]
-    if none:
-        # On days on which they are away there are none outside their windows either.
-        asked = asked.with_presence(Presence(away=asked.wanted.presence.away))
-        _offer(asked, plan, found, none, audience)
+    # On days on which they are away there are none outside their windows either.
+    outside = asked.with_presence(Presence(away=asked.wanted.presence.away))
+    found = [MakeUp(one, (time,) if time else ()) for one, time in _one_each(asked.on_grid, plan, lacks)]
+    none: Sequence[int] = range(len(found))
+    # Staff may book any minute, and read one that patients don't choose only where there is no other.
+    for there in (asked.on_grid, asked, outside.on_grid, outside):
+        _offer(there, plan, found, none, audience)
+        for number in none:
+            found[number] = replace(found[number], outside=there.wanted is outside.wanted)
+        none = [number for number in none if not found[number].times]
     for number in none:
-        why = None if found[number].times else _why_none(asked, plan, found, number)
-        found[number] = replace(found[number], outside=why is None, why_none=why)
+        found[number] = replace(
+            found[number], outside=False, why_none=_why_none(outside, plan, found, number)
+        )
     return found
 
 

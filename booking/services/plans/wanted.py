@@ -114,6 +114,7 @@ class Asked:
     kinds: tuple[Kind, ...]
     ground: Ground
     weeks: int
+    _only_on_grid: bool = False
     # What is free on each day at any time; and at which cell each choice begins, on days on which the clock changes.
     _free_on: dict[tuple[str, int], tuple[Choice, ...]] = field(
         default_factory=dict, repr=False, compare=False
@@ -136,6 +137,11 @@ class Asked:
         """Another plan of the same clinic and moment. Raises NotFound, NotOffered."""
         with reading() as session:
             return Asked.of(session, self.clinic, wanted, self.ground.now)
+
+    @property
+    def on_grid(self) -> "Asked":
+        """The same at times that patients may book, though staff may book any minute."""
+        return replace(self, _only_on_grid=True, _free_on={}, _starts={})
 
     def without(self, visit_id: int) -> "Asked":
         """The same once a visit that the patient has is given up."""
@@ -234,11 +240,11 @@ class Asked:
 
     def _at_any_time(self, visit_type: VisitType, day: int) -> tuple[Choice, ...]:
         offers = self.ground.offers(visit_type.slug)
-        window, on = offers.situation.window, self.days[day]
+        by_id, window, on = offers.situation.by_id, offers.situation.window, self.days[day]
         inside = window.stretch(on.from_cell, on.to_cell)
         people = [
-            (person_id, offers.situation.by_id[person_id].shape.length, places(free & inside))
-            for person_id, free in offers.by_practitioner.items()
+            (one.id, one.shape.length, places(free & inside & (one.grid if self._only_on_grid else free)))
+            for one, free in ((by_id[number], free) for number, free in offers.by_practitioner.items())
         ]
         if _has_all_hours(on):
             first = (window.start - on.from_cell) * CELL_MINUTES

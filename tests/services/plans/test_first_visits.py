@@ -210,8 +210,8 @@ def test_two_first_visits_in_the_places_of_others_go_together(
         sooner, later = sorted(at_once)
         assert sooner.day != later.day or sooner.ends <= later.starts
     # Whichever is taken of the first one, the other can be had with all that was offered for it.
-    for one in offered:
-        chosen(plan, one, len(one.times) - 1)
+    for make_up in offered:
+        chosen(plan, make_up, len(make_up.times) - 1)
     assert [one.role for one in seen(plan).standing].count(Role.FIRST) == 2
 
 

@@ -91,6 +91,42 @@ def test_all_of_a_week_are_offered_times_that_go_together(context: Any) -> None:
     go_together(after, offered)
 
 
+@pytest.mark.parametrize("until", [17, 12])
+def test_the_desk_reads_the_times_that_the_patient_does(until: int, context: Any) -> None:
+    """Staff may book any minute, and what was missed stood at one that patients don't choose. In the windows, or outside them."""
+    set_up(plan_clinic())
+    tuesdays = Presence((TimeWindow(frozenset({1}), 9 * 60, until * 60),))
+    plan = running(prescribed(patient(), "weekly", presence=tuesdays), presence=tuesdays)
+    (visit,) = (one for one in seen(plan).standing if one.week == 1)
+    odd = Place(at(FIRST_DAY + timedelta(days=8), 11, 10))
+    change(hired(), visit.reference, odd, version=visit.version, reason="Asked.", key="change-01")
+    if until == 12:
+        for person in ("mei", "dan"):
+            cells = [cell_at(at(FIRST_DAY + timedelta(days=8), hour)) for hour in (12, 20)]
+            who = present().practitioner(person).id
+            run(
+                lambda session, who=who, cells=cells: absences.enter(
+                    session, AbsenceKind.TIME_OFF, who, *cells
+                )
+            )  # type: ignore[misc]
+    after = lost(plan, 0)
+    desk, link = (make_up_times(after, audience) for audience in (BookableBy.STAFF, BookableBy.LINK))
+    assert desk == link and desk[0].times
+
+
+def test_where_no_such_time_is_left_the_desk_reads_one_at_any_minute(context: Any) -> None:
+    set_up(plan_clinic())
+    tuesdays = Presence((TimeWindow(frozenset({1}), 9 * 60 + 5, 9 * 60 + 55),))
+    plan = running(prescribed(patient(), "weekly"))
+    cancel(hired(), next(one for one in seen(plan).standing if one.week == 1).reference, key="cancel-01")
+    after = replace(seen(plan), presence=tuesdays)
+    desk, link = (make_up_times(after, audience)[0] for audience in (BookableBy.STAFF, BookableBy.LINK))
+    assert not desk.outside and [one.starts_at for one in desk.times] == [
+        at(FIRST_DAY + timedelta(days=8), 9, 5)
+    ]
+    assert link.outside and link.times
+
+
 def test_what_is_missing_of_a_week_is_named_earliest_first(context: Any) -> None:
     set_up(plan_clinic())
     plan = lost(running(prescribed(patient())), 0, 1)
