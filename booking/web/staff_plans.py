@@ -157,8 +157,18 @@ def _totals(plan: PlanView) -> list[Total]:
     found = []
     for care in dict.fromkeys(dose.care for week in plan.weeks for dose in week.doses):
         doses = [dose for week in plan.weeks for dose in week.doses if dose.care == care]
-        sums = [sum(numbers) for numbers in zip(*(dose[1:] for dose in doses), strict=True)]
-        found.append(Total(care.modality.name, *sums))
+        found.append(
+            Total(
+                care.modality.name,
+                prescribed=sum(one.fewest for one in doses),
+                most=sum(one.most for one in doses),
+                booked=sum(one.booked for one in doses),
+                attended=sum(one.attended for one in doses),
+                missed=sum(one.missed for one in doses),
+                made_up=sum(one.made_up for one in doses),
+                left=sum(one.left for one in doses),
+            )
+        )
     return found
 
 
