@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
+from itertools import groupby
 from typing import Any
 
 from flask_babel import gettext as _, lazy_gettext as lazy, ngettext
@@ -98,12 +99,17 @@ def numbers_in_words(numbers: Sequence[int]) -> str:
 
 
 def of_pools(clinic: Clinic, found: Iterable[Left]) -> list[str]:
-    """As in "Acupuncture: 5 of 12 left until Dec 31, 2026", of each pool with a limit."""
+    """As in "Acupuncture: 5 of 12 left until Dec 31, 2026, then 12 of 12 left until Dec 31, 2027", of each pool with a limit."""
+    by_pool = groupby((one for one in found if one.bounds), key=lambda one: one.pool)
     return [
-        _("%(care)s: %(left)s", care=care(clinic, one.pool.terms), left=left(clinic, one))
-        for one in found
-        if one.bounds
+        _("%(care)s: %(left)s", care=care(clinic, pool.terms), left=in_turn(clinic, of_pool))
+        for pool, of_pool in by_pool
     ]
+
+
+def in_turn(clinic: Clinic, found: Iterable[Left]) -> str:
+    """What is left of a pool in one window after the other."""
+    return _(", then ").join(left(clinic, one) for one in found)
 
 
 def left(clinic: Clinic, found: Left) -> str:

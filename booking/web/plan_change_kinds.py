@@ -415,7 +415,8 @@ def _fitting(plan: PlanView, found: frequency.Fitted) -> Preview:
                 len(covered.beyond),
             )
         )
-        notes += allowance_words.of_pools(plan.clinic, allowed(plan, ()).left)
+        left = allowed(plan, (), until=planned[-1].starts_at).left
+        notes += allowance_words.of_pools(plan.clinic, left)
     beyond = tuple(comes[number] for number in covered.beyond)
     return Preview(lists, tuple(notes), possible=changes, beyond=beyond, stops=covered.stops)
 

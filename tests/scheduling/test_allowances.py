@@ -125,6 +125,35 @@ def test_a_calendar_year_begins_anew_at_its_change() -> None:
     assert beyond(count([pool(1, YEAR)], visits(*days))) == [date(2026, 12, 31)]
 
 
+def test_what_is_left_is_said_of_each_later_window_in_which_a_visit_lies() -> None:
+    found = count([pool(2, YEAR)], visits(date(2026, 12, 1), date(2026, 12, 29), date(2027, 1, 5)))
+    bounds = [one.tightest for one in found.left_until(date(2026, 12, 1))]
+    assert [(one.left, one.last) for one in bounds if one] == [
+        (0, date(2026, 12, 31)),
+        (1, date(2027, 12, 31)),
+    ]
+    this_year = count([pool(2, YEAR)], visits(date(2026, 12, 1)))
+    assert len(this_year.left_until(date(2026, 12, 1))) == 1
+    # Asked of a plan that isn't booked yet, whose last visit lies there.
+    assert len(this_year.left_until(date(2026, 12, 1), date(2027, 2, 1))) == 2
+
+
+@pytest.mark.parametrize(
+    ("window", "how"),
+    [
+        (Window(Span.ROLLING, days=90), {}),
+        (EVER, {}),
+        (YEAR, {"ends": date(2026, 12, 31)}),
+        (YEAR, {"cap": Cap(20, Window(Span.ROLLING, days=90))}),
+    ],
+)
+def test_nothing_is_said_of_later_where_there_are_no_such_windows(
+    window: Window, how: dict[str, Any]
+) -> None:
+    found = count([pool(2, window, **how)], visits(date(2026, 12, 1), date(2026, 12, 29), date(2027, 1, 5)))
+    assert len(found.left_until(date(2026, 12, 1), date(2029, 1, 1))) == 1
+
+
 def test_a_membership_has_so_many_each_month() -> None:
     days = [date(2028, 2, 1), date(2028, 2, 28), date(2028, 2, 29), date(2028, 3, 1)]
     found = count([pool(2, Window(Span.MONTH), kind=Kind.MEMBERSHIP)], visits(*days))

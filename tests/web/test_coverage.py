@@ -1,6 +1,7 @@
 """Coverage on staff pages: recorded, shown wherever a visit is, and nothing that was typed is lost."""
 
 import re
+from datetime import date
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from werkzeug.test import TestResponse
 
 from booking.models import Appointment, Coverage, Patient, PatientChange, Role
 from booking.scheduling.allowances.usual import USUAL
+from booking.scheduling.timeline import instant_of
 from booking.web import allowance_words
 from tests.services.making import NEXT_WEEK, booked, rows
 from tests.staffing import hired, signed_in
@@ -69,6 +71,17 @@ def test_it_is_added_and_shown_on_the_patients_page_and_with_the_visit(
     assert left in page and "Coverage added" in page and "Blue Shield; Insurance; Care; 12 visits" in page
     panel = plain(desk.get(f"/desk/visits/{visit['reference']}").text)
     assert f"{left}; this visit is the 1st" in panel
+
+
+def test_what_is_left_is_said_of_the_year_in_which_a_visit_lies_as_well(
+    desk: FlaskClient, app: Flask, rosa: str
+) -> None:
+    (visit,) = of(app, Appointment)
+    assert instant_of(visit["from_cell"]).date() > date(2026, 9, 16)
+    added = add(desk, rosa, span="contract_year", month_day="9/16")
+    left = "Care: 12 of 12 left until Sep 15, 2026 (0 used, 0 booked) ; then 11 of 12 left until Sep 15, 2027"
+    assert left in plain(desk.get(added.location).text)
+    assert left in plain(desk.get(f"/desk/patients/{rosa}").text)
 
 
 @pytest.mark.parametrize("usual", USUAL)

@@ -1,7 +1,7 @@
 """The patient's pages of plans: from a link, or from the start page, to all visits booked; and the plan as it then stands."""
 
 import re
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from html import unescape
 from typing import Any
 
@@ -656,6 +656,20 @@ def test_visits_beyond_what_insurance_allows_are_marked_before_booking_and_after
         statuses.no_show(hired(), visit.reference, key="noshow-01")
     page = words(client.get(f"{way}/make-up"))
     assert "a later visit may not be covered then" in page and "0 of 20 left" in page
+
+
+def test_what_is_left_is_said_window_by_window_of_a_plan_that_reaches_into_the_next(
+    client: FlaskClient, app: Flask
+) -> None:
+    way = insured(app, 5, Beyond.WARN, begins=date(2026, 10, 1))
+    details = chosen(client, way)
+    assert "0 of 5 left until Sep 30, 2026, then 5 of 5 left until Dec 31, 2026" in words(details)
+    assert sent(client, way, details, **MAIL).status_code == 303
+    left = "0 of 5 left until Sep 30, 2026, then 0 of 5 left until Dec 31, 2026"
+    assert left in words(client.get(way))
+    with app.app_context():
+        desk = signed_in(app, hired())
+    assert left in words(desk.get(f"/desk/plans/{way.split('/')[2]}"))
 
 
 def test_of_coverage_nothing_is_said_by_the_link_of_a_plan_that_nobody_has_confirmed(

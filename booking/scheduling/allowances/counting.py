@@ -6,7 +6,7 @@ A visit that no pool has room for is beyond, and draws on none.
 """
 
 import enum
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import NamedTuple
@@ -159,6 +159,25 @@ class Count:
             for pool in self.pools
             if not _is_over(pool, day)
         )
+
+    def left_until(self, day: date, until: date = date.min) -> tuple[Left, ...]:
+        """The same, and behind each pool what is left of it on the first day of each later window in which a visit of its kinds of
+        care lies, or which begins by the day `until`. Rolling days have no such windows.
+        """
+        return tuple(each for one in self.left(day) for each in (one, *self._later(one, until)))
+
+    def _later(self, left: Left, until: date) -> Iterator[Left]:
+        pool, terms = left.pool, left.pool.terms
+        if Span.ROLLING in {terms.window.span, terms.cap.window.span if terms.cap else None}:
+            return
+        days = (visit.day for visit, _mark in self.marks if visit.modality in terms.modalities)
+        last_visit = max((until, *days))
+        while (bound := left.tightest) and bound.last and bound.last < last_visit:
+            day = bound.last + timedelta(1)
+            if not pool.is_valid(day):
+                return
+            left = Left(pool, tuple(_valid_bounds(terms, self.draws[pool.id], day)))
+            yield left
 
     def low(self, today: date) -> tuple[Low, ...]:
         """The pools that run low."""

@@ -4,6 +4,7 @@ What was recorded is never removed: an ended pool counts for the visits before, 
 history with the terms before and after.
 """
 
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import date, datetime
@@ -35,10 +36,13 @@ from booking.services.transaction import reading
 
 @dataclass(frozen=True)
 class Line:
-    """A pool as pages show it. `left`: on the present day; None once it has ended. `shown`: to tell stale edits by."""
+    """A pool as pages show it. `left`: on the present day; None once it has ended. `later`: in each later window in which a visit
+    lies. `shown`: to tell stale edits by.
+    """
 
     pool: Pool
     left: Left | None
+    later: tuple[Left, ...]
     made_at: datetime
     ended_at: datetime | None
     shown: str
@@ -281,11 +285,16 @@ def _changed_by(session: Session, patient: Patient, number: int) -> str:
 def _recorded(session: Session, clinic: Clinic, patient: Patient, now: datetime) -> Recorded:
     coverages = coverages_of(session, patient.id)
     counts = allowances_of(session, clinic, patient.id, now)
-    left = {one.pool.id: one for one in counts.left}
+    left: defaultdict[int, list[Left]] = defaultdict(list)
+    for one in counts.count.left_until(clinic.times.local_date(now)):
+        left[one.pool.id].append(one)
     lines = [
-        Line(pool_of(clinic, one), left.get(one.id), one.made_at, one.ended_at, _shown(one))
+        Line(
+            pool_of(clinic, one), next(iter(left[one.id]), None), tuple(left[one.id][1:]), one.made_at, one.ended_at,
+            _shown(one),
+        )
         for one in coverages
-    ]
+    ]  # fmt: skip
     return Recorded(
         clinic=clinic,
         today=clinic.times.local_date(now),

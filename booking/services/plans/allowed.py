@@ -27,7 +27,7 @@ from booking.services.transaction import reading
 
 
 class Allowed(NamedTuple):
-    """`left`: of each pool today. `beyond`: the marks of visits that may not be covered, by their numbers; `stops`: whether
+    """`left`: of each pool today, and in each later window in which a visit lies. `beyond`: the marks of visits that may not be covered, by their numbers; `stops`: whether
     staff are to be asked before these are booked. `pushed`: visits that are booked and would be beyond because of them.
     """
 
@@ -37,23 +37,34 @@ class Allowed(NamedTuple):
     pushed: frozenset[str] = frozenset()
 
 
-def allowed(plan: PlanView | None, chosen: Sequence[Planned], without: Collection[str] = ()) -> Allowed:
+def allowed(
+    plan: PlanView | None,
+    chosen: Sequence[Planned],
+    without: Collection[str] = (),
+    until: datetime | None = None,
+) -> Allowed:
     """What is left of the coverage that is recorded, once visits are booked that are about to be, and others are gone
-    (`without`, by their references).
+    (`without`, by their references). `until`: when the last visit is of which it is asked, where that isn't one of these.
     """
     if plan is None:
         return Allowed((), {}, stops=False)
-    return allowed_to(plan.clinic, plan.patient_id, chosen, without)
+    return allowed_to(plan.clinic, plan.patient_id, chosen, without, until)
 
 
 def allowed_to(
-    clinic: Clinic, patient_id: int, chosen: Sequence[Planned], without: Collection[str] = ()
+    clinic: Clinic,
+    patient_id: int,
+    chosen: Sequence[Planned],
+    without: Collection[str] = (),
+    until: datetime | None = None,
 ) -> Allowed:
     """The same for a patient."""
     with reading() as session:
         found = allowances_of(session, clinic, patient_id, clock.now(), chosen, without)
     today = clinic.times.local_date(clock.now())
-    left = tuple(one for one in found.left if not (ends := one.pool.terms.ends) or today <= ends)
+    last = clinic.times.local_date(until) if until else today
+    counts = found.count.left_until(today, last)
+    left = tuple(one for one in counts if not (ends := one.pool.terms.ends) or today <= ends)
     beyond = {number: mark for number, mark in enumerate(found.these) if mark.beyond}
     return Allowed(left, beyond, found.stops, frozenset(found.pushed))
 

@@ -33,7 +33,7 @@ def marks_of(clinic: Clinic, plan: PlanView | None, visits: Sequence[ProposedVis
     return Marks(
         {number: _("Visit %(number)d: may not be covered", number=number + 1) for number in found.beyond},
         allowance_words.beyond(numbers, stops=found.stops),
-        left_words(clinic, allowed(plan, ())) if found.beyond else [],
+        left_words(clinic, allowed(plan, (), until=visits[-1].starts_at)) if found.beyond else [],
         found.stops,
     )
 
@@ -44,5 +44,5 @@ def known(plan: PlanView | None) -> PlanView | None:
 
 
 def left_words(clinic: Clinic, found: Allowed) -> list[str]:
-    """What is left of each pool with a limit."""
+    """What is left of each pool with a limit, window by window."""
     return allowance_words.of_pools(clinic, found.left)
