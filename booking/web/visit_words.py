@@ -150,10 +150,11 @@ def _changed(clinic: Clinic, facts: Mapping[str, Any]) -> str:
 
 
 def changed_besides(facts: Mapping[str, Any]) -> list[str]:
-    """What is other than before, besides time and person: room, type, length."""
+    """What is other than before, besides time and person: room, device, type, length."""
     parts = []
     for name, words in (
         ("room", lazy("%(old)s → %(new)s")),
+        ("devices", lazy("%(old)s → %(new)s")),
         ("type", lazy("%(old)s → %(new)s")),
         ("minutes", lazy("%(old)s → %(new)s minutes")),
     ):

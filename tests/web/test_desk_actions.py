@@ -14,13 +14,23 @@ from werkzeug.test import TestResponse
 from booking.models import Appointment, Message, MessageState, Role
 from booking.scheduling.status import Status
 from booking.scheduling.timeline import cell_at
+from booking.services.clinic_file import ClinicFile
 from booking.services.staff.who import Who
+from tests.clinics import clinic, visit_type
 from tests.conftest import StandingClock
 from tests.services.making import NEXT_WEEK, NINE, booked, rows
 from tests.staffing import hired, signed_in
 from tests.web.conftest import fields, on_both
 
 pytestmark = on_both
+
+
+def with_devices() -> ClinicFile:
+    """Two lasers, of which each visit takes one."""
+    phases = [{"name": "treatment", "minutes": 30, "needs": ["practitioner", "room", "laser"]}]
+    lasers = [{"id": f"laser-{n}", "name": f"Laser {n}", "kind": "laser"} for n in (1, 2)]
+    return clinic(visit_types=[visit_type(phases=phases)], devices=lasers)
+
 
 JSON = {"Accept": "application/json"}
 Post = Callable[..., TestResponse]
@@ -216,6 +226,16 @@ def test_cancelling_asks_once_and_tells_only_if_wished(
     assert stands(app, reference)["status"] is Status.CANCELLED
     with app.app_context():
         assert [row for row in rows(Message) if row["kind"] == "cancellation"] == []
+
+
+@pytest.mark.clinic(with_devices())
+def test_another_device_alone_is_named_in_what_is_said_and_in_the_history(
+    desk: FlaskClient, post: Post, reference: str
+) -> None:
+    done = post(f"/desk/visits/{reference}/change", device="laser-2", version=1)
+    assert done.json["says"] == "Now Tue, Sep 15, 9:00 am, with Ana; Laser 1 → Laser 2. Nobody is written to."
+    page = desk.get(f"/desk/visits/{reference}").text
+    assert "Laser 1 → Laser 2" in page
 
 
 def test_whose_wish_a_cancellation_was_is_corrected_in_its_panel(

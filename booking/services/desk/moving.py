@@ -243,7 +243,7 @@ def _change(
         dropped=told.dropped,
         spoken=spoken,
         **({"gave_way": gave_way} if gave_way else {}),
-        **_moved(clinic, before, appointment, told.tells),
+        **_moved(clinic, before, appointment, uses, told.tells),
     )
 
 
@@ -428,7 +428,9 @@ def _take_type(appointment: Appointment, place: Place, found: _Asked) -> None:
         appointment.phase_minutes = list(place.phase_minutes)
 
 
-def _moved(clinic: Clinic, before: states.Snapshot, appointment: Appointment, tell: bool) -> dict[str, Any]:
+def _moved(
+    clinic: Clinic, before: states.Snapshot, appointment: Appointment, uses: Iterable[Use], tell: bool
+) -> dict[str, Any]:
     """What a history shows: where from and where to, in names."""
     people, types = clinic.practitioner_by_id, clinic.visit_type_by_id
     rooms = {room.id: room.name for room in clinic.rooms}
@@ -439,12 +441,19 @@ def _moved(clinic: Clinic, before: states.Snapshot, appointment: Appointment, te
         "to_practitioner": people[appointment.practitioner_id].slug,
         "from_room": rooms.get(before["room_id"]),
         "to_room": rooms.get(appointment.room_id or 0),
+        "from_devices": _devices(clinic, (Use(*use) for use in before["uses"])),
+        "to_devices": _devices(clinic, uses),
         "from_minutes": (before["to_cell"] - before["from_cell"]) * CELL_MINUTES,
         "to_minutes": (appointment.to_cell - appointment.from_cell) * CELL_MINUTES,
         "from_type": types[before["visit_type_id"]].name,
         "to_type": types[appointment.visit_type_id].name,
         "tell": tell and appointment.status is Status.BOOKED,
     }
+
+
+def _devices(clinic: Clinic, uses: Iterable[Use]) -> str:
+    taken = {use.resource_id for use in uses}
+    return ", ".join(device.name for device in clinic.devices if device.id in taken)
 
 
 def _preview(
