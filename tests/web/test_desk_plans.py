@@ -180,6 +180,26 @@ def test_what_was_taken_meanwhile_is_replaced_and_looked_at(app: Flask, desk: Fl
     assert [row["status"] for row in all_of(app, Plan)] == ["running"]
 
 
+def test_what_is_refused_at_the_last_step_is_the_same_plan_when_it_is_booked_again(
+    app: Flask, desk: FlaskClient, rosa: str
+) -> None:
+    proposals = asked(desk, rosa)
+    form = [pair for pair in form_of(proposals) if pair[0] != "reminders"]
+    unreachable = desk.post(BOOK, data=sent(form, reminders="text"))
+    assert unreachable.status_code == 422 and "a number is needed" in unreachable.text
+    visits = [pair for pair in form if pair[0] == "visit"]
+    few = [pair for pair in form if pair not in visits[3:]]
+    broken = desk.post(BOOK, data=sent(few, reminders="email"))
+    assert broken.status_code == 422 and "don&#39;t keep the plan" in broken.text
+    (plan,) = all_of(app, Plan)
+    its = f'name="plan" value="{plan["reference"]}"'
+    assert its in unreachable.text and its in broken.text
+    # Whoever goes back takes another proposal for the same plan.
+    done = desk.post(BOOK, data=sent(form_of(proposals, 1)))
+    assert done.status_code == 303
+    assert [row["status"] for row in all_of(app, Plan)] == ["running"]
+
+
 def test_only_the_link_is_sent(app: Flask, desk: FlaskClient, rosa: str) -> None:
     done = asked(desk, rosa, do="link", when=["1-evening", "3-evening"])
     assert done.status_code == 303 and "The link was sent." in desk.get(done.location).text

@@ -12,7 +12,7 @@ from datetime import date
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from booking.errors import BeyondCoverage, PlanRunning, VisitsTaken
+from booking.errors import PlanRunning, Refusal
 from booking.models import Appointment, BookableBy, Patient, PlanReminders, PlanStatus, Reminders
 from booking.scheduling.plans.windows import Presence
 from booking.scheduling.status import Status
@@ -176,9 +176,9 @@ def book_whole(
     """Books all visits of a plan for a patient, once per key, and prescribes it first if that hasn't been done. `beyond`: as of
     `PlanWish`.
 
-    Raises what `prescribe` and `book` raise: VisitsTaken and BeyondCoverage, which name the `plan` as well, PlanRulesBroken, PlanRunning, ContactCannotBeReached, NotFound.
+    Raises what `prescribe` and `book` raise; once it is prescribed, a refusal names the `plan` as well.
     """
-    wish = replace(asked.prescription, reminded_of=reminded_of)
+    wish = asked.prescription
     plan = asked.plan or prescribing.prescribe(who, wish, tell=False, key=f"{key[:70]} plan").reference
     with reading() as session:
         plan_for(session, who, plan)
@@ -203,11 +203,12 @@ def book_whole(
         beyond=beyond,
         agreed=wish.agreed if asked.plan else None,
     )
-    # Other visits under the same key are another wish: some were lost meanwhile, and others chosen.
-    chosen = hashlib.sha256(f"{key} {visits}".encode()).hexdigest()[:40]
+    # Another choice under the same key is another wish: some visits were lost meanwhile, or somebody went back to the page.
+    choice = visits, reminders, text_consent, reminded_of, beyond
+    chosen = hashlib.sha256(f"{key} {choice}".encode()).hexdigest()[:40]
     try:
         return book(wanted, actor=who.key, key=chosen)
-    except (VisitsTaken, BeyondCoverage) as refusal:
+    except Refusal as refusal:
         refusal.facts["plan"] = plan
         raise
 

@@ -16,6 +16,7 @@ from booking.errors import (
     PlanRulesBroken,
     PlanRunning,
     RecordMerged,
+    Refusal,
     VisitsTaken,
 )
 from booking.models import PlanReminders
@@ -121,19 +122,29 @@ def _booked(form: Form, found: Arranged, visits: tuple[VisitWish, ...]) -> Respo
             beyond=payer.was_asked(request.form),
             key=key,
         )
-    except VisitsTaken as refusal:
-        return lost_page(form, found, visits, refusal)
-    except BeyondCoverage as refusal:
-        form.values["plan"] = refusal.facts["plan"]
-        return chosen_page(form, found, visits, 422, trouble=payer.ask_first())
-    except ContactCannotBeReached as refusal:
-        return chosen_page(form, found, visits, 422, trouble=reminding.unreachable(refusal.facts["field"]))
-    except (KeyReused, PlanRunning):
-        return chosen_page(
-            form, found, visits, 409, trouble=_("This plan is booked already, or was taken back.")
-        )
+    except Refusal as refusal:
+        form.values["plan"] = refusal.facts.get("plan", form["plan"])
+        return _not_booked(form, found, visits, refusal)
     staff_plans.say_booked(made.reference, _("Booked: all visits of the plan."))
     return redirect(url_for("desk.plan", reference=made.reference), 303)
+
+
+def _not_booked(
+    form: Form, found: Arranged, visits: tuple[VisitWish, ...], refusal: Refusal
+) -> ResponseReturnValue:
+    """The same plan to be booked otherwise; it is prescribed by now. Raises what has no page of its own here."""
+    match refusal:
+        case VisitsTaken():
+            return lost_page(form, found, visits, refusal)
+        case BeyondCoverage():
+            return chosen_page(form, found, visits, 422, trouble=payer.ask_first())
+        case ContactCannotBeReached():
+            trouble = reminding.unreachable(refusal.facts["field"])
+            return chosen_page(form, found, visits, 422, trouble=trouble)
+        case KeyReused() | PlanRunning():
+            trouble = _("This plan is booked already, or was taken back.")
+            return chosen_page(form, found, visits, 409, trouble=trouble)
+    raise refusal
 
 
 def _running_already(plan: str) -> ResponseReturnValue:

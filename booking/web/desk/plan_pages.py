@@ -151,9 +151,8 @@ def chosen_page(
 def lost_page(
     form: Form, found: Arranged, visits: tuple[VisitWish, ...], refusal: VisitsTaken
 ) -> ResponseReturnValue:
-    """The plan with other times for what was taken meanwhile. It is prescribed by now."""
+    """The plan with other times for what was taken meanwhile."""
     said, times = [], form.clinic.times
-    form.values["plan"] = refusal.facts["plan"]
     for one in refusal.facts["lost"]:
         was = next(n for n, visit in enumerate(visits) if iso_utc(visit.starts_at) == one["starts_at"])
         moment = times.short_moment(visits[was].starts_at)

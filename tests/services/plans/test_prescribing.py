@@ -7,8 +7,24 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from booking.errors import NotChangeable, NotFound, PlanRulesBroken, PlanRunning, VisitsTaken
-from booking.models import Appointment, Message, Patient, Plan, PlanEntry, Reminders, TextConsent
+from booking.errors import (
+    ContactCannotBeReached,
+    NotChangeable,
+    NotFound,
+    PlanRulesBroken,
+    PlanRunning,
+    VisitsTaken,
+)
+from booking.models import (
+    Appointment,
+    Message,
+    Patient,
+    Plan,
+    PlanEntry,
+    PlanReminders,
+    Reminders,
+    TextConsent,
+)
 from booking.scheduling.plans.windows import Presence, TimeWindow
 from booking.services.plans import arranging, links, prescribing, reading
 from booking.services.plans.arranging import Arranged
@@ -177,6 +193,20 @@ def test_a_visit_that_was_lost_is_chosen_anew_for_the_same_plan() -> None:
     again = arranging.arranged_again(dana, refused.value.facts["plan"])
     book_whole(again, visits_of(replace(again)), dana, key="book-again")
     assert [row["status"] for row in rows(Plan)] == ["running"]
+
+
+def test_what_is_refused_at_the_last_step_is_prescribed_once() -> None:
+    dana, asked = hired(), arranged(patient(phone=PHONE))
+    visits = visits_of(asked)
+    with pytest.raises(ContactCannotBeReached) as unasked:
+        book_whole(asked, visits, dana, reminders=Reminders.TEXT)
+    with pytest.raises(PlanRulesBroken) as broken:
+        book_whole(asked, visits[:2], dana)
+    (plan,) = rows(Plan)
+    assert unasked.value.facts["plan"] == broken.value.facts["plan"] == plan["reference"]
+    # By the back button, with other reminders.
+    book_whole(asked, visits, dana, reminded_of=PlanReminders.DIGEST)
+    assert [(row["status"], row["reminded_of"]) for row in rows(Plan)] == [("running", "digest")]
 
 
 def test_who_agreed_to_texts_before_isnt_asked_again() -> None:
