@@ -22,6 +22,7 @@ from booking.reminders.delivery import deliver_due
 from booking.services import claims, idempotency, outbox, reconciling, request_counts
 from booking.services.own_day import tomorrow
 from booking.services.plans import finishing, offering
+from booking.services.plans.one_by_one import LeftAside
 from booking.services.transaction import reading, run
 
 log = structlog.get_logger()
@@ -101,17 +102,19 @@ class Worker:
         and forgets what no longer counts. Each goes by itself; trouble with one is told in the heartbeat, and tried again with
         the next tidying.
         """
-        trouble = ""
+        troubles = []
         with self.app.app_context():
             for name, tidies in _TIDIES:
                 try:
                     tidies()
                 except (Busy, ClinicNotReady):
                     log.warning("tidying waits", worker=self.name, what=name)
+                except LeftAside as fault:
+                    troubles.append(f"{fault} ({name}); the log says why.")
                 except Exception as fault:
                     log.exception("tidying failed", worker=self.name, what=name)
-                    trouble = trouble or f"{type(fault).__name__} while tidying ({name})."
-        self._untidy = trouble
+                    troubles.append(f"{type(fault).__name__} while tidying ({name}).")
+        self._untidy = " ".join(troubles)
 
     def halted(self) -> str:
         """Why nothing may be sent from here, or nothing: another installation's database, or far too much at once."""

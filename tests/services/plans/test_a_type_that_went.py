@@ -6,10 +6,12 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from flask import Flask
 from sqlalchemy import update
 
 from booking.extensions import db
-from booking.models import Appointment, BookableBy, Clinic, Plan, PlanStatus, VisitType
+from booking.models import Appointment, BookableBy, Clinic, Heartbeat, Plan, PlanStatus, VisitType
+from booking.reminders.worker import Worker
 from booking.scheduling.status import Status
 from booking.services import clinic_rows
 from booking.services.clinic_file import ClinicFile
@@ -25,6 +27,7 @@ from booking.services.plans.reading import by_link
 from booking.services.plans.suffering import TimesThatKeep
 from tests.clinics import plan_clinic, plan_template, set_up
 from tests.conftest import StandingClock
+from tests.services.making import rows
 from tests.services.plans.making import (
     FIRST_DAY,
     FOLLOW_UP,
@@ -99,7 +102,9 @@ def test_a_plan_whose_visit_type_is_gone_all_the_same_keeps_nobody_from_the_boar
     assert end_what_is_over() == 1 and seen(weekly).status is PlanStatus.COMPLETED
 
 
-def test_a_plan_that_cannot_be_read_keeps_no_other_from_ending(standing_clock: StandingClock) -> None:
+def test_a_plan_that_cannot_be_read_keeps_no_other_from_ending_and_the_heartbeat_tells(
+    context: Flask, standing_clock: StandingClock
+) -> None:
     unreadable = running(prescribed(patient("Ida", "ida@example.com"), "weekly"), key="book-other")
     weekly = running(prescribed(patient(), "weekly"))
     took_place(unreadable)
@@ -108,7 +113,12 @@ def test_a_plan_that_cannot_be_read_keeps_no_other_from_ending(standing_clock: S
     with db.engine.begin() as connection:
         connection.execute(update(Plan).where(Plan.reference == unreadable.reference).values(course=course))
     standing_clock.at(at(FIRST_DAY + timedelta(days=60), 12))
-    assert end_what_is_over() == 1 and seen(weekly).status is PlanStatus.COMPLETED
+    worker = Worker(context)
+    worker.tidy()
+    worker.tick()
+    assert seen(weekly).status is PlanStatus.COMPLETED
+    (beat,) = rows(Heartbeat)
+    assert beat["trouble"] == "1 plan couldn't be looked at (plans that are over); the log says why."
 
 
 @pytest.mark.parametrize(
