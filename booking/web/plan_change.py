@@ -19,7 +19,7 @@ from booking.web import asked, payer, prescriptions
 class Preview:
     """What a change would do: lists under a heading each, and what else is to be known. `beyond`: lines of visits that may not
     be covered; `stops`: the payer is to be asked before these are booked. `instead`: other times, as they are sent and in words;
-    `partly`: some of it can be done.
+    `partly`: some of it can be done. `pattern`: how the weeks look before and after, where that is what changes.
     """
 
     lists: tuple[tuple[str, tuple[str, ...]], ...]
@@ -29,6 +29,7 @@ class Preview:
     stops: bool = False
     instead: tuple[tuple[str, str], ...] = ()
     partly: bool = False
+    pattern: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True)

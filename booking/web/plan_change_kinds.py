@@ -18,7 +18,7 @@ from booking.services.plans.allowed import allowed
 from booking.services.plans.changing import Decision
 from booking.services.plans.reading import PlanView, PlanVisit, Week, look_after
 from booking.services.staff.who import Who
-from booking.web import allowance_words, asked, course_words, plan_next, prescriptions
+from booking.web import allowance_words, asked, course_words, plan_next, plan_pattern, prescriptions
 from booking.web.numerals import whole
 from booking.web.plan_change import Change, Preview, line
 from booking.web.plan_shift import Shift
@@ -256,7 +256,22 @@ class Decide(Change):
             notes = (*notes, _("How often they come from then on is chosen on the next page."))
         elif not (firm or following.goes or following.comes):
             notes = (_("No visit is changed by it."), *fitting.notes[1:])
-        return replace(fitting, lists=lists, notes=(*notes, *self._looks_next), possible=True)
+        return replace(
+            fitting,
+            lists=lists,
+            notes=(*notes, *self._looks_next),
+            possible=True,
+            pattern=() if self._otherwise else self._pattern(following),
+        )
+
+    def _pattern(self, following: frequency.Fitted) -> tuple[tuple[str, str], ...]:
+        """The stage upon which is decided, and the one that is prescribed next."""
+        plan, visits = self.plan, plan_pattern.after(self.plan, following)
+        stages = plan.course.stages[plan.decided_phases : plan.decided_phases + 2]
+        return tuple(
+            (head, plan_pattern.in_words(plan.clinic, self._stage(number), weeks, visits))
+            for number, (head, weeks) in enumerate(zip((_("Before"), _("After")), stages, strict=True))
+        )
 
     @property
     def _looks_next(self) -> tuple[str, ...]:
@@ -333,7 +348,25 @@ class Doses(Change):
     def preview(self, who: Who) -> Preview:
         found = frequency.with_other_doses(self.plan, self.from_week or 0, self.doses, BookableBy.STAFF)
         preview = _fitting(self.plan, found)
-        return replace(preview, possible=bool(preview.possible or self.doses))
+        pattern = () if self.goes_on else self._pattern(found)
+        return replace(preview, possible=bool(preview.possible or self.doses), pattern=pattern)
+
+    def _pattern(self, found: frequency.Fitted) -> tuple[tuple[str, str], ...]:
+        plan, week = self.plan, self.from_week or 0
+        before = frequency.from_week_on(plan.course, week, {})
+        weeks = range(week, plan.course.weeks)
+        return (
+            (
+                _("Before"),
+                plan_pattern.in_words(plan.clinic, _from(before, week), weeks, plan_pattern.standing(plan)),
+            ),
+            (
+                _("After"),
+                plan_pattern.in_words(
+                    plan.clinic, _from(found.course, week), weeks, plan_pattern.after(plan, found)
+                ),
+            ),
+        )
 
     def do(self, who: Who, version: int | None, key: str) -> None:
         frequency.change_doses(

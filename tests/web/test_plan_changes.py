@@ -347,6 +347,7 @@ def test_to_taper_goes_on_into_the_phase_that_is_prescribed_next(app: Flask, tap
     shown = asked(mei, to, decision="taper")
     assert "Firm from now on <span" in shown.text and "Booked <span" in shown.text
     assert "Cancelled" not in shown.text and "further week" not in shown.text
+    assert re.search(r"<dt>After</dt><dd>Acupuncture once a week, for 2 weeks. Acupuncture: \w{3} ", shown.text)
     done = pressed(mei, shown, to, decision="taper", told="1", reason="Better")
     assert done.location == address(tapering, where="mine")
     assert penciled(app, tapering) == [False, False]
@@ -366,6 +367,7 @@ def test_whoever_goes_on_as_often_as_before_says_so_on_the_page_that_follows(
     mei, to = staff(app, "mei"), address(tapering, "decide", where="mine")
     shown = asked(mei, to, decision="continue")
     assert "How often they come from then on is chosen on the next page." in shown.text
+    assert "<dt>After</dt>" not in shown.text, "It isn't known yet."
     done = pressed(mei, shown, to, decision="continue")
     further = mei.get(done.location).text
     assert "Please choose how often they come from then on." in further and "3 a week" in further
@@ -426,6 +428,18 @@ def test_less_often_from_a_week_on_is_shown_and_done(app: Flask, dana: Who, disc
     plan = view(app, disc)
     assert len(plan.standing) == 19 and len(told(app)) == 1
     assert plan.course.doses("acupuncture-follow-up") == ((3, 3), (3, 3), (2, 2), (2, 2))
+
+
+def test_the_preview_shows_the_weeks_before_and_after(app: Flask, dana: Who, disc: BookedPlan) -> None:
+    fewer = {"dose-acupuncture-follow-up": "2-2", "dose-chiropractic-follow-up": "1-1"}
+    page = asked(signed_in(app, dana), address(disc, "doses"), from_week="2", **fewer).text
+    before, now = re.findall(r"<dt>(?:Before|After)</dt><dd>([^<]*)</dd>", page)
+    assert before.startswith("Acupuncture 3 times a week and chiropractic twice a week, for 2 weeks. ")
+    assert now.startswith("Acupuncture twice a week and chiropractic once a week, for 2 weeks. ")
+    weekdays = re.compile(r"Mon|Tue|Wed|Thu|Fri|Sat")
+    for words, number in ((before, 3), (now, 2)):
+        of_acupuncture = words.partition(". ")[2].partition(";")[0]
+        assert of_acupuncture.startswith("Acupuncture: ") and len(weekdays.findall(of_acupuncture)) == number
 
 
 def test_plus_and_minus_of_a_change_keep_what_was_typed(app: Flask, dana: Who, disc: BookedPlan) -> None:
