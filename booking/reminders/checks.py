@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from booking.models import Appointment, Channel, Message, MessageState, OptOut, TextConsent
 from booking.reminders import plans
-from booking.scheduling.reminder_times import clinic_text_due, text_due, within_text_hours
+from booking.scheduling.reminder_times import clinic_text_due, not_after, text_due, within_text_hours
 from booking.scheduling.status import Status
 from booking.services import digests, notices
 from booking.services.clinic import Clinic
@@ -106,10 +106,10 @@ def _text(session: Session, clinic: Clinic, message: Message, now: datetime) -> 
     by_clinic = bool(message.facts.get("by_clinic"))
     if message.kind in _ANSWERS and not by_clinic:
         return None
-    last_use = message.not_after
-    if by_clinic:
-        last_use = datetime.fromisoformat(message.facts["begins_at"])
-        later = clinic_text_due(now, last_use, clinic.zone, rules.starts, rules.ends)
+    begins, last_use = _begins(message, now), message.not_after
+    if begins is not None:
+        last_use = not_after(begins)
+        later = clinic_text_due(now, begins, clinic.zone, rules.starts, rules.ends)
         if later is None or later > now:
             return Wait(later) if later else OtherWay("No text can go before the visit begins.")
     elif not within_text_hours(now, clinic.zone, rules.starts, rules.ends):
@@ -127,6 +127,13 @@ def _text(session: Session, clinic: Clinic, message: Message, now: datetime) -> 
         tomorrow = datetime.combine(today + timedelta(days=1), rules.starts, clinic.zone)
         return Wait(tomorrow) if tomorrow <= last_use else OtherWay("This number has had its text of today.")
     return None
+
+
+def _begins(message: Message, now: datetime) -> datetime | None:
+    """When the visit that the clinic changed begins, or began until then; of a plan's visits the next one that is ahead."""
+    if message.kind == "plan-change":
+        return plans.next_start(message, now)
+    return datetime.fromisoformat(message.facts["begins_at"]) if message.facts.get("by_clinic") else None
 
 
 def _reminders_ahead(session: Session, clinic: Clinic, message: Message, now: datetime) -> int:

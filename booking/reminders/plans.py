@@ -126,6 +126,12 @@ def about_plan(session: Session, clinic: Clinic, message: Message, plan: Plan, n
     )
 
 
+def next_start(message: Message, now: datetime) -> datetime | None:
+    """When the next of the visits begins, or began until then, of which a change of a plan tells; None where all are past."""
+    told = (at for name in ("cancelled", "firm", "added") for at in message.facts.get(name, ()))
+    return min((start for at in told if (start := datetime.fromisoformat(at)) > now), default=None)
+
+
 def _those(begin: dict[str, Visit], starts: Sequence[str]) -> tuple[Visit, ...]:
     return tuple(begin[at] for at in starts if at in begin)
 

@@ -260,7 +260,9 @@ def _carry_out(
         modality = going[0][1].visit.visit_type.modality.slug
         there = {row.reference: (row.starts_at, one.starts_at) for row, one in going}
         refuse_moved_beyond(session, plan, there, modality, now, audience)
-    lost = [one for row, one in going if not _moved(session, clinic, plan, row, one, by, audience, now)]
+    lost = [
+        one for row, one in going if not _moved(session, clinic, plan, row, one, by, audience, now, tell=tell)
+    ]
     if lost or not going:
         raise VisitsTaken(lost=[_named(one) | {"replacements": []} for one in lost])
     changed(session, plan, "moved", by, now, visits=len(going))
@@ -353,6 +355,8 @@ def _moved(
     by: By,
     audience: BookableBy,
     now: datetime,
+    *,
+    tell: bool,
 ) -> bool:
     """Moves one visit, which is locked with all that it leaves and takes; False where it can't be had there."""
     question = question_of(
@@ -376,7 +380,7 @@ def _moved(
         "from_practitioner": known["old_practitioner"],
         "to_practitioner": one.practitioner.slug,
     }
-    note(session, row, "moved", by, tell=False, **facts)
+    note(session, row, "moved", by, tell=tell, **facts)
     tasks.moved(session, clinic, row, now)
     return True
 

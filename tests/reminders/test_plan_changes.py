@@ -1,0 +1,102 @@
+"""How what the clinic, or a patient, changes of a plan as a whole reaches whoever it is for: in time, and nobody else."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from booking.models import Reminders
+from booking.services.desk import calls
+from booking.services.plans.booking import BookedPlan
+from booking.services.plans.shifting import shift
+from tests.clinics import every_day, plan_clinic, set_up
+from tests.conftest import StandingClock
+from tests.reminders.conftest import drain, messages, text_files, ways
+from tests.services.plans.making import patient, prescribed, running, seen
+from tests.staffing import hired
+
+pytestmark = pytest.mark.usefixtures("standing_clock", "context")
+
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+
+
+@pytest.fixture(autouse=True)
+def clinic_with_plans(app: Flask, context: Any, standing_clock: StandingClock) -> None:
+    set_up(plan_clinic())
+
+
+def texted(template: str = "weekly") -> BookedPlan:
+    """A plan of somebody who gave a number only, and wants texts."""
+    return running(prescribed(patient(email=None), template), reminders=Reminders.TEXT, text_consent=True)
+
+
+def to_call() -> list[tuple[str, str, str]]:
+    """Who is on the list of calls: of which visit, about what and why."""
+    drain()
+    return [(one.reference, one.kind, one.why.value) for one in calls.call_list(hired()).calls]
+
+
+# In time
+
+
+def shifted(
+    plan: BookedPlan, number: int, by: timedelta, key: str = "shift-001", *, tell: bool = True
+) -> None:
+    """A visit and all later ones begin so much later."""
+    visit = seen(plan).visits[number]
+    shift(
+        hired(), plan.reference, visit.reference, visit.starts_at + by, None, "Mei is late.",
+        partly=True, tell=tell, key=key,
+    )  # fmt: skip
+
+
+def test_a_text_about_visits_that_begin_before_texts_may_go_goes_from_six_and_they_are_called(
+    app: Flask, standing_clock: StandingClock
+) -> None:
+    plan = texted()
+    first = seen(plan).visits[0]
+    drain()
+    standing_clock.at(first.starts_at - 13 * HOUR)  # Eight in the evening, before a visit at nine.
+    there = len(text_files(app))
+    shifted(plan, 0, 2 * HOUR)
+    standing_clock.on(minutes=3)
+    assert to_call() == [(first.reference, "change", "soon")]
+    standing_clock.at(first.starts_at - 3 * HOUR - timedelta(seconds=1))
+    drain()
+    assert len(text_files(app)) == there
+    standing_clock.at(first.starts_at - 3 * HOUR)
+    drain()
+    assert text_files(app)[-1].startswith("Test Clinic: some of your visits have changed")
+    assert ways("plan-change") == {("text", "simulated")}
+
+
+def test_who_has_had_their_text_of_the_day_is_called_about_tomorrow(
+    app: Flask, standing_clock: StandingClock
+) -> None:
+    plan = texted()
+    second = seen(plan).visits[1]
+    standing_clock.at(second.starts_at - DAY)
+    drain()
+    there = len(text_files(app))
+    standing_clock.on(hours=1)
+    shifted(plan, 1, 2 * HOUR)
+    standing_clock.on(minutes=3)
+    assert to_call() == [(second.reference, "change", "soon")]
+    assert (len(text_files(app)), ways("plan-change")) == (there, {("text", "dropped")})
+
+
+def test_who_is_told_of_tomorrow_by_mail_is_called_as_well_unless_nobody_is_told(
+    standing_clock: StandingClock,
+) -> None:
+    plan = running(prescribed(patient(), "weekly"))
+    second = seen(plan).visits[1]
+    drain()
+    standing_clock.at(second.starts_at - 20 * HOUR)
+    shifted(plan, 1, HOUR, tell=False)
+    standing_clock.on(minutes=3)
+    assert to_call() == []
+    shifted(plan, 1, HOUR, "shift-002")
+    standing_clock.on(minutes=3)
+    assert to_call() == [(second.reference, "change", "soon")]
+    assert [row["state"].value for row in messages(kind="plan-change")] == ["sent"]
