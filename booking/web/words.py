@@ -202,7 +202,7 @@ WORDS: dict[str, Words] = {
         lazy("Make somebody else an owner first; somebody must be able to do everything."),
     ),
     "clinic_not_ready": Words(503, lazy("This clinic is not set up yet."), lazy("Please come back later.")),
-    "still_needed": Words(409, lazy("Upcoming visits depend on what is to go.")),
+    "still_needed": Words(409, lazy("Upcoming visits, or plans, depend on what is to go.")),
     "busy": Words(
         503,
         lazy("We can't answer just now."),
