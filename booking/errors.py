@@ -90,7 +90,8 @@ class TooManyRequests(Refusal):
 
 class VisitsTaken(Refusal):
     """Some visits of a plan can't be had any more. Facts: `lost`, a list of {"visit_type", "starts_at", "practitioner",
-    "replacements": [{"starts_at", "practitioner"}, …]}, the nearest times that keep the plan's rules first.
+    "replacements": [{"starts_at", "practitioner"}, …]}, the nearest times that keep the plan's rules first; of visits that are
+    booked and were to be moved their "reference" as well.
     """
 
     code = "visits_taken"

@@ -13,13 +13,14 @@ from booking.models import Appointment, HistoryEntry, Message, PlanEntry
 from booking.scheduling.allowances.terms import Beyond
 from booking.scheduling.status import Status
 from booking.services import links
+from booking.services.plans import series_booking
 from booking.services.plans.changing import stop
 from booking.services.plans.prescribing import Prescribed
 from booking.services.plans.reading import PlanVisit, by_link
 from booking.services.rescheduling import reschedule
 from tests.clinics import plan_clinic
 from tests.conftest import StandingClock
-from tests.services.making import booked, rows
+from tests.services.making import NINE, booked, rows
 from tests.services.plans.making import patient, prescribed, running
 from tests.staffing import hired, signed_in
 from tests.web.conftest import on_both
@@ -195,6 +196,37 @@ def test_nobody_is_in_two_places(client: FlaskClient, app: Flask) -> None:
     first, other = [one for one in standing(app, link) if one.care.slug == ACUPUNCTURE][:2]
     shown = words(preview(client, link, first, other.starts_at - first.starts_at))
     assert "None of them can be moved there." in shown and "You have Acupuncture" in shown
+
+
+@on_both
+def test_of_a_series_of_their_own_what_was_refused_stays_and_the_rest_is_moved(
+    client: FlaskClient, app: Flask
+) -> None:
+    """Who began it may only have given a name that is known: nothing is said of when its patient comes besides."""
+    with app.app_context():
+        made = booked(NINE, visit_type=ACUPUNCTURE, practitioner="mei")
+        found = series_booking.again(made.reference, made.token)
+        dates = series_booking.preview_again(found, 4, visitor=None).visits
+        plan = series_booking.book_again(
+            found, 4, dates, name="Several", policy_version="1", visitor=None, actor="link", key="again-01"
+        )
+        booked(NINE + 3 * WEEK + HOUR, visit_type="chiropractic-follow-up", practitioner="aaron")
+        link = f"/plan/{plan.reference}/{plan.token}"
+    before = standing(app, link)
+    way = f"{link}/from/{before[0].reference}/move"
+    first = preview(client, link, before[0])
+    assert "Move these 4 visits?" in words(first)
+    again = client.post(way, data=hidden(first))
+    assert again.status_code == 409 and standing(app, link) == before
+    assert "one of these times at least is taken" in words(again)
+    assert "Move these 3 visits?" in words(again) and "This visit stays as it is" in words(again)
+    assert "That time can't be booked here. To have that changed, please call us" in words(again)
+    assert "All of them can be:" not in words(again)
+    assert client.post(way, data=hidden(again)).location == link
+    after = [one.starts_at - was.starts_at for one, was in zip(standing(app, link), before, strict=True)]
+    assert after == [HOUR, HOUR, timedelta(0), HOUR]
+    (told,) = of(app, Message, kind="plan-change")
+    assert len(told["facts"]["added"]) == 3
 
 
 def test_of_several_weeks_what_is_missing_is_said_once(client: FlaskClient, app: Flask, link: str) -> None:

@@ -1,6 +1,6 @@
 """Moving one visit of a plan with all later ones like it: previewed, all at once or not at all, one message."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
@@ -46,7 +46,8 @@ from booking.services.staff.who import Who
 @dataclass(frozen=True)
 class Shift:
     """A visit and where it would go; `free` says whether it can be had there, `why` why not, where that is known. `late`: its
-    patient moves it no more, whatever is free.
+    patient moves it no more, whatever is free. `refused`: it was to be moved there, and couldn't, which nothing that may be
+    shown says.
     """
 
     visit: PlanVisit
@@ -55,6 +56,7 @@ class Shift:
     free: bool
     why: Reason | None = None
     late: bool = False
+    refused: bool = False
 
 
 @dataclass(frozen=True)
@@ -113,9 +115,11 @@ def preview(
     audience: BookableBy,
     *,
     partly: bool = False,
+    refused: Collection[str] = (),
 ) -> Shifts:
     """What it would do to move this visit to `starts_at`, and all later ones like it by as much, or, `partly`, those of them
-    that can be. `practitioner` None is each visit's own. Patients don't move what is past its cut-off. Raises NotFound.
+    that can be. `practitioner` None is each visit's own. `refused`: references of visits that couldn't be moved there when it was
+    tried. Patients don't move what is past its cut-off. Raises NotFound.
     """
     visit, now = _standing(plan, reference), clock.now()
     person = plan.clinic.practitioner(practitioner) if practitioner else None
@@ -131,10 +135,13 @@ def preview(
         wanted = Wanted(one.visit_type.slug, whom.id, cell_at(to)) if to and inside else None
         free = wanted is not None and asked.ground.for_moved(wanted, one.id) is not None
         why = asked.ground.why_not_moved(wanted, one.id) if wanted and not free else None
-        shifts.append(Shift(one, to or one.starts_at, whom, free, why))
+        again = free and one.reference in refused
+        shifts.append(Shift(one, to or one.starts_at, whom, free and not again, why, refused=again))
     found = Shifts(tuple(shifts), (), partly)
     going = [one for one in shifts if not one.late]
-    better = () if all(one.free for one in going) else _better(asked, plan, visit, starts_at, going)[:OFFERED]
+    # Where something is in the way of which nothing is known, nobody can say when all can be moved.
+    known = not any(one.refused for one in going) and not all(one.free for one in going)
+    better = _better(asked, plan, visit, starts_at, going)[:OFFERED] if known else ()
     return replace(found, broken=_broken(asked, plan, found.going), better=better)
 
 
@@ -210,23 +217,26 @@ def shift_by_link(
     visit: str,
     starts_at: datetime,
     *,
+    refused: Collection[str] = (),
     version: int | None = None,
     actor: str,
     key: str,
 ) -> Shifts:
     """Moves a visit and all later ones like it as their patient wished: those that can be, in one transaction and one message.
-    What is past its cut-off stays.
+    What is past its cut-off stays, and so do those that were `refused` there before.
 
-    Raises VisitsTaken with those that can't be had any more, BeyondCoverage, NotChangeable, StaleEdit, NotFound, KeyReused.
+    Raises VisitsTaken with those that can't be had, BeyondCoverage, NotChangeable, StaleEdit, NotFound, KeyReused.
     """
-    change = preview(by_link(reference, token), visit, starts_at, None, BookableBy.LINK, partly=True)
+    shown = by_link(reference, token)
+    change = preview(shown, visit, starts_at, None, BookableBy.LINK, partly=True, refused=refused)
 
     def action(session: Session) -> Answer:
         plan = running_by_link(session, reference, token, version)
         _carry_out(session, plan, change, PATIENT, BookableBy.LINK, tell=True)
         return {}
 
-    once(Key.of(actor, key, ["shift", reference, visit, iso_utc(starts_at)]), action)
+    content = ["shift", reference, visit, iso_utc(starts_at), *sorted(refused)]
+    once(Key.of(actor, key, content), action)
     return change
 
 
@@ -387,6 +397,7 @@ def _moved(
 
 def _named(one: Shift) -> dict[str, object]:
     return {
+        "reference": one.visit.reference,
         "visit_type": one.visit.visit_type.slug,
         "starts_at": iso_utc(one.starts_at),
         "practitioner": one.practitioner.slug,

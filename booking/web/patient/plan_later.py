@@ -3,7 +3,7 @@ and nothing is done that wasn't shown.
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, datetime
 from typing import NamedTuple
@@ -11,6 +11,7 @@ from typing import NamedTuple
 from flask import redirect, request, session, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
+from werkzeug.datastructures import MultiDict
 
 from booking import clock
 from booking.errors import (
@@ -54,18 +55,22 @@ class Stays(NamedTuple):
 
 
 class Wanted(NamedTuple):
-    """A day and a time as they were asked for, and the instant that they are, if they are understood."""
+    """A day and a time as they were asked for, and the instant that they are, if they are understood. `refused`: references of
+    visits that couldn't be moved there when it was tried.
+    """
 
     day: str
     time: str
     starts_at: datetime | None
+    refused: frozenset[str] = frozenset()
 
     @classmethod
-    def of(cls, plan: PlanView, sent: Mapping[str, str]) -> "Wanted":
+    def of(cls, plan: PlanView, sent: MultiDict[str, str]) -> "Wanted":
         """A time that was offered and pressed stands for what was chosen besides."""
         day, _space, wall = sent.get("to", "").partition(" ")
         day, wall = day or sent.get("day", ""), wall or sent.get("time", "")
-        return cls(day, wall, asked.moment(day, wall, plan.clinic.zone))
+        refused = frozenset(sent.getlist("refused")) & {one.reference for one in plan.visits}
+        return cls(day, wall, asked.moment(day, wall, plan.clinic.zone), refused)
 
     @property
     def is_said(self) -> bool:
@@ -109,6 +114,7 @@ def move_later(reference: str, token: str, visit: str) -> ResponseReturnValue:
             token,
             visit,
             wanted.starts_at,
+            refused=wanted.refused,
             version=seen,
             actor=f"link {reference}",
             key=form.key.data,
@@ -118,6 +124,9 @@ def move_later(reference: str, token: str, visit: str) -> ResponseReturnValue:
         found = _visit(again, visit)
         if found is None or not ways_from(again, found).move:
             return _to_plan(again)
+        if isinstance(refusal, VisitsTaken):
+            lost = {one["reference"] for one in refusal.facts["lost"]}
+            wanted = wanted._replace(refused=wanted.refused | lost)
         return _move_page(again, found, wanted, 409, _refused(refusal))
     session["later"] = [reference, "moved"]
     return _to_plan(plan)
@@ -185,7 +194,9 @@ def _move_page(
 
 def _preview(plan: PlanView, visit: PlanVisit, wanted: Wanted) -> Shifts:
     starts_at = wanted.starts_at or visit.starts_at
-    return shifting.preview(plan, visit.reference, starts_at, None, BookableBy.LINK, partly=True)
+    return shifting.preview(
+        plan, visit.reference, starts_at, None, BookableBy.LINK, partly=True, refused=wanted.refused
+    )
 
 
 def _wrong(plan: PlanView, visit: PlanVisit, wanted: Wanted) -> str:
@@ -205,6 +216,9 @@ def _why(plan: PlanView, one: Shift) -> str:
     times = plan.clinic.times
     if one.late:
         return _("Changes here ended %(until)s.", until=times.short_moment(one.visit.change_until))
+    if one.refused:
+        # It may be for a visit besides, of which nothing is said to whoever has the link (decision 0006).
+        return _("That time can't be booked here.")
     other = shifting.own_visit_there(plan, one)
     if other is not None:
         when = times.time(other.starts_at)
@@ -301,7 +315,7 @@ def _refused(refusal: Refusal) -> str:
         return _("Nothing is changed: your visits were changed meanwhile. This is how it would be now.")
     if isinstance(refusal, VisitsTaken):
         return _(
-            "Nothing is changed: somebody else has just taken one of these times. This is how it would be now."
+            "Nothing is changed: one of these times at least is taken. This is how it would be now."
         )
     if isinstance(refusal, BeyondCoverage):
         return _(
