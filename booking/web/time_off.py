@@ -1,7 +1,8 @@
 """Time off, as practitioners enter it for themselves and the desk for anybody: one form, one page."""
 
 import secrets
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import date, time, timedelta
 from typing import Any
 
@@ -16,7 +17,7 @@ from booking import clock
 from booking.scheduling.timeline import cell_at
 from booking.services.clinic import Clinic, Practitioner
 from booking.services.own_day import time_off
-from booking.services.own_day.time_off import Inside, TimeOff, Wanted
+from booking.services.own_day.time_off import Inside, Listed, TimeOff, Wanted
 from booking.services.staff import audit
 from booking.web import access, asked, contacts
 from booking.web.pages import the_clinic_of_this_request, today
@@ -117,12 +118,14 @@ class TimeOffForm(FlaskForm):
 @dataclass(frozen=True)
 class Done:
     """What the form before this page did. `number`: how much was entered, None for what was taken back; `entered`: that
-    of it which is still to come; `idle`: a sentence about what of it changes nothing.
+    of it which is still to come; `idle`: a sentence about what of it changes nothing; `where`: what the address of the page
+    says that shows the first visit inside, nothing if it is this one.
     """
 
     number: int | None
     entered: tuple[TimeOff, ...] = ()
     idle: str = ""
+    where: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def inside(self) -> list[Inside]:
@@ -133,35 +136,35 @@ def shown(
     form: TimeOffForm,
     status: int = 200,
     *,
-    clinic: Clinic,
-    entries: tuple[TimeOff, ...],
-    page: int,
+    practitioner: str | None = None,
     people: tuple[Practitioner, ...] = (),
     desk: bool,
 ) -> ResponseReturnValue:
-    """What was just done, the form, and time off that isn't over, with free times for the visits of this page. `people`: for
-    whom the desk may enter it.
+    """What was just done, the form, and time off that isn't over, from a day on if the address names one, with free times for
+    the visits of its page. `practitioner`: whose it is, where it isn't everybody's; `people`: for whom the desk may enter it.
     """
+    since = asked.day_or_none(request.args.get("since", ""))
+    page = asked.number(request.args.get("page")) or 1
+    did = session.pop("time_off", None)
+    ids = did["entered"] or () if did else ()
+    listed = time_off.listed(access.who(), practitioner, since=since, besides=ids, page=page)
     audit.saw_this_hour(access.who(), "saw time off", "time-off")
     return staff_page(
         "staff/time_off.html",
         status,
-        clinic=clinic,
+        clinic=listed.clinic,
         form=form,
-        entries=entries,
+        entries=listed.entries,
+        later=listed.later,
+        since=since,
         page=page,
-        done=_just_done(clinic, entries, desk=desk),
+        done=_just_done(did["entered"], listed, since, page, desk=desk) if did else None,
         people=people,
         desk=desk,
         longest_reason=LONGEST_REASON,
         cell_at=cell_at,
         key=secrets.token_urlsafe(12),
     )
-
-
-def page_asked() -> int:
-    """On which page of the visits inside free times are asked for."""
-    return asked.number(request.args.get("page")) or 1
 
 
 def blank(**given: str) -> TimeOffForm:
@@ -184,16 +187,20 @@ def taken_back(number: int, *, key: str, practitioner: str | None = None) -> Non
     session["time_off"] = {"entered": None}
 
 
-def _just_done(clinic: Clinic, entries: tuple[TimeOff, ...], *, desk: bool) -> Done | None:
+def _just_done(ids: list[int] | None, listed: Listed, since: date | None, page: int, *, desk: bool) -> Done:
     """Told once."""
-    done = session.pop("time_off", None)
-    if done is None:
-        return None
-    if done["entered"] is None:
+    if ids is None:
         return Done(None)
-    entered = tuple(entry for entry in entries if entry.id in done["entered"])
+    clinic = listed.clinic
+    entered = tuple(one for one in (*listed.entries, *listed.beyond) if one.id in ids)
     idle = [entry for entry in entered if time_off.changes_nothing(clinic, entry)]
-    return Done(len(done["entered"]), entered, _without_work(clinic, idle, desk=desk) if idle else "")
+    where: dict[str, Any] = {}
+    first = next((entry for entry in entered if entry.inside), None)
+    if first in listed.beyond:
+        where = {"since": clinic.times.local_date(first.starts_at)}
+    elif first and first.inside[0].page != page:
+        where = {"since": since, "page": first.inside[0].page}
+    return Done(len(ids), entered, _without_work(clinic, idle, desk=desk) if idle else "", where)
 
 
 def _without_work(clinic: Clinic, idle: list[TimeOff], *, desk: bool) -> str:

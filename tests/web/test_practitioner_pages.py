@@ -326,6 +326,30 @@ def test_what_is_entered_beyond_the_first_page_leads_from_the_top_to_its_free_ti
     assert page.get(onward).text.count("could move to") == 2
 
 
+def test_what_is_entered_behind_a_long_list_is_said_and_found(
+    app: Flask, page: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("booking.services.own_day.time_off.LISTED", 2)
+    with_ana(app, starts_at=NINE + timedelta(days=7))
+    send_time_off(page, first="2026-09-16", last="2026-09-18", opens="10:00", closes="11:00")
+    assert said_on_top(page).startswith("Time off is entered on 3 days. Nobody is booked then.")
+    send_time_off(page, first="2026-09-22", reason="Dentist")
+    shown = page.get("/mine/time-off").text
+    top, _, below = shown.partition("own-form")
+    assert "Tue, Sep 22" in top and "1 visit is booked then." in top and "Dentist" not in below
+    (there,) = re.findall(r'href="([^"]*)">Look at it', top)
+    path, _, anchor = there.partition("#")
+    assert f'id="{anchor}"' in page.get(path).text and "could move to" in page.get(path).text
+    # All of it is reached by going on, each once.
+    (later,) = re.findall(r'href="([^"]*)">Later', below)
+    onward = page.get(later).text
+    assert re.findall(r"Take back<[^>]*>: (\w+, \w+ \d+)", shown + onward) == [
+        f"{day}, Sep {n}" for day, n in (("Wed", 16), ("Thu", 17), ("Fri", 18), ("Tue", 22))
+    ]
+    assert ">Later" not in onward and 'href="/mine/time-off">From today on' in onward
+    assert page.get("/mine/time-off?since=soon").status_code == 200
+
+
 def said_on_top(page: FlaskClient, path: str = "/mine/time-off") -> str:
     """What the page says above its form, in words."""
     found = re.search(r'<div class="notice[^>]*role="status".*?</div>', page.get(path).text, re.DOTALL)

@@ -101,9 +101,28 @@ class TimeOff:
         return self.ends_at - self.starts_at > timedelta(hours=25)
 
 
-def listed(who: Who, practitioner: str | None = None, *, page: int = 1) -> tuple[Clinic, tuple[TimeOff, ...]]:
-    """Time off that isn't over, soonest first: of one practitioner, or for the desk of all. The visits inside have free times on
-    this `page` of them.
+@dataclass(frozen=True)
+class Listed:
+    """Time off that isn't over, soonest first. `beyond`: what was asked for besides and stands further on; `later`: from which
+    day on there is more, None if this is all.
+    """
+
+    clinic: Clinic
+    entries: tuple[TimeOff, ...]
+    beyond: tuple[TimeOff, ...]
+    later: date | None
+
+
+def listed(
+    who: Who,
+    practitioner: str | None = None,
+    *,
+    since: date | None = None,
+    besides: Iterable[int] = (),
+    page: int = 1,
+) -> Listed:
+    """Time off that isn't over, or with `since` before that day: of one practitioner, or for the desk of all; and `besides`,
+    by their ids, wherever they stand. The visits inside have free times on this `page` of them.
 
     Raises NotFound for somebody else's.
     """
@@ -111,32 +130,40 @@ def listed(who: Who, practitioner: str | None = None, *, page: int = 1) -> tuple
     with reading() as session:
         clinic = the_clinic(session)
         people = _people(clinic, who, practitioner)
-        entries = session.scalars(
+        from_cell = window_of(since, since, clinic.zone).start if since else 0
+        to_come = (
             select(Absence)
             .where(
                 Absence.kind == AbsenceKind.TIME_OFF,
                 Absence.resource_id.in_(people),
                 Absence.to_cell > cell_from(now),
             )
-            .order_by(Absence.to_cell, Absence.id)
-            .limit(LISTED)
-        ).all()
-        visits = [(entry, _visits_in(session, entry, now)) for entry in entries]
-        inside = _with_times(session, clinic, [one for _, there in visits for one in there], page)
-        shown = tuple(
-            TimeOff(
-                id=entry.id,
-                practitioner=people[entry.resource_id or 0],
-                starts_at=instant_of(entry.from_cell),
-                ends_at=instant_of(entry.to_cell),
-                whole_days=_whole_days(clinic, entry),
-                reason=entry.reason,
-                in_file=entry.file_key is not None,
-                inside=tuple(inside[one.id] for one in there),
-            )
-            for entry, there in visits
+            .order_by(Absence.from_cell, Absence.id)
         )
-    return clinic, shown
+        here = session.scalars(to_come.where(Absence.to_cell > from_cell).limit(LISTED + 1)).all()
+        here, further = here[:LISTED], here[LISTED:]
+        named = set(besides) - {entry.id for entry in here}
+        beyond = session.scalars(to_come.where(Absence.id.in_(named))).all() if named else []
+        visits = {entry.id: _visits_in(session, entry, now) for entry in (*here, *beyond)}
+        inside = _with_times(session, clinic, [one for there in visits.values() for one in there], page)
+
+        def shown(entries: Iterable[Absence]) -> tuple[TimeOff, ...]:
+            return tuple(
+                TimeOff(
+                    id=entry.id,
+                    practitioner=people[entry.resource_id or 0],
+                    starts_at=instant_of(entry.from_cell),
+                    ends_at=instant_of(entry.to_cell),
+                    whole_days=_whole_days(clinic, entry),
+                    reason=entry.reason,
+                    in_file=entry.file_key is not None,
+                    inside=tuple(inside[one.id] for one in visits[entry.id]),
+                )
+                for entry in entries
+            )
+
+        later = clinic.times.local_date(instant_of(further[0].from_cell)) if further else None
+        return Listed(clinic, shown(here), shown(beyond), later)
 
 
 def enter(who: Who, practitioner: str | None, wanted: Wanted, *, key: str) -> list[int]:

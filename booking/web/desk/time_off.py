@@ -4,8 +4,7 @@ from flask import redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
-from booking.services.own_day import time_off as use_cases
-from booking.web import access, asked, time_off as shared
+from booking.web import asked, time_off as shared
 from booking.web.desk import blueprint
 from booking.web.pages import the_clinic_of_this_request
 from booking.web.time_off import TimeOffForm
@@ -38,7 +37,5 @@ def take_back_time_off(number: int) -> ResponseReturnValue:
 
 
 def _page(form: TimeOffForm, status: int = 200) -> ResponseReturnValue:
-    page = shared.page_asked()
-    clinic, entries = use_cases.listed(access.who(), page=page)
-    people = tuple(clinic.practitioners.values())
-    return shared.shown(form, status, clinic=clinic, entries=entries, page=page, people=people, desk=True)
+    people = tuple(the_clinic_of_this_request().practitioners.values())
+    return shared.shown(form, status, people=people, desk=True)

@@ -30,9 +30,7 @@ def take_back_time_off(number: int) -> ResponseReturnValue:
 
 
 def _page(form: TimeOffForm, status: int = 200) -> ResponseReturnValue:
-    page = shared.page_asked()
-    clinic, entries = use_cases.listed(access.who(), _own(), page=page)
-    return shared.shown(form, status, clinic=clinic, entries=entries, page=page, desk=False)
+    return shared.shown(form, status, practitioner=_own(), desk=False)
 
 
 def _own() -> str:

@@ -62,7 +62,7 @@ def test_a_lunch_an_afternoon_and_a_week(ana: Who) -> None:
     time_off.enter(ana, None, Wanted(date(2026, 9, 21), date(2026, 9, 25)), key="a-week-123")
     assert free_on(date(2026, 9, 21)) == free_on(date(2026, 9, 25)) == []
     assert free_on(date(2026, 9, 28)) != []
-    _, listed = time_off.listed(ana)
+    listed = time_off.listed(ana).entries
     assert [(one.whole_days, one.many_days) for one in listed] == [
         (False, False),
         (False, False),
@@ -87,7 +87,7 @@ def test_what_is_booked_stays_with_a_free_time_named_until_it_is_moved(ana: Who)
     # No lunch in a rest either: the visit counts from its first minute to its last.
     rest = Wanted(TUESDAY, TUESDAY, time(9, 20), time(10))
     time_off.enter(ana, None, rest, key="in-the-rest")
-    _, (entry,) = time_off.listed(ana)
+    (entry,) = time_off.listed(ana).entries
     (inside,) = entry.inside
     (free,) = inside.free
     assert inside.reference == visit.reference and free.practitioner.slug == "ana"
@@ -95,7 +95,7 @@ def test_what_is_booked_stays_with_a_free_time_named_until_it_is_moved(ana: Who)
     assert "09:50" not in free_on(TUESDAY)
 
     visits.cancel(visit.reference, visit.token, "", actor="t", key="12345678")
-    _, (entry,) = time_off.listed(ana)
+    (entry,) = time_off.listed(ana).entries
     assert entry.inside == ()
     cells = sorted((row["from_cell"], row["to_cell"]) for row in rows(Claim) if row["absence_id"] == entry.id)
     # Its claims fill what the visit has left.
@@ -120,7 +120,7 @@ def test_each_visit_is_shown_a_free_time_that_no_other_is_shown(ana: Who) -> Non
     desk = hired(Role.DESK)
     for whom in ("ana", "ben"):
         time_off.enter(desk, whom, Wanted(TUESDAY, TUESDAY), key=f"off-{whom}-1")
-    inside = [visit for entry in time_off.listed(desk)[1] for visit in entry.inside]
+    inside = [visit for entry in time_off.listed(desk).entries for visit in entry.inside]
     assert len(inside) == 4 and all(visit.free for visit in inside)
     starts = sorted(free.starts_at for visit in inside for free in visit.free)
     assert all(later - sooner >= hour for sooner, later in pairwise(starts))
@@ -129,7 +129,7 @@ def test_each_visit_is_shown_a_free_time_that_no_other_is_shown(ana: Who) -> Non
         (free,) = visit.free
         place = Place(starts_at=free.starts_at, practitioner=free.practitioner.slug)
         moving.change(desk, visit.reference, place, version=None, key=f"moved-{visit.reference}")
-    assert all(not entry.inside for entry in time_off.listed(desk)[1])
+    assert all(not entry.inside for entry in time_off.listed(desk).entries)
 
 
 def a_morning_of_visits(number: int) -> None:
@@ -153,7 +153,7 @@ def test_each_visit_of_a_full_week_has_a_free_time_at_the_cost_of_a_few_statemen
 
     event.listen(db.engine, "before_cursor_execute", heard)
     try:
-        _, (entry,) = time_off.listed(ana)
+        (entry,) = time_off.listed(ana).entries
     finally:
         event.remove(db.engine, "before_cursor_execute", heard)
     assert len(entry.inside) == 18 and all(visit.free for visit in entry.inside)
@@ -171,7 +171,7 @@ def test_what_is_too_much_for_a_page_has_its_free_times_on_the_next(
     for key in ("day-off-1", "day-off-2"):
         time_off.enter(ana, None, Wanted(TUESDAY, TUESDAY), key=key)
     for page, whose in ((1, {0, 1}), (2, {2, 3}), (3, {4}), (4, set[int]())):
-        for entry in time_off.listed(ana, page=page)[1]:
+        for entry in time_off.listed(ana, page=page).entries:
             assert {n for n, visit in enumerate(entry.inside) if visit.free} == whose
             assert [visit.page for visit in entry.inside] == [1, 1, 2, 2, 3]
 
@@ -182,7 +182,7 @@ def test_taken_back_it_can_be_booked_again(ana: Who) -> None:
     assert free_on(TUESDAY) == []
     time_off.take_back(ana, number, key="take-back")
     time_off.take_back(ana, number, key="take-back")
-    assert free_on(TUESDAY) == before and time_off.listed(ana)[1] == ()
+    assert free_on(TUESDAY) == before and time_off.listed(ana).entries == ()
     assert [row["what"] for row in rows(AuditEntry)] == ["entered time off", "took back time off"]
 
 
@@ -199,7 +199,7 @@ def test_the_desk_enters_it_for_anybody_and_a_practitioner_for_nobody_else(ana: 
     wanted = Wanted(TUESDAY, TUESDAY)
     (number,) = time_off.enter(desk, "ben", wanted, key="day-off-1")
     assert free_on(TUESDAY, "ben") == []
-    assert [one.practitioner.slug for one in time_off.listed(desk)[1]] == ["ben", "ben"]
+    assert [one.practitioner.slug for one in time_off.listed(desk).entries] == ["ben", "ben"]
     with pytest.raises(NotFound):
         time_off.enter(ana, "ben", wanted, key="day-off-2")
     with pytest.raises(NotFound):
@@ -212,7 +212,7 @@ def test_the_desk_enters_it_for_anybody_and_a_practitioner_for_nobody_else(ana: 
 
 def test_what_the_clinics_file_says_only_the_file_takes_back(ana: Who) -> None:
     desk = hired(Role.DESK)
-    _, (vacation,) = time_off.listed(desk, "ben")
+    (vacation,) = time_off.listed(desk, "ben").entries
     assert vacation.in_file and vacation.reason == "Vacation"
     with pytest.raises(NotFound):
         time_off.take_back(desk, vacation.id, key="take-back")
@@ -221,7 +221,7 @@ def test_what_the_clinics_file_says_only_the_file_takes_back(ana: Who) -> None:
 def test_what_is_over_is_listed_no_more(ana: Who, standing_clock: StandingClock) -> None:
     time_off.enter(ana, None, Wanted(TUESDAY, TUESDAY), key="day-off-1")
     standing_clock.on(days=2)
-    assert time_off.listed(ana)[1] == ()
+    assert time_off.listed(ana).entries == ()
 
 
 def test_visits_of_plans_are_shown_times_that_keep_the_plan(
@@ -232,7 +232,7 @@ def test_visits_of_plans_are_shown_times_that_keep_the_plan(
     away = next(one for one in plan.standing if one.care.slug == "acupuncture-follow-up")
     on = away.starts_at.date()
     time_off.enter(desk, away.practitioner.slug, Wanted(on, on), key="away-0001")
-    (entry,) = time_off.listed(desk)[1]
+    (entry,) = time_off.listed(desk).entries
     (inside,) = entry.inside
     assert inside.plan is not None and (inside.plan.number, inside.plan.of) == (1, 12)
     assert inside.free
@@ -259,7 +259,7 @@ def test_those_who_take_the_first_time_that_they_are_shown_all_get_it_and_no_pla
             email=f"s{n}@example.com",
         )
     time_off.enter(desk, "aaron", Wanted(date(2026, 9, 21), date(2026, 9, 23)), key="away-0001")
-    (entry,) = time_off.listed(desk)[1]
+    (entry,) = time_off.listed(desk).entries
     of_plans = [visit for visit in entry.inside if visit.plan]
     assert len(of_plans) > len(names) and len(entry.inside) == len(of_plans) + 3
     assert all(visit.free for visit in entry.inside)
@@ -275,4 +275,4 @@ def test_those_who_take_the_first_time_that_they_are_shown_all_get_it_and_no_pla
             until = free.starts_at + (of_plan.ends_at - of_plan.starts_at)
             assert suffers(plan, {visit.reference: (free.starts_at, until)}) == []
         moving.change(desk, visit.reference, place, version=None, key=f"moved-{visit.reference}")
-    assert not time_off.listed(desk)[1][0].inside
+    assert not time_off.listed(desk).entries[0].inside
