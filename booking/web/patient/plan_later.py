@@ -314,9 +314,7 @@ def _refused(refusal: Refusal) -> str:
     if isinstance(refusal, StaleEdit):
         return _("Nothing is changed: your visits were changed meanwhile. This is how it would be now.")
     if isinstance(refusal, VisitsTaken):
-        return _(
-            "Nothing is changed: one of these times at least is taken. This is how it would be now."
-        )
+        return _("Nothing is changed: one of these times at least is taken. This is how it would be now.")
     if isinstance(refusal, BeyondCoverage):
         return _(
             "Nothing is changed: we have to ask your insurance before. Please call us: %(phone)s.",
