@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import pairwise
 from typing import NamedTuple, Protocol
 
 from booking.scheduling.plans.course import LOOKED_AT_WITHIN, REASSESSED_BEFORE, Course
@@ -57,6 +58,7 @@ class Rule(StrEnum):
     NO_REASSESSMENT = "no_reassessment"
     REASSESSMENT_PLACE = "reassessment_place"
     NOT_OF_THE_PLAN = "not_of_the_plan"
+    PAIR_ORDER = "pair_order"
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,25 @@ def newly_broken(
     """What visits don't keep any more once they are as `after`: each fault as often as it is new."""
     new = Counter(faults(course, after, weeks)) - Counter(faults(course, before, weeks))
     return list(new.elements())
+
+
+def newly_turned(course: Course, before: Iterable[Kept], after: Iterable[Kept]) -> list[Fault]:
+    """The pairs of one way that don't stand in their order any more once visits are as `after`, where a course wants one. No rule
+    either: the patient decides.
+    """
+    new = Counter(_turned(course, after)) - Counter(_turned(course, before))
+    return list(new.elements())
+
+
+def _turned(course: Course, visits: Iterable[Kept]) -> Iterator[Fault]:
+    if course.pairing is None or not course.pairing.in_order:
+        return
+    place = {care: number for number, care in enumerate(course.kinds)}
+    doses = sorted(one for one in visits if one.role is not Role.REASSESSMENT and one.care in place)
+    for one, other in pairwise(doses):
+        near = one.day == other.day and other.starts - one.ends <= course.pairing.gap
+        if near and place[one.care] > place[other.care]:
+            yield Fault(Rule.PAIR_ORDER, other.week, other.care)
 
 
 def is_gated(course: Course, week: int, role: Role, decided: int) -> bool:

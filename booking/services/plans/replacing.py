@@ -21,11 +21,12 @@ from booking.scheduling.plans.keeping import (
     looked_at,
     looks_of,
     newly_broken,
+    newly_turned,
     ways,
 )
 from booking.scheduling.timeline import instant_of
 from booking.services.clinic import Clinic, Practitioner, the_clinic
-from booking.services.plans.asking_again import elsewhere
+from booking.services.plans.besides import elsewhere
 from booking.services.plans.choosing import Chosen, PlanWish, VisitWish, choose
 from booking.services.plans.ground import Wanted
 from booking.services.plans.wanted import Asked, PlanWanted
@@ -103,9 +104,9 @@ def instead_of(
     fits: Callable[[Chosen], bool] = lambda _: True,
 ) -> list[Instead]:
     """The times that take one visit's place best: in its week, days of rest kept, from visits besides the plan as well. Where the
-    plan pairs kinds of care those on the way to another visit come first; then the times of its kind that most of `rather_as`
-    have; then those near its own time, and with the same person if that can be; with `anyone`, only of times that are as near. At
-    most one a day, and only what `fits`.
+    plan pairs kinds of care those on the way to another visit come first, and last those that turn the order of a pair; then the
+    times of its kind that most of `rather_as` have; then those near its own time, and with the same person if that can be; with
+    `anyone`, only of times that are as near. At most one a day, and only what `fits`.
     """
     others, usual = list(others), usual_times(rather_as)
     kept, modality = [one.kept for one in others], lost.kept.modality
@@ -124,10 +125,11 @@ def instead_of(
             other_person = choice.person != lost.wanted.practitioner_id
             away = abs(day - lost.kept.day), abs(choice.starts - lost.kept.starts)
             more_ways = ways(asked.course, [*there, as_kept]) - ways(asked.course, there)
+            turned = len(newly_turned(asked.course, there, [*there, as_kept]))
             used = usual[lost.kept.care, day % 7, choice.starts, choice.person]
             near = (*away, other_person) if anyone else (other_person, *away)
             candidates.append(
-                (more_ways, -used, *near, as_kept, Wanted(lost.visit_type.slug, choice.person, cell))
+                (turned, more_ways, -used, *near, as_kept, Wanted(lost.visit_type.slug, choice.person, cell))
             )
     found: dict[int, Instead] = {}
     for *_, as_kept, wanted in sorted(candidates):

@@ -5,17 +5,11 @@ from datetime import datetime
 
 from booking.errors import NotOffered
 from booking.models import BookableBy, Plan, PlanStatus
-from booking.scheduling.plans.keeping import Fault, Role
+from booking.scheduling.plans.keeping import Fault, Role, newly_turned
 from booking.scheduling.timeline import cell_at
 from booking.services.clinic import the_clinic
-from booking.services.plans.asking_again import (
-    asked_for,
-    besides,
-    chosen_of,
-    kept_of,
-    near_besides,
-    suffers,
-)
+from booking.services.plans.asking_again import asked_for, chosen_of, kept_of, suffers
+from booking.services.plans.besides import days_besides, near_besides
 from booking.services.plans.reading import PlanView, PlanVisit, kept_at, view
 from booking.services.plans.replacing import Instead, instead_of
 from booking.services.plans.wanted import Asked
@@ -55,7 +49,9 @@ def suffering_of(
         return None
     there = kept_at(plan.clinic, plan.first_day, starts_at, ends_at, visit.care, visit.role or Role.DOSE)
     broken = suffers(plan, {reference: (starts_at, ends_at)})
-    broken += near_besides(plan, besides(plan, audience), kept_of(plan, visit), there)
+    broken += near_besides(plan, days_besides(plan, audience), kept_of(plan, visit), there)
+    others = [kept_of(plan, one) for one in plan.standing if one.reference != reference]
+    broken += newly_turned(plan.course, [*others, kept_of(plan, visit)], [*others, there])
     if not broken:
         return None
     try:

@@ -2,18 +2,19 @@
 
 from collections import Counter
 from dataclasses import replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from booking.models import AbsenceKind, BookableBy
-from booking.scheduling.plans.keeping import ways
+from booking.scheduling.plans.keeping import Rule, ways
 from booking.scheduling.plans.windows import Presence, TimeWindow
 from booking.scheduling.timeline import cell_at
 from booking.services import absences
 from booking.services.clinic import present
 from booking.services.desk import statuses
+from booking.services.desk.moving import Place, change
 from booking.services.plans.asking_again import kept_of
 from booking.services.plans.booking import BookedPlan
 from booking.services.plans.changing import Decision, decide, pause
@@ -22,7 +23,7 @@ from booking.services.plans.frequency import change_doses, with_other_doses
 from booking.services.plans.make_ups import make_up_times
 from booking.services.plans.reading import PlanView, PlanVisit
 from booking.services.plans.replacing import Instead
-from booking.services.plans.suffering import better_times
+from booking.services.plans.suffering import better_times, suffering_of
 from booking.services.transaction import run
 from tests.clinics import plan_clinic, plan_template, set_up
 from tests.conftest import StandingClock
@@ -48,6 +49,12 @@ def clinic_with_pairs(context: Any, standing_clock: Any) -> None:
     templates = [
         plan_template("pairs", {ACUPUNCTURE: 2, CHIROPRACTIC: 2}, weeks=2, **paired),
         plan_template("pair-and-one", {ACUPUNCTURE: 2, CHIROPRACTIC: 1}, weeks=2, **paired),
+        plan_template(
+            "needles-first",
+            {ACUPUNCTURE: 1, CHIROPRACTIC: 1},
+            weeks=2,
+            pairing={"gap_minutes": 15, "in_order": True},
+        ),
     ]
     set_up(plan_clinic(plan_templates=templates))
 
@@ -183,3 +190,36 @@ def test_better_times_of_a_visit_are_on_the_way_to_another_first() -> None:
     plan, visit = with_one_chiropractic()
     found = better_times(seen(plan), visit, BookableBy.STAFF)
     assert [is_on_the_way(seen(plan), visit, one) for one in found] == [True, False, False]
+
+
+# In the order in which the kinds of care stand
+
+
+def test_a_move_that_turns_the_order_of_a_pair_says_so() -> None:
+    plan = running(prescribed(patient(), "needles-first"), presence=AFTERNOONS)
+    needles, adjusted = of_week(seen(plan), 0)
+    assert needles.care.slug == ACUPUNCTURE and adjusted.starts_at - needles.ends_at == timedelta(minutes=10)
+    length = adjusted.ends_at - adjusted.starts_at
+
+    def faults(starts_at: datetime) -> list[Rule]:
+        found = suffering_of(seen(plan), adjusted.reference, starts_at, starts_at + length, BookableBy.STAFF)
+        return [one.rule for one in found.faults] if found else []
+
+    assert faults(needles.starts_at - length) == [Rule.PAIR_ORDER]
+    assert faults(needles.starts_at - length - timedelta(minutes=20)) == [], "another way"
+    assert faults(needles.ends_at + timedelta(minutes=15)) == []
+
+
+def test_what_is_made_up_on_the_way_to_another_visit_keeps_their_order(standing_clock: StandingClock) -> None:
+    """Though before it would be nearer to its own time, and as many ways."""
+    plan = running(prescribed(patient(), "needles-first"), presence=AFTERNOONS)
+    needles, adjusted = of_week(seen(plan), 0)
+    noon = at(FIRST_DAY + timedelta(days=THURSDAY), 12)
+    change(
+        hired(), adjusted.reference, Place(noon), version=adjusted.version, reason="Asked.", key="change-01"
+    )
+    statuses.cancel(hired(), adjusted.reference, key="cancel-01")
+    anytime = replace(seen(plan), presence=Presence())
+    (make_up,) = make_up_times(anytime, BookableBy.LINK)
+    (on_its_day,) = (one for one in make_up.times if one.day == kept_of(anytime, needles).day)
+    assert make_up.times[0] == on_its_day and on_its_day.starts_at == needles.ends_at + timedelta(minutes=10)
