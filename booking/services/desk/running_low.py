@@ -4,12 +4,14 @@ looks after before the patient comes.
 It is counted each time, so it is never on the list for longer than it is so.
 """
 
+from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from itertools import groupby
 from typing import NamedTuple
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session, aliased
+from sqlalchemy.orm import Session
 
 from booking import clock
 from booking.models import Coverage, Patient, PatientChange, Plan, PlanEntry, PlanStatus
@@ -20,7 +22,9 @@ from booking.services.allowances import Allowances, counted, pool_of, visits_of_
 from booking.services.clinic import Clinic, the_clinic
 from booking.services.desk.coverage import BeyondLine, beyond_of, its, once_of, told
 from booking.services.idempotency import Answer
-from booking.services.plans.said import ASKED_FOR, EXTENDED, MADE_UP, NOT_NEEDED
+from booking.services.plans.lacking import missing
+from booking.services.plans.reading import view
+from booking.services.plans.said import ASKED_FOR
 from booking.services.staff.who import Who
 from booking.services.transaction import reading
 
@@ -109,29 +113,30 @@ def see_to(who: Who, reference: str, number: int, seen: str, *, key: str) -> Non
 
 
 def _wished(session: Session, clinic: Clinic, now: datetime) -> dict[int, list[Wished]]:
-    """By patient, of each plan that runs, the last time that was chosen and isn't settled since."""
-    later = aliased(PlanEntry)
-    settled = select(later.id).where(
-        later.plan_id == PlanEntry.plan_id,
-        later.id > PlanEntry.id,
-        later.what.in_((ASKED_FOR, MADE_UP, NOT_NEEDED, EXTENDED)),
-    )
+    """By patient the times that were chosen for visits which their plans still lack; where there are more than visits, the last."""
     entries = session.execute(
-        select(PlanEntry.id, PlanEntry.facts, Plan.reference, Plan.patient_id)
+        select(PlanEntry.id, PlanEntry.facts, Plan)
         .join(Plan, Plan.id == PlanEntry.plan_id)
         .where(
             Plan.status == PlanStatus.RUNNING,
             PlanEntry.what == ASKED_FOR,
             PlanEntry.at > now - _SEEN_FOR,
-            ~settled.exists(),
         )
+        .order_by(PlanEntry.plan_id, PlanEntry.id.desc())
     )
     found: dict[int, list[Wished]] = {}
-    for number, facts, plan, patient_id in entries:
-        starts_at = datetime.fromisoformat(facts["starts_at"])
-        if starts_at > now:
-            modality = clinic.visit_type(facts["care"]).modality.slug
-            found.setdefault(patient_id, []).append(Wished(number, plan, modality, starts_at))
+    for plan, of_plan in groupby(entries, key=lambda one: one.Plan):
+        shown = view(session, clinic, plan)
+        lacks = Counter((one.week, one.care.slug) for one in missing(shown, now))
+        settled = {one.starts_at for one in shown.standing}
+        for number, facts, _plan in of_plan:
+            visit, starts_at = (facts["week"], facts["care"]), datetime.fromisoformat(facts["starts_at"])
+            if lacks[visit] and starts_at > now and starts_at not in settled:
+                lacks[visit] -= 1
+                settled.add(starts_at)
+                modality = clinic.visit_type(facts["care"]).modality.slug
+                wish = Wished(number, plan.reference, modality, starts_at)
+                found.setdefault(plan.patient_id, []).append(wish)
     return found
 
 

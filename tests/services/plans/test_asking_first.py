@@ -1,7 +1,8 @@
 """Whoever changes a plan so that visits are booked or moved beyond its patient's coverage asks the payer first, and says so."""
 
+from collections import Counter
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -9,15 +10,20 @@ from sqlalchemy.orm import Session
 
 from booking import clock
 from booking.errors import BeyondCoverage
-from booking.models import Appointment, Patient, PlanEntry
+from booking.models import Appointment, BookableBy, Patient, PlanEntry
 from booking.scheduling.allowances.terms import Beyond, Kind, Span, Terms, Window
 from booking.services.clinic import present
 from booking.services.desk import coverage
+from booking.services.desk.running_low import running_low
+from booking.services.desk.statuses import cancel
 from booking.services.plans import altering
 from booking.services.plans.booking import BookedPlan
 from booking.services.plans.changing import Decision, decide, pause
 from booking.services.plans.extending import extend
 from booking.services.plans.frequency import change_doses
+from booking.services.plans.make_ups import make_up_times
+from booking.services.plans.repairing import not_needed, take, take_for
+from booking.services.plans.replacing import Instead
 from booking.services.plans.shifting import shift
 from booking.services.transaction import run
 from tests.clinics import plan_clinic, plan_template, set_up
@@ -27,7 +33,7 @@ from tests.staffing import hired
 
 pytestmark = pytest.mark.usefixtures("standing_clock", "context")
 
-ACUPUNCTURE, DAY = "acupuncture-follow-up", timedelta(days=1)
+ACUPUNCTURE, CHIROPRACTIC, DAY = "acupuncture-follow-up", "chiropractic-follow-up", timedelta(days=1)
 
 
 @pytest.fixture
@@ -86,6 +92,43 @@ def test_what_a_change_books_beyond_the_coverage_wants_a_reason_under_the_lock_a
     change(plan, "The payer was asked.", "change-02")
     assert rows(Appointment) != before
     assert rows(PlanEntry)[-1]["why"] == "So. The payer was asked."
+
+
+def test_each_make_up_time_about_which_the_payer_is_to_be_asked_is_listed_until_its_visit_is_there_or_not_needed() -> (
+    None
+):
+    set_up(plan_clinic())
+    made, dana = running(prescribed(patient())), hired()
+    for visit in seen(made).standing[2:4]:
+        cancel(dana, visit.reference, key=f"cancel {visit.reference}")
+    for kind, number in Counter(one.visit_type.modality.slug for one in seen(made).standing).items():
+        terms = Terms(Kind.PACKAGE, (kind,), number, Window(Span.LIFETIME), beyond=Beyond.ASK)
+        coverage.record(dana, rows(Patient)[0]["reference"], kind, terms, key=f"coverage {kind}")
+    acupuncture, chiropractic = make_up_times(seen(made), BookableBy.LINK)
+
+    def asked(week: int, care: str, time: Instead) -> None:
+        with pytest.raises(BeyondCoverage):
+            take(
+                made.reference, made.token, week, care, time.starts_at, time.practitioner.slug, actor="link",
+                key=f"take {time.starts_at}",
+            )  # fmt: skip
+
+    def listed() -> list[datetime]:
+        return sorted(wish.starts_at for one in running_low(dana) for wish in one.wished)
+
+    first, second = chiropractic.times[:2]
+    asked(0, ACUPUNCTURE, acupuncture.times[0])
+    asked(0, CHIROPRACTIC, first)
+    assert listed() == [acupuncture.times[0].starts_at, first.starts_at]
+    asked(0, CHIROPRACTIC, second)
+    assert listed() == [acupuncture.times[0].starts_at, second.starts_at], "They would rather have another."
+    not_needed(dana, made.reference, 0, ACUPUNCTURE, "Is well.", key="not-needed")
+    assert listed() == [second.starts_at]
+    take_for(
+        dana, made.reference, 0, CHIROPRACTIC, second.starts_at, second.practitioner.slug,
+        beyond="The payer was asked.", key="take-it",
+    )  # fmt: skip
+    assert listed() == []
 
 
 def test_what_was_beyond_where_it_stands_is_moved_without(plan: BookedPlan) -> None:
