@@ -353,20 +353,14 @@ class Doses(Change):
 
     def _pattern(self, found: frequency.Fitted) -> tuple[tuple[str, str], ...]:
         plan, week = self.plan, self.from_week or 0
-        before = frequency.from_week_on(plan.course, week, {})
         weeks = range(week, plan.course.weeks)
-        return (
-            (
-                _("Before"),
-                plan_pattern.in_words(plan.clinic, _from(before, week), weeks, plan_pattern.standing(plan)),
-            ),
-            (
-                _("After"),
-                plan_pattern.in_words(
-                    plan.clinic, _from(found.course, week), weeks, plan_pattern.after(plan, found)
-                ),
-            ),
+        prescribed = frequency.from_week_on(plan.course, week, {}), found.course
+        visits = plan_pattern.standing(plan), plan_pattern.after(plan, found)
+        before, after = (
+            plan_pattern.in_words(plan.clinic, _from(course, week), weeks, these)
+            for course, these in zip(prescribed, visits, strict=True)
         )
+        return ((_("Before"), before), (_("After"), after)) if before != after else ()
 
     def do(self, who: Who, version: int | None, key: str) -> None:
         frequency.change_doses(

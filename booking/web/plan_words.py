@@ -23,8 +23,8 @@ _A_MONDAY = date(2001, 1, 1)
 _NOON = 12 * 60
 MOSTLY = 0.8
 """Where fewer visits than this are at the regular times, those are only most of it."""
-_NOTICED = 60
-"""By so many minutes, on average, visits have to lie apart to be said to be earlier or later in the day."""
+_NOTICED = 20
+"""By more minutes than this, on average, visits have to lie apart to be said to be earlier or later in the day."""
 
 
 class Said(NamedTuple):
@@ -82,12 +82,8 @@ def _elsewhere(found: Proposals, proposal: Proposal) -> str:
     """Of one that only lies elsewhere than the others: its days, else its time of day, else its people."""
     times = found.clinic.times
     others = [one for one in found.proposals if one is not proposal]
-    days = _weekdays(times, proposal)
-    if all(days != _weekdays(times, one) for one in others):
-        return _(
-            "On other days: %(days)s.",
-            days=list_of([times.short_weekday(_A_MONDAY + timedelta(days=one)) for one in days]),
-        )
+    if on_days := _other_days(times, _weekdays(proposal, times), [_weekdays(one, times) for one in others]):
+        return on_days
     at, others_at = _time_of_day(times, proposal), [_time_of_day(times, one) for one in others]
     if all(at > one + _NOTICED for one in others_at):
         return _("Later in the day.")
@@ -96,12 +92,26 @@ def _elsewhere(found: Proposals, proposal: Proposal) -> str:
     people = _people(proposal)
     if all(set(people) != set(_people(one)) for one in others):
         return _("With %(people)s.", people=list_of(people))
-    return _("Many of its visits are at another time of the same days, or with somebody else.")
+    return _("Many visits are at another time of the same days, or with somebody else.")
 
 
-def _weekdays(times: Times, proposal: Proposal) -> list[int]:
+def _other_days(times: Times, days: set[int], others: Sequence[set[int]]) -> str:
+    """Weekdays that none of the others has, and those that all others have and it doesn't."""
+
+    def names(weekdays: set[int]) -> str:
+        return list_of([times.short_weekday(_A_MONDAY + timedelta(days=one)) for one in sorted(weekdays)])
+
+    new, gone = days - set().union(*others), set.intersection(*others) - days
+    if new and gone:
+        return _("%(new)s instead of %(gone)s.", new=names(new), gone=names(gone))
+    if new:
+        return _("Also on %(new)s.", new=names(new))
+    return _("Not on %(gone)s.", gone=names(gone)) if gone else ""
+
+
+def _weekdays(proposal: Proposal, times: Times) -> set[int]:
     regular = {one.weekday for one in proposal.regular}
-    return sorted(regular or {times.local(one.starts_at).weekday() for one in _doses(proposal)})
+    return regular or {times.local(one.starts_at).weekday() for one in _doses(proposal)}
 
 
 def _time_of_day(times: Times, proposal: Proposal) -> float:

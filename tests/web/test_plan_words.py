@@ -121,13 +121,21 @@ def test_one_that_only_lies_elsewhere_is_named_by_what_is_other() -> None:
     first = found.proposals[0]
     lin = found.clinic.practitioner("lin")
     for other, words in (
-        (with_visits(first, days=2, minutes=120), "On other days: Wed."),
+        (with_visits(first, days=2, minutes=120), "Wed instead of Mon."),
         (with_visits(first, minutes=120), "Later in the day."),
         (with_visits(first, minutes=-120), "Earlier in the day."),
-        (with_visits(first, minutes=30, practitioner=lin), f"With {lin.name}."),
-        (with_visits(first, minutes=30), "Many of its visits are at another time of the same days, or with somebody else."),
+        (with_visits(first, minutes=30), "Later in the day."),
+        (with_visits(first, minutes=5, practitioner=lin), f"With {lin.name}."),
+        (with_visits(first, minutes=5), "Many visits are at another time of the same days, or with somebody else."),
     ):  # fmt: skip
         assert plan_words.good_for(replace(found, proposals=(first, other)), other) == words
+    both_days = replace(
+        first, measure="other-times", regular=(*first.regular, first.regular[0]._replace(weekday=4))
+    )
+    assert plan_words.good_for(replace(found, proposals=(first, both_days)), both_days) == "Also on Fri."
+    twice = replace(first, regular=both_days.regular)
+    fewer = replace(first, measure="other-times")
+    assert plan_words.good_for(replace(found, proposals=(twice, fewer)), fewer) == "Not on Fri."
 
 
 def test_a_long_wait_between_two_visits_of_a_day_is_said() -> None:
