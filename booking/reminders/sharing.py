@@ -153,8 +153,8 @@ def _other_changes(
     else:
         of_clinic = visit.plan_id is not None and message.facts.get("by_clinic")
         plan = session.get_one(Plan, visit.plan_id) if of_clinic else None
-    if plan is None:
-        return []
+    if plan is None or message.address not in (plan.email, plan.phone):
+        return []  # Whoever has single visits isn't told of the others, nor given the plan's link.
     whole: Companions = []
     if visit is not None:
         of_plan = (Message.subject == f"plan/{plan.reference}", Message.kind == CHANGE)

@@ -30,7 +30,7 @@ def about(session: Session, clinic: Clinic, message: Message, now: datetime) -> 
     plan = session.get(Plan, number) if len(plan_ids) == 1 and (number := plan_ids.pop()) else None
     if message.kind.startswith("reminder-"):
         own_links = tuple(visit_links.address(one.reference, one.link_number) for one in visits)
-        link = _link(plan, visits[0], message.channel)
+        link = _link(plan, visits[0], message)
         return DAY, AboutPlan(tuple(visits), link, "", own_links=own_links)
     assert plan is not None  # Changes go together within one plan only.
     return CHANGE, _changes(session, clinic, plan, noted["messages"], visits, now)
@@ -71,9 +71,9 @@ def _in_order(*visits: Visit) -> tuple[Visit, ...]:
     return tuple(sorted({one.id: one for one in visits}.values(), key=lambda one: one.starts_at))
 
 
-def _link(plan: Plan | None, first: Visit, channel: Channel) -> str:
-    """To all of them where one link opens all, else to the first."""
-    if plan is not None:
+def _link(plan: Plan | None, first: Visit, message: Message) -> str:
+    """To all of them where one link opens all, for whoever has the plan; else to the first."""
+    if plan is not None and message.address in (plan.email, plan.phone):
         return links.address(plan.reference, plan.link_number)
-    address = visit_links.short_address if channel is Channel.TEXT else visit_links.address
+    address = visit_links.short_address if message.channel is Channel.TEXT else visit_links.address
     return address(first.reference, first.link_number)

@@ -6,13 +6,18 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from booking.models import Reminders
-from booking.services.desk import calls
+from booking import clock
+from booking.models import Appointment, Patient, Reminders, TextConsent
+from booking.services import links, visits
+from booking.services.desk import calls, statuses
 from booking.services.plans.booking import BookedPlan
 from booking.services.plans.shifting import shift
-from tests.clinics import every_day, plan_clinic, set_up
+from booking.services.transaction import run
+from tests.clinics import plan_clinic, set_up
 from tests.conftest import StandingClock
 from tests.reminders.conftest import drain, messages, text_files, ways
+from tests.reminders.sink import Sink
+from tests.services.making import rows
 from tests.services.plans.making import patient, prescribed, running, seen
 from tests.staffing import hired
 
@@ -100,3 +105,56 @@ def test_who_is_told_of_tomorrow_by_mail_is_called_as_well_unless_nobody_is_told
     standing_clock.on(minutes=3)
     assert to_call() == [(second.reference, "change", "soon")]
     assert [row["state"].value for row in messages(kind="plan-change")] == ["sent"]
+
+
+# To nobody else
+
+
+def given_to_others(plan: BookedPlan, *numbers: int, email: str | None, phone: str | None = None) -> None:
+    """The contact of these visits is corrected by their own links; that of the plan stays."""
+    for number in numbers:
+        reference = plan.visits[number]["reference"]
+        row = next(row for row in rows(Appointment) if row["reference"] == reference)
+        token = links.token(reference, row["link_number"])
+        visits.correct_contact(reference, token, email, phone, actor="son", key=f"contact-{number}")
+
+
+def agreed_to_texts(phone: str) -> None:
+    given = {"phone": phone, "wording": "Yes", "wording_version": "1", "given_at": clock.now()}
+    (one,) = rows(Patient)
+    run(lambda session: session.add(TextConsent(patient_id=one["id"], **given)))
+
+
+def test_who_has_two_visits_of_a_plan_is_not_told_of_the_others_nor_given_the_plan(
+    sink: Sink, standing_clock: StandingClock
+) -> None:
+    plan = running(prescribed(patient(), "weekly"))
+    given_to_others(plan, 2, 4, email="son@example.com")
+    drain()
+    standing_clock.on(hours=1)
+    sink.taken.clear()
+    for number in (2, 4):
+        reference = plan.visits[number]["reference"]
+        statuses.cancel(hired(), reference, reason="Mei is ill.", key=f"cancel-{number}")
+    standing_clock.on(minutes=3)
+    drain()
+    assert [mail["To"] for mail in sink.taken] == ["son@example.com"] * 2
+    assert {row["state"].value for row in messages(kind="cancellation")} == {"sent"}
+    assert not [mail for mail in sink.taken if "/plan/" in str(mail.get_body(("plain",)).get_content())]
+
+
+def test_who_has_two_visits_of_a_day_is_reminded_of_them_without_the_plans_link(
+    app: Flask, standing_clock: StandingClock
+) -> None:
+    plan = texted("disc")
+    first, *_ = seen(plan).visits
+    agreed_to_texts("+18185550177")
+    given_to_others(plan, 0, 1, email=None, phone="+18185550177")
+    drain()
+    there = len(text_files(app))
+    standing_clock.at(first.starts_at - DAY)
+    drain()
+    (said,) = text_files(app)[there:]
+    assert said.startswith("Test Clinic: your visits: ")
+    assert "/plan/" not in said
+    assert f"/v/{first.reference}" in said
