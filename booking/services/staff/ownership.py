@@ -1,18 +1,28 @@
 """What is whose: records are fetched for somebody, or not at all.
 
 Not there and not yours are the same NotFound. The desk, managers and owners see all patients; a practitioner sees those
-whom they have, had within twelve months or will have, or to whom they prescribed a plan, and all visits of those, whoever
-gives them. A visit of their own that was cancelled stays theirs to open, as it stands on their day, even if it was the only one.
+whom they have, had within twelve months or will have, to whom they prescribed a plan, or whose plan names them, and all visits
+of those, whoever gives them. A visit of their own that was cancelled stays theirs to open, as it stands on their day, even if it
+was the only one.
 """
 
 from datetime import timedelta
 
-from sqlalchemy import ColumnElement, and_, bindparam, exists, or_, select
+from sqlalchemy import ColumnElement, Text, and_, bindparam, cast, exists, literal, or_, select
 from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 
 from booking import clock
 from booking.errors import NotFound
-from booking.models import Appointment, HistoryEntry, Message, Patient, Plan, PlanStatus, StaffAccount
+from booking.models import (
+    Appointment,
+    HistoryEntry,
+    Message,
+    Patient,
+    Plan,
+    PlanStatus,
+    Practitioner,
+    StaffAccount,
+)
 from booking.scheduling.status import Status
 from booking.scheduling.timeline import cell_from
 from booking.services.staff.who import Who
@@ -116,13 +126,27 @@ def theirs(who: Who, patient_id: InstrumentedAttribute[int]) -> ColumnElement[bo
         ),
         exists().where(
             plan.patient_id == patient_id,
-            plan.prescribed_by == (who.practitioner_id or 0),
+            or_(plan.prescribed_by == (who.practitioner_id or 0), _names(plan, who)),
             or_(
                 plan.status.in_((PlanStatus.PRESCRIBED, PlanStatus.RUNNING)),
                 # They have yet to tell the patient what they decided.
                 plan.untold_since.is_not(None),
             ),
         ),
+    )
+
+
+def _names(plan: type[Plan], who: Who) -> ColumnElement[bool]:
+    """Whether a plan says that its visits are to be with `who`. Its kinds of care, which are followed by a colon, may be called
+    the same.
+    """
+    name = select(Practitioner.slug).where(Practitioner.id == (who.practitioner_id or 0)).scalar_subquery()
+    return or_(
+        *(
+            cast(people, Text).contains(literal('"').concat(name).concat(follows))
+            for people in (plan.only_with, plan.rather_with)
+            for follows in ('"]', '",')
+        )
     )
 
 
