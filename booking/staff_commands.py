@@ -8,9 +8,10 @@ from flask.cli import AppGroup
 from sqlalchemy import select
 
 from booking.errors import AddressTaken, LastOwner, NotFound
-from booking.formatting import Times
+from booking.formatting import Times, phone
 from booking.models import AuditEntry, Patient, Role
 from booking.services.clinic import the_clinic
+from booking.services.desk import people
 from booking.services.staff import accounts, audit, who_saw as seeing
 from booking.services.staff.accounts import OPERATOR
 from booking.services.transaction import reading, run
@@ -89,23 +90,24 @@ def drop_codes(address: str) -> None:
 
 
 @staff.command("who-saw")
-@click.argument("reference")
+@click.argument("patient", nargs=-1, required=True)
 @click.option(
     "--since",
     required=True,
     help="A day or a time of the clinic's, as in 2026-12-01 or 2026-12-01T09:00; or an instant, 2026-12-01T17:00:00Z.",
 )
 @click.option("--until", required=True, help="The same; both are included.")
-def who_saw(reference: str, since: str, until: str) -> None:
-    """Say who saw or changed the record of the patient REFERENCE between two instants, under whichever record of theirs; and
-    who looked at a board or a list of a day on which a visit of theirs stood. Times are the clinic's.
+def who_saw(patient: tuple[str, ...], since: str, until: str) -> None:
+    """Say who saw or changed the record of PATIENT between two instants, under whichever record of theirs; and who looked at a
+    board or a list of a day on which a visit of theirs stood. Times are the clinic's.
+
+    PATIENT is the record's reference; or whatever the search of the desk would find them by, and nobody else: any part of a name
+    with the date of birth or the phone number, as in: lima 3/4/1950.
     """
     with reading() as session:
-        patient_id = session.scalar(select(Patient.id).where(Patient.reference == reference))
         times = the_clinic(session).times
     first, last = _instant(since, times.zone), _instant(until, times.zone, end_of_day=True)
-    if patient_id is None:
-        raise click.ClickException(f"There is no patient {reference}.")
+    patient_id = _patient(" ".join(patient))
     found = seeing.who_saw(patient_id, first, last)
     run(lambda session: audit.did(session, OPERATOR, "asked who saw", "audit", patient_id))
     for entry in found.entries:
@@ -129,6 +131,27 @@ def _number(address: str) -> int:
         return accounts.by_address(address)
     except NotFound:
         raise click.ClickException(f"There is no account of {address}.") from None
+
+
+def _patient(words: str) -> int:
+    """Whom these words mean: by their reference, or as the only one whom the desk's search finds, who is named then."""
+    with reading() as session:
+        known = session.scalar(select(Patient.id).where(Patient.reference == words))
+    if known is not None:
+        return known
+    search = people.search(OPERATOR, words)
+    if not search.found:
+        raise click.ClickException(f"There is no patient {words}.")
+    for one in search.found:
+        contact = phone(one.phone) if one.phone else one.email or ""
+        born = f"born {one.born_on:%-m/%-d/%Y}" if one.born_on else ""
+        click.echo("  ".join(said for said in (one.reference, one.name, contact, born) if said), err=True)
+    if len(search.found) > 1:
+        more = ", and by more than are shown" if search.more else ""
+        raise click.ClickException(
+            f"{words} is answered by {len(search.found)} patients{more}. Ask again with one of their references."
+        )
+    return search.found[0].id
 
 
 def _print_entry(entry: AuditEntry, times: Times) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import time_machine
+from click.testing import Result
 from flask import Flask
 from flask.testing import FlaskClient
 from sqlalchemy import select
@@ -21,7 +22,7 @@ from booking.services.transaction import reading
 from booking.web.sign_in.auditing import harmless
 from booking.web.sign_in.going_on import local
 from tests.conftest import MakeApp
-from tests.services.making import booked, rows
+from tests.services.making import NEXT_WEEK, booked, rows
 from tests.staffing import hired, signed_in
 from tests.web.conftest import fields, on_both
 
@@ -315,6 +316,29 @@ def test_who_saw_goes_by_the_clinics_days(app: Flask) -> None:
     assert "Opened a patient" in told("2026-09-14T22:00", "2026-09-15T05:00:00Z")
     assert "Opened a patient" not in told("2026-09-14T22:01", "2026-09-14T23:00")
     assert "9999-12-31 is no day" in told("2026-09-14", "9999-12-31")
+
+
+def test_who_saw_finds_a_patient_as_the_desk_does_and_of_several_asks_which(app: Flask) -> None:
+    with app.app_context():
+        patient_id = of_rosa()
+        reference, clerk = patient_reference(patient_id), hired()
+        audit.saw(clerk, "opened patient", f"patient/{reference}", [patient_id])
+        booked(NEXT_WEEK, first_name="Rosalind", email="rosalind@example.com", phone="+18185550177")
+
+    def told(*words: str) -> Result:
+        args = ["staff", "who-saw", *words, "--since", "2026-09-14", "--until", "2026-09-14"]
+        return app.test_cli_runner().invoke(args=args)
+
+    assert f"{reference}  Rosa Lima  rosa@example.com" in told("rosa@example.com").stderr
+    by_number = told("lim", "0177")
+    assert by_number.exit_code == 0 and "Rosalind Lima  (818) 555-0177" in by_number.stderr
+    assert "Opened a patient" not in by_number.stdout
+    several = told("lima")
+    assert several.exit_code == 1 and reference in several.stderr and "2 patients" in several.stderr
+    assert "Opened a patient" not in several.output
+    assert "Opened a patient" in told(reference).stdout and told("nobody").exit_code == 1
+    with app.app_context():
+        assert [row["name"] for row in rows(AuditEntry) if row["what"] == "searched"] == ["operator"] * 4
 
 
 def test_the_audit_speaks_the_words_of_staff(app: Flask) -> None:
