@@ -38,7 +38,7 @@ from booking.services.desk.asking import (
 from booking.services.desk.states import Changed
 from booking.services.idempotency import Key, once
 from booking.services.occupancies import window_for
-from booking.services.plans.asking_again import is_near_a_plan
+from booking.services.plans.besides import is_near_a_plan
 from booking.services.staff.ownership import appointment_for
 from booking.services.staff.who import Who
 from booking.services.transaction import reading

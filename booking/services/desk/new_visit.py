@@ -46,7 +46,7 @@ from booking.services.desk.records import (
 )
 from booking.services.idempotency import Answer, Key, answer_to, once
 from booking.services.occupancies import Ignoring
-from booking.services.plans.asking_again import days_near_plans, is_near_a_plan
+from booking.services.plans.besides import days_near_plans, is_near_a_plan
 from booking.services.question import Question
 from booking.services.staff import audit
 from booking.services.staff.who import Who

@@ -21,7 +21,7 @@ from booking.services.allowances import (
     visits_of_patients,
 )
 from booking.services.clinic import Clinic, the_clinic
-from booking.services.plans.asking_again import may_know
+from booking.services.plans.besides import may_know
 from booking.services.plans.reading import PlanView, Week
 from booking.services.transaction import reading
 

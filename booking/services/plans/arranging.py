@@ -20,6 +20,7 @@ from booking.scheduling.timeline import CELL_MINUTES
 from booking.services.clinic import Clinic, Practitioner, the_clinic
 from booking.services.desk.records import habits, may_be_texted, standing
 from booking.services.plans import asking_again, prescribing
+from booking.services.plans.besides import elsewhere
 from booking.services.plans.booking import BookedPlan, book
 from booking.services.plans.choosing import PlanWish, VisitWish, choose
 from booking.services.plans.prescribing import Prescription
@@ -95,7 +96,7 @@ def arranged(who: Who, wish: Prescription) -> Arranged:
             returning=frozenset(returning),
             audience=BookableBy.STAFF,
             patient_id=record.id,
-            elsewhere=asking_again.elsewhere(session, clinic, record.id, None),
+            elsewhere=elsewhere(session, clinic, record.id, None),
             prescribed=True,
             limited=False,
         )

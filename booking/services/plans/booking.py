@@ -46,7 +46,7 @@ from booking.services.desk.records import may_be_texted
 from booking.services.idempotency import Answer, Key, once
 from booking.services.plans import links as plan_links
 from booking.services.plans.allowed import refuse_beyond
-from booking.services.plans.asking_again import too_near
+from booking.services.plans.besides import too_near
 from booking.services.plans.choosing import (
     Chosen,
     PlanWish,

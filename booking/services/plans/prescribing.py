@@ -21,7 +21,7 @@ from booking.services.clinic import Clinic, the_clinic
 from booking.services.desk.records import habits, standing
 from booking.services.idempotency import Answer, Key, once
 from booking.services.plans import links
-from booking.services.plans.asking_again import elsewhere
+from booking.services.plans.besides import elsewhere
 from booking.services.plans.choosing import Agreement
 from booking.services.plans.reading import PlanView, view
 from booking.services.plans.recording import noted

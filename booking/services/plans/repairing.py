@@ -36,7 +36,8 @@ from booking.services.plans.altering import (
     running,
     visits_to_change,
 )
-from booking.services.plans.asking_again import kept_of, may_know, too_near
+from booking.services.plans.asking_again import kept_of
+from booking.services.plans.besides import may_know, too_near
 from booking.services.plans.choosing import Chosen, VisitWish, choose
 from booking.services.plans.lacking import in_whose_place, lacking, missing
 from booking.services.plans.reading import PlanVisit, view

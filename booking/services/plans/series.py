@@ -24,7 +24,7 @@ from booking.scheduling.reasons import Reason, Why, explain
 from booking.scheduling.timeline import CELL_MINUTES, cell_at, instant_of
 from booking.services.allowances import Planned as ToBeBooked, allowances_of
 from booking.services.clinic import Clinic, Practitioner, VisitType, the_clinic
-from booking.services.plans.asking_again import days_near_plans
+from booking.services.plans.besides import days_near_plans
 from booking.services.plans.choosing import Chosen, VisitWish
 from booking.services.plans.ground import HORIZON_DAYS, Wanted
 from booking.services.plans.proposing import plans_that_can_be

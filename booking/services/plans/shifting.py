@@ -34,7 +34,8 @@ from booking.services.plans.altering import (
     running_by_link,
     visits_to_change,
 )
-from booking.services.plans.asking_again import asked_for, kept_of, near_besides, suffers
+from booking.services.plans.asking_again import asked_for, kept_of, suffers
+from booking.services.plans.besides import near_besides
 from booking.services.plans.ground import Wanted, question_of
 from booking.services.plans.reading import PlanView, PlanVisit, by_link, for_staff
 from booking.services.plans.replacing import OFFERED

@@ -9,7 +9,7 @@ from booking.models import BookableBy
 from booking.services.allowances import Planned
 from booking.services.clinic import Clinic
 from booking.services.plans.allowed import Allowed, allowed
-from booking.services.plans.asking_again import may_know
+from booking.services.plans.besides import may_know
 from booking.services.plans.proposing import ProposedVisit
 from booking.services.plans.reading import PlanView
 from booking.web import allowance_words
