@@ -10,7 +10,8 @@ from typing import Any, ClassVar
 from flask_babel import gettext as _
 
 from booking.services.clinic import Practitioner, VisitType
-from booking.services.plans.reading import PlanView, PlanVisit
+from booking.services.plans.reading import PlanView
+from booking.services.plans.visits import PlanVisit
 from booking.services.staff.who import Who
 from booking.web import asked, payer, prescriptions
 

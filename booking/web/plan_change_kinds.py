@@ -16,7 +16,9 @@ from booking.services.allowances import Planned
 from booking.services.plans import changing, extending, frequency
 from booking.services.plans.allowed import allowed
 from booking.services.plans.changing import Decision
-from booking.services.plans.reading import PlanView, PlanVisit, Week, look_after
+from booking.services.plans.reading import PlanView
+from booking.services.plans.visits import PlanVisit, look_after
+from booking.services.plans.weeks import Week
 from booking.services.staff.who import Who
 from booking.web import allowance_words, asked, course_words, plan_next, plan_pattern, prescriptions
 from booking.web.numerals import whole

@@ -14,7 +14,8 @@ from booking.services.allowances import Planned
 from booking.services.plans.allowed import allowed, beyond_of, each_alone
 from booking.services.plans.lacking import lacking, missing
 from booking.services.plans.make_ups import MakeUp, make_up_times
-from booking.services.plans.reading import PlanView, PlanVisit, look_after
+from booking.services.plans.reading import PlanView
+from booking.services.plans.visits import PlanVisit, look_after
 from booking.web import allowance_words
 
 

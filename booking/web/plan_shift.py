@@ -15,7 +15,7 @@ from booking.services.clinic import Practitioner
 from booking.services.plans import shifting
 from booking.services.plans.allowed import allowed, asked_before_moved
 from booking.services.plans.ground import question_of
-from booking.services.plans.reading import PlanVisit
+from booking.services.plans.visits import PlanVisit
 from booking.services.staff.who import Who
 from booking.web import asked, reasons
 from booking.web.plan_change import Change, Preview

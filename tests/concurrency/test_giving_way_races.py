@@ -16,7 +16,7 @@ from booking.services.desk import new_visit, undoing
 from booking.services.desk.new_visit import BookedHere, DeskWish
 from booking.services.plans.booking import BookedPlan, book as book_plan
 from booking.services.plans.changing import Decision, Outcome, decide
-from booking.services.plans.reading import PlanVisit
+from booking.services.plans.visits import PlanVisit
 from tests.clinics import plan_template
 from tests.concurrency.test_races import overlaps, storm
 from tests.services.making import rows, wish

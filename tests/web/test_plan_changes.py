@@ -17,7 +17,8 @@ from booking.services.clinic import present
 from booking.services.desk.coverage import record
 from booking.services.plans.booking import BookedPlan, book
 from booking.services.plans.changing import pause, stop
-from booking.services.plans.reading import PlanView, PlanVisit
+from booking.services.plans.reading import PlanView
+from booking.services.plans.visits import PlanVisit
 from booking.services.staff.who import Who
 from booking.web.free import instant
 from tests.clinics import plan_clinic, set_up

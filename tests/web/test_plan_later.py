@@ -16,7 +16,8 @@ from booking.services import links
 from booking.services.plans import series_booking
 from booking.services.plans.changing import stop
 from booking.services.plans.prescribing import Prescribed
-from booking.services.plans.reading import PlanVisit, by_link
+from booking.services.plans.reading import by_link
+from booking.services.plans.visits import PlanVisit
 from booking.services.rescheduling import reschedule
 from tests.clinics import plan_clinic
 from tests.conftest import StandingClock

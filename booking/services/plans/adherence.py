@@ -22,8 +22,9 @@ from booking.services.clinic import Clinic, the_clinic
 from booking.services.lookup import Lookup
 from booking.services.plans.allowed import leaves_too_little
 from booking.services.plans.judging import SHOWN, BoardWeek, Fate, Need, Row, cares_of, judged
-from booking.services.plans.reading import PlanVisit, Week, firsts_due, shaped, treated_besides, weeks_of
 from booking.services.plans.said import NOTHING_SAID, said_of
+from booking.services.plans.visits import PlanVisit, firsts_due, shaped, treated_besides
+from booking.services.plans.weeks import Week, weeks_of
 from booking.services.staff.ownership import theirs
 from booking.services.staff.who import Who
 from booking.services.transaction import reading

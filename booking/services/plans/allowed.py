@@ -22,7 +22,8 @@ from booking.services.allowances import (
 )
 from booking.services.clinic import Clinic, the_clinic
 from booking.services.plans.besides import may_know
-from booking.services.plans.reading import PlanView, Week
+from booking.services.plans.reading import PlanView
+from booking.services.plans.weeks import Week
 from booking.services.transaction import reading
 
 

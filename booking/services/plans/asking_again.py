@@ -13,7 +13,8 @@ from booking.scheduling.timeline import cell_at
 from booking.services.plans.besides import days_besides, may_know
 from booking.services.plans.choosing import Chosen
 from booking.services.plans.ground import Wanted
-from booking.services.plans.reading import PlanView, PlanVisit, kept_at
+from booking.services.plans.reading import PlanView
+from booking.services.plans.visits import PlanVisit, kept_at
 from booking.services.plans.wanted import Asked, PlanWanted
 from booking.services.transaction import reading
 

@@ -39,8 +39,9 @@ from booking.services.plans.altering import (
     visits_to_change,
 )
 from booking.services.plans.frequency import next_stage, refuse_unasked
-from booking.services.plans.reading import PlanView, PlanVisit, for_staff, shaped, view
+from booking.services.plans.reading import PlanView, for_staff, view
 from booking.services.plans.said import GIVEN_UP, TOLD
+from booking.services.plans.visits import PlanVisit, shaped
 from booking.services.rows import Row
 from booking.services.staff import audit
 from booking.services.staff.ownership import plan_for

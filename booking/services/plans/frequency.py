@@ -38,8 +38,9 @@ from booking.services.plans.asking_again import asked_for, chosen_of, kept_of
 from booking.services.plans.choosing import Chosen, VisitWish, choose
 from booking.services.plans.lacking import Missed
 from booking.services.plans.make_ups import as_chosen, as_missed
-from booking.services.plans.reading import PlanView, PlanVisit, for_staff, view, weeks_with
+from booking.services.plans.reading import PlanView, for_staff, view, weeks_with
 from booking.services.plans.replacing import instead_of, time_of, usual_times
+from booking.services.plans.visits import PlanVisit
 from booking.services.plans.wanted import Asked
 from booking.services.staff import audit
 from booking.services.staff.who import Who

@@ -1,6 +1,6 @@
 """A plan judged for the board: what became of each of its visits, and why somebody should look at it.
 
-What a plan is, is counted as on its own page (`reading.weeks_of`). It asks no database.
+What a plan is, is counted as on its own page (`weeks.weeks_of`). It asks no database.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -15,8 +15,9 @@ from booking.scheduling.plans.course import Course
 from booking.scheduling.plans.keeping import Role, looked_at
 from booking.scheduling.status import Status
 from booking.services.clinic import Clinic, Practitioner, VisitType
-from booking.services.plans.reading import Dose, PlanVisit, Week, firsts_due, look_after
 from booking.services.plans.said import Said, pause_on
+from booking.services.plans.visits import PlanVisit, firsts_due, look_after
+from booking.services.plans.weeks import Dose, Week
 
 GATE_NEAR = timedelta(days=7)
 SHOWN = (PlanStatus.PRESCRIBED, PlanStatus.RUNNING)

@@ -7,7 +7,8 @@ from booking.models import BookableBy, PlanStatus
 from booking.scheduling.plans.keeping import Role
 from booking.scheduling.status import Status
 from booking.services.clinic import VisitType
-from booking.services.plans.reading import PlanView, PlanVisit
+from booking.services.plans.reading import PlanView
+from booking.services.plans.visits import PlanVisit
 
 
 class Missed(NamedTuple):

@@ -16,8 +16,9 @@ from booking.services.plans.asking_again import asked_for, chosen_of
 from booking.services.plans.choosing import Chosen
 from booking.services.plans.ground import Wanted
 from booking.services.plans.lacking import Missed, in_whose_place, is_open, missing
-from booking.services.plans.reading import PlanView, PlanVisit, kept_at
+from booking.services.plans.reading import PlanView
 from booking.services.plans.replacing import OFFERED, Instead, breaks, instead_of
+from booking.services.plans.visits import PlanVisit, kept_at
 from booking.services.plans.wanted import Asked
 
 _LOOKED_AT = 1000

@@ -40,10 +40,11 @@ from booking.services.plans.asking_again import kept_of
 from booking.services.plans.besides import may_know, too_near
 from booking.services.plans.choosing import Chosen, VisitWish, choose
 from booking.services.plans.lacking import in_whose_place, lacking, missing
-from booking.services.plans.reading import PlanVisit, view
+from booking.services.plans.reading import view
 from booking.services.plans.recording import noted
 from booking.services.plans.replacing import breaks
 from booking.services.plans.said import ASKED_FOR, MADE_UP, NEEDED, NOT_NEEDED, OFFERED_MAKE_UP
+from booking.services.plans.visits import PlanVisit
 from booking.services.staff import audit
 from booking.services.staff.ownership import plan_for
 from booking.services.staff.who import Who

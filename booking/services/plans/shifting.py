@@ -37,8 +37,9 @@ from booking.services.plans.altering import (
 from booking.services.plans.asking_again import asked_for, kept_of, suffers
 from booking.services.plans.besides import near_besides
 from booking.services.plans.ground import Wanted, question_of
-from booking.services.plans.reading import PlanView, PlanVisit, by_link, for_staff
+from booking.services.plans.reading import PlanView, by_link, for_staff
 from booking.services.plans.replacing import OFFERED
+from booking.services.plans.visits import PlanVisit
 from booking.services.plans.wanted import Asked
 from booking.services.staff import audit
 from booking.services.staff.who import Who

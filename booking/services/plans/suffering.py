@@ -10,8 +10,9 @@ from booking.scheduling.timeline import cell_at
 from booking.services.clinic import the_clinic
 from booking.services.plans.asking_again import asked_for, chosen_of, kept_of, suffers
 from booking.services.plans.besides import days_besides, near_besides
-from booking.services.plans.reading import PlanView, PlanVisit, kept_at, view
+from booking.services.plans.reading import PlanView, view
 from booking.services.plans.replacing import Instead, instead_of
+from booking.services.plans.visits import PlanVisit, kept_at
 from booking.services.plans.wanted import Asked
 from booking.services.proposed import Proposed
 from booking.services.staff.ownership import appointment_for

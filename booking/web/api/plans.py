@@ -15,14 +15,15 @@ from booking.scheduling.plans.windows import Presence
 from booking.services import links
 from booking.services.allowances import Planned
 from booking.services.clinic import Clinic, PlanTemplate
-from booking.services.plans import booking, links as plan_links, reading
+from booking.services.plans import booking, links as plan_links, reading, weeks
 from booking.services.plans.allowed import allowed
 from booking.services.plans.asking_again import wanted_by
 from booking.services.plans.choosing import PlanWish, VisitWish
 from booking.services.plans.ground import HORIZON_DAYS
 from booking.services.plans.impossible import Relaxation
 from booking.services.plans.proposing import Proposal, Proposals, propose
-from booking.services.plans.reading import PlanView, PlanVisit
+from booking.services.plans.reading import PlanView
+from booking.services.plans.visits import PlanVisit
 from booking.services.plans.wanted import PlanWanted
 from booking.web import limits, plan_none_words, plan_words, problems
 from booking.web.api import blueprint, plan_schemas
@@ -335,7 +336,7 @@ def _shown(plan: PlanView) -> dict[str, Any]:
     }
 
 
-def _dose(one: reading.Dose) -> dict[str, Any]:
+def _dose(one: weeks.Dose) -> dict[str, Any]:
     names = ("fewest", "most", "booked", "attended", "missed", "made_up", "left")
     return {"visit_type": one.care.slug} | {name: getattr(one, name) for name in names}
 

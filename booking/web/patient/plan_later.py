@@ -32,8 +32,9 @@ from booking.services.allowances import Planned
 from booking.services.plans import changing, reading, shifting
 from booking.services.plans.allowed import allowed
 from booking.services.plans.ground import question_of
-from booking.services.plans.reading import PlanView, PlanVisit
+from booking.services.plans.reading import PlanView
 from booking.services.plans.shifting import Shift, Shifts
+from booking.services.plans.visits import PlanVisit
 from booking.web import asked, limits, reasons
 from booking.web.pages import page
 from booking.web.patient import blueprint

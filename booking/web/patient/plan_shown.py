@@ -17,8 +17,10 @@ from booking.services import links
 from booking.services.plans.allowed import allowed, beyond_of
 from booking.services.plans.changing import cancelled_from
 from booking.services.plans.lacking import still_lacking
-from booking.services.plans.reading import PlanView, PlanVisit, Week
+from booking.services.plans.reading import PlanView
 from booking.services.plans.shifting import alike
+from booking.services.plans.visits import PlanVisit
+from booking.services.plans.weeks import Week
 from booking.web import course_words
 from booking.web.patient.plan_allowance import known, left_words
 from booking.web.plan_words import list_of

@@ -24,9 +24,10 @@ from booking.services.plans.changing import Decision, cancel_from, confirm, deci
 from booking.services.plans.frequency import change_doses, from_week_on, with_other_doses
 from booking.services.plans.lacking import lacking
 from booking.services.plans.make_ups import make_up_times
-from booking.services.plans.reading import PlanView, PlanVisit
+from booking.services.plans.reading import PlanView
 from booking.services.plans.repairing import not_needed, offer, take, take_for
 from booking.services.plans.suffering import suffering
+from booking.services.plans.visits import PlanVisit
 from booking.services.transaction import run
 from tests.clinics import plan_clinic, plan_template, set_up
 from tests.conftest import StandingClock

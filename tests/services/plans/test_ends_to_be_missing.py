@@ -14,8 +14,8 @@ from booking.services.plans.booking import BookedPlan, book
 from booking.services.plans.changing import confirm
 from booking.services.plans.lacking import missing
 from booking.services.plans.make_ups import make_up_times
-from booking.services.plans.reading import PlanVisit
 from booking.services.plans.repairing import needed, not_needed, take
+from booking.services.plans.visits import PlanVisit
 from tests.clinics import plan_clinic, plan_template, set_up
 from tests.conftest import StandingClock
 from tests.services.plans.making import (

@@ -26,8 +26,9 @@ from booking.services.plans.booking import BookedPlan, book
 from booking.services.plans.changing import confirm
 from booking.services.plans.lacking import lacking, missing
 from booking.services.plans.make_ups import MakeUp, as_chosen, make_up_times
-from booking.services.plans.reading import PlanVisit, by_link
+from booking.services.plans.reading import by_link
 from booking.services.plans.repairing import not_needed, take, take_for
+from booking.services.plans.visits import PlanVisit
 from booking.services.transaction import reading, run
 from tests.clinics import plan_clinic, plan_template, set_up
 from tests.conftest import StandingClock

@@ -25,9 +25,9 @@ from booking.services.plans.frequency import change_doses
 from booking.services.plans.holding import hold_plan
 from booking.services.plans.lacking import lacking
 from booking.services.plans.make_ups import make_up_times
-from booking.services.plans.reading import PlanVisit
 from booking.services.plans.repairing import take_for
 from booking.services.plans.shifting import shift
+from booking.services.plans.visits import PlanVisit
 from booking.services.search import free_times
 from booking.services.transaction import reading
 from tests.clinics import plan_template

@@ -20,8 +20,9 @@ from booking.services.plans.booking import BookedPlan
 from booking.services.plans.lacking import still_lacking
 from booking.services.plans.make_ups import make_up_times
 from booking.services.plans.places import places_of
-from booking.services.plans.reading import Dose, PlanVisit
 from booking.services.plans.repairing import take_for
+from booking.services.plans.visits import PlanVisit
+from booking.services.plans.weeks import Dose
 from booking.services.transaction import reading
 from tests.conftest import StandingClock
 from tests.services.making import rows

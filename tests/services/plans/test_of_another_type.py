@@ -17,10 +17,10 @@ from booking.services.plans import offering
 from booking.services.plans.asking_again import kept_of
 from booking.services.plans.booking import BookedPlan
 from booking.services.plans.make_ups import make_up_times
-from booking.services.plans.reading import PlanVisit
 from booking.services.plans.repairing import take_for
 from booking.services.plans.shifting import openings, preview
 from booking.services.plans.suffering import better_times, suffering_of
+from booking.services.plans.visits import PlanVisit
 from tests.clinics import plan_clinic, set_up, visit_type
 from tests.conftest import StandingClock
 from tests.services.plans.making import FIRST, FOLLOW_UP, patient, prescribed, running, seen

@@ -21,9 +21,10 @@ from booking.services.plans.changing import Decision, decide, pause
 from booking.services.plans.extending import extend
 from booking.services.plans.frequency import change_doses, with_other_doses
 from booking.services.plans.make_ups import make_up_times
-from booking.services.plans.reading import PlanView, PlanVisit
+from booking.services.plans.reading import PlanView
 from booking.services.plans.replacing import Instead
 from booking.services.plans.suffering import better_times, suffering_of
+from booking.services.plans.visits import PlanVisit
 from booking.services.transaction import run
 from tests.clinics import plan_clinic, plan_template, set_up
 from tests.conftest import StandingClock

@@ -18,7 +18,7 @@ from booking.services import absences
 from booking.services.clinic import present
 from booking.services.plans.impossible import Lack
 from booking.services.plans.proposing import Proposal, propose
-from booking.services.plans.reading import kept_at
+from booking.services.plans.visits import kept_at
 from booking.services.plans.wanted import PlanWanted
 from booking.services.transaction import run
 from tests.clinics import plan_clinic, practitioner, set_up

@@ -27,8 +27,8 @@ from booking.services.clinic import present
 from booking.services.desk import coverage, statuses
 from booking.services.plans import shifting
 from booking.services.plans.booking import BookedPlan
-from booking.services.plans.reading import PlanVisit
 from booking.services.plans.shifting import openings, preview, shift, shift_by_link
+from booking.services.plans.visits import PlanVisit
 from booking.services.rescheduling import reschedule
 from booking.services.search import free_times
 from tests.clinics import plan_clinic, set_up

@@ -20,7 +20,7 @@ from booking.services.plans.adherence import Need, adherence
 from booking.services.plans.booking import BookedPlan
 from booking.services.plans.changing import Decision, cancel_from, decide, pause, stop, told_now
 from booking.services.plans.make_ups import make_up_times
-from booking.services.plans.reading import PlanVisit
+from booking.services.plans.visits import PlanVisit
 from booking.services.plans.repairing import take_for
 from booking.services.plans.shifting import shift
 from booking.services.rescheduling import reschedule

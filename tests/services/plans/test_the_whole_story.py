@@ -22,9 +22,9 @@ from booking.services.plans.asking_again import kept_of
 from booking.services.plans.booking import BookedPlan
 from booking.services.plans.changing import Decision, decide, pause
 from booking.services.plans.make_ups import make_up_times
-from booking.services.plans.reading import PlanVisit
 from booking.services.plans.repairing import take
 from booking.services.plans.suffering import better_times
+from booking.services.plans.visits import PlanVisit
 from booking.services.rescheduling import reschedule
 from booking.services.transaction import reading
 from tests.clinics import plan_clinic, set_up
