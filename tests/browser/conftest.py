@@ -29,6 +29,8 @@ from tests.conftest import StandingClock, standing
 from tests.staffing import hired, signed_in
 
 PHONE: ViewportSize = {"width": 390, "height": 844}
+SMALLEST: ViewportSize = {"width": 320, "height": 640}
+"""What a screen of 1280 px shows at 400 %."""
 DESKTOP: ViewportSize = {"width": 1280, "height": 800}
 
 

@@ -11,7 +11,7 @@ from booking.models import Appointment, Patient, Plan, Role
 from booking.services.desk import statuses
 from booking.services.plans.booking import book
 from booking.services.staff import sign_ins
-from tests.browser.conftest import DESKTOP, PHONE, Enter, NewPage, fits, picture
+from tests.browser.conftest import DESKTOP, PHONE, SMALLEST, Enter, NewPage, fits, picture
 from tests.clinics import plan_clinic, set_up
 from tests.conftest import StandingClock
 from tests.services.making import NINE, booked, rows
@@ -162,8 +162,8 @@ def test_where_no_plan_fits_one_press_helps(app: Flask, enter: Enter, axe: Any) 
     page = enter(PHONE)
     patient = all_of(app, Patient)[0]["reference"]
     page.goto(f"/desk/plans/new?patient={patient}&template=disc")
-    for width in (320, PHONE["width"]):
-        page.set_viewport_size({"width": width, "height": PHONE["height"]})
+    for size in (SMALLEST, PHONE):
+        page.set_viewport_size(size)
         fits(page)
     page.get_by_role("checkbox", name="Saturday Midday").check()
     page.get_by_role("button", name="Show proposals").last.click()
@@ -194,6 +194,8 @@ def test_all_that_may_be_done_with_a_plan_stands_on_its_page(
     page.get_by_text("Change the plan").click()
     axe(page)
     picture(page, "plan-next")
+    fits(page)
+    page.set_viewport_size(SMALLEST)
     fits(page)
     page.set_viewport_size(DESKTOP)
     axe(page)

@@ -15,14 +15,12 @@ from booking.services.desk import statuses
 from booking.services.plans.prescribing import Prescribed
 from booking.services.plans.reading import by_link
 from booking.web.patient.plan_choice import Choice
-from tests.browser.conftest import DESKTOP, PHONE, NewPage, comes, fits, picture
+from tests.browser.conftest import DESKTOP, PHONE, SMALLEST, NewPage, comes, fits, picture
 from tests.clinics import plan_clinic, set_up
 from tests.services.plans.making import patient, prescribed, running
 from tests.staffing import hired
 
 Axe = Callable[[Page], None]
-SMALLEST = {"width": 320, "height": 640}
-"""What a phone of 1280 px shows at 400 %."""
 
 
 @pytest.fixture
