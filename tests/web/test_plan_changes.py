@@ -348,7 +348,9 @@ def test_to_taper_goes_on_into_the_phase_that_is_prescribed_next(app: Flask, tap
     shown = asked(mei, to, decision="taper")
     assert "Firm from now on <span" in shown.text and "Booked <span" in shown.text
     assert "Cancelled" not in shown.text and "further week" not in shown.text
-    assert re.search(r"<dt>After</dt><dd>Acupuncture once a week, for 2 weeks. Acupuncture: \w{3} ", shown.text)
+    assert re.search(
+        r"<dt>After</dt><dd>Acupuncture once a week, for 2 weeks. Acupuncture: \w{3} ", shown.text
+    )
     done = pressed(mei, shown, to, decision="taper", told="1", reason="Better")
     assert done.location == address(tapering, where="mine")
     assert penciled(app, tapering) == [False, False]
