@@ -425,7 +425,9 @@ def _keep_draft(account_id: int) -> None:
 
 
 def _page_of_the_form() -> str:
-    """The page of ours from which this form was sent, as far as the browser says it."""
+    """The page of ours on which this form can be had again, as far as a script or the browser says it."""
+    if asked_on := request.headers.get("X-Page"):
+        return asked_on if asked_on.startswith("/") else ""
     site = request.host_url.removesuffix("/")
     _before, _site, page = (request.referrer or "").partition(site)
     return page if not _before and page.startswith("/") else ""

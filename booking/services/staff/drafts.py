@@ -47,6 +47,12 @@ class Kept:
             (name, value) for name, value in self.fields
         ]
 
+    @property
+    def seeks(self) -> bool:
+        """Whether somebody was looked for: nothing is sent then, and the words alone are kept."""
+        names = {name for name, _ in self.fields}
+        return "q" in names and "key" not in names
+
 
 def keep(account_id: int, path: str, fields: Iterable[tuple[str, str]], *, page: str = "") -> None:
     """Keeps a form instead of what was kept of the same form before, beside those of others at its address. What is

@@ -82,6 +82,8 @@ const seek = (form) => {
   };
   form.addEventListener("keydown", step);
   hits.addEventListener("keydown", step);
+  // What was typed before the screen locked is back.
+  form.addEventListener("refilled", look);
   look();
 };
 

@@ -33,9 +33,13 @@ function here() {
 }
 
 // The page on which a form can be had again: one that was refused stands at an address that only takes forms, and one that
-// only asks leads to an address that says all that stands in it.
+// only asks leads to an address that says all that stands in it. Whom somebody looks for is kept as words: a locked screen's
+// address would show the name.
+const keepsWords = (form) => form.dataset.keep === "words";
+const saysAll = (form) => form?.method === "get" && !keepsWords(form);
+
 function pageOf(form) {
-  return form?.method === "get" ? addressOf(form) : form?.dataset.page ?? here();
+  return saysAll(form) ? addressOf(form) : form?.dataset.page ?? here();
 }
 
 function shared() {
@@ -74,7 +78,7 @@ function forms() {
 
 function addressOf(form) {
   const url = new URL(form.getAttribute("action") || here(), window.location.href);
-  if (form.method === "get") url.search = new URLSearchParams(new FormData(form));
+  if (saysAll(form)) url.search = new URLSearchParams(new FormData(form));
   return url.pathname + url.search;
 }
 
@@ -130,7 +134,8 @@ function giveBack() {
     const words = written.filter((field) => !isBox(field));
     first ??= words[0];
     if (form) given.add(nameOf(form));
-    const whole = asked || Boolean(form && holds(form, draft, words.length > 0));
+    // A question that is asked again on its own page is answered there again.
+    const whole = asked || Boolean(form && holds(form, draft, words.length > 0 || "onlyHere" in form.dataset));
     back ||= whole || written.length > 0;
     if (whole) post(`${DRAFTS}/${draft.number}/forget`).catch(() => {});
     return !whole;
@@ -175,8 +180,14 @@ function formOf(draft) {
   return forms().filter((form) => isFor(form, draft) && shows(form, draft)).sort((one, other) => known(other) - known(one))[0];
 }
 
+function isSearch(draft) {
+  const names = draft.fields.map(([name]) => name);
+  return names.includes("q") && !names.includes("key");
+}
+
 // None that is about something else, and none that says on its page alone what its words are for.
 function isFor(form, draft) {
+  if (keepsWords(form) !== isSearch(draft)) return false;
   if (addressOf(form) !== draft.path || ("onlyHere" in form.dataset && draft.page !== here())) return false;
   const says = new Set([...ABOUT, ...draft.fields.map(([name]) => name)]);
   return [...aboutOf(form)].every(([name, value]) => !says.has(name) || value === said(draft, name));
@@ -184,6 +195,7 @@ function isFor(form, draft) {
 
 // Whether anything of it is to be seen there. A form that is only a button shows nothing of its press.
 function shows(form, draft) {
+  if (keepsWords(form) || "onlyHere" in form.dataset) return true;
   const typed = draft.fields.filter(([name, value]) => value && !NOT_TYPED.has(name)).map(([name]) => name);
   const seen = [...form.elements].filter(isSeen);
   if (seen.some(({ name }) => typed.includes(name))) return true;
@@ -249,13 +261,14 @@ function say(words, address = "") {
 
 // Locking
 
-// With `lock`, the address at which the server is told to lock the screen now: what is typed is kept before that.
-function leave(lock = "") {
+// With `lock`, the address at which the server is told to lock the screen now: what is typed is kept before that. `asked`: the
+// page that asks anew for what was sent just now, and came too late.
+function leave({ lock = "", asked = "" } = {}) {
   if (locking) return;
   locking = true;
   const left = typed();
   const drafts = left.map(draftOf);
-  const page = pageOf(left.find((form) => form.method === "get") ?? document.querySelector("form[data-page]"));
+  const page = asked || pageOf(left.find(saysAll) ?? document.querySelector("form[data-page]"));
   // At once, before anything is sent: whoever looks at the screen sees nothing.
   document.body.replaceChildren();
   document.title = "";
@@ -272,7 +285,7 @@ function look() {
 
 document.querySelector("form[data-lock]")?.addEventListener("submit", (event) => {
   event.preventDefault();
-  leave(event.target.action);
+  leave({ lock: event.target.action });
 });
 for (const kind of ["keydown", "pointerdown", "submit"]) {
   document.addEventListener(kind, noteActivity, { capture: true, passive: true });
@@ -285,7 +298,7 @@ window.addEventListener("pageshow", look);
 window.fetch = async (...asked) => {
   const answer = await reach(...asked);
   if (answer.status !== 423 && answer.status !== 401) return answer;
-  leave();
+  leave({ asked: asked[1]?.headers?.["X-Page"] });
   return new Promise(() => {});
 };
 document.addEventListener("htmx:responseError", (event) => {

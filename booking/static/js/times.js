@@ -14,6 +14,8 @@ form.addEventListener("change", () => {
 });
 
 async function show() {
+  // Behind a screen that has locked meanwhile nothing is asked.
+  if (!form.isConnected) return;
   asking?.abort();
   asking = new AbortController();
   const address = new URL(window.location.pathname, window.location.href);

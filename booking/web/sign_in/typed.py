@@ -20,6 +20,7 @@ from booking.web.sign_in.going_on import endpoint_at
 
 # What people type, as forms call it; whatever else a form sends was chosen, or says where it belongs.
 _WORDS = {
+    "q": lazy("Looked for"),
     "first_day": lazy("First day"),
     "first_name": lazy("First name"),
     "last_name": lazy("Last name"),
@@ -59,7 +60,7 @@ _FORMS = {
 @dataclass(frozen=True)
 class Shown:
     """A draft as its page shows it. `lines`: what was typed, with the form's words; `fields`: all that is sent, unless the
-    form only `asks`.
+    form only `asks`, or `seeks` somebody.
     """
 
     number: int
@@ -70,15 +71,16 @@ class Shown:
     page: str
     fields: Fields
     asks: bool
+    seeks: bool
 
 
 def shown(draft: Kept, who: Who) -> Shown:
     written = ((_WORDS[name], value) for name, value in draft.fields if name in _WORDS and value.strip())
     lines = (*_chosen(draft, who), *written)
-    title = _FORMS.get(endpoint_at(draft.path, "POST")) or _("A form")
+    title = _("A search") if draft.seeks else _FORMS.get(endpoint_at(draft.path, "POST")) or _("A form")
     # A form that was refused stood at an address that only takes forms, and this list has no form to type in.
     page = draft.page if endpoint_at(draft.page, "GET") not in ("", "sign_in.draft_list") else ""
-    return Shown(draft.number, title, draft.kept_at, lines, draft.path, page, draft.fields, draft.asks)
+    return Shown(draft.number, title, draft.kept_at, lines, draft.path, page, draft.fields, draft.asks, draft.seeks)
 
 
 def _chosen(draft: Kept, who: Who) -> Iterator[tuple[Any, str]]:

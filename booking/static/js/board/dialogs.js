@@ -130,7 +130,7 @@ async function askMove(mine, where, fields, { needsReason = false, usual = "", b
   leaves.textContent = leaves.dataset.words;
   if (needsReason) showReason(breaches);
   const page = changeAddress(mine, fields);
-  keepAs(element.querySelector("form"), `${page}&${wayBack(mine.reference)}`, { ...fields, version: mine.version, key: newKey() });
+  keepAs(element.querySelector("form"), movePage(mine, fields), { ...fields, version: mine.version, key: newKey() });
   const answer = ask(element);
   let cannot = "";
   const asked = ++askedMoves;

@@ -220,7 +220,7 @@ async function sendForm(form, submitter, reference) {
   const sentFrom = sent.has(document.activeElement) ? document.activeElement : null;
   const key = newKey();
   const name = panel.querySelector("#visit-name").textContent;
-  const answer = await sendFor(reference, address, fields, key);
+  const answer = await sendFor(reference, address, fields, { key });
   const isRefusal = Boolean(answer.code) && [409, 422].includes(answer.status);
   if (isRefusal && form.querySelector("textarea, input[type=text]")) {
     return showRefused({ sent, sentFrom, name }, reference, answer, () => post(`${address}?panel=1`, fields, key, "text/html"));

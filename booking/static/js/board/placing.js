@@ -204,6 +204,11 @@ function changeAddress(mine, fields) {
   return `/desk/visits/${mine.reference}/change?${new URLSearchParams(fields)}`;
 }
 
+// The page that asks the same, and leads back to this board.
+function movePage(mine, fields) {
+  return `${changeAddress(mine, fields)}&${wayBack(mine.reference)}`;
+}
+
 // Puts the visit there: asks once, sends, and says how to take it back.
 async function drop(column, cell) {
   const mine = placing;
@@ -237,7 +242,7 @@ async function askAndPut(mine, fields, where, known) {
 async function putThere(mine, fields, where, answer) {
   const sent = await sendFor(mine.reference, `/desk/visits/${mine.reference}/change`, {
     ...fields, version: mine.version, reason: answer.reason, tell: answer.tell,
-  });
+  }, { page: movePage(mine, fields) });
   if (sent.code === "stale_edit") {
     return askAndPut(mine, fields, where, { since: [sent.title, sent.advice, ...sent.alternatives], usual: answer.reason });
   }

@@ -5,17 +5,19 @@ function newKey() {
   return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
-function post(address, fields, key, accept) {
+// `page`: where the same can be asked for by a form, should the screen be locked by now.
+function post(address, fields, key, accept, page) {
   const body = new URLSearchParams();
   for (const [name, value] of Object.entries({ ...fields, key })) {
     for (const one of [value].flat()) if (one !== null && one !== undefined) body.append(name, one);
   }
-  return fetch(address, { method: "POST", body, headers: { Accept: accept, "X-CSRFToken": root.dataset.csrf } });
+  const headers = { Accept: accept, "X-CSRFToken": root.dataset.csrf, ...(page && { "X-Page": page }) };
+  return fetch(address, { method: "POST", body, headers });
 }
 
 // The answer, with `status`; a line that broke is `status` 0.
-function send(address, fields, key = newKey()) {
-  return answered(post(address, fields, key, "application/json"));
+function send(address, fields, { key = newKey(), page } = {}) {
+  return answered(post(address, fields, key, "application/json", page));
 }
 
 // What stands at an address, in the same way.
@@ -39,9 +41,9 @@ async function answered(request) {
 
 // The same for what is done to this visit, which isn't marked as a colleague's: neither on its way, nor the version that
 // it led to.
-async function sendFor(reference, address, fields, key) {
+async function sendFor(reference, address, fields, how) {
   own.set(reference, "");
-  const answer = await send(address, fields, key);
+  const answer = await send(address, fields, how);
   if (answer.version) own.set(reference, String(answer.version));
   else own.delete(reference);
   return answer;
