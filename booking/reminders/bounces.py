@@ -88,7 +88,9 @@ def _is_told_anew(session: Session, message: Message) -> bool:
     about = visit or plans.plan_of(session, message)
     is_written_anew = message.kind not in (*TO_THE_CLINIC, "plan-make-up")
     if is_written_anew and about is not None and about.email != message.address:
-        return True
+        # Where nothing is written any more, nothing was.
+        if notices.channel_of_clinic(about)[0] is not Channel.CALL:
+            return True
     again = select(Message.id).where(
         Message.subject == message.subject,
         Message.kind == message.kind,

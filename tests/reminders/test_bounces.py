@@ -13,6 +13,7 @@ from booking.models import Patient, Reminders
 from booking.reminders import bounces
 from booking.services import visits
 from booking.services.desk import calls, records, resending
+from booking.services.desk.moving import Place, change
 from booking.services.plans.changing import pause
 from tests.clinics import plan_clinic, set_up
 from tests.databases import free_port
@@ -128,6 +129,24 @@ def test_whom_something_else_has_told_since_is_not_called(sink: Sink, standing_c
     assert came_back(report_of(first)) and came_back(report_of(second))
     assert [row["settled_as"] for row in messages(state="dead")] == ["sent again", "sent again"]
     assert not calls.call_list(desk).calls
+
+
+def test_who_has_no_address_any_more_is_called_about_the_change_that_came_back(
+    sink: Sink, standing_clock: Any
+) -> None:
+    set_up()
+    visit = booked(NEXT_WEEK, phone="+18185550123", reminders=Reminders.CALL)
+    drain()
+    place = Place(starts_at=NEXT_WEEK + timedelta(hours=1))
+    change(hired(), visit.reference, place, version=None, reason="Ana is ill.", key="move-0001")
+    standing_clock.on(minutes=3)
+    drain()
+    visits.correct_contact(visit.reference, visit.token, None, "+18185550123", actor="ada", key="contact-1")
+    assert calls.call_list(hired()).calls == ()
+    assert came_back(report_of(sink.taken[-1]))
+    drain()
+    (call,) = calls.call_list(hired()).calls
+    assert (call.reference, call.kind, call.why.value) == (visit.reference, "change", "unreachable")
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 
 from booking.models import Reminders
-from booking.services.desk import statuses
+from booking.services import visits
+from booking.services.desk import calls, new_visit, statuses
 from booking.services.desk.moving import Place, change
+from booking.services.desk.new_visit import DeskWish, NewPatient
 from booking.services.desk.undoing import undo
 from tests.clinics import clinic, every_day, practitioner, set_up
 from tests.reminders.conftest import TEXTED, drain, messages, ways
@@ -123,3 +125,30 @@ def test_what_the_clinic_begins_counts_among_the_texts_of_a_day(early: None, sta
         drain()
     (second,) = [row for row in messages() if row["kind"] == "change" and row["sequence"] == 2]
     assert second["state"] == "queued" and second["due_at"] > standing_clock.now + 12 * HOUR
+
+
+def test_who_has_only_a_telephone_by_now_is_called_about_what_waited_to_be_written(
+    early: None, standing_clock: Any
+) -> None:
+    visit = booked(NEXT_WEEK, phone="+18185550123", reminders=Reminders.CALL)
+    drain()
+    moved(visit.reference, starts_at=NEXT_WEEK + HOUR)
+    standing_clock.on(minutes=2)
+    visits.correct_contact(visit.reference, visit.token, None, "+18185550123", actor="ada", key="contact-1")
+    standing_clock.on(minutes=2)
+    drain()
+    (call,) = calls.call_list(hired()).calls
+    assert (call.reference, call.kind, call.old_starts_at) == (visit.reference, "change", NEXT_WEEK)
+    assert ("email", "sent") not in ways("change")
+
+
+def test_nobody_is_called_to_hear_what_they_have_just_booked_on_the_telephone(
+    early: None, standing_clock: Any
+) -> None:
+    ada = NewPatient("Ada", "Byron", "+18185550123", "ada@example.com")
+    asked = DeskWish(ada, "follow-up", None, NEXT_WEEK, reminders=Reminders.CALL)
+    visit = new_visit.book(hired(), asked, key="book-0001")
+    visits.correct_contact(visit.reference, visit.token, None, "+18185550123", actor="ada", key="contact-1")
+    standing_clock.on(minutes=4)
+    drain()
+    assert calls.call_list(hired()).calls == ()

@@ -155,8 +155,8 @@ def plan_contact_corrected(session: Session, clinic: Clinic, plan: Plan, now: da
     """What is queued about a plan goes to the contact as it is now: the link to book it, or all visits, and when it was to go
     what has just been changed.
     """
-    change = _change_for_another(session, plan, now)
-    if change is not None and change.state in GONE and next_of(session, plan, now) is not None:
+    change, stands = _change_for_another(session, plan, now), next_of(session, plan, now) is not None
+    if change is not None and change.state in GONE and stands and _is_written_to(plan):
         change = None  # The list of all visits says it.
     session.execute(
         update(Message)
@@ -166,7 +166,8 @@ def plan_contact_corrected(session: Session, clinic: Clinic, plan: Plan, now: da
     if plan.status is PlanStatus.PRESCRIBED:
         _sent_anew(session, plan, "plan-link", now)
     elif plan.status is PlanStatus.RUNNING:
-        called = drop_calls(session, plan, _CORRECTED)
+        # Of what doesn't stand any more no list is sent.
+        called = stands and drop_calls(session, plan, _CORRECTED)
         by_call = {SAID_BY_CALL: "change" if called else "confirmation"}
         written = _sent_anew(session, plan, "plan-confirmation", now, by_call)
         if change is not None:
@@ -253,6 +254,10 @@ def _as_known(
     stays = _as_they_knew(session, plan, knew, knew)
     added = [at for at in facts.get("added", ()) if at not in stays]
     return _with_gone(facts | {"added": added}, {*facts.get("cancelled", ())} - {between} | {*knew}, knew)
+
+
+def _is_written_to(plan: Plan) -> bool:
+    return channel_of_clinic(plan)[0] is not Channel.CALL
 
 
 def _changed_by(session: Session, plan: Plan) -> Actor | None:

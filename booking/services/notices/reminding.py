@@ -89,10 +89,15 @@ def remind_now(
 
 
 def called_now(appointment: Appointment, dropped: Iterable[Row], now: datetime) -> Iterator[Row]:
-    """What a call that was dropped was to tell of how the visit stands, by a call to the number as it is."""
+    """What a call that was dropped was to tell of how the visit stands, or a message of what the clinic changed, by a call to
+    the number as it is. Nobody is called to hear what they have booked on the telephone.
+    """
     last_use = not_after(appointment.starts_at)
     for one in dropped:
-        if one["kind"] in ANSWERS and Channel(one["channel"]) is Channel.CALL and appointment.phone:
+        facts, is_call = one["facts"], Channel(one["channel"]) is Channel.CALL
+        news = one["kind"] != "confirmation" or "after_all" in facts or "old_starts_at" in facts
+        changed = facts.get("by_clinic") and news
+        if one["kind"] in ANSWERS and (is_call or changed) and appointment.phone:
             yield row_of(
                 appointment, one["kind"], Channel.CALL, appointment.phone, now, now, last_use, one["facts"]
             )

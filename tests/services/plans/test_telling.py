@@ -20,9 +20,9 @@ from booking.services.plans.adherence import Need, adherence
 from booking.services.plans.booking import BookedPlan
 from booking.services.plans.changing import Decision, cancel_from, decide, pause, stop, told_now
 from booking.services.plans.make_ups import make_up_times
-from booking.services.plans.visits import PlanVisit
 from booking.services.plans.repairing import take_for
 from booking.services.plans.shifting import shift
+from booking.services.plans.visits import PlanVisit
 from booking.services.rescheduling import reschedule
 from booking.services.transaction import run
 from tests.clinics import plan_clinic, set_up
@@ -765,6 +765,30 @@ def test_who_is_only_called_by_now_is_called_about_what_was_just_changed(
     standing_clock.on(minutes=1)
     contact_is(None, visits_too=True)
     assert to_call() == [(seen(plan).visits[1].reference, "change", "asked")]
+
+
+def test_who_is_only_called_by_now_is_called_about_what_went_to_the_old_address(
+    standing_clock: StandingClock,
+) -> None:
+    plan = running(prescribed(patient(), "weekly"), reminders=Reminders.CALL)
+    deliver_due()
+    paused(plan, 2)
+    standing_clock.on(minutes=4)
+    deliver_due()
+    contact_is(None, visits_too=True)
+    assert to_call() == [(seen(plan).visits[0].reference, "change", "asked")]
+
+
+def test_who_was_to_be_called_about_a_plan_of_which_nothing_stands_is_called_with_a_new_address_too(
+    by_telephone: BookedPlan, standing_clock: StandingClock
+) -> None:
+    visits = seen(by_telephone).visits
+    first, last = visits[0].starts_at.date(), visits[-1].starts_at.date()
+    pause(hired(), by_telephone.reference, first, last, "Abroad", key="pause-001")
+    deliver_due()
+    contact_is("rosa@example.com", visits_too=True)
+    standing_clock.on(minutes=4)
+    assert to_call() == [(visits[-1].reference, "cancellation", "asked")]
 
 
 def contact_is(email: str | None, *, visits_too: bool) -> None:
