@@ -29,7 +29,7 @@ from booking.services.desk import board, new_visit, openings, panel, people
 from booking.services.desk.new_visit import Known
 from booking.services.desk.openings import Opening, WalkIn
 from booking.services.desk.people import Found, Search
-from booking.web import access, asked as of_form
+from booking.web import access, asked as of_form, change_words
 from booking.web.desk import answers, blueprint, refusing
 from booking.web.desk.new_visit_form import (
     NOW,
@@ -350,7 +350,7 @@ def _breaks(clinic: Clinic, walk_in: WalkIn) -> list[str]:
     """What it would be asked a reason for; out of hours, when the person is in."""
     hours = [code for code in walk_in.breaches if code is Breach.OUTSIDE_HOURS]
     others = [code for code in walk_in.breaches if code is not Breach.OUTSIDE_HOURS]
-    return [*(_when_in(clinic, walk_in) for _code in hours), *refusing.breaches(clinic, others, {})]
+    return [*(_when_in(clinic, walk_in) for _code in hours), *change_words.breaches(clinic, others, {})]
 
 
 def _when_in(clinic: Clinic, walk_in: WalkIn) -> str:

@@ -14,7 +14,7 @@ from booking.services.desk.closing import Reopened
 from booking.services.desk.moving import Changed
 from booking.services.desk.statuses import Move
 from booking.services.desk.undoing import Doing
-from booking.web.desk import telling
+from booking.web import change_words
 from booking.web.visit_words import (
     CANCELLED_BY,
     HAPPENED,
@@ -54,15 +54,6 @@ TASK_DONE: Mapping[TaskKind, tuple[Any, Any]] = {
 }
 
 
-def here_since(clinic: Clinic, arrived_at: datetime | None) -> str:
-    """What to know before the visit of somebody who is here is moved or cancelled."""
-    if arrived_at is None:
-        return _("The patient is here already: tell them yourself.")
-    return _(
-        "The patient is here already, since %(time)s: tell them yourself.", time=clinic.times.time(arrived_at)
-    )
-
-
 def leave_it(clinic: Clinic, stale: StaleEdit) -> str:
     """As in "Leave it at 11:45 am": where a colleague has put the visit meanwhile."""
     was, now = stale.facts["shown"] or {}, stale.facts["now"]
@@ -75,11 +66,6 @@ def leave_it(clinic: Clinic, stale: StaleEdit) -> str:
     if person and now["practitioner"] != was["practitioner"]:
         return _("Leave it with %(name)s", name=person.name)
     return _("Leave it as it is now")
-
-
-def comes_again() -> str:
-    """Of who is here, and whose visit is moved so that nobody waits for it."""
-    return _("The patient is here already. The visit is booked anew, and they come another time.")
 
 
 def now_is(clinic: Clinic, changed: Changed, *, spoken: bool = False, number: str | None = None) -> str:
@@ -96,7 +82,7 @@ def now_is(clinic: Clinic, changed: Changed, *, spoken: bool = False, number: st
         )
         says = "; ".join([now, *changed_besides(changed.facts)]) + "."
     if changed.told:
-        return f"{says} {telling.told_at(clinic, changed, number)}"
+        return f"{says} {change_words.told_at(clinic, changed, number)}"
     if spoken:
         return f"{says} {_('The patient was told on the phone.')}"
     return f"{says} {_('Nobody is written to.')}"
@@ -122,7 +108,7 @@ def corrected(clinic: Clinic, to: Status, by: Actor, changed: Changed) -> str:
         return _("Corrected to: %(status)s.", status=STANDINGS[to].words)
     says = _("Corrected to: %(status)s.", status=CANCELLED_BY[by])
     if changed.told:
-        return f"{says} {telling.told_at(clinic, changed, None)}"
+        return f"{says} {change_words.told_at(clinic, changed, None)}"
     return f"{says} {_('Nobody is written to.')}"
 
 
@@ -142,7 +128,7 @@ def undone(clinic: Clinic, doing: Doing, changed: Changed) -> str:
         what=happened(clinic, doing.entry),
         stands=stands,
     )
-    return f"{says} {telling.told_at(clinic, changed)}".strip()
+    return f"{says} {change_words.told_at(clinic, changed)}".strip()
 
 
 def what_was_done(clinic: Clinic, doing: Doing) -> str:

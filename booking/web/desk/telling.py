@@ -6,22 +6,13 @@ from typing import Any
 
 from flask_babel import gettext as _, lazy_gettext as lazy
 
-from booking import clock
-from booking.formatting import phone
 from booking.models import Channel, MessageState
 from booking.services.clinic import Clinic
 from booking.services.desk.calls import Call, Settled, Why
-from booking.services.desk.moving import Changed, Preview
 from booking.services.desk.whom_to_call import Outcome
 from booking.services.message_rows import Unwritten, WhyNot
-from booking.services.notices import TAKEN_BACK_WITHIN
-from booking.services.wording import Words
+from booking.web.change_words import CHANNELS, when as _when
 
-CHANNELS: Mapping[Channel, Any] = {
-    Channel.EMAIL: lazy("by e-mail"),
-    Channel.TEXT: lazy("by text"),
-    Channel.CALL: lazy("by telephone"),
-}
 # How a message stands, and in which colours.
 MESSAGE_STATES: Mapping[MessageState, tuple[Any, str]] = {
     MessageState.QUEUED: (lazy("waits"), "plain"),
@@ -125,59 +116,6 @@ def off_the_list() -> str:
     return _("Off the list.")
 
 
-def told(clinic: Clinic, words: Words | Preview) -> str:
-    """Whether and how the patient would be told, in sentences."""
-    if not words.channel or words.due_at is None:
-        return _("Nobody is written to.")
-    if not words.address:
-        return _without_a_way()
-    address = phone(words.address) if words.address.startswith("+") else words.address
-    if words.channel == Channel.CALL:
-        return _("Call %(number)s to tell them: they go on the list of calls.", number=address)
-    says = _(
-        "The patient is told %(way)s, at %(address)s, at %(time)s; until then it can be taken back.",
-        way=CHANNELS[Channel(words.channel)],
-        address=address,
-        time=_when(clinic, words.due_at),
-    )
-    return f"{says} {_called_too()}" if words.to_call else says
-
-
-def told_anyway() -> str:
-    """Why "tell nobody" isn't offered."""
-    return _("Earlier news of this visit hasn't reached them yet, so they can't be left untold.")
-
-
-def told_at(clinic: Clinic, changed: Changed, number: str | None = None) -> str:
-    """When and how the patient hears of a change that was made; nothing where that isn't known."""
-    if changed.due_at is None:
-        return ""
-    at = _when(clinic, datetime.fromisoformat(changed.due_at))
-    if changed.channel == Channel.CALL:
-        number = phone(number) if number else _("the patient")
-        return _(
-            "Call %(number)s to tell them: they are on the list of calls from %(time)s on.",
-            number=number,
-            time=at,
-        )
-    way = CHANNELS[Channel(changed.channel)]
-    says = _("The patient is told at %(time)s, %(way)s.", time=at, way=way)
-    return f"{says} {_called_too()}" if changed.to_call else says
-
-
-def _without_a_way() -> str:
-    return _(
-        "They left neither a number nor an address: they stand on the list of calls until somebody has told them."
-    )
-
-
-def _called_too() -> str:
-    return _(
-        "As the visit is soon, they go on the list of calls as well, in %(minutes)d minutes, until you reach them.",
-        minutes=TAKEN_BACK_WITHIN.seconds // 60,
-    )
-
-
 def why_call(call: Call) -> str:
     if call.after_all:
         return _("Takes place after all")
@@ -278,10 +216,3 @@ def _called_before(clinic: Clinic, name: str, before: Mapping[str, str]) -> str:
 
 def call_back_on_the_list(settled: Settled) -> str:
     return _("Back on the list: %(name)s.", name=settled.patient)
-
-
-def _when(clinic: Clinic, at: datetime) -> str:
-    """The time; with the day where that isn't today."""
-    times = clinic.times
-    today = times.local_date(at) == times.local_date(clock.now())
-    return times.time(at) if today else times.short_moment(at)

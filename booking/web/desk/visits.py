@@ -22,7 +22,7 @@ from booking.services.desk.places import FreeTime
 from booking.services.plans.suffering import suffering
 from booking.services.staff import audit
 from booking.services.staff.who import Who
-from booking.web import access, allowance_words, asked, plan_words
+from booking.web import access, allowance_words, asked, change_words, plan_words
 from booking.web.desk import answers, blueprint, refusing, saying, telling
 from booking.web.desk.change_form import Fields, Wish, minutes_wished, type_wished, wish_of
 from booking.web.desk.refusing import No
@@ -73,6 +73,7 @@ def _values(found: Head) -> dict[str, Any]:
         "saying": saying,
         "refusing": refusing,
         "telling": telling,
+        "change_words": change_words,
         "allowing": allowance_words,
         "key": asked.fresh_key(),
         "here": url_for("desk.visit", reference=found.reference),
@@ -118,7 +119,7 @@ def why(reference: str) -> ResponseReturnValue:
         kept = found.why(request.args.get("practitioner", ""), cell)
     except Refusal as refusal:
         return _no(refusal)
-    return {"words": [words for one in kept for words in refusing.hindrance(clinic, one.code, one.facts)]}
+    return {"words": [words for one in kept for words in change_words.hindrance(clinic, one.code, one.facts)]}
 
 
 def _room_and_length(who: Who, reference: str) -> Place | None:
@@ -283,15 +284,15 @@ def change_page(
         unclear=wish.unclear,
         preview=preview,
         no=no,
-        broken=refusing.breaches(clinic, preview.breaches, preview.facts) if preview else [],
-        usual=refusing.usual_reason(preview.breaches) if preview else "",
-        in_the_way=[refusing.in_the_way(clinic, one) for one in preview.clash] if preview else [],
+        broken=change_words.breaches(clinic, preview.breaches, preview.facts) if preview else [],
+        usual=change_words.usual_reason(preview.breaches) if preview else "",
+        in_the_way=[change_words.in_the_way(clinic, one) for one in preview.clash] if preview else [],
         other=preview.elsewhere if preview else None,
         nearest=places.nearest(access.who(), found.reference, wish.place) if cannot_be else [],
         cell_at=cell_at,
         wished=wish.fields,
-        told=_told(clinic, preview) if preview else "",
-        here_already=_of_who_is_here(clinic, preview) if preview else "",
+        told=change_words.tells(clinic, preview) if preview else "",
+        here_already=change_words.who_is_here(clinic, preview) if preview else "",
         of_its_plan=_of_its_plan(clinic, preview) if preview else [],
         new_practitioner=clinic.person(preview.practitioner) if preview else None,
         new_room=next((room for room in clinic.rooms if preview and room.slug == preview.room), None),
@@ -332,19 +333,19 @@ def _preview_as_json(clinic: Clinic, preview: Preview | None, no: No | None) -> 
         return no.as_json(), no.status
     if preview is None:
         abort(422)
-    clash = [refusing.in_the_way(clinic, one) for one in preview.clash]
+    clash = [change_words.in_the_way(clinic, one) for one in preview.clash]
     if preview.elsewhere:
-        clash.append(refusing.elsewhere(clinic, preview.elsewhere))
+        clash.append(change_words.elsewhere(clinic, preview.elsewhere))
     return {
         "ok": True,
         "channel": preview.channel,
-        "here": _of_who_is_here(clinic, preview),
-        "tells": " ".join([_told(clinic, preview), *_of_its_plan(clinic, preview)]),
+        "here": change_words.who_is_here(clinic, preview),
+        "tells": " ".join([change_words.tells(clinic, preview), *_of_its_plan(clinic, preview)]),
         "owed": preview.owed,
         "subject": preview.subject,
         "text": preview.text,
-        "needs_reason": refusing.breaches(clinic, preview.breaches, preview.facts),
-        "usual": refusing.usual_reason(preview.breaches),
+        "needs_reason": change_words.breaches(clinic, preview.breaches, preview.facts),
+        "usual": change_words.usual_reason(preview.breaches),
         "clash": clash,
         "version": preview.version,
         **(_changed_since(clinic, preview.stale) if preview.stale else {}),
@@ -366,19 +367,6 @@ def _of_its_plan(clinic: Clinic, preview: Preview) -> list[str]:
         *dict.fromkeys(plan_words.broken(clinic, fault.facts) for fault in suffers.faults),
         *([plan_words.better(clinic, suffers.better)] if suffers.better else []),
     ]
-
-
-def _told(clinic: Clinic, preview: Preview) -> str:
-    """Whom a change would tell how and when, and whether it is told whatever staff choose."""
-    told = telling.told(clinic, preview)
-    return f"{told} {telling.told_anyway()}" if preview.owed else told
-
-
-def _of_who_is_here(clinic: Clinic, preview: Preview) -> str:
-    """What to know of a patient who has come already; nothing of one who hasn't."""
-    if preview.comes_again:
-        return saying.comes_again()
-    return saying.here_since(clinic, preview.here_since) if preview.here_since else ""
 
 
 def _no(refusal: Refusal) -> ResponseReturnValue:
