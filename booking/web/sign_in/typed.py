@@ -80,7 +80,9 @@ def shown(draft: Kept, who: Who) -> Shown:
     title = _("A search") if draft.seeks else _FORMS.get(endpoint_at(draft.path, "POST")) or _("A form")
     # A form that was refused stood at an address that only takes forms, and this list has no form to type in.
     page = draft.page if endpoint_at(draft.page, "GET") not in ("", "sign_in.draft_list") else ""
-    return Shown(draft.number, title, draft.kept_at, lines, draft.path, page, draft.fields, draft.asks, draft.seeks)
+    return Shown(
+        draft.number, title, draft.kept_at, lines, draft.path, page, draft.fields, draft.asks, draft.seeks
+    )
 
 
 def _chosen(draft: Kept, who: Who) -> Iterator[tuple[Any, str]]:
