@@ -183,6 +183,12 @@ class OldPlaceTaken(Refusal):
     code = "old_place_taken"
 
 
+class PlanWentOn(Refusal):
+    """It can't be undone: the visit's plan was changed since, as one without that visit."""
+
+    code = "plan_went_on"
+
+
 class TooLateToUndo(Refusal):
     """What was done is too long ago to be undone by one key. Facts: `until` (ISO, UTC)."""
 

@@ -111,6 +111,11 @@ WORDS: dict[str, Words] = {
     "old_place_taken": Words(
         409, lazy("The old place is taken by now."), lazy("The visit stays where it is.")
     ),
+    "plan_went_on": Words(
+        409,
+        lazy("The treatment plan has gone on without this visit."),
+        lazy("Please look at the plan: what it lacks is booked there."),
+    ),
     "too_late_to_undo": Words(
         409, lazy("That was too long ago to undo it here."), lazy("Please change the visit instead.")
     ),

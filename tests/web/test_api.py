@@ -415,7 +415,7 @@ FACTS: dict[str, dict[str, Any]] = {
 }
 # What only people hear who are signed in; the API has no staff.
 _OF_STAFF = {
-    "needs_reason", "clash", "patient_elsewhere", "illegal_status", "old_place_taken", "too_late_to_undo", "nothing_to_send",
+    "needs_reason", "clash", "patient_elsewhere", "illegal_status", "old_place_taken", "plan_went_on", "too_late_to_undo", "nothing_to_send",
     "already_gone", "stale_record", "likely_known", "visits_overlap", "record_merged", "not_mergeable", "wrong_sign_in",
     "wrong_code", "wrong_pin", "password_too_weak", "pin_too_weak", "second_factor_needed", "link_ended", "address_taken",
     "last_owner", "too_much_for_a_file",

@@ -12,9 +12,9 @@ from sqlalchemy import case, func, select
 from sqlalchemy.orm import Session
 
 from booking import clock
-from booking.errors import NotChangeable, NotFound, Refusal, StaleEdit, TooLateToUndo
+from booking.errors import NotChangeable, NotFound, PlanWentOn, Refusal, StaleEdit, TooLateToUndo
 from booking.formatting import iso_utc
-from booking.models import Actor, Appointment, HistoryEntry, Message, MessageState
+from booking.models import Actor, Appointment, HistoryEntry, Message, MessageState, Plan, PlanEntry
 from booking.scheduling.status import Status
 from booking.services import giving_way, history, notices, placing, tasks
 from booking.services.claims import uses_of
@@ -24,6 +24,7 @@ from booking.services.desk.states import BOOKED_BY_MISTAKE, UNDO_WITHIN, Changed
 from booking.services.desk.statuses import take_again
 from booking.services.history import OF_WORDS, Entry, shaped
 from booking.services.idempotency import Key, once
+from booking.services.plans.said import ENDED, EXTENDED, MADE_UP, NOT_NEEDED, PAUSED
 from booking.services.staff.ownership import appointment_of
 from booking.services.staff.who import Who
 from booking.services.transaction import reading
@@ -32,6 +33,8 @@ __all__ = ["UNDO_WITHIN", "Doing", "cancellation_to_undo", "look", "take_back", 
 
 # What practitioners do to their visits themselves, in the words of the history: also where the desk did it for them.
 _TAPS = ("arrived", "checked-in", "needles_in", "needles_out", "fulfilled", "noshow")
+# What in a plan's history counts on a cancelled visit's being gone.
+_WITHOUT_IT = (MADE_UP, EXTENDED, NOT_NEEDED, PAUSED, ENDED, "changed doses", "decided", "stopped")
 # One thing that was done to a visit, as a row or read back.
 _Done = TypeVar("_Done", Entry, HistoryEntry)
 
@@ -84,8 +87,8 @@ def undo(who: Who, entry_id: int, *, key: str) -> Changed:
     A message that waits is dropped; for one that went, or was told on the telephone, another one goes. Where the old place
     is taken, nothing changes.
     Several changes are taken back one after the other, the last one first.
-    Raises OldPlaceTaken, StaleEdit if the visit was changed since, TooLateToUndo, NotChangeable for what staff didn't do
-    to the visit, NotFound, also for what is the desk's to do and to take back; KeyReused.
+    Raises OldPlaceTaken, StaleEdit if the visit was changed since, PlanWentOn, TooLateToUndo, NotChangeable
+    for what staff didn't do to the visit, NotFound, also for what is the desk's to do and to take back; KeyReused.
     """
     answer = once(
         Key.of(who.key, key, ["undo", entry_id]), lambda session: vars(take_back(session, who, entry_id))
@@ -96,6 +99,7 @@ def undo(who: Who, entry_id: int, *, key: str) -> Changed:
 def take_back(session: Session, who: Who, entry_id: int) -> Changed:
     """A part of use cases. Refuses before it changes anything."""
     now = clock.now()
+    _lock_plan(session, entry_id)
     visit = appointment_of(session, who, HistoryEntry, entry_id, for_update=True)
     entry = session.get_one(HistoryEntry, entry_id)
     clinic = the_clinic(session)
@@ -217,6 +221,23 @@ def _refuse(
         raise StaleEdit(shown=shown, now=states.state_of(clinic, visit), **changed)
     if now > entry.at + UNDO_WITHIN:
         raise TooLateToUndo(until=iso_utc(entry.at + UNDO_WITHIN))
+    if visit.status is Status.CANCELLED and _before(visit, entry, now)["status"] != Status.CANCELLED:
+        _refuse_without_it(session, visit, entry)
+
+
+def _lock_plan(session: Session, entry_id: int) -> None:
+    """The plan of the visit, before the visit itself: in the order in which whoever changes a plan locks them."""
+    its = select(Plan.id).join(Appointment, Appointment.plan_id == Plan.id).join(HistoryEntry)
+    session.execute(its.where(HistoryEntry.id == entry_id).with_for_update(of=Plan))
+
+
+def _refuse_without_it(session: Session, visit: Appointment, entry: HistoryEntry) -> None:
+    """Refuses to bring a visit back into a plan that goes on without it since."""
+    since = select(PlanEntry.id).where(
+        PlanEntry.plan_id == visit.plan_id, PlanEntry.at > entry.at, PlanEntry.what.in_(_WITHOUT_IT)
+    )
+    if session.scalar(since.limit(1)) is not None:
+        raise PlanWentOn
 
 
 def _left(later: Sequence[_Done]) -> list[_Done]:
