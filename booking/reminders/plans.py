@@ -4,7 +4,7 @@ They are read from the plan's visits as they stand when the message goes, not as
 messages they name times and people, never a treatment.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
@@ -13,9 +13,9 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from booking.formatting import iso_utc
-from booking.models import Appointment, Message, Plan, PlanStatus
+from booking.models import Appointment, HistoryEntry, Message, Plan, PlanStatus
 from booking.scheduling.status import Status
-from booking.services import digests
+from booking.services import digests, wording
 from booking.services.clinic import Clinic
 from booking.services.plans import links
 from booking.services.plans.lacking import still_lacking
@@ -93,7 +93,8 @@ def untrue(session: Session, clinic: Clinic, message: Message, plan: Plan, now: 
         return None
     about = about_plan(session, clinic, message, plan, now)
     if message.kind == "plan-change":
-        return None if about.cancelled or about.added or about.firm else "The visits were changed again."
+        said = about.moved or about.cancelled or about.added or about.firm
+        return None if said else "The visits were changed again."
     return None if about.visits else digests.NOTHING_STANDS
 
 
@@ -112,13 +113,16 @@ def about_plan(session: Session, clinic: Clinic, message: Message, plan: Plan, n
         return AboutPlan(standing, links.address_of_times(plan), name)
     facts: dict[str, Any] = message.facts
     begin = {iso_utc(one.starts_at): one for one in standing}
-    gone = [at for at in facts.get("cancelled", ()) if at not in begin]
+    added = _those(begin, facts.get("added", ()))
+    was = _were_at(session, facts, added)
+    gone = [at for at in facts.get("cancelled", ()) if at not in begin and at not in was.values()]
     return AboutPlan(
         standing,
         link,
         name,
+        moved=tuple((one, _moved(clinic, facts, one, was[one.id])) for one in added if one.id in was),
         cancelled=tuple(datetime.fromisoformat(at) for at in gone),
-        added=_those(begin, facts.get("added", ())),
+        added=tuple(one for one in added if one.id not in was),
         firm=_those(begin, facts.get("firm", ())),
         called_off=tuple(
             one for one in visits if one.status is Status.CANCELLED and iso_utc(one.starts_at) in gone
@@ -130,6 +134,29 @@ def next_start(message: Message, now: datetime) -> datetime | None:
     """When the next of the visits begins, or began until then, of which a change of a plan tells; None where all are past."""
     told = (at for name in ("cancelled", "firm", "added") for at in message.facts.get(name, ()))
     return min((start for at in told if (start := datetime.fromisoformat(at)) > now), default=None)
+
+
+def _were_at(session: Session, facts: Mapping[str, Any], added: Iterable[Visit]) -> dict[int, str]:
+    """By their ids those of the new visits that aren't new but moved, each with when it began as its patient knew it: the last of
+    the times that are given up at which it was.
+    """
+    entries = session.execute(
+        select(HistoryEntry.appointment_id, HistoryEntry.facts)
+        .where(HistoryEntry.appointment_id.in_([one.id for one in added]), HistoryEntry.what == "moved")
+        .order_by(HistoryEntry.id.desc())
+    )
+    found: dict[int, str] = {}
+    for number, said in entries:
+        if said["from"] in facts.get("cancelled", ()):
+            found.setdefault(number, said["from"])
+    return found
+
+
+def _moved(clinic: Clinic, facts: Mapping[str, Any], visit: Visit, was: str) -> str:
+    """What is other of a visit that was moved, in words."""
+    person = clinic.practitioner_by_id.get(facts.get("knew", {}).get(was, visit.practitioner.id))
+    known = {"old_starts_at": was} | ({"old_practitioner": person.slug} if person else {})
+    return wording.news(clinic, visit, known).said
 
 
 def _those(begin: dict[str, Visit], starts: Sequence[str]) -> tuple[Visit, ...]:

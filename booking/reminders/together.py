@@ -50,6 +50,7 @@ def _changes(
     new = [visit for visit, _ in of_kind.get("confirmation", ())]
     about = about_plan(session, clinic, first, plan, now)
     moved = of_kind.get("change", ())
+    told_alone = {visit.id for visit, _ in moved} | {visit.id for visit in new}
     # A visit that the plan's change had brought elsewhere: its move is told from where they knew it, and where it was meanwhile
     # isn't named.
     knew = {datetime.fromisoformat(facts["old_starts_at"]) for _, facts in moved}
@@ -57,7 +58,10 @@ def _changes(
     off = [visit.starts_at for visit in gone if iso_utc(visit.starts_at) not in unheard]
     return replace(
         about,
-        moved=tuple((visit, wording.news(clinic, visit, facts).said) for visit, facts in moved),
+        moved=(
+            *(one for one in about.moved if one[0].id not in told_alone),
+            *((visit, wording.news(clinic, visit, facts).said) for visit, facts in moved),
+        ),
         cancelled=tuple(sorted({*about.cancelled, *off} - knew)),
         added=_in_order(
             *(one for one in about.added if one.id not in {visit.id for visit, _ in moved}), *new

@@ -9,6 +9,7 @@ from flask import Flask
 from booking import clock
 from booking.models import Appointment, Patient, Reminders, TextConsent
 from booking.services import links, visits
+from booking.services.clinic import present
 from booking.services.desk import calls, statuses
 from booking.services.plans.booking import BookedPlan
 from booking.services.plans.shifting import shift
@@ -105,6 +106,25 @@ def test_who_is_told_of_tomorrow_by_mail_is_called_as_well_unless_nobody_is_told
     standing_clock.on(minutes=3)
     assert to_call() == [(second.reference, "change", "soon")]
     assert [row["state"].value for row in messages(kind="plan-change")] == ["sent"]
+
+
+def test_what_is_moved_with_all_later_ones_is_said_to_be_moved_from_where_it_was(
+    sink: Sink, standing_clock: StandingClock
+) -> None:
+    plan = running(prescribed(patient(), "weekly"))
+    drain()
+    sink.taken.clear()
+    moment, was = present().times.moment, seen(plan).visits
+    shifted(plan, 3, DAY)
+    standing_clock.on(minutes=3)
+    drain()
+    (mail,) = sink.taken
+    said = str(mail.get_body(("plain",)).get_content())
+    for before, after in zip(was[3:], seen(plan).visits[3:], strict=True):
+        assert after.starts_at == before.starts_at + DAY
+        told = f"Your visit is moved to this time. It was {moment(before.starts_at)}."
+        assert f"{moment(after.starts_at)}, with {after.practitioner.name}. {told}" in said
+    assert "Cancelled:" not in said and "New:" not in said
 
 
 # To nobody else
