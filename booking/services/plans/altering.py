@@ -113,7 +113,7 @@ def may_take(clinic: Clinic, plan: Plan, people: Iterable[Practitioner]) -> set[
 
 def give_up(session: Session, visits: Sequence[Appointment], by: By, now: datetime, **facts: Any) -> None:
     """Cancels these visits, which are locked with all that they take. They are no missed visits of the plan: it asks for them
-    no more, unless `missed` says so.
+    no more, unless `missed` says so. `tell`: whether their patient is to hear of it.
     """
     missed = facts.pop("missed", False)
     for visit in visits:

@@ -102,7 +102,7 @@ def stop(
         plan, now, clinic = _running(session, who, reference, version)
         by = By.staff(who, reason)
         visits = visits_to_change(session, plan)
-        _give_up(session, plan, visits, by, now)
+        _give_up(session, plan, visits, by, now, tell=tell)
         plan.status = PlanStatus.STOPPED
         _changed(session, who, plan, "stopped", by, now)
         _tell(session, clinic, plan, visits, [], now, tell=tell)
@@ -137,7 +137,7 @@ def pause(
             for one in visits_to_change(session, plan)
             if first <= clinic.times.local_date(one.starts_at) <= last
         ]
-        _give_up(session, plan, visits, by, now, missed=True)
+        _give_up(session, plan, visits, by, now, missed=True, tell=tell)
         _changed(session, who, plan, "paused", by, now, first=first.isoformat(), last=last.isoformat())
         _tell(session, clinic, plan, visits, [], now, tell=tell)
         return vars(_outcome(plan, visits, [], told=tell))
@@ -192,7 +192,7 @@ def cancel_from(
             raise TooLateToChange(until=iso_utc(until), phone=clinic.phone)
         references, by = {one.reference for one in gone}, PATIENT._replace(why=reason)
         going = [one for one in visits if one.reference in references]
-        _give_up(session, plan, going, by, now, missed=True)
+        _give_up(session, plan, going, by, now, missed=True, tell=True)
         changed(session, plan, GIVEN_UP, by, now, **{"from": iso_utc(gone[0].starts_at)})
         _tell(session, clinic, plan, going, [], now, tell=True)
         return {}
@@ -234,7 +234,7 @@ def decide(
         added: list[Appointment] = []
         if decision in (Decision.STOP, Decision.REFER):
             cancelled = visits
-            _give_up(session, plan, cancelled, by, now)
+            _give_up(session, plan, cancelled, by, now, tell=told)
             plan.status = PlanStatus.COMPLETED
         else:
             # Who decides how it goes on has agreed to it: what follows needn't wait for that any more.
@@ -252,7 +252,7 @@ def decide(
                 session, [*cancelled, *firm], may_take(clinic, plan, (one.practitioner for one in comes))
             )
             refuse_unasked(session, clinic, plan, following, by, now)
-            _give_up(session, plan, cancelled, by, now)
+            _give_up(session, plan, cancelled, by, now, tell=told)
             make_firm(session, firm, by, now)
             coming = [(one, False) for one in comes]
             added = add(session, clinic, plan, coming, by, now, audience=BookableBy.STAFF)
@@ -340,10 +340,11 @@ def _give_up(
     now: datetime,
     *,
     missed: bool = False,
+    tell: bool,
 ) -> None:
     """Cancels visits of a plan."""
     lock_what_they_take(session, visits)
-    give_up(session, visits, by, now, missed=missed, plan=plan.reference)
+    give_up(session, visits, by, now, missed=missed, plan=plan.reference, tell=tell)
 
 
 def _tell(

@@ -173,7 +173,7 @@ def carry_out(
             session, going, may_take(clinic, plan, (one.practitioner for one in change.comes))
         )
         refuse_unasked(session, clinic, plan, change, by, now)
-        give_up(session, going, by, now, plan=plan.reference)
+        give_up(session, going, by, now, plan=plan.reference, tell=tell)
         shown = view(session, clinic, plan)
         others = [kept_of(shown, one) for one in shown.standing]
         coming = as_they_wait(plan, change.course, others, change.comes)

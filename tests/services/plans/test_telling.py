@@ -1,7 +1,7 @@
 """What a change of a plan tells to whom: also those who can only be called."""
 
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 
@@ -34,6 +34,10 @@ from tests.staffing import hired
 pytestmark = pytest.mark.usefixtures("standing_clock", "context")
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+
+
+class Cancels(Protocol):
+    def __call__(self, plan: BookedPlan, *, tell: bool) -> None: ...
 
 
 @pytest.fixture(autouse=True)
@@ -300,6 +304,35 @@ def stages() -> BookedPlan:
     plan = running(prescribed(patient(), "stages"))
     decide(practitioner(), plan.reference, Decision.CONTINUE, told=False, key="decide-01")
     return plan
+
+
+def decided(plan: BookedPlan, *, tell: bool) -> None:
+    decide(practitioner(), plan.reference, Decision.STOP, told=tell, key="decide-01")
+
+
+def stopped(plan: BookedPlan, *, tell: bool) -> None:
+    stop(hired(), plan.reference, "Gone abroad", tell=tell, key="stop-0001")
+
+
+def paused_next(plan: BookedPlan, *, tell: bool) -> None:
+    paused(plan, 1, tell=tell)
+
+
+@pytest.mark.parametrize("tell", [True, False])
+@pytest.mark.parametrize("cancels", [decided, stopped, paused_next])
+def test_who_is_not_to_be_told_is_not_called_about_what_is_cancelled_on_short_notice(
+    standing_clock: StandingClock, cancels: Cancels, tell: bool
+) -> None:
+    plan = weekly()
+    deliver_due()
+    visit = seen(plan).visits[1]
+    standing_clock.at(visit.starts_at - 20 * HOUR)
+    cancels(plan, tell=tell)
+    assert (
+        next(one for one in rows(Appointment) if one["reference"] == visit.reference)["status"] == "cancelled"
+    )
+    standing_clock.on(minutes=4)
+    assert to_call() == ([(visit.reference, "cancellation", "soon")] if tell else [])
 
 
 def test_what_was_decided_is_told_once_the_patient_was_told_and_only_once() -> None:
