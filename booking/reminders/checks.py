@@ -55,6 +55,8 @@ def verdict(session: Session, clinic: Clinic, message: Message, now: datetime) -
 
     For a text it is asked once more in the transaction that hands it over, so that two workers never pass a cap together.
     """
+    if notices.is_about_a_plan(message.kind, message.channel, message.facts):
+        return None  # It only hangs on its visit, and is passed on to another one.
     if now > message.not_after:
         return Drop("It came too late to be of use.")
     appointment = session.get(Appointment, message.appointment_id) if message.appointment_id else None
@@ -73,9 +75,7 @@ def verdict(session: Session, clinic: Clinic, message: Message, now: datetime) -
 
 
 def _untrue(message: Message, appointment: Appointment) -> str | None:
-    """Why a message about a visit is no longer true. A call about its plan is, whatever became of that visit."""
-    if notices.is_about_a_plan(message.kind, message.channel, message.facts):
-        return None
+    """Why a message about a visit is no longer true."""
     if message.sequence != appointment.sequence:
         return "The visit was changed."
     if message.kind in TO_THE_CLINIC:

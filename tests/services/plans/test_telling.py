@@ -261,6 +261,19 @@ def test_a_call_is_still_to_be_made_once_the_visit_that_carried_it_has_begun(
     assert of_the_plan() == [third.reference] and not reconciling.anything_wrong()
 
 
+def test_a_call_that_no_worker_has_seen_before_its_visit_began_is_still_to_be_made(
+    by_telephone: BookedPlan, standing_clock: StandingClock
+) -> None:
+    first, second, *_ = seen(by_telephone).visits
+    deliver_due()
+    standing_clock.at(first.starts_at - timedelta(minutes=20))
+    paused(by_telephone, 3)
+    standing_clock.at(first.starts_at + HOUR)
+    deliver_due()
+    run(reconciling.write_missing)
+    assert to_call() == [(second.reference, "change", "asked")]
+
+
 def test_a_visit_that_is_taken_back_brings_no_second_call(
     by_telephone: BookedPlan, standing_clock: StandingClock
 ) -> None:
