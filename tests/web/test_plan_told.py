@@ -2,9 +2,10 @@
 
 import pytest
 from flask import Flask
+from flask.testing import FlaskClient
 
 from booking.models import Channel, Message, Plan, Role
-from booking.services.plans.changing import Decision, decide
+from booking.services.plans.changing import Decision, decide, told_now
 from booking.services.staff.who import Who
 from tests.clinics import plan_clinic
 from tests.conftest import StandingClock
@@ -56,3 +57,29 @@ def test_until_they_were_told_a_change_is_told_only_if_staff_say_so(app: Flask, 
     with app.app_context():
         decide(practitioner(), plan.reference, Decision.CONTINUE, told=False, key="decide-01")
     assert ticked not in client.get(page).text
+
+
+def test_the_plan_says_nothing_of_what_was_decided_before_its_patient_was_told(
+    app: Flask, client: FlaskClient, standing_clock: StandingClock
+) -> None:
+    with app.app_context():
+        plan = running(prescribed(patient()))
+        link, token = f"/plan/{plan.reference}/{plan.token}", plan.token
+        standing_clock.at(at(FIRST_DAY, 20))
+        decide(practitioner(), plan.reference, Decision.REFER, told=False, key="decide-01")
+
+    def read() -> tuple[str, str]:
+        page = client.get(link).text
+        bearer = {"Authorization": f"Bearer {token}"}
+        return page, client.get(f"/api/v1/plans/{plan.reference}", headers=bearer).get_json()["status"]
+
+    page, status = read()
+    assert (
+        "Please call us before you come: (818) 555-0100." in page and page.count("Please call us first") > 1
+    )
+    assert "Your plan is complete." not in page and "Cancelled" not in page and status == "running"
+    with app.app_context():
+        told_now(hired(), plan.reference, key="told-0001")
+    page, status = read()
+    assert "Your plan is complete." in page and "Cancelled" in page and "call us" not in page
+    assert status == "completed"

@@ -153,10 +153,11 @@ def make_up_offered(session: Session, plan: Plan, now: datetime) -> bool:
 
 def plan_contact_corrected(session: Session, clinic: Clinic, plan: Plan, now: datetime) -> None:
     """What is queued about a plan goes to the contact as it is now: the link to book it, or all visits, and when it was to go
-    what has just been changed.
+    what has just been changed. While a decision waits to be told no list of the visits goes: they stand as decided.
     """
     change, stands = _change_for_another(session, plan, now), next_of(session, plan, now) is not None
-    if change is not None and change.state in GONE and stands and _is_written_to(plan):
+    waits = any(plan.untold.values())
+    if change is not None and change.state in GONE and stands and not waits and _is_written_to(plan):
         change = None  # The list of all visits says it.
     session.execute(
         update(Message)
@@ -169,7 +170,7 @@ def plan_contact_corrected(session: Session, clinic: Clinic, plan: Plan, now: da
         # Of what doesn't stand any more no list is sent.
         called = stands and drop_calls(session, plan, _CORRECTED)
         by_call = {SAID_BY_CALL: "change" if called else "confirmation"}
-        written = _sent_anew(session, plan, "plan-confirmation", now, by_call)
+        written = not waits and _sent_anew(session, plan, "plan-confirmation", now, by_call)
         if change is not None:
             _change_anew(session, plan, change, now)
         elif called and not written:

@@ -320,7 +320,7 @@ def _shown(plan: PlanView) -> dict[str, Any]:
         "reference": plan.reference,
         "template": plan.template,
         "name": plan.name,
-        "status": plan.stands_as.value,
+        "status": _status(plan).value,
         "first_day": plan.first_day.isoformat(),
         "time_zone": plan.clinic.zone.key,
         "weeks": [
@@ -334,6 +334,12 @@ def _shown(plan: PlanView) -> dict[str, Any]:
         ],
         "visits": [_visit(plan, one) for one in plan.visits],
     }
+
+
+def _status(plan: PlanView) -> PlanStatus:
+    """That a plan is over is read of it once its patient was told."""
+    untold = plan.status is PlanStatus.COMPLETED and plan.untold_since is not None
+    return PlanStatus.RUNNING if untold else plan.stands_as
 
 
 def _dose(one: weeks.Dose) -> dict[str, Any]:

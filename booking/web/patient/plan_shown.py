@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
 from itertools import groupby
 from typing import Any, NamedTuple
 
@@ -10,6 +10,7 @@ from flask import url_for
 from flask_babel import gettext as _, lazy_gettext as lazy, ngettext
 
 from booking import clock
+from booking.formatting import phone
 from booking.models import PlanStatus
 from booking.scheduling.plans.keeping import Role
 from booking.scheduling.status import Status
@@ -37,6 +38,8 @@ class Standing(NamedTuple):
 _BOOKED = Standing("○", lazy("Booked"), "plain")
 _PENCILED = Standing("✎", lazy("Penciled in"), "amber")
 _LAPSED = Standing("✎", lazy("Was penciled in"), "plain")
+# It is cancelled, and they are to be told why before they read that.
+_UNTOLD = Standing("☏", lazy("Please call us first"), "amber")
 _CAME = Standing("✔", lazy("You came"), "green")
 _STANDINGS = {
     Status.CANCELLED: Standing("✕", lazy("Cancelled"), "clay"),
@@ -152,7 +155,9 @@ def _lacks(by_week: Mapping[int, int]) -> str:
 
 
 def _said(plan: PlanView) -> str:
-    """What to know first of a plan that doesn't run, or rests."""
+    """What to know first of a plan that doesn't run, or rests; nothing of what was decided before they were told."""
+    if _gone_untold(plan) or (plan.untold_since and plan.status is PlanStatus.COMPLETED):
+        return _("Please call us before you come: %(phone)s.", phone=phone(plan.clinic.phone))
     if plan.pause:
         until = plan.clinic.times.short_day(plan.pause.last)
         return _("Your plan is paused until %(day)s. After that it goes on.", day=until)
@@ -180,13 +185,26 @@ def _week(plan: PlanView, week: Week, beyond: frozenset[str], can_be_made_up: bo
 
 def _days(plan: PlanView, beyond: frozenset[str], visits: Sequence[PlanVisit]) -> Days:
     by_day = groupby(visits, key=lambda one: plan.clinic.times.local_date(one.starts_at))
-    return tuple((on, tuple(_visit(one, one.reference in beyond) for one in of_day)) for on, of_day in by_day)
+    untold = _gone_untold(plan)
+    return tuple(
+        (on, tuple(_visit(one, one.reference in beyond, one.starts_at in untold) for one in of_day))
+        for on, of_day in by_day
+    )
 
 
-def _visit(visit: PlanVisit, uncovered: bool) -> ShownVisit:
+def _gone_untold(plan: PlanView) -> set[datetime]:
+    """When visits ahead would have begun of which their patient isn't told yet that they are cancelled."""
+    if plan.untold_since is None:
+        return set()
+    now, gone = clock.now(), map(datetime.fromisoformat, plan.untold.get("cancelled", ()))
+    return {at for at in gone if at > now}
+
+
+def _visit(visit: PlanVisit, uncovered: bool, untold: bool) -> ShownVisit:
     token = links.token(visit.reference, visit.link_number)
     href = url_for("patient.visit", reference=visit.reference, token=token)
-    return ShownVisit(visit, _standing(visit), href, uncovered)
+    stands = _UNTOLD if untold and visit.status is Status.CANCELLED else _standing(visit)
+    return ShownVisit(visit, stands, href, uncovered)
 
 
 def _standing(visit: PlanVisit) -> Standing:

@@ -1,5 +1,6 @@
 """A patient's contact, corrected at the desk: their plans have it too, and each tells of it once."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,11 +12,21 @@ from booking.services.desk import records
 from booking.services.desk.records import Edited, Values
 from booking.services.plans import links, reading
 from booking.services.plans.booking import book
-from booking.services.plans.changing import stop
+from booking.services.plans.changing import Decision, decide, stop, told_now
 from tests.clinics import plan_clinic, set_up
 from tests.conftest import StandingClock
 from tests.services.making import rows
-from tests.services.plans.making import patient, prescribed, proposed, running, wish
+from tests.services.plans.making import (
+    FIRST_DAY,
+    at,
+    patient,
+    practitioner,
+    prescribed,
+    proposed,
+    running,
+    where_mei_is_alone,
+    wish,
+)
 from tests.staffing import hired
 
 NEW = Values("Rosa", "Pereira", "+18185550123", "new@example.com")
@@ -55,6 +66,20 @@ def test_a_plan_that_runs_takes_the_new_contact_and_tells_of_all_visits_at_once(
     with pytest.raises(NotFound):
         reading.by_link(made.reference, made.token)
     assert reading.by_link(made.reference, links.token(made.reference, 2)).email == "new@example.com"
+
+
+def test_what_was_decided_goes_to_the_new_contact_once_the_patient_was_told(
+    standing_clock: StandingClock,
+) -> None:
+    where_mei_is_alone()
+    made = running(prescribed(patient(), "stages"))
+    standing_clock.at(at(FIRST_DAY + timedelta(days=6), 8))
+    decide(practitioner(), made.reference, Decision.CONTINUE, told=False, key="decide-01")
+    edit(NEW)
+    assert queued("plan-confirmation") == queued("plan-change") == []
+    told_now(practitioner(), made.reference, key="told-0001")
+    (told,) = queued("plan-change")
+    assert told["address"] == "new@example.com" and told["facts"]["firm"]
 
 
 @pytest.mark.parametrize("visits_too", [True, False])
