@@ -116,7 +116,7 @@ def _filled(asked: Asked, plan: PlanView, from_week: int, goes: Sequence[PlanVis
         comes += found
         had = Counter(one.kept.care for one in found)
         for missed in wanted:
-            if not had[missed.care.slug]:
+            if had[missed.care.slug] <= 0:
                 lacks.append(missed)
             had[missed.care.slug] -= 1
     return Fitted(asked.wanted.course, tuple(goes), tuple(comes), tuple(lacks))

@@ -224,6 +224,14 @@ def test_what_was_never_booked_is_named_or_booked_though_something_was_made_up_f
     assert [one.kept.week for one in comes] == [1, 2, 3]
 
 
+def test_each_visit_without_a_time_is_named() -> None:
+    set_up(plan_clinic(plan_templates=[plan_template("two", {ACUPUNCTURE: 2}, weeks=2)]))
+    two_days = Presence((TimeWindow(frozenset({0, 3}), 9 * 60, 17 * 60),))
+    plan = running(prescribed(patient(), "two"), presence=two_days)
+    found = with_other_doses(seen(plan), 0, {ACUPUNCTURE: (5, 5)}, BookableBy.STAFF)
+    assert found.comes == () and [one.week for one in found.lacks] == [0] * 3 + [1] * 3
+
+
 def test_what_was_made_up_in_the_next_week_is_not_booked_again(standing_clock: StandingClock) -> None:
     plan = running(prescribed(patient(), "weekly"))
     statuses.cancel(hired(), of(seen(plan), ACUPUNCTURE, 1)[0].reference, key="cancel-01")
