@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import and_, func, or_, select
 from sqlalchemy.orm import Session
 
 from booking.models import Appointment, Channel, Message, MessageState, OptOut, TextConsent
@@ -21,7 +21,7 @@ _ANSWERS = (
     "confirmation", "change", "cancellation", "links", "text-help", "text-message",
     "plan-link", "plan-confirmation",
 )  # fmt: skip
-# What the clinic begins about a plan counts for the caps like a reminder.
+# What the clinic begins about a plan counts for the caps like a reminder; what its patient changed themselves is an answer.
 _BEGUN = (digests.KIND, "plan-change", "plan-make-up")
 TO_THE_CLINIC = ("cannot-come", "comes-after-all")
 
@@ -104,7 +104,7 @@ def _text(session: Session, clinic: Clinic, message: Message, now: datetime) -> 
         return OtherWay("Nobody agreed to texts at this number.")
     rules = clinic.text_rules
     by_clinic = bool(message.facts.get("by_clinic"))
-    if message.kind in _ANSWERS and not by_clinic:
+    if (message.kind in _ANSWERS and not by_clinic) or notices.OWN in message.facts:
         return None
     begins, last_use = _begins(message, now), message.not_after
     if begins is not None:
@@ -154,7 +154,7 @@ def _texts_since(session: Session, message: Message, since: datetime) -> int:
     """Texts that the clinic began to this number."""
     begun = or_(
         Message.kind.startswith("reminder"),
-        Message.kind.in_(_BEGUN),
+        and_(Message.kind.in_(_BEGUN), Message.facts[notices.OWN].as_boolean().is_not(True)),
         Message.facts["by_clinic"].as_boolean(),
     )
     return (

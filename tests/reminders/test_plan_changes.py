@@ -7,11 +7,14 @@ import pytest
 from flask import Flask
 
 from booking import clock
-from booking.models import Appointment, Patient, Reminders, TextConsent
+from booking.models import Appointment, OptOut, Patient, Plan, Reminders, TextConsent
+from booking.reminders import bounces
 from booking.services import links, visits
 from booking.services.clinic import present
 from booking.services.desk import calls, statuses
+from booking.services.plans import links as plan_links
 from booking.services.plans.booking import BookedPlan
+from booking.services.plans.changing import cancel_from, pause
 from booking.services.plans.shifting import shift
 from booking.services.transaction import run
 from tests.clinics import plan_clinic, set_up
@@ -125,6 +128,94 @@ def test_what_is_moved_with_all_later_ones_is_said_to_be_moved_from_where_it_was
         told = f"Your visit is moved to this time. It was {moment(before.starts_at)}."
         assert f"{moment(after.starts_at)}, with {after.practitioner.name}. {told}" in said
     assert "Cancelled:" not in said and "New:" not in said
+
+
+def paused(plan: BookedPlan, number: int) -> None:
+    day = seen(plan).visits[number].starts_at.date()
+    pause(hired(), plan.reference, day, day, "Away", key=f"pause-00{number}")
+
+
+def test_what_told_of_two_changes_is_of_use_until_the_last_of_their_visits(
+    standing_clock: StandingClock,
+) -> None:
+    plan = running(prescribed(patient(), "weekly"))
+    drain()
+    first, second, *_ = seen(plan).visits
+    standing_clock.at(first.starts_at - 3 * HOUR)
+    paused(plan, 3)
+    standing_clock.on(minutes=1)
+    paused(plan, 0)
+    standing_clock.on(minutes=3)
+    drain()
+    (sent,) = messages(kind="plan-change", state="sent")
+    standing_clock.at(first.starts_at + HOUR)
+    assert bounces.receive(bounces.Report(sent["mail_id"], "no such user"))
+    assert to_call() == [(second.reference, "change", "unreachable")]
+
+
+def test_what_is_moved_on_without_a_word_while_its_move_waits_to_be_told_is_told_as_it_stands(
+    sink: Sink, standing_clock: StandingClock
+) -> None:
+    plan = running(prescribed(patient(), "weekly"))
+    drain()
+    standing_clock.on(hours=2)
+    sink.taken.clear()
+    knew = seen(plan).visits[2].starts_at
+    shifted(plan, 2, 2 * HOUR)
+    standing_clock.on(minutes=1)
+    shifted(plan, 2, 2 * HOUR, "shift-002", tell=False)
+    standing_clock.on(minutes=3)
+    drain()
+    (mail,) = sink.taken
+    said = str(mail.get_body(("plain",)).get_content())
+    moment = present().times.moment
+    told = f"{moment(knew + 4 * HOUR)}, with Mei Tanaka. Your visit is moved to this time. It was {moment(knew)}."
+    assert told in said
+    assert moment(knew + 2 * HOUR) not in said
+
+
+# Their own
+
+
+def gave_up(plan: BookedPlan, number: int) -> None:
+    """The patient cancels a visit and all later ones by the link of the plan."""
+    token = plan_links.token(plan.reference, rows(Plan)[0]["link_number"])
+    cancel_from(
+        plan.reference, token, plan.visits[number]["reference"], "", actor="rosa", key=f"from-{number:03}"
+    )
+    drain()
+
+
+def test_a_text_about_what_they_changed_themselves_goes_at_once_whatever_went_before(
+    app: Flask, standing_clock: StandingClock
+) -> None:
+    set_up(plan_clinic(rules={"texts_a_week": 1}))
+    plan = texted()
+    drain()
+    first = seen(plan).visits[0]
+    standing_clock.at(first.starts_at - 36 * HOUR)  # Nine in the evening.
+    there = len(text_files(app))
+    gave_up(plan, 4)
+    standing_clock.on(minutes=3)
+    drain()
+    assert len(text_files(app)) == there + 1
+    standing_clock.at(first.starts_at - DAY)
+    drain()
+    assert len(text_files(app)) == there + 2  # It counts among no texts that we begin: they are reminded.
+    gave_up(plan, 2)
+    standing_clock.on(minutes=3)
+    assert (to_call(), len(text_files(app))) == ([], there + 3)
+
+
+def test_nobody_is_called_about_what_they_changed_themselves_and_no_text_can_tell(
+    standing_clock: StandingClock,
+) -> None:
+    plan = texted()
+    drain()
+    run(lambda session: session.add(OptOut(phone="+18185550123", at=clock.now(), words="STOP")))
+    gave_up(plan, 2)
+    standing_clock.on(minutes=3)
+    assert (to_call(), ways("plan-change")) == ([], {("text", "dead")})
 
 
 # To nobody else

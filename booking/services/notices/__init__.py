@@ -12,6 +12,7 @@ are `booking.services.digests`.
 """
 
 from booking.services.notices.again import (
+    OWN,
     another_way,
     call_made,
     cancellation_corrected,
@@ -89,6 +90,7 @@ __all__ = [
     "IS_ABOUT_A_PLAN",
     "NAMED",
     "ON_SHORT_NOTICE",
+    "OWN",
     "PLAN",
     "SENT_AGAIN",
     "SOON",

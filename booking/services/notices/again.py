@@ -35,6 +35,8 @@ _SAID_BY_CALL = {
 
 # The facts of a confirmation of a plan that staff caused: what its patient is called about if it reaches nobody.
 SAID_BY_CALL = "said_by_call"
+# The facts of a change of a plan that its patient made themselves.
+OWN = "own"
 
 # Whoever it was for may know of it, or was to be told at this address in vain.
 GONE = (MessageState.SENT, MessageState.SIMULATED, MessageState.UNSURE, MessageState.DEAD)
@@ -95,16 +97,18 @@ def cancellation_corrected(session: Session, appointment: Appointment, now: date
 
 def plan_another_way(session: Session, plan: Plan, message: Message, now: datetime) -> bool:
     """Writes anew what could not reach a plan's patient: a text as a mail if there is an address, else as a call about the next
-    visit that it names. Says whether there is such a way. A mail that answers what they have just done is in their hands.
+    visit that it names. Says whether there is such a way. A mail that answers what they have just done is in their hands, and
+    nobody is called about what they have changed themselves.
     """
+    own = OWN in message.facts
     answers = message.kind in ("plan-link", "plan-confirmation") and SAID_BY_CALL not in message.facts
-    if message.channel is Channel.EMAIL and answers:
+    if message.channel is Channel.EMAIL and (answers or own):
         return False
     if message.channel is Channel.TEXT and plan.email:
         row = bare_row(message.subject, message.kind, Channel.EMAIL, plan.email, now, now, message.not_after)
         _add_once(session, row | {"sequence": message.sequence, "facts": message.facts})
         return True
-    if not plan.phone:
+    if own or not plan.phone:
         return False
     kind = message.facts.get(SAID_BY_CALL) or _SAID_BY_CALL[message.kind]
     facts = {"why": UNREACHABLE, PLAN: plan.reference}

@@ -23,7 +23,7 @@ from booking.scheduling.status import Status
 from booking.services import digests, giving_way
 from booking.services.clinic import Clinic
 from booking.services.message_rows import bare_row
-from booking.services.notices.again import GONE, SAID_BY_CALL
+from booking.services.notices.again import GONE, OWN, SAID_BY_CALL
 from booking.services.notices.by_clinic import news_owed
 from booking.services.notices.calling import call_anew, drop_calls, next_of, pass_on
 from booking.services.notices.reminding import reminders
@@ -36,7 +36,7 @@ from booking.services.rows import Row, add_all
 PLAN_LINK_OF_USE = timedelta(days=7)
 _CORRECTED = "The contact was corrected."
 # What a change of a plan tells, as its facts have it; what became of it on its way stands there as well.
-_FACTS = ("cancelled", "firm", "added", "knew")
+_FACTS = ("cancelled", "firm", "added", "knew", OWN)
 
 
 def plan_prescribed(session: Session, plan: Plan, now: datetime) -> bool:
@@ -62,7 +62,8 @@ def plan_changed(
     """One message about several visits of a plan at once, in three minutes, if `tell`; and what else goes about each of them from
     then on. What is changed of the plan until then is one message with it.
     It names what gave way before as well, and goes only if there is something to name. Whoever isn't written to is called, but
-    for what they have changed themselves. What waited to be told is told along, and without such a message by itself.
+    for what they have changed themselves. What waited to be told is told along, and without such a message by itself. Where one
+    waits, it tells this as well without `tell`: else it would name times that are others by now.
 
     `visits`: those that were changed, as they are now. `facts`: {"cancelled": [ISO in UTC, …], "added": […], "firm": […]},
     when they began or begin, and "knew": with whom they began, by their id. The plan's sequence has grown by the change.
@@ -84,13 +85,14 @@ def plan_changed(
             owed += news_owed(session, clinic, visit, waited, now)
     useful_until = max([visit.ends_at for visit in visits], default=now + PLAN_LINK_OF_USE)
     told: list[Row] = []
-    tells = tell and any(facts.values())
+    waits, own = _changes_that_wait(session, plan), _changed_by(session, plan) is Actor.PATIENT
+    tells = (tell or (bool(waits) and plan.untold_since is None)) and any(facts.values())
     if tells:
-        due = now + TAKEN_BACK_WITHIN
-        told = list(
-            _of_plan(plan, "plan-change", now, useful_until, _with_what_waits(session, plan, facts), due)
-        )
-    called = tells and not told and _changed_by(session, plan) is not Actor.PATIENT
+        useful_until = max([useful_until, *(one.not_after for one in waits)])
+        only_own = {OWN: True} if own and all(OWN in one.facts for one in waits) else {}
+        facts, due = _with_what_waits(session, plan, waits, facts) | only_own, now + TAKEN_BACK_WITHIN
+        told = list(_of_plan(plan, "plan-change", now, useful_until, facts, due))
+    called = tells and not told and not own
     add_all(session, Message, [*(told if told or called else owed), *rows])
     if called:
         called = call_anew(session, plan, now)
@@ -212,7 +214,7 @@ def _change_anew(session: Session, plan: Plan, change: Message, now: datetime) -
     due = max(now, change.due_at)
     rows = list(_of_plan(plan, change.kind, now, change.not_after, facts, due))
     _add_anew(session, [row | {"sequence": change.sequence} for row in rows])
-    if not rows:
+    if not rows and OWN not in facts:
         call_anew(session, plan, now)
 
 
@@ -267,9 +269,9 @@ def _changed_by(session: Session, plan: Plan) -> Actor | None:
     return session.scalar(entries.order_by(PlanEntry.id.desc()).limit(1))
 
 
-def _with_what_waits(session: Session, plan: Plan, facts: Row) -> Row:
-    """These facts of a change, joined with those of the changes before of which the message hasn't gone yet: it doesn't any more."""
-    waits = session.scalars(
+def _changes_that_wait(session: Session, plan: Plan) -> Sequence[Message]:
+    """What waits to tell of changes of a plan as a whole, the last first."""
+    return session.scalars(
         select(Message)
         .where(
             Message.subject == f"plan/{plan.reference}",
@@ -279,6 +281,10 @@ def _with_what_waits(session: Session, plan: Plan, facts: Row) -> Row:
         .order_by(Message.id.desc())
         .with_for_update()
     ).all()
+
+
+def _with_what_waits(session: Session, plan: Plan, waits: Iterable[Message], facts: Row) -> Row:
+    """These facts of a change, joined with those of the changes before of which the message hasn't gone yet: it doesn't any more."""
     for one in waits:
         facts = joined(session, plan, one.facts, facts)
         one.state, one.last_error = MessageState.DROPPED, "Told in one message with what was changed next."
