@@ -157,7 +157,7 @@ class Decide(Change):
 
     @property
     def weeks(self) -> int | None:
-        number = whole(self["weeks"] or str(self.plan.course.phases[-1].weeks)) or 0
+        number = whole(self["weeks"] or str(self.plan.course.last_prescribed.weeks)) or 0
         return number if 1 <= number <= MOST_WEEKS else None
 
     @property
@@ -167,7 +167,7 @@ class Decide(Change):
 
     @cached_property
     def fields(self) -> tuple[prescriptions.DoseField, ...]:
-        last = replace(self.plan.course, phases=self.plan.course.phases[-1:])
+        last = replace(self.plan.course, phases=(self.plan.course.last_prescribed,))
         return () if self.has_next else prescriptions.course_fields(self.plan.clinic, last, self.values)
 
     @property
@@ -296,7 +296,7 @@ class Decide(Change):
 
     @property
     def _next_doses(self) -> dict[str, tuple[int, int]]:
-        last = {one.visit_type: (one.fewest, one.most) for one in self.plan.course.phases[-1].doses}
+        last = {one.visit_type: (one.fewest, one.most) for one in self.plan.course.last_prescribed.doses}
         return last | self.doses
 
 

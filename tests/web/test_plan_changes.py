@@ -15,8 +15,10 @@ from booking.models import Appointment, Claim, Message, Patient, Plan, PlanEntry
 from booking.scheduling.allowances.terms import Beyond, Kind, Span, Terms, Window
 from booking.services.clinic import present
 from booking.services.desk.coverage import record
+from booking.services.desk.statuses import cancel
 from booking.services.plans.booking import BookedPlan, book
 from booking.services.plans.changing import pause, stop
+from booking.services.plans.extending import extend
 from booking.services.plans.reading import PlanView
 from booking.services.plans.visits import PlanVisit
 from booking.services.staff.who import Who
@@ -299,6 +301,15 @@ def test_after_the_reassessment_it_is_decided_and_the_patient_told_only_if_they_
     assert not any(week.left for week in view(app, disc).weeks[4:]) and len(told(app)) == 1
     stands = mei.get(address(disc, where="mine")).text
     assert "2 visits ahead may not be covered" in stands and stands.count("may not be covered</span>") == 3
+
+
+def test_after_further_weeks_the_form_begins_with_what_was_prescribed(app: Flask, disc: BookedPlan) -> None:
+    with app.app_context():
+        cancel(hired(), seen(disc).standing[2].reference, key="cancel-01")
+        extend(hired(), disc.reference, "", key="extend-01")
+    page = staff(app, "mei").get(address(disc, "decide", where="mine")).text
+    assert 'name="weeks" min="1" max="26" value="4"' in page
+    assert "3 a week" in page and "2 a week" in page
 
 
 def test_before_the_end_a_plan_is_ended_with_what_lies_ahead(app: Flask, disc: BookedPlan) -> None:

@@ -140,6 +140,17 @@ class Course:
         return (*found, range(first, week)) if first < week else tuple(found)
 
     @property
+    def last_prescribed(self) -> Phase:
+        """The phase that was prescribed last: not a further week that has what was moved there."""
+        week, found = 0, self.phases[-1]
+        made_up = {one.to for one in self.moved}
+        for phase in self.phases:
+            if phase.doses and week not in made_up:
+                found = phase
+            week += phase.weeks
+        return found
+
+    @property
     def looks(self) -> int:
         """After how many stages somebody looks again."""
         return sum(phase.reassessed for phase in self.phases) if self.reassessment else 0

@@ -216,7 +216,7 @@ def decide(
     """Keeps what a practitioner decided after a reassessment, and acts on it.
 
     To continue or to taper goes on into the phase that is prescribed next: its penciled visits become firm, and its weeks
-    become whole (`next_stage`). A plan without a next phase goes on for `weeks` with the doses of the last one, and to taper
+    become whole (`next_stage`). A plan without a next phase goes on for `weeks` with the doses prescribed last, and to taper
     with `doses`: those visits are then proposed and chosen like others. To stop or to refer cancels what lies ahead. The
     patient's message lists which visits stand and which are cancelled, never the decision, and goes only if the practitioner
     has `told` the patient; else it waits until they have (`told_now`). `beyond`: why visits
@@ -304,8 +304,8 @@ def preview(
 
 
 def _going_on(course: Course, weeks: int | None, doses: dict[str, tuple[int, int]] | None) -> Course:
-    """The course with one more phase: that of the last one, or with other doses."""
-    last = course.phases[-1]
+    """The course with one more phase: as was prescribed last, or with other doses."""
+    last = course.last_prescribed
     kept = [
         dose._replace(fewest=given[0], most=given[1])
         for dose in last.doses

@@ -12,7 +12,7 @@ from booking.scheduling.plans.course import Course, Dose, Moved, Phase
 from booking.services.desk.statuses import cancel
 from booking.services.plans.adherence import Fate, adherence
 from booking.services.plans.booking import BookedPlan
-from booking.services.plans.changing import pause
+from booking.services.plans.changing import Decision, decide, pause
 from booking.services.plans.extending import extend
 from booking.services.plans.frequency import from_week_on, with_other_doses
 from booking.services.plans.make_ups import make_up_times
@@ -21,7 +21,7 @@ from booking.services.plans.reading import PlanView
 from booking.services.plans.repairing import not_needed, take_for
 from tests.clinics import plan_clinic, plan_template, set_up
 from tests.conftest import StandingClock
-from tests.services.plans.making import FIRST_DAY, at, patient, prescribed, running, seen
+from tests.services.plans.making import FIRST_DAY, at, patient, practitioner, prescribed, running, seen
 from tests.staffing import hired
 
 pytestmark = pytest.mark.usefixtures("standing_clock", "context")
@@ -94,6 +94,18 @@ def test_what_is_missed_again_is_left_there_and_moved_on_from_there() -> None:
     extend(hired(), plan.reference, "", key="extend-02")
     found = everywhere_true(plan, twice, {ACUPUNCTURE: 0, CHIROPRACTIC: 0})
     assert [sum(dose.fewest for dose in week.doses) for week in found.weeks] == [5, 5, 0, 5, 0, 5]
+
+
+@pytest.mark.parametrize("tapers", [False, True])
+def test_what_goes_on_after_further_weeks_is_what_was_prescribed(tapers: bool) -> None:
+    plan = running(prescribed(patient()))
+    cancel(hired(), seen(plan).standing[2].reference, key="cancel-01")
+    extend(hired(), plan.reference, "", key="extend-01")
+    decision, doses = (Decision.TAPER, {ACUPUNCTURE: (1, 1)}) if tapers else (Decision.CONTINUE, None)
+    decide(practitioner(), plan.reference, decision, doses=doses, told=True, key="decide-01")
+    weeks = [{dose.care.slug: dose.fewest for dose in week.doses} for week in seen(plan).weeks]
+    often = {ACUPUNCTURE: 1 if tapers else 3, CHIROPRACTIC: 2}
+    assert weeks[4] == {ACUPUNCTURE: 1} and weeks[5:] == [often] * 4
 
 
 def test_less_often_leaves_what_stands_in_a_week_from_which_some_was_moved() -> None:
