@@ -26,7 +26,7 @@ from xdist.scheduler import LoadScopeScheduling
 from booking import clock, config
 from booking.app import create_app
 from booking.extensions import db
-from tests import databases, said
+from tests import databases
 
 settings.register_profile(
     "project",
@@ -156,10 +156,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                 item.user_properties.append(("needs", needed))
 
 
-def pytest_runtest_setup(item: pytest.Item) -> None:
-    said.patching = "monkeypatch" in getattr(item, "fixturenames", ())
-
-
 KINDS = ["sqlite", pytest.param("postgresql", marks=pytest.mark.postgresql)]
 
 
@@ -234,15 +230,12 @@ class StandingApp:
         self.app = create_app(self._settings, instance_path=str(self._instance))
         self.app.jinja_env.bytecode_cache = FileSystemBytecodeCache(os.environ[_COMPILED_TEMPLATES])
         self._was = [(kept, dict(kept)) for kept in self._remembered()]
-        with self.app.app_context():
-            said.listen(self.app)
         self._made_anew = databases.made_anew
 
     def as_new(self, settings: dict[str, str]) -> Flask:
         for kept, was in self._was:
             kept.clear()
             kept.update(was)
-        said.begin(self.app)
         if self._made_anew != databases.made_anew:
             self._made_anew = databases.made_anew
             with self.app.app_context():

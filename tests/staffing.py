@@ -12,10 +12,8 @@ from booking.services import rows
 from booking.services.staff import sign_ins
 from booking.services.staff.who import Who
 from booking.services.transaction import run
-from tests.said import once
 
 
-@once
 def hired(
     *roles: Role,
     practitioner: str | None = None,
@@ -46,12 +44,7 @@ def signed_in(app: Flask, who: Who, client: FlaskClient | None = None) -> FlaskC
     """A client whose browser is signed in as `who`."""
     client = client or app.test_client()
     with app.app_context():
-        secret = _begun(who.account_id)
+        secret = sign_ins.begin(who.account_id, address="127.0.0.1", browser="test", phone=False)
     with client.session_transaction() as session:
         session["sign_in"] = secret
     return client
-
-
-@once
-def _begun(account: int) -> str:
-    return sign_ins.begin(account, address="127.0.0.1", browser="test", phone=False)

@@ -10,7 +10,6 @@ from booking.extensions import db
 from booking.models import Message, Reminders
 from booking.services.booking import Booked, Wish, book
 from tests.conftest import MONDAY
-from tests.said import once
 
 # Tuesday and the Monday after, 9 am.
 NINE = MONDAY + timedelta(hours=25)
@@ -33,7 +32,6 @@ def wish(starts_at: datetime = NINE, **how: Any) -> Wish:
     )
 
 
-@once
 def booked(starts_at: datetime = NINE, key: str = "", **how: Any) -> Booked:
     return book(wish(starts_at, **how), actor="test", key=key or _key(starts_at, how))
 
@@ -48,7 +46,6 @@ def rows(kind: Any) -> list[Any]:
         return list(connection.execute(select(table).order_by(*table.primary_key)).mappings())
 
 
-@once
 def heard() -> None:
     """What was to be told so far has gone out."""
     table = Message.__table__

@@ -20,7 +20,6 @@ from booking.services.plans.wanted import PlanWanted
 from booking.services.staff.who import Who
 from booking.services.transaction import run
 from tests.clinics import plan_clinic, plan_template, set_up
-from tests.said import once
 from tests.staffing import hired
 
 FOLLOW_UP, FIRST = "acupuncture-follow-up", "acupuncture-first"
@@ -54,7 +53,6 @@ def clinic_with_a_longer_look() -> ClinicFile:
     return ClinicFile.model_validate(definition | {"visit_types": types})
 
 
-@once
 def proposed(template: str = "disc", first_day: date = FIRST_DAY, **how: Any) -> list[Proposal]:
     course = present().plan_template(template).course
     wanted = PlanWanted(**{"course": course, "first_day": first_day, "returning": BOTH} | how)
@@ -84,7 +82,6 @@ def practitioner(slug: str = "mei") -> Who:
     return hired(Role.PRACTITIONER, practitioner=slug, name=slug.title())
 
 
-@once
 def patient(first_name: str = "Rosa", email: str | None = "rosa@example.com") -> str:
     """Somebody's record; its reference."""
 
@@ -99,7 +96,6 @@ def patient(first_name: str = "Rosa", email: str | None = "rosa@example.com") ->
     return run(action)
 
 
-@once
 def prescribed(patient: str, template: str = "disc", **how: Any) -> Prescribed:
     first_day = how.pop("first_day", FIRST_DAY)
     returning = how.pop("returning", tuple(sorted(BOTH)))
@@ -114,7 +110,6 @@ def prescribed(patient: str, template: str = "disc", **how: Any) -> Prescribed:
     return prescribing.prescribe(hired(), asked, tell=True, key=f"prescribe {patient}")
 
 
-@once
 def running(
     made: Prescribed, *, presence: Presence | None = None, key: str = "book-plan", **how: Any
 ) -> BookedPlan:
