@@ -135,8 +135,8 @@ def take_back(session: Session, who: Who, entry_id: int) -> Changed:
             spoken=[one.facts["sequence"] for one in _spoken(session, entry)],
             by_clinic=by_clinic,
         )
-        if (was_cancelled and told.corrects) or told.after_all:
-            # Who had confirmed has heard since that they need not come.
+        if told.corrects or told.after_all:
+            # Who had confirmed has heard otherwise since.
             visit.confirmed_at = None
         if told.due_at is None and visit.status is Status.BOOKED and _has_another_contact(session, entry):
             # What was on its way there spoke of the visit as it was before it was taken back.

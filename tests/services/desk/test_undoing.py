@@ -114,6 +114,26 @@ def test_what_was_told_on_the_telephone_is_told_otherwise_once_it_is_taken_back(
     assert [message["kind"] for message in waiting()] == ["confirmation"]
 
 
+def test_who_had_confirmed_and_heard_of_a_move_that_is_taken_back_is_called_until_they_confirm_anew(
+    standing_clock: Any,
+) -> None:
+    visit, dana = booked(practitioner="ana", phone="+18185550123"), hired()
+    known_to_the_patient()
+    standing_clock.at(NINE - 20 * HOUR)
+    statuses.confirm(dana, visit.reference, key="confirm-01")
+    unheard = moved(visit.reference, starts_at=NINE + HOUR)
+    undo(dana, unheard.entry_id or 0, key="undo-0001")
+    assert rows(Appointment)[0]["confirmed_at"]
+    changed = moved(visit.reference, "move-0002", starts_at=NINE + HOUR)
+    known_to_the_patient()
+    assert undo(dana, changed.entry_id or 0, key="undo-0002").to_call
+    assert rows(Appointment)[0]["confirmed_at"] is None
+    standing_clock.on(minutes=4)
+    assert [call.starts_at for call in calls.call_list(dana).calls] == [NINE]
+    statuses.confirm(dana, visit.reference, key="confirm-02")
+    assert calls.call_list(dana).calls == ()
+
+
 def test_who_is_here_is_not_written_to_when_a_change_is_taken_back(standing_clock: Any) -> None:
     visit, dana = booked(practitioner="ana"), hired()
     known_to_the_patient()
