@@ -236,16 +236,22 @@ def _nearest(
 def _taken(
     session: Session, question: Question, window: Window, now: datetime, versions: Mapping[int, int]
 ) -> dict[int, Kept]:
-    """What is taken of all that the visit may take, and of its patient's time what other visits of its plan take. Who knows a
-    visit's link learns nothing of others: they may have booked it for a patient whose name and number they know.
+    """What is taken of all that the visit may take, and of its patient's time: for staff all of it, else what other visits of
+    its plan take. Who knows a visit's link learns nothing of others: they may have booked it for a patient whose name and
+    number they know.
     """
     clinic, moved = question.clinic, question.moved
     taken = known(session, clinic, question.resource_ids, window, now, versions, keep=True)
-    if moved is None or moved.plan_id is None:
+    by_staff = question.audience is BookableBy.STAFF
+    if moved is None or not (by_staff or moved.plan_id):
         return taken
-    visits = frozenset(session.scalars(select(Appointment.id).where(Appointment.plan_id == moved.plan_id)))
     of_patient = known_of_patient(session, clinic, moved.patient_id, window, now)
-    return taken | {one: entry.only(visits, clinic.visit_type_slugs) for one, entry in of_patient.items()}
+    if not by_staff:
+        visits = frozenset(
+            session.scalars(select(Appointment.id).where(Appointment.plan_id == moved.plan_id))
+        )
+        of_patient = {one: entry.only(visits, clinic.visit_type_slugs) for one, entry in of_patient.items()}
+    return taken | of_patient
 
 
 def _offers(

@@ -16,7 +16,7 @@ from booking.scheduling.status import Status
 from booking.scheduling.timeline import cell_at
 from booking.services import absences, visits
 from booking.services.clinic import present
-from booking.services.desk import board, merging, record_page, records, statuses, undoing
+from booking.services.desk import board, merging, moving, record_page, records, statuses, undoing
 from booking.services.desk.moving import Place, change
 from booking.services.desk.panel import panel
 from booking.services.desk.statuses import Move
@@ -293,6 +293,16 @@ def test_a_visit_in_full_has_its_history_and_what_comes_next(ana: Who, standing_
     assert [(one.what, one.name) for one in found.history] == [("booked", ""), ("arrived", "Ana Ruiz")]
     assert [one.reference for one in found.next_visits] == [later]
     assert not own_visits.full_visit(ana, later).own
+
+
+def test_other_times_are_none_at_which_the_patient_is_elsewhere(ana: Who) -> None:
+    visit = booked(practitioner="ana")
+    booked(NINE + timedelta(minutes=30), practitioner="ben")
+    offered = own_visits.other_times(ana, visit.reference)
+    assert len(offered) == 3
+    for one in offered:
+        place = Place(one.starts_at, one.practitioner.slug)
+        assert moving.preview(ana, visit.reference, place).elsewhere is None
 
 
 def test_a_visit_of_somebody_elses_patient_is_not_there(ana: Who) -> None:
