@@ -102,6 +102,15 @@ def told_at(clinic: Clinic, changed: Changed, number: str | None = None) -> str:
     return f"{says} {_called_too()}" if changed.to_call else says
 
 
+def heard(clinic: Clinic, changed: Changed, *, spoken: bool = False, number: str | None = None) -> str:
+    """Whether and how the patient hears of a change that was made. `spoken`: they know from the telephone. `number`: by which
+    they can be called.
+    """
+    if changed.told:
+        return told_at(clinic, changed, number)
+    return _("The patient was told on the phone.") if spoken else _("Nobody is written to.")
+
+
 def _without_a_way() -> str:
     return _(
         "They left neither a number nor an address: they stand on the list of calls until somebody has told them."

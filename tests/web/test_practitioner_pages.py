@@ -19,7 +19,7 @@ from booking.services.own_day import feed as feeds
 from booking.services.staff.who import Who
 from tests.clinics import clinic, needled, practitioner, set_up, visit_type
 from tests.conftest import StandingClock, standing
-from tests.services.making import NINE, booked, rows
+from tests.services.making import NINE, booked, heard, rows
 from tests.staffing import hired, signed_in
 from tests.web.conftest import fields, on_both
 
@@ -30,6 +30,7 @@ CLINIC = clinic(
     practitioners=[
         practitioner("ana", name="Ana Ruiz", offers=["follow-up", "needles"]),
         practitioner("ben", name="Ben Okoro"),
+        practitioner("lin", name="Linh Pham", offers=["needles"]),
     ],
 )
 
@@ -757,11 +758,109 @@ def test_a_move_to_a_free_time_and_to_one_that_is_taken(app: Flask, page: FlaskC
     with_ana(app, starts_at=NINE + timedelta(hours=1), first_name="Noor", email="n@example.com")
     path = f"/mine/visits/{reference}/move"
     assert "The nearest free times" in page.get(path).text
-    taken = post(page, path, {"time": "2026-09-15T17:00:00Z ana", "key": "12345678", "tell": "1"})
+    taken = post(page, path, {"time": "2026-09-15T17:00:00Z ana", "key": "12345678", "tell": "yes"})
     assert taken.status_code == 409 and 'role="alert"' in taken.text
-    moved = post(page, path, {"time": "2026-09-15T18:00:00Z ana", "key": "12345678", "tell": "1"})
+    moved = post(page, path, {"time": "2026-09-15T18:00:00Z ana", "key": "12345679", "tell": "yes"})
     assert moved.status_code == 303
     assert "11:00 am" in page.get(f"/mine/visits/{reference}").text
+
+
+def text_of(html: str) -> str:
+    return " ".join(re.sub(r"<[^>]+>", " ", html.partition("<main")[2]).split())
+
+
+def chosen(page: FlaskClient, reference: str, time: str) -> Any:
+    """The page that says what this time would mean."""
+    return page.get(f"/mine/visits/{reference}/move", query_string={"time": time})
+
+
+def move_to(page: FlaskClient, reference: str, time: str, **more: str) -> Any:
+    form = re.search(
+        r'<form method="post" data-behaviour.*?</form>', chosen(page, reference, time).text, re.DOTALL
+    )
+    assert form
+    return page.post(f"/mine/visits/{reference}/move", data=fields(form[0]) | {"tell": "yes"} | more)
+
+
+def undo_last(page: FlaskClient, shown: str) -> Any:
+    form = re.search(r'<form method="post" action="(/mine/undo/\d+)".*?</form>', shown, re.DOTALL)
+    assert form
+    return page.post(form[1], data=fields(form[0]))
+
+
+def test_a_move_says_before_how_the_patient_is_told_and_is_taken_back(
+    app: Flask, ana: Who, standing_clock: StandingClock
+) -> None:
+    reference = with_ana(app, phone="+18185550123").reference
+    path = f"/mine/visits/{reference}"
+    standing_clock.at(NINE - timedelta(hours=2))
+    page = signed_in(app, ana)
+    before = text_of(chosen(page, reference, "2026-09-15T18:00:00Z ana").text)
+    assert "Tuesday, September 15, 2026, 11:00 am" in before and "with Ana Ruiz" in before
+    assert "The patient is told by e-mail, at rosa@example.com, at 7:03 am" in before
+    assert "they go on the list of calls as well" in before and "What they would read" in before
+    moved = move_to(page, reference, "2026-09-15T18:00:00Z ana")
+    assert (moved.status_code, moved.location) == (303, path)
+    after = text_of(page.get(path).text)
+    assert "Moved to Tue, Sep 15, 11:00 am, with Ana Ruiz. The patient is told at 7:03 am" in after
+    assert "they go on the list of calls as well" in after
+    tap(page, reference, "arrived")
+    assert undo_last(page, page.get(path).text).location == path
+    again = page.get(path).text
+    assert "Taken back. Undo as well: Moved to Tue, Sep 15, 11:00 am, with Ana Ruiz." in text_of(again)
+    # They have read of it meanwhile, and read that it isn't so.
+    standing_clock.at(NINE - timedelta(minutes=116))
+    with app.app_context():
+        heard()
+    assert undo_last(page, again).location == path
+    back = text_of(page.get(path).text)
+    assert "9:00 am – 9:30 am" in back and "Taken back. The patient is told at 7:07 am" in back
+
+
+@on_both
+def test_a_visit_that_is_given_to_a_colleague_is_taken_back_by_whoever_gave_it(
+    app: Flask, page: FlaskClient, standing_clock: StandingClock
+) -> None:
+    reference = with_ana(app).reference
+    assert move_to(page, reference, "2026-09-15T17:00:00Z ben").location == "/mine/today"
+    assert page.get(f"/mine/visits/{reference}").status_code == 404
+    shown = page.get("/mine/today").text
+    assert "Moved to Tue, Sep 15, 10:00 am, with Ben Okoro." in shown and "Rosa" not in shown
+    (undo,) = re.findall(r'action="(/mine/undo/\d+)"', shown)
+    with app.app_context():
+        lin = signed_in(app, hired(Role.PRACTITIONER, practitioner="lin"))
+    assert post(lin, undo, {"key": "12345678"}).status_code == 404
+    assert post(page, undo, {"key": "12345678"}).location == "/mine/today"
+    shown = page.get("/mine/today").text
+    assert "Taken back." in shown and "Rosa Lima" in shown
+    # For as long as it can be taken back.
+    move_to(page, reference, "2026-09-15T17:00:00Z ben")
+    (undo,) = re.findall(r'action="(/mine/undo/\d+)"', page.get("/mine/today").text)
+    standing_clock.on(minutes=11)
+    assert post(page, undo, {"key": "87654321"}).status_code == 404
+
+
+def test_a_time_that_takes_a_reason_asks_for_it_and_keeps_what_was_typed(
+    app: Flask, page: FlaskClient
+) -> None:
+    reference = with_ana(app).reference
+    asked = chosen(page, reference, "2026-09-15T19:00:00Z ana").text
+    assert "in the practitioner&#39;s break" in asked and 'name="reason"' in asked
+    refused = move_to(page, reference, "2026-09-15T19:00:00Z ana", reason=" ")
+    assert refused.status_code == 409 and "It can be done with a reason" in refused.text
+    stale = move_to(page, reference, "2026-09-15T19:00:00Z ana", reason="She has to leave", version="7")
+    assert stale.status_code == 409 and 'value="She has to leave"' in stale.text
+    assert move_to(page, reference, "2026-09-15T19:00:00Z ana", reason="She has to leave").status_code == 303
+    assert "She has to leave" in page.get(f"/mine/visits/{reference}").text
+
+
+def test_a_time_at_which_the_patient_is_elsewhere_says_so(app: Flask, page: FlaskClient) -> None:
+    reference = with_ana(app).reference
+    with_ana(app, starts_at=NINE + timedelta(hours=1), practitioner="ben")
+    shown = chosen(page, reference, "2026-09-15T17:00:00Z ana")
+    assert "The patient&#39;s other visit: Tue, Sep 15, 10:00 am, with Ben Okoro." in shown.text
+    assert 'name="tell"' not in shown.text and "Other free times" in shown.text
+    assert chosen(page, reference, "soon").status_code == 422
 
 
 def test_who_never_came_is_marked_as_on_the_board_and_hides_nobody_who_is_next(

@@ -90,9 +90,11 @@ def refuse_of_others(who: Who, reference: str) -> None:
 
 
 def refuse_of_others_by_entry(who: Who, entry_id: int) -> None:
-    """The same for the visit that an entry of the history is about."""
+    """The same for the visit that an entry of the history is about, unless they have done this themselves a moment ago."""
     with reading() as session:
-        _refuse_of_others(who, appointment_of(session, who, HistoryEntry, entry_id))
+        visit = appointment_of(session, who, HistoryEntry, entry_id)
+        if session.get_one(HistoryEntry, entry_id).account_id != who.account_id:
+            _refuse_of_others(who, visit)
 
 
 def _refuse_of_others(who: Who, appointment: Appointment) -> None:

@@ -8,7 +8,7 @@ was the only one.
 
 from datetime import timedelta
 
-from sqlalchemy import ColumnElement, Text, and_, bindparam, cast, exists, literal, or_, select
+from sqlalchemy import ColumnElement, Text, and_, bindparam, cast, exists, false, literal, or_, select
 from sqlalchemy.orm import InstrumentedAttribute, Session, aliased
 
 from booking import clock
@@ -29,6 +29,9 @@ from booking.services.staff.who import Who
 from booking.services.transaction import reading
 
 HAD_WITHIN = timedelta(days=365)
+# So long what was done to a visit can be taken back.
+_DONE_WITHIN = timedelta(minutes=10)
+_NOTHING = false()
 
 # Nearly everything that staff do begins with this one, so it is put together once.
 _OF_REFERENCE = select(Appointment).where(Appointment.reference == bindparam("reference"))
@@ -36,15 +39,23 @@ _OF_REFERENCE = select(Appointment).where(Appointment.reference == bindparam("re
 _LOCKED = _OF_REFERENCE.with_for_update(of=Appointment).execution_options(populate_existing=True)
 
 
-def appointment_for(session: Session, who: Who, reference: str, *, for_update: bool = False) -> Appointment:
-    """The appointment of this reference, if it is one that `who` may see; locked if it is about to change.
+def appointment_for(
+    session: Session,
+    who: Who,
+    reference: str,
+    *,
+    for_update: bool = False,
+    besides: ColumnElement[bool] = _NOTHING,
+) -> Appointment:
+    """The appointment of this reference, if it is one that `who` may see, or of those `besides`; locked if it is about to
+    change.
 
     Raises NotFound.
     """
     _refuse_rubbish(reference)
     wanted = _LOCKED if for_update else _OF_REFERENCE
     if not who.sees_everybody:
-        wanted = wanted.where(or_(_gives(who, Appointment), theirs(who, Appointment.patient_id)))
+        wanted = wanted.where(or_(besides, _gives(who, Appointment), theirs(who, Appointment.patient_id)))
     appointment = session.scalar(wanted, {"reference": reference})
     if appointment is None:
         raise NotFound
@@ -59,7 +70,9 @@ def appointment_of(
     *,
     for_update: bool = False,
 ) -> Appointment:
-    """The same for the appointment that an entry of the history, or a message, is about. Raises NotFound."""
+    """The same for the appointment that an entry of the history, or a message, is about; for an entry also if `who` has done
+    this a moment ago: whoever has given a visit to a colleague takes that back. Raises NotFound.
+    """
     reference = session.scalar(
         select(Appointment.reference)
         .join(kind, kind.appointment_id == Appointment.id)
@@ -67,7 +80,13 @@ def appointment_of(
     )
     if reference is None:
         raise NotFound
-    return appointment_for(session, who, reference, for_update=for_update)
+    done_by_them = exists().where(
+        HistoryEntry.id == number,
+        HistoryEntry.account_id == who.account_id,
+        HistoryEntry.at >= clock.now() - _DONE_WITHIN,
+    )
+    besides = done_by_them if kind is HistoryEntry else _NOTHING
+    return appointment_for(session, who, reference, for_update=for_update, besides=besides)
 
 
 def patient_for(session: Session, who: Who, reference: str, *, for_update: bool = False) -> Patient:

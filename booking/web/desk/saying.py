@@ -81,11 +81,7 @@ def now_is(clinic: Clinic, changed: Changed, *, spoken: bool = False, number: st
             name=person(clinic, changed.state["practitioner"]),
         )
         says = "; ".join([now, *changed_besides(changed.facts)]) + "."
-    if changed.told:
-        return f"{says} {change_words.told_at(clinic, changed, number)}"
-    if spoken:
-        return f"{says} {_('The patient was told on the phone.')}"
-    return f"{says} {_('Nobody is written to.')}"
+    return f"{says} {change_words.heard(clinic, changed, spoken=spoken, number=number)}"
 
 
 def corrections(possible: Iterable[Status], cancelled_by: Actor | None) -> list[tuple[str, str]]:

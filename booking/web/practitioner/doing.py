@@ -1,10 +1,11 @@
 """What somebody has just done on their own pages: told once, on the page that follows, with a way back.
 
-The last few taps are taken back one after the other. It stands in the session, which is the browser's: so without a
+The last few taps and moves are taken back one after the other. It stands in the session, which is the browser's: so without a
 patient's name, and of another account nothing is told or taken back.
 """
 
 import secrets
+from datetime import datetime
 from typing import Any
 
 from flask import render_template, session
@@ -13,29 +14,44 @@ from markupsafe import Markup
 
 from booking import clock
 from booking.errors import NotFound
+from booking.services.clinic import Clinic
 from booking.services.desk.states import UNDO_WITHIN, Changed
 from booking.services.desk.statuses import Move
 from booking.services.own_day import visit as own_visits
-from booking.web import access
+from booking.web import access, change_words
 from booking.web.practitioner import words
+from booking.web.visit_words import person
 
 _TAPS_KEPT = 5
 
 
 def tapped(move: Move, changed: Changed) -> None:
     """A tap was done."""
-    doing, did = _mine(), [move.value, changed.reference]
-    if changed.entry_id is not None:
-        others = [tap for tap in doing["taps"] if tap[0] != changed.entry_id]
-        doing["taps"] = [*others, [changed.entry_id, int(clock.now().timestamp()), *did]][-_TAPS_KEPT:]
-    _keep(doing | {"did": did}, changed)
+    _did([move.value, changed.reference], changed)
 
 
-def taken_back(entry: int, changed: Changed) -> None:
-    """A tap was taken back: the one before it is next."""
+def moved(clinic: Clinic, changed: Changed, *, spoken: bool) -> None:
+    """A visit was moved: where to, and how its patient hears of it. `spoken`: they were told on the telephone."""
+    at = clinic.times.short_moment(datetime.fromisoformat(changed.state["starts_at"]))
+    name = person(clinic, changed.state["practitioner"])
+    heard = change_words.heard(clinic, changed, spoken=spoken)
+    _did([_("Moved to %(when)s, with %(name)s.", when=at, name=name)], changed, heard)
+
+
+def taken_back(clinic: Clinic, entry: int, changed: Changed) -> None:
+    """A tap or a move was taken back: the one before it is next."""
     doing = _mine()
     doing["taps"] = [tap for tap in doing["taps"] if tap[0] != entry]
-    _keep(doing | {"did": []}, changed)
+    _keep(doing | {"did": [], "heard": change_words.told_at(clinic, changed)}, changed)
+
+
+def _did(what: list[str], changed: Changed, heard: str = "") -> None:
+    """`what`: a tap and whose visit it was, or a sentence."""
+    doing = _mine()
+    if changed.entry_id is not None:
+        others = [tap for tap in doing["taps"] if tap[0] != changed.entry_id]
+        doing["taps"] = [*others, [changed.entry_id, int(clock.now().timestamp()), *what]][-_TAPS_KEPT:]
+    _keep(doing | {"did": what, "heard": heard}, changed)
 
 
 def stays(entry: int) -> None:
@@ -44,15 +60,10 @@ def stays(entry: int) -> None:
     session["doing"] = doing | {"taps": [tap for tap in doing["taps"] if tap[0] != entry]}
 
 
-def moved(changed: Changed) -> None:
-    """A visit was moved: its own page shows where it is."""
-    _keep(_mine(), changed)
-
-
 def toast() -> Markup:
     """What was just done, with a button that takes back the last tap; told once."""
     doing = _mine()
-    did = doing.pop("did", None)
+    did, heard = doing.pop("did", None), doing.pop("heard", "")
     if did is None:
         return Markup()
     session["doing"] = doing
@@ -61,7 +72,7 @@ def toast() -> Markup:
     return Markup(  # noqa: S704 - written by our own template, which escapes
         render_template(
             "practitioner/toast.html",
-            says=_in_words(did),
+            says=f"{_in_words(did)} {heard}".strip(),
             entry=entry,
             besides=_in_words(last) if last and last != did else "",
             key=secrets.token_urlsafe(12),
@@ -70,9 +81,9 @@ def toast() -> Markup:
 
 
 def _in_words(did: list[str]) -> str:
-    """What was tapped, in a sentence; or that it was taken back."""
-    if not did:
-        return _("Taken back.")
+    """What was done, in a sentence; or that it was taken back."""
+    if len(did) < 2:
+        return did[0] if did else _("Taken back.")
     move, reference = did
     try:
         return words.tapped(Move(move), own_visits.brief(access.who(), reference))
