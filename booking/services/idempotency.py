@@ -101,6 +101,16 @@ def once(
     return found
 
 
+def given_before(key: Key) -> Answer | None:
+    """What this key was answered with, if it was. Raises what it was refused with; KeyReused for other content."""
+    with reading() as session:
+        kept = _find(session, key)
+    found = _again(kept, key) if kept and kept.counts else None
+    if isinstance(found, Refusal):
+        raise found
+    return found
+
+
 def answer_to(actor: str, key: str) -> Answer | None:
     """What this key was answered with, if that was a success: for a form that comes back by the back button."""
     with reading() as session:

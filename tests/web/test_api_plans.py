@@ -18,12 +18,15 @@ from booking.scheduling.plans.windows import Presence, TimeWindow
 from booking.scheduling.timeline import cell_at
 from booking.services import absences
 from booking.services.clinic import present
+from booking.services.plans.changing import pause
 from booking.services.transaction import run
 from booking.web import limits
 from tests.clinics import plan_clinic
+from tests.conftest import StandingClock
 from tests.services.making import booked, rows
 from tests.services.plans import making
 from tests.services.plans.making import FIRST_DAY
+from tests.staffing import hired
 from tests.web.conftest import on_both
 
 pytestmark = pytest.mark.clinic(plan_clinic())
@@ -333,6 +336,29 @@ def test_the_same_key_gets_the_same_answer_and_books_nothing_twice(
         assert len(rows(Plan)) == 1 and len(rows(Appointment)) == 13
 
 
+@on_both
+def test_the_same_key_gets_the_same_answer_on_the_next_day_and_when_the_plan_has_changed_since(
+    ask: Ask, book: Ask, prescribed: "Prescribed", standing_clock: StandingClock, app: Flask
+) -> None:
+    ida = {"first_name": "Ida", "last_name": "Lund", "email": "ida@example.com", "phone": None}
+    today = {"first_day": clock.now().date().isoformat(), "windows": None, "practitioners": None}
+    visits = best(ask(**today))
+    answer = book(visits, patient=ida, **today)
+    of_plan = OF_PLAN | prescribed._asdict()
+    chosen = best(ask(**of_plan))
+    its = book(chosen, key="k2", **of_plan)
+    assert (answer.status_code, its.status_code) == (201, 201), its.text
+    with app.app_context():
+        pause(hired(), prescribed.plan, FIRST_DAY, FIRST_DAY + timedelta(days=2), "Ill", key="pause-001")
+    standing_clock.on(hours=20)
+    assert book(visits, patient=ida, **today).get_json() == answer.get_json()
+    assert book(chosen, key="k2", **of_plan).get_json() == its.get_json()
+    # The day counts for whatever is asked for anew, and another token is another content.
+    assert fields(book(visits, key="k3", **today)) == ["first_day"]
+    other = book(chosen, key="k2", **of_plan | {"token": "x"})
+    assert (other.status_code, other.get_json()["code"]) == (422, "key_reused")
+
+
 def test_without_a_key_nothing_is_booked(book: Ask, visits: list[Any], app: Flask) -> None:
     answer = book(visits, key=None)
     assert (answer.status_code, answer.get_json()["code"]) == (400, "idempotency_key_missing")
@@ -533,7 +559,7 @@ def test_what_a_prescription_leaves_open_is_as_it_is_asked_for(
     aaron = best(ask(**how | {"practitioners": {"chiropractic": ["aaron"]}}))
     refused = book(aaron, **how | {"practitioners": {"chiropractic": ["lin"]}})
     assert (refused.status_code, refused.get_json()["code"]) == (422, "plan_rules_broken")
-    nobody = book(aaron, **how | {"practitioners": {"chiropractic": ["nobody"]}})
+    nobody = book(aaron, key="nobody", **how | {"practitioners": {"chiropractic": ["nobody"]}})
     assert (nobody.status_code, fields(nobody)) == (422, ["practitioners"])
     made = book(aaron, key="k2", **how | {"practitioners": {"chiropractic": ["aaron"]}})
     assert made.status_code == 201, made.text

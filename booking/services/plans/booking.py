@@ -43,7 +43,7 @@ from booking.services.allowances import Planned
 from booking.services.booking import keep_consent, refuse_too_many
 from booking.services.clinic import Clinic, the_clinic
 from booking.services.desk.records import may_be_texted
-from booking.services.idempotency import Answer, Key, once
+from booking.services.idempotency import Answer, Key, given_before, once
 from booking.services.plans import links as plan_links
 from booking.services.plans.allowed import refuse_beyond
 from booking.services.plans.besides import too_near
@@ -77,19 +77,21 @@ class BookedPlan:
         return plan_links.token(self.reference, self.link_number)
 
 
-def book(wish: PlanWish, *, actor: str, key: str) -> BookedPlan:
-    """Books all visits of a plan or a series, once per key, and queues one confirmation and the reminders.
+def booked_before(actor: str, key: str, sent: Any) -> BookedPlan | None:
+    """What `book` answered to the same that was `sent` under this key, if it did. Raises what it raised; KeyReused."""
+    answer = given_before(Key.of(actor, key, sent))
+    return BookedPlan(**answer) if answer else None
+
+
+def book(wish: PlanWish, *, actor: str, key: str, sent: Any = None) -> BookedPlan:
+    """Books all visits of a plan or a series, once per key, and queues one confirmation and the reminders. `sent`: what came with
+    the key, where the wish depends on the day and on the plan as well.
 
     Raises VisitsTaken with what was lost and what could take its place, PlanRulesBroken where the visits aren't what the
     plan prescribes, NeedsPrescription for a plan that patients don't begin by themselves, PlanRunning, BeyondCoverage where
     staff are to be asked first, and where they don't say why it is booked all the same; BeyondHorizon and TooManyVisits for a series of a patient; SlotTaken where what gives way is decided
     on at this moment; ContactCannotBeReached, NotOffered, NotFound, KeyReused.
     """
-    content = {
-        name: value.as_plain() if isinstance(value, Presence | Course) else value
-        for name, value in vars(wish).items()
-    }
-    del content["visitor"], content["staff"], content["hours_said"]
 
     def with_replacements(refusal: Refusal) -> Refusal:
         if isinstance(refusal, VisitsTaken):
@@ -99,11 +101,17 @@ def book(wish: PlanWish, *, actor: str, key: str) -> BookedPlan:
             ]
         return refusal
 
-    return BookedPlan(
-        **once(
-            Key.of(actor, key, content), lambda session: _book(session, wish), on_refusal=with_replacements
-        )
-    )
+    its = Key.of(actor, key, _content(wish) if sent is None else sent)
+    return BookedPlan(**once(its, lambda session: _book(session, wish), on_refusal=with_replacements))
+
+
+def _content(wish: PlanWish) -> dict[str, Any]:
+    content = {
+        name: value.as_plain() if isinstance(value, Presence | Course) else value
+        for name, value in vars(wish).items()
+    }
+    del content["visitor"], content["staff"], content["hours_said"]
+    return content
 
 
 def _book(session: Session, wish: PlanWish) -> Answer:

@@ -73,14 +73,18 @@ def book_plan() -> ResponseReturnValue:
     """Books all visits of a plan or none, once per Idempotency-Key."""
     limits.allow("book")
     key = idempotency_key()
-    asked = body(plan_schemas.PlanWanted)
-    plan, clinic = _prescribed(asked), present_clinic()
-    _refuse_misfits(clinic, asked, plan)
-    misfits = asked.misfits(texts_offered=current_app.config["BOOKING"].texts != "none")
-    if misfits:
-        return problems.of_fields(misfits)
+    asked, clinic = body(plan_schemas.PlanWanted), present_clinic()
+    sent = [asked.model_dump(mode="json"), request.headers.get("Authorization", "")]
     try:
-        made = booking.book(_wish(asked, plan), actor="api", key=key)
+        # The answer is the same also when the day, or the plan, has gone on since.
+        made = booking.booked_before("api", key, sent)
+        if made is None:
+            plan = _prescribed(asked)
+            _refuse_misfits(clinic, asked, plan)
+            misfits = asked.misfits(texts_offered=current_app.config["BOOKING"].texts != "none")
+            if misfits:
+                return problems.of_fields(misfits)
+            made = booking.book(_wish(asked, plan), actor="api", key=key, sent=sent)
     except VisitsTaken as refusal:
         return problems.of_refusal(VisitsTaken(lost=[_lost(clinic, one) for one in refusal.facts["lost"]]))
     except PlanRulesBroken as refusal:
