@@ -365,7 +365,7 @@ def button_words(page: FlaskClient) -> list[str]:
 def test_what_was_entered_and_taken_back_is_said_on_top_once(app: Flask, page: FlaskClient) -> None:
     reference = with_ana(app).reference
     send_time_off(page, first="2026-09-15", opens="09:00", closes="12:00")
-    assert page.get("/mine/time-off").text.count(f"/mine/visits/{reference}/move") == 1
+    assert page.get("/mine/time-off").text.count(f'/mine/visits/{reference}/move"') == 1
     assert said_on_top(page) == ""
     send_time_off(page, first="2026-09-15", opens="09:00", closes="12:00")
     said = said_on_top(page)
@@ -406,6 +406,8 @@ def test_time_off_names_what_is_booked_with_a_free_time_for_each(app: Flask, pag
     shown = page.get("/mine/time-off").text
     assert "1 visit stands in it:" in shown and f"/mine/visits/{reference}/move" in shown
     assert re.search(r"could move to (Mon|Thu), Sep 1[47], .*?, with Ana Ruiz", shown)
+    (there,) = re.findall(r'href="([^"]*/move\?[^"]*)"', shown)
+    assert "Move it and tell the patient" in page.get(there).text
     with app.app_context():
         assert [row["status"] for row in rows(Appointment)] == ["booked"]
 
