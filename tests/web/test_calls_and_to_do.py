@@ -56,7 +56,9 @@ def test_a_call_shows_number_and_sentence_and_names_no_treatment(
         visit = booked(
             NEXT_WEEK, practitioner="ana", phone="+18185550123", email=None, reminders=Reminders.CALL
         )
-        standing_clock.on(days=4, hours=2)
+        later = NEXT_WEEK + timedelta(hours=1)
+        booked(later, practitioner="ben", phone="+18185550123", email=None, reminders=Reminders.CALL)
+        standing_clock.on(days=4, hours=3)
         deliver_due()
         desk = signed_in(app, hired(Role.DESK))
     poll = {"X-Poll": "1"}
@@ -66,6 +68,7 @@ def test_a_call_shows_number_and_sentence_and_names_no_treatment(
     page = desk.get("/desk/calls").text
     assert "(818) 555-0123" in page
     assert "We expect you on Monday, September 21, 2026, 9:00 am, with Ana Ruiz. Are you coming?" in page
+    assert "And on the same day at 10:00 am, with Ben" in page and page.count("Are you coming?") == 1
     assert "Follow-up" not in page
     after = press(desk, "/desk/calls", f"/desk/calls/{visit.reference}", outcome="no-answer")
     assert "No answer: 1" in after.text

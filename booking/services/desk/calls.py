@@ -3,7 +3,7 @@
 Who stands on it says `booking.services.desk.whom_to_call`. One visit is one call.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -66,7 +66,7 @@ class Call:
     `flags`, `desk_note`: what to know of the patient before they pick up. `tries`: calls that nobody answered. `because`:
     the reason that was given for a change. `written`: the message by which they may know already. `after_all`: they were
     told that we had cancelled it. `plan`: the reference of its plan, where that has changed, and `plan_only` if nothing is to be
-    said of this visit by itself.
+    said of this visit by itself. `also`: the others of that day of which they are reminded by the same call.
     """
 
     reference: str
@@ -91,6 +91,7 @@ class Call:
     after_all: bool = False
     plan: str = ""
     plan_only: bool = False
+    also: tuple["Call", ...] = ()
 
     @property
     def outcomes(self) -> tuple[Outcome, ...]:
@@ -128,15 +129,22 @@ def call_list(who: Who) -> CallList:
     with reading() as session:
         clinic = the_clinic(session)
         found: dict[str, Call] = {}
-        for call in (*_by_message(session, clinic, now), *_changed_soon(session, clinic, now)):
+        by_message, along = _by_message(session, clinic, now)
+        for call in (*by_message, *_changed_soon(session, clinic, now)):
             known = found.get(call.reference)
             found[call.reference] = _the_weightier(known, call) if known else call
+        for call in along:
+            first = _first_of_its_day(call, by_message)
+            if first is not None and call.reference not in found:
+                known = found[first]
+                found[first] = replace(known, also=(*known.also, call))
         calls = _with_what_was_written(session, found.values())
     return CallList(tuple(sorted(calls, key=lambda call: (call.starts_at, call.reference))))
 
 
 def settle(who: Who, reference: str, outcome: Outcome, *, version: int | None = None, key: str) -> Settled:
-    """Keeps what came of the call about a visit. Whoever was spoken with about a change isn't written to about it any more.
+    """Keeps what came of the call about a visit, and about the others of its day of which they were reminded along. Whoever was
+    spoken with about a change isn't written to about it any more.
     `version`: the visit's, as the caller told it. Raises StaleEdit, NotFound, KeyReused.
     """
 
@@ -154,7 +162,7 @@ def settle(who: Who, reference: str, outcome: Outcome, *, version: int | None = 
             messages = [notices.call_made(session, appointment, kind, now)]
         if outcome in whom_to_call.SPOKEN and any(message.kind in notices.ANSWERS for message in messages):
             stopped = notices.stop_writing(session, appointment, "They were told by telephone.")
-        for message in (*messages, *stopped):
+        for message in (*messages, *_along(session, appointment, messages, now), *stopped):
             if message.state is MessageState.QUEUED:
                 # The worker would put it on the list in a moment.
                 message.state = MessageState.TO_CALL
@@ -209,7 +217,7 @@ def put_back(who: Who, reference: str, *, key: str) -> Settled:
         ).all()
         if not settled:
             raise NotFound
-        for message in settled:
+        for message in (*settled, *_settled_along(session, appointment, settled)):
             message.settled_at, message.settled_as, message.settled_by = None, "", ""
             # The contact may have been corrected meanwhile.
             if message.state is MessageState.DROPPED and message.address in (
@@ -223,19 +231,78 @@ def put_back(who: Who, reference: str, *, key: str) -> Settled:
     return Settled(**once(Key.of(who.key, key, ["call back", reference]), action))
 
 
-def _by_message(session: Session, clinic: Clinic, now: datetime) -> list[Call]:
-    """Reminders by call, and what failed and isn't on its way by other means."""
+def _settled_along(
+    session: Session, appointment: Appointment, settled: Sequence[Message]
+) -> Sequence[Message]:
+    """What the same call settled about other visits."""
+    return session.scalars(
+        select(Message)
+        .join(Appointment, Appointment.id == Message.appointment_id)
+        .where(
+            Appointment.patient_id == appointment.patient_id,
+            Appointment.id != appointment.id,
+            Message.sequence == Appointment.sequence,
+            Message.settled_at.in_([one.settled_at for one in settled]),
+            Message.settled_as.in_([one.settled_as for one in settled]),
+        )
+    ).all()
+
+
+def _by_message(session: Session, clinic: Clinic, now: datetime) -> tuple[list[Call], list[Call]]:
+    """Reminders by call, and what failed and isn't on its way by other means; and the reminders of which somebody is called along
+    with that of an earlier visit.
+    """
     wanted = (
-        select(Message, Appointment, Patient)
+        select(Message, Appointment, Patient, whom_to_call.TOLD_WITH_EARLIER)
         .join(Appointment, Appointment.id == Message.appointment_id)
         .join(Patient, Patient.id == Appointment.patient_id)
         .where(whom_to_call.TO_BE_CALLED)
+        .order_by(Appointment.from_cell, Message.id)
     )
-    calls = []
-    for message, appointment, patient in session.execute(wanted, whom_to_call.bounds(now)):
+    calls: list[Call] = []
+    along: list[Call] = []
+    for message, appointment, patient, goes_along in session.execute(wanted, whom_to_call.bounds(now)):
         why = _why(message, appointment, patient)
-        calls.append(_call(clinic, appointment, patient, message.kind, why, message))
-    return calls
+        call = _call(clinic, appointment, patient, message.kind, why, message)
+        (along if goes_along else calls).append(call)
+    return calls, along
+
+
+def _first_of_its_day(call: Call, calls: Iterable[Call]) -> str | None:
+    """The visit with whose reminder, the last before it of these, somebody is called about another one."""
+    whose = [
+        one.reference
+        for one in calls
+        if (one.kind, one.patient_reference, one.phone) == (call.kind, call.patient_reference, call.phone)
+        and one.starts_at < call.starts_at
+    ]
+    return whose[-1] if whose else None
+
+
+def _along(
+    session: Session, appointment: Appointment, messages: Iterable[Message], now: datetime
+) -> list[Message]:
+    """The reminders of later visits of its day of which somebody is called along with these."""
+    wanted = (
+        select(Message, Appointment.from_cell)
+        .join(Appointment, Appointment.id == Message.appointment_id)
+        .where(
+            Appointment.patient_id == appointment.patient_id,
+            Appointment.from_cell > appointment.from_cell,
+            Message.kind.in_([one.kind for one in messages]),
+            Message.address.in_([one.address for one in messages]),
+            whom_to_call.TO_BE_CALLED,
+            whom_to_call.TOLD_WITH_EARLIER,
+        )
+        .order_by(Appointment.from_cell)
+    )
+    found, last = [], appointment.from_cell
+    for message, from_cell in session.execute(wanted, whom_to_call.bounds(now)):
+        if from_cell - last >= whom_to_call.A_DAYS_VISITS:
+            break
+        found.append(message)
+        last = from_cell
+    return found
 
 
 def _why(message: Message, appointment: Appointment, patient: Patient) -> Why:

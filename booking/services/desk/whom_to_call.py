@@ -23,7 +23,7 @@ from booking.models import (
     Patient,
 )
 from booking.scheduling.status import Status
-from booking.scheduling.timeline import cell_from, instant_of
+from booking.scheduling.timeline import CELL_MINUTES, cell_from, instant_of
 from booking.services import notices
 from booking.services.desk import states
 
@@ -79,6 +79,28 @@ _IS_NEWS = or_(
 )
 # What the desk has put on the list stays there until it is settled, and so does what is about other visits as well.
 _ASKED = or_(Message.facts["why"].as_string() == notices.ASKED, notices.IS_ABOUT_A_PLAN)
+# Visits of one day lie less than this apart, and those of two days more.
+A_DAYS_VISITS = 12 * 60 // CELL_MINUTES
+_EARLIER = aliased(Appointment)
+# A reminder of which somebody is to be called along with that of an earlier visit of the same day.
+TOLD_WITH_EARLIER = and_(
+    Message.kind.startswith("reminder-"),
+    Message.state == MessageState.TO_CALL,
+    exists().where(
+        _OTHER.appointment_id == _EARLIER.id,
+        _OTHER.kind == Message.kind,
+        _OTHER.address == Message.address,
+        _OTHER.state == MessageState.TO_CALL,
+        _OTHER.settled_at.is_(None),
+        _OTHER.sequence == _EARLIER.sequence,
+        _EARLIER.patient_id == Appointment.patient_id,
+        _EARLIER.status == Status.BOOKED,
+        _EARLIER.cannot_come_at.is_(None),
+        _EARLIER.from_cell > bindparam("now_cell"),
+        _EARLIER.from_cell > Appointment.from_cell - A_DAYS_VISITS,
+        _EARLIER.from_cell < Appointment.from_cell,
+    ),
+)
 # A message, and its visit, that somebody has to tell by telephone.
 TO_BE_CALLED = and_(
     Message.state.in_((MessageState.TO_CALL, *FAILED)),
@@ -154,7 +176,7 @@ CHANGED_BY_US = and_(
 BY_MESSAGE = (
     select(func.count(Message.appointment_id.distinct()))
     .join(Appointment, Appointment.id == Message.appointment_id)
-    .where(TO_BE_CALLED)
+    .where(TO_BE_CALLED, ~TOLD_WITH_EARLIER)
 )
 CHANGES = (
     select(
@@ -168,7 +190,7 @@ CHANGES = (
     .join(HistoryEntry, HistoryEntry.appointment_id == Appointment.id)
     .where(
         CHANGED_BY_US,
-        ~exists().where(Message.appointment_id == Appointment.id, TO_BE_CALLED),
+        ~exists().where(Message.appointment_id == Appointment.id, TO_BE_CALLED, ~TOLD_WITH_EARLIER),
     )
 )
 

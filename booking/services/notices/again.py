@@ -111,7 +111,8 @@ def plan_another_way(session: Session, plan: Plan, message: Message, now: dateti
     if own or not plan.phone:
         return False
     kind = message.facts.get(SAID_BY_CALL) or _SAID_BY_CALL[message.kind]
-    facts = {"why": UNREACHABLE, PLAN: plan.reference}
+    # Who wants to be called is called for that.
+    facts = {PLAN: plan.reference} | ({} if message.channel is Channel.CALL else {"why": UNREACHABLE})
     if kind in ANSWERS:
         return call_anew(session, plan, now, facts, kind)
     visit = next_of(session, plan, max(now, message.due_at))

@@ -160,6 +160,12 @@ def sentence(clinic: Clinic, call: Call) -> str:
     return _("“We expect you on %(when)s, with %(name)s. Are you coming?”", when=when, name=name)
 
 
+def also(clinic: Clinic, call: Call) -> str:
+    """What to say of another visit of the same day."""
+    at = clinic.times.time(call.starts_at)
+    return _("“And on the same day at %(time)s, with %(name)s.”", time=at, name=call.practitioner.name)
+
+
 def _after_all(clinic: Clinic, call: Call) -> str:
     """To whoever was told that it is cancelled, whether or not it was moved since."""
     when, name = clinic.times.moment(call.starts_at), call.practitioner.name
