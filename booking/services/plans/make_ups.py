@@ -86,14 +86,16 @@ def _offer(
     """Offers times for what is missing under these numbers; for a first visit that can't come before the next one, in that one's
     place. One for each before a second one for any.
     """
-    for most in (1, OFFERED):
-        for number in numbers:
-            found[number] = _with_more(asked, plan, found, number, most)
-    none = [number for number in numbers if not found[number].times]
-    for most in (1, OFFERED):
-        for number in none:
-            if replaced := in_whose_place(plan, found[number].missed, audience, asked.ground.now):
-                found[number] = _with_more(asked, plan, found, number, most, replaced)
+    for number in numbers:
+        found[number] = _with_more(asked, plan, found, number, 1)
+    for number in numbers:
+        if not found[number].times and (
+            replaced := in_whose_place(plan, found[number].missed, audience, asked.ground.now)
+        ):
+            found[number] = _with_more(asked, plan, found, number, 1, replaced)
+    for number in numbers:
+        if found[number].times:
+            found[number] = _with_more(asked, plan, found, number, OFFERED, found[number].replaces)
 
 
 def _with_more(
@@ -104,8 +106,8 @@ def _with_more(
     most: int,
     replaces: PlanVisit | None = None,
 ) -> MakeUp:
-    """What is missing under this number with up to so many times, each on another day, that go with all that is offered for the
-    others, whichever is taken of that. `replaces`: in whose place it comes.
+    """What is missing under this number with up to so many times that go with all that is offered for the others, whichever is taken
+    of that. `replaces`: in whose place it comes.
     """
     one = found[number]
     if len(one.times) >= most:
@@ -132,12 +134,10 @@ def _with_more(
 
     times = list(one.times)
     for lost in _like(asked, plan, one.missed, others, replaces):
-        days = {time.day for time in times}
-        more = instead_of(asked, lost, others, most + len(days), fits=goes)
-        times += [time for time in more if time.day not in days]
+        times += instead_of(asked, lost, others, most, fits=goes, besides=times, same_day=True)
         if any(time.day // 7 == lost.kept.week for time in times):
             break
-    return replace(one, times=tuple(times[:most]), replaces=replaces if times else None)
+    return replace(one, times=tuple(times), replaces=replaces if times else None)
 
 
 def _ways_of(plan: PlanView, one: MakeUp) -> list[Chosen]:

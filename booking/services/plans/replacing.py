@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from sqlalchemy import select
@@ -33,6 +33,7 @@ from booking.services.plans.wanted import Asked, PlanWanted
 from booking.services.transaction import reading
 
 OFFERED = 3
+_APART = timedelta(hours=1)
 
 
 class Instead(NamedTuple):
@@ -70,7 +71,8 @@ def instead(
             return [[] for _ in numbers]
     chosen = choose(clinic, wanted.course, wanted.first_day, visits)
     return [
-        instead_of(asked, chosen[number], chosen[:number] + chosen[number + 1 :], most) for number in numbers
+        instead_of(asked, chosen[number], chosen[:number] + chosen[number + 1 :], most, same_day=True)
+        for number in numbers
     ]
 
 
@@ -102,11 +104,14 @@ def instead_of(
     anyone: bool = False,
     rather_as: Iterable[Chosen] = (),
     fits: Callable[[Chosen], bool] = lambda _: True,
+    besides: Sequence[Instead] = (),
+    same_day: bool = False,
 ) -> list[Instead]:
     """The times that take one visit's place best: in its week, days of rest kept, from visits besides the plan as well. Where the
     plan pairs kinds of care those on the way to another visit come first, and last those that turn the order of a pair; then the
     times of its kind that most of `rather_as` have; then those near its own time, and with the same person if that can be; with
-    `anyone`, only of times that are as near. At most one a day, and only what `fits`.
+    `anyone`, only of times that are as near. Only what `fits`, and together with those that there are `besides` no more than `most`:
+    each on another day; with `same_day`, where there are not so many days, others of the same ones, an hour apart.
     """
     others, usual = list(others), usual_times(rather_as)
     kept, modality = [one.kept for one in others], lost.kept.modality
@@ -131,25 +136,32 @@ def instead_of(
             candidates.append(
                 (turned, more_ways, -used, *near, as_kept, Wanted(lost.visit_type.slug, choice.person, cell))
             )
-    found: dict[int, Instead] = {}
-    for *_, as_kept, wanted in sorted(candidates):
-        if as_kept.day in found or len(found) == most:
-            continue
-        person = asked.clinic.practitioner_by_id[wanted.practitioner_id]
-        if not fits(Chosen(lost.visit_type, person, as_kept, wanted)):
-            continue
-        beside = asked.ground.beside((one.wanted for one in others), wanted.cell)
-        together = asked.ground.together([*beside, wanted])
-        assignment = together[-1]
-        if assignment is None or breaks(asked.course, kept, as_kept):
-            continue
-        found[as_kept.day] = Instead(
-            instant_of(assignment.from_cell),
-            instant_of(assignment.to_cell),
-            person,
-            as_kept.day,
-        )
-    return list(found.values())
+    found, left = list(besides), sorted(candidates)
+    for apart in (None, _APART) if same_day else (None,):
+        again = []
+        for candidate in left:
+            *_, as_kept, wanted = candidate
+            if len(found) >= most:
+                break
+            starts_at = instant_of(wanted.cell)
+            if any(
+                one.day == as_kept.day and (apart is None or abs(one.starts_at - starts_at) < apart)
+                for one in found
+            ):
+                again.append(candidate)
+                continue
+            person = asked.clinic.practitioner_by_id[wanted.practitioner_id]
+            if not fits(Chosen(lost.visit_type, person, as_kept, wanted)):
+                continue
+            beside = asked.ground.beside((one.wanted for one in others), wanted.cell)
+            assignment = asked.ground.together([*beside, wanted])[-1]
+            if assignment is None or breaks(asked.course, kept, as_kept):
+                continue
+            found.append(
+                Instead(instant_of(assignment.from_cell), instant_of(assignment.to_cell), person, as_kept.day)
+            )
+        left = again
+    return found[len(besides) :]
 
 
 def usual_times(visits: Iterable[Chosen]) -> Counter[tuple[str, int, int, int]]:

@@ -68,7 +68,7 @@ def better_times(
 ) -> list[Instead]:
     """Times for one visit of a plan that keep all of its rules. `asked`: what the plan asks for, where that is known already."""
     others = [chosen_of(plan, one) for one in plan.standing if one.reference != visit.reference]
-    return instead_of(asked or asked_for(plan, audience), chosen_of(plan, visit), others)
+    return instead_of(asked or asked_for(plan, audience), chosen_of(plan, visit), others, same_day=True)
 
 
 class TimesThatKeep:

@@ -146,7 +146,7 @@ def test_the_best_day_for_one_is_left_where_it_leaves_no_day_for_the_other(conte
         cells = [cell_at(at(FIRST_DAY + timedelta(days=number), hour)) for hour in (8, 20)]
         run(lambda session, cells=cells: absences.enter(session, AbsenceKind.TIME_OFF, person.id, *cells))  # type: ignore[misc]
     offered = make_up_times(after, BookableBy.STAFF)
-    assert [[time.day for time in one.times] for one in offered] in ([[8], [10]], [[10], [8]])
+    assert [{time.day for time in one.times} for one in offered] in ([{8}, {10}], [{10}, {8}])
 
 
 def test_whichever_is_taken_of_a_whole_week_the_ways_of_the_plan_suffice(context: Any) -> None:
@@ -161,6 +161,19 @@ def test_whichever_is_taken_of_a_whole_week_the_ways_of_the_plan_suffice(context
     offered = make_up_times(after, BookableBy.STAFF)
     assert len(offered) == 5 and all(one.times for one in offered)
     go_together(after, offered)
+
+
+def test_where_there_is_one_day_only_there_are_several_times_of_it(context: Any) -> None:
+    """On others first: on a day an hour apart where the patient can come on no other."""
+    once = plan_template("once", {ACUPUNCTURE: 1})
+    set_up(plan_clinic(plan_templates=[once]))
+    tuesdays = Presence((TimeWindow(frozenset({1}), 9 * 60, 17 * 60),))
+    (offered,) = make_up_times(
+        lost(running(prescribed(patient(), "once"), presence=tuesdays), 0), BookableBy.LINK
+    )
+    assert len(offered.times) == 3 and {time.day for time in offered.times} == {8}
+    for one, other in combinations(offered.times, 2):
+        assert abs(one.starts_at - other.starts_at) >= timedelta(hours=1)
 
 
 def test_where_the_best_time_of_a_day_is_offered_for_another_the_next_best_is(context: Any) -> None:
