@@ -154,16 +154,19 @@ def make_up_offered(session: Session, plan: Plan, now: datetime) -> bool:
 
 
 def plan_contact_corrected(session: Session, clinic: Clinic, plan: Plan, now: datetime) -> None:
-    """What is queued about a plan goes to the contact as it is now: the link to book it, or all visits, and when it was to go
-    what has just been changed. While a decision waits to be told no list of the visits goes: they stand as decided.
+    """What is queued about a plan goes to the contact as it is now: the link to book it, or all visits and the link to make up
+    for others, and when it was to go what has just been changed. While a decision waits to be told no list of the visits goes: they stand as decided.
     """
     change, stands = _change_for_another(session, plan, now), next_of(session, plan, now) is not None
     waits = any(plan.untold.values())
     if change is not None and change.state in GONE and stands and not waits and _is_written_to(plan):
         change = None  # The list of all visits says it.
+    of_plan = Message.subject == f"plan/{plan.reference}"
+    offers = select(Message.id).where(of_plan, Message.kind == "plan-make-up", Message.state.in_(LIVE))
+    offered = session.scalar(offers.limit(1)) is not None
     session.execute(
         update(Message)
-        .where(Message.subject == f"plan/{plan.reference}", Message.state == MessageState.QUEUED)
+        .where(of_plan, Message.state == MessageState.QUEUED)
         .values(state=MessageState.DROPPED, last_error=_CORRECTED)
     )
     if plan.status is PlanStatus.PRESCRIBED:
@@ -177,6 +180,8 @@ def plan_contact_corrected(session: Session, clinic: Clinic, plan: Plan, now: da
             _change_anew(session, plan, change, now)
         elif called and not written:
             call_anew(session, plan, now)
+        if offered:
+            make_up_offered(session, plan, now)
     digests.replan(session, clinic, plan, now)
 
 

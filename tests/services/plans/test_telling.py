@@ -20,7 +20,7 @@ from booking.services.plans.adherence import Need, adherence
 from booking.services.plans.booking import BookedPlan
 from booking.services.plans.changing import Decision, cancel_from, decide, pause, stop, told_now
 from booking.services.plans.make_ups import make_up_times
-from booking.services.plans.repairing import take_for
+from booking.services.plans.repairing import offer, take_for
 from booking.services.plans.shifting import shift
 from booking.services.plans.visits import PlanVisit
 from booking.services.rescheduling import reschedule
@@ -840,6 +840,20 @@ def test_who_was_to_be_called_about_a_plan_of_which_nothing_stands_is_called_wit
     contact_is("rosa@example.com", visits_too=True)
     standing_clock.on(minutes=4)
     assert to_call() == [(visits[-1].reference, "cancellation", "asked")]
+
+
+def test_a_link_to_other_times_that_waits_goes_to_the_corrected_address(
+    standing_clock: StandingClock,
+) -> None:
+    plan = weekly()
+    paused(plan, 0)
+    standing_clock.on(minutes=4)
+    deliver_due()
+    offer(hired(), plan.reference, key="offer-001")
+    contact_is("rosa.lima@example.com", visits_too=True)
+    deliver_due()
+    told = [(row["address"], row["state"]) for row in rows(Message) if row["kind"] == "plan-make-up"]
+    assert told == [("rosa@example.com", "dropped"), ("rosa.lima@example.com", "sent")]
 
 
 def contact_is(email: str | None, *, visits_too: bool) -> None:
