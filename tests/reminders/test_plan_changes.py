@@ -7,7 +7,7 @@ import pytest
 from flask import Flask
 
 from booking import clock
-from booking.models import Appointment, OptOut, Patient, Plan, Reminders, TextConsent
+from booking.models import Appointment, Channel, OptOut, Patient, Plan, Reminders, TextConsent
 from booking.reminders import bounces
 from booking.services import links, visits
 from booking.services.clinic import present
@@ -109,6 +109,8 @@ def test_who_is_told_of_tomorrow_by_mail_is_called_as_well_unless_nobody_is_told
     standing_clock.on(minutes=3)
     assert to_call() == [(second.reference, "change", "soon")]
     assert [row["state"].value for row in messages(kind="plan-change")] == ["sent"]
+    (call,) = calls.call_list(hired()).calls
+    assert call.written == calls.Written(Channel.EMAIL, clock.now(), gone=True)
 
 
 def test_what_is_moved_with_all_later_ones_is_said_to_be_moved_from_where_it_was(

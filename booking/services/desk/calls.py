@@ -23,6 +23,7 @@ from booking.models import (
     Message,
     MessageState,
     Patient,
+    Plan,
     Reminders,
 )
 from booking.scheduling.status import Status
@@ -336,7 +337,10 @@ def _changed_soon(session: Session, clinic: Clinic, now: datetime) -> list[Call]
             call = _call(clinic, appointment, patient, kind, Why.SOON)
             old = whom_to_call.old_start(entry) if kind == "change" else None
             after_all = entry.facts.get("after_all", False)
-            calls.append(replace(call, old_starts_at=old, because=entry.why, after_all=after_all))
+            written = _written_of_plan(session, appointment, old or appointment.starts_at)
+            calls.append(
+                replace(call, old_starts_at=old, because=entry.why, after_all=after_all, written=written)
+            )
     return calls
 
 
@@ -345,7 +349,26 @@ def _with_what_was_written(session: Session, calls: Iterable[Call]) -> list[Call
     calls = list(calls)
     soon = [call.reference for call in calls if call.why is Why.SOON]
     written = _written(session, soon) if soon else {}
-    return [replace(call, written=written.get(call.reference)) for call in calls]
+    return [replace(call, written=written.get(call.reference, call.written)) for call in calls]
+
+
+def _written_of_plan(session: Session, appointment: Appointment, was: datetime) -> Written | None:
+    """The message about its plan as a whole that tells that this visit isn't then any more."""
+    if appointment.plan_id is None:
+        return None
+    found = session.scalars(
+        select(Message)
+        .where(
+            Message.subject == f"plan/{session.get_one(Plan, appointment.plan_id).reference}",
+            Message.kind == "plan-change",
+            Message.state.in_(whom_to_call.ON_ITS_WAY),
+        )
+        .order_by(Message.id.desc())
+    )
+    tells = (one for one in found if iso_utc(was) in one.facts.get("cancelled", ()))
+    return next(
+        (Written(one.channel, one.sent_at or one.due_at, one.sent_at is not None) for one in tells), None
+    )
 
 
 def _written(session: Session, references: list[str]) -> dict[str, Written]:
