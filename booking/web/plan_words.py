@@ -327,5 +327,6 @@ _BROKEN = {
     Rule.NO_REASSESSMENT: lazy("nobody looks again how it went."),
     Rule.REASSESSMENT_PLACE: lazy("somebody looks again too early, too late, or once too often."),
     Rule.PAIR_ORDER: lazy("this visit should come first on its day, and comes after the other."),
+    Rule.WINDOWS: lazy("a visit outside the chosen times."),
     Rule.NOT_OF_THE_PLAN: lazy("a visit that isn't part of the plan."),
 }

@@ -12,6 +12,7 @@ from sqlalchemy import select
 from werkzeug.test import TestResponse
 
 from booking import clock
+from booking.formatting import iso_utc
 from booking.models import AbsenceKind, Appointment, Coverage, Plan
 from booking.scheduling.allowances.terms import Beyond, Kind, Span, Terms, Window
 from booking.scheduling.plans.windows import Presence, TimeWindow
@@ -421,6 +422,44 @@ def test_visits_that_break_the_plans_rules_are_refused(book: Ask, visits: list[A
         assert rows(Appointment) == [] and rows(Plan) == []
 
 
+@on_both
+def test_what_is_booked_is_what_was_asked_for(ask: Ask, book: Ask, visits: list[Any], app: Flask) -> None:
+    """Somebody new begins with first visits, and all lie in the windows that are sent along, and on no day away."""
+    away = [{"first": FIRST_DAY.isoformat(), "last": FIRST_DAY.isoformat()}]
+    for number, (how, rule) in enumerate(
+        [
+            ({"returning": None}, "first_visit"),
+            ({"returning": ["acupuncture"]}, "first_visit"),
+            ({"windows": [MONDAYS]}, "windows"),
+            ({"windows": [], "away": away}, "windows"),
+        ]
+    ):
+        answer = book(visits, key=f"wrong{number}", **how)
+        assert (answer.status_code, answer.get_json()["code"]) == (422, "plan_rules_broken"), how
+        assert {fault["rule"] for fault in answer.get_json()["faults"]} == {rule}
+    with app.app_context():
+        assert rows(Plan) == []
+    assert book(best(ask(returning=None)), returning=None).status_code == 201
+
+
+@on_both
+def test_weeks_that_can_not_be_booked_whole_are_booked_not_at_all(ask: Ask, book: Ask, app: Flask) -> None:
+    first_day = clock.now().date() + timedelta(days=103)
+    open_hours = {"windows": None, "practitioners": None}
+    visits = best(ask(first_day=first_day.isoformat(), **open_hours))
+    # Two weeks are whole, and the third has its first days.
+    last = first_day + timedelta(days=14)
+    with app.app_context():
+        third = visits[0] | {"starts_at": iso_utc(making.at(last, 9))}
+    for number, (day, of_them) in enumerate([(first_day, [*visits, third]), (last, [third])]):
+        answer = book(of_them, key=f"far{number}", first_day=day.isoformat(), **open_hours)
+        assert (answer.status_code, answer.get_json()["code"]) == (409, "beyond_horizon")
+        assert answer.get_json()["last_day"] == (clock.now().date() + timedelta(days=120)).isoformat()
+    with app.app_context():
+        assert rows(Plan) == []
+    assert book(visits, first_day=first_day.isoformat(), **open_hours).status_code == 201
+
+
 @pytest.mark.clinic(making.clinic_with_a_longer_look())
 def test_hours_for_which_there_is_no_look_neednt_be_named_again(ask: Ask, book: Ask) -> None:
     narrow = [{"weekdays": ["tue"], "from": "15:00", "to": "15:50"}]
@@ -550,6 +589,13 @@ def test_a_prescribed_plan_isnt_booked_otherwise(ask: Ask, book: Ask, prescribed
     assert (refused.status_code, refused.get_json()["code"]) == (422, "plan_rules_broken")
     assert "too_many" in [fault["rule"] for fault in refused.get_json()["faults"]]
     assert fields(ask(**how | {"template": "disc-gentle"})) == ["template"]
+
+
+def test_a_prescribed_plan_begins_on_its_first_day_or_later(
+    ask: Ask, book: Ask, prescribed: Prescribed, visits: list[Any]
+) -> None:
+    how = OF_PLAN | prescribed._asdict() | {"first_day": (FIRST_DAY - timedelta(days=1)).isoformat()}
+    assert fields(ask(**how)) == fields(book(visits, **how)) == ["first_day"]
 
 
 def test_what_a_prescription_leaves_open_is_as_it_is_asked_for(

@@ -195,6 +195,7 @@ def test_windows_that_cant_be_ticked_can_be_kept_or_left(client: FlaskClient, ap
 UNCLEAR = {
     "first=": "Please write the first day",
     "first=2026-09-01": "The first day is over already.",
+    "first=2026-09-20": "Your plan begins on Monday, September 21, 2026 at the earliest.",
     "first=2028-09-01": "Please choose a first day before",
     "first=2026-09-21&away_to_1=2026-09-25": "From which day on can't you come?",
     "first=2026-09-21&away_from_1=tomorrow": "Please write a day",

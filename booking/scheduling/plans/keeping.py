@@ -59,6 +59,7 @@ class Rule(StrEnum):
     REASSESSMENT_PLACE = "reassessment_place"
     NOT_OF_THE_PLAN = "not_of_the_plan"
     PAIR_ORDER = "pair_order"
+    WINDOWS = "windows"
 
 
 @dataclass(frozen=True)

@@ -57,7 +57,7 @@ from booking.services.plans.ground import Ground
 from booking.services.plans.proposing import can_be_looked_at
 from booking.services.plans.recording import begin, new_plan, noted, record_all
 from booking.services.plans.replacing import replacements, wanted_with
-from booking.services.plans.wanted import Asked, first_visit_of, weeks_within_horizon
+from booking.services.plans.wanted import Asked, first_visit_of, last_day, weeks_within_horizon
 from booking.services.staff import audit
 from booking.services.visits import refuse_unreachable
 
@@ -88,9 +88,10 @@ def book(wish: PlanWish, *, actor: str, key: str, sent: Any = None) -> BookedPla
     the key, where the wish depends on the day and on the plan as well.
 
     Raises VisitsTaken with what was lost and what could take its place, PlanRulesBroken where the visits aren't what the
-    plan prescribes, NeedsPrescription for a plan that patients don't begin by themselves, PlanRunning, BeyondCoverage where
-    staff are to be asked first, and where they don't say why it is booked all the same; BeyondHorizon and TooManyVisits for a series of a patient; SlotTaken where what gives way is decided
-    on at this moment; ContactCannotBeReached, NotOffered, NotFound, KeyReused.
+    plan prescribes, or lie outside the hours that were said, NeedsPrescription for a plan that patients don't begin by themselves,
+    PlanRunning, BeyondCoverage where staff are to be asked first, and where they don't say why it is booked all the same;
+    BeyondHorizon for weeks that can't be booked whole yet, and for a series of a patient, as TooManyVisits; SlotTaken where what
+    gives way is decided on at this moment; ContactCannotBeReached, NotOffered, NotFound, KeyReused.
     """
 
     def with_replacements(refusal: Refusal) -> Refusal:
@@ -126,8 +127,11 @@ def _book(session: Session, wish: PlanWish) -> Answer:
     _refuse_broken_rules(session, clinic, course, wish, chosen, now)
     if wish.audience is not BookableBy.STAFF:
         _refuse_others({**wish.only, **(prescribed.only_with if prescribed else {})}, chosen)
-        if prescribed is not None:
-            _refuse_without_first_visits(clinic, prescribed, chosen)
+        if wish.hours_said:
+            _refuse_outside(wish, chosen)
+        if wish.course is None:
+            known_in = wish.returning if prescribed is None else prescribed.known_in
+            _refuse_without_first_visits(clinic, known_in, chosen)
 
     patients.lock_contacts(session, wish.email, wish.phone)
     begun = prescribed is None and wish.audience is not BookableBy.STAFF
@@ -224,6 +228,10 @@ def _refuse_broken_rules(
     session: Session, clinic: Clinic, course: Course, wish: PlanWish, chosen: Sequence[Chosen], now: datetime
 ) -> None:
     weeks = weeks_within_horizon(clinic, course, wish.first_day, now)
+    if wish.course is None and weeks < course.weeks:
+        doses = [one.kept.week for one in chosen if one.kept.role is not Role.REASSESSMENT]
+        if not weeks or max(doses, default=0) >= weeks:
+            raise BeyondHorizon(last_day=last_day(clinic, now).isoformat())
     broken = faults(course, [one.kept for one in chosen], range(weeks))
     if broken and all(one.rule is Rule.NO_REASSESSMENT for one in broken):
         # Where there is no time for it yet, the plan was proposed without; staff find one later.
@@ -249,13 +257,27 @@ def _refuse_others(only: Mapping[str, Sequence[str]], chosen: Sequence[Chosen]) 
         raise PlanRulesBroken(faults=[one.facts for one in broken])
 
 
-def _refuse_without_first_visits(clinic: Clinic, prescribed: Plan, chosen: Sequence[Chosen]) -> None:
-    """By its link nobody leaves out the first visit of a kind of care that is new to them."""
+def _refuse_outside(wish: PlanWish, chosen: Sequence[Chosen]) -> None:
+    """Whoever says when they can come books nothing for other times."""
+    broken = [
+        Fault(Rule.WINDOWS, kept.week, kept.care)
+        for kept in (one.kept for one in chosen)
+        if not any(
+            opens <= kept.starts and kept.ends <= closes
+            for opens, closes in wish.presence.on(wish.first_day + timedelta(days=kept.day))
+        )
+    ]
+    if broken:
+        raise PlanRulesBroken(faults=[one.facts for one in broken])
+
+
+def _refuse_without_first_visits(clinic: Clinic, known_in: Sequence[str], chosen: Sequence[Chosen]) -> None:
+    """By themselves nobody leaves out the first visit of a kind of care that is new to them."""
     begun: set[str] = set()
     broken: list[Fault] = []
     for one in (one for one in chosen if one.kept.role is not Role.REASSESSMENT):
         care = clinic.visit_type(one.kept.care)
-        new = one.kept.modality not in prescribed.known_in and care.slug not in begun
+        new = one.kept.modality not in known_in and care.slug not in begun
         if new and one.kept.role is not Role.FIRST and first_visit_of(clinic, care) is not None:
             broken.append(Fault(Rule.FIRST_VISIT, one.kept.week, care.slug))
         begun.add(care.slug)
@@ -283,6 +305,8 @@ def _prescribed(session: Session, clinic: Clinic, wish: PlanWish, now: datetime)
         raise NotFound
     if found.status is not PlanStatus.PRESCRIBED:
         raise PlanRunning(phone=clinic.phone)
+    if wish.audience is not BookableBy.STAFF and wish.first_day < found.first_day:
+        raise PlanRulesBroken(faults=[Fault(Rule.NOT_OF_THE_PLAN, 0).facts])
     return found
 
 

@@ -93,8 +93,12 @@ def kinds_of(clinic: Clinic, wanted: PlanWanted) -> tuple[Kind, ...]:
 
 def weeks_within_horizon(clinic: Clinic, course: Course, first_day: date, now: datetime) -> int:
     """As many whole weeks of a plan as may be booked now."""
-    last = clinic.times.local_date(now) + timedelta(days=max(HORIZON_DAYS, clinic.horizon_days))
-    return min(course.weeks, max(0, ((last - first_day).days + 1) // 7))
+    return min(course.weeks, max(0, ((last_day(clinic, now) - first_day).days + 1) // 7))
+
+
+def last_day(clinic: Clinic, now: datetime) -> date:
+    """The last day on which visits of plans may be booked now."""
+    return clinic.times.local_date(now) + timedelta(days=max(HORIZON_DAYS, clinic.horizon_days))
 
 
 class Start(NamedTuple):

@@ -123,6 +123,12 @@ def _refuse_misfits(clinic: Clinic, asked: plan_schemas.Asked, plan: PlanView | 
         "first_day": (plan is None and first_day is None and "Field required")
         or (first_day is not None and first_day < today(clinic) and "that day is over")
         or (
+            plan is not None
+            and first_day is not None
+            and first_day < plan.first_day
+            and f"the plan begins on {plan.first_day}, or later"
+        )
+        or (
             first_day is not None
             and first_day > until
             and f"write a day at most {HORIZON_DAYS} days ahead, up to {until}"

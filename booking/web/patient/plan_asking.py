@@ -252,6 +252,9 @@ def _first_day(asking: Asking, typed: "MultiDict[str, str]", errors: dict[str, l
         errors["first"] = [_("Please write the first day, as in 12/31/2026.")]
     elif found < asking.today:
         errors["first"] = [_("The first day is over already. Please choose a later one.")]
+    elif asking.plan and found < asking.plan.first_day:
+        begins = asking.clinic.times.date(asking.plan.first_day)
+        errors["first"] = [_("Your plan begins on %(day)s at the earliest.", day=begins)]
     elif found > last:
         errors["first"] = [_("Please choose a first day before %(day)s.", day=asking.clinic.times.date(last))]
     return found or asking.today

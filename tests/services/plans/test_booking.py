@@ -220,6 +220,20 @@ def test_by_its_link_no_first_visit_is_left_out_and_nobody_else_is_chosen(
         assert book(replace(asked, audience=BookableBy.STAFF, staff=hired()), actor="desk", key="desk-0001")
 
 
+def test_by_its_link_a_plan_begins_on_no_day_before_its_own() -> None:
+    made = prescribed(patient(), first_day=FIRST_DAY + timedelta(days=7))
+    plan = by_link(made.reference, made.token)
+    asked = wish(
+        proposed()[0], plan.template, plan=made.reference, token=made.token, email=plan.email, phone=plan.phone,
+        audience=BookableBy.LINK,
+    )  # fmt: skip
+    with pytest.raises(PlanRulesBroken):
+        book(asked, actor="link", key="earlier-1")
+    assert not rows(Appointment)
+    # The desk may.
+    assert book(replace(asked, audience=BookableBy.STAFF, staff=hired()), actor="desk", key="desk-0001")
+
+
 def test_a_plan_link_opens_its_own_plan_only_and_books_once() -> None:
     made = prescribed(patient())
     with pytest.raises(NotFound):
