@@ -28,7 +28,7 @@ def within(name: str) -> str:
 
 
 def _phase(clinic: Clinic, phase: Phase) -> str:
-    doses = [_dose(clinic, dose, phase.every) for dose in phase.doses if dose.most]
+    doses = [_dose(clinic, dose, phase.every) for dose in phase.doses if dose.most] or [_("No visits")]
     weeks = ngettext("for %(num)d week", "for %(num)d weeks", phase.weeks)
     return _("%(doses)s, %(weeks)s", doses=list_of([doses[0], *map(within, doses[1:])]), weeks=weeks)
 

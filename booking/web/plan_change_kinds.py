@@ -382,9 +382,9 @@ class Extend(Change):
 
     def preview(self, who: Who) -> Preview:
         found = extending.extended(self.plan)
-        last = self.plan.last_day + timedelta(days=7 * found.weeks)
+        last = self.plan.first_day + timedelta(days=7 * found.weeks.stop - 1)
         until = ngettext(
-            "%(num)d further week, up to %(day)s.", "%(num)d further weeks, up to %(day)s.", found.weeks,
+            "%(num)d further week, up to %(day)s.", "%(num)d further weeks, up to %(day)s.", len(found.weeks),
             day=self.plan.clinic.times.day(last),
         )  # fmt: skip
         moved = tuple(

@@ -511,6 +511,23 @@ def test_a_holiday_is_shown_and_its_visits_given_up(app: Flask, dana: Who, disc:
     assert altered.status_code == 409 and "sent before" in altered.text and 'value="Ill"' in altered.text
 
 
+def test_a_plan_that_is_over_is_extended_from_now_on(
+    app: Flask, dana: Who, disc: BookedPlan, standing_clock: StandingClock
+) -> None:
+    first = FIRST_DAY + timedelta(days=21)
+    with app.app_context():
+        pause(dana, disc.reference, first, first + timedelta(days=12), "Ill", key="pause-001")
+        standing_clock.at(at(first + timedelta(days=14), 8))
+    desk, extend = signed_in(app, dana), address(disc, "extend")
+    shown = desk.get(extend)
+    assert "1 further week, up to Sunday, November 1" in shown.text
+    page = after(desk, pressed(desk, shown, extend))
+    assert "Extended" in page and "then no visits, for 1 week, then acupuncture 3 times a week" in page
+    found = view(app, disc)
+    assert [week.left for week in found.weeks] == [0] * 6 and len(found.weeks[5].visits) >= 5
+    assert desk.get(address(disc, "doses")).status_code == 200
+
+
 @on_both
 def test_days_that_arent_understood_give_nothing_up(app: Flask, dana: Who, disc: BookedPlan) -> None:
     desk = signed_in(app, dana)

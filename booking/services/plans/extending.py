@@ -1,4 +1,6 @@
-"""Extending a plan: what its weeks lack, after a holiday or an illness, moves into further weeks at its end."""
+"""Extending a plan: what its weeks lack, after a holiday or an illness, moves into further weeks at its end, or from now on
+where that is over.
+"""
 
 from collections import Counter
 from dataclasses import dataclass, replace
@@ -16,21 +18,34 @@ from booking.services.staff.who import Who
 
 @dataclass(frozen=True)
 class Extended:
-    """What it does to a plan: `moved` from its weeks into so many further `weeks`, and the visits that are booked there."""
+    """What it does to a plan: `moved` from its weeks into further `weeks`, and the visits that are booked there."""
 
     moved: tuple[Missed, ...]
-    weeks: int
+    weeks: range
     fitted: Fitted
 
 
 def extended(plan: PlanView) -> Extended:
-    """What it would do to extend a plan by as many weeks as there are in which something is lacking."""
-    moved = tuple(lacking(plan, clock.now()))
+    """What it would do to extend a plan by as many weeks as there are in which something is lacking. Where its last week is over
+    these begin with the present one, or with the next one if more can be had by that.
+    """
+    now = clock.now()
+    moved = tuple(lacking(plan, now))
     further: dict[int, Counter[str]] = {}
     for one in moved:
         further.setdefault(one.week, Counter())[one.care.slug] += 1
-    course = _with(plan.course, further, looked_at=plan.decided_phases < plan.course.looks)
-    return Extended(moved, len(further), fitted(plan, course, plan.course.weeks, [], BookableBy.STAFF))
+    looked_at = plan.decided_phases < plan.course.looks
+
+    def beginning_in(week: int) -> Extended:
+        course = _with(plan.course, further, week, looked_at=looked_at)
+        weeks = range(week, week + len(further))
+        return Extended(moved, weeks, fitted(plan, course, week, [], BookableBy.STAFF))
+
+    present = (plan.clinic.times.local_date(now) - plan.first_day).days // 7
+    found = beginning_in(max(plan.course.weeks, present))
+    if not found.fitted.lacks or present < plan.course.weeks:
+        return found
+    return min(found, beginning_in(present + 1), key=lambda one: len(one.fitted.lacks))
 
 
 def extend(
@@ -43,7 +58,7 @@ def extend(
     Raises VisitsTaken, BeyondCoverage, NotChangeable, StaleEdit, NotFound, KeyReused.
     """
     change = extended(for_staff(who, reference))
-    facts = {"weeks": change.weeks, "moved": [[one.week, one.care.slug] for one in change.moved]}
+    facts = {"weeks": len(change.weeks), "moved": [[one.week, one.care.slug] for one in change.moved]}
     carry_out(
         who, reference, change.fitted, EXTENDED, By.staff(who, reason, beyond),
         ["extend", reference, reason, tell, beyond], facts, tell=tell, version=version, key=key,
@@ -51,9 +66,9 @@ def extend(
     return change
 
 
-def _with(course: Course, further: dict[int, Counter[str]], *, looked_at: bool) -> Course:
-    """With a further week for each of these, which has what is moved from it. What is looked at after the last week is looked at
-    after these.
+def _with(course: Course, further: dict[int, Counter[str]], first: int, *, looked_at: bool) -> Course:
+    """With a further week, from the `first` on, for each of these, which has what is moved from it; and none of anything in the
+    weeks between. What is looked at after the last week is looked at after these.
     """
     looked_at = looked_at and course.phases[-1].reassessed
     last = len(further) - 1
@@ -62,12 +77,14 @@ def _with(course: Course, further: dict[int, Counter[str]], *, looked_at: bool) 
         for number, one in enumerate(further.values())
     ]
     moved = [
-        Moved(week, care, n, course.weeks + number)
+        Moved(week, care, n, first + number)
         for number, (week, one) in enumerate(further.items())
         for care, n in one.items()
     ]
     if not phases:
         return course
+    if first > course.weeks:
+        phases.insert(0, Phase(first - course.weeks, (), reassessed=False))
     before = course.phases[-1]
     before = replace(before, reassessed=before.reassessed and not looked_at)
     return replace(course, phases=(*course.phases[:-1], before, *phases), moved=(*course.moved, *moved))

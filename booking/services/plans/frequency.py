@@ -217,7 +217,7 @@ def from_week_on(course: Course, week: int, doses: dict[str, tuple[int, int]]) -
                 for one in phase.doses
                 if (given := doses.get(one.visit_type, (one.fewest, one.most)))[1]
             )
-            if not kept:
+            if not kept and phase.doses:
                 raise PlanRulesBroken(faults=[{"rule": "too_few", "week": week + 1, "care": ""}])
             phases.append(replace(phase, weeks=phase.weeks - until, doses=kept))
         before += phase.weeks

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from booking import clock
 from booking.extensions import db
 from booking.models import BookableBy
 from booking.scheduling.plans.course import Course, Dose, Moved, Phase
@@ -13,8 +14,9 @@ from booking.services.desk.statuses import cancel
 from booking.services.plans.adherence import Fate, adherence
 from booking.services.plans.booking import BookedPlan
 from booking.services.plans.changing import Decision, decide, pause
-from booking.services.plans.extending import extend
+from booking.services.plans.extending import extend, extended
 from booking.services.plans.frequency import from_week_on, with_other_doses
+from booking.services.plans.lacking import lacking
 from booking.services.plans.make_ups import make_up_times
 from booking.services.plans.places import places_of
 from booking.services.plans.reading import PlanView
@@ -94,6 +96,24 @@ def test_what_is_missed_again_is_left_there_and_moved_on_from_there() -> None:
     extend(hired(), plan.reference, "", key="extend-02")
     found = everywhere_true(plan, twice, {ACUPUNCTURE: 0, CHIROPRACTIC: 0})
     assert [sum(dose.fewest for dose in week.doses) for week in found.weeks] == [5, 5, 0, 5, 0, 5]
+
+
+@pytest.mark.parametrize(("day", "week"), [(35, 5), (46, 7)], ids=["a Monday", "a Friday"])
+def test_a_plan_that_is_over_goes_on_from_now_on(day: int, week: int, standing_clock: StandingClock) -> None:
+    """On a Monday in the week that begins; on a Friday three visits don't fit into what is left of it."""
+    plan = running(prescribed(patient()))
+    away(plan, 21, day - 1)
+    standing_clock.at(at(FIRST_DAY + timedelta(days=day), 8))
+    shown = extended(seen(plan))
+    assert shown.weeks == range(week, week + 1) and shown.fitted.lacks == ()
+    extend(hired(), plan.reference, "", key="extend-01")
+    found = seen(plan)
+    assert summed(found, ACUPUNCTURE) == (12, 3, 3, 3, 0) and summed(found, CHIROPRACTIC) == (8, 2, 2, 2, 0)
+    doses = [[dose.fewest for dose in one.doses if dose.fewest] for one in found.weeks]
+    assert doses == [[3, 2], [3, 2], [3, 2], *[[]] * (week - 3), [3, 2]]
+    assert lacking(found, clock.now()) == [] and found.course.looks == 1
+    # In the weeks between nothing is prescribed: how often they come is changed as ever.
+    assert from_week_on(found.course, 4, {ACUPUNCTURE: (2, 2)}).doses(ACUPUNCTURE)[week] == (2, 2)
 
 
 @pytest.mark.parametrize("tapers", [False, True])
