@@ -12,6 +12,7 @@ from sqlalchemy import event, update
 
 from booking.extensions import db
 from booking.models import (
+    Appointment,
     AuditEntry,
     Heartbeat,
     InboundText,
@@ -329,6 +330,27 @@ def test_the_day_is_closed_by_one_button_and_the_rest_one_by_one(
     assert "Changed since, and left as it is: Zoe Lima: Corrected by Theo Lind, 6:00 pm." in reopened
     press(desk, "/desk/close/2026-09-15", "/desk/close/2026-09-15")
     after = press(desk, "/desk/close/2026-09-15", f"/desk/visits/{missing}/status", to="noshow")
+    assert "Everything that is over is settled." in after.text
+
+
+def test_what_was_only_penciled_in_is_settled_in_its_own_words(
+    app: Flask, desk: FlaskClient, standing_clock: StandingClock
+) -> None:
+    with app.app_context():
+        reference = booked(practitioner="ana", first_name="Ida").reference
+        run(lambda session: session.execute(update(Appointment).values(penciled=True)))
+        standing_clock.at(NINE + timedelta(hours=2))
+        desk = signed_in(app, hired(Role.DESK))
+    close = "/desk/close/2026-09-15"
+    page = desk.get(close).text
+    assert "Penciled in, never confirmed: doesn’t count unless you settle it." in page
+    assert "◌</i> Was penciled in" in page and "attended" not in page
+    # They never read that it was booked: it isn't theirs to miss.
+    assert "They didn’t come" not in page
+    assert f'href="/desk/visits/{reference}/cancel?next={close}">Cancel' in page
+    shown = desk.get("/desk/day/2026-09-15").text
+    assert "Was penciled in" in shown and "Not arrived" not in shown
+    after = press(desk, close, f"/desk/visits/{reference}/status", to="fulfilled")
     assert "Everything that is over is settled." in after.text
 
 

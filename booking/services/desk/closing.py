@@ -42,6 +42,7 @@ class Unsettled:
     starts_at: datetime
     ends_at: datetime
     status: Status
+    penciled: bool
     needles_in: bool
     closes: bool
 
@@ -49,7 +50,9 @@ class Unsettled:
     def left_as(self) -> "Left":
         if self.needles_in:
             return Left.NEEDLES_IN
-        return Left.CAME if self.closes else Left.NEVER_CHECKED_IN
+        if self.closes:
+            return Left.CAME
+        return Left.PENCILED if self.penciled else Left.NEVER_CHECKED_IN
 
 
 @dataclass(frozen=True)
@@ -76,6 +79,7 @@ class Left(StrEnum):
 
     CAME = "came"
     NEVER_CHECKED_IN = "never checked in"
+    PENCILED = "penciled in"
     NEEDLES_IN = "needles in"
 
 
@@ -129,7 +133,8 @@ def to_come(who: Who, on: date) -> int:
 def close_day(who: Who, on: date, *, key: str) -> Closed:
     """Makes all visits of the day done that are over and whose patients had come, and returns which.
 
-    Those that stand as booked stay so: they count as attended, "not closed". So do those whose needles are still in.
+    Those that stand as booked stay so: they count as attended, "not closed", unless they were only penciled in. So do those
+    whose needles are still in.
     Raises BeyondHorizon for a day that is years away, KeyReused.
     """
 
@@ -241,6 +246,7 @@ def _unsettled(clinic: Clinic, visit: Appointment) -> Unsettled:
         starts_at=instant_of(visit.from_cell),
         ends_at=instant_of(visit.to_cell),
         status=visit.status,
+        penciled=visit.penciled,
         needles_in=_needles_are_in(visit),
         closes=_closes(visit),
     )

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from booking.scheduling.hours import day_at, open_timeline, week_start
 from booking.scheduling.needles import overdue, rest
-from booking.scheduling.status import Status
+from booking.scheduling.status import Status, lapsed
 from booking.scheduling.timeline import Window, cell_from, cell_in, instant_of, stretches
 from booking.services.clinic import Clinic, Practitioner
 
@@ -64,7 +64,8 @@ class Visit:
     """A visit as the board shows it. `lane` of `lanes`: its place beside others of its column at the same time.
 
     `late_minutes` is 0 until somebody is late; `not_arrived`: it is over, and nobody has said that they came or didn't;
-    `unconfirmed`: it is still ahead, and nobody has said that they come, or can't.
+    `unconfirmed`: it is still ahead, and nobody has said that they come, or can't. What is only penciled in is none of these, and
+    once it is over, `lapsed`.
     `needles_out_at` is None but while needles are in.
     """
 
@@ -78,6 +79,7 @@ class Visit:
     confirmed: bool
     cannot_come: bool
     penciled: bool
+    lapsed: bool
     late_minutes: int
     not_arrived: bool
     unconfirmed: bool
@@ -459,6 +461,7 @@ class Drawing:
             confirmed=row.confirmed_at is not None,
             cannot_come=row.cannot_come_at is not None,
             penciled=row.penciled,
+            lapsed=lapsed(row.status, instant_of(row.to_cell), self._now, penciled=row.penciled),
             late_minutes=self._late(row),
             not_arrived=self._not_arrived(row),
             unconfirmed=self._unconfirmed(row),
@@ -492,8 +495,8 @@ class Drawing:
         return ahead and self._is_expected(row) and row.confirmed_at is None
 
     def _is_expected(self, row: Any) -> bool:
-        """Whoever said that they can't come isn't waited for."""
-        return row.status is Status.BOOKED and row.cannot_come_at is None
+        """Whoever said that they can't come isn't waited for, nor who never read that the visit is booked."""
+        return row.status is Status.BOOKED and row.cannot_come_at is None and not row.penciled
 
     def _is_over(self, row: Any) -> bool:
         return instant_of(row.to_cell) <= self._now

@@ -124,8 +124,9 @@ class OwnVisit:
 
     @property
     def _is_expected(self) -> bool:
-        """Whoever said that they can't come isn't waited for."""
-        return self.status is Status.BOOKED and self.cannot_come_at is None
+        """Whoever said that they can't come isn't waited for, nor who never read that the visit is booked."""
+        penciled = self.plan is not None and self.plan.penciled
+        return self.status is Status.BOOKED and self.cannot_come_at is None and not penciled
 
     @property
     def waits(self) -> bool:

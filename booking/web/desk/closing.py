@@ -19,6 +19,7 @@ _LEFT_AS = {
     Left.NEVER_CHECKED_IN: lazy(
         "Nobody checked them in. If this stays so, it counts as attended, “not closed”."
     ),
+    Left.PENCILED: lazy("Penciled in, never confirmed: doesn’t count unless you settle it."),
     Left.NEEDLES_IN: lazy("Counts as attended. Needles have to be out before it is done."),
 }
 

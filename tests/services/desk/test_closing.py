@@ -4,12 +4,14 @@ from datetime import date, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from booking.errors import BeyondHorizon, NotChangeable, TooLateToUndo
 from booking.models import Appointment, HistoryEntry, Role
 from booking.scheduling.status import Status
 from booking.services.desk import statuses
-from booking.services.desk.closing import close_day, reopen_day, to_come, unsettled
+from booking.services.desk.closing import Left, close_day, reopen_day, to_come, unsettled
+from booking.services.transaction import run
 from tests.clinics import clinic, needled, practitioner, rooms, set_up, visit_type
 from tests.services.making import NINE, booked, rows
 from tests.staffing import hired
@@ -82,6 +84,11 @@ def test_a_day_is_closed(standing_clock: Any) -> None:
     with pytest.raises(TooLateToUndo):
         reopen_day(dana, again.entry_id, key="reopen-0004")
 
+    run(lambda session: session.execute(update(Appointment).values(penciled=True)))
+    assert [(one.name, one.left_as) for one in unsettled(dana, TUESDAY)] == [
+        ("Booked Lima", Left.PENCILED),
+        ("Needles Lima", Left.NEEDLES_IN),
+    ]
     ben = hired(Role.PRACTITIONER, practitioner="ben")
     assert {one.practitioner for one in unsettled(ben, TUESDAY)} == {"Ben"}
     with pytest.raises(BeyondHorizon):

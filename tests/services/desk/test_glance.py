@@ -92,6 +92,20 @@ def test_who_never_arrived_stays_on_the_list_until_somebody_settles_it(
     assert glance.glance(hired()).late == ()
 
 
+def test_what_is_only_penciled_in_is_neither_late_nor_to_be_confirmed_and_presses_once_it_is_over(
+    context: Flask, standing_clock: StandingClock
+) -> None:
+    visit, who = booked(ELEVEN, first_name="Ben"), hired()
+    now_is(visit.reference, penciled=True)
+    seen = []
+    for minutes in (-60, 15, 40):
+        standing_clock.at(ELEVEN + timedelta(minutes=minutes))
+        found = glance.glance(who)
+        (shown,) = board.day(who, MONDAY.date(), View.PEOPLE).visits
+        seen.append((found.late, found.unconfirmed, shown.lapsed, found.pressing.unsettled))
+    assert seen == [((), (), False, 0), ((), (), False, 0), ((), (), True, 1)]
+
+
 def test_a_day_closes_from_late_afternoon_on_or_once_all_is_over(
     context: Flask, standing_clock: StandingClock
 ) -> None:

@@ -28,6 +28,7 @@ from booking.services.transaction import run
 from tests.clinics import clinic, every_day, needled, practitioner, rooms, set_up, visit_type
 from tests.conftest import StandingClock
 from tests.services.making import NINE, booked, rows
+from tests.services.plans.making import patient, prescribed, running, seen, where_mei_is_alone
 from tests.staffing import hired
 
 TUESDAY = date(2026, 9, 15)
@@ -217,6 +218,17 @@ def test_next_is_the_first_whose_time_is_not_over_and_what_is_over_waits_to_be_s
         (90, "Teresa", [], ["Ruth"], [ruth, came, cannot]),
         (120, None, [], ["Ruth", "Teresa"], [ruth, came, cannot, true]),
     ]
+
+
+def test_what_is_only_penciled_in_is_not_waited_for(context: Any, standing_clock: Any) -> None:
+    where_mei_is_alone()
+    plan = running(prescribed(patient(), "stages"))
+    visit = next(one for one in seen(plan).standing if one.penciled)
+    mei = hired(Role.PRACTITIONER, practitioner="mei")
+    for at in (visit.starts_at + timedelta(minutes=15), visit.ends_at):
+        standing_clock.at(at)
+        (found,) = own_day(mei, visit.starts_at.date()).visits
+        assert not found.is_late(at) and not found.not_arrived(at)
 
 
 def test_a_visit_with_a_length_of_its_own_has_a_rest_of_its_own(ana: Who) -> None:
