@@ -32,7 +32,7 @@ _GSM = set(
 class Words:
     """What somebody would be told, how and when. Without a channel, nobody is told. The link's token isn't in it.
 
-    `to_call`: they stand on the list of calls, until reached.
+    `to_call`: they stand on the list of calls, until reached. `owed`: they are told whatever staff choose.
     """
 
     channel: str
@@ -41,6 +41,7 @@ class Words:
     text: str
     due_at: datetime | None
     to_call: bool = False
+    owed: bool = False
 
 
 NOTHING = Words("", "", "", "", None)

@@ -56,7 +56,7 @@ _TAKEN: Mapping[str, Any] = {
 # Whom it tells
 
 
-def tells(clinic: Clinic, preview: Preview) -> str:
+def tells(clinic: Clinic, preview: Words | Preview) -> str:
     """Whom a change would tell how and when, and whether it is told whatever staff choose."""
     says = told(clinic, preview)
     return f"{says} {told_anyway()}" if preview.owed else says

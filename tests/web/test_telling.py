@@ -146,11 +146,14 @@ def test_who_has_not_heard_of_an_earlier_change_can_not_be_left_untold(app: Flas
     reference = visit_of(app, phone="+18185550123")
     change = f"/desk/visits/{reference}/change?cell={cell_at(SOON + timedelta(minutes=30))}"
     assert "Change it, tell nobody" in desk.get(change).text
+    assert "Cancel it, tell nobody" in desk.get(f"/desk/visits/{reference}/cancel").text
     assert desk.get(change, headers=JSON).json["owed"] is False
     sent(desk, reference, "change", cell=cell_at(SOON + timedelta(hours=1)), version=1, tell="yes")
     assert "Change it, tell nobody" not in desk.get(change).text
     asked = desk.get(change, headers=JSON).json
     assert asked["owed"] is True and "so they can't be left untold" in asked["tells"]
+    cancel = desk.get(f"/desk/visits/{reference}/cancel").text
+    assert "Cancel it, tell nobody" not in cancel and "so they can&#39;t be left untold" in cancel
     # What is said after it names the call as well.
     said = sent(desk, reference, "change", cell=cell_at(SOON + timedelta(minutes=30)), version=2, tell="no")[
         "says"

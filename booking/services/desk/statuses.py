@@ -4,6 +4,7 @@ Each step is one tap, one history entry and one version, and can be undone. A bu
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Protocol
@@ -21,11 +22,12 @@ from booking.scheduling.timeline import cell_from
 from booking.services import claims, notices, placing, wording
 from booking.services.claims import uses_of
 from booking.services.clinic import Clinic, the_clinic
-from booking.services.desk import states
+from booking.services.desk import states, whom_to_call
 from booking.services.desk.asking import in_the_way, rest_of
 from booking.services.desk.states import Changed
 from booking.services.idempotency import Key, once
 from booking.services.plans.links import make_up_address
+from booking.services.rows import Row
 from booking.services.staff.ownership import appointment_for
 from booking.services.staff.who import Who
 from booking.services.transaction import reading
@@ -215,8 +217,8 @@ def cancel(
 ) -> Changed:
     """Cancels the visit and frees its time, `by` the wish of the patient or of the clinic.
 
-    The patient is told in three minutes, if `tell`; not who is here. Who asked for it themselves isn't called, nor is whoever
-    has just heard it on the telephone (`spoken`). Raises IllegalStatus, StaleEdit, NotFound.
+    The patient is told in three minutes, if `tell`; not who is here. Who still waits to hear of an earlier change by us is told
+    also without. Who asked for it themselves isn't called, nor is whoever has just heard it on the telephone (`spoken`). Raises IllegalStatus, StaleEdit, NotFound.
     """
     reason = reason.strip()[:500]
 
@@ -227,7 +229,8 @@ def cancel(
         states.refuse_stale(session, clinic, visit, version)
         uses = uses_of(session, visit)
         before = states.snapshot(visit, uses)
-        hears = tell and not spoken and visit.status is Status.BOOKED
+        hears = not spoken and visit.status is Status.BOOKED
+        hears = hears and (tell or (by is Actor.STAFF and _waits_for_news(session, clinic, visit, now)))
         _move(visit, Status.CANCELLED)
         placing.cancel(session, visit, by, reason, now)
         session.flush()
@@ -257,15 +260,15 @@ def preview_cancellation(who: Who, reference: str, by: Actor = Actor.STAFF) -> w
         )
         if way is None or visit.status is not Status.BOOKED:
             return wording.NOTHING
-        with_plan = notices.waiting_with_plan(session, visit, notices.known_of(visit, clinic))
-        waits = [*with_plan, *notices.waiting(session, visit, now)]
-        return wording.of_cancellation(
+        by_clinic, waits = by is Actor.STAFF, _waiting(session, clinic, visit, now)
+        words = wording.of_cancellation(
             clinic,
             wording.as_heard(clinic, shaped(clinic, visit), notices.heard(waits)),
             way,
-            by_clinic=by is Actor.STAFF,
+            by_clinic=by_clinic,
             make_up=make_up_address(session, visit.id, way.address),
         )
+        return replace(words, owed=by_clinic and _waits_for_news(session, clinic, visit, now))
 
 
 def correct(
@@ -331,6 +334,19 @@ def correct(
 
 
 # Parts
+
+
+def _waiting(session: Session, clinic: Clinic, visit: Appointment, now: datetime) -> list[Row]:
+    """What waits to be told of a visit, by itself or with its plan."""
+    with_plan = notices.waiting_with_plan(session, visit, notices.known_of(visit, clinic))
+    return [*with_plan, *notices.waiting(session, visit, now)]
+
+
+def _waits_for_news(session: Session, clinic: Clinic, visit: Appointment, now: datetime) -> bool:
+    """Whether what the clinic has changed before is still to be told, by a message or on the telephone."""
+    waits = _waiting(session, clinic, visit, now)
+    in_writing = any(notices.is_change_by_clinic(one["kind"], one["facts"]) for one in waits)
+    return in_writing or whom_to_call.to_be_called_about(session, visit, now)
 
 
 def _said_as_their_wish(

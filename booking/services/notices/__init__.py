@@ -44,7 +44,7 @@ from booking.services.notices.calling import (
     left_behind,
     pass_on,
 )
-from booking.services.notices.news import heard, known_as, known_of, to_tell
+from booking.services.notices.news import heard, is_change_by_clinic, known_as, known_of, to_tell
 from booking.services.notices.of_plans import (
     joined,
     make_up_offered,
@@ -116,6 +116,7 @@ __all__ = [
     "contact_corrected",
     "drop_queued",
     "heard",
+    "is_change_by_clinic",
     "is_about_a_plan",
     "joined",
     "known_as",

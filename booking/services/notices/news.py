@@ -34,6 +34,11 @@ def heard(waiting: list[Row]) -> Row:
     return facts
 
 
+def is_change_by_clinic(kind: str, facts: Row) -> bool:
+    """Whether a message about a visit tells its patient how the clinic has changed what they know: no first confirmation does."""
+    return bool(facts.get("by_clinic")) and (kind != "confirmation" or bool(facts.get("after_all")))
+
+
 class ToTell(NamedTuple):
     """What a change by the clinic has to tell: `facts` are what the patient knows so far. `owed`: whatever staff choose."""
 

@@ -11,7 +11,7 @@ from booking.models import Appointment, Channel, HistoryEntry, Message, MessageS
 from booking.services import digests
 from booking.services.clinic import the_clinic
 from booking.services.notices.calling import IS_ABOUT_A_PLAN
-from booking.services.notices.news import known_as
+from booking.services.notices.news import is_change_by_clinic, known_as
 from booking.services.notices.writing import ANSWERS, NAMED, TOLD_TOGETHER
 from booking.services.rows import Row
 
@@ -231,12 +231,7 @@ def stop_writing(session: Session, appointment: Appointment, why: str) -> list[M
         .order_by(Message.id)
         .with_for_update()
     )
-    stopped = [
-        message
-        for message in waits
-        if message.facts.get("by_clinic")
-        and (message.kind != "confirmation" or message.facts.get("after_all"))
-    ]
+    stopped = [message for message in waits if is_change_by_clinic(message.kind, message.facts)]
     for message in stopped:
         message.state, message.last_error = MessageState.DROPPED, why
     return stopped

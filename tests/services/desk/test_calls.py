@@ -947,6 +947,38 @@ def test_moved_again_before_the_first_news_went_they_are_called_too_whatever_is_
     assert (call.starts_at, call.old_starts_at) == (HALF_PAST.starts_at, SOON)
 
 
+@pytest.mark.parametrize("minutes", [1, 4])
+def test_who_still_waits_to_hear_of_a_move_hears_that_we_cancel_whatever_is_chosen(
+    context: Flask, standing_clock: StandingClock, minutes: int
+) -> None:
+    """Whether the news hasn't gone yet, or has, and they are to be called about it as well."""
+    visit, who = booked(SOON, phone=PHONE), hired()
+    sent()
+    assert not statuses.preview_cancellation(who, visit.reference).owed
+    moving.change(who, visit.reference, LATER, version=1, key="move-0001")
+    standing_clock.on(minutes=minutes)
+    sent()
+    assert statuses.preview_cancellation(who, visit.reference).owed
+    assert not statuses.preview_cancellation(who, visit.reference, Actor.PATIENT).owed
+    cancelled = statuses.cancel(who, visit.reference, tell=False, key="cancel-01")
+    assert (cancelled.told, cancelled.to_call) == (True, True)
+    standing_clock.on(minutes=3)
+    assert listed() == [("cancellation", Why.SOON, 0)]
+
+
+@pytest.mark.parametrize("how", [{"spoken": True}, {"by": Actor.PATIENT, "tell": False}])
+def test_who_has_just_said_or_heard_that_it_is_cancelled_is_owed_nothing(
+    context: Flask, standing_clock: StandingClock, how: dict[str, Any]
+) -> None:
+    visit, who = booked(SOON, phone=PHONE), hired()
+    sent()
+    moving.change(who, visit.reference, LATER, version=1, key="move-0001")
+    cancelled = statuses.cancel(who, visit.reference, key="cancel-01", **how)
+    assert (cancelled.told, cancelled.to_call) == (False, False)
+    standing_clock.on(minutes=3)
+    assert listed() == []
+
+
 def test_who_was_told_of_a_further_move_on_the_telephone_is_not_called(
     context: Flask, standing_clock: StandingClock
 ) -> None:
