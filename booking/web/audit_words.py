@@ -39,6 +39,7 @@ WHAT: Mapping[str, Any] = HAPPENED | {
     "decided plan": lazy("Decided how a plan goes on"),
     "told plan": lazy("Told a patient what was decided about their plan"),
     "changed doses": lazy("Changed how often a plan's patient comes"),
+    "look booked": lazy("Booked a reassessment of a plan"),
     "moved plan": lazy("Moved visits of a plan"),
     "made up": lazy("Booked a visit that makes up for a missed one"),
     "offered make-up": lazy("Sent times that make up for a missed visit"),

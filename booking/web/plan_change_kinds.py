@@ -17,7 +17,8 @@ from booking.services.plans import changing, extending, frequency
 from booking.services.plans.allowed import allowed
 from booking.services.plans.changing import Decision
 from booking.services.plans.reading import PlanView
-from booking.services.plans.visits import PlanVisit, look_after
+from booking.services.plans.visits import PlanVisit
+from booking.services.plans.wanted import bookable_from
 from booking.services.plans.weeks import Week
 from booking.services.staff.who import Who
 from booking.web import allowance_words, asked, course_words, plan_next, plan_pattern, prescriptions
@@ -208,7 +209,7 @@ class Decide(Change):
                 "%(num)d further week, up to %(day)s.", "%(num)d further weeks, up to %(day)s.", self.weeks or 0,
                 day=self.plan.clinic.times.day(self._until),
             )  # fmt: skip
-            notes += [more, _("Their visits are chosen on the next page."), *self._looks_next]
+            notes += [more, _("Their visits are chosen on the next page.")]
         elif not firm and not gone:
             notes.append(_("No visit is changed by it."))
         return Preview(lists, tuple(notes))
@@ -253,15 +254,15 @@ class Decide(Change):
             *fitting.lists,
             (_("Missing, to be made up from the plan’s page"), missing),
         )
-        notes = fitting.notes if following.goes or following.comes else ()
+        notes = fitting.notes
+        if firm and not (following.goes or following.comes):
+            notes = notes[1:]
         if self._otherwise:
             notes = (*notes, _("How often they come from then on is chosen on the next page."))
-        elif not (firm or following.goes or following.comes):
-            notes = (_("No visit is changed by it."), *fitting.notes[1:])
         return replace(
             fitting,
             lists=lists,
-            notes=(*notes, *self._looks_next),
+            notes=notes,
             possible=True,
             pattern=() if self._otherwise else self._pattern(following),
         )
@@ -274,16 +275,6 @@ class Decide(Change):
             (head, plan_pattern.in_words(plan.clinic, self._stage(number), weeks, visits))
             for number, (head, weeks) in enumerate(zip((_("Before"), _("After")), stages, strict=True))
         )
-
-    @property
-    def _looks_next(self) -> tuple[str, ...]:
-        """That nobody is booked to look again after the weeks that come next, where somebody has to."""
-        plan, following = self.plan, self.plan.decided_phases + 1
-        if not plan.course.reassessment or (self.has_next and following >= plan.course.looks):
-            return ()
-        if look_after(plan.clinic, plan.first_day, plan.course, plan.standing, following):
-            return ()
-        return (_("The next reassessment isn’t booked with it: until it is, the list of plans says so."),)
 
     @property
     def _goes_beyond(self) -> bool:
@@ -407,6 +398,25 @@ class Extend(Change):
         )
 
 
+class Look(Change):
+    name = "look"
+    title = lazy("Book the reassessment")
+    button = lazy("Book it")
+
+    @property
+    def done(self) -> str:
+        return _("Booked. The reassessment is shown below.")
+
+    def preview(self, who: Who) -> Preview:
+        return _fitting(self.plan, frequency.looked_at_again(self.plan))
+
+    def do(self, who: Who, version: int | None, key: str) -> None:
+        frequency.book_looks(
+            who, self.plan.reference, self.reason,
+            beyond=self.beyond, tell=self.tell, version=version, key=key,
+        )  # fmt: skip
+
+
 def _fitting(plan: PlanView, found: frequency.Fitted) -> Preview:
     """What goes and what comes, and what of it may not be covered."""
 
@@ -436,6 +446,12 @@ def _fitting(plan: PlanView, found: frequency.Fitted) -> Preview:
     notes = [] if found.goes or comes else [_("No visit is changed by it.")]
     if lacks:
         notes.append(_("These stay left on the plan, to be chosen later."))
+    notes += [
+        _("No time was found for the reassessment after week %(week)d.", week=found.course.stages[stage].stop)
+        for stage in found.unseen
+    ]
+    if found.too_far:
+        notes.append(_too_far(plan, found.too_far))
     if covered.beyond:
         notes.append(
             ngettext(
@@ -448,6 +464,16 @@ def _fitting(plan: PlanView, found: frequency.Fitted) -> Preview:
         notes += allowance_words.of_pools(plan.clinic, left)
     beyond = tuple(comes[number] for number in covered.beyond)
     return Preview(lists, tuple(notes), possible=changes, beyond=beyond, stops=covered.stops)
+
+
+def _too_far(plan: PlanView, weeks: range) -> str:
+    return ngettext(
+        "Week %(first)d lies too far ahead. It can be booked from %(day)s on, by “More or less often”.",
+        "Weeks %(first)d to %(last)d lie too far ahead. Week %(first)d can be booked from %(day)s on, by “More or less often”, "
+        "and each of the others a week after the one before it.",
+        len(weeks), first=weeks.start + 1, last=weeks.stop,
+        day=plan.clinic.times.day(bookable_from(plan.clinic, plan.first_day, weeks.start)),
+    )  # fmt: skip
 
 
 def _from(course: Course, week: int) -> Course:
@@ -469,4 +495,6 @@ def _today(plan: PlanView) -> date:
     return plan.clinic.times.local_date(clock.now())
 
 
-CHANGES: dict[str, type[Change]] = {one.name: one for one in (Decide, Doses, Extend, Pause, Stop, Shift)}
+CHANGES: dict[str, type[Change]] = {
+    one.name: one for one in (Decide, Doses, Extend, Look, Pause, Stop, Shift)
+}

@@ -12,10 +12,13 @@ from booking.scheduling.plans.keeping import Role
 from booking.scheduling.status import Status
 from booking.services.allowances import Planned
 from booking.services.plans.allowed import allowed, beyond_of, each_alone
+from booking.services.plans.asking_again import kept_of
+from booking.services.plans.frequency import without_look
 from booking.services.plans.lacking import lacking, missing
 from booking.services.plans.make_ups import MakeUp, make_up_times
 from booking.services.plans.reading import PlanView
 from booking.services.plans.visits import PlanVisit, look_after
+from booking.services.plans.wanted import weeks_within_horizon
 from booking.web import allowance_words
 
 
@@ -39,7 +42,10 @@ class Next(NamedTuple):
 
 def offered(plan: PlanView) -> Next:
     now = clock.now()
-    may = {change: fits(plan, change) for change in ("decide", "doses", "extend", "pause", "stop", "shift")}
+    may = {
+        change: fits(plan, change)
+        for change in ("decide", "doses", "extend", "look", "pause", "stop", "shift")
+    }
     # Looked up only where something is missing: it asks the engine.
     missed = make_up_times(plan, BookableBy.STAFF) if missing(plan, now) else []
     beyond = beyond_of(plan)
@@ -85,9 +91,17 @@ def fits(plan: PlanView, change: str) -> bool:
         return False
     if change == "decide" and plan.decided_phases >= plan.course.looks:
         return False
+    if change == "look" and not unseen(plan):
+        return False
     if change == "extend" and not lacking(plan, clock.now()):
         return False
     return plan.status is PlanStatus.RUNNING
+
+
+def unseen(plan: PlanView) -> list[int]:
+    """The stages after which somebody is to look again and nobody is booked to, though they could be."""
+    weeks = weeks_within_horizon(plan.clinic, plan.course, plan.first_day, clock.now())
+    return without_look(plan, plan.course.until(weeks), [kept_of(plan, one) for one in plan.standing])
 
 
 def to_be_confirmed(plan: PlanView) -> bool:

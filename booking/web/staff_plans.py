@@ -86,6 +86,7 @@ _HAPPENED = {
     "decided": lazy("Decided after a reassessment"),
     "told": lazy("Told the patient what was decided"),
     "changed doses": lazy("Changed how often they come"),
+    "look booked": lazy("Booked a reassessment"),
     "moved": lazy("Moved visits"),
     "given up": lazy("Cancelled one visit and all later ones"),
     "extended": lazy("Extended: what was missing has further weeks"),

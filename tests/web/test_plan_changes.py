@@ -10,8 +10,19 @@ from flask.testing import FlaskClient
 from sqlalchemy import delete, update
 from werkzeug.test import TestResponse
 
+from booking import clock
 from booking.extensions import db
-from booking.models import Appointment, Claim, Message, Patient, Plan, PlanEntry, Reminders, Role
+from booking.models import (
+    Appointment,
+    Claim,
+    Message,
+    MessageState,
+    Patient,
+    Plan,
+    PlanEntry,
+    Reminders,
+    Role,
+)
 from booking.scheduling.allowances.terms import Beyond, Kind, Span, Terms, Window
 from booking.services.clinic import present
 from booking.services.desk.coverage import record
@@ -58,7 +69,9 @@ def all_of(app: Flask, kind: Any) -> list[Any]:
 
 
 def told(app: Flask) -> list[Any]:
-    return [row for row in all_of(app, Message) if row["kind"] == "plan-change"]
+    """The messages about changes, without those that another one has taken in."""
+    changes = [row for row in all_of(app, Message) if row["kind"] == "plan-change"]
+    return [row for row in changes if row["state"] is not MessageState.DROPPED]
 
 
 def view(app: Flask, plan: BookedPlan) -> PlanView:
@@ -277,7 +290,6 @@ def test_after_the_reassessment_it_is_decided_and_the_patient_told_only_if_they_
     to = address(disc, "decide", where="mine")
     shown = asked(mei, to, decision="taper", weeks="2", **{"dose-acupuncture-follow-up": "1-1"})
     assert "2 further weeks, up to " in shown.text
-    assert "The next reassessment isn’t booked with it" in shown.text
     done = pressed(
         mei, shown, to, decision="taper", weeks="2", reason="Better", **{"dose-acupuncture-follow-up": "1-1"}
     )
@@ -291,7 +303,7 @@ def test_after_the_reassessment_it_is_decided_and_the_patient_told_only_if_they_
     # The further visits are chosen on the page that follows, which says what it would book.
     further = mei.get(done.location)
     assert "Booked" in further.text and "The decision is kept." in further.text
-    assert further.text.count("may not be covered</span>") == 2 and "Book these visits" in further.text
+    assert further.text.count("may not be covered</span>") == 3 and "Book these visits" in further.text
     unasked = pressed(mei, further, address(disc, "doses", where="mine"), from_week="4", tell="1")
     assert unasked.status_code == 422 and "ask the payer" in unasked.text and not told(app)
     booked_all = pressed(
@@ -299,8 +311,9 @@ def test_after_the_reassessment_it_is_decided_and_the_patient_told_only_if_they_
     )
     assert booked_all.status_code == 303, booked_all.text
     assert not any(week.left for week in view(app, disc).weeks[4:]) and len(told(app)) == 1
+    assert sum(one.role == "reassessment" for one in view(app, disc).standing) == 2
     stands = mei.get(address(disc, where="mine")).text
-    assert "2 visits ahead may not be covered" in stands and stands.count("may not be covered</span>") == 3
+    assert "3 visits ahead may not be covered" in stands and stands.count("may not be covered</span>") == 4
 
 
 def test_after_further_weeks_the_form_begins_with_what_was_prescribed(app: Flask, disc: BookedPlan) -> None:
@@ -426,6 +439,45 @@ def test_a_decision_that_isnt_understood_is_asked_again(app: Flask, disc: Booked
         assert answer.status_code == 422 and "Error" in answer.text, typed
         assert 'value="Much better"' in answer.text, typed
     assert view(app, disc).decided_phases == 0
+
+
+# Looked at again
+
+
+def test_a_reassessment_that_was_called_off_is_booked_anew_from_the_plans_page(
+    app: Flask, dana: Who, disc: BookedPlan
+) -> None:
+    desk, look = signed_in(app, dana), address(disc, "look")
+    assert look not in desk.get(address(disc)).text and desk.get(look).status_code == 303
+    with app.app_context():
+        cancel(dana, seen(disc).standing[-1].reference, key="cancel-01")
+    assert "Nobody is booked to look again" in desk.get(address(disc)).text
+    shown = desk.get(look)
+    assert "reassessment" in shown.text.lower() and "Booked <span" in shown.text
+    page = after(desk, pressed(desk, shown, look, reason="Was ill"))
+    assert "The reassessment is shown below." in page and "Booked a reassessment" in page
+    assert view(app, disc).standing[-1].role == "reassessment" and look not in page
+    # Where there is no time for it, that is said.
+    with app.app_context():
+        last = seen(disc).standing[-1]
+        day = present().times.local_date(last.starts_at)
+        pause(dana, disc.reference, day, day + timedelta(days=30), "Ill", key="pause-001")
+    shown = desk.get(look)
+    assert (
+        "No time was found for the reassessment after week 4." in shown.text and 'name="do"' not in shown.text
+    )
+
+
+def test_weeks_that_are_too_far_ahead_are_named_with_when_they_can_be_booked(app: Flask, dana: Who) -> None:
+    with app.app_context():
+        first = clock.now().date() + timedelta(days=103)
+        plan = running(prescribed(patient(), first_day=first))
+    desk, doses = signed_in(app, dana), address(plan, "doses")
+    shown = asked(desk, doses, from_week="1", **{"dose-acupuncture-follow-up": "2-2"}).text
+    with app.app_context():
+        day = present().times.day(clock.now().date() + timedelta(days=3))
+    assert f"Weeks 3 to 4 lie too far ahead. Week 3 can be booked from {day} on" in shown
+    assert address(plan, "look") not in desk.get(address(plan)).text
 
 
 # More or less often
@@ -671,6 +723,7 @@ CHANGES = (
     "offer",
     "decide",
     "doses",
+    "look",
     "pause",
     "stop",
     "shift",

@@ -181,6 +181,13 @@ def looks_of(course: Course, visits: Sequence[Kept]) -> tuple[list[Kept | None],
     return found, left
 
 
+def look_of(course: Course, visits: Sequence[Kept], stage: int) -> Kept | None:
+    """The look after a stage: the one on its days; where it has none, the first later one that is on no stage's."""
+    looks, left = looks_of(course, visits)
+    begins = course.stages[stage].start * 7
+    return looks[stage] or next((one for one in left if one.day >= begins), None)
+
+
 def is_rested(
     day: int, modality: str, visits: Iterable[Kept], rest_days: Mapping[str, int], *, same_day: bool = False
 ) -> bool:

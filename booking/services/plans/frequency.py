@@ -14,7 +14,7 @@ from booking import clock
 from booking.errors import PlanRulesBroken
 from booking.models import BookableBy, Plan
 from booking.scheduling.plans.course import Course, Dose, Moved, Phase
-from booking.scheduling.plans.keeping import Role, ways
+from booking.scheduling.plans.keeping import Kept, Role, look_of, ways
 from booking.scheduling.timeline import instant_of
 from booking.services import notices
 from booking.services.allowances import Planned
@@ -38,8 +38,10 @@ from booking.services.plans.asking_again import asked_for, chosen_of, kept_of
 from booking.services.plans.choosing import Chosen, VisitWish, choose
 from booking.services.plans.lacking import Missed
 from booking.services.plans.make_ups import as_chosen, as_missed
+from booking.services.plans.proposing import look_for
 from booking.services.plans.reading import PlanView, for_staff, view, weeks_with
 from booking.services.plans.replacing import instead_of, time_of, usual_times
+from booking.services.plans.said import LOOK_BOOKED
 from booking.services.plans.visits import PlanVisit
 from booking.services.plans.wanted import Asked
 from booking.services.staff import audit
@@ -48,12 +50,16 @@ from booking.services.staff.who import Who
 
 @dataclass(frozen=True)
 class Fitted:
-    """What another course does to a plan: which visits go, which come, and what couldn't be found."""
+    """What another course does to a plan: which visits go, which come, and what couldn't be found: doses, and after which stages
+    somebody looks again. The weeks that are `too_far` ahead can't be booked yet.
+    """
 
     course: Course
     goes: tuple[PlanVisit, ...]
     comes: tuple[Chosen, ...]
     lacks: tuple[Missed, ...]
+    too_far: range
+    unseen: tuple[int, ...] = ()
 
 
 def with_other_doses(
@@ -81,8 +87,25 @@ def next_stage(plan: PlanView) -> Fitted | None:
     course = plan.course.until(weeks.stop)
     standing = [one for one in plan.standing if one.week in weeks and one.role in (Role.DOSE, Role.FIRST)]
     goes = list(_too_many(plan, course, standing, weeks.start, now))
-    found = _filled(asked_for(plan, BookableBy.STAFF, course), plan, weeks.start, goes)
+    asked = asked_for(plan, BookableBy.STAFF, course)
+    found = _with_looks(asked, plan, _filled(asked, plan, weeks.start, goes), weeks.start)
     return replace(found, course=plan.course)
+
+
+def looked_at_again(plan: PlanView) -> Fitted:
+    """What it would do to a plan to have somebody look again after each stage that has nobody."""
+    asked = asked_for(plan, BookableBy.STAFF)
+    found = _with_looks(asked, plan, Fitted(plan.course, (), (), (), range(0)), 0)
+    return replace(found, course=plan.course)
+
+
+def without_look(plan: PlanView, course: Course, visits: Sequence[Kept], from_week: int = 0) -> list[int]:
+    """The stages of a course, from a week on and not decided upon, after which nobody of these visits looks again."""
+    return [
+        stage
+        for stage in range(plan.decided_phases, course.looks)
+        if course.stages[stage].stop > from_week and look_of(course, visits, stage) is None
+    ]
 
 
 def fitted(
@@ -97,8 +120,8 @@ def fitted(
         # Where a look that is booked leaves no room for what it is to see, it is booked anew.
         again = _with_new_looks(asked, plan, _filled(asked, plan, from_week, [*goes, *looks]), looks)
         if again is not None and len(again.lacks) < len(found.lacks):
-            return again
-    return found
+            found = again
+    return _with_looks(asked, plan, found, from_week)
 
 
 def _filled(asked: Asked, plan: PlanView, from_week: int, goes: Sequence[PlanVisit]) -> Fitted:
@@ -119,7 +142,22 @@ def _filled(asked: Asked, plan: PlanView, from_week: int, goes: Sequence[PlanVis
             if had[missed.care.slug] <= 0:
                 lacks.append(missed)
             had[missed.care.slug] -= 1
-    return Fitted(asked.wanted.course, tuple(goes), tuple(comes), tuple(lacks))
+    course = asked.wanted.course
+    return Fitted(course, tuple(goes), tuple(comes), tuple(lacks), range(asked.weeks, course.weeks))
+
+
+def _with_looks(asked: Asked, plan: PlanView, change: Fitted, from_week: int) -> Fitted:
+    """The same with somebody who looks again after each stage from a week on that has nobody, if there is a time."""
+    others = [chosen_of(plan, one) for one in plan.standing if one not in change.goes] + [*change.comes]
+    unseen = []
+    for stage in without_look(plan, asked.course, [one.kept for one in others], from_week):
+        wish = look_for(asked, others, stage)
+        if wish is None:
+            unseen.append(stage)
+        else:
+            others += choose(plan.clinic, asked.course, plan.first_day, [wish])
+            change = replace(change, comes=(*change.comes, others[-1]))
+    return replace(change, unseen=tuple(unseen))
 
 
 def _with_new_looks(
@@ -154,6 +192,22 @@ def change_doses(
     carry_out(
         who, reference, change, "changed doses", By.staff(who, reason, beyond), content, facts,
         tell=tell, version=version, key=key,
+    )  # fmt: skip
+    return change
+
+
+def book_looks(
+    who: Who, reference: str, reason: str, *, beyond: str = "", tell: bool = True, version: int | None = None,
+    key: str,
+) -> Fitted:  # fmt: skip
+    """Books the looks that a plan lacks, as `looked_at_again` shows it, in one transaction and one message. `beyond`: as above.
+
+    Raises VisitsTaken, BeyondCoverage, NotChangeable, StaleEdit, NotFound, KeyReused.
+    """
+    change = looked_at_again(for_staff(who, reference))
+    carry_out(
+        who, reference, change, LOOK_BOOKED, By.staff(who, reason, beyond),
+        ["look", reference, reason, tell, beyond], {}, tell=tell, version=version, key=key,
     )  # fmt: skip
     return change
 

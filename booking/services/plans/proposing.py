@@ -13,8 +13,9 @@ from typing import NamedTuple
 from booking import clock
 from booking.models import BookableBy
 from booking.scheduling.hours import week_start
+from booking.scheduling.plans.course import Course
 from booking.scheduling.plans.effort import Stopped
-from booking.scheduling.plans.keeping import Kept, Role, looked_at, newly_broken, waiting
+from booking.scheduling.plans.keeping import Kept, Role, Rule, looked_at, newly_broken, waiting
 from booking.scheduling.plans.proposals import Proposal as FoundPlan, propose as find_plans
 from booking.scheduling.plans.task import Choice, Days, Planned, Task
 from booking.scheduling.reasons import Reason, explain
@@ -379,6 +380,11 @@ def _with_reassessments(asked: Asked, places: list[_Place]) -> tuple[list[_Place
 
 def can_be_looked_at(asked: Asked, visits: Iterable[Chosen], week: int) -> bool:
     """Whether there is time to look again after the stage of this week, in a plan with these visits."""
+    return look_for(asked, visits, asked.course.stage_of(week)) is not None
+
+
+def look_for(asked: Asked, visits: Iterable[Chosen], stage: int) -> VisitWish | None:
+    """A time to look again after a stage, in a plan with these visits; where the days for it are over, the next there is."""
     places = [
         _Place(
             one.visit_type,
@@ -390,12 +396,31 @@ def can_be_looked_at(asked: Asked, visits: Iterable[Chosen], week: int) -> bool:
         )
         for one in visits
     ]
-    days = looked_at(asked.course, asked.course.stage_of(week), [place.kept for place in places])
-    return _reassessment(asked, places, days) is not None
+    days = looked_at(asked.course, stage, [place.kept for place in places])
+    last = _last_dosed(asked.course, stage) * 7
+    if last in days:
+        # What is missing there is seen as well once it is made up.
+        days = range(last, days.stop)
+    today = (asked.clinic.times.local_date(asked.ground.now) - asked.wanted.first_day).days
+    is_over = days.stop <= today
+    place = _reassessment(asked, places, range(today, len(asked.days)) if is_over else days, late=is_over)
+    if place is None:
+        return None
+    person = asked.clinic.practitioner_by_id[place.choice.person]
+    return VisitWish(place.visit_type.slug, person.slug, instant_of(place.cell))
 
 
-def _reassessment(asked: Asked, places: list[_Place], days: range) -> _Place | None:
-    """The best of these days: on the way to another visit if that can be, soon, and with all rules of the plan kept."""
+def _last_dosed(course: Course, stage: int) -> int:
+    """The last week of a stage that has visits."""
+    weekly = [course.doses(care) for care in course.kinds]
+    weeks = course.stages[stage]
+    return max((week for week in weeks if any(doses[week][0] for doses in weekly)), default=weeks.start)
+
+
+def _reassessment(asked: Asked, places: list[_Place], days: range, *, late: bool = False) -> _Place | None:
+    """The best of these days: on the way to another visit if that can be, soon, and with all rules of the plan kept, but that it is
+    `late`.
+    """
     kept = [place.kept for place in places]
     gap = asked.course.pairing.gap if asked.course.pairing else 15
     candidates = []
@@ -415,7 +440,8 @@ def _reassessment(asked: Asked, places: list[_Place], days: range) -> _Place | N
     for _, day, choice, name in sorted(candidates):
         visit_type = asked.clinic.visit_type(name)
         place = _Place(visit_type, name, Role.REASSESSMENT, day, choice, asked.cell(visit_type, day, choice))
-        if newly_broken(asked.course, kept, [*kept, place.kept], range(0)):
+        broken = newly_broken(asked.course, kept, [*kept, place.kept], range(0))
+        if any(not late or one.rule is not Rule.REASSESSMENT_PLACE for one in broken):
             continue
         beside = asked.ground.beside((one.wanted for one in places), place.cell)
         if None not in asked.ground.together([*beside, place.wanted]):

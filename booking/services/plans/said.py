@@ -16,7 +16,7 @@ PAUSED, NOT_NEEDED, NEEDED, GIVEN_UP = "paused", "not needed", "needed", "given 
 # Over, with nothing left to decide.
 ENDED = "ended"
 # What was missing is booked, or has further weeks instead.
-MADE_UP, EXTENDED = "made up", "extended"
+MADE_UP, EXTENDED, LOOK_BOOKED = "made up", "extended", "look booked"
 # The patient was told what had been decided before.
 TOLD = "told"
 # Times that make up for what is missing were sent.

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from booking import clock
 from booking.models import Appointment, Plan, VisitKind
 from booking.scheduling.plans.course import Course
-from booking.scheduling.plans.keeping import Kept, Role, looks_of
+from booking.scheduling.plans.keeping import Kept, Role, look_of
 from booking.scheduling.status import Status, lapsed
 from booking.scheduling.timeline import cell_from, instant_of
 from booking.services.clinic import Clinic, Practitioner, VisitType
@@ -148,7 +148,7 @@ def kept_at(
 def look_after(
     clinic: Clinic, first_day: date, course: Course, standing: Iterable[PlanVisit], stage: int
 ) -> PlanVisit | None:
-    """The reassessment after a stage: the one on its days; where it has none, the first later one that is on no stage's."""
+    """The reassessment after a stage, as `look_of` finds it."""
     if stage >= course.looks:
         return None
     visits = {
@@ -156,9 +156,7 @@ def look_after(
         for one in standing
         if one.role is not None
     }
-    looks, left = looks_of(course, list(visits))
-    begins = course.stages[stage].start * 7
-    look = looks[stage] or next((one for one in left if one.day >= begins), None)
+    look = look_of(course, list(visits), stage)
     return visits[look] if look else None
 
 

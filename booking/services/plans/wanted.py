@@ -101,6 +101,12 @@ def last_day(clinic: Clinic, now: datetime) -> date:
     return clinic.times.local_date(now) + timedelta(days=max(HORIZON_DAYS, clinic.horizon_days))
 
 
+def bookable_from(clinic: Clinic, first_day: date, week: int) -> date:
+    """From which day on this week of a plan may be booked, as a whole."""
+    last = first_day + timedelta(days=week * 7 + 6)
+    return last - timedelta(days=max(HORIZON_DAYS, clinic.horizon_days))
+
+
 class Start(NamedTuple):
     """A free start, as the finder's choice stands for it."""
 

@@ -1,0 +1,130 @@
+"""Somebody looks again after each stage of a plan that runs: where nobody is booked to any more, or yet, they are booked."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from booking import clock
+from booking.scheduling.plans.keeping import Role, Rule, faults
+from booking.services.desk.statuses import cancel, no_show
+from booking.services.plans.adherence import Need, adherence
+from booking.services.plans.asking_again import kept_of
+from booking.services.plans.booking import BookedPlan
+from booking.services.plans.changing import Decision, decide, pause
+from booking.services.plans.extending import extend, extended
+from booking.services.plans.frequency import book_looks, change_doses, looked_at_again, next_stage
+from booking.services.plans.visits import PlanVisit
+from tests.clinics import plan_clinic, set_up
+from tests.conftest import StandingClock
+from tests.services.plans.making import (
+    FIRST_DAY,
+    at,
+    patient,
+    practitioner,
+    prescribed,
+    running,
+    seen,
+    where_mei_is_alone,
+)
+from tests.staffing import hired
+
+pytestmark = pytest.mark.usefixtures("standing_clock", "context")
+
+LAST_WEEK = FIRST_DAY + timedelta(days=21)
+
+
+@pytest.fixture(autouse=True)
+def clinic_with_plans(context: Any, standing_clock: Any) -> None:
+    set_up(plan_clinic())
+
+
+@pytest.fixture
+def disc() -> BookedPlan:
+    return running(prescribed(patient()))
+
+
+def looks(plan: BookedPlan) -> list[PlanVisit]:
+    return [one for one in seen(plan).standing if one.role is Role.REASSESSMENT]
+
+
+def is_looked_at(plan: BookedPlan, *but: Rule) -> bool:
+    """Whether the board and the rules miss nobody who looks again."""
+    shown, (row,) = seen(plan), adherence(hired()).rows
+    broken = {one.rule for one in faults(shown.course, [kept_of(shown, one) for one in shown.standing])}
+    missed = broken & {Rule.NO_REASSESSMENT, Rule.REASSESSMENT_PLACE} - set(but)
+    return Need.NO_REASSESSMENT not in row.needs and not missed
+
+
+def test_a_look_that_a_pause_took_is_booked_where_the_plan_is_extended(disc: BookedPlan) -> None:
+    pause(hired(), disc.reference, LAST_WEEK, LAST_WEEK + timedelta(days=13), "Ill", key="pause-001")
+    assert not looks(disc) and not is_looked_at(disc)
+    extend(hired(), disc.reference, "", key="extend-01")
+    (look,) = looks(disc)
+    assert look == seen(disc).standing[-1] and is_looked_at(disc)
+
+
+def test_whoever_goes_on_for_some_weeks_is_looked_at_after_them(disc: BookedPlan) -> None:
+    decide(practitioner(), disc.reference, Decision.CONTINUE, weeks=2, told=True, key="decide-01")
+    assert not is_looked_at(disc)
+    change = change_doses(hired(), disc.reference, 4, {}, "", key="doses-001")
+    assert len(change.comes) == 11 and change.lacks == change.unseen == ()
+    first, second = looks(disc)
+    assert (first.week, second.week) == (3, 5) and is_looked_at(disc)
+
+
+def test_weeks_that_were_too_far_ahead_have_their_look_once_they_can_be_booked(
+    standing_clock: StandingClock,
+) -> None:
+    today = clock.now().date()
+    plan = running(prescribed(patient(), first_day=today + timedelta(days=103)))
+    assert not looks(plan) and looked_at_again(seen(plan)).comes == ()
+    standing_clock.at(at(today + timedelta(days=100), 8))
+    change_doses(hired(), plan.reference, 0, {}, "", key="doses-001")
+    assert len(looks(plan)) == 1 and is_looked_at(plan)
+
+
+@pytest.mark.parametrize("comes", [False, True], ids=["no-show", "cancelled"])
+def test_a_look_that_was_missed_or_called_off_is_booked_anew(
+    comes: bool, disc: BookedPlan, standing_clock: StandingClock
+) -> None:
+    (look,) = looks(disc)
+    if comes:
+        cancel(hired(), look.reference, key="cancel-01")
+    else:
+        standing_clock.at(look.starts_at + timedelta(minutes=20))
+        no_show(hired(), look.reference, key="noshow-01")
+    shown = looked_at_again(seen(disc))
+    assert not is_looked_at(disc) and [one.kept.role for one in shown.comes] == [Role.REASSESSMENT]
+    book_looks(hired(), disc.reference, "", key="look-0001")
+    (anew,) = looks(disc)
+    assert anew.reference != look.reference and not anew.penciled and is_looked_at(disc)
+    assert looked_at_again(seen(disc)).comes == ()
+
+
+def test_where_its_days_are_over_somebody_looks_again_as_soon_as_can_be(
+    disc: BookedPlan, standing_clock: StandingClock
+) -> None:
+    cancel(hired(), looks(disc)[0].reference, key="cancel-01")
+    monday = FIRST_DAY + timedelta(days=42)
+    standing_clock.at(at(monday, 8))
+    book_looks(hired(), disc.reference, "", key="look-0001")
+    (look,) = looks(disc)
+    assert look.starts_at.date() == monday and is_looked_at(disc, Rule.REASSESSMENT_PLACE)
+
+
+def test_going_on_into_the_next_stage_books_who_looks_again_after_it() -> None:
+    where_mei_is_alone()
+    plan = running(prescribed(patient(), "stages"))
+    *_, last = looks(plan)
+    cancel(hired(), last.reference, key="cancel-01")
+    shown = next_stage(seen(plan))
+    assert shown and [one.kept.role for one in shown.comes] == [Role.REASSESSMENT]
+    decide(practitioner(), plan.reference, Decision.CONTINUE, told=True, key="decide-01")
+    assert looks(plan)[-1].week >= 1 and is_looked_at(plan)
+
+
+def test_a_stage_for_whose_look_there_is_no_time_is_named(disc: BookedPlan) -> None:
+    pause(hired(), disc.reference, LAST_WEEK, LAST_WEEK + timedelta(days=60), "Ill", key="pause-001")
+    shown = extended(seen(disc)).fitted
+    assert shown.comes == () and shown.unseen == (0,) and len(shown.lacks) == 5
