@@ -226,9 +226,10 @@ def _refuse(
 
 
 def _lock_plan(session: Session, entry_id: int) -> None:
-    """The plan of the visit, before the visit itself: in the order in which whoever changes a plan locks them."""
+    """The plan of a cancelled visit, before the visit itself: in the order in which whoever changes a plan locks them."""
     its = select(Plan.id).join(Appointment, Appointment.plan_id == Plan.id).join(HistoryEntry)
-    session.execute(its.where(HistoryEntry.id == entry_id).with_for_update(of=Plan))
+    cancelled = its.where(HistoryEntry.id == entry_id, Appointment.status == Status.CANCELLED)
+    session.execute(cancelled.with_for_update(of=Plan))
 
 
 def _refuse_without_it(session: Session, visit: Appointment, entry: HistoryEntry) -> None:
