@@ -65,7 +65,7 @@ class AboutPlan:
     @property
     def only_firm(self) -> bool:
         """Whether nothing else happened than that visits which were penciled in stand now."""
-        return bool(self.firm) and not (self.moved or self.cancelled or self.added)
+        return bool(self.firm) and not (self.penciled or self.moved or self.cancelled or self.added)
 
     @property
     def penciled(self) -> bool:

@@ -21,7 +21,7 @@ from booking.models import Heartbeat, Installation
 from booking.reminders.delivery import deliver_due
 from booking.services import claims, idempotency, outbox, reconciling, request_counts
 from booking.services.own_day import tomorrow
-from booking.services.plans import finishing, offering
+from booking.services.plans import beginning, finishing, offering
 from booking.services.plans.one_by_one import LeftAside
 from booking.services.transaction import reading, run
 
@@ -43,6 +43,7 @@ def _write_missing() -> None:
 _TIDIES: tuple[tuple[str, Callable[[], object]], ...] = (
     ("missing reminders", _write_missing),
     ("lists of tomorrow", tomorrow.write_due),
+    ("plans that are to begin", beginning.make_the_next_firm),
     ("make-up times", offering.send_due),
     ("plans that are over", finishing.end_what_is_over),
     ("old answers", lambda: run(idempotency.forget_old_answers)),

@@ -87,6 +87,7 @@ _HAPPENED = {
     "told": lazy("Told the patient what was decided"),
     "changed doses": lazy("Changed how often they come"),
     "look booked": lazy("Booked a reassessment"),
+    "made firm": lazy("Made the next visit firm, in place of one that was missed or cancelled"),
     "moved": lazy("Moved visits"),
     "given up": lazy("Cancelled one visit and all later ones"),
     "extended": lazy("Extended: what was missing has further weeks"),

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from booking.scheduling.plans.course import LOOKED_AT_WITHIN, REASSESSED_BEFORE, Course
 
@@ -125,16 +125,27 @@ def is_gated(course: Course, week: int, role: Role, decided: int) -> bool:
     return bool(course.reassessment) and role is not Role.REASSESSMENT and course.stage_of(week) > decided
 
 
-def waiting(course: Course, visits: Iterable[Placed], *, decided: int, confirmed: bool) -> list[bool]:
+def waiting(
+    course: Course,
+    visits: Iterable[Placed],
+    *,
+    decided: int,
+    confirmed: bool,
+    marks: Mapping[Any, bool] | None = None,
+) -> list[bool]:
     """Which of a plan's visits, in order, hold their times until a practitioner has decided: what is gated, and of a plan that
-    nobody has confirmed, all but the first visit of each kind of care.
+    nobody has confirmed, all but the first visit of each kind of care. `marks`: of those that stand already whether they do; what
+    is only penciled in begins nothing.
     """
     begun: set[str] = set()
     found = []
     for one in visits:
         begins = one.role is not Role.REASSESSMENT and one.care not in begun
-        begun.add(one.care)
-        found.append(is_gated(course, one.week, one.role, decided) or not (confirmed or begins))
+        gated = is_gated(course, one.week, one.role, decided)
+        waits = marks[one] if marks and one in marks else gated or not (confirmed or begins)
+        if not waits:
+            begun.add(one.care)
+        found.append(waits)
     return found
 
 

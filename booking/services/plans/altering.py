@@ -4,7 +4,7 @@ Parts of use cases: they receive the session and never commit. Locks, in this or
 everything that they take or leave. Then the visits are changed, then the plan is (`changed`), and last its patient is told.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -144,11 +144,14 @@ def make_firm(session: Session, visits: Sequence[Appointment], by: By, now: date
 
 
 def as_they_wait(
-    plan: Plan, course: Course, others: Iterable[Kept], chosen: Sequence[Chosen]
+    plan: Plan, course: Course, others: Mapping[Kept, bool], chosen: Sequence[Chosen]
 ) -> list[tuple[Chosen, bool]]:
-    """Further visits of a plan beside its others, each with whether it is penciled in where it lies, as `add` takes them."""
+    """Further visits of a plan, each with whether it is penciled in where it lies, as `add` takes them. `others`: those that stand,
+    with whether they are (`as_they_stand`).
+    """
     whole = sorted([*others, *(one.kept for one in chosen)])
-    marks = waiting(course, whole, decided=plan.decided_phases, confirmed=plan.confirmed_at is not None)
+    confirmed = plan.confirmed_at is not None
+    marks = waiting(course, whole, decided=plan.decided_phases, confirmed=confirmed, marks=others)
     waits = dict(zip(whole, marks, strict=True))
     return [(one, waits[one.kept]) for one in chosen]
 

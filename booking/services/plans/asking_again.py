@@ -9,6 +9,7 @@ from booking.models import BookableBy
 from booking.scheduling.plans.course import Course
 from booking.scheduling.plans.keeping import Fault, Kept, Role, newly_broken
 from booking.scheduling.plans.windows import Presence
+from booking.scheduling.status import Status
 from booking.scheduling.timeline import cell_at
 from booking.services.plans.besides import days_besides, may_know
 from booking.services.plans.choosing import Chosen
@@ -64,6 +65,11 @@ def kept_of(plan: PlanView, visit: PlanVisit) -> Kept:
     return kept_at(
         plan.clinic, plan.first_day, visit.starts_at, visit.ends_at, visit.care, visit.role or Role.DOSE
     )
+
+
+def as_they_stand(plan: PlanView) -> dict[Kept, bool]:
+    """The visits of a plan that stand, each with whether it is only penciled in."""
+    return {kept_of(plan, one): one.penciled and one.status is Status.BOOKED for one in plan.standing}
 
 
 def suffers(plan: PlanView, moved: Mapping[str, tuple[datetime, datetime]]) -> list[Fault]:

@@ -34,7 +34,7 @@ from booking.services.plans.altering import (
     running,
     visits_to_change,
 )
-from booking.services.plans.asking_again import asked_for, chosen_of, kept_of
+from booking.services.plans.asking_again import as_they_stand, asked_for, chosen_of, kept_of
 from booking.services.plans.choosing import Chosen, VisitWish, choose
 from booking.services.plans.lacking import Missed
 from booking.services.plans.make_ups import as_chosen, as_missed
@@ -229,8 +229,7 @@ def carry_out(
         refuse_unasked(session, clinic, plan, change, by, now)
         give_up(session, going, by, now, plan=plan.reference, tell=tell)
         shown = view(session, clinic, plan)
-        others = [kept_of(shown, one) for one in shown.standing]
-        coming = as_they_wait(plan, change.course, others, change.comes)
+        coming = as_they_wait(plan, change.course, as_they_stand(shown), change.comes)
         added = add(session, clinic, plan, coming, by, now, audience=BookableBy.STAFF)
         plan.course = change.course.as_plain()
         changed(session, plan, what, by, now, **facts)

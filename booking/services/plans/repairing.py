@@ -36,7 +36,7 @@ from booking.services.plans.altering import (
     running,
     visits_to_change,
 )
-from booking.services.plans.asking_again import kept_of
+from booking.services.plans.asking_again import as_they_stand, kept_of
 from booking.services.plans.besides import may_know, too_near
 from booking.services.plans.choosing import Chosen, VisitWish, choose
 from booking.services.plans.lacking import in_whose_place, lacking, missing
@@ -187,8 +187,10 @@ def _take(
     following = in_whose_place(shown, missed, audience, now)
     replaced = following if following and following.starts_at == replaces else None
     week = replaced.week if replaced else week
-    others = [kept_of(shown, one) for one in shown.standing if one != replaced]
-    broken = breaks(course, others, chosen.kept)
+    others = as_they_stand(shown)
+    if replaced:
+        del others[kept_of(shown, replaced)]
+    broken = breaks(course, list(others), chosen.kept)
     if replaced is None and (replaces or missed.in_place):
         # The visit that was to give its place lies elsewhere by now.
         broken = [Fault(Rule.NOT_OF_THE_PLAN, chosen.kept.week, care)]

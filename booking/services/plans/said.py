@@ -13,6 +13,8 @@ from sqlalchemy.orm import Session
 from booking.models import PlanEntry
 
 PAUSED, NOT_NEEDED, NEEDED, GIVEN_UP = "paused", "not needed", "needed", "given up"
+# Nothing of its kind was firm any more.
+MADE_FIRM = "made firm"
 # Over, with nothing left to decide.
 ENDED = "ended"
 # What was missing is booked, or has further weeks instead.

@@ -1,24 +1,34 @@
 """What a plan that its patient begins is until a practitioner has examined them: as the clinic's file says."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from sqlalchemy import update
 
 from booking import clock
-from booking.models import Appointment
+from booking.models import Appointment, BookableBy, Message
 from booking.scheduling.status import Status
+from booking.services.desk.statuses import cancel, no_show
 from booking.services.plans.adherence import Need, adherence
+from booking.services.plans.altering import begun_at
+from booking.services.plans.beginning import make_the_next_firm
 from booking.services.plans.booking import book
 from booking.services.plans.changing import Decision, decide
+from booking.services.plans.make_ups import make_up_times
+from booking.services.plans.repairing import take_for
 from booking.services.transaction import run
 from tests.clinics import plan_clinic, set_up
 from tests.conftest import StandingClock
 from tests.services.making import rows
-from tests.services.plans.making import practitioner, proposed, seen, wish
+from tests.services.plans.making import FOLLOW_UP, practitioner, proposed, seen, wish
 from tests.staffing import hired
 
 pytestmark = pytest.mark.usefixtures("standing_clock", "context")
+
+
+def live(kind: str) -> list[Any]:
+    return [row for row in rows(Message) if row["kind"] == kind and row["state"] == "queued"]
 
 
 @pytest.mark.parametrize(("setting", "firm"), [({}, 2), ({"plans_patients_begin": "firm"}, 13)])
@@ -53,6 +63,58 @@ def test_what_was_only_penciled_in_and_is_over_has_not_been_come_to(
     settled = update(Appointment).where(Appointment.id == penciled.id).values(status=Status.FULFILLED)
     run(lambda session: session.execute(settled))
     assert sum(one.came(clock.now()) for one in seen(made).visits) == 3
+
+
+@pytest.mark.parametrize("comes", [False, True], ids=["no-show", "cancelled"])
+def test_where_the_first_visit_is_lost_the_next_of_its_kind_is_firm_and_reminded_of(
+    context: Any, standing_clock: StandingClock, comes: bool
+) -> None:
+    set_up(plan_clinic())
+    made = book(wish(proposed("disc-gentle")[0], "disc-gentle"), actor="t", key="gentle-1")
+    first, following = [
+        one for one in seen(made).standing if one.role == "dose" and one.care.slug == FOLLOW_UP
+    ][:2]
+    assert following.penciled and make_the_next_firm() == 0
+    if comes:
+        cancel(hired(), first.reference, key="cancel-01")
+    else:
+        standing_clock.at(first.starts_at + timedelta(minutes=20))
+        no_show(hired(), first.reference, key="noshow-01")
+    assert make_the_next_firm() == 1
+    firm = [one for one in seen(made).standing if not one.penciled and one.care == first.care]
+    assert [one.reference for one in firm] == [following.reference]
+    reminded = {row["appointment_id"] for row in live("reminder-1d")}
+    assert following.id in reminded and live("plan-change")[-1]["facts"]["firm"] == begun_at(firm)
+    assert make_the_next_firm() == 0
+
+
+def test_what_makes_up_for_a_lost_first_visit_is_firm_though_it_lies_behind_what_is_penciled(
+    context: Any, standing_clock: StandingClock
+) -> None:
+    set_up(plan_clinic())
+    made = book(wish(proposed("disc-gentle")[0], "disc-gentle"), actor="t", key="gentle-1")
+    first = next(one for one in seen(made).standing if one.care.slug == FOLLOW_UP)
+    cancel(hired(), first.reference, key="cancel-01")
+    (offered,) = make_up_times(seen(made), BookableBy.STAFF)
+    time = offered.times[-1]
+    took = take_for(
+        hired(), made.reference, 0, FOLLOW_UP, time.starts_at, time.practitioner.slug, key="take-0001"
+    )
+    of_kind = [one for one in seen(made).standing if one.care == first.care]
+    assert of_kind[0].penciled and of_kind[0].starts_at < time.starts_at
+    assert [one.reference for one in of_kind if not one.penciled] == [took]
+    assert make_the_next_firm() == 0
+
+
+def test_who_is_new_and_lost_their_first_visit_chooses_that_before(
+    context: Any, standing_clock: StandingClock
+) -> None:
+    set_up(plan_clinic())
+    proposal = proposed("disc-gentle", returning=frozenset())[0]
+    made = book(wish(proposal, "disc-gentle", returning=()), actor="t", key="gentle-1")
+    first = next(one for one in seen(made).standing if one.begins)
+    cancel(hired(), first.reference, key="cancel-01")
+    assert make_the_next_firm() == 0 and Need.NO_FIRST_VISIT in adherence(hired()).rows[0].needs
 
 
 @pytest.mark.parametrize("setting", [{}, {"plans_patients_begin": "firm"}], ids=["penciled", "firm"])
