@@ -17,6 +17,7 @@ from booking.scheduling.status import Status
 from booking.services.clinic import Clinic, Practitioner, VisitType
 from booking.services.plans.said import Said, pause_on
 from booking.services.plans.visits import PlanVisit, firsts_due, look_after
+from booking.services.plans.wanted import weeks_within_horizon
 from booking.services.plans.weeks import Dose, Week
 
 GATE_NEAR = timedelta(days=7)
@@ -42,7 +43,7 @@ class Need(StrEnum):
     told yet what was decided. STOPPED: two missed in a row and nothing since, or the plan's last two given up, nothing ahead and
     doses left. UNDECIDED: looked at again, and nothing was decided.
     UNCONFIRMED: begun by the patient, who has been here since. NO_FIRST_VISIT: a kind of care whose first visit was missed goes on
-    without one. SHORT: fewer visits than prescribed. NO_REASSESSMENT: nobody
+    without one. SHORT: fewer visits than prescribed, of weeks that can be booked. NO_REASSESSMENT: nobody
     is booked to look again. GATE: somebody does within a week. ALLOWANCE: visits ahead, or what is still to be booked, may not
     be covered. NOT_CONFIRMED: begun by the patient, who hasn't been here yet. NOT_BOOKED: there is a link, and nothing is booked.
     PAUSED: it rests for some days.
@@ -129,7 +130,9 @@ def judged(
     doses = [one for one in visits if one.role in _DOSES]
     ahead = [one for one in visits if one.status is Status.BOOKED and one.starts_at > now]
     prescribed = plan.status is PlanStatus.PRESCRIBED
-    short = 0 if prescribed else sum(week.left for week in weeks)
+    # Of weeks that can't be booked yet nothing is missing, nor is their look.
+    within = weeks_within_horizon(clinic, course, plan.first_day, now)
+    short = 0 if prescribed else sum(week.left for week in weeks[:within])
     # What a pause has taken wasn't missed by anybody, nor what was firm for nobody.
     kept = [
         one
@@ -138,7 +141,7 @@ def judged(
     ]
     missed = _missed_in_a_row([one for one in kept if one.starts_at <= now])
     pause = pause_on(today, said.pauses)
-    gate, gate_on = (None, None) if prescribed else _gate(clinic, plan, course, visits, now)
+    gate, gate_on = (None, None) if prescribed else _gate(clinic, plan, course, visits, within, now)
     needs: set[Need | None] = {gate}
     if has_given_up(said, visits, now) and short:
         needs |= {Need.GIVEN_UP, Need.PAUSED} if pause else {Need.GIVEN_UP}
@@ -211,16 +214,19 @@ def _ends_in_gaps(visits: Sequence[PlanVisit], now: datetime) -> bool:
 
 
 def _gate(
-    clinic: Clinic, plan: Any, course: Course, visits: Sequence[PlanVisit], now: datetime
+    clinic: Clinic, plan: Any, course: Course, visits: Sequence[PlanVisit], within: int, now: datetime
 ) -> tuple[Need | None, date | None]:
-    """What is to be done about the reassessment that comes next, and when it is or has to be."""
+    """What is to be done about the reassessment that comes next, and when it is or has to be. `within`: how many of the plan's weeks
+    can be booked.
+    """
     stage = plan.decided_phases
     if not course.reassessment or stage >= course.looks:
         return None, None
     look = look_after(clinic, plan.first_day, course, [one for one in visits if one.stands], stage)
     if look is None:
         last = looked_at(course, stage, []).stop - 1
-        return Need.NO_REASSESSMENT, plan.first_day + timedelta(days=last)
+        can_be = course.stages[stage].stop <= within
+        return Need.NO_REASSESSMENT if can_be else None, plan.first_day + timedelta(days=last)
     on = clinic.times.local_date(look.starts_at)
     if look.came(now):
         return Need.UNDECIDED, on

@@ -79,7 +79,9 @@ def test_weeks_that_were_too_far_ahead_have_their_look_once_they_can_be_booked(
     today = clock.now().date()
     plan = running(prescribed(patient(), first_day=today + timedelta(days=103)))
     assert not looks(plan) and looked_at_again(seen(plan)).comes == ()
+    assert adherence(hired()).rows[0].needs == (), "What can't be booked yet isn't missing."
     standing_clock.at(at(today + timedelta(days=100), 8))
+    assert adherence(hired()).rows[0].needs == (Need.SHORT, Need.NO_REASSESSMENT)
     change_doses(hired(), plan.reference, 0, {}, "", key="doses-001")
     assert len(looks(plan)) == 1 and is_looked_at(plan)
 
