@@ -231,5 +231,8 @@ def _prepare_sqlite(engine: Engine) -> None:
 
     @event.listens_for(engine, "begin")
     def began(connection: Connection) -> None:
-        writes = connection.get_execution_options().get("booking_writes")
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+        if connection.get_execution_options().get("booking_writes"):
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        else:
+            # Waits for nobody, so it may go to the driver as it is: every page begins so, many more than once.
+            connection.connection.cursor().execute("BEGIN")
