@@ -1,10 +1,12 @@
 """Where a visit could go: what is free, what needs a reason, and why not. The change itself asks the same engine."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time, timedelta
 from functools import reduce
+from heapq import merge
 from itertools import islice
-from operator import or_
+from operator import itemgetter, or_
 from typing import Any
 
 from sqlalchemy.orm import Session
@@ -13,7 +15,7 @@ from booking import clock
 from booking.errors import NotOffered
 from booking.models import Appointment
 from booking.scheduling.hours import days_between
-from booking.scheduling.latitude import OF_THE_WISH, Breach, Taken
+from booking.scheduling.latitude import OF_THE_WISH, Breach, Latitude, Taken
 from booking.scheduling.offers import Use
 from booking.scheduling.status import Status
 from booking.scheduling.timeline import Window, instant_of, places as places_in, stretches
@@ -37,6 +39,7 @@ from booking.services.staff.who import Who
 from booking.services.transaction import reading
 
 Stretch = tuple[int, int]
+_Free = tuple[int, bool, str, Latitude, bool]
 OwnStart = tuple[tuple[Taken, ...], tuple[Breach, ...]]
 
 LONGEST_LOOK = 62  # Days that are shown at once.
@@ -309,8 +312,8 @@ def _free(
     With `limit` the first ones.
     """
     as_it_is = place is None or replace(place, starts_at=None, practitioner=None) == Place()
-    found = []
-    for latitude in answer.by_practitioner.values():
+
+    def of(latitude: Latitude) -> Iterator[_Free]:
         person, window = clinic.practitioner_by_id[latitude.person.id], latitude.window
         theirs = person.id == appointment.practitioner_id
         kept = latitude.but_for(*OF_THE_WISH)
@@ -319,18 +322,21 @@ def _free(
         begins = starts & ~(starts << 1)
         if as_it_is and theirs:
             starts &= ~window.bit(appointment.from_cell)
-        shown_starts = starts & (latitude.person.grid | begins) & shown
-        cells = (window.start + at for at in places_in(shown_starts))
-        if part:
-            cells = (cell for cell in cells if _in_the_morning(clinic, cell) == (part == "morning"))
-        # The first ones of everybody are among the first ones of each.
-        for cell in islice(cells, limit):
-            ends = cell + latitude.person.shape.length
-            found.append((cell, not theirs, person.name, ends, person, not kept & window.bit(cell)))
-    found.sort(key=lambda row: row[:3])
+        for at in places_in(starts & (latitude.person.grid | begins) & shown):
+            cell = window.start + at
+            if not part or _in_the_morning(clinic, cell) == (part == "morning"):
+                yield cell, not theirs, person.name, latitude, not kept >> at & 1
+
+    # Each has them in order, so that no more are looked at than are shown.
+    found = islice(merge(*map(of, answer.by_practitioner.values()), key=itemgetter(0, 1, 2)), limit)
     return [
-        FreeTime(instant_of(cell), instant_of(ends), person, is_soon)
-        for cell, _, _, ends, person, is_soon in found[:limit]
+        FreeTime(
+            instant_of(cell),
+            instant_of(cell + latitude.person.shape.length),
+            clinic.practitioner_by_id[latitude.person.id],
+            is_soon,
+        )
+        for cell, _, _, latitude, is_soon in found
     ]
 
 
