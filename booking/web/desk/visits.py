@@ -222,11 +222,13 @@ def _quick(reference: str, today: date, wish: Wish) -> list[tuple[str, str, bool
     )
     kept = _kept(wish, "part", "practitioner", "next")
     shown = (request.args.get("from"), request.args.get("until"))
+    # Put together once a page, not once a span.
+    address = url_for("desk.times", reference=reference, **kept)
+    address += "&" if "?" in address else "?"
     found = []
     for words, *days in spans:
         first, last = (day.isoformat() for day in days)
-        address = url_for("desk.times", reference=reference, **kept | {"from": first, "until": last})
-        found.append((words, address, (first, last) == shown))
+        found.append((words, f"{address}from={first}&until={last}", (first, last) == shown))
     return found
 
 
