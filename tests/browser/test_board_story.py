@@ -10,7 +10,7 @@ import pytest
 from flask import Flask
 from playwright.sync_api import Locator, Page, Route, expect
 
-from booking.models import Appointment, AuditEntry, HistoryEntry, Message, Role
+from booking.models import Appointment, AuditEntry, HistoryEntry, Message, Patient, Role
 from booking.reminders.delivery import deliver_due
 from booking.scheduling.timeline import cell_at
 from booking.services.desk import moving, panel as panel_of, statuses
@@ -313,6 +313,96 @@ def test_esc_lets_go_of_a_visit_and_arrows_turn_to_other_days(board: Page, app: 
     for key in ("ArrowDown", "Escape", "ArrowRight"):
         board.keyboard.press(key)
     board.wait_for_url("**/desk/day/2026-09-16")
+
+
+def at_once(app: Flask) -> None:
+    """Two visits of Rosa's, at nine with Ana and at ten with Ben."""
+    in_app(app, practitioner="ana")
+    in_app(app, practitioner="ben", starts_at=NINE + timedelta(hours=1))
+
+
+def test_by_keys_the_patients_other_visit_at_that_time_is_named_and_one_key_moves_it(
+    board: Page, app: Flask, axe: Callable[[Page], None]
+) -> None:
+    at_once(app)
+    board.goto(DAY)
+    keys = Keys(board)
+    keys("ArrowDown", "m", *["Shift+ArrowDown"] * 12, "Enter")
+    question = board.get_by_role("dialog")
+    expect(question).to_contain_text("Move Rosa Lima to 10:00 am with Ana Ruiz?")
+    expect(question.get_by_role("alert")).to_have_text(
+        "It can't be there. The patient's other visit: Tue, Sep 15, 10:00 am, with Ben Okoro."
+    )
+    expect(question.get_by_role("button")).to_have_text(["Move the other visit", "Leave it"])
+    expect(question.get_by_role("button", name="Move the other visit")).to_be_focused()
+    axe(board)
+    keys("Enter")
+    expect(board.locator("[data-doing]")).to_contain_text("Moving Rosa Lima")
+    expect(board.locator("[data-column='ben'] .v.moving")).to_contain_text("10:00")
+    keys("ArrowDown", "Enter")
+    expect(question).to_contain_text("Move Rosa Lima to 10:15 am with Ben Okoro?")
+    # Asked about anything else, nothing of it is offered.
+    expect(question.get_by_role("button", name="Move the other visit")).to_be_hidden()
+    keys("Enter")
+    expect(visit_in(board, "ben", "Rosa Lima")).to_contain_text("10:15")
+
+
+def test_by_mouse_the_patients_other_visit_is_named_and_goes_where_one_clicks(
+    board: Page, app: Flask, axe: Callable[[Page], None]
+) -> None:
+    at_once(app)
+    board.goto(DAY)
+    drag(board, visit_in(board, "ana", "Rosa Lima"), "ana", 24)
+    said = board.get_by_role("dialog")
+    expect(said).to_contain_text("It can't be there.")
+    expect(said).to_contain_text("The patient's other visit: Tue, Sep 15, 10:00 am, with Ben Okoro.")
+    axe(board)
+    said.get_by_role("button", name="Close").click()
+    expect(board.locator("[data-doing]")).to_contain_text("Left where it was.")
+    drag(board, visit_in(board, "ana", "Rosa Lima"), "ana", 24)
+    said.get_by_role("button", name="Move the other visit").click()
+    expect(board.locator("[data-doing]")).to_contain_text("click")
+    expect(board.locator("[data-column='cleo'] .lit").first).to_be_attached()
+    x, y = row_of(board, "cleo", 36)
+    board.mouse.click(x, y + 4)
+    expect(said).to_contain_text("Move Rosa Lima to 11:00 am with Cleo Park?")
+    said.get_by_role("button", name="Move and tell the patient").click()
+    expect(visit_in(board, "cleo", "Rosa Lima")).to_contain_text("11:00")
+
+
+def test_what_is_not_on_the_board_is_moved_by_its_form_which_leads_back(board: Page, app: Flask) -> None:
+    at_once(app)
+    board.goto("/desk/week/ana/2026-09-15")
+    keys = Keys(board)
+    keys("ArrowDown", "m", *["Shift+ArrowDown"] * 12, "Enter")
+    expect(board.get_by_role("button", name="Move the other visit")).to_be_focused()
+    keys("Enter")
+    board.wait_for_url("**/change?next=**")
+    expect(board.get_by_text("with Ben Okoro").first).to_be_visible()
+    board.get_by_role("link", name="Leave it as it is").click()
+    board.wait_for_url("**/desk/week/ana/2026-09-15?visit=**")
+
+
+def test_a_new_visit_at_the_time_of_another_names_it_and_one_key_moves_that(board: Page, app: Flask) -> None:
+    other = in_app(app, practitioner="ana")
+    with app.app_context():
+        patient = rows(Patient)[0]["reference"]
+    board.goto(f"/desk/book?practitioner=ben&day=2026-09-15&cell={cell_at(NINE)}&patient={patient}")
+    board.get_by_role("button", name="Book", exact=True).last.click()
+    expect(
+        board.get_by_text("The patient's other visit: Tue, Sep 15, 9:00 am, with Ana Ruiz.")
+    ).to_be_visible()
+    expect(board.get_by_role("link", name="Move that visit")).to_be_focused()
+    board.keyboard.press("Enter")
+    board.wait_for_url(f"**/desk/visits/{other.reference}/change?next=**")
+    board.get_by_label("Time", exact=True).fill("11:00")
+    board.get_by_role("button", name="See what it means").click()
+    board.get_by_role("button", name="Change it and tell the patient").click()
+    board.wait_for_url("**/desk/book?**")
+    board.get_by_role("button", name="Book", exact=True).last.click()
+    board.wait_for_url("**/desk/day/2026-09-15**")
+    expect(visit_in(board, "ben", "Rosa Lima")).to_contain_text("9:00")
+    expect(visit_in(board, "ana", "Rosa Lima")).to_contain_text("11:00")
 
 
 class Keys:

@@ -332,6 +332,14 @@ def test_the_patients_other_visit_is_one_link_away(app: Flask, desk: FlaskClient
     page = desk.get(f"/desk/visits/{reference}/change?day=2026-09-15&time=10:00&practitioner=ana").text
     assert f"/desk/visits/{other}/change" in page
     assert "Move the other visit" in page
+    cell = cell_at(NINE + timedelta(hours=1))
+    # The board has it from both questions: for a drop, and for what is about to be put there.
+    for asked in ("why?practitioner=ana&", "change?practitioner=ana&"):
+        found = desk.get(f"/desk/visits/{reference}/{asked}cell={cell}", headers=JSON).json
+        assert found["other"] == other
+        assert (
+            desk.get(f"/desk/visits/{reference}/{asked}cell={cell + 24}", headers=JSON).json["other"] is None
+        )
 
 
 def test_a_preview_for_the_board_comes_as_json(desk: FlaskClient, reference: str) -> None:

@@ -468,8 +468,10 @@ def _preview(
     other = None
     if Taken.PATIENT_ELSEWHERE in taken:
         other = elsewhere(session, clinic, appointment, found.start, found.end)
+    # The patient's other visit is named once, as theirs.
+    besides = [code for code in taken if not (other and code is Taken.PATIENT_ELSEWHERE)]
     clash = in_the_way_at(
-        session, clinic, who, appointment, found.answer, found.person.id, found.start, taken, now
+        session, clinic, who, appointment, found.answer, found.person.id, found.start, besides, now
     )
     room_made = _making_room(session, who, clinic, appointment, found, now, lock=False)
     found, breaches = room_made.asked, room_made.breaches

@@ -119,7 +119,11 @@ def why(reference: str) -> ResponseReturnValue:
         kept = found.why(request.args.get("practitioner", ""), cell)
     except Refusal as refusal:
         return _no(refusal)
-    return {"words": [words for one in kept for words in change_words.hindrance(clinic, one.code, one.facts)]}
+    return {
+        "words": [words for one in kept for words in change_words.hindrance(clinic, one.code, one.facts)],
+        # The patient's other visit, to be moved instead.
+        "other": next((one.facts["reference"] for one in kept if "reference" in one.facts), None),
+    }
 
 
 def _room_and_length(who: Who, reference: str) -> Place | None:
@@ -349,6 +353,7 @@ def _preview_as_json(clinic: Clinic, preview: Preview | None, no: No | None) -> 
         "needs_reason": change_words.breaches(clinic, preview.breaches, preview.facts),
         "usual": change_words.usual_reason(preview.breaches),
         "clash": clash,
+        "other": preview.elsewhere["reference"] if preview.elsewhere else None,
         "version": preview.version,
         **(_changed_since(clinic, preview.stale) if preview.stale else {}),
     }

@@ -40,7 +40,11 @@ async function tellRefusal(answer, name = "") {
   const times = element.querySelector("[data-times]");
   times.hidden = !answer.times;
   if (answer.times) times.href = answer.times;
-  await ask(element);
+  const other = element.querySelector("button[value=other]");
+  other.hidden = !answer.other;
+  const said = ask(element);
+  if (answer.other) other.focus();
+  if (await said === "other") moveOther(answer.other);
 }
 
 // Reasons that are given often stand ready: a click writes one, ↓ and ↑ in the field go through them.
@@ -95,9 +99,10 @@ function keepNoMore(form) {
 let askedMoves = 0;
 
 // Whether to move, whether to tell the patient, and why, where a rule is passed: the `usual` reason stands there already.
-// Returns {tell, reason, cannot}: `tell` is "yes", "phone" where they have just heard it on the telephone, "no", or "" where
-// the visit is left where it was; `cannot` says what keeps it from there, if something does. `since`: what a colleague has
-// done to it since it was shown, known by now; else the preview says it. Whoever was told so moves it all the same.
+// Returns {tell, reason, cannot, other}: `tell` is "yes", "phone" where they have just heard it on the telephone, "no", "other"
+// where the patient's `other` visit is to be moved instead, or "" where the visit is left where it was; `cannot` says what keeps
+// it from there, if something does. `since`: what a colleague has done to it since it was shown, known by now; else the preview
+// says it. Whoever was told so moves it all the same.
 async function askMove(mine, where, fields, { needsReason = false, usual = "", breaches = [], since = [] } = {}) {
   const element = dialog("move");
   const reason = element.querySelector("input[name=reason]");
@@ -105,6 +110,7 @@ async function askMove(mine, where, fields, { needsReason = false, usual = "", b
   const moves = element.querySelectorAll("button[value=yes], button[value=phone], button[value=no]");
   const tells = element.querySelector("button[value=yes]");
   const leaves = element.querySelector("button[value=cancel]");
+  const movesOther = element.querySelector("button[value=other]");
   const say = (name, lines) => {
     const told = element.querySelector(`[data-${name}]`);
     told.hidden = !lines.length;
@@ -123,6 +129,7 @@ async function askMove(mine, where, fields, { needsReason = false, usual = "", b
   saySince(since);
   for (const name of ["breaches", "here"]) say(name, []);
   for (const one of moves) one.hidden = false;
+  movesOther.hidden = true;
   reason.required = false;
   reason.value = usual;
   preview.hidden = true;
@@ -133,6 +140,7 @@ async function askMove(mine, where, fields, { needsReason = false, usual = "", b
   keepAs(element.querySelector("form"), movePage(mine, fields), { ...fields, version: mine.version, key: newKey() });
   const answer = ask(element);
   let cannot = "";
+  let other = "";
   const asked = ++askedMoves;
   (needsReason ? reason : since.length ? leaves : tells).focus();
   previewOf(`${page}&version=${mine.version}`).then((found) => {
@@ -150,7 +158,9 @@ async function askMove(mine, where, fields, { needsReason = false, usual = "", b
       element.querySelector("[data-why]").hidden = true;
       for (const one of moves) one.hidden = true;
       say("breaches", [word("cannot"), cannot]);
-      leaves.focus();
+      other = found.other;
+      movesOther.hidden = !other;
+      (other ? movesOther : leaves).focus();
       return;
     }
     preview.textContent = found.text;
@@ -166,7 +176,7 @@ async function askMove(mine, where, fields, { needsReason = false, usual = "", b
       reason.focus();
     }
   });
-  const said = { tell: await answer, reason: reason.value.trim(), cannot };
+  const said = { tell: await answer, reason: reason.value.trim(), cannot, other };
   keepNoMore(element.querySelector("form"));
   return said;
 }

@@ -160,10 +160,11 @@ async function finishDrag() {
   setTimeout(() => window.removeEventListener("click", noClick, { capture: true }), 50);
   if (judge(column, at) === "taken") {
     ghost.remove();
-    const words = await why(column, at, mine);
+    const { words, other } = await why(column, at, mine);
     const said = placeWords(column, at, mine);
     endPlacing();
     tell(`${said} – ${besides(column, words.join(" ")) || word("taken")} ${word("left")}`);
+    if (other) await tellRefusal({ title: word("cannot"), advice: words.join(" "), other }, mine.name);
     return;
   }
   try {

@@ -127,13 +127,14 @@ function light() {
   }
 }
 
-// Why the visit can't be there, or not without a reason, in words; asked once for each place.
+// Why the visit can't be there, or not without a reason, in words, and which `other` visit of its patient's is in the way, if
+// one is; asked once for each place.
 async function why(column, cell, mine = placing) {
   const asked = `${questionOf(column, mine)}&${new URLSearchParams({ practitioner: column.person ?? mine.person, cell })}`;
   if (!mine.whys.has(asked)) {
     mine.whys.set(asked, fetch(`/desk/visits/${mine.reference}/why?${asked}`, { headers: { Accept: "application/json" } })
-      .then((answer) => (answer.ok ? answer.json() : { words: [] })).then((found) => found.words)
-      .catch(() => []));
+      .then((answer) => (answer.ok ? answer.json() : { words: [] }))
+      .catch(() => ({ words: [] })));
   }
   return mine.whys.get(asked);
 }
@@ -160,7 +161,7 @@ function sayPlace(column, cell, mine = placing) {
         if (rests() && isKnown(column, mine)) mine.show();
         return;
       }
-      const words = await why(column, cell, mine);
+      const { words } = await why(column, cell, mine);
       if (words.length && rests()) tell(`${said} – ${besides(column, words.join(" "))}`);
     }, 120);
   }
@@ -194,7 +195,7 @@ async function previewOf(address) {
     const found = await answer.json();
     const lines = [found.tells, found.subject, found.text].filter(Boolean);
     const clash = found.ok ? found.clash : [found.title, found.advice].filter(Boolean);
-    return { here: found.here ?? "", channel: found.channel ?? "", owed: Boolean(found.owed), text: lines.join("\n"), needsReason: found.needs_reason ?? [], usual: found.usual ?? "", stale: found.stale ?? [], leave: found.leave, version: found.version, clash };
+    return { here: found.here ?? "", channel: found.channel ?? "", owed: Boolean(found.owed), text: lines.join("\n"), needsReason: found.needs_reason ?? [], usual: found.usual ?? "", stale: found.stale ?? [], leave: found.leave, version: found.version, clash, other: found.other ?? "" };
   } catch {
     return null;
   }
@@ -226,17 +227,30 @@ async function drop(column, cell) {
   if (!isHeard) return putThere(mine, fields, where, { tell: "no", reason: "" });
   const verdict = judge(column, cell, mine);
   const needsReason = takesReason(verdict);
-  const breaches = needsReason ? await why(column, cell, mine) : [];
+  const breaches = needsReason ? (await why(column, cell, mine)).words : [];
   await askAndPut(mine, fields, where, { needsReason, breaches, usual: verdict === "soon" ? word("usual") : "" });
 }
 
 async function askAndPut(mine, fields, where, known) {
   const answer = await askMove(mine, where, fields, known);
+  if (answer.tell === "other") return moveOther(answer.other);
   if (answer.tell) return putThere(mine, fields, where, answer);
   endPlacing();
   tell(answer.cannot ? `${where} – ${besides(mine.column, answer.cannot)} ${word("left")}` : word("left"));
   // What a colleague did to it meanwhile is seen at once.
   refresh({ poll: true });
+}
+
+// The patient's other visit, which is in the way, is moved instead: here if it is on this board, else by its form.
+function moveOther(reference) {
+  endPlacing();
+  const visit = visitOf(reference);
+  if (!visit?.matches(".v")) {
+    window.location.assign(`/desk/visits/${reference}/change?${wayBack()}`);
+    return;
+  }
+  choose(visit);
+  beginByKeys(visit);
 }
 
 async function putThere(mine, fields, where, answer) {

@@ -13,21 +13,41 @@ scroll.addEventListener("click", (event) => {
   const visit = event.target.closest("[data-ref]");
   const free = event.target.closest("a.free");
   if (event.ctrlKey || event.metaKey || event.shiftKey || event.button !== 0) return;
-  if (visit) {
+  if (placing) {
     event.preventDefault();
-    if (!placing) openPanel(visit.dataset.ref);
+    putWherePointed(event);
+  } else if (visit) {
+    event.preventDefault();
+    openPanel(visit.dataset.ref);
   } else if (free && event.detail) {
     // The time that was pointed at, not only the stretch that it lies in.
     const box = free.getBoundingClientRect();
     const column = columnsOf().find((one) => one.element.contains(free));
-    const step = Number(root.dataset.step);
-    const row = Math.floor((event.clientY - column.ground.getBoundingClientRect().top) / (column.ground.offsetHeight / column.rows) / step) * step;
     const address = new URL(free.href);
-    if (event.clientY - box.top > 0) address.searchParams.set("cell", Math.max(column.cell0 + row, Number(address.searchParams.get("cell"))));
+    if (event.clientY - box.top > 0) address.searchParams.set("cell", Math.max(cellAt(column, event.clientY), Number(address.searchParams.get("cell"))));
     event.preventDefault();
     window.location.assign(address);
   }
 });
+
+// On the clinic's grid, the time at this height of the window.
+function cellAt(column, y) {
+  const step = Number(root.dataset.step);
+  const row = (y - column.ground.getBoundingClientRect().top) / (column.ground.offsetHeight / column.rows);
+  return column.cell0 + Math.floor(row / step) * step;
+}
+
+// A visit that is moved by keys may be put where one points as well.
+function putWherePointed(event) {
+  const column = placing.columns.find((one) => one.ground.contains(event.target));
+  if (!column || placing.dropped) return;
+  inTurn(() => {
+    placing.column = column;
+    placing.at = cellAt(column, event.clientY);
+    showPlace();
+  });
+  afterPlaces(() => { drop(placing.column, placing.at); });
+}
 
 // In whom needles are opens beside the board, whatever day it shows.
 root.querySelector("[data-counts]").addEventListener("click", (event) => {
