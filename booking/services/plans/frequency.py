@@ -35,14 +35,14 @@ from booking.services.plans.altering import (
     visits_to_change,
 )
 from booking.services.plans.asking_again import as_they_stand, asked_for, chosen_of, kept_of
-from booking.services.plans.choosing import Chosen, VisitWish, choose
+from booking.services.plans.choosing import Chosen, choose
 from booking.services.plans.lacking import Missed
 from booking.services.plans.make_ups import as_chosen, as_missed
 from booking.services.plans.proposing import look_for
 from booking.services.plans.reading import PlanView, for_staff, view, weeks_with
 from booking.services.plans.replacing import instead_of, time_of, usual_times
 from booking.services.plans.said import LOOK_BOOKED
-from booking.services.plans.visits import PlanVisit
+from booking.services.plans.visits import PlanVisit, look_after
 from booking.services.plans.wanted import Asked
 from booking.services.staff import audit
 from booking.services.staff.who import Who
@@ -114,14 +114,25 @@ def fitted(
     """What comes so that a plan has this course from a week on, once some visits are gone."""
     now = clock.now()
     asked = asked_for(plan, audience, course)
-    found = _filled(asked, plan, from_week, goes)
-    looks = [one for one in plan.standing if one.role is Role.REASSESSMENT and one.starts_at > now]
+    found = _with_looks(asked, plan, _filled(asked, plan, from_week, goes), from_week)
+    looks = [one for one in _looks_from(plan, asked.course, from_week) if one.starts_at > now]
     if found.lacks and looks:
         # Where a look that is booked leaves no room for what it is to see, it is booked anew.
-        again = _with_new_looks(asked, plan, _filled(asked, plan, from_week, [*goes, *looks]), looks)
-        if again is not None and len(again.lacks) < len(found.lacks):
-            found = again
-    return _with_looks(asked, plan, found, from_week)
+        again = _with_looks(asked, plan, _filled(asked, plan, from_week, [*goes, *looks]), from_week)
+        if len(again.lacks) < len(found.lacks) and len(again.unseen) <= len(found.unseen):
+            return again
+    return found
+
+
+def _looks_from(plan: PlanView, course: Course, from_week: int) -> list[PlanVisit]:
+    """The looks after the stages from a week on that wait for a decision."""
+    stages = range(plan.decided_phases, course.looks)
+    looks = (
+        look_after(plan.clinic, plan.first_day, course, plan.standing, stage)
+        for stage in stages
+        if course.stages[stage].stop > from_week
+    )
+    return list({one.reference: one for one in looks if one}.values())
 
 
 def _filled(asked: Asked, plan: PlanView, from_week: int, goes: Sequence[PlanVisit]) -> Fitted:
@@ -158,22 +169,6 @@ def _with_looks(asked: Asked, plan: PlanView, change: Fitted, from_week: int) ->
             others += choose(plan.clinic, asked.course, plan.first_day, [wish])
             change = replace(change, comes=(*change.comes, others[-1]))
     return replace(change, unseen=tuple(unseen))
-
-
-def _with_new_looks(
-    asked: Asked, plan: PlanView, change: Fitted, looks: Sequence[PlanVisit]
-) -> Fitted | None:
-    """The same with a new time for each of these reassessments; None where one has none."""
-    others = [chosen_of(plan, one) for one in plan.standing if one not in change.goes] + [*change.comes]
-    comes = list(change.comes)
-    for look in looks:
-        times = instead_of(asked, chosen_of(plan, look), others, most=1)
-        if not times:
-            return None
-        wish = VisitWish(look.visit_type.slug, times[0].practitioner.slug, times[0].starts_at)
-        comes += choose(plan.clinic, asked.course, plan.first_day, [wish])
-        others.append(comes[-1])
-    return replace(change, comes=tuple(comes))
 
 
 def change_doses(

@@ -4,9 +4,12 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from booking import clock
+from booking.models import Appointment
 from booking.scheduling.plans.keeping import Role, Rule, faults
+from booking.scheduling.timeline import cell_at
 from booking.services.desk.statuses import cancel, no_show
 from booking.services.plans.adherence import Need, adherence
 from booking.services.plans.asking_again import kept_of
@@ -15,10 +18,12 @@ from booking.services.plans.changing import Decision, decide, pause
 from booking.services.plans.extending import extend, extended
 from booking.services.plans.frequency import book_looks, change_doses, looked_at_again, next_stage
 from booking.services.plans.visits import PlanVisit
-from tests.clinics import plan_clinic, set_up
+from booking.services.transaction import run
+from tests.clinics import plan_clinic, plan_template, set_up
 from tests.conftest import StandingClock
 from tests.services.plans.making import (
     FIRST_DAY,
+    FOLLOW_UP,
     at,
     patient,
     practitioner,
@@ -124,6 +129,26 @@ def test_going_on_into_the_next_stage_books_who_looks_again_after_it() -> None:
     assert shown and [one.kept.role for one in shown.comes] == [Role.REASSESSMENT]
     decide(practitioner(), plan.reference, Decision.CONTINUE, told=True, key="decide-01")
     assert looks(plan)[-1].week >= 1 and is_looked_at(plan)
+
+
+def test_only_the_look_that_is_in_the_way_of_further_weeks_is_booked_anew() -> None:
+    """The look of the first stage lies in the weeks of the second one."""
+    week = {"weeks": 1, "doses": {FOLLOW_UP: 1}}
+    phases = [week, week | {"weeks": 2}]
+    look = {"reassessment": ["acupuncture-reassessment"]}
+    set_up(plan_clinic(plan_templates=[plan_template("two", {}, phases=phases, **look)]))
+    plan = running(prescribed(patient(), "two"))
+    before, after = looks(plan)
+    shift = cell_at(at(FIRST_DAY + timedelta(days=8), 16)) - cell_at(before.starts_at)
+    there = {"from_cell": Appointment.from_cell + shift, "to_cell": Appointment.to_cell + shift}
+    run(lambda session: session.execute(update(Appointment).where(Appointment.id == before.id).values(there)))
+    lost = [one for one in seen(plan).standing if one.role == "dose" and one.week > 0]
+    for one in lost:
+        cancel(hired(), one.reference, key=f"cancel-{one.id}-1")
+    shown = extended(seen(plan)).fitted
+    assert [one.reference for one in shown.goes] == [after.reference]
+    assert [one.kept.role for one in shown.comes].count(Role.REASSESSMENT) == 1
+    assert shown.lacks == shown.unseen == ()
 
 
 def test_a_stage_for_whose_look_there_is_no_time_is_named(disc: BookedPlan) -> None:
