@@ -70,8 +70,10 @@ def plan_changed(
     """
     if not tell and plan.untold_since is not None:
         plan.untold = joined(session, plan, plan.untold, facts)
-    gave_way = giving_way.untold(session, plan, now)
-    if tell and gave_way:
+    waits, own = _changes_that_wait(session, plan), _changed_by(session, plan) is Actor.PATIENT
+    tells = tell or (bool(waits) and plan.untold_since is None)
+    gave_way = giving_way.untold(session, plan, now) if tells else []
+    if gave_way:
         visits = [*visits, *gave_way]
         knew = {iso_utc(one.starts_at): one.practitioner_id for one in gave_way}
         facts = _with_gone(facts, {*facts.get("cancelled", ()), *knew}, knew)
@@ -85,8 +87,7 @@ def plan_changed(
             owed += news_owed(session, clinic, visit, waited, now)
     useful_until = max([visit.ends_at for visit in visits], default=now + PLAN_LINK_OF_USE)
     told: list[Row] = []
-    waits, own = _changes_that_wait(session, plan), _changed_by(session, plan) is Actor.PATIENT
-    tells = (tell or (bool(waits) and plan.untold_since is None)) and any(facts.values())
+    own, tells = own and not gave_way, tells and any(facts.values())
     if tells:
         useful_until = max([useful_until, *(one.not_after for one in waits)])
         only_own = {OWN: True} if own and all(OWN in one.facts for one in waits) else {}

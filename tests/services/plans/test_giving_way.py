@@ -8,18 +8,19 @@ import pytest
 from booking.errors import Clash, NeedsReason, SlotTaken
 from booking.formatting import iso_utc
 from booking.models import Appointment, BookableBy, Claim, HistoryEntry, Message, Patient, PlanEntry
+from booking.reminders import bounces
 from booking.reminders.delivery import deliver_due
 from booking.scheduling.plans.windows import Presence, TimeWindow
 from booking.scheduling.timeline import cell_at
 from booking.services import booking, giving_way, holds
 from booking.services.clinic import present
-from booking.services.desk import board, moving, new_visit, records, undoing
+from booking.services.desk import board, calls, moving, new_visit, records, undoing
 from booking.services.desk.moving import Place
 from booking.services.desk.new_visit import DeskWish
 from booking.services.desk.records import Values
 from booking.services.plans.asking_again import asked_for
 from booking.services.plans.booking import BookedPlan, book as book_plan
-from booking.services.plans.changing import Decision, decide, pause, stop, told_now
+from booking.services.plans.changing import Decision, cancel_from, decide, pause, stop, told_now
 from booking.services.plans.choosing import VisitWish
 from booking.services.plans.frequency import change_doses
 from booking.services.plans.holding import hold_plan
@@ -378,6 +379,36 @@ def test_what_gave_way_is_owed_until_a_message_tells_it(stages: BookedPlan, unto
     assert named_as_cancelled() == [[iso_utc(visit.starts_at)]]
     pause(practitioner(), stages.reference, far, far, "Away", key="pause-003")
     assert len(named_as_cancelled()) == 1
+
+
+def test_what_gave_way_goes_with_what_waits_also_where_the_next_change_is_told_to_nobody(
+    stages: BookedPlan, standing_clock: Any
+) -> None:
+    first, second, *_ = [one.starts_at.date() for one in seen(stages).standing]
+    pause(hired(), stages.reference, first, first, "Away", key="pause-001")
+    visit = lost(stages)
+    pause(hired(), stages.reference, second, second, "Away", tell=False, key="pause-002")
+    standing_clock.on(minutes=3)
+    (mail,) = plan_mails()
+    assert present().times.moment(visit.starts_at) in mail
+    stop(practitioner(), stages.reference, "Gone abroad", key="stop-0001")
+    assert iso_utc(visit.starts_at) not in named_as_cancelled()[-1], "they have heard of it"
+
+
+def test_what_gave_way_is_not_the_patients_own_doing_and_who_is_not_reached_about_it_is_called(
+    stages: BookedPlan, standing_clock: Any
+) -> None:
+    visit, last = lost(stages), seen(stages).standing[-1]
+    cancel_from(stages.reference, stages.token, last.reference, "", actor="rosa", key="from-0001")
+    (told,) = [row for row in rows(Message) if row["kind"] == "plan-change"]
+    assert iso_utc(visit.starts_at) in told["facts"]["cancelled"] and "own" not in told["facts"]
+    standing_clock.on(minutes=3)
+    deliver_due()
+    (told,) = [row for row in rows(Message) if row["kind"] == "plan-change"]
+    assert calls.call_list(hired()).calls == ()
+    assert bounces.receive(bounces.Report(told["mail_id"], "no such user"))
+    deliver_due()
+    assert [one.plan for one in calls.call_list(hired()).calls] == [stages.reference]
 
 
 def other_doses_without_other_visits(plan: BookedPlan, *, tell: bool, key: str) -> None:
