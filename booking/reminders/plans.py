@@ -1,11 +1,12 @@
 """Messages about a whole plan: whether they are still true, and what they say.
 
-They are read from the plan's visits as they stand when the message goes, not as they were when it was written. Like all
+They are read from the plan's visits as they stand when the message goes, not as they were when it was written; what was decided
+and is yet to be told they don't say. Like all
 messages they name times and people, never a treatment.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -111,6 +112,7 @@ def about_plan(session: Session, clinic: Clinic, message: Message, plan: Plan, n
         return AboutPlan(of_week, link, name, this_week=clinic.times.local_date(now) >= monday)
     if message.kind == "plan-make-up":
         return AboutPlan(standing, links.address_of_times(plan), name)
+    standing = _as_told(plan, visits, now)
     facts: dict[str, Any] = message.facts
     begin = {iso_utc(one.starts_at): one for one in standing}
     added = _those(begin, facts.get("added", ()))
@@ -128,6 +130,22 @@ def about_plan(session: Session, clinic: Clinic, message: Message, plan: Plan, n
             one for one in visits if one.status is Status.CANCELLED and iso_utc(one.starts_at) in gone
         ),
     )
+
+
+def _as_told(plan: Plan, visits: Sequence[Visit], now: datetime) -> tuple[Visit, ...]:
+    """Those ahead as their patient knows them: without what was decided and waits to be told, in their calendar as well. Of a plan
+    that was stopped since nothing stands.
+    """
+    untold = plan.untold if plan.status is not PlanStatus.STOPPED else {}
+    gone, firm, added = ({*untold.get(name, ())} for name in ("cancelled", "firm", "added"))
+    found: dict[datetime, Visit] = {}
+    for one in visits:
+        at = iso_utc(one.starts_at)
+        if one.status is Status.CANCELLED and at in gone:
+            one = replace(one, status=Status.BOOKED, sequence=one.sequence - 1)
+        if one.is_ahead(now) and at not in added:
+            found[one.starts_at] = replace(one, penciled=True) if at in firm else one
+    return tuple(found.values())
 
 
 def next_start(message: Message, now: datetime) -> datetime | None:

@@ -1,0 +1,118 @@
+"""What was decided of a plan, before its patient was told: what other messages about the plan say meanwhile."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from icalendar import Calendar
+
+from booking.services.clinic import present
+from booking.services.plans.booking import BookedPlan
+from booking.services.plans.changing import Decision, decide, pause, stop, told_now
+from booking.services.plans.shifting import shift
+from booking.services.plans.visits import PlanVisit
+from tests.clinics import plan_clinic, set_up
+from tests.reminders.conftest import drain
+from tests.reminders.sink import Sink
+from tests.services.plans.making import patient, practitioner, prescribed, running, seen, where_mei_is_alone
+from tests.staffing import hired
+
+pytestmark = pytest.mark.usefixtures("standing_clock", "context")
+
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture
+def weekly(sink: Sink, standing_clock: Any) -> BookedPlan:
+    """Six visits, one a week; what was said of them has gone, two hours ago."""
+    set_up(plan_clinic())
+    return known(running(prescribed(patient(), "weekly")), sink, standing_clock)
+
+
+@pytest.fixture
+def stages(sink: Sink, standing_clock: Any) -> BookedPlan:
+    """A plan whose second week waits for a decision."""
+    where_mei_is_alone()
+    return known(running(prescribed(patient(), "stages")), sink, standing_clock)
+
+
+def known(made: BookedPlan, sink: Sink, standing_clock: Any) -> BookedPlan:
+    drain()
+    standing_clock.on(hours=2)
+    sink.taken.clear()
+    return made
+
+
+def says(visit: PlanVisit, later: timedelta = timedelta(0)) -> str:
+    return present().times.moment(visit.starts_at + later)
+
+
+def shifted(plan: BookedPlan, visit: PlanVisit) -> None:
+    shift(
+        hired(),
+        plan.reference,
+        visit.reference,
+        visit.starts_at + HOUR,
+        None,
+        "Late",
+        partly=True,
+        key="shift-001",
+    )
+
+
+def mail(sink: Sink, standing_clock: Any) -> Any:
+    """The one that goes by and by."""
+    standing_clock.on(minutes=5)
+    drain()
+    (one,) = sink.taken
+    sink.taken.clear()
+    return one
+
+
+def words(mail: Any) -> str:
+    return str(mail.get_body(("plain",)).get_content())
+
+
+def in_calendar(mail: Any) -> list[str]:
+    (file,) = [
+        part.get_payload(decode=True) for part in mail.walk() if part.get_content_type() == "text/calendar"
+    ]
+    return [str(one["status"]) for one in Calendar.from_ical(file).walk("vevent")]
+
+
+def test_what_is_moved_before_is_told_as_if_nothing_had_been_cancelled(
+    weekly: BookedPlan, sink: Sink, standing_clock: Any
+) -> None:
+    visit = seen(weekly).visits[2]
+    shifted(weekly, visit)
+    standing_clock.on(minutes=1)
+    decide(hired(), weekly.reference, Decision.STOP, told=False, key="decide-01")
+    moved = mail(sink, standing_clock)
+    assert moved["Subject"].startswith("Changed")
+    assert says(visit, HOUR) in words(moved) and "ancelled" not in words(moved)
+    assert set(in_calendar(moved)) == {"CONFIRMED"}
+    told_now(hired(), weekly.reference, key="told-0001")
+    off = mail(sink, standing_clock)
+    assert off["Subject"].startswith("Cancelled")
+    assert says(visit, HOUR) in words(off) and says(visit) not in words(off)
+
+
+def test_what_is_moved_later_is_told_as_if_nothing_had_become_firm(
+    stages: BookedPlan, sink: Sink, standing_clock: Any
+) -> None:
+    firm, *_ = seen(stages).standing
+    decide(practitioner(), stages.reference, Decision.CONTINUE, told=False, key="decide-01")
+    shifted(stages, firm)
+    told = mail(sink, standing_clock)
+    assert words(told).count("penciled in") and "TENTATIVE" in in_calendar(told)
+    assert not any(one.penciled for one in seen(stages).standing)
+
+
+def test_once_the_plan_is_stopped_nothing_is_said_to_stand(
+    stages: BookedPlan, sink: Sink, standing_clock: Any
+) -> None:
+    day = seen(stages).standing[-1].starts_at.date()
+    decide(practitioner(), stages.reference, Decision.CONTINUE, told=False, key="decide-01")
+    pause(hired(), stages.reference, day, day, "Away", tell=False, key="pause-001")
+    stop(hired(), stages.reference, "Gone abroad", key="stop-0001")
+    assert mail(sink, standing_clock)["Subject"].startswith("Cancelled")
