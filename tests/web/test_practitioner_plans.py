@@ -78,6 +78,19 @@ def test_from_a_visit_a_plan_is_prescribed_and_its_link_sent(
     assert again.location == sent.location and len(all_of(app, Plan)) == 1
 
 
+def test_what_they_had_before_it_begins_is_ticked_and_can_be_changed(
+    app: Flask, mei: FlaskClient, visit: str
+) -> None:
+    address, box = f"/mine/visits/{visit}/plan/disc", '<input type="checkbox" name="returning" value="%s"%s>'
+    form = mei.get(address).text
+    assert box % ("acupuncture", " checked") in form and box % ("chiropractic", "") in form
+    sent = fields(form) | {"first": "2026-09-21", "returning": "chiropractic"}
+    stepped = mei.post(address, data=sent | {"step": "acupuncture-follow-up-"}).text
+    assert box % ("acupuncture", "") in stepped and box % ("chiropractic", " checked") in stepped
+    mei.post(address, data=sent)
+    assert [plan["known_in"] for plan in all_of(app, Plan)] == [["chiropractic"]]
+
+
 def test_the_patients_agreement_is_recorded_with_the_prescription_and_shown(
     app: Flask, mei: FlaskClient, visit: str
 ) -> None:

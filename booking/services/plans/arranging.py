@@ -85,7 +85,7 @@ def arranged(who: Who, wish: Prescription) -> Arranged:
         clinic, record = the_clinic(session), standing(session, who, wish.patient)
         template = clinic.plan_template(wish.template)
         course = prescribing.with_doses(clinic, template.course, wish.doses)
-        patient = _whose(session, clinic, record)
+        patient = _whose(session, clinic, record, wish.first_day)
         returning = patient.returning if wish.returning is None else wish.returning
         wanted = PlanWanted(
             course=course,

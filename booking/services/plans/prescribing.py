@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
 from booking import clock
@@ -37,7 +37,7 @@ class Prescription:
     """What is prescribed, checked for form. Names are slugs.
 
     `doses`: by visit type the fewest and the most a week, where they aren't the template's; 0 leaves a kind of care out.
-    `returning`: None for what the patient's visits say. `prescribed_by`: who decides, where that isn't who enters it.
+    `returning`: None for what the patient's visits before the first day say. `prescribed_by`: who decides, where that isn't who enters it.
     `agreed`: None while the patient hasn't.
     """
 
@@ -98,7 +98,9 @@ def _prescribe(session: Session, who: Who, wish: Prescription, tell: bool) -> An
         presence=wish.presence.as_plain(),
         only_with={name: list(people) for name, people in wish.only.items()},
         rather_with={name: list(people) for name, people in wish.wished.items()},
-        known_in=list(known_in(session, clinic, patient.id) if wish.returning is None else wish.returning),
+        known_in=sorted(
+            known_in(session, clinic, patient.id, wish.first_day) if wish.returning is None else wish.returning
+        ),
         first_name=patient.first_name,
         last_name=patient.last_name,
         email=patient.email,
@@ -207,9 +209,18 @@ def with_doses(clinic: Clinic, course: Course, doses: Mapping[str, tuple[int, in
     return replace(course, phases=tuple(phases))
 
 
+def treated_in(who: Who, patient_reference: str, first_day: date) -> set[str]:
+    """The modalities in which a patient will have been treated here when a plan begins on this day. Raises NotFound,
+    RecordMerged.
+    """
+    with reading() as session:
+        clinic, patient = the_clinic(session), standing(session, who, patient_reference)
+        return known_in(session, clinic, patient.id, first_day)
+
+
 def known_in(session: Session, clinic: Clinic, patient_id: int, first_day: date | None = None) -> set[str]:
-    """The modalities in which a patient has been treated here before. `first_day`: or will have been, by what is booked, when a
-    plan begins on it.
+    """The modalities in which a patient has been treated here before, or is just now. `first_day`: or will have been, by what
+    is booked, when a plan begins on it.
     """
     until = cell_from(clock.now())
     if first_day is not None:
@@ -218,7 +229,8 @@ def known_in(session: Session, clinic: Clinic, patient_id: int, first_day: date 
         select(Appointment.visit_type_id)
         .where(
             Appointment.patient_id == patient_id,
-            Appointment.to_cell <= until,
+            # Whoever is treated now may be done before the time is over.
+            or_(Appointment.to_cell <= until, Appointment.status != Status.BOOKED),
             Appointment.status.not_in((Status.CANCELLED, Status.NOSHOW)),
         )
         .distinct()

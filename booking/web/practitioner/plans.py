@@ -7,7 +7,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
 from booking.errors import PlanRulesBroken
-from booking.services.clinic import Clinic, PlanTemplate
+from booking.services.clinic import Clinic, Modality, PlanTemplate
 from booking.services.plans import handing_over, prescribing
 from booking.services.plans.ground import HORIZON_DAYS
 from booking.services.plans.prescribing import Prescription
@@ -70,6 +70,9 @@ def prescribe(reference: str, template: str) -> ResponseReturnValue:
         first_day=first_day,
         doses=prescriptions.doses(fields),
         wished=_rather_with_me(clinic, found) if "with_me" in request.form else {},
+        returning=tuple(
+            one.slug for one in _modalities(clinic, found) if one.slug in request.form.getlist("returning")
+        ),
         reason=asked.reason(),
         agreed=agreed,
     )
@@ -87,6 +90,7 @@ def _form(reference: str, template: str, status: int = 200, trouble: str = "") -
     found = clinic.plan_template(template)
     patient = handing_over.whose_visit(access.who(), reference)
     this_day = today(clinic)
+    monday, is_new = prescriptions.next_monday(this_day), request.method == "GET"
     return staff_page(
         "practitioner/plan_prescribe.html",
         status,
@@ -94,12 +98,16 @@ def _form(reference: str, template: str, status: int = 200, trouble: str = "") -
         one=found,
         patient=patient,
         fields=prescriptions.dose_fields(clinic, found, request.form),
-        first_days=(prescriptions.next_monday(this_day), this_day + timedelta(days=1)),
-        chosen=request.form.get("first", prescriptions.next_monday(this_day).isoformat()),
+        first_days=(monday, this_day + timedelta(days=1)),
+        chosen=request.form.get("first", monday.isoformat()),
         other_day=request.form.get("other_day", ""),
         least_day=this_day + timedelta(days=1),
-        with_me="with_me" in request.form or request.method == "GET",
+        with_me="with_me" in request.form or is_new,
         me=_rather_with_me(clinic, found),
+        modalities=_modalities(clinic, found),
+        returning=prescribing.treated_in(access.who(), patient.reference, monday)
+        if is_new
+        else request.form.getlist("returning"),
         besides=prescribing.besides(access.who(), patient.reference, found.course),
         reason=request.form.get("reason", ""),
         agreed=request.form.get("agreed", ""),
@@ -126,3 +134,7 @@ def _rather_with_me(clinic: Clinic, template: PlanTemplate) -> dict[str, tuple[s
     me = clinic.practitioner_by_id.get(access.who().practitioner_id or 0)
     cares = [clinic.visit_type(name) for name in template.course.kinds]
     return {one.modality.slug: (me.slug,) for one in cares if me is not None and one.slug in me.offerings}
+
+
+def _modalities(clinic: Clinic, template: PlanTemplate) -> tuple[Modality, ...]:
+    return tuple(dict.fromkeys(clinic.visit_type(name).modality for name in template.course.kinds))

@@ -26,6 +26,7 @@ from booking.models import (
     TextConsent,
 )
 from booking.scheduling.plans.windows import Presence, TimeWindow
+from booking.services.desk import statuses
 from booking.services.plans import arranging, links, prescribing, reading
 from booking.services.plans.arranging import Arranged
 from booking.services.plans.booking import BookedPlan
@@ -121,10 +122,26 @@ def test_doses_that_no_week_has_room_for_are_refused(doses: dict[str, tuple[int,
 
 
 def test_what_somebody_had_here_isnt_begun_anew(standing_clock: StandingClock) -> None:
-    reference = patient()
-    assert arranged(reference, template="disc").wanted.returning == frozenset()
+    reference, same_day = patient(), {"template": "disc", "first_day": NINE.date()}
+    assert arranged(reference, **same_day).wanted.returning == frozenset(), "It may lie behind the plan's first."
     standing_clock.on(days=2)
+    assert arranged(reference, **same_day).wanted.returning == {"acupuncture"}
+
+
+def test_nor_what_they_will_have_had_before_the_first_day() -> None:
+    reference = patient()
     assert arranged(reference, template="disc").wanted.returning == {"acupuncture"}
+    prescribing.prescribe(practitioner("mei"), wanted(reference), tell=False, key="prescribe")
+    assert rows(Plan)[0]["known_in"] == ["acupuncture"]
+
+
+def test_nor_what_they_are_treated_in_just_now(standing_clock: StandingClock) -> None:
+    reference = patient()
+    standing_clock.at(NINE + timedelta(minutes=20))
+    statuses.start(hired(), rows(Appointment)[0]["reference"], key="start-01")
+    today = wanted(reference, first_day=NINE.date())
+    prescribing.prescribe(practitioner("mei"), today, tell=False, key="prescribe")
+    assert rows(Plan)[0]["known_in"] == ["acupuncture"]
 
 
 def test_taken_back_the_link_opens_nothing() -> None:
