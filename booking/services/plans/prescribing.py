@@ -99,7 +99,9 @@ def _prescribe(session: Session, who: Who, wish: Prescription, tell: bool) -> An
         only_with={name: list(people) for name, people in wish.only.items()},
         rather_with={name: list(people) for name, people in wish.wished.items()},
         known_in=sorted(
-            known_in(session, clinic, patient.id, wish.first_day) if wish.returning is None else wish.returning
+            known_in(session, clinic, patient.id, wish.first_day)
+            if wish.returning is None
+            else wish.returning
         ),
         first_name=patient.first_name,
         last_name=patient.last_name,

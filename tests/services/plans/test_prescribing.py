@@ -123,7 +123,9 @@ def test_doses_that_no_week_has_room_for_are_refused(doses: dict[str, tuple[int,
 
 def test_what_somebody_had_here_isnt_begun_anew(standing_clock: StandingClock) -> None:
     reference, same_day = patient(), {"template": "disc", "first_day": NINE.date()}
-    assert arranged(reference, **same_day).wanted.returning == frozenset(), "It may lie behind the plan's first."
+    assert arranged(reference, **same_day).wanted.returning == frozenset(), (
+        "It may lie behind the plan's first."
+    )
     standing_clock.on(days=2)
     assert arranged(reference, **same_day).wanted.returning == {"acupuncture"}
 
