@@ -22,12 +22,11 @@ from booking.scheduling.timeline import cell_from
 from booking.services import claims, notices, placing, wording
 from booking.services.claims import uses_of
 from booking.services.clinic import Clinic, the_clinic
-from booking.services.desk import states, whom_to_call
+from booking.services.desk import owed, states
 from booking.services.desk.asking import in_the_way, rest_of
 from booking.services.desk.states import Changed
 from booking.services.idempotency import Key, once
 from booking.services.plans.links import make_up_address
-from booking.services.rows import Row
 from booking.services.staff.ownership import appointment_for
 from booking.services.staff.who import Who
 from booking.services.transaction import reading
@@ -230,7 +229,7 @@ def cancel(
         uses = uses_of(session, visit)
         before = states.snapshot(visit, uses)
         hears = not spoken and visit.status is Status.BOOKED
-        hears = hears and (tell or (by is Actor.STAFF and _waits_for_news(session, clinic, visit, now)))
+        hears = hears and (tell or (by is Actor.STAFF and owed.waits_for_news(session, clinic, visit, now)))
         _move(visit, Status.CANCELLED)
         placing.cancel(session, visit, by, reason, now)
         session.flush()
@@ -260,7 +259,7 @@ def preview_cancellation(who: Who, reference: str, by: Actor = Actor.STAFF) -> w
         )
         if way is None or visit.status is not Status.BOOKED:
             return wording.NOTHING
-        by_clinic, waits = by is Actor.STAFF, _waiting(session, clinic, visit, now)
+        by_clinic, waits = by is Actor.STAFF, owed.waiting(session, clinic, visit, now)
         words = wording.of_cancellation(
             clinic,
             wording.as_heard(clinic, shaped(clinic, visit), notices.heard(waits)),
@@ -268,7 +267,7 @@ def preview_cancellation(who: Who, reference: str, by: Actor = Actor.STAFF) -> w
             by_clinic=by_clinic,
             make_up=make_up_address(session, visit.id, way.address),
         )
-        return replace(words, owed=by_clinic and _waits_for_news(session, clinic, visit, now))
+        return replace(words, owed=by_clinic and owed.waits_for_news(session, clinic, visit, now))
 
 
 def correct(
@@ -334,19 +333,6 @@ def correct(
 
 
 # Parts
-
-
-def _waiting(session: Session, clinic: Clinic, visit: Appointment, now: datetime) -> list[Row]:
-    """What waits to be told of a visit, by itself or with its plan."""
-    with_plan = notices.waiting_with_plan(session, visit, notices.known_of(visit, clinic))
-    return [*with_plan, *notices.waiting(session, visit, now)]
-
-
-def _waits_for_news(session: Session, clinic: Clinic, visit: Appointment, now: datetime) -> bool:
-    """Whether what the clinic has changed before is still to be told, by a message or on the telephone."""
-    waits = _waiting(session, clinic, visit, now)
-    in_writing = any(notices.is_change_by_clinic(one["kind"], one["facts"]) for one in waits)
-    return in_writing or whom_to_call.to_be_called_about(session, visit, now)
 
 
 def _said_as_their_wish(

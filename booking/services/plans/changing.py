@@ -1,7 +1,8 @@
 """What a practitioner or the desk changes of a plan that runs: confirmed, stopped, paused, decided after a reassessment; and what
 its patient gives up of it.
 
-Each is one transaction and one message. Nothing is decided for the practitioner: these keep what they decide, and say
+Each is one transaction and one message. Who still waits to hear of an earlier change by us is told of a stop or a pause also
+without `tell`. Nothing is decided for the practitioner: these keep what they decide, and say
 beforehand what it does to which visits (`preview`).
 """
 
@@ -22,6 +23,7 @@ from booking.scheduling.plans.windows import Presence
 from booking.scheduling.status import Status
 from booking.services import notices
 from booking.services.clinic import Clinic, the_clinic
+from booking.services.desk.owed import any_waits_for_news
 from booking.services.idempotency import Answer, Key, once
 from booking.services.plans.altering import (
     PATIENT,
@@ -38,7 +40,7 @@ from booking.services.plans.altering import (
     running_by_link,
     visits_to_change,
 )
-from booking.services.plans.frequency import next_stage, refuse_unasked
+from booking.services.plans.frequency import Fitted, next_stage, refuse_unasked
 from booking.services.plans.reading import PlanView, for_staff, view
 from booking.services.plans.said import GIVEN_UP, TOLD
 from booking.services.plans.visits import PlanVisit, shaped
@@ -102,11 +104,12 @@ def stop(
         plan, now, clinic = _running(session, who, reference, version)
         by = By.staff(who, reason)
         visits = visits_to_change(session, plan)
-        _give_up(session, plan, visits, by, now, tell=tell)
+        tells = tell or any_waits_for_news(session, clinic, visits, now)
+        _give_up(session, plan, visits, by, now, tell=tells)
         plan.status = PlanStatus.STOPPED
         _changed(session, who, plan, "stopped", by, now)
-        _tell(session, clinic, plan, visits, [], now, tell=tell)
-        return vars(_outcome(plan, visits, [], told=tell))
+        _tell(session, clinic, plan, visits, [], now, tell=tells)
+        return vars(_outcome(plan, visits, [], told=tells))
 
     return Outcome(**once(Key.of(who.key, key, ["stop plan", reference, reason, tell]), action))
 
@@ -137,10 +140,11 @@ def pause(
             for one in visits_to_change(session, plan)
             if first <= clinic.times.local_date(one.starts_at) <= last
         ]
-        _give_up(session, plan, visits, by, now, missed=True, tell=tell)
+        tells = tell or any_waits_for_news(session, clinic, visits, now)
+        _give_up(session, plan, visits, by, now, missed=True, tell=tells)
         _changed(session, who, plan, "paused", by, now, first=first.isoformat(), last=last.isoformat())
-        _tell(session, clinic, plan, visits, [], now, tell=tell)
-        return vars(_outcome(plan, visits, [], told=tell))
+        _tell(session, clinic, plan, visits, [], now, tell=tells)
+        return vars(_outcome(plan, visits, [], told=tells))
 
     content = ["pause plan", reference, first.isoformat(), last.isoformat(), reason, tell]
     return Outcome(**once(Key.of(who.key, key, content), action))
@@ -200,6 +204,21 @@ def cancel_from(
     once(Key.of(actor, key, ["cancel from", reference, visit, reason]), action)
 
 
+def tapers(plan: PlanView) -> bool:
+    """Whether they come less often in the stage that is prescribed next, if one is, than until now."""
+    course, stage = plan.course, plan.decided_phases + 1
+    return stage < len(course.stages) and course.weekly(stage) < course.weekly(stage - 1)
+
+
+def into_next(plan: PlanView, decision: Decision | None) -> Fitted | None:
+    """What a decision to go on would do to the stage that is prescribed next. To continue where that has fewer visits a week is to
+    come as often as before. None where nothing is prescribed next, or the plan doesn't go on.
+    """
+    if decision not in (Decision.CONTINUE, Decision.TAPER):
+        return None
+    return next_stage(plan, as_before=decision is Decision.CONTINUE and tapers(plan))
+
+
 def decide(
     who: Who,
     reference: str,
@@ -215,15 +234,14 @@ def decide(
 ) -> Outcome:
     """Keeps what a practitioner decided after a reassessment, and acts on it.
 
-    To continue or to taper goes on into the phase that is prescribed next: its penciled visits become firm, and its weeks
-    become whole (`next_stage`). A plan without a next phase goes on for `weeks` with the doses prescribed last, and to taper
+    To continue or to taper goes on into the phase that is prescribed next, or in its weeks as often as before (`into_next`):
+    its penciled visits become firm, and its weeks become whole. A plan without a next phase goes on for `weeks` with the doses prescribed last, and to taper
     with `doses`: those visits are then proposed and chosen like others. To stop or to refer cancels what lies ahead. The
     patient's message lists which visits stand and which are cancelled, never the decision, and goes only if the practitioner
     has `told` the patient; else it waits until they have (`told_now`). `beyond`: why visits
     are booked all the same where the payer is to be asked first. Raises VisitsTaken, BeyondCoverage, NotChangeable, StaleEdit, NotFound, KeyReused.
     """
-    goes_on = decision in (Decision.CONTINUE, Decision.TAPER)
-    following = next_stage(for_staff(who, reference)) if goes_on else None
+    following = into_next(for_staff(who, reference), decision)
 
     def action(session: Session) -> Answer:
         plan, now, clinic = _running(session, who, reference, version)
@@ -242,8 +260,9 @@ def decide(
                 plan.confirmed_at = now
             plan.decided_phases += 1
             if plan.decided_phases >= len(course.stages):
-                course = _going_on(course, weeks, doses)
-                plan.course = course.as_plain()
+                plan.course = _going_on(course, weeks, doses).as_plain()
+            elif following:
+                plan.course = following.course.as_plain()
             go = {one.reference for one in following.goes} if following else set()
             comes = following.comes if following else ()
             cancelled = [one for one in visits if one.reference in go]

@@ -19,6 +19,7 @@ from booking.scheduling.timeline import instant_of
 from booking.services import notices
 from booking.services.allowances import Planned
 from booking.services.clinic import Clinic, the_clinic
+from booking.services.desk.owed import any_waits_for_news
 from booking.services.idempotency import Answer, Key, once
 from booking.services.plans.allowed import refuse_beyond
 from booking.services.plans.altering import (
@@ -76,20 +77,19 @@ def with_other_doses(
     return fitted(plan, course, from_week, goes, audience)
 
 
-def next_stage(plan: PlanView) -> Fitted | None:
+def next_stage(plan: PlanView, *, as_before: bool = False) -> Fitted | None:
     """What it would do to a plan to go on into the stage that is prescribed next: what its weeks lack and nobody has missed is
-    booked, and what they have too many goes. None where nothing is prescribed next.
+    booked, and what they have too many goes. None where nothing is prescribed next. `as_before`: as often as until then.
     """
     stage = plan.decided_phases + 1
     if stage >= len(plan.course.stages):
         return None
     weeks, now = plan.course.stages[stage], clock.now()
-    course = plan.course.until(weeks.stop)
+    whole = plan.course.as_before(stage) if as_before else plan.course
+    course = whole.until(weeks.stop)
     standing = [one for one in plan.standing if one.week in weeks and one.role in (Role.DOSE, Role.FIRST)]
     goes = list(_too_many(plan, course, standing, weeks.start, now))
-    asked = asked_for(plan, BookableBy.STAFF, course)
-    found = _with_looks(asked, plan, _filled(asked, plan, weeks.start, goes), weeks.start)
-    return replace(found, course=plan.course)
+    return replace(fitted(plan, course, weeks.start, goes, BookableBy.STAFF), course=whole)
 
 
 def looked_at_again(plan: PlanView) -> Fitted:
@@ -211,7 +211,9 @@ def carry_out(
     who: Who, reference: str, change: Fitted, what: str, by: By, content: list[Any], facts: dict[str, Any],
     *, tell: bool, version: int | None, key: str,
 ) -> None:  # fmt: skip
-    """Gives up what goes and books what comes, in one transaction and one message. `what`, `facts`: for the plan's history."""
+    """Gives up what goes and books what comes, in one transaction and one message. `what`, `facts`: for the plan's history. Who
+    still waits to hear of an earlier change by us of what goes is told also without `tell`.
+    """
 
     def action(session: Session) -> Answer:
         now, clinic = clock.now(), the_clinic(session)
@@ -222,7 +224,8 @@ def carry_out(
             session, going, may_take(clinic, plan, (one.practitioner for one in change.comes))
         )
         refuse_unasked(session, clinic, plan, change, by, now)
-        give_up(session, going, by, now, plan=plan.reference, tell=tell)
+        tells = tell or any_waits_for_news(session, clinic, going, now)
+        give_up(session, going, by, now, plan=plan.reference, tell=tells)
         shown = view(session, clinic, plan)
         coming = as_they_wait(plan, change.course, as_they_stand(shown), change.comes)
         added = add(session, clinic, plan, coming, by, now, audience=BookableBy.STAFF)
@@ -230,7 +233,7 @@ def carry_out(
         changed(session, plan, what, by, now, **facts)
         audit.did(session, who, what, f"plan/{reference}", plan.patient_id)
         told = as_known(going) | {"added": begun_at(added)}
-        notices.plan_changed(session, clinic, plan, [*going, *added], now, told, tell=tell)
+        notices.plan_changed(session, clinic, plan, [*going, *added], now, told, tell=tells)
         return {}
 
     once(Key.of(who.key, key, content), action)

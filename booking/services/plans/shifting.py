@@ -18,6 +18,7 @@ from booking.scheduling.timeline import cell_at
 from booking.services import notices, placing, tasks
 from booking.services.availability import locked
 from booking.services.clinic import Clinic, Practitioner, the_clinic
+from booking.services.desk.owed import any_waits_for_news
 from booking.services.idempotency import Answer, Key, once
 from booking.services.occupancies import Ignoring
 from booking.services.plans.allowed import refuse_moved_beyond
@@ -194,7 +195,8 @@ def shift(
     key: str,
 ) -> Shifts:
     """Moves a visit and all later ones like it, or, `partly`, those of them that can be, in one transaction and one message.
-    `beyond`: why all the same, where the payer is to be asked first.
+    `beyond`: why all the same, where the payer is to be asked first. Who still waits to hear of an earlier change by us is told also
+    without `tell`.
 
     Raises VisitsTaken with those that can't be had, BeyondCoverage, NotChangeable, StaleEdit, NotFound, KeyReused.
     """
@@ -266,6 +268,7 @@ def _carry_out(
     if any(row.version != one.visit.version for row, one in going):
         raise StaleEdit(shown=None, now={"status": plan.status.value})
     moved = [row for row, _ in going]
+    tell = tell or any_waits_for_news(session, clinic, moved, now)
     before, people = as_known(moved), [one.practitioner for _, one in going]
     lock_what_they_take(session, moved, may_take(clinic, plan, people))
     if going and not by.beyond:

@@ -159,12 +159,65 @@ def test_what_is_cancelled_is_named_as_they_knew_it() -> None:
     assert iso_utc(knew) in told["cancelled"] and iso_utc(visit.starts_at) not in told["cancelled"]
 
 
-def test_a_move_that_waited_is_owed_where_the_plans_change_is_told_to_nobody() -> None:
+def test_who_still_waits_to_hear_of_a_move_hears_of_the_plans_next_change_whatever_is_chosen() -> None:
     plan = weekly()
     visit, knew = moved_by_the_desk(plan)
     shifted(plan, visit, tell=False)
-    (told,) = waits("change")
-    assert told["old_starts_at"] == iso_utc(knew) and not waits("plan-change")
+    (told,) = waits("plan-change")
+    assert iso_utc(knew) in told["cancelled"] and iso_utc(visit.starts_at + HOUR) in told["added"]
+    assert not waits("change")
+
+
+def moved_soon(plan: BookedPlan) -> None:
+    moved(seen(plan).visits[0])
+
+
+def shifted_soon(plan: BookedPlan) -> None:
+    shifted(plan, seen(plan).visits[0], tell=True)
+
+
+def shifted_once_more(plan: BookedPlan) -> None:
+    visit = seen(plan).visits[0]
+    shift(
+        hired(),
+        plan.reference,
+        visit.reference,
+        visit.starts_at + HOUR,
+        None,
+        partly=True,
+        tell=False,
+        key="shift-002",
+    )
+
+
+def paused_first(plan: BookedPlan) -> None:
+    paused(plan, 0, tell=False)
+
+
+def stopped_quietly(plan: BookedPlan) -> None:
+    stopped(plan, tell=False)
+
+
+@pytest.mark.parametrize("minutes", [1, 4])
+@pytest.mark.parametrize("before", [moved_soon, shifted_soon])
+@pytest.mark.parametrize("then", [shifted_once_more, paused_first, stopped_quietly])
+def test_who_was_to_be_called_on_short_notice_is_called_about_the_plans_next_change_whatever_is_chosen(
+    standing_clock: StandingClock, minutes: int, before: Any, then: Any
+) -> None:
+    """Whether the news hasn't gone yet, or has, and they are to be called about it as well."""
+    plan = weekly()
+    deliver_due()
+    first = seen(plan).visits[0]
+    standing_clock.at(first.starts_at - 12 * HOUR)
+    deliver_due()
+    before(plan)
+    standing_clock.on(minutes=minutes)
+    deliver_due()
+    then(plan)
+    assert len(waits("plan-change")) == 1
+    standing_clock.on(minutes=4)
+    kind = "change" if then is shifted_once_more else "cancellation"
+    assert to_call() == [(first.reference, kind, "soon")]
 
 
 def test_a_call_that_waited_is_owed_as_well(by_telephone: BookedPlan) -> None:
