@@ -63,7 +63,7 @@ def title(found: Proposals, proposal: Proposal) -> str:
             people=people,
         )
     regular = _regular_times(found, proposal)
-    if _share_at_regular_times(found.clinic, proposal, doses) < MOSTLY:
+    if is_mostly(found.clinic, proposal):
         return _("Mostly %(times)s with %(people)s", times=regular, people=people)
     return _("%(times)s with %(people)s", times=regular, people=people)
 
@@ -82,7 +82,7 @@ def _elsewhere(found: Proposals, proposal: Proposal) -> str:
     """Of one that only lies elsewhere than the others: its days, else its time of day, else its people."""
     times = found.clinic.times
     others = [one for one in found.proposals if one is not proposal]
-    if on_days := _other_days(times, _weekdays(proposal, times), [_weekdays(one, times) for one in others]):
+    if on_days := _other_days(times, proposal, others):
         return on_days
     at, others_at = _time_of_day(times, proposal), [_time_of_day(times, one) for one in others]
     if all(at > one + _NOTICED for one in others_at):
@@ -95,13 +95,14 @@ def _elsewhere(found: Proposals, proposal: Proposal) -> str:
     return _("Many visits are at another time of the same days, or with somebody else.")
 
 
-def _other_days(times: Times, days: set[int], others: Sequence[set[int]]) -> str:
-    """Weekdays that none of the others has, and those that all others have and it doesn't."""
+def _other_days(times: Times, proposal: Proposal, others: Sequence[Proposal]) -> str:
+    """Its regular weekdays on which no other has a visit, and regular ones of all others on which it has none."""
 
     def names(weekdays: set[int]) -> str:
         return list_of([times.short_weekday(_A_MONDAY + timedelta(days=one)) for one in sorted(weekdays)])
 
-    new, gone = days - set().union(*others), set.intersection(*others) - days
+    new = _regular_days(proposal, times).difference(*(_weekdays(one, times) for one in others))
+    gone = set.intersection(*(_regular_days(one, times) for one in others)) - _weekdays(proposal, times)
     if new and gone:
         return _("%(new)s instead of %(gone)s.", new=names(new), gone=names(gone))
     if new:
@@ -109,9 +110,12 @@ def _other_days(times: Times, days: set[int], others: Sequence[set[int]]) -> str
     return _("Not on %(gone)s.", gone=names(gone)) if gone else ""
 
 
+def _regular_days(proposal: Proposal, times: Times) -> set[int]:
+    return {one.weekday for one in proposal.regular} or _weekdays(proposal, times)
+
+
 def _weekdays(proposal: Proposal, times: Times) -> set[int]:
-    regular = {one.weekday for one in proposal.regular}
-    return regular or {times.local(one.starts_at).weekday() for one in _doses(proposal)}
+    return {times.local(one.starts_at).weekday() for one in _doses(proposal)}
 
 
 def _time_of_day(times: Times, proposal: Proposal) -> float:
@@ -157,11 +161,19 @@ def _begins(stretches: Iterable[tuple[int, int]], gap: int) -> tuple[int, ...]:
     return tuple(begins)
 
 
-def _share_at_regular_times(clinic: Clinic, proposal: Proposal, doses: Sequence[ProposedVisit]) -> float:
-    regular = {(one.care, one.weekday, one.minute) for one in proposal.regular}
-    locals_ = [(visit.care, clinic.times.local(visit.starts_at)) for visit in doses]
-    there = sum((care, at.weekday(), at.hour * 60 + at.minute) in regular for care, at in locals_)
-    return there / len(doses)
+def is_mostly(clinic: Clinic, proposal: Proposal) -> bool:
+    """Whether so few visits are at the regular times that those are only most of it."""
+    doses = _doses(proposal)
+    there = sum(_is_regular(clinic, proposal, visit) for visit in doses)
+    return bool(proposal.regular) and there < MOSTLY * len(doses)
+
+
+def _is_regular(clinic: Clinic, proposal: Proposal, visit: ProposedVisit) -> bool:
+    at = clinic.times.local(visit.starts_at)
+    return any(
+        (one.care, one.weekday, one.minute) == (visit.care, at.weekday(), at.hour * 60 + at.minute)
+        for one in proposal.regular
+    )
 
 
 # Waiting between two visits of a day
@@ -205,6 +217,26 @@ def bent(clinic: Clinic, visit: ProposedVisit) -> str | None:
         regularly=regularly,
         why=_why_bent(visit.bent),
     )
+
+
+def different(clinic: Clinic, proposal: Proposal) -> list[str]:
+    """What a plan's title doesn't say: each visit that isn't at a regular time, bent or besides. Where the title says itself that
+    it is mostly so, or names no times, the bent ones.
+    """
+    said, whole = [], bool(proposal.regular) and not is_mostly(clinic, proposal)
+    for visit in _doses(proposal):
+        if words := bent(clinic, visit):
+            said.append(words)
+        elif whole and not _is_regular(clinic, proposal, visit):
+            said.append(
+                _(
+                    "Week %(week)d, also %(day)s %(time)s.",
+                    week=visit.week + 1,
+                    day=clinic.times.weekday(clinic.times.local_date(visit.starts_at)),
+                    time=clinic.times.time(visit.starts_at),
+                )
+            )
+    return said
 
 
 def _differences(times: Times, visit: ProposedVisit, was: Bent) -> tuple[str, str]:

@@ -138,6 +138,19 @@ def test_one_that_only_lies_elsewhere_is_named_by_what_is_other() -> None:
     assert plan_words.good_for(replace(found, proposals=(twice, fewer)), fewer) == "Not on Fri."
 
 
+def test_a_day_on_which_one_comes_all_the_same_is_not_said_to_be_left_out() -> None:
+    found = propose(wanted())
+    first = found.proposals[0]
+    friday = replace(first.visits[1], cell=first.visits[1].cell + 4 * 288)
+    all_weeks = replace(
+        with_visits(first, days=4), visits=(*first.visits, *with_visits(first, days=4).visits),
+        regular=(*first.regular, first.regular[0]._replace(weekday=4)),
+    )  # fmt: skip
+    once = replace(first, measure="other-times", visits=(first.visits[0], friday, *first.visits[2:]))
+    assert "Fri" not in plan_words.good_for(replace(found, proposals=(all_weeks, once)), once)
+    assert "Fri" not in plan_words.good_for(replace(found, proposals=(once, all_weeks)), all_weeks)
+
+
 def test_a_long_wait_between_two_visits_of_a_day_is_said() -> None:
     apart = windows(({TUE, THU}, 9 * 60, 9 * 60 + 50), ({TUE, THU}, 11 * 60, 11 * 60 + 30))
     found = propose(wanted("disc-gentle", presence=apart))
@@ -222,6 +235,24 @@ def test_the_words_of_a_visit_that_the_finder_bent() -> None:
         ["Week 3, Friday 3:00 pm instead of Tuesday 3:00 pm: Mei Tanaka is away."],
         ["Week 4, Tuesday 3:00 pm instead of Friday 3:00 pm: Mei Tanaka is away."],
     )
+
+
+def test_each_visit_that_the_title_leaves_out_is_named_bent_or_besides() -> None:
+    found = propose(wanted())
+    first = found.proposals[0]
+    assert plan_words.different(found.clinic, first) == []
+    friday = replace(first.visits[1], cell=first.visits[1].cell + 4 * 288)
+    (regular,) = first.regular
+    was = Bent(FIRST_DAY + timedelta(days=7), regular.minute, regular.practitioner, Reason(Why.CLOSED))
+    besides = ["Week 2, also Friday 9:00 am."]
+    assert plan_words.different(found.clinic, replace(first, visits=(*first.visits, friday))) == besides
+    assert plan_words.different(
+        found.clinic, replace(first, visits=(first.visits[0], replace(friday, bent=was), *first.visits[2:]))
+    ) == ["Week 2, Friday 9:00 am instead of Monday 9:00 am: Mei Tanaka isn't here then."]
+    # What is said to be mostly so isn't all named.
+    mostly = replace(first, visits=(*first.visits, *(friday for _ in range(3))))
+    assert plan_words.is_mostly(found.clinic, mostly)
+    assert plan_words.different(found.clinic, mostly) == []
 
 
 # Why there is none, and what would help

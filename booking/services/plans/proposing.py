@@ -321,21 +321,18 @@ def _regular(asked: Asked, places: Iterable[_Place]) -> list[Regular]:
 def _bent(
     asked: Asked, places: Sequence[_Place], regular: Sequence[Regular]
 ) -> Iterator[tuple[_Place, Bent]]:
-    """Which visits aren't at a regular time, though one of their week is empty."""
+    """Which visits aren't at a regular time, though one of their week is empty: that of their day, else the nearest."""
     first = asked.wanted.first_day.weekday()
     for care in {one.care for one in regular}:
         slots = [one for one in regular if one.care == care]
         for week in {place.day // 7 for place in places}:
-            of_week = [
-                one for one in places if one.care == care and one.day // 7 == week and one.role is Role.DOSE
-            ]
+            others = [one for one in places if one.care == care and one.day // 7 == week]
             left = {((one.weekday - first) % 7, one.minute, one.practitioner.id): one for one in slots}
-            others = []
-            for place in of_week:
-                at = (place.day % 7, place.choice.starts, place.choice.person)
-                if left.pop(at, None) is None:
-                    others.append(place)
-            for place in others:
+            for place in tuple(others):
+                if left.pop((place.day % 7, place.choice.starts, place.choice.person), None):
+                    others.remove(place)
+            on_their_days = {weekday for weekday, _, _ in left}
+            for place in sorted(others, key=lambda one: (one.day % 7 not in on_their_days, one.day)):
                 near = min(left, key=lambda at: (abs(at[0] - place.day % 7), at), default=None)
                 if near is not None:
                     slot = left.pop(near)
@@ -344,8 +341,7 @@ def _bent(
 
 def _bent_from(asked: Asked, place: _Place, day: int, slot: Regular) -> Bent:
     on = asked.days[day]
-    care = next(kind.care for kind in asked.kinds if kind.care.slug == place.care)
-    offers = asked.ground.offers(care.slug)
+    offers = asked.ground.offers(place.visit_type.slug)
     person = offers.situation.by_id.get(slot.practitioner.id)
     cell = next(
         (start for start in range(on.from_cell, on.to_cell) if asked.minute(on, start) == slot.minute),
@@ -354,7 +350,7 @@ def _bent_from(asked: Asked, place: _Place, day: int, slot: Regular) -> Bent:
     why = None
     if person is not None and cell is not None:
         why = explain(replace(offers.situation, practitioners=(person,)), cell, cell + 1)
-    ends = slot.minute + care.minutes
+    ends = slot.minute + place.visit_type.minutes
     inside = any(opens <= slot.minute and ends <= closes for opens, closes in asked.wanted.presence.on(on.on))
     return Bent(on.on, slot.minute, slot.practitioner, why, cannot_come=not inside)
 

@@ -175,7 +175,8 @@ def _proposals(way: Way) -> ResponseReturnValue:
         {
             "title": plan_words.title(found, one),
             "good_for": plan_words.good_for(found, one) if len(found.proposals) > 1 else "",
-            "bent": [words for visit in one.visits if (words := plan_words.bent(way.clinic, visit))],
+            "different": plan_words.different(way.clinic, one),
+            "mostly": plan_words.is_mostly(way.clinic, one),
             "weeks": weeks_of(way.clinic, found.wanted, one.visits),
             "visits": one.visits,
             "chosen": Choice.proposed(one.visits).written,

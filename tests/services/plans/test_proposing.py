@@ -114,6 +114,32 @@ def test_what_is_taken_once_bends_one_visit_and_says_why() -> None:
     assert bent.bent.minute == regular.minute == 15 * 60
 
 
+def test_a_first_visit_stands_at_the_regular_time_of_its_day() -> None:
+    """Tuesday and Saturday; in the first week Saturday isn't possible, and in the others Thursday."""
+    mei = present().practitioner("mei").id
+    for day in (5, 7 + 3, 14 + 3, 21 + 3):
+        on = FIRST_DAY + timedelta(days=day)
+        cells = cell_at(at(on, 7)), cell_at(at(on, 20))
+        run(lambda session, cells=cells: absences.enter(session, AbsenceKind.TIME_OFF, mei, *cells))  # type: ignore[misc]
+    course = wanted("disc-gentle").course
+    alone = replace(course, phases=(replace(course.phases[0], doses=course.phases[0].doses[:1]),), reassessment=())  # fmt: skip
+    times = Presence(
+        (
+            TimeWindow(frozenset({TUE}), 9 * 60, 10 * 60 + 20),
+            TimeWindow(frozenset({THU}), 9 * 60, 9 * 60 + 50),
+            TimeWindow(frozenset({SAT}), 8 * 60, 8 * 60 + 50),
+        )
+    )
+    first = propose(
+        wanted(course=alone, returning=frozenset(), only={"acupuncture": ("mei",)}, presence=times)
+    ).proposals[0]
+    begins, thursday = first.visits[:2]
+    assert begins.role is Role.FIRST and begins.bent is None
+    assert thursday.bent is not None and thursday.bent.day == FIRST_DAY + timedelta(days=5)
+    assert thursday.bent.why is not None and thursday.bent.why.why is Why.AWAY
+    assert not any(one.bent for one in first.visits[2:])
+
+
 def test_days_of_rest_are_kept_from_visits_that_the_patient_has_besides() -> None:
     elsewhere = {"acupuncture": {FIRST_DAY: present().visit_type("acupuncture-first")}}
     first = propose(wanted("disc-gentle", elsewhere=elsewhere)).proposals[0]
