@@ -265,9 +265,12 @@ def _improving(clinic: Clinic, found: Terms) -> str:
 
 
 def _bound(clinic: Clinic, bound: Bound) -> str:
-    words = _("%(left)d of %(limit)d left", left=bound.left, limit=bound.limit)
+    number = bound.to_come if bound.begins else bound.left
+    words = _("%(left)d of %(limit)d left", left=number, limit=bound.limit)
     if bound.authorisation is not None:
         words += " " + _("of authorization %(number)s", number=bound.authorisation or "–")
+    if bound.begins:
+        words += " " + _("from %(day)s", day=day(clinic, bound.begins))
     if bound.last:
         words += " " + _("until %(day)s", day=day(clinic, bound.last))
     return words

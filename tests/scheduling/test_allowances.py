@@ -422,7 +422,7 @@ NEW_YEARS_EVE = date(2026, 12, 31)
         (authorised(replace(A12, count=None), free=6), None, None, None, False),
         (authorised(), None, None, None, False),
         # One that is over leaves nothing.
-        (authorised(replace(A12, ends=START)), 0, 0, None, False),
+        (authorised(replace(A12, ends=START)), 12, 0, START, False),
     ],
 )  # fmt: skip
 def test_what_is_authorised_is_left_besides_what_is_free_of_it(
@@ -435,6 +435,28 @@ def test_what_is_authorised_is_left_besides_what_is_free_of_it(
     assert shown == ([] if limit is None else [(limit, left_then, last)])
     assert all(bound.used + bound.booked + bound.left == bound.limit for bound in bounds)
     assert bool(found.low(day)) is is_low
+
+
+def test_what_is_authorised_for_days_that_come_or_are_over_is_named_with_them() -> None:
+    given = [
+        Authorisation(name, Asked.GIVEN, START + timedelta(first), START + timedelta(first + 6), number)
+        for name, first, number in (("A", 10, 4), ("B", 20, 2))
+    ]
+    authorised = pool(None, kind=Kind.AUTHORISATION, free=0, authorisations=tuple(given))
+    found = count([authorised], visits(*every(2, 1, START + timedelta(12))))
+    shown = {
+        day: (bound.authorisation, bound.begins, bound.to_come, bound.left, bound.last)
+        for day in (0, 10, 18, 30)
+        if (bound := found.left(START + timedelta(day))[0].tightest)
+    }
+    a, b = given
+    assert shown == {
+        0: ("A", a.begins, 3, 0, a.ends),
+        10: ("A", None, 3, 3, a.ends),
+        18: ("B", b.begins, 2, 0, b.ends),
+        30: ("B", None, 2, 0, b.ends),
+    }
+    assert not any(low.left is not None for day in (0, 18, 30) for low in found.low(START + timedelta(day)))
 
 
 @pytest.mark.parametrize(

@@ -268,6 +268,16 @@ def test_what_is_only_asked_for_is_said_to_be_that(desk: FlaskClient, app: Flask
     assert "Authorization A17 given: 12 visits, Sep 1, 2026 – Dec 31, 2026" in text
 
 
+def test_what_is_authorised_from_a_later_day_on_says_from_when(
+    desk: FlaskClient, app: Flask, rosa: str
+) -> None:
+    row = {"auth_number": "A17", "auth_state": "given", "auth_begins": "9/20/2026", "auth_ends": "12/31/2026",
+           "auth_count": "10"}  # fmt: skip
+    text = plain(desk.get(add(desk, rosa, kind="authorisation", limit="", free="0", **row).location).text)
+    says = "Care: 9 of 10 left of authorization A17 from Sep 20, 2026 until Dec 31, 2026 (0 used, 1 booked)"
+    assert says in text and "0 of 0" not in text
+
+
 @pytest.mark.parametrize(
     ("numbers", "says"),
     [

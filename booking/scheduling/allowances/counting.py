@@ -103,7 +103,7 @@ class Draw(NamedTuple):
 @dataclass(frozen=True)
 class Bound:
     """One of the limits of a pool around a day, until `last`. `used` has what was attended or counts as that. Nothing is left of
-    what isn't `valid` on that day.
+    what isn't `valid` on that day; where it `begins` later, `to_come` is left from then on.
     """
 
     limit: int
@@ -112,10 +112,15 @@ class Bound:
     last: date | None
     authorisation: str | None = None
     valid: bool = True
+    begins: date | None = None
+
+    @property
+    def to_come(self) -> int:
+        return max(0, self.limit - self.used - self.booked)
 
     @property
     def left(self) -> int:
-        return max(0, self.limit - self.used - self.booked) if self.valid else 0
+        return self.to_come if self.valid else 0
 
 
 @dataclass(frozen=True)
@@ -186,7 +191,8 @@ class Count:
             if _outside(one.pool.terms, today):
                 continue
             bound, ends = one.tightest, _ends(one.pool.terms)
-            left = bound.left if bound and bound.limit and bound.left <= LOW_AT else None
+            is_low = bound and bound.valid and bound.limit and bound.left <= LOW_AT
+            left = bound.left if bound and is_low else None
             soon = ends if ends and today <= ends <= today + ENDS_WITHIN else None
             if left is not None or soon:
                 found.append(Low(one.pool, left, soon))
@@ -366,7 +372,7 @@ def _valid_bounds(terms: Terms, draws: Sequence[Draw], day: date) -> Iterable[Bo
         return bounds
     standing, since = outside
     last = since - timedelta(1) if standing is Standing.BEFORE else None
-    return [replace(one, last=last, valid=False) for one in bounds]
+    return [replace(one, last=last, valid=False, begins=None) for one in bounds]
 
 
 def _bounds(terms: Terms, draws: Sequence[Draw], day: date) -> Iterable[Bound]:
@@ -380,11 +386,19 @@ def _bounds(terms: Terms, draws: Sequence[Draw], day: date) -> Iterable[Bound]:
 
 
 def _authorised(terms: Terms, free: int, draws: Sequence[Draw], day: date) -> Iterable[Bound]:
-    """One bound: what is still free of an authorisation, and what was given and is unused. None where an authorisation doesn't
-    say how many, or nothing was ever given.
+    """One bound: what is still free of an authorisation, and what was given and is unused; where nothing is either, what was given
+    for the days that come next, or else for those that were last. None where an authorisation doesn't say how many, or nothing
+    was ever given.
     """
     given = [(index, one) for index, one in enumerate(terms.authorisations) if one.state is Asked.GIVEN]
     valid = [(index, one) for index, one in given if _on_day(one, day)[0] is Standing.DRAWS]
+    if not (valid or free) and given:
+        index, one = min(given, key=lambda each: _distance(each[1], day))
+        if one.count is not None:
+            drawn = [draw for draw in draws if draw.authorisation == index]
+            begins = one.begins if one.begins and day < one.begins else None
+            yield replace(_of(drawn, one.count, one.ends, one.number), valid=False, begins=begins)
+        return
     if any(one.count is None for _index, one in valid) or not (free or given):
         return
     parts = [_bound(terms.window, free, draws, day)] if free else []
@@ -400,6 +414,13 @@ def _authorised(terms: Terms, free: int, draws: Sequence[Draw], day: date) -> It
     used = sum(min(one.used, one.limit) for one in parts)
     last = min((one.last for one in parts if one.last), default=None)
     yield Bound(limit, used, limit - used - left, last)
+
+
+def _distance(one: Authorisation, day: date) -> tuple[bool, timedelta]:
+    """How near an authorisation is to a day that it hasn't: those ahead come first."""
+    if one.begins and day < one.begins:
+        return False, one.begins - day
+    return True, day - (one.ends or day)
 
 
 def _bound(window: Window, limit: int, draws: Sequence[Draw], day: date) -> Bound:
