@@ -16,7 +16,7 @@ from booking.services.allowances import Planned
 from booking.services.plans import changing, extending, frequency
 from booking.services.plans.allowed import allowed
 from booking.services.plans.changing import Decision
-from booking.services.plans.reading import PlanView
+from booking.services.plans.reading import PlanView, weeks_with
 from booking.services.plans.visits import PlanVisit
 from booking.services.plans.wanted import bookable_from
 from booking.services.plans.weeks import Week
@@ -107,18 +107,26 @@ class Decide(Change):
 
     @property
     def options(self) -> list[tuple[Decision, str]]:
-        further, fewer = _("Continue as before"), _("Come less often from now on")
+        further = (Decision.CONTINUE, _("Continue as before"))
+        fewer = (Decision.TAPER, _("Come less often from now on"))
+        going_on = [further, fewer]
         if self.has_next:
-            prescribed = course_words.prescribed(self.plan.clinic, self._stage(1))
-            if self.tapers:
-                further = _("Continue as often as before, and not as was prescribed next")
-                fewer = _("Come less often, as was prescribed next: %(what)s", what=prescribed)
+            plan, stage = self.plan, self.plan.decided_phases + 1
+            prescribed = self._in_words(plan.course)
+            as_prescribed = _("Go on as prescribed: %(what)s", what=prescribed)
+            if changing.tapers(plan):
+                before = self._in_words(plan.course.as_before(stage))
+                going_on = [
+                    (Decision.TAPER, as_prescribed),
+                    (Decision.CONTINUE, _("Come as often as before instead: %(what)s", what=before)),
+                ]
             else:
-                further = _("Continue with what was prescribed next: %(what)s", what=prescribed)
-                fewer = _("Come less often than was prescribed next")
+                going_on = [
+                    (Decision.CONTINUE, as_prescribed),
+                    (Decision.TAPER, _("Come less often than prescribed")),
+                ]
         return [
-            (Decision.CONTINUE, further),
-            (Decision.TAPER, fewer),
+            *going_on,
             (Decision.STOP, _("End the plan here")),
             (Decision.REFER, _("End the plan, and refer the patient")),
         ]
@@ -128,29 +136,19 @@ class Decide(Change):
         """Whether the plan has weeks after this decision already."""
         return self.plan.decided_phases + 1 < len(self.plan.course.stages)
 
-    @property
-    def tapers(self) -> bool:
-        """Whether they come less often in the stage that is prescribed next than until now."""
-        now, following = (self._stage(number) for number in (0, 1))
-        return _weekly(following) < _weekly(now)
-
-    def _stage(self, further: int) -> Course:
-        """What is prescribed for the stage upon which is decided, or for a later one."""
-        course = self.plan.course
+    def _stage(self, course: Course, further: int) -> Course:
+        """What a course has for the stage upon which is decided, or for a later one."""
         weeks = course.stages[self.plan.decided_phases + further]
-        return replace(_from(course.until(weeks.stop), weeks.start), moved=())
+        return _from(course.until(weeks.stop), weeks.start)
 
-    @property
-    def _as_prescribed(self) -> bool:
-        """Whether what was decided is what was prescribed next."""
-        wanted = Decision.TAPER if self.tapers else Decision.CONTINUE
-        return self.has_next and self.decision is wanted
+    def _in_words(self, course: Course) -> str:
+        """What a course has for the next stage, within a sentence."""
+        return course_words.within(course_words.prescribed(self.plan.clinic, self._stage(course, 1)))
 
     @property
     def _otherwise(self) -> bool:
         """Whether how often they come next is chosen on the page that follows, though something was prescribed."""
-        going_on = self.decision in (Decision.CONTINUE, Decision.TAPER)
-        return self.has_next and going_on and not self._as_prescribed
+        return self.has_next and self.decision is Decision.TAPER and not changing.tapers(self.plan)
 
     @property
     def decision(self) -> Decision | None:
@@ -198,8 +196,7 @@ class Decide(Change):
         if self.decision is None:
             return Preview((), possible=False)
         gone, firm = changing.preview(who, self.plan.reference, self.decision)
-        going_on = self.decision in (Decision.CONTINUE, Decision.TAPER)
-        following = frequency.next_stage(self.plan) if going_on else None
+        following = changing.into_next(self.plan, self.decision)
         if following is not None:
             return self._into_next(following, firm)
         lists = ((_("Firm from now on"), self.visits(firm)), (_("Cancelled"), self.visits(gone)))
@@ -223,21 +220,15 @@ class Decide(Change):
             weeks=self.weeks if self._goes_beyond else None, doses=doses, version=version, key=key,
         )  # fmt: skip
         if self._otherwise:
-            before = {dose.visit_type: (dose.fewest, dose.most) for dose in self._stage(0).phases[-1].doses}
-            kept = before if self.decision is Decision.CONTINUE else {}
-            doses = {f"dose-{care}": f"{fewest}-{most}" for care, (fewest, most) in kept.items()}
-            return {
-                "change": "doses",
-                "from_week": self.plan.course.stages[self.plan.decided_phases + 1].start,
-                **doses,
-            }
+            weeks = self.plan.course.stages[self.plan.decided_phases + 1]
+            return {"change": "doses", "from_week": weeks.start}
         if not self._goes_beyond:
             return None
         this_week = (_today(self.plan) - self.plan.first_day).days // 7
         return {"change": "doses", "from_week": max(self.plan.course.weeks, this_week), "further": 1}
 
     def _into_next(self, following: frequency.Fitted, firm: Sequence[PlanVisit]) -> Preview:
-        """What going on into the stage that is prescribed next confirms, books and cancels, and what of it is missing."""
+        """What going on into the next stage confirms, books and cancels, and what of it is missing."""
         fitting = _fitting(self.plan, following)
         stands = self.visits(
             one for one in firm if one.reference not in {gone.reference for gone in following.goes}
@@ -245,7 +236,7 @@ class Decide(Change):
         weeks = self.plan.course.stages[self.plan.decided_phases + 1]
         missing = tuple(
             _("Week %(week)d: %(care)s", week=week.number + 1, care=dose.care.modality.name)
-            for week in self.plan.weeks[weeks.start : weeks.stop]
+            for week in weeks_with(self.plan, following.course, self.plan.visits)[weeks.start : weeks.stop]
             for dose in week.doses
             for _one in range(min(dose.left, dose.missed - dose.made_up))
         )
@@ -272,7 +263,7 @@ class Decide(Change):
         plan, visits = self.plan, plan_pattern.after(self.plan, following)
         stages = plan.course.stages[plan.decided_phases : plan.decided_phases + 2]
         return tuple(
-            (head, plan_pattern.in_words(plan.clinic, self._stage(number), weeks, visits))
+            (head, plan_pattern.in_words(plan.clinic, self._stage(following.course, number), weeks, visits))
             for number, (head, weeks) in enumerate(zip((_("Before"), _("After")), stages, strict=True))
         )
 
@@ -477,18 +468,13 @@ def _too_far(plan: PlanView, weeks: range) -> str:
 
 
 def _from(course: Course, week: int) -> Course:
-    """What a course prescribes from a week on, by phases."""
+    """What a course prescribes from a week on, by phases, without what was moved."""
     begins, phases = 0, []
     for phase in course.phases:
         begins += phase.weeks
         if begins > week:
             phases.append(phase)
-    return replace(course, phases=tuple(phases) or course.phases)
-
-
-def _weekly(course: Course) -> float:
-    """How many visits a week on average, at least."""
-    return sum(fewest for care in course.kinds for fewest, _most in course.doses(care)) / course.weeks
+    return replace(course, phases=tuple(phases) or course.phases, moved=())
 
 
 def _today(plan: PlanView) -> date:

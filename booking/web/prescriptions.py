@@ -47,7 +47,7 @@ def course_fields(clinic: Clinic, course: Course, values: Mapping[str, str]) -> 
         base = sent or _first(course, slug)
         if step[:-1] == slug and step[-1] in "+-":
             sent = base = _stepped(base, step[-1], _most(course, care))
-        words = _words(sent) if sent else _as_template(course, slug)
+        words = _in_words(course, slug, sent)
         found.append(DoseField(care, _value(sent), words, base[1] == 0, base[0] == _most(course, care)))
     return tuple(found)
 
@@ -120,10 +120,10 @@ def _words(dose: tuple[int, int]) -> str:
     return _("%(number)d a week", number=most)
 
 
-def _as_template(course: Course, slug: str) -> str:
-    """As in "3 a week, then 2 a week"."""
+def _in_words(course: Course, slug: str, sent: tuple[int, int] | None) -> str:
+    """As in "3 a week, then 2 a week", or with the dose that was sent in the rhythm of each phase."""
     phases = [
-        _of_phase(phase, (dose.fewest, dose.most))
+        _of_phase(phase, sent or (dose.fewest, dose.most))
         for phase in course.phases
         for dose in phase.doses
         if dose.visit_type == slug
@@ -132,6 +132,6 @@ def _as_template(course: Course, slug: str) -> str:
 
 
 def _of_phase(phase: Phase, dose: tuple[int, int]) -> str:
-    if phase.every == 1:
+    if phase.every == 1 or not dose[1]:
         return _words(dose)
     return ngettext("%(dose)d every %(num)d week", "%(dose)d every %(num)d weeks", phase.every, dose=dose[1])

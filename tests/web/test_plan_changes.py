@@ -368,7 +368,7 @@ def test_to_taper_goes_on_into_the_phase_that_is_prescribed_next(app: Flask, tap
     mei, to = staff(app, "mei"), address(tapering, "decide", where="mine")
     assert penciled(app, tapering) == [True]
     page = mei.get(to).text
-    assert "Come less often, as was prescribed next: Acupuncture once a week, for 2 weeks" in page
+    assert "Go on as prescribed: acupuncture once a week, for 2 weeks" in page
     shown = asked(mei, to, decision="taper")
     assert "Firm from now on <span" in shown.text and "Booked <span" in shown.text
     assert "Cancelled" not in shown.text and "further week" not in shown.text
@@ -388,17 +388,41 @@ def test_to_taper_goes_on_into_the_phase_that_is_prescribed_next(app: Flask, tap
     assert all_of(app, PlanEntry)[-1]["facts"]["decision"] == "taper"
 
 
-def test_whoever_goes_on_as_often_as_before_says_so_on_the_page_that_follows(
-    app: Flask, tapering: BookedPlan
-) -> None:
-    mei, to = staff(app, "mei"), address(tapering, "decide", where="mine")
+@on_both
+def test_whoever_comes_as_often_as_before_instead_keeps_the_rhythm(app: Flask) -> None:
+    with app.app_context():
+        rarer = {"weeks": 4, "every": 2, "doses": {"acupuncture-follow-up": 1}}
+        phases = [{"weeks": 2, "doses": {"acupuncture-follow-up": 2}}, rarer]
+        template = {"id": "rarer", "name": "Rarer", "phases": phases} | TWO_PHASES
+        set_up(plan_clinic(plan_templates=[template]))
+        plan = running(prescribed(patient(), "rarer"))
+    mei, to = staff(app, "mei"), address(plan, "decide", where="mine")
+    page = mei.get(to).text
+    assert "Go on as prescribed: acupuncture once every second week, for 4 weeks" in page
+    assert "Come as often as before instead: acupuncture twice a week, for 4 weeks" in page
     shown = asked(mei, to, decision="continue")
-    assert "How often they come from then on is chosen on the next page." in shown.text
-    assert "<dt>After</dt>" not in shown.text, "It isn't known yet."
-    done = pressed(mei, shown, to, decision="continue")
-    further = mei.get(done.location).text
-    assert "Please choose how often they come from then on." in further and "3 a week" in further
-    assert 'value="2" selected' in further
+    assert re.search(r"<dt>After</dt><dd>Acupuncture twice a week, for 4 weeks\. ", shown.text)
+    assert "next page" not in shown.text and "Firm from now on" in shown.text
+    done = pressed(mei, shown, to, decision="continue", told="1")
+    assert done.location == address(plan, where="mine")
+    found = view(app, plan)
+    assert found.course.doses("acupuncture-follow-up") == ((2, 2),) * 6
+    doses = [[one for one in week.visits if one.stands and one.role == "dose"] for week in found.weeks]
+    assert [len(week) for week in doses] == [2] * 6 and [week.left for week in found.weeks] == [0] * 6
+    assert not any(one.penciled for one in found.standing)
+    assert len([one for one in found.standing if one.role == "reassessment"]) == 2
+    (message,) = told(app)
+    assert len(message["facts"]["added"]) >= 6
+
+
+def test_what_comes_every_second_week_is_named_so_when_it_is_changed(app: Flask, dana: Who) -> None:
+    with app.app_context():
+        phases = [{"weeks": 4, "every": 2, "doses": {"acupuncture-follow-up": 1}}]
+        template = {"id": "rare", "name": "Rare", "phases": phases} | TWO_PHASES
+        set_up(plan_clinic(plan_templates=[template]))
+        plan = running(prescribed(patient(), "rare"))
+    page = asked(signed_in(app, dana), address(plan, "doses"), step="acupuncture-follow-up+").text
+    assert "2 every 2 weeks" in page and "2 a week" not in page
 
 
 def test_where_less_was_not_prescribed_next_to_taper_leads_to_how_often(app: Flask) -> None:
@@ -408,7 +432,7 @@ def test_where_less_was_not_prescribed_next_to_taper_leads_to_how_often(app: Fla
         set_up(plan_clinic(plan_templates=[template]))
         plan = running(prescribed(patient(), "same"))
     mei, to = staff(app, "mei"), address(plan, "decide", where="mine")
-    assert "Continue with what was prescribed next: Acupuncture twice a week" in mei.get(to).text
+    assert "Go on as prescribed: acupuncture twice a week" in mei.get(to).text
     done = pressed(mei, asked(mei, to, decision="taper"), to, decision="taper")
     assert "from_week=2" in done.location
     further = mei.get(done.location)

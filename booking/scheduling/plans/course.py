@@ -150,6 +150,22 @@ class Course:
             week += phase.weeks
         return found
 
+    def weekly(self, stage: int) -> float:
+        """How many visits a week on average, at least, are prescribed for a stage, wherever they were moved."""
+        weeks, course = self.stages[stage], replace(self, moved=())
+        return sum(course.doses(care)[week][0] for care in self.kinds for week in weeks) / len(weeks)
+
+    def as_before(self, stage: int) -> "Course":
+        """The same with the doses and the rhythm of the weeks before a stage in all of it; but what was moved stays where it is."""
+        weeks = self.stages[stage]
+        before = self.until(weeks.start).last_prescribed
+        others, first, phases = {one.to for one in self.moved}, 0, []
+        for phase in self.phases:
+            is_meant = first in weeks and first not in others and phase.doses
+            phases.append(replace(phase, doses=before.doses, every=before.every) if is_meant else phase)
+            first += phase.weeks
+        return replace(self, phases=tuple(phases))
+
     @property
     def looks(self) -> int:
         """After how many stages somebody looks again."""
