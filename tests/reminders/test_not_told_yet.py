@@ -7,6 +7,7 @@ import pytest
 from icalendar import Calendar
 
 from booking.services.clinic import present
+from booking.services.desk.moving import Place, change
 from booking.services.plans.booking import BookedPlan
 from booking.services.plans.changing import Decision, decide, pause, stop, told_now
 from booking.services.plans.shifting import shift
@@ -95,6 +96,29 @@ def test_what_is_moved_before_is_told_as_if_nothing_had_been_cancelled(
     off = mail(sink, standing_clock)
     assert off["Subject"].startswith("Cancelled")
     assert says(visit, HOUR) in words(off) and says(visit) not in words(off)
+
+
+def moved(visit: PlanVisit) -> None:
+    there = Place(starts_at=visit.starts_at + HOUR)
+    change(hired(), visit.reference, there, version=None, reason="Late", key="move-0001")
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+def test_a_visit_that_was_moved_and_then_cancelled_is_told_from_when_they_knew_it(
+    weekly: BookedPlan, sink: Sink, standing_clock: Any, at_once: bool
+) -> None:
+    visit = seen(weekly).visits[2]
+    moved(visit)
+    standing_clock.on(minutes=1)
+    decide(hired(), weekly.reference, Decision.STOP, told=False, key="decide-01")
+    if not at_once:
+        told = mail(sink, standing_clock)
+        assert told["Subject"].startswith("Changed") and "ancelled" not in words(told)
+        assert says(visit) in words(told) and says(visit, HOUR) in words(told)
+    told_now(hired(), weekly.reference, key="told-0001")
+    off = mail(sink, standing_clock)
+    assert off["Subject"].startswith("Cancelled")
+    assert (says(visit) in words(off), says(visit, HOUR) in words(off)) == (at_once, not at_once)
 
 
 def test_what_is_moved_later_is_told_as_if_nothing_had_become_firm(

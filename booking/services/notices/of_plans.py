@@ -63,12 +63,14 @@ def plan_changed(
     then on. What is changed of the plan until then is one message with it.
     It names what gave way before as well, and goes only if there is something to name. Whoever isn't written to is called, but
     for what they have changed themselves. What waited to be told is told along, and without such a message by itself. Where one
-    waits, it tells this as well without `tell`: else it would name times that are others by now.
+    waits, it tells this as well without `tell`: else it would name times that are others by now. What is cancelled and waits to be
+    told is said to have been moved before, where they haven't heard that.
 
     `visits`: those that were changed, as they are now. `facts`: {"cancelled": [ISO in UTC, …], "added": […], "firm": […]},
     when they began or begin, and "knew": with whom they began, by their id. The plan's sequence has grown by the change.
     """
-    if not tell and plan.untold_since is not None:
+    withheld = not tell and plan.untold_since is not None
+    if withheld:
         plan.untold = joined(session, plan, plan.untold, facts)
     waits, own = _changes_that_wait(session, plan), _changed_by(session, plan) is Actor.PATIENT
     tells = tell or (bool(waits) and plan.untold_since is None)
@@ -79,22 +81,26 @@ def plan_changed(
         facts = _with_gone(facts, {*facts.get("cancelled", ()), *knew}, knew)
     rows: list[Row] = []
     owed: list[Row] = []
+    unheard: Row = {}
     for visit in visits:
         waited = drop_waiting(session, visit, "The plan was changed.", now)
+        if withheld and visit.status is Status.CANCELLED:
+            unheard = _with_move(unheard, visit, _knew(clinic, waited))
         facts = _as_known(session, clinic, plan, visit, waited, facts)
         if visit.status is Status.BOOKED:
             rows += reminders(clinic, visit, now)
             owed += news_owed(session, clinic, visit, waited, now)
     useful_until = max([visit.ends_at for visit in visits], default=now + PLAN_LINK_OF_USE)
     told: list[Row] = []
-    own, tells = own and not gave_way, tells and any(facts.values())
+    own, facts = own and not gave_way, unheard if withheld else facts
+    tells = (tells or withheld) and any(facts.values())
     if tells:
         useful_until = max([useful_until, *(one.not_after for one in waits)])
         only_own = {OWN: True} if own and all(OWN in one.facts for one in waits) else {}
         facts, due = _with_what_waits(session, plan, waits, facts) | only_own, now + TAKEN_BACK_WITHIN
         told = list(_of_plan(plan, "plan-change", now, useful_until, facts, due))
-    called = tells and not told and not own
-    add_all(session, Message, [*(told if told or called else owed), *rows])
+    called = tells and not (told or own or withheld)
+    add_all(session, Message, [*told, *([] if (told or called) and not withheld else owed), *rows])
     if called:
         called = call_anew(session, plan, now)
     else:
@@ -245,8 +251,7 @@ def _as_known(
     """These facts of a change, where what the clinic did before to this visit still `waited` to be told: the patient knows the
     visit as it was then, and not when it began in between.
     """
-    untold = [one["facts"] for one in waited if one["kind"] in ANSWERS and one["facts"].get("by_clinic")]
-    if not untold:
+    if not any(_is_untold(one) for one in waited):
         return facts
     last = session.scalars(
         select(HistoryEntry)
@@ -255,14 +260,34 @@ def _as_known(
         .limit(1)
     ).one()
     between = last.facts["from"] if last.what == "moved" else iso_utc(visit.starts_at)
-    knew = {
+    knew = _knew(clinic, waited)
+    stays = _as_they_knew(session, plan, knew, knew)
+    added = [at for at in facts.get("added", ()) if at not in stays]
+    return _with_gone(facts | {"added": added}, {*facts.get("cancelled", ())} - {between} | {*knew}, knew)
+
+
+def _is_untold(waited: Row) -> bool:
+    return waited["kind"] in ANSWERS and bool(waited["facts"].get("by_clinic"))
+
+
+def _knew(clinic: Clinic, waited: list[Row]) -> dict[str, int]:
+    """When the patient knows a visit of which this `waited` to be told, and with whom: empty where it is as they know it."""
+    untold = [one["facts"] for one in waited if _is_untold(one)]
+    return {
         one["old_starts_at"]: person.id
         for one in untold
         if "old_starts_at" in one and (person := clinic.person(one["old_practitioner"]))
     }
-    stays = _as_they_knew(session, plan, knew, knew)
-    added = [at for at in facts.get("added", ()) if at not in stays]
-    return _with_gone(facts | {"added": added}, {*facts.get("cancelled", ())} - {between} | {*knew}, knew)
+
+
+def _with_move(facts: Row, visit: Appointment, knew: dict[str, int]) -> Row:
+    """These facts of a change, and that this visit is elsewhere than they `knew` it: it was moved before it was cancelled, of which
+    they aren't told yet.
+    """
+    if not knew:
+        return facts
+    added = sorted({*facts.get("added", ()), iso_utc(visit.starts_at)})
+    return _with_gone(facts | {"added": added}, {*facts.get("cancelled", ()), *knew}, knew)
 
 
 def _is_written_to(plan: Plan) -> bool:
