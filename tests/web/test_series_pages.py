@@ -11,6 +11,8 @@ from werkzeug.test import TestResponse
 
 from booking.models import Appointment, Patient, Plan
 from booking.scheduling.plans.windows import Presence, TimeWindow
+from booking.scheduling.timeline import instant_of
+from booking.services.clinic import present
 from booking.services.staff.who import Who
 from tests.clinics import plan_clinic
 from tests.services.making import NINE, booked, rows
@@ -158,7 +160,7 @@ def test_a_patient_comes_at_the_same_time_every_week(app: Flask, client: FlaskCl
         path = f"/visit/{visit.reference}/{visit.token}"
     assert f"{path}/weekly" in client.get(f"{path}/booked").text
     asked = client.get(f"{path}/weekly").text
-    assert "How many more visits" in asked and 'value="5"' in asked and 'value="6"' not in asked
+    assert "For how many more weeks?" in asked and 'value="5"' in asked and 'value="6"' not in asked
     dates = client.get(f"{path}/weekly?weeks=3")
     assert "Mei Tanaka is fully booked then." in dates.text and "Nothing is booked yet." in dates.text
     unanswered = client.post(f"{path}/weekly", data=fields(dates, f"{path}/weekly"))
@@ -186,6 +188,31 @@ def test_a_patient_comes_at_the_same_time_every_week(app: Flask, client: FlaskCl
     assert client.post(f"{later}/cancel", data=fields(going, f"{later}/cancel")).status_code == 303
     ended = client.get(done.location.removesuffix("/booked")).text
     assert "Your visits are cancelled." in ended and "missing" not in ended
+
+
+def test_a_patient_comes_at_two_times_every_week(app: Flask, client: FlaskClient, visit: Any) -> None:
+    """Tuesday 9:00, which is booked already, and Thursday 14:00: of the same week as well."""
+    with app.app_context():
+        path = f"/visit/{visit.reference}/{visit.token}/weekly"
+    for wrong in ("also=3", "also=3&at=4", "also=3&at=16:02", "also=1&at=14:00", "also=9&at=14:00"):
+        refused = client.get(f"{path}?weeks=2&{wrong}")
+        assert refused.status_code == 422 and "Please choose the other weekday" in refused.text, wrong
+        assert 'value="2" checked' in refused.text, "what was asked for is still there"
+    many = client.get(f"{path}?weeks=3&also=3&at=14:00")
+    assert many.status_code == 422 and "Here you can book 5 more visits." in many.text
+    dates = client.get(f"{path}?weeks=2&also=3&at=14:00")
+    assert re.findall(r"(?:Tue|Thu), Sep \d+, \d+:00 [ap]m", dates.text)[:5] == [
+        "Tue, Sep 15, 9:00 am",
+        "Thu, Sep 17, 2:00 pm",
+        "Tue, Sep 22, 9:00 am",
+        "Thu, Sep 24, 2:00 pm",
+        "Tue, Sep 29, 9:00 am",
+    ]
+    done = client.post(path, data=fields(dates, path) | {"date-4": "out"})
+    assert done.status_code == 303
+    with app.app_context():
+        local = [present().times.short_moment(instant_of(row["from_cell"])) for row in of_plans(app)]
+    assert local == ["Thu, Sep 17, 2:00 pm", "Tue, Sep 22, 9:00 am", "Thu, Sep 24, 2:00 pm"]
 
 
 def test_by_every_week_nothing_is_booked_that_its_page_didnt_offer(

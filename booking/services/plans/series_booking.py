@@ -5,7 +5,7 @@ All its visits are booked or none, by the same use case as a plan (`booking.serv
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from booking import clock
 from booking.errors import NotChangeable
@@ -81,8 +81,9 @@ def _wanted_for(record: Patient, series: Series, returning: frozenset[str]) -> P
 
 @dataclass(frozen=True)
 class Again:
-    """A visit at whose weekday and time its patient may come again, week after week. `care`: what they book then. `most`: how
-    many more visits they may book without staff. `practitioner`: with whom, unless that person gives it no more.
+    """A visit at whose weekday and time its patient may come again, week after week, and at another one besides. `care`: what they
+    book then. `most`: how many more visits they may book without staff. `practitioner`: with whom, unless that person gives it
+    no more.
     """
 
     visit: Visit
@@ -91,11 +92,19 @@ class Again:
     most: int
     patient_id: int
 
-    def series(self, weeks: int) -> Series:
-        """So many weeks of it, from the week after the visit on."""
-        local = self.visit.starts_at.astimezone(self.visit.clinic.zone)
-        slot = Slot(self.care.slug, local.weekday(), local.hour * 60 + local.minute, self.practitioner)
-        return Series((slot,), local.date() + timedelta(days=7), weeks)
+    @property
+    def weekday(self) -> int:
+        return self._local.weekday()
+
+    def series(self, weeks: int, also: tuple[int, int] | None = None) -> Series:
+        """So many weeks of it, from the day after the visit on. `also`: the weekday and the minute of a second one each week."""
+        times = [(self.weekday, self._local.hour * 60 + self._local.minute), *([also] if also else [])]
+        slots = tuple(Slot(self.care.slug, *time, self.practitioner) for time in times)
+        return Series(slots, self._local.date() + timedelta(days=1 if also else 7), weeks)
+
+    @property
+    def _local(self) -> datetime:
+        return self.visit.starts_at.astimezone(self.visit.clinic.zone)
 
 
 def may_come_again(visit: Visit) -> bool:
@@ -120,14 +129,14 @@ def again(reference: str, token: str) -> Again:
     return Again(visit, care, person, most, appointment.patient_id)
 
 
-def preview_again(found: Again, weeks: int, *, visitor: str | None) -> Preview:
-    """What can be had of so many weeks of it. Raises NotOffered."""
-    return looked_at.preview(found.series(weeks), _wanted_again(found, weeks, visitor))
+def preview_again(found: Again, series: Series, *, visitor: str | None) -> Preview:
+    """What can be had of a series of it. Raises NotOffered."""
+    return looked_at.preview(series, _wanted_again(found, series, visitor))
 
 
 def book_again(
     found: Again,
-    weeks: int,
+    series: Series,
     visits: Sequence[VisitWish],
     *,
     name: str,
@@ -137,7 +146,7 @@ def book_again(
     key: str,
 ) -> BookedPlan:
     """Books these visits for whoever has the visit, with its contact and its reminders. Raises what `book` raises."""
-    visit, wanted = found.visit, _wanted_again(found, weeks, visitor)
+    visit, wanted = found.visit, _wanted_again(found, series, visitor)
     wish = PlanWish(
         template="",
         first_day=wanted.first_day,
@@ -159,10 +168,10 @@ def book_again(
     return book(wish, actor=actor, key=key)
 
 
-def _wanted_again(found: Again, weeks: int, visitor: str | None) -> PlanWanted:
+def _wanted_again(found: Again, series: Series, visitor: str | None) -> PlanWanted:
     """As for somebody whom we don't know: the visit may have been booked with another's name and number."""
     return looked_at.wanted_for(
-        found.series(weeks),
+        series,
         BookableBy.LINK,
         # Whoever begins with this visit has begun by then.
         returning=frozenset({found.care.modality.slug}),

@@ -191,10 +191,11 @@ def test_a_patient_comes_again_by_the_link_of_a_visit_as_far_as_single_visits_go
     assert (found.care.slug, found.practitioner, found.most) == ("acupuncture-follow-up", "mei", 5)
 
     def again(weeks: int, key: str) -> BookedPlan:
-        visits = series_booking.preview_again(found, weeks, visitor=None).visits
+        series = found.series(weeks)
+        visits = series_booking.preview_again(found, series, visitor=None).visits
         return series_booking.book_again(
             found,
-            weeks,
+            series,
             visits,
             name="Several visits",
             policy_version="1",
@@ -226,13 +227,13 @@ def test_by_the_link_of_a_visit_nothing_is_said_of_its_patients_coverage_or_othe
     made = booked(NINE, visit_type="acupuncture-first", practitioner="mei", phone="+18185550123", email=email)
     assert len(rows(Patient)) == 1
     found = series_booking.again(made.reference, made.token)
-    seen = series_booking.preview_again(found, 2, visitor=None)
+    seen = series_booking.preview_again(found, found.series(2), visitor=None)
     assert [(one.visit is not None, one.beyond) for one in seen.dates] == [(True, False)] * 2
 
     def again(*visits: VisitWish) -> BookedPlan:
         return series_booking.book_again(
             found,
-            2,
+            found.series(2),
             visits,
             name="",
             policy_version="1",
@@ -250,9 +251,9 @@ def test_by_the_link_of_a_visit_nothing_is_said_of_its_patients_coverage_or_othe
 def test_nor_is_anything_said_of_it_where_a_visit_of_such_a_series_is_moved() -> None:
     made = booked(NINE, visit_type="acupuncture-first", practitioner="mei", email="rosa@example.com")
     found = series_booking.again(made.reference, made.token)
-    (one,) = series_booking.preview_again(found, 1, visitor=None).visits
+    (one,) = series_booking.preview_again(found, found.series(1), visitor=None).visits
     of_series = series_booking.book_again(
-        found, 1, [one], name="", policy_version="1", visitor=None, actor="link", key="again-01"
+        found, found.series(1), [one], name="", policy_version="1", visitor=None, actor="link", key="again-01"
     )
     on = present().times.local_date(one.starts_at)
     until = Authorisation(begins=on - timedelta(days=60), ends=on, count=20)
