@@ -1,7 +1,7 @@
 """The words of what insurance and packages allow, for patients and for staff. Never a promise that something is covered."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date
+from datetime import date, datetime
 from itertools import groupby
 from typing import Any
 
@@ -78,6 +78,19 @@ def beyond(numbers: Iterable[int], *, stops: bool = False) -> str:
         "Visits %(which)s may not be covered; we will check and call you before you come.",
         len(which),
         which=numbers_in_words(which),
+    )
+
+
+def pushed(clinic: Clinic, starts: Iterable[datetime]) -> str:
+    """For whoever chooses: visits booked already that may not be covered once these are booked. "" for none."""
+    which = [clinic.times.short_moment(one) for one in starts]
+    if not which:
+        return ""
+    return ngettext(
+        "With them, a visit that is booked already may not be covered: %(which)s.",
+        "With them, %(num)d visits that are booked already may not be covered: %(which)s.",
+        len(which),
+        which="; ".join(which),
     )
 
 

@@ -433,7 +433,7 @@ def test_what_is_authorised_is_left_besides_what_is_free_of_it(
     bounds = found.left(day)[0].bounds
     shown = [(bound.limit, bound.left, bound.last) for bound in bounds]
     assert shown == ([] if limit is None else [(limit, left_then, last)])
-    assert all(bound.used + bound.booked + bound.left == bound.limit for bound in bounds)
+    assert all(bound.used + bound.booked + bound.to_come == bound.limit for bound in bounds)
     assert bool(found.low(day)) is is_low
 
 

@@ -25,7 +25,7 @@ from booking.services.transaction import run
 from booking.web.patient.plan_choice import Choice
 from tests.clinics import plan_clinic
 from tests.conftest import StandingClock
-from tests.services.making import rows
+from tests.services.making import NEXT_WEEK, booked, rows
 from tests.services.plans import making
 from tests.services.plans.making import patient, prescribed
 from tests.staffing import hired, signed_in
@@ -657,6 +657,28 @@ def test_visits_beyond_what_insurance_allows_are_marked_before_booking_and_after
         statuses.no_show(hired(), visit.reference, key="noshow-01")
     page = words(client.get(f"{way}/make-up"))
     assert "a later visit may not be covered then" in page and "0 of 20 left" in page
+
+
+@pytest.mark.parametrize(("limit", "number"), [(21, 0), (20, 1)])
+@pytest.mark.parametrize("rule", Beyond)
+def test_a_visit_booked_before_that_a_plan_pushes_beyond_is_named_before_it_is_booked(
+    client: FlaskClient, app: Flask, rule: Beyond, limit: int, number: int
+) -> None:
+    way, later = insured(app, limit, rule), NEXT_WEEK + timedelta(days=35)
+    with app.app_context():
+        booked(later, visit_type="acupuncture-follow-up", practitioner="mei", last_name="Lima")
+        desk = signed_in(app, hired())
+    says = "With them, a visit that is booked already may not be covered: Mon, Oct 26, 9:00 am."
+    for page in (client.get(f"{way}/proposals?{ASKED}"), chosen(client, way)):
+        assert says in words(page) and ("Visit 21 may not be covered" in words(page)) == bool(number)
+        assert ("will check and call you" in words(page)) == (rule is Beyond.WARN)
+        assert ("keep the times for ten minutes" in words(page)) == (rule is Beyond.ASK)
+    form = {"plan": way.split("/")[2], "template": "disc", "first_day": "2026-09-21", "key": "ask-for-a-plan"}
+    token = {"csrf_token": hidden(desk.get("/desk/plans/new?plan=" + form["plan"]))["csrf_token"]}
+    proposals = words(desk.post("/desk/plans/new", data=form | token))
+    assert f"{1 + number} visit" in proposals
+    assert "Booked already, and may not be covered then: Mon, Oct 26, 9:00 am." in proposals
+    assert ("I have asked the payer" in proposals) == (rule is Beyond.ASK)
 
 
 def test_what_is_left_is_said_window_by_window_of_a_plan_that_reaches_into_the_next(

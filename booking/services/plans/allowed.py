@@ -3,6 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from itertools import count
+from types import MappingProxyType
 from typing import NamedTuple
 
 from sqlalchemy.orm import Session
@@ -29,13 +30,14 @@ from booking.services.transaction import reading
 
 class Allowed(NamedTuple):
     """`left`: of each pool today, and in each later window in which a visit lies. `beyond`: the marks of visits that may not be covered, by their numbers; `stops`: whether
-    staff are to be asked before these are booked. `pushed`: visits that are booked and would be beyond because of them.
+    staff are to be asked before these are booked. `pushed`: by their references when visits begin that are booked and would be
+    beyond because of them.
     """
 
     left: tuple[Left, ...]
     beyond: dict[int, Mark]
     stops: bool
-    pushed: frozenset[str] = frozenset()
+    pushed: Mapping[str, datetime] = MappingProxyType({})
 
 
 def allowed(
@@ -67,7 +69,8 @@ def allowed_to(
     counts = found.count.left_until(today, last)
     left = tuple(one for one in counts if not (ends := one.pool.terms.ends) or today <= ends)
     beyond = {number: mark for number, mark in enumerate(found.these) if mark.beyond}
-    return Allowed(left, beyond, found.stops, frozenset(found.pushed))
+    pushed = {reference: found.starts[reference] for reference in found.pushed}
+    return Allowed(left, beyond, found.stops, pushed)
 
 
 class Alone(NamedTuple):

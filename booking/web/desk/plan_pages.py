@@ -1,6 +1,7 @@
 """The pages on which a plan is arranged at the desk: its form, its proposals, and other times for one of its visits."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import NamedTuple
 
 from flask import request
@@ -42,13 +43,15 @@ Weeks = list[tuple[int, list[tuple[int, ProposedVisit]]]]
 
 class Shown(NamedTuple):
     """A plan as it could be booked; in words what of it isn't at its regular time, and why. `beyond`: the numbers of visits that
-    may not be covered; `asks`: the payer is to be asked before it is booked; `waits`: in words how long one waits before a visit.
+    may not be covered; `pushed`: when others begin, booked already, that may not be covered then; `asks`: the payer is to be asked
+    before it is booked; `waits`: in words how long one waits before a visit.
     """
 
     title: str
     bent: tuple[str, ...]
     weeks: Weeks
     beyond: frozenset[int]
+    pushed: tuple[datetime, ...]
     asks: bool
     waits: Mapping[int, str]
     good_for: str = ""
@@ -212,12 +215,16 @@ def _waits(clinic: Clinic, found: Arranged, visits: Sequence[ProposedVisit]) -> 
     return plan_words.waits(clinic, found.wanted.course, _in_order(visits))
 
 
-def _covered(found: Arranged, visits: Sequence[ProposedVisit]) -> tuple[frozenset[int], bool]:
-    """Which of these visits, by their numbers in order, may not be covered; and whether the payer is to be asked first."""
+def _covered(
+    found: Arranged, visits: Sequence[ProposedVisit]
+) -> tuple[frozenset[int], tuple[datetime, ...], bool]:
+    """Which of these visits, by their numbers in order, may not be covered; when those begin that they push beyond; and whether
+    the payer is to be asked first.
+    """
     planned = [Planned(one.starts_at, one.visit_type.modality.slug) for one in _in_order(visits)]
     assert found.wanted.patient_id is not None  # Known: the desk arranges it for a record.
     covered = allowed_to(found.clinic, found.wanted.patient_id, planned)
-    return frozenset(covered.beyond), covered.stops
+    return frozenset(covered.beyond), tuple(covered.pushed.values()), covered.stops
 
 
 def _in_order(visits: Sequence[ProposedVisit]) -> list[ProposedVisit]:

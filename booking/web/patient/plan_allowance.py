@@ -17,7 +17,9 @@ from booking.web import allowance_words
 
 @dataclass(frozen=True)
 class Marks:
-    """In words: of each visit by its number, of all together, and what is left now. `stops`: staff are asked before it is booked."""
+    """In words: of each visit by its number, of all together with those booked already, and what is left now. `stops`: staff are
+    asked before it is booked.
+    """
 
     by_number: dict[int, str]
     words: str
@@ -30,10 +32,18 @@ def marks_of(clinic: Clinic, plan: PlanView | None, visits: Sequence[ProposedVis
     plan = known(plan)
     found = allowed(plan, [Planned(one.starts_at, one.visit_type.modality.slug) for one in visits])
     numbers = [number + 1 for number in found.beyond]
+    said = [
+        allowance_words.beyond(numbers, stops=found.stops),
+        allowance_words.pushed(clinic, found.pushed.values()),
+        _("We will check and call you before you come.")
+        if found.pushed and not (numbers or found.stops)
+        else "",
+    ]
+    words = [one for one in said if one]
     return Marks(
         {number: _("Visit %(number)d: may not be covered", number=number + 1) for number in found.beyond},
-        allowance_words.beyond(numbers, stops=found.stops),
-        left_words(clinic, allowed(plan, (), until=visits[-1].starts_at)) if found.beyond else [],
+        " ".join(words),
+        left_words(clinic, allowed(plan, (), until=visits[-1].starts_at)) if words else [],
         found.stops,
     )
 
