@@ -4,9 +4,10 @@ from datetime import datetime
 
 from sqlalchemy.orm import Session
 
-from booking.models import Appointment, Channel, Message
+from booking.models import Appointment, Channel, Message, Plan
 from booking.services import digests
 from booking.services.clinic import Clinic
+from booking.services.notices.by_clinic import news_owed
 from booking.services.notices.calling import pass_on_of
 from booking.services.notices.news import known_of
 from booking.services.notices.reminding import called_now, remind_now, reminders
@@ -47,16 +48,18 @@ def contact_corrected(
     session: Session, clinic: Clinic, appointment: Appointment, now: datetime, *, with_plan: bool = False
 ) -> None:
     """The confirmation and the reminders once more, to the contact as it is now, as a numbered resend. `with_plan`: its plan's
-    confirmation goes for all visits.
+    confirmation goes for all visits; not while a decision waits to be told, so that what waited of this one goes by itself.
     """
     dropped = drop_waiting(session, appointment, "The contact was corrected.", now)
-    tell_with_plan(session, appointment, dropped)
+    tells = tell_with_plan(session, appointment, dropped)
     confirmed = [] if with_plan else answer(appointment, "confirmation", now)
     rows = [*confirmed, *reminders(clinic, appointment, now)]
     # Put off, or in a worker's hand at this moment: they go to the new contact now.
     rows += remind_now(appointment, dropped, rows, now)
     if channel_of_clinic(appointment)[0] is Channel.CALL:
         rows += called_now(appointment, dropped, now)
+    elif with_plan and not tells and _has_untold(session, appointment):
+        rows += news_owed(session, clinic, appointment, dropped, now)
     add_resend(session, appointment, rows)
 
 
@@ -68,6 +71,12 @@ def cannot_come(session: Session, clinic: Clinic, appointment: Appointment, now:
 def comes_after_all(session: Session, clinic: Clinic, appointment: Appointment, now: datetime) -> None:
     """Takes back what `cannot_come` told the clinic."""
     _tell_clinic(session, clinic, appointment, "comes-after-all", now)
+
+
+def _has_untold(session: Session, appointment: Appointment) -> bool:
+    """Whether its plan has a decision that waits to be told."""
+    plan = session.get(Plan, appointment.plan_id or 0)
+    return plan is not None and any(plan.untold.values())
 
 
 def _tell_clinic(

@@ -128,15 +128,17 @@ def told_apart(session: Session, appointment: Appointment, known: Row, now: date
     return found
 
 
-def tell_with_plan(session: Session, appointment: Appointment, waited: list[Row]) -> None:
-    """What `waited` to tell from where this visit was moved goes with a message about its plan, if one waits."""
+def tell_with_plan(session: Session, appointment: Appointment, waited: list[Row]) -> bool:
+    """What `waited` to tell from where this visit was moved goes with a message about its plan, if one waits. Says whether it does."""
     change = _change_of_plan(session, appointment)
     was = next((one["facts"]["old_starts_at"] for one in waited if "old_starts_at" in one["facts"]), None)
-    if change is not None and was is not None:
-        more = {"cancelled": was, "added": iso_utc(appointment.starts_at)}
-        change.facts = change.facts | {
-            name: sorted({*change.facts.get(name, ()), at}) for name, at in more.items()
-        }
+    if change is None or was is None:
+        return False
+    more = {"cancelled": was, "added": iso_utc(appointment.starts_at)}
+    change.facts = change.facts | {
+        name: sorted({*change.facts.get(name, ()), at}) for name, at in more.items()
+    }
+    return True
 
 
 def _change_of_plan(session: Session, appointment: Appointment) -> Message | None:

@@ -6,9 +6,13 @@ from typing import Any
 import pytest
 from flask import Flask
 
+from booking import clock
 from booking.errors import ContactCannotBeReached, NotFound
+from booking.formatting import iso_utc
 from booking.models import Appointment, Message, Patient, Plan, PlanEntry
+from booking.scheduling.timeline import cell_from, instant_of
 from booking.services.desk import records
+from booking.services.desk.moving import Place, change
 from booking.services.desk.records import Edited, Values
 from booking.services.plans import links, reading
 from booking.services.plans.booking import book
@@ -80,6 +84,23 @@ def test_what_was_decided_goes_to_the_new_contact_once_the_patient_was_told(
     told_now(practitioner(), made.reference, key="told-0001")
     (told,) = queued("plan-change")
     assert told["address"] == "new@example.com" and told["facts"]["firm"]
+
+
+def test_what_was_moved_while_a_decision_waits_is_told_to_the_new_contact_by_itself(
+    standing_clock: StandingClock,
+) -> None:
+    where_mei_is_alone()
+    made = running(prescribed(patient(), "stages"))
+    standing_clock.at(at(FIRST_DAY + timedelta(days=6), 8))
+    decide(practitioner(), made.reference, Decision.CONTINUE, told=False, key="decide-01")
+    visit = next(one for one in rows(Appointment) if one["from_cell"] > cell_from(clock.now()))
+    knew = instant_of(visit["from_cell"])
+    there = Place(starts_at=knew + timedelta(hours=1))
+    change(hired(), visit["reference"], there, version=None, reason="Mei is late", key="move-0001")
+    edit(NEW)
+    (told,) = queued("change")
+    assert (told["address"], told["facts"]["old_starts_at"]) == ("new@example.com", iso_utc(knew))
+    assert queued("plan-confirmation") == queued("confirmation") == []
 
 
 @pytest.mark.parametrize("visits_too", [True, False])
