@@ -196,7 +196,7 @@ def test_a_patient_comes_at_two_times_every_week(app: Flask, client: FlaskClient
         path = f"/visit/{visit.reference}/{visit.token}/weekly"
     for wrong in ("also=3", "also=3&at=4", "also=3&at=16:02", "also=1&at=14:00", "also=9&at=14:00"):
         refused = client.get(f"{path}?weeks=2&{wrong}")
-        assert refused.status_code == 422 and "Please choose the other weekday" in refused.text, wrong
+        assert refused.status_code == 422 and "Please choose both the other weekday" in refused.text, wrong
         assert 'value="2" checked' in refused.text, "what was asked for is still there"
     many = client.get(f"{path}?weeks=3&also=3&at=14:00")
     assert many.status_code == 422 and "Here you can book 5 more visits." in many.text

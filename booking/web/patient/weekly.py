@@ -4,6 +4,7 @@ with whoever gave it, its contact and its reminders.
 
 import secrets
 from collections.abc import Mapping
+from datetime import time
 
 from flask import redirect, request, session, url_for
 from flask.typing import ResponseReturnValue
@@ -11,6 +12,7 @@ from flask_babel import gettext as _, ngettext
 
 from booking.errors import KeyReused, NotChangeable, PlanRulesBroken, Refusal, VisitsTaken
 from booking.services import idempotency
+from booking.services.clinic import Clinic
 from booking.services.plans import links, series_booking
 from booking.services.plans.series import Preview, Series
 from booking.services.plans.series_booking import Again
@@ -111,11 +113,23 @@ def _page(found: Again, series: Series | None, status: int = 200, trouble: str =
         care=found.care,
         most=found.most,
         sent={name: request.values.get(name, "") for name in _ASKED},
+        other_times=_other_times(clinic),
         other_days=[day for day in weekdays(clinic) if day.number != found.weekday],
         dates=dates,
         trouble=trouble,
         key=secrets.token_urlsafe(16),
     )
+
+
+def _other_times(clinic: Clinic) -> list[tuple[str, str]]:
+    """Each quarter of an hour while the clinic is open on any day: as the form sends it, and in words."""
+    opens = min(hours.opens for hours in clinic.hours)
+    quarters = (time(hour, minute) for hour in range(24) for minute in (0, 15, 30, 45))
+    return [
+        (f"{wall:%H:%M}", clinic.times.wall_time(wall))
+        for wall in quarters
+        if wall >= opens and any(wall < hours.closes or hours.closes == time(0) for hours in clinic.hours)
+    ]
 
 
 def _looked_at(found: Again, series: Series) -> Preview:
@@ -130,7 +144,7 @@ def _asked(found: Again, values: Mapping[str, str]) -> tuple[Series | None, str]
     if values.get("also"):
         weekday, wall = whole(values["also"]), asked.wall_time(values.get("at", ""))
         if weekday not in range(7) or weekday == found.weekday or wall is None:
-            return None, _("Please choose the other weekday and its time, by five minutes, as in 4:00 pm.")
+            return None, _("Please choose both the other weekday and its time.")
         also = weekday, wall.hour * 60 + wall.minute
     series = found.series(min(weeks, found.most + 1), also)
     if len(list(series.dates())) > found.most:
