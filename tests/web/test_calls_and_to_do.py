@@ -4,6 +4,7 @@ import re
 from datetime import timedelta
 from html import unescape
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from flask import Flask
@@ -30,6 +31,7 @@ from booking.services import inbound_texts
 from booking.services.desk import moving
 from booking.services.desk.moving import Place
 from booking.services.transaction import run
+from tests.clinics import clinic, every_day, practitioner, set_up
 from tests.conftest import StandingClock
 from tests.services.making import NEXT_WEEK, NINE, booked, rows
 from tests.staffing import hired, signed_in
@@ -92,6 +94,22 @@ def test_a_call_shows_number_and_sentence_and_names_no_treatment(
         follow_redirects=True,
     )
     assert "(818) 555-0123" in back.text
+
+
+def test_a_visit_of_the_next_morning_is_said_with_its_day(app: Flask, standing_clock: StandingClock) -> None:
+    hours = every_day("7:00-20:00")
+    evening = NEXT_WEEK.astimezone(ZoneInfo("America/Los_Angeles")).replace(hour=19, minute=15)
+    morning = evening + timedelta(hours=11, minutes=45)
+    with app.app_context():
+        set_up(clinic(hours=hours, practitioners=[practitioner(hours=hours)]))
+        for at in (evening, morning):
+            booked(at, phone="+18185550123", email=None, reminders=Reminders.CALL)
+        standing_clock.at(morning - timedelta(hours=23))
+        deliver_due()
+        desk = signed_in(app, hired(Role.DESK))
+    page = desk.get("/desk/calls").text
+    assert page.count("Are you coming?") == 1
+    assert "And on Tue, Sep 22, 7:00 am, with" in page and "same day" not in page
 
 
 def test_an_estimate_is_settled_by_one_button(app: Flask, desk: FlaskClient) -> None:

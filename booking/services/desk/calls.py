@@ -67,7 +67,7 @@ class Call:
     `flags`, `desk_note`: what to know of the patient before they pick up. `tries`: calls that nobody answered. `because`:
     the reason that was given for a change. `written`: the message by which they may know already. `after_all`: they were
     told that we had cancelled it. `plan`: the reference of its plan, where that has changed, and `plan_only` if nothing is to be
-    said of this visit by itself. `also`: the others of that day of which they are reminded by the same call.
+    said of this visit by itself. `also`: the others of that day, or of the next morning, of which they are reminded by the same call, in order.
     """
 
     reference: str
@@ -137,8 +137,9 @@ def call_list(who: Who) -> CallList:
         for call in along:
             first = _first_of_its_day(call, by_message)
             if first is not None and call.reference not in found:
-                known = found[first]
-                found[first] = replace(known, also=(*known.also, call))
+                others = {one.reference: one for one in (call, *found[first].also)}
+                also = sorted(others.values(), key=lambda one: one.starts_at)
+                found[first] = replace(found[first], also=tuple(also))
         calls = _with_what_was_written(session, found.values())
     return CallList(tuple(sorted(calls, key=lambda call: (call.starts_at, call.reference))))
 

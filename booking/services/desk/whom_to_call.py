@@ -79,7 +79,7 @@ _IS_NEWS = or_(
 )
 # What the desk has put on the list stays there until it is settled, and so does what is about other visits as well.
 _ASKED = or_(Message.facts["why"].as_string() == notices.ASKED, notices.IS_ABOUT_A_PLAN)
-# Visits of one day lie less than this apart, and those of two days more.
+# Visits of one day lie less than this apart; those of a late evening and an early morning may, too.
 A_DAYS_VISITS = 12 * 60 // CELL_MINUTES
 _EARLIER = aliased(Appointment)
 # A reminder of which somebody is to be called along with that of an earlier visit of the same day.

@@ -160,10 +160,13 @@ def sentence(clinic: Clinic, call: Call) -> str:
     return _("“We expect you on %(when)s, with %(name)s. Are you coming?”", when=when, name=name)
 
 
-def also(clinic: Clinic, call: Call) -> str:
-    """What to say of another visit of the same day."""
-    at = clinic.times.time(call.starts_at)
-    return _("“And on the same day at %(time)s, with %(name)s.”", time=at, name=call.practitioner.name)
+def also(clinic: Clinic, call: Call, other: Call) -> str:
+    """What to say of another visit, of the same day or of the next morning, told along with this call."""
+    times, name = clinic.times, other.practitioner.name
+    if times.local_date(other.starts_at) != times.local_date(call.starts_at):
+        return _("“And on %(when)s, with %(name)s.”", when=times.short_moment(other.starts_at), name=name)
+    at = times.time(other.starts_at)
+    return _("“And on the same day at %(time)s, with %(name)s.”", time=at, name=name)
 
 
 def _after_all(clinic: Clinic, call: Call) -> str:

@@ -16,7 +16,7 @@ from booking.services.desk.whom_to_call import Outcome
 from booking.services.plans.booking import BookedPlan
 from tests.clinics import plan_clinic, set_up
 from tests.conftest import StandingClock
-from tests.services.making import rows
+from tests.services.making import NEXT_WEEK, booked, rows
 from tests.services.plans.making import patient, prescribed, running, seen
 from tests.staffing import hired
 
@@ -60,6 +60,22 @@ def test_two_visits_of_one_trip_are_one_call_that_settles_both(plan: BookedPlan)
     assert (listed(), settled()) == ([], ["reached", "reached"])
     calls.put_back(hired(), first, key="back-0001")
     assert (listed(), settled()) == ([(first, "reminder", [second])], [])
+
+
+def test_of_two_reminders_that_wait_each_visit_is_named_once(
+    context: Flask, standing_clock: StandingClock
+) -> None:
+    set_up()
+    first, second = (
+        booked(at, phone="+18185550123", email=None, reminders=Reminders.CALL).reference
+        for at in (NEXT_WEEK, NEXT_WEEK + HOUR)
+    )
+    for before in (3 * DAY, DAY):
+        standing_clock.at(NEXT_WEEK - before + HOUR)
+        drained()
+    waits = sorted(row["kind"] for row in rows(Message) if row["state"] == "to_call")
+    assert waits == ["reminder-1d", "reminder-1d", "reminder-3d", "reminder-3d"]
+    assert listed() == [(first, "reminder", [second])]
 
 
 def test_the_second_is_called_about_by_itself_once_the_first_is_off(plan: BookedPlan) -> None:
