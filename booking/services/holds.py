@@ -53,6 +53,13 @@ def of_visitor(session: Session, visitor: str | None) -> frozenset[int]:
     return frozenset(session.scalars(select(Hold.id).where(Hold.visitor == visitor)))
 
 
+def of_plan(reference: str) -> str:
+    """Who holds the visits of a plan that was prescribed: the plan itself, whoever chose them, so that whoever books it for its
+    patient takes them over.
+    """
+    return f"plan {reference}"
+
+
 def of_plans(network: str) -> str:
     """The mark that visits of a plan bear which is held from this network: together they count as one hold."""
     return f"plan {network}"

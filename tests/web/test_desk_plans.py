@@ -10,9 +10,15 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from booking.models import Appointment, Message, Patient, Plan, PlanEntry
+from booking.models import Appointment, BookableBy, Hold, Message, Patient, Plan, PlanEntry
 from booking.scheduling.allowances.terms import Beyond, Kind, Span, Terms, Window
+from booking.scheduling.timeline import cell_at
+from booking.services import holds
 from booking.services.desk import coverage
+from booking.services.plans.asking_again import wanted_by
+from booking.services.plans.holding import hold_plan
+from booking.services.plans.proposing import propose
+from booking.services.plans.reading import by_link
 from booking.services.staff.who import Who
 from booking.web.free import instant
 from tests.clinics import plan_clinic
@@ -224,6 +230,25 @@ def test_what_was_prescribed_is_booked_at_the_desk(app: Flask, desk: FlaskClient
     for again in (desk.post(BOOK, data=sent(form_of(proposals))), desk.get(f"{NEW}?plan={made.reference}")):
         assert again.status_code == 303 and again.location == f"/desk/plans/{made.reference}"
     assert len(all_of(app, Plan)) == 1
+
+
+def test_what_the_patient_chose_by_the_link_is_booked_at_the_desk(
+    app: Flask, desk: FlaskClient, rosa: str
+) -> None:
+    """They are told to call while it is kept."""
+    with app.app_context():
+        made = prescribed(rosa)
+        plan = by_link(made.reference, made.token)
+        chosen = propose(wanted_by(plan, BookableBy.LINK)).proposals[-1].wishes
+        hold_plan(
+            plan.course, plan.first_day, chosen,
+            audience=BookableBy.LINK, visitor=holds.of_plan(plan.reference), network="here",
+        )  # fmt: skip
+    proposals = asked(desk, rosa, plan=made.reference, returning=[])
+    assert proposals.text.index("Chosen by the link, and kept until") < proposals.text.index(" with ")
+    assert desk.post(BOOK, data=sent(form_of(proposals))).status_code == 303
+    cells = {row["from_cell"] for row in all_of(app, Appointment) if row["plan_id"] is not None}
+    assert cells == {cell_at(one.starts_at) for one in chosen} and not all_of(app, Hold)
 
 
 def test_why_no_plan_fits_and_what_would_help(app: Flask, desk: FlaskClient, rosa: str) -> None:

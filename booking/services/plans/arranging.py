@@ -7,13 +7,15 @@ plan, and one of which nothing was booked still has its link.
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, datetime
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from booking.errors import PlanRunning, Refusal
+from booking import clock
+from booking.errors import PlanRulesBroken, PlanRunning, Refusal
 from booking.models import Appointment, BookableBy, Patient, PlanReminders, PlanStatus, Reminders
+from booking.scheduling.plans.keeping import faults
 from booking.scheduling.plans.windows import Presence
 from booking.scheduling.status import Status
 from booking.scheduling.timeline import CELL_MINUTES
@@ -23,10 +25,11 @@ from booking.services.plans import asking_again, prescribing
 from booking.services.plans.besides import elsewhere
 from booking.services.plans.booking import BookedPlan, book
 from booking.services.plans.choosing import PlanWish, VisitWish, choose
+from booking.services.plans.holding import held_for
 from booking.services.plans.prescribing import Prescription
 from booking.services.plans.proposing import ProposedVisit, penciled
 from booking.services.plans.reading import view
-from booking.services.plans.wanted import PlanWanted
+from booking.services.plans.wanted import PlanWanted, weeks_within_horizon
 from booking.services.staff import audit
 from booking.services.staff.ownership import plan_for
 from booking.services.staff.who import Who
@@ -141,6 +144,25 @@ def arranged_again(
         reminded_of=found.reminded_of,
     )
     return Arranged(clinic, patient, found.name, wish, wanted, reference)
+
+
+def chosen_by_link(asked: Arranged) -> tuple[tuple[ProposedVisit, ...], datetime] | None:
+    """What the patient has chosen by the plan's link and not booked, as long as it is kept for them, and until when: they were
+    told to call. None also where it isn't the whole plan as it is asked for here, as from another first day.
+    """
+    held = held_for(asked.plan) if asked.plan else None
+    if held is None:
+        return None
+    try:
+        chosen = choose(asked.clinic, asked.wanted.course, asked.wanted.first_day, held.visits)
+    except PlanRulesBroken:
+        return None
+    weeks = range(
+        weeks_within_horizon(asked.clinic, asked.wanted.course, asked.wanted.first_day, clock.now())
+    )
+    if faults(asked.wanted.course, [one.kept for one in chosen], weeks):
+        return None
+    return as_chosen(asked, held.visits), held.until
 
 
 def as_chosen(asked: Arranged, visits: Iterable[VisitWish]) -> tuple[ProposedVisit, ...]:

@@ -11,6 +11,7 @@ from booking.scheduling.plans.keeping import Fault, Kept, Role, newly_broken
 from booking.scheduling.plans.windows import Presence
 from booking.scheduling.status import Status
 from booking.scheduling.timeline import cell_at
+from booking.services import holds
 from booking.services.plans.besides import days_besides, may_know
 from booking.services.plans.choosing import Chosen
 from booking.services.plans.ground import Wanted
@@ -26,10 +27,9 @@ def wanted_by(
     *,
     first_day: date | None = None,
     presence: Presence | None = None,
-    visitor: str | None = None,
 ) -> PlanWanted:
-    """A plan as it is to be proposed to its patient, away from the visits that they have besides. `first_day`, `presence`:
-    where they want it otherwise than was prescribed.
+    """A plan as it is to be proposed to its patient, away from the visits that they have besides, at times that are held for it
+    as well. `first_day`, `presence`: where they want it otherwise than was prescribed.
     """
     return PlanWanted(
         course=plan.course,
@@ -40,7 +40,7 @@ def wanted_by(
         returning=frozenset(plan.returning),
         audience=audience,
         patient_id=plan.patient_id,
-        visitor=visitor,
+        visitor=holds.of_plan(plan.reference),
         elsewhere=days_besides(plan, audience),
         busy_with=None if may_know(plan, audience) else frozenset(one.id for one in plan.visits),
         prescribed=True,

@@ -138,11 +138,12 @@ def _book(session: Session, wish: PlanWish) -> Answer:
     if begun and wish.course is not None:
         _refuse_beyond_rules_of_single_visits(session, clinic, wish, now)
     patient_id = known or patients.join(session, wish.first_name, wish.last_name, wish.email, wish.phone)
-    held = holds.of_visitor(session, wish.visitor)
+    holder = holds.of_plan(wish.plan) if wish.plan else wish.visitor
+    held = holds.of_visitor(session, holder)
     ground = Ground.locked(
         session, clinic, questions_for(clinic, chosen, wish.audience, limited=prescribed is None), wish.first_day,
         wish.first_day + timedelta(days=course.weeks * 7 - 1 + LOOKED_AT_WITHIN), now,
-        patient_id=patient_id, visitor=wish.visitor, also=claims.held_by(session, held),
+        patient_id=patient_id, visitor=holder, also=claims.held_by(session, held),
     )  # fmt: skip
     assigned, given_way = giving_way.together(session, ground, [one.wanted for one in chosen])
     near = (

@@ -3,7 +3,8 @@ after ten minutes, and one that lapsed costs nothing if the times are still free
 """
 
 from collections.abc import Sequence
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
+from typing import NamedTuple
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -12,11 +13,38 @@ from booking import clock
 from booking.models import BookableBy, Claim, Hold
 from booking.scheduling.offers import Assignment
 from booking.scheduling.plans.course import LOOKED_AT_WITHIN, Course
+from booking.scheduling.timeline import instant_of
 from booking.services import claims, giving_way, holds, rows
 from booking.services.clinic import the_clinic
 from booking.services.plans.choosing import Chosen, VisitWish, choose, questions_for
 from booking.services.plans.ground import Ground
-from booking.services.transaction import run
+from booking.services.transaction import reading, run
+
+
+class HeldFor(NamedTuple):
+    """What is held for a plan that was prescribed, in order, and until when."""
+
+    visits: tuple[VisitWish, ...]
+    until: datetime
+
+
+def held_for(plan: str) -> HeldFor | None:
+    """What somebody with a plan's link has chosen, and not booked yet."""
+    with reading() as session:
+        clinic = the_clinic(session)
+        found = session.execute(
+            select(Hold.visit_type_id, Hold.practitioner_id, Hold.from_cell, Hold.lapses_at)
+            .where(Hold.visitor == holds.of_plan(plan), Hold.lapses_at > clock.now())
+            .order_by(Hold.from_cell)
+        ).all()
+    types = {one.id: slug for slug, one in clinic.visit_types.items()}
+    people = {one.id: slug for slug, one in clinic.practitioners.items()}
+    visits = [
+        VisitWish(types[kind], people[person], instant_of(cell))
+        for kind, person, cell, _lapses in found
+        if kind in types and person in people
+    ]
+    return HeldFor(tuple(visits), found[0].lapses_at) if visits else None
 
 
 def hold_plan(
@@ -28,8 +56,8 @@ def hold_plan(
     visitor: str,
     network: str,
 ) -> list[int]:
-    """Keeps these visits for ten minutes, instead of whatever this visitor held. Returns the numbers, in the order of their
-    times, of those that somebody else has; the others are held.
+    """Keeps these visits for ten minutes, instead of whatever this visitor held: for a plan that was prescribed, the plan itself
+    (`holds.of_plan`). Returns the numbers, in the order of their times, of those that somebody else has; the others are held.
 
     Raises TooManyHolds when the network holds as many as it may, of which a plan is one; PlanRulesBroken for visits of none
     of the plan's kinds, NotOffered, NotFound.

@@ -25,6 +25,7 @@ from booking.scheduling.plans.keeping import (
     ways,
 )
 from booking.scheduling.timeline import instant_of
+from booking.services import holds
 from booking.services.clinic import Clinic, Practitioner, the_clinic
 from booking.services.plans.besides import elsewhere
 from booking.services.plans.choosing import Chosen, PlanWish, VisitWish, choose
@@ -88,7 +89,7 @@ def wanted_with(session: Session, clinic: Clinic, wish: PlanWish) -> PlanWanted:
         returning=frozenset(wish.returning),
         audience=wish.audience,
         patient_id=plan.patient_id if plan else wish.patient_id,
-        visitor=wish.visitor,
+        visitor=holds.of_plan(wish.plan) if wish.plan else wish.visitor,
         elsewhere=elsewhere(session, clinic, plan.patient_id, plan.id) if plan else {},
         prescribed=plan is not None or wish.course is not None,
         limited=plan is None,

@@ -82,22 +82,33 @@ def form_page(form: Form, status: int = 200, trouble: str = "") -> ResponseRetur
 
 def proposals_page(form: Form, found: Arranged, proposals: Proposals) -> ResponseReturnValue:
     """Up to three proposals, each of which can be booked or changed."""
+    by_link = arranging.chosen_by_link(found)
     return _proposals_page(
         form,
         found,
         [
-            Shown(
-                plan_words.title(proposals, one),
-                _bent(form.clinic, one.visits),
-                _by_week(one.visits),
-                *_covered(found, one.visits),
-                _waits(form.clinic, found, one.visits),
-                plan_words.good_for(proposals, one) if len(proposals.proposals) > 1 else "",
-            )
-            for one in proposals.proposals
+            *([_kept(form, found, *by_link)] if by_link else ()),
+            *(
+                Shown(
+                    plan_words.title(proposals, one),
+                    _bent(form.clinic, one.visits),
+                    _by_week(one.visits),
+                    *_covered(found, one.visits),
+                    _waits(form.clinic, found, one.visits),
+                    plan_words.good_for(proposals, one) if len(proposals.proposals) > 1 else "",
+                )
+                for one in proposals.proposals
+            ),
         ],
         [note.message for note in plan_words.notes(proposals)],
     )
+
+
+def _kept(form: Form, found: Arranged, visits: tuple[ProposedVisit, ...], until: datetime) -> Shown:
+    """What the patient has chosen already."""
+    title = _("Chosen by the link, and kept until %(time)s", time=form.clinic.times.time(until))
+    waits = _waits(form.clinic, found, visits)
+    return Shown(title, (), _by_week(visits), *_covered(found, visits), waits)
 
 
 def impossible_page(form: Form, found: Arranged, impossible: Impossible) -> ResponseReturnValue:

@@ -57,7 +57,7 @@ def held(way: Way, answers: Answers, choice: Choice) -> list[int]:
     with suppress(TooManyHolds):
         return hold_plan(
             way.course, answers.first_day, choice.visits,
-            audience=way.audience, visitor=visitor.mark(), network=visitor.network(),
+            audience=way.audience, visitor=way.holder, network=visitor.network(),
         )  # fmt: skip
     return []
 

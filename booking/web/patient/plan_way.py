@@ -12,6 +12,7 @@ from werkzeug.datastructures import MultiDict
 from booking.errors import NotFound
 from booking.models import BookableBy, Payment, PlanReminders, Reminders
 from booking.scheduling.plans.course import Course
+from booking.services import holds
 from booking.services.clinic import Clinic, VisitType
 from booking.services.plans import same_day
 from booking.services.plans.asking_again import wanted_by
@@ -82,6 +83,11 @@ class Way:
         return BookableBy.LINK if self.plan else BookableBy.PATIENTS
 
     @property
+    def holder(self) -> str:
+        """Who holds what is chosen: the plan, else this browser."""
+        return holds.of_plan(self.plan.reference) if self.plan else visitor.mark()
+
+    @property
     def types(self) -> list[VisitType]:
         """The visit types that are to be had on one day."""
         return [self.clinic.visit_type(slug) for slug in self.kinds]
@@ -129,9 +135,8 @@ class Way:
         """What the finder is asked for."""
         if self.plan is not None:
             wanted = wanted_by(
-                self.plan, self.audience, first_day=answers.first_day, presence=answers.presence,
-                visitor=visitor.known_mark(),
-            )  # fmt: skip
+                self.plan, self.audience, first_day=answers.first_day, presence=answers.presence
+            )
             return replace(wanted, wished=answers.wished)
         return PlanWanted(
             course=self.course,
@@ -168,7 +173,7 @@ class Way:
             plan=plan.reference if plan else None,
             token=plan.token if plan else None,
             audience=self.audience,
-            visitor=visitor.known_mark(),
+            visitor=self.holder,
             course=self.course if self.kinds else None,
             name=series_words.name(self.clinic, choice.visits) if self.kinds else "",
         )

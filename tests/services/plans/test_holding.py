@@ -10,13 +10,18 @@ from booking.models import Appointment, BookableBy, Claim, Hold, Reminders
 from booking.services import holds
 from booking.services.booking import Wish, book
 from booking.services.clinic import present
+from booking.services.plans.arranging import arranged_again, book_whole
+from booking.services.plans.asking_again import wanted_by
 from booking.services.plans.booking import book as book_plan
 from booking.services.plans.choosing import PlanWish, VisitWish
-from booking.services.plans.holding import hold_plan
+from booking.services.plans.holding import held_for, hold_plan
 from booking.services.plans.proposing import propose
+from booking.services.plans.reading import by_link
 from booking.services.plans.wanted import PlanWanted
 from tests.clinics import plan_clinic, set_up
 from tests.services.making import NINE, rows
+from tests.services.plans.making import patient, prescribed
+from tests.staffing import hired
 
 pytestmark = pytest.mark.usefixtures("standing_clock", "context")
 
@@ -77,6 +82,36 @@ def test_booking_drops_what_was_held() -> None:
     book_plan(wish(visits), actor="test", key="key-12345678")
     assert len(rows(Appointment)) == len(visits)
     assert rows(Hold) == []
+
+
+def test_what_is_held_for_a_plan_is_free_for_whoever_books_it_for_its_patient() -> None:
+    """The patient chose by the link, and was told to call."""
+    made = prescribed(patient(), returning=())
+    plan = by_link(made.reference, made.token)
+    by_them, by_us = (wanted_by(plan, audience) for audience in (BookableBy.LINK, BookableBy.STAFF))
+    before = propose(by_us).proposals[0].wishes
+    chosen = propose(by_them).proposals[0].wishes
+    hold_plan(
+        plan.course, FIRST_DAY, chosen,
+        audience=BookableBy.LINK, visitor=holds.of_plan(plan.reference), network="here",
+    )  # fmt: skip
+    found = held_for(plan.reference)
+    assert found is not None and set(found.visits) == set(chosen)
+    assert propose(by_us).proposals[0].wishes == before
+    # For anybody else they are taken.
+    others = hold_plan(
+        plan.course, FIRST_DAY, chosen, audience=BookableBy.LINK, visitor="you", network="there"
+    )
+    assert others == list(range(len(chosen)))
+    book_whole(
+        hired(),
+        arranged_again(hired(), plan.reference),
+        chosen,
+        reminders=Reminders.EMAIL,
+        key="booked-by-desk",
+    )
+    assert len(rows(Appointment)) == len(chosen)
+    assert rows(Hold) == [] and held_for(plan.reference) is None
 
 
 def test_a_lapsed_plan_is_anybodys(standing_clock: Any) -> None:
