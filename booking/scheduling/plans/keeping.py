@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import pairwise
+from itertools import pairwise, zip_longest
 from typing import Any, NamedTuple, Protocol
 
 from booking.scheduling.plans.course import LOOKED_AT_WITHIN, REASSESSED_BEFORE, Course
@@ -183,17 +183,23 @@ def looked_at(course: Course, stage: int, visits: Iterable[Kept]) -> range:
 
 
 def looks_of(course: Course, visits: Sequence[Kept]) -> tuple[list[Kept | None], list[Kept]]:
-    """The look after each stage, where it has one on its days; and the looks that are on no stage's days."""
+    """The look after each stage: on its days, or else the first one between these and the next stage's; and the looks that are
+    no stage's.
+    """
     found, left = list[Kept | None](), sorted(one for one in visits if one.role is Role.REASSESSMENT)
-    for stage in range(course.looks):
-        days = looked_at(course, stage, visits)
-        found.append(next((one for one in left if one.day in days), None))
-        left = [one for one in left if one is not found[-1]]
+    days = [looked_at(course, stage, visits) for stage in range(course.looks)]
+    for its, others in zip_longest(days, days[1:]):
+        of_stage = next((one for one in left if one.day in its), None)
+        if of_stage is None:
+            late = (one for one in left if one.day >= its.stop and (others is None or one.day < others.start))
+            of_stage = next(late, None)
+        found.append(of_stage)
+        left = [one for one in left if one is not of_stage]
     return found, left
 
 
 def look_of(course: Course, visits: Sequence[Kept], stage: int) -> Kept | None:
-    """The look after a stage: the one on its days; where it has none, the first later one that is on no stage's."""
+    """The look after a stage, as `looks_of` finds it; where it has none, the first later one that is no stage's."""
     looks, left = looks_of(course, visits)
     begins = course.stages[stage].start * 7
     return looks[stage] or next((one for one in left if one.day >= begins), None)
@@ -264,8 +270,12 @@ def _reassessments(course: Course, visits: Sequence[Kept], whole: range) -> Iter
     if not course.reassessment:
         return
     looks, left = looks_of(course, visits)
-    without = [weeks for weeks, look in zip(course.stages, looks, strict=False) if look is None]
-    lacking = [weeks.stop - 1 for weeks in without if set(weeks) <= set(whole)]
+    lacking = []
+    for stage, (weeks, look) in enumerate(zip(course.stages, looks, strict=False)):
+        if look is None and set(weeks) <= set(whole):
+            lacking.append(weeks.stop - 1)
+        elif look is not None and look.day not in looked_at(course, stage, visits):
+            yield Fault(Rule.REASSESSMENT_PLACE, weeks.stop - 1)
     # Only what is no other stage's look can be one that lies wrong.
     for number, week in enumerate(lacking):
         yield Fault(Rule.REASSESSMENT_PLACE if number < len(left) else Rule.NO_REASSESSMENT, week)

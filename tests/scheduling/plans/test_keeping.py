@@ -1,7 +1,7 @@
 """What a plan's visits don't keep any more once some of them are elsewhere."""
 
 from booking.scheduling.plans.course import Course, Dose, Phase
-from booking.scheduling.plans.keeping import Kept, Role, Rule, faults, newly_broken
+from booking.scheduling.plans.keeping import Kept, Role, Rule, faults, look_of, newly_broken
 
 
 def test_a_fault_is_new_as_often_as_it_was_not_there_before() -> None:
@@ -25,3 +25,22 @@ def test_the_look_of_one_stage_isnt_blamed_for_what_another_lacks() -> None:
     nobodys = Kept(30, 540, 600, "look", "modality", Role.REASSESSMENT)
     found = faults(course, [*doses, second, nobodys])
     assert [(one.rule, one.week) for one in found] == [(Rule.REASSESSMENT_PLACE, 0)]
+
+
+def test_a_late_look_is_of_the_stage_before_it() -> None:
+    course = Course(
+        (Phase(1, (Dose("care", 2, 2),)), Phase(3, (Dose("care", 2, 2),))), {}, reassessment=("look",)
+    )
+    doses = [Kept(day, 540, 600, "care", "modality") for day in (0, 2, 7, 9, 14, 16, 21, 23)]
+    late, second = (Kept(day, 700, 730, "look", "modality", Role.REASSESSMENT) for day in (15, 24))
+    visits = sorted([*doses, late])
+    assert [look_of(course, visits, stage) for stage in (0, 1)] == [late, None]
+    assert [(one.rule, one.week) for one in faults(course, visits)] == [
+        (Rule.REASSESSMENT_PLACE, 0),
+        (Rule.NO_REASSESSMENT, 3),
+    ]
+    both = sorted([*visits, second])
+    assert [look_of(course, both, stage) for stage in (0, 1)] == [late, second]
+    assert newly_broken(course, visits, both) == []
+    # What lies on the days of the second stage's look is that one, also where the first stage never had one.
+    assert [look_of(course, sorted([*doses, second]), stage) for stage in (0, 1)] == [None, second]

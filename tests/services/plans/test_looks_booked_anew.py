@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import update
 
 from booking import clock
-from booking.models import Appointment
+from booking.models import Appointment, BookableBy
 from booking.scheduling.plans.keeping import Role, Rule, faults
 from booking.scheduling.timeline import cell_at
 from booking.services.desk.statuses import cancel, no_show
@@ -16,7 +16,14 @@ from booking.services.plans.asking_again import kept_of
 from booking.services.plans.booking import BookedPlan
 from booking.services.plans.changing import Decision, decide, pause
 from booking.services.plans.extending import extend, extended
-from booking.services.plans.frequency import book_looks, change_doses, looked_at_again, next_stage
+from booking.services.plans.frequency import (
+    book_looks,
+    change_doses,
+    looked_at_again,
+    next_stage,
+    with_other_doses,
+)
+from booking.services.plans.make_ups import make_up_times
 from booking.services.plans.visits import PlanVisit
 from booking.services.transaction import run
 from tests.clinics import plan_clinic, plan_template, set_up
@@ -118,6 +125,43 @@ def test_where_its_days_are_over_somebody_looks_again_as_soon_as_can_be(
     book_looks(hired(), disc.reference, "", key="look-0001")
     (look,) = looks(disc)
     assert look.starts_at.date() == monday and is_looked_at(disc, Rule.REASSESSMENT_PLACE)
+
+
+def test_after_a_look_that_came_late_a_plan_goes_on_and_is_looked_at_again(
+    disc: BookedPlan, standing_clock: StandingClock
+) -> None:
+    cancel(hired(), looks(disc)[0].reference, key="cancel-01")
+    standing_clock.at(at(FIRST_DAY + timedelta(days=35), 7))
+    book_looks(hired(), disc.reference, "", key="look-0001")
+    (late,) = looks(disc)
+    standing_clock.at(late.starts_at + timedelta(hours=2))
+    decide(practitioner(), disc.reference, Decision.CONTINUE, weeks=3, told=True, key="decide-01")
+    assert adherence(hired()).rows[0].needs == (Need.SHORT, Need.NO_REASSESSMENT)
+    shown = with_other_doses(seen(disc), 5, {}, BookableBy.STAFF)
+    doses = [one for one in shown.comes if one.kept.role is Role.DOSE]
+    assert len(doses) == 10 and shown.lacks == shown.unseen == ()
+    change_doses(hired(), disc.reference, 5, {}, "", key="doses-001")
+    assert [one.week for one in looks(disc)] == [5, 6] and is_looked_at(disc, Rule.REASSESSMENT_PLACE)
+
+
+def test_a_look_that_came_late_isnt_the_one_that_the_next_stage_lacks(standing_clock: StandingClock) -> None:
+    phases = [{"weeks": 2, "doses": {FOLLOW_UP: 2}}, {"weeks": 6, "doses": {FOLLOW_UP: 2}}]
+    two = plan_template("two", {}, reassessment=["acupuncture-reassessment"], phases=phases)
+    where_mei_is_alone(two)
+    plan = running(prescribed(patient(), "two"))
+    first, second = looks(plan)
+    cancel(hired(), first.reference, key="cancel-01")
+    standing_clock.at(at(FIRST_DAY + timedelta(days=21), 7))
+    book_looks(hired(), plan.reference, "", key="look-0001")
+    standing_clock.at(at(FIRST_DAY + timedelta(days=26), 7))
+    decide(practitioner(), plan.reference, Decision.CONTINUE, told=True, key="decide-01")
+    cancel(hired(), second.reference, key="cancel-02")
+    assert Need.NO_REASSESSMENT in adherence(hired()).rows[0].needs
+    assert [one.kept.role for one in looked_at_again(seen(plan)).comes] == [Role.REASSESSMENT]
+    dose = next(one for one in seen(plan).standing if one.role is Role.DOSE and one.week == 5)
+    cancel(hired(), dose.reference, key="cancel-03")
+    made_up = make_up_times(seen(plan), BookableBy.LINK)[-1]
+    assert made_up.missed.week == 5 and len(made_up.times) == 3
 
 
 def test_going_on_into_the_next_stage_books_who_looks_again_after_it() -> None:
