@@ -10,7 +10,7 @@ from enum import StrEnum
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import and_, or_, select
+from sqlalchemy import and_, false, or_, select
 from sqlalchemy.orm import Session
 
 from booking import clock
@@ -236,14 +236,19 @@ def put_back(who: Who, reference: str, *, key: str) -> Settled:
 def _settled_along(
     session: Session, appointment: Appointment, settled: Sequence[Message]
 ) -> Sequence[Message]:
-    """What the same call settled about other visits."""
+    """What the same call settled about other visits, and of what was to be written about its plan."""
+    others = and_(
+        Appointment.patient_id == appointment.patient_id,
+        Appointment.id != appointment.id,
+        Message.sequence == Appointment.sequence,
+    )
+    plan = session.get(Plan, appointment.plan_id) if appointment.plan_id else None
+    of_plan = Message.subject == f"plan/{plan.reference}" if plan else false()
     return session.scalars(
         select(Message)
-        .join(Appointment, Appointment.id == Message.appointment_id)
+        .outerjoin(Appointment, Appointment.id == Message.appointment_id)
         .where(
-            Appointment.patient_id == appointment.patient_id,
-            Appointment.id != appointment.id,
-            Message.sequence == Appointment.sequence,
+            or_(others, of_plan),
             Message.settled_at.in_([one.settled_at for one in settled]),
             Message.settled_as.in_([one.settled_as for one in settled]),
         )

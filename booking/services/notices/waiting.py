@@ -10,6 +10,7 @@ from booking.formatting import iso_utc
 from booking.models import Appointment, Channel, HistoryEntry, Message, MessageState, Plan
 from booking.services import digests
 from booking.services.clinic import the_clinic
+from booking.services.notices.again import OWN
 from booking.services.notices.calling import IS_ABOUT_A_PLAN
 from booking.services.notices.news import is_change_by_clinic, known_as
 from booking.services.notices.writing import ANSWERS, NAMED, TOLD_TOGETHER
@@ -218,8 +219,9 @@ def _names(message: Message, appointment: Appointment) -> bool:
 
 
 def stop_writing(session: Session, appointment: Appointment, why: str) -> list[Message]:
-    """Drops what waits to tell in writing how the visit stands, as the clinic changed it, and returns it. What a worker holds
-    goes all the same, and so does a first confirmation, which brings the patient their link.
+    """Drops what waits to tell in writing how the visit stands, as the clinic changed it, and returns it; a message about its plan
+    only where that tells of no other visit. What a worker holds goes all the same, and so does a first confirmation, which brings
+    the patient their link.
     """
     waits = session.scalars(
         select(Message)
@@ -234,6 +236,25 @@ def stop_writing(session: Session, appointment: Appointment, why: str) -> list[M
         .with_for_update()
     )
     stopped = [message for message in waits if is_change_by_clinic(message.kind, message.facts)]
+    of_plan = _change_of_plan(session, appointment)
+    if of_plan is not None and _tells_of_it_alone(session, of_plan, appointment):
+        session.refresh(of_plan, with_for_update=True)
+        stopped += [of_plan] if of_plan.state is MessageState.QUEUED else []
     for message in stopped:
         message.state, message.last_error = MessageState.DROPPED, why
     return stopped
+
+
+def _tells_of_it_alone(session: Session, change: Message, appointment: Appointment) -> bool:
+    """Whether what waits to tell of a change of a plan, by the clinic, names no times but those of this visit, where it is or was."""
+    if OWN in change.facts:
+        return False
+    moves = session.scalars(
+        select(HistoryEntry).where(
+            HistoryEntry.appointment_id == appointment.id, HistoryEntry.what == "moved"
+        )
+    )
+    its_own = {iso_utc(appointment.starts_at), *(one.facts["from"] for one in moves)}
+    return its_own.issuperset(
+        at for name in ("cancelled", "firm", "added") for at in change.facts.get(name, ())
+    )

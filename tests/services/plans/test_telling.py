@@ -356,6 +356,38 @@ def test_a_call_says_whether_anything_is_to_be_said_of_its_own_visit(
     assert about.old_starts_at == second.starts_at
 
 
+def by_text_at_night(standing_clock: StandingClock, number: int) -> PlanVisit:
+    """A visit of somebody who wants texts that is shifted with all later ones: they can be told of it only in the morning."""
+    plan = running(prescribed(patient(email=None), "weekly"), reminders=Reminders.TEXT, text_consent=True)
+    deliver_due()
+    visit = seen(plan).visits[number]
+    standing_clock.at(visit.starts_at - 13 * HOUR)
+    deliver_due()
+    shifted(plan, visit, tell=True)
+    standing_clock.on(minutes=5)
+    deliver_due()
+    assert to_call() == [(visit.reference, "change", "soon")]
+    return visit
+
+
+def test_who_is_reached_about_the_one_visit_that_was_shifted_is_not_written_to(
+    standing_clock: StandingClock,
+) -> None:
+    visit = by_text_at_night(standing_clock, -1)
+    assert calls.settle(hired(), visit.reference, Outcome.REACHED, key="call-0001").stopped == "text"
+    assert to_call() == [] and not waits("plan-change")
+    calls.put_back(hired(), visit.reference, key="back-0001")
+    assert to_call() == [(visit.reference, "change", "soon")] and len(waits("plan-change")) == 1
+
+
+def test_who_is_reached_about_one_of_several_visits_that_were_shifted_is_written_to(
+    standing_clock: StandingClock,
+) -> None:
+    visit = by_text_at_night(standing_clock, -2)
+    assert not calls.settle(hired(), visit.reference, Outcome.REACHED, key="call-0001").stopped
+    assert to_call() == [] and len(waits("plan-change")) == 1
+
+
 # A decision, told later
 
 
