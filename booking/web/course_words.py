@@ -1,5 +1,7 @@
 """What a plan prescribes, in words: how often a week of what, and for how long."""
 
+from collections import Counter
+
 from flask_babel import gettext as _, ngettext
 
 from booking.scheduling.plans.course import Course, Dose, Phase
@@ -11,7 +13,7 @@ def prescribed(clinic: Clinic, course: Course) -> str:
     """As in "Acupuncture 3 times a week and chiropractic twice a week, for 4 weeks", phase by phase."""
     phases = [_phase(clinic, phase) for phase in course.phases]
     words = _(", then ").join([phases[0], *(within(one) for one in phases[1:])])
-    moved = sum(one.visits for one in course.moved)
+    moved = _moved(course)
     if not moved:
         return words
     return ngettext(
@@ -20,6 +22,14 @@ def prescribed(clinic: Clinic, course: Course) -> str:
         moved,
         words=words,
     )
+
+
+def _moved(course: Course) -> int:
+    """How many visits of earlier weeks further ones still ask for: there may be fewer by now, or moved on from there."""
+    there: Counter[tuple[int, str]] = Counter()
+    for one in course.moved:
+        there[one.to, one.visit_type] += one.visits
+    return sum(min(visits, course.doses(care)[to][1]) for (to, care), visits in there.items())
 
 
 def within(name: str) -> str:

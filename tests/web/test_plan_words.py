@@ -8,6 +8,7 @@ import pytest
 
 from booking import clock
 from booking.models import AbsenceKind, BookableBy
+from booking.scheduling.plans.course import Course, Dose, Moved, Phase
 from booking.scheduling.plans.keeping import Rule
 from booking.scheduling.plans.windows import Presence, TimeWindow
 from booking.scheduling.reasons import Reason, Why
@@ -20,7 +21,7 @@ from booking.services.plans.impossible import Impossible, Lack, Relaxation, Week
 from booking.services.plans.proposing import Bent, Proposal, Proposals, ProposedVisit, propose
 from booking.services.plans.wanted import Besides, PlanWanted
 from booking.services.transaction import run
-from booking.web import plan_none_words, plan_words, series_words
+from booking.web import course_words, plan_none_words, plan_words, series_words
 from tests.clinics import plan_clinic, set_up
 from tests.services.plans.making import BOTH, FIRST_DAY, at
 
@@ -419,3 +420,18 @@ def test_each_broken_rule_has_words() -> None:
         said = plan_words.broken(present(), {"rule": rule.value, "week": 2, "care": "acupuncture-follow-up"})
         assert said.startswith("Week 2, acupuncture: ") and said.endswith(".")
     assert plan_words.broken(present(), {"rule": "trips", "week": 1, "care": ""}) == "Week 1: too many trips."
+
+
+@pytest.mark.parametrize(
+    ("left", "words"),
+    [
+        (3, "(3 visits were moved there from earlier weeks)"),
+        (2, "(2 visits were moved there from earlier weeks)"),
+        (1, "(1 visit was moved there from an earlier week)"),
+    ],
+)
+def test_what_was_moved_is_named_as_far_as_it_is_still_prescribed_there(left: int, words: str) -> None:
+    care = "acupuncture-follow-up"
+    phases = (Phase(4, (Dose(care, 3, 3),)), Phase(1, (Dose(care, left, left),)))
+    course = Course(phases, {}, moved=(Moved(2, care, 3, 4),))
+    assert course_words.prescribed(present(), course).endswith(words)
