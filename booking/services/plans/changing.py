@@ -43,7 +43,7 @@ from booking.services.plans.altering import (
 from booking.services.plans.frequency import Fitted, next_stage, refuse_unasked
 from booking.services.plans.reading import PlanView, for_staff, view
 from booking.services.plans.said import GIVEN_UP, TOLD
-from booking.services.plans.visits import PlanVisit, shaped
+from booking.services.plans.visits import PlanVisit, look_after, shaped
 from booking.services.rows import Row
 from booking.services.staff import audit
 from booking.services.staff.ownership import plan_for
@@ -72,19 +72,21 @@ class Outcome:
 
 
 def confirm(who: Who, reference: str, *, version: int | None = None, key: str) -> Outcome:
-    """After the examination a practitioner agrees to a plan that its patient began by themselves: its visits stand, and one
-    message lists them. Twice is a quiet success. Raises NotChangeable, StaleEdit, NotFound, KeyReused.
+    """A practitioner agrees to a plan that its patient began by themselves: its visits stand, and one message lists them. Its
+    history says whether that was after the examination. Twice is a quiet success. Raises NotChangeable, StaleEdit, NotFound,
+    KeyReused.
     """
 
     def action(session: Session) -> Answer:
         plan, now, clinic = _running(session, who, reference, version)
         if plan.confirmed_at is not None:
             return vars(_outcome(plan, [], [], told=False))
+        examined = any(one.came(now) for one in view(session, clinic, plan).standing)
         plan.confirmed_at = now
         visits = _gated_no_more(plan, clinic, visits_to_change(session, plan))
         by = By.staff(who)
         make_firm(session, visits, by, now)
-        _changed(session, who, plan, "confirmed", by, now)
+        _changed(session, who, plan, "confirmed", by, now, examined=examined)
         notices.plan_changed(session, clinic, plan, visits, now, {"firm": begun_at(visits)})
         return vars(_outcome(plan, [], visits, told=True))
 
@@ -105,7 +107,7 @@ def stop(
         by = By.staff(who, reason)
         visits = visits_to_change(session, plan)
         tells = tell or any_waits_for_news(session, clinic, visits, now)
-        _give_up(session, plan, visits, by, now, tell=tells)
+        _give_up(session, plan, visits, by, now, missed=True, tell=tells)
         plan.status = PlanStatus.STOPPED
         _changed(session, who, plan, "stopped", by, now)
         _tell(session, clinic, plan, visits, [], now, tell=tells)
@@ -246,13 +248,14 @@ def decide(
     def action(session: Session) -> Answer:
         plan, now, clinic = _running(session, who, reference, version)
         by, course = By.staff(who, note, beyond), Course.of(plan.course)
+        seen = _is_seen_again(view(session, clinic, plan), now)
         visits = visits_to_change(session, plan)
         cancelled: list[Appointment] = []
         firm: list[Appointment] = []
         added: list[Appointment] = []
         if decision in (Decision.STOP, Decision.REFER):
             cancelled = visits
-            _give_up(session, plan, cancelled, by, now, tell=told)
+            _give_up(session, plan, cancelled, by, now, missed=True, tell=told)
             plan.status = PlanStatus.COMPLETED
         else:
             # Who decides how it goes on has agreed to it: what follows needn't wait for that any more.
@@ -275,7 +278,7 @@ def decide(
             make_firm(session, firm, by, now)
             coming = [(one, False) for one in comes]
             added = add(session, clinic, plan, coming, by, now, audience=BookableBy.STAFF)
-        _changed(session, who, plan, "decided", by, now, decision=decision.value, told=told)
+        _changed(session, who, plan, "decided", by, now, decision=decision.value, told=told, seen=seen)
         before = notices.told_at_last(plan, now) if told else {}
         if not told:
             plan.untold_since = plan.untold_since or now
@@ -332,6 +335,12 @@ def _going_on(course: Course, weeks: int | None, doses: dict[str, tuple[int, int
     ]
     further = Phase(weeks or last.weeks, tuple(kept) or last.doses, last.every)
     return replace(course, phases=(*course.phases, further))
+
+
+def _is_seen_again(plan: PlanView, now: datetime) -> bool:
+    """Whether the look took place upon which is decided next."""
+    look = look_after(plan.clinic, plan.first_day, plan.course, plan.standing, plan.decided_phases)
+    return look is not None and look.came(now)
 
 
 def _running(

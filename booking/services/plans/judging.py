@@ -18,7 +18,7 @@ from booking.services.clinic import Clinic, Practitioner, VisitType
 from booking.services.plans.said import Said, pause_on
 from booking.services.plans.visits import PlanVisit, firsts_due, look_after
 from booking.services.plans.wanted import weeks_within_horizon
-from booking.services.plans.weeks import Dose, Week
+from booking.services.plans.weeks import Dose, Week, asking_no_more
 
 GATE_NEAR = timedelta(days=7)
 SHOWN = (PlanStatus.PRESCRIBED, PlanStatus.RUNNING)
@@ -164,6 +164,7 @@ def judged(
     if plan.status not in SHOWN:
         # It is over, and lacks nothing any more.
         needs, short, missed, gate_on, beyond_on = set(), 0, 0, None, None
+        weeks = asking_no_more(weeks)
     if plan.untold_since is not None:
         needs.add(Need.UNTOLD)
     people = {one.practitioner.id: one.practitioner for one in visits if one.stands}

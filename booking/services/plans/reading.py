@@ -17,12 +17,14 @@ from booking.services.clinic import Clinic, Practitioner, VisitType, the_clinic
 from booking.services.plans import links
 from booking.services.plans.said import NOTHING_SAID, Pause, Said, pause_on, said_of
 from booking.services.plans.visits import PlanVisit, firsts_due, treated_besides, visits_of
-from booking.services.plans.weeks import Week, weeks_of
+from booking.services.plans.weeks import Week, asking_no_more, weeks_of
 from booking.services.staff import audit
 from booking.services.staff.ownership import plan_for
 from booking.services.staff.who import Who
 from booking.services.transaction import reading
 from booking.services.visits import Visit, shaped as as_visit
+
+OVER = (PlanStatus.STOPPED, PlanStatus.COMPLETED)
 
 
 @dataclass(frozen=True)
@@ -180,6 +182,7 @@ def view(session: Session, clinic: Clinic, plan: Plan) -> PlanView:
     visits = tuple(visits_of(session, clinic, plan))
     course, now = Course.of(plan.course), clock.now()
     said = said_of(session, [plan.id]).get(plan.id, NOTHING_SAID)
+    weeks = weeks_of(clinic, course, plan.first_day, visits, now, said)
     runs = plan.status is PlanStatus.RUNNING
     return PlanView(
         clinic=clinic,
@@ -215,7 +218,7 @@ def view(session: Session, clinic: Clinic, plan: Plan) -> PlanView:
         agreed_at=plan.agreed_at,
         made_at=plan.made_at,
         visits=visits,
-        weeks=weeks_of(clinic, course, plan.first_day, visits, now, said),
+        weeks=asking_no_more(weeks) if plan.status in OVER else weeks,
         pauses=said.pauses,
         pause=pause_on(clinic.times.local_date(now), said.pauses) if runs else None,
         not_needed=said.not_needed,

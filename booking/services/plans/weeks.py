@@ -98,6 +98,13 @@ def weeks_of(
     )
 
 
+def asking_no_more(weeks: Iterable[Week]) -> tuple[Week, ...]:
+    """The same of a plan that is over: nothing is left of it."""
+    return tuple(
+        week._replace(doses=tuple(dose._replace(left=0, given_up=0) for dose in week.doses)) for week in weeks
+    )
+
+
 class _MadeUp:
     """Which visits are of another week's dose than of that in which they lie. Weeks are asked about in order."""
 

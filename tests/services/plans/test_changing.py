@@ -17,7 +17,7 @@ from booking.scheduling.plans.windows import Presence, TimeWindow
 from booking.scheduling.status import Status
 from booking.scheduling.timeline import cell_at
 from booking.services.desk import statuses
-from booking.services.plans.adherence import Need, adherence
+from booking.services.plans.adherence import Fate, Need, adherence
 from booking.services.plans.asking_again import kept_of, suffers
 from booking.services.plans.booking import BookedPlan, book
 from booking.services.plans.changing import Decision, cancel_from, confirm, decide, pause, preview, stop
@@ -148,6 +148,23 @@ def test_a_stopped_plan_frees_all_that_lies_ahead_and_tells_it_once(disc: Booked
     assert stop(hired(), disc.reference, "Moves away.", key="stop-0002").cancelled == []
     with pytest.raises(NotChangeable):
         pause(hired(), disc.reference, FIRST_DAY, FIRST_DAY, "", key="pause-001")
+
+
+@pytest.mark.parametrize("decision", [None, Decision.REFER], ids=["stopped", "decided"])
+def test_of_a_plan_that_is_over_nothing_is_left_and_what_was_ahead_counts_as_given_up(
+    decision: Decision | None, disc: BookedPlan, standing_clock: StandingClock
+) -> None:
+    standing_clock.at(at(FIRST_DAY + timedelta(days=6), 20))
+    if decision:
+        decide(practitioner(), disc.reference, decision, told=False, key="decide-01")
+        (row,) = adherence(hired()).rows
+        fates = {fate for week in row.weeks for one in week.cares for fate in one.fates}
+        assert fates == {Fate.ATTENDED, Fate.MISSED}, "On the board until the patient was told."
+    else:
+        stop(hired(), disc.reference, "Moves away.", key="stop-0001")
+    doses = [dose for week in seen(disc).weeks for dose in week.doses]
+    assert sum(one.attended for one in doses) == 5 and sum(one.missed for one in doses) == 15
+    assert not any(one.left or one.booked or one.made_up for one in doses)
 
 
 def test_of_a_plan_that_is_stopped_quietly_no_week_is_listed(disc: BookedPlan) -> None:
