@@ -41,8 +41,8 @@ WHAT: Mapping[str, Any] = HAPPENED | {
     "changed doses": lazy("Changed how often a plan's patient comes"),
     "look booked": lazy("Booked a reassessment of a plan"),
     "moved plan": lazy("Moved visits of a plan"),
-    "made up": lazy("Booked a visit that makes up for a missed one"),
-    "offered make-up": lazy("Sent times that make up for a missed visit"),
+    "made up": lazy("Booked a visit in place of one that was missed or cancelled"),
+    "offered make-up": lazy("Sent times in place of a visit that was missed or cancelled"),
     "saw plans": lazy("Looked at the board of plans"),
     # Of the desk's lists
     "saw board": lazy("Looked at the board"),

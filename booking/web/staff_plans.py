@@ -79,11 +79,11 @@ _HAPPENED = {
     "prescribed": lazy("Prescribed"),
     "booked": lazy("Booked"),
     "withdrawn": lazy("Taken back before it was booked"),
-    "confirmed": lazy("Confirmed after the examination"),
+    "confirmed": lazy("Confirmed"),
     "stopped": lazy("Stopped"),
     ENDED: lazy("Ended: nothing of it is ahead or missing"),
     "paused": lazy("Paused"),
-    "decided": lazy("Decided after a reassessment"),
+    "decided": lazy("Decided how it goes on"),
     "told": lazy("Told the patient what was decided"),
     "changed doses": lazy("Changed how often they come"),
     "look booked": lazy("Booked a reassessment"),
@@ -91,13 +91,20 @@ _HAPPENED = {
     "moved": lazy("Moved visits"),
     "given up": lazy("Cancelled one visit and all later ones"),
     "extended": lazy("Extended: what was missing has further weeks"),
-    "made up": lazy("Booked a visit that makes up for a missed one"),
+    "made up": lazy("Booked a visit in place of one that was missed or cancelled"),
     "asked for": lazy("Chose a time about which the payer is to be asked first"),
-    "offered make-up": lazy("Times that make up for a missed visit were sent"),
+    "offered make-up": lazy("Times in place of a visit that was missed or cancelled were sent"),
     "gave way": lazy("A penciled visit gave way to another one"),
     "came back": lazy("A penciled visit that gave way is back"),
     "contact corrected": lazy("Corrected where we write to"),
     "name corrected": lazy("Corrected the name"),
+}
+# By whether somebody had seen the patient by then; of what was kept before that was, it isn't said.
+_WHEN = {
+    ("confirmed", True): lazy("Confirmed after the examination"),
+    ("confirmed", False): lazy("Confirmed before the examination"),
+    ("decided", True): lazy("Decided after a reassessment"),
+    ("decided", False): lazy("Decided before the reassessment"),
 }
 
 
@@ -192,7 +199,11 @@ def happened(note: PlanNote) -> str:
         return _("A missing visit of week %(number)d isn’t needed", number=note.facts["week"] + 1)
     if note.what == NEEDED:
         return _("A missing visit of week %(number)d is needed after all", number=note.facts["week"] + 1)
-    words = str(_HAPPENED.get(note.what) or note.what.replace("_", " ").capitalize())
+    words = str(
+        _WHEN.get((note.what, note.facts.get("examined", note.facts.get("seen"))))
+        or _HAPPENED.get(note.what)
+        or note.what.replace("_", " ").capitalize()
+    )
     if "agreed" in note.facts:
         return _(
             "%(what)s; the patient agreed: %(how)s",

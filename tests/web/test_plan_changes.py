@@ -126,8 +126,18 @@ def test_a_plan_that_its_patient_began_is_confirmed(
     to = address(gentle, "confirm")
     done = desk.post(to, data=fields(page.text) | {"key": "confirm-1"})
     assert "Confirmed." in (there := after(desk, done)) and "Confirm the plan" not in there
+    assert "Confirmed after the examination" in there
     assert all_of(app, Plan)[0]["confirmed_at"] is not None and len(told(app)) == 1
     assert not any(row["penciled"] for row in all_of(app, Appointment))
+
+
+@on_both
+def test_a_plan_that_is_confirmed_before_the_examination_says_so(
+    app: Flask, dana: Who, gentle: BookedPlan
+) -> None:
+    desk = signed_in(app, dana)
+    sent = fields(desk.get(address(gentle)).text) | {"key": "confirm-1"}
+    assert "Confirmed before the examination" in after(desk, desk.post(address(gentle, "confirm"), data=sent))
 
 
 def test_a_plan_that_was_stopped_is_not_confirmed(app: Flask, dana: Who, gentle: BookedPlan) -> None:
@@ -179,6 +189,7 @@ def test_a_missed_visit_is_made_up_by_one_press(app: Flask, dana: Who, missed: B
         data=fields(page.text) | {"key": "take-00001", "take": takes(page)[0]},
     )
     assert "Booked." in (there := after(desk, done)) and "Missing visits" not in there
+    assert "Booked a visit in place of one that was missed or cancelled" in there
     assert len(view(app, missed).standing) == 6
 
 
@@ -313,6 +324,7 @@ def test_after_the_reassessment_it_is_decided_and_the_patient_told_only_if_they_
     assert not any(week.left for week in view(app, disc).weeks[4:]) and len(told(app)) == 1
     assert sum(one.role == "reassessment" for one in view(app, disc).standing) == 2
     stands = mei.get(address(disc, where="mine")).text
+    assert "Decided after a reassessment" in stands
     assert "3 visits ahead may not be covered" in stands and stands.count("may not be covered</span>") == 4
 
 
@@ -325,13 +337,15 @@ def test_after_further_weeks_the_form_begins_with_what_was_prescribed(app: Flask
     assert "3 a week" in page and "2 a week" in page
 
 
-def test_before_the_end_a_plan_is_ended_with_what_lies_ahead(app: Flask, disc: BookedPlan) -> None:
+def test_before_the_end_a_plan_is_ended_with_what_lies_ahead(app: Flask, dana: Who, disc: BookedPlan) -> None:
     mei = staff(app, "mei")
     to = address(disc, "decide", where="mine")
     shown = asked(mei, to, decision="refer")
     assert "(21)" in shown.text
     done = pressed(mei, shown, to, decision="refer", told="1")
     assert done.status_code == 303
+    there = signed_in(app, dana).get(address(disc)).text
+    assert "Decided before the reassessment" in there and "Nothing more to do: it is over." in there
     assert view(app, disc).status == "completed" and len(told(app)) == 1
 
 
@@ -629,6 +643,7 @@ def test_a_plan_is_stopped_quietly_if_so_wished(app: Flask, dana: Who, disc: Boo
     done = pressed(desk, page, to, reason="Moves away")
     there = after(desk, done)
     assert "Stopped." in there and "Change the plan" not in there
+    assert "Nothing more to do: it is over." in there and "not booked" not in there
     assert view(app, disc).standing == () and told(app) == []
     entry = all_of(app, PlanEntry)[-1]
     assert (entry["what"], entry["why"], entry["actor_name"]) == ("stopped", "Moves away", "Dana Desk")
