@@ -14,10 +14,12 @@ from booking.scheduling.plans.windows import Presence, TimeWindow
 from booking.services import links
 from booking.services.desk.statuses import cancel
 from booking.services.plans.booking import BookedPlan
+from booking.services.plans.changing import pause
 from tests.clinics import plan_clinic, plan_template
 from tests.conftest import StandingClock
 from tests.services.plans.making import FIRST_DAY, FOLLOW_UP, at, patient, prescribed, running, seen
 from tests.staffing import hired, signed_in
+from tests.web.conftest import on_both
 from tests.web.test_plan_pages import hidden, times_on, words
 
 pytestmark = pytest.mark.clinic(
@@ -73,6 +75,26 @@ def test_where_nothing_is_free_the_page_of_times_says_why_and_whom_to_call(
     assert "That week and the next one are over." in words(at_the_desk(app, plan))
     for page in (way, page_of_the_lost(app, plan)):
         assert f"{way}/make-up" not in client.get(page).text
+
+
+@on_both
+def test_a_pause_is_said_and_what_it_took_and_has_no_other_time_is_named_once(
+    client: FlaskClient, app: Flask
+) -> None:
+    presence = Presence((TimeWindow(frozenset({0, 2, 4}), 9 * 60, 12 * 60),))
+    first = FIRST_DAY + timedelta(days=7)
+    with app.app_context():
+        plan = running(prescribed(patient(), "thrice", presence=presence), presence=presence)
+        pause(hired(), plan.reference, first, first + timedelta(days=6), "Travels", key="pause-001")
+        given_up = [one for one in seen(plan).visits if one.week == 1]
+        way = f"/plan/{plan.reference}/{plan.token}"
+    paused = "Your plan is paused from Mon, Sep 28 to Sun, Oct 4, when you can't come."
+    shown = words(client.get(way))
+    assert paused in shown and "3 visits are missing in this week. Your plan has a pause in it." in shown
+    page = client.get(f"{way}/make-up")
+    assert paused in words(page) and not times_on(page)
+    assert page.text.count("<h2") == words(page).count("Please call us; we look for one with you") == 1
+    assert words(page).count("Instead of") == len(given_up) == 3
 
 
 def test_what_nobody_gives_any_more_is_said_to_be_and_the_desk_has_its_page(

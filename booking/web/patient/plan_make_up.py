@@ -1,6 +1,8 @@
 """What a running plan lacks, and other times for it: the patient chooses one, and it is booked."""
 
 import secrets
+from collections.abc import Iterable
+from typing import Any
 
 from flask import redirect, request, url_for
 from flask.typing import ResponseReturnValue
@@ -27,6 +29,7 @@ from booking.web.numerals import whole
 from booking.web.pages import page
 from booking.web.patient import blueprint
 from booking.web.patient.plan_allowance import known, left_words
+from booking.web.patient.plan_shown import pause_ahead
 from booking.web.plan_next import asked_first, beyond_among
 from booking.web.words import words_for
 
@@ -76,6 +79,15 @@ def _offered(plan: PlanView) -> list[MakeUp]:
     return [one for one in make_up_times(plan, BookableBy.LINK) if one.missed in lacking] if lacking else []
 
 
+def _joined(found: Iterable[MakeUp]) -> list[list[MakeUp]]:
+    """Those of which the page says the same are one: of a week and kind of care, for which there is no time, for one reason."""
+    joined: dict[Any, list[MakeUp]] = {}
+    for number, one in enumerate(found):
+        alike = number if one.times else (one.missed.week, one.missed.visit_type.slug, one.why_none)
+        joined.setdefault(alike, []).append(one)
+    return list(joined.values())
+
+
 def _times(plan: PlanView, refusal: Refusal | None = None) -> ResponseReturnValue:
     found = _offered(plan)
     if not found:
@@ -86,7 +98,9 @@ def _times(plan: PlanView, refusal: Refusal | None = None) -> ResponseReturnValu
         plan.clinic,
         409 if refusal else 200,
         plan=plan,
-        lacks=[(one, secrets.token_urlsafe(16)) for one in found],
+        lacks=[(of_one, secrets.token_urlsafe(16)) for of_one in _joined(found)],
+        number=len(found),
+        paused=pause_ahead(plan),
         beyond_coverage=beyond_coverage,
         asks=bool(beyond_coverage and asked_first(plan, found)),
         left=left_words(plan.clinic, allowed(plan, ())) if beyond_coverage else [],

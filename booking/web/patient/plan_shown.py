@@ -158,13 +158,31 @@ def _said(plan: PlanView) -> str:
     """What to know first of a plan that doesn't run, or rests; nothing of what was decided before they were told."""
     if _gone_untold(plan) or (plan.untold_since and plan.status is PlanStatus.COMPLETED):
         return _("Please call us before you come: %(phone)s.", phone=phone(plan.clinic.phone))
-    if plan.pause:
-        until = plan.clinic.times.short_day(plan.pause.last)
-        return _("Your plan is paused until %(day)s. After that it goes on.", day=until)
+    if paused := pause_ahead(plan):
+        return paused
     return {
         PlanStatus.STOPPED: _("Your plan has ended. Nothing more is booked from it."),
         PlanStatus.COMPLETED: _("These visits are over.") if plan.is_series else _("Your plan is complete."),
     }.get(plan.status, "")
+
+
+def pause_ahead(plan: PlanView) -> str:
+    """That it rests, or will; nothing, where it doesn't."""
+    times, today = plan.clinic.times, plan.clinic.times.local_date(clock.now())
+    if plan.status is not PlanStatus.RUNNING:
+        return ""
+    if plan.pause:
+        return _(
+            "Your plan is paused until %(day)s. After that it goes on.", day=times.short_day(plan.pause.last)
+        )
+    coming = min((one for one in plan.pauses if one.first > today), default=None)
+    if coming is None:
+        return ""
+    return _(
+        "Your plan is paused from %(first)s to %(last)s, when you can't come. The visits of these days were given up.",
+        first=times.short_day(coming.first),
+        last=times.short_day(coming.last),
+    )
 
 
 def _week(plan: PlanView, week: Week, beyond: frozenset[str], can_be_made_up: bool) -> ShownWeek:
@@ -177,6 +195,8 @@ def _week(plan: PlanView, week: Week, beyond: frozenset[str], can_be_made_up: bo
         lacks = ngettext(
             "%(num)d visit is missing in this week.", "%(num)d visits are missing in this week.", week.left
         )
+        if any(one.first <= week.last and week.first <= one.last for one in plan.pauses):
+            lacks = _("%(missing)s Your plan has a pause in it.", missing=lacks)
     else:
         lacks = ""
     days = _days(plan, beyond, week.visits)
