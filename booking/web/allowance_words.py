@@ -18,6 +18,7 @@ from booking.scheduling.allowances.terms import (
     Terms,
     Window,
 )
+from booking.services.allowances import OfVisit
 from booking.services.clinic import Clinic
 
 KINDS: Mapping[Kind, Any] = {
@@ -154,6 +155,23 @@ def of_visit(clinic: Clinic, pool: Pool, found: Left, mark: Mark) -> str:
     if mark.standing is Standing.SAME_DAY:
         return _("%(left)s; this visit counts with another of its day", left=whose)
     return _("%(left)s; this visit is the %(number)s", left=whose, number=_ordinal(mark.number))
+
+
+def to_patient(clinic: Clinic, found: OfVisit) -> tuple[str, str]:
+    """To whose visit it is: what is left, where a number is recorded, and why it may not be covered, or nothing."""
+    return "".join(of_pools(clinic, [found.left])), why(clinic, found.mark) if found.mark.beyond else ""
+
+
+def why(clinic: Clinic, mark: Mark) -> str:
+    """Why a visit may not be covered, to whose it is."""
+    since = day(clinic, mark.since) if mark.since else ""
+    return {
+        Standing.ABOVE: _("It is beyond the number of visits that we have noted."),
+        Standing.ASKED: _("We have asked for an authorization, and have no answer yet."),
+        Standing.UNAUTHORISED: _("We have no authorization noted for it."),
+        Standing.BEFORE: _("Your coverage, as we have noted it, begins on %(day)s.", day=since),
+        Standing.AFTER: _("Your coverage, as we have noted it, lasts until %(day)s.", day=since),
+    }[mark.standing]
 
 
 def why_beyond(clinic: Clinic, mark: Mark) -> str:

@@ -681,6 +681,38 @@ def test_a_visit_booked_before_that_a_plan_pushes_beyond_is_named_before_it_is_b
     assert ("I have asked the payer" in proposals) == (rule is Beyond.ASK)
 
 
+def ends(session: Any, day: str) -> None:
+    one = session.scalars(select(Coverage)).one()
+    one.terms = one.terms | {"ends": day}
+
+
+@pytest.mark.parametrize("rule", Beyond)
+def test_a_visits_own_page_and_the_days_to_move_it_to_say_what_may_not_be_covered_and_why(
+    client: FlaskClient, app: Flask, rule: Beyond
+) -> None:
+    way = insured(app, 30, rule)
+    assert sent(client, way, chosen(client, way), **MAIL).status_code == 303
+    first, *_, last = re.findall(r'href="(/visit/[^"]+)"', client.get(way).text)
+    left = "Acupuncture and Chiropractic: 9 of 30 left until Dec 31, 2026."
+    assert left in words(client.get(first)) and "This is not a promise" in words(client.get(first))
+    assert "may not be" not in words(client.get(first)) + words(client.get(f"{first}/move"))
+    with app.app_context():
+        run(lambda session: ends(session, "2026-09-22"))
+    page = words(client.get(last))
+    assert "This visit may not be covered; we will check and call you before you come." in page
+    assert "Your coverage, as we have noted it, lasts until Sep 22, 2026." in page
+    assert "may not be covered" not in words(client.get(first))
+    days = client.get(f"{first}/move?from=2026-09-22")
+    moving = words(days)
+    assert "Wednesday, September 23 ! may not be covered" in moving
+    assert "Tuesday, September 22" in moving and moving.count("Tuesday, September 22 !") == 0
+    assert ("before we move it there. Please call us" in moving) == (rule is Beyond.ASK)
+    assert ("we will check and call you before you come" in moving) == (rule is Beyond.WARN)
+    to_wednesday = next(time for time in times_on(days) if time.startswith("2026-09-23"))
+    sure = words(client.post(f"{first}/move", data=hidden(days) | {"time": to_wednesday}))
+    assert "Move it there all the same? From Monday" in sure and "! may not be covered Where it says" in sure
+
+
 def test_what_is_left_is_said_window_by_window_of_a_plan_that_reaches_into_the_next(
     client: FlaskClient, app: Flask
 ) -> None:
@@ -706,11 +738,26 @@ def test_of_coverage_nothing_is_said_by_the_link_of_a_plan_that_nobody_has_confi
         visit = reading.by_link(*way.split("/")[2:]).weeks[1].visits[0]
         standing_clock.at(visit.starts_at + timedelta(minutes=20))
         statuses.no_show(hired(), visit.reference, key="noshow-01")
-    for page in (client.get(way), client.get(f"{way}/make-up")):
+    one = re.findall(r'href="(/visit/[^"]+)"', client.get(way).text)[-1]
+    for page in map(client.get, (way, f"{way}/make-up", one, f"{one}/move")):
         assert page.status_code == 200
         assert not re.search("cover|insur|of 21 left", words(page))
     asked = hidden(client.get(f"{way}/make-up"))
     assert client.post(f"{way}/make-up", data=asked).location.startswith(way)
+
+
+@on_both
+@pytest.mark.parametrize(("by", "says"), [(Actor.PATIENT, False), (Actor.STAFF, True)])
+def test_of_a_visit_that_somebody_booked_by_a_name_nothing_of_coverage_is_said(
+    client: FlaskClient, app: Flask, by: Actor, says: bool
+) -> None:
+    insured(app, 0, Beyond.WARN)
+    with app.app_context():
+        visit = booked(NEXT_WEEK, visit_type="acupuncture-follow-up", practitioner="mei")
+        run(lambda session: session.execute(update(Appointment).values(booked_by=by)))
+        there = f"/visit/{visit.reference}/{visit.token}"
+    for page in (client.get(there), client.get(f"{there}/move")):
+        assert page.status_code == 200 and bool(re.search("cover|0 of 0 left", words(page))) == says
 
 
 def test_where_staff_are_to_be_asked_first_nothing_is_booked_here(client: FlaskClient, app: Flask) -> None:

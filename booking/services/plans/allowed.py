@@ -10,14 +10,16 @@ from sqlalchemy.orm import Session
 
 from booking import clock
 from booking.errors import BeyondCoverage
-from booking.models import BookableBy, Plan
+from booking.models import Actor, Appointment, BookableBy, Plan
 from booking.scheduling.allowances.counting import Left, Mark, Pool, Visit, besides
 from booking.services.allowances import (
     Allowances,
+    OfVisit,
     Planned,
     allowances_of,
     asks_first,
     counted,
+    of_visit,
     pools_of,
     visits_of_patients,
 )
@@ -26,6 +28,7 @@ from booking.services.plans.besides import may_know
 from booking.services.plans.reading import PlanView
 from booking.services.plans.weeks import Week
 from booking.services.transaction import reading
+from booking.services.visits import Visit as PatientsVisit
 
 
 class Allowed(NamedTuple):
@@ -71,6 +74,50 @@ def allowed_to(
     beyond = {number: mark for number, mark in enumerate(found.these) if mark.beyond}
     pushed = {reference: found.starts[reference] for reference in found.pushed}
     return Allowed(left, beyond, found.stops, pushed)
+
+
+def of_visit_by_link(visit: PatientsVisit, plan: PlanView | None) -> OfVisit | None:
+    """How a visit counts that its link has opened. `plan`: its plan, as `reading.of_visit` has it."""
+    with reading() as session:
+        appointment = session.get_one(Appointment, visit.id)
+        known = _is_of_somebody_known(appointment, plan)
+        return of_visit(session, visit.clinic, appointment, clock.now()) if known else None
+
+
+def on_days(
+    visit: PatientsVisit, plan: PlanView | None, offered: Mapping[date, datetime]
+) -> dict[date, "Alone"]:
+    """How it would count on other days, at these times of them; without those on which nothing would be beyond. What is beyond
+    already, as it stands, isn't pushed, nor asked about.
+    """
+    modality, now = visit.visit_type.modality.slug, clock.now()
+    with reading() as session:
+        appointment = session.get_one(Appointment, visit.id)
+        if not _is_of_somebody_known(appointment, plan):
+            return {}
+        pools = pools_of(session, visit.clinic, appointment.patient_id)
+        theirs = visits_of_patients(session, [appointment.patient_id]) if pools else {}
+    rows = theirs.get(appointment.patient_id, [])
+    already = {name for name, _mark in counted(visit.clinic, pools, rows, now).ahead_beyond()}
+    others = [row for row in rows if row.reference != visit.reference]
+
+    def placed(at: datetime) -> Allowances:
+        return counted(visit.clinic, pools, others, now, [Planned(at, modality)])
+
+    asked_already, found = placed(visit.starts_at).stops, {}
+    for day, at in offered.items():
+        there = placed(at)
+        beyond, pushes = there.these[0].beyond, bool(set(there.pushed) - already)
+        if beyond or pushes:
+            found[day] = Alone(beyond, pushes, there.stops and not asked_already)
+    return found
+
+
+def _is_of_somebody_known(appointment: Appointment, plan: PlanView | None) -> bool:
+    """Whether staff know whose visit it is, and the contact with it is theirs: not, where somebody booked it by a name."""
+    if appointment.plan_id is not None:
+        return plan is not None and may_know(plan, BookableBy.LINK)
+    return appointment.booked_by is not Actor.PATIENT
 
 
 class Alone(NamedTuple):

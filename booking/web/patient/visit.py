@@ -39,6 +39,7 @@ from booking.web.pages import page, today
 from booking.web.patient import blueprint
 from booking.web.patient.booking import Chosen, day_asked
 from booking.web.patient.forms import ActionForm, CancelForm, ContactForm
+from booking.web.patient.plan_allowance import Uncovered, coverage_of, uncovered_on
 from booking.web.patient.plan_shown import WaysFrom, ways_from
 from booking.web.patient.times import DAYS_SEARCHED, PartOfDay, laid_out
 from booking.web.plan_words import broken
@@ -202,7 +203,7 @@ def move(reference: str, token: str) -> ResponseReturnValue:
         there, plan = before.moved_to(starts_at), reading.of_visit(before)
         suffers = plan and suffering_of(plan, reference, starts_at, there.ends_at, BookableBy.LINK)
         if suffers or there.is_settled(now):
-            return _sure_page(before, there, suffers)
+            return _sure_page(before, there, suffers, uncovered_on(before, plan, [starts_at]))
     try:
         rescheduling.reschedule(
             reference,
@@ -223,17 +224,21 @@ def move(reference: str, token: str) -> ResponseReturnValue:
     return redirect(url_for("patient.visit", reference=reference, token=token), 303)
 
 
-def _sure_page(before: Visit, there: Visit, suffers: Suffering | None) -> ResponseReturnValue:
+def _sure_page(
+    before: Visit, there: Visit, suffers: Suffering | None, uncovered: Uncovered
+) -> ResponseReturnValue:
     """What somebody should know before their visit is moved there."""
-    faults = suffers.faults if suffers else ()
     return page(
         "patient/move_sure.html",
         before.clinic,
         visit=before,
         starts_at=there.starts_at,
         soon=there.is_settled(clock.now()),
-        suffers=list(dict.fromkeys(broken(before.clinic, one.facts) for one in faults)),
+        suffers=list(dict.fromkeys(broken(before.clinic, one.facts, suffers.weeks) for one in suffers.faults))
+        if suffers
+        else [],
         better=suffers.better if suffers else (),
+        uncovered=uncovered,
         form=request.form,
     )
 
@@ -261,6 +266,7 @@ def _visit_page(found: Visit, refused: Refusal | None = None) -> ResponseReturnV
         may_come_again=may_come_again(found),
         plan=plan,
         prescribed=plan is not None and plan.status is PlanStatus.RUNNING and not plan.is_series,
+        covered=coverage_of(found, plan),
         lacks=plan is not None and found.status is Status.CANCELLED and bool(still_lacking(plan, now)),
         later=_later(plan, found),
     )
@@ -307,11 +313,15 @@ def _move_page(
     # After a refusal the same days and the same person are shown again.
     asked = {name: value for name in ("with", "day", "from", "part") if (value := request.args.get(name))}
     facts = refused.facts.get("alternatives", ()) if refused else ()
+    shown = laid_out(free, path, whom_word, part, one_day, today(clinic))
+    plan = reading.of_visit(found)
     return page(
         "patient/times.html",
         clinic,
         status,
-        shown=laid_out(free, path, whom_word, part, one_day, today(clinic)),
+        shown=shown,
+        covered=coverage_of(found, plan),
+        uncovered=uncovered_on(found, plan, [day.times[0].starts_at for day in shown.days]),
         chosen=Chosen(found.visit_type, found.practitioner, found.minutes, found.starts_at),
         people=people,
         whom=whom,
