@@ -15,6 +15,7 @@ from booking import clock
 from booking.errors import NotChangeable, NotFound, PlanWentOn, Refusal, StaleEdit, TooLateToUndo
 from booking.formatting import iso_utc
 from booking.models import Actor, Appointment, HistoryEntry, Message, MessageState, Plan, PlanEntry
+from booking.scheduling.plans.keeping import Role
 from booking.scheduling.status import Status
 from booking.services import giving_way, history, notices, placing, tasks
 from booking.services.claims import uses_of
@@ -24,7 +25,7 @@ from booking.services.desk.states import BOOKED_BY_MISTAKE, UNDO_WITHIN, Changed
 from booking.services.desk.statuses import take_again
 from booking.services.history import OF_WORDS, Entry, shaped
 from booking.services.idempotency import Key, once
-from booking.services.plans.said import ENDED, EXTENDED, MADE_UP, NOT_NEEDED, PAUSED
+from booking.services.plans.said import ENDED, EXTENDED, LOOK_BOOKED, MADE_UP, NOT_NEEDED, PAUSED
 from booking.services.staff.ownership import appointment_of
 from booking.services.staff.who import Who
 from booking.services.transaction import reading
@@ -35,6 +36,11 @@ __all__ = ["UNDO_WITHIN", "Doing", "cancellation_to_undo", "look", "take_back", 
 _TAPS = ("arrived", "checked-in", "needles_in", "needles_out", "fulfilled", "noshow")
 # What in a plan's history counts on a cancelled visit's being gone.
 _WITHOUT_IT = (MADE_UP, EXTENDED, NOT_NEEDED, PAUSED, ENDED, "changed doses", "decided", "stopped")
+# Another look may be booked once one was cancelled, or nobody came to it.
+_WITHOUT_A_LOOK = {
+    Status.CANCELLED: (*_WITHOUT_IT, LOOK_BOOKED),
+    Status.NOSHOW: (LOOK_BOOKED, EXTENDED, "changed doses"),
+}
 # One thing that was done to a visit, as a row or read back.
 _Done = TypeVar("_Done", Entry, HistoryEntry)
 
@@ -221,21 +227,25 @@ def _refuse(
         raise StaleEdit(shown=shown, now=states.state_of(clinic, visit), **changed)
     if now > entry.at + UNDO_WITHIN:
         raise TooLateToUndo(until=iso_utc(entry.at + UNDO_WITHIN))
-    if visit.status is Status.CANCELLED and _before(visit, entry, now)["status"] != Status.CANCELLED:
+    if visit.status in _WITHOUT_A_LOOK and _before(visit, entry, now)["status"] != visit.status:
         _refuse_without_it(session, visit, entry)
 
 
 def _lock_plan(session: Session, entry_id: int) -> None:
-    """The plan of a cancelled visit, before the visit itself: in the order in which whoever changes a plan locks them."""
+    """The plan of a visit that its plan may do without, before the visit itself: in the order in which whoever changes a plan
+    locks them.
+    """
     its = select(Plan.id).join(Appointment, Appointment.plan_id == Plan.id).join(HistoryEntry)
-    cancelled = its.where(HistoryEntry.id == entry_id, Appointment.status == Status.CANCELLED)
-    session.execute(cancelled.with_for_update(of=Plan))
+    gone = its.where(HistoryEntry.id == entry_id, Appointment.status.in_(_WITHOUT_A_LOOK))
+    session.execute(gone.with_for_update(of=Plan))
 
 
 def _refuse_without_it(session: Session, visit: Appointment, entry: HistoryEntry) -> None:
     """Refuses to bring a visit back into a plan that goes on without it since."""
+    is_look, is_cancelled = visit.plan_role == Role.REASSESSMENT, visit.status is Status.CANCELLED
+    what = _WITHOUT_A_LOOK[visit.status] if is_look else _WITHOUT_IT if is_cancelled else ()
     since = select(PlanEntry.id).where(
-        PlanEntry.plan_id == visit.plan_id, PlanEntry.at > entry.at, PlanEntry.what.in_(_WITHOUT_IT)
+        PlanEntry.plan_id == visit.plan_id, PlanEntry.at > entry.at, PlanEntry.what.in_(what)
     )
     if session.scalar(since.limit(1)) is not None:
         raise PlanWentOn
