@@ -21,6 +21,7 @@ from booking.models import (
     Message,
     MessageState,
     Patient,
+    Plan,
 )
 from booking.scheduling.status import Status
 from booking.scheduling.timeline import CELL_MINUTES, cell_from, instant_of
@@ -125,11 +126,21 @@ _HAS_A_NUMBER = or_(
     Appointment.phone.is_not(None),
     exists().where(_RECORD.id == Appointment.patient_id, _RECORD.phone.is_not(None)),
 )
-_WRITTEN_TO = exists().where(
-    _OTHER.appointment_id == Appointment.id,
-    _OTHER.sequence == Appointment.sequence,
-    _OTHER.kind.in_(notices.ANSWERS),
-    or_(_OTHER.state.in_(ON_ITS_WAY), _OTHER.settled_as == notices.TOLD_TOGETHER),
+_WRITTEN_TO = or_(
+    exists().where(
+        _OTHER.appointment_id == Appointment.id,
+        _OTHER.sequence == Appointment.sequence,
+        _OTHER.kind.in_(notices.ANSWERS),
+        or_(_OTHER.state.in_(ON_ITS_WAY), _OTHER.settled_as == notices.TOLD_TOGETHER),
+    ),
+    # With its plan, since it was changed.
+    exists().where(
+        Plan.id == Appointment.plan_id,
+        _OTHER.subject == "plan/" + Plan.reference,
+        _OTHER.kind == "plan-change",
+        _OTHER.state.in_(ON_ITS_WAY),
+        _OTHER.due_at > HistoryEntry.at,
+    ),
 )
 # What a change by us left behind, and whether the desk has spoken with them while the visit stood as it left it.
 ENTRY = (

@@ -4,16 +4,28 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 import pytest
+from sqlalchemy import update
 
 from booking import clock
 from booking.formatting import iso_utc
-from booking.models import Actor, Appointment, BookableBy, Message, Patient, PlanEntry, Reminders
+from booking.models import (
+    Actor,
+    Appointment,
+    BookableBy,
+    Message,
+    MessageState,
+    Patient,
+    Plan,
+    PlanEntry,
+    Reminders,
+)
 from booking.reminders.delivery import deliver_due
 from booking.scheduling.plans.keeping import Role as PlanRole
 from booking.services import links as visit_links, reconciling, visits
 from booking.services.clinic import present
 from booking.services.desk import calls, records, statuses, undoing
 from booking.services.desk.moving import Place, change
+from booking.services.desk.pressing import pressing
 from booking.services.desk.records import Values
 from booking.services.desk.whom_to_call import Outcome
 from booking.services.plans.adherence import Need, adherence
@@ -354,6 +366,30 @@ def test_a_call_says_whether_anything_is_to_be_said_of_its_own_visit(
     (about,) = calls.call_list(hired()).calls
     assert about.plan == by_telephone.reference and not about.plan_only
     assert about.old_starts_at == second.starts_at
+
+
+@pytest.mark.parametrize("reaches", [True, False])
+def test_who_has_no_number_is_on_the_list_only_if_no_message_about_the_plan_reaches_them(
+    standing_clock: StandingClock, reaches: bool
+) -> None:
+    plan = weekly()
+    deliver_due()
+    first = seen(plan).visits[0]
+    standing_clock.at(first.starts_at - 12 * HOUR)
+    deliver_due()
+    for one in (Patient, Appointment, Plan):
+        run(lambda session, one=one: session.execute(update(one).values(phone=None)))
+    shifted(plan, first, tell=True)
+    standing_clock.on(minutes=5)
+    deliver_due()
+    (told,) = [row for row in rows(Message) if row["kind"] == "plan-change"]
+    if not reaches:
+        ended = update(Message).where(Message.id == told["id"]).values(state=MessageState.DEAD)
+        run(lambda session: session.execute(ended))
+    assert told["state"] == MessageState.SENT
+    on_the_list = [] if reaches else [(first.reference, "change", "soon")]
+    assert to_call() == on_the_list
+    assert pressing(hired(), present()).calls == len(on_the_list)
 
 
 def by_text_at_night(standing_clock: StandingClock, number: int) -> PlanVisit:
