@@ -160,4 +160,5 @@ class Shift(Change):
         return f"{at.astimezone(self.plan.clinic.zone):%Y-%m-%d %H:%M}"
 
     def _broken(self, found: shifting.Shifts) -> tuple[str, ...]:
-        return tuple(dict.fromkeys(broken(self.plan.clinic, one.facts) for one in found.broken))
+        plan = self.plan
+        return tuple(dict.fromkeys(broken(plan.clinic, one.facts, plan.course.weeks) for one in found.broken))

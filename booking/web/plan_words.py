@@ -338,10 +338,16 @@ def better(clinic: Clinic, times: Sequence[Instead]) -> str:
     return _("Better: %(times)s.", times="; ".join(named))
 
 
-def broken(clinic: Clinic, fault: Mapping[str, Any]) -> str:
-    """A fault as PlanRulesBroken names it, as in "Week 2, acupuncture: too few visits."."""
+def broken(clinic: Clinic, fault: Mapping[str, Any], weeks: int | None = None) -> str:
+    """A fault as PlanRulesBroken names it, as in "Week 2, acupuncture: too few visits.". `weeks`: so many the plan has, where
+    something may lie after them.
+    """
     what = str(_BROKEN[Rule(fault["rule"])])
     visit_type = clinic.visit_types.get(fault["care"])
+    if weeks is not None and fault["week"] > weeks:
+        if visit_type is None:
+            return _("After the last week: %(what)s", what=what)
+        return _("After the last week, %(care)s: %(what)s", care=within(visit_type.modality.name), what=what)
     if visit_type is None:
         return _("Week %(week)d: %(what)s", week=fault["week"], what=what)
     care = within(visit_type.modality.name)

@@ -435,3 +435,16 @@ def test_what_was_moved_is_named_as_far_as_it_is_still_prescribed_there(left: in
     phases = (Phase(4, (Dose(care, 3, 3),)), Phase(1, (Dose(care, left, left),)))
     course = Course(phases, {}, moved=(Moved(2, care, 3, 4),))
     assert course_words.prescribed(present(), course).endswith(words)
+
+
+@pytest.mark.parametrize(
+    ("care", "words"),
+    [
+        ("acupuncture-reassessment", "After the last week, acupuncture: somebody looks again"),
+        ("", "After the last week: somebody looks again"),
+    ],
+)
+def test_what_lies_after_the_last_week_is_in_no_week(care: str, words: str) -> None:
+    fault = {"rule": Rule.REASSESSMENT_PLACE.value, "week": 5, "care": care}
+    assert plan_words.broken(present(), fault, 4).startswith(words)
+    assert plan_words.broken(present(), fault, 5).startswith("Week 5")

@@ -22,8 +22,9 @@ from booking.services.transaction import reading
 
 @dataclass(frozen=True)
 class Suffering:
-    """What a plan wouldn't keep any more if one of its visits were elsewhere, and times that keep all of it."""
+    """What a plan of so many weeks wouldn't keep any more if one of its visits were elsewhere, and times that keep all of it."""
 
+    weeks: int
     faults: tuple[Fault, ...]
     better: tuple[Instead, ...]
 
@@ -60,7 +61,7 @@ def suffering_of(
     except NotOffered:
         # The clinic offers no more what the plan asks for besides.
         better = []
-    return Suffering(tuple(broken), tuple(better))
+    return Suffering(plan.course.weeks, tuple(broken), tuple(better))
 
 
 def better_times(

@@ -371,7 +371,7 @@ def _of_its_plan(clinic: Clinic, preview: Preview) -> list[str]:
     if suffers is None:
         return []
     return [
-        *dict.fromkeys(plan_words.broken(clinic, fault.facts) for fault in suffers.faults),
+        *dict.fromkeys(plan_words.broken(clinic, fault.facts, suffers.weeks) for fault in suffers.faults),
         *([plan_words.better(clinic, suffers.better)] if suffers.better else []),
     ]
 

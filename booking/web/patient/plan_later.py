@@ -182,7 +182,9 @@ def _move_page(
         stays=[Stays(one.visit, one.starts_at, _why(plan, one)) for one in shown.shifts if not one.free],
         late=any(one.late for one in shown.shifts),
         better=shown.better,
-        suffers=list(dict.fromkeys(broken(plan.clinic, one.facts) for one in shown.broken)),
+        suffers=list(
+            dict.fromkeys(broken(plan.clinic, one.facts, plan.course.weeks) for one in shown.broken)
+        ),
         soon=[one for one in moved if not one.may_change(now)],
         uncovered={shown.going[number].visit.reference for number in covered.beyond},
         pushed=bool(covered.pushed),
