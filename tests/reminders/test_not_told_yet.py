@@ -9,7 +9,7 @@ from icalendar import Calendar
 from booking.services.clinic import present
 from booking.services.desk.moving import Place, change
 from booking.services.plans.booking import BookedPlan
-from booking.services.plans.changing import Decision, decide, pause, stop, told_now
+from booking.services.plans.changing import Decision, cancel_from, decide, pause, stop, told_now
 from booking.services.plans.shifting import shift
 from booking.services.plans.visits import PlanVisit
 from tests.clinics import plan_clinic, set_up
@@ -130,6 +130,42 @@ def test_what_is_moved_later_is_told_as_if_nothing_had_become_firm(
     told = mail(sink, standing_clock)
     assert words(told).count("penciled in") and "TENTATIVE" in in_calendar(told)
     assert not any(one.penciled for one in seen(stages).standing)
+
+
+def test_what_is_firm_without_their_knowing_is_moved_as_penciled_in_and_then_told_to_be_booked(
+    stages: BookedPlan, sink: Sink, standing_clock: Any
+) -> None:
+    visit = next(one for one in seen(stages).standing if one.penciled)
+    decide(practitioner(), stages.reference, Decision.CONTINUE, told=False, key="decide-01")
+    shifted(stages, visit)
+    assert in_calendar(mail(sink, standing_clock)).count("TENTATIVE") == 2
+    told_now(practitioner(), stages.reference, key="told-0001")
+    told = mail(sink, standing_clock)
+    assert says(visit, HOUR) in words(told).partition("penciled in is booked")[2].partition("All other")[0]
+    assert "TENTATIVE" not in in_calendar(told)
+
+
+def test_single_visits_that_are_moved_meanwhile_are_told_as_if_nothing_had_been_decided(
+    weekly: BookedPlan, sink: Sink, standing_clock: Any
+) -> None:
+    first, second, *_ = seen(weekly).visits
+    for number, visit in enumerate((first, second)):
+        there = Place(starts_at=visit.starts_at + HOUR)
+        change(hired(), visit.reference, there, version=None, reason="Late", key=f"move-000{number}")
+    decide(hired(), weekly.reference, Decision.STOP, told=False, key="decide-01")
+    told = mail(sink, standing_clock)
+    assert told["Subject"].startswith("Changed") and "ancelled" not in words(told)
+    assert [at for at in (says(first, HOUR), says(second, HOUR)) if at not in words(told)] == []
+
+
+def test_what_the_patient_gives_up_meanwhile_says_nothing_of_it(
+    stages: BookedPlan, sink: Sink, standing_clock: Any
+) -> None:
+    decide(practitioner(), stages.reference, Decision.CONTINUE, told=False, key="decide-01")
+    last = seen(stages).standing[-1]
+    cancel_from(stages.reference, stages.token, last.reference, "", actor="rosa", key="from-0001")
+    told = mail(sink, standing_clock)
+    assert says(last) in words(told) and "TENTATIVE" in in_calendar(told)
 
 
 def test_once_the_plan_is_stopped_nothing_is_said_to_stand(

@@ -72,6 +72,8 @@ def plan_changed(
     withheld = not tell and plan.untold_since is not None
     if withheld:
         plan.untold = joined(session, plan, plan.untold, facts)
+    elif plan.untold_since is not None:
+        plan.untold = _followed(session, plan.untold, visits)
     waits, own = _changes_that_wait(session, plan), _changed_by(session, plan) is Actor.PATIENT
     tells = tell or (bool(waits) and plan.untold_since is None)
     gave_way = giving_way.untold(session, plan, now) if tells else []
@@ -138,6 +140,22 @@ def joined(session: Session, plan: Plan, before: Row, facts: Row) -> Row:
         (was["cancelled"] | gone - was["added"]) - back,
         knew,
     )
+
+
+def _followed(session: Session, untold: Row, visits: Iterable[Appointment]) -> Row:
+    """What waits to be told, where some of its visits have just been moved: what is firm since is firm there."""
+    moved: dict[str, str] = {}
+    for visit in visits:
+        last = _last_of(session, visit)
+        if last.what == "moved":
+            moved[last.facts["from"]] = iso_utc(visit.starts_at)
+    return untold | {"firm": sorted(moved.get(at, at) for at in untold.get("firm", ()))}
+
+
+def _last_of(session: Session, visit: Appointment) -> HistoryEntry:
+    """What was last done to a visit."""
+    entries = select(HistoryEntry).where(HistoryEntry.appointment_id == visit.id)
+    return session.scalars(entries.order_by(HistoryEntry.id.desc()).limit(1)).one()
 
 
 def _with_gone(facts: Row, gone: Iterable[str], knew: Row) -> Row:
@@ -253,12 +271,7 @@ def _as_known(
     """
     if not any(_is_untold(one) for one in waited):
         return facts
-    last = session.scalars(
-        select(HistoryEntry)
-        .where(HistoryEntry.appointment_id == visit.id)
-        .order_by(HistoryEntry.id.desc())
-        .limit(1)
-    ).one()
+    last = _last_of(session, visit)
     between = last.facts["from"] if last.what == "moved" else iso_utc(visit.starts_at)
     knew = _knew(clinic, waited)
     stays = _as_they_knew(session, plan, knew, knew)
