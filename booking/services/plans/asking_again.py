@@ -48,8 +48,12 @@ def wanted_by(
     )
 
 
-def asked_for(plan: PlanView, audience: BookableBy, course: Course | None = None) -> Asked:
-    """What a plan that runs asks for: it keeps to what is free, for nothing gives way to what is moved or made up."""
+def asked_for(
+    plan: PlanView, audience: BookableBy, course: Course | None = None, *, until: date = date.min
+) -> Asked:
+    """What a plan that runs asks for: it keeps to what is free, for nothing gives way to what is moved or made up. `until`: as in
+    `Asked.of`.
+    """
     wanted = wanted_by(plan, audience)
     due = {care.modality.slug for care in plan.firsts_due(clock.now())}
     standing = tuple(one.visit_type for one in plan.standing)
@@ -57,7 +61,7 @@ def asked_for(plan: PlanView, audience: BookableBy, course: Course | None = None
     if course is not None:
         wanted = wanted.with_course(course)
     with reading() as session:
-        asked = Asked.of(session, plan.clinic, wanted, clock.now())
+        asked = Asked.of(session, plan.clinic, wanted, clock.now(), until=until)
     return replace(asked, ground=asked.ground.giving(frozenset()))
 
 

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from itertools import combinations, pairwise, product
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -44,7 +44,7 @@ from booking.services.plans.reading import PlanView, for_staff, view, weeks_with
 from booking.services.plans.replacing import instead_of, time_of, usual_times
 from booking.services.plans.said import LOOK_BOOKED
 from booking.services.plans.visits import PlanVisit, look_after
-from booking.services.plans.wanted import Asked
+from booking.services.plans.wanted import LATEST_START, Asked
 from booking.services.staff import audit
 from booking.services.staff.who import Who
 
@@ -94,7 +94,7 @@ def next_stage(plan: PlanView, *, as_before: bool = False) -> Fitted | None:
 
 def looked_at_again(plan: PlanView) -> Fitted:
     """What it would do to a plan to have somebody look again after each stage that has nobody."""
-    asked = asked_for(plan, BookableBy.STAFF)
+    asked = asked_for(plan, BookableBy.STAFF, until=_soon(plan))
     found = _with_looks(asked, plan, Fitted(plan.course, (), (), (), range(0)), 0)
     return replace(found, course=plan.course)
 
@@ -113,7 +113,7 @@ def fitted(
 ) -> Fitted:
     """What comes so that a plan has this course from a week on, once some visits are gone."""
     now = clock.now()
-    asked = asked_for(plan, audience, course)
+    asked = asked_for(plan, audience, course, until=_soon(plan))
     found = _with_looks(asked, plan, _filled(asked, plan, from_week, goes), from_week)
     looks = [one for one in _looks_from(plan, asked.course, from_week) if one.starts_at > now]
     if found.lacks and looks:
@@ -155,6 +155,11 @@ def _filled(asked: Asked, plan: PlanView, from_week: int, goes: Sequence[PlanVis
             had[missed.care.slug] -= 1
     course = asked.wanted.course
     return Fitted(course, tuple(goes), tuple(comes), tuple(lacks), range(asked.weeks, course.weeks))
+
+
+def _soon(plan: PlanView) -> date:
+    """Until when somebody can look again, however long ago the days for that were over."""
+    return plan.clinic.times.local_date(clock.now()) + timedelta(days=LATEST_START)
 
 
 def _with_looks(asked: Asked, plan: PlanView, change: Fitted, from_week: int) -> Fitted:

@@ -132,13 +132,17 @@ class Asked:
     _starts: dict[tuple[str, int], dict[Choice, int]] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
-    def of(cls, session: Session, clinic: Clinic, wanted: PlanWanted, now: datetime) -> "Asked":
-        """Raises NotFound for names that the clinic doesn't have, NotOffered where a kind of care is given by nobody."""
+    def of(
+        cls, session: Session, clinic: Clinic, wanted: PlanWanted, now: datetime, *, until: date = date.min
+    ) -> "Asked":
+        """`until`: up to which day at least it is known what is free. Raises NotFound for names that the clinic doesn't have, NotOffered
+        where a kind of care is given by nobody.
+        """
         kinds = kinds_of(clinic, wanted)
         weeks = weeks_within_horizon(clinic, wanted.course, wanted.first_day, now)
         last = wanted.first_day + timedelta(days=weeks * 7 - 1 + max(LOOKED_AT_WITHIN, LATEST_START))
         ground = Ground.read(
-            session, clinic, _questions(clinic, wanted, kinds), wanted.first_day, max(last, wanted.first_day), now,
+            session, clinic, _questions(clinic, wanted, kinds), wanted.first_day, max(last, wanted.first_day, until), now,
             patient_id=wanted.patient_id, busy_with=wanted.busy_with, visitor=wanted.visitor,
         )  # fmt: skip
         return cls(wanted, clinic, kinds, ground, weeks)

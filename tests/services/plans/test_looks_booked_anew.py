@@ -116,11 +116,12 @@ def test_a_look_that_was_missed_or_called_off_is_booked_anew(
     assert looked_at_again(seen(disc)).comes == ()
 
 
+@pytest.mark.parametrize("weeks", [6, 10])
 def test_where_its_days_are_over_somebody_looks_again_as_soon_as_can_be(
-    disc: BookedPlan, standing_clock: StandingClock
+    weeks: int, disc: BookedPlan, standing_clock: StandingClock
 ) -> None:
     cancel(hired(), looks(disc)[0].reference, key="cancel-01")
-    monday = FIRST_DAY + timedelta(days=42)
+    monday = FIRST_DAY + timedelta(weeks=weeks)
     standing_clock.at(at(monday, 8))
     book_looks(hired(), disc.reference, "", key="look-0001")
     (look,) = looks(disc)
