@@ -271,7 +271,10 @@ def test_one_visit_is_exchanged_on_a_page_of_its_own_that_keeps_everything(
     page = sent(client, way, details, other="2", note="Stairs are hard.", **MAIL)
     assert "Another time for this visit" in words(page)
     options = [unescape(one) for one in re.findall(r'name="instead" value="([^"]+)"', page.text)]
-    assert options
+    for times in page.text.split("These too"):
+        starts = re.findall(r'name="instead" value="2 (\S+) ', times)
+        assert starts == sorted(starts), "in the order of their days"
+    assert len(options) > 3
     page = client.post(f"{way}/details", data=hidden(page) | {"instead": options[0]})
     assert page.status_code == 200 and "Stairs are hard." in page.text
     assert "Changed: " in words(page) and '<details class="choice" open>' in page.text, "one sees that it was"
