@@ -11,6 +11,7 @@ from flask.testing import FlaskClient
 from booking.services import links
 from booking.services.clinic import present
 from booking.services.plans.booking import BookedPlan
+from booking.web.free import instant
 from tests.clinics import plan_clinic
 from tests.services.plans.making import patient, prescribed, running, seen
 from tests.staffing import hired, signed_in
@@ -57,6 +58,27 @@ def test_its_patient_is_asked_whether_it_shall_be_there_all_the_same(
     assert standing(app, made, second.reference) == datetime.fromisoformat(better[0].split()[0])
     assert press(there, sure="1").status_code == 303
     assert standing(app, made, second.reference) == near
+
+
+def test_other_times_begin_near_its_own_with_those_first_that_keep_the_plan(
+    app: Flask, client: FlaskClient, send: Send, standing_clock: Any
+) -> None:
+    with app.app_context():
+        made = running(prescribed(patient()))
+        visit = [one for one in seen(made).standing if one.care.slug == "acupuncture-follow-up"][7]
+        own = visit.starts_at.astimezone(present().zone).date()
+        way = f"/visit/{visit.reference}/{links.token(visit.reference, 1)}/move"
+    page = client.get(way)
+    first, keep = page.text.index('id="days"'), page.text.index("These times keep your plan:")
+    starts = [instant(one) for one in re.findall(r'<button name="time" value="(\S+) ', page.text[first:])]
+    assert starts and own - timedelta(days=3) < min(one.date() for one in starts if one) <= own
+    kept = re.findall(r'<button name="time" value="([^"]+)"', page.text[keep:first])
+    assert kept and kept == sorted(kept)
+    # Earlier days can be looked at, and what keeps the plan is taken at once.
+    assert "Earlier days" in page.text
+    assert "These times keep your plan:" not in client.get(f"{way}?from={own - timedelta(days=9)}").text
+    assert send(page, way, time=kept[0]).status_code == 303
+    assert standing(app, made, visit.reference) == datetime.fromisoformat(kept[0].split()[0])
 
 
 def standing(app: Flask, made: BookedPlan, reference: str) -> datetime:

@@ -72,6 +72,19 @@ def better_times(
     return instead_of(asked or asked_for(plan, audience), chosen_of(plan, visit), others, same_day=True)
 
 
+def keeping(plan: PlanView, reference: str) -> list[Instead]:
+    """Times to which a patient can move one visit of their plan, and all of the plan is kept; none of one that asks for nothing,
+    or that runs no more.
+    """
+    visit = plan.that_stands(reference)
+    if visit is None or plan.is_series or plan.status is not PlanStatus.RUNNING:
+        return []
+    try:
+        return better_times(plan, visit, BookableBy.LINK)
+    except NotOffered:
+        return []
+
+
 class TimesThatKeep:
     """Times for visits of several plans that keep their rules, for one visit after the other: the first of each is left, and keeps
     the rules, if the first ones before it are taken, and whatever else was `proposed`.

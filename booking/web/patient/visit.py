@@ -2,7 +2,7 @@
 
 import secrets
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from hashlib import sha256
 from typing import get_args
 
@@ -29,7 +29,7 @@ from booking.services.plans import reading
 from booking.services.plans.lacking import still_lacking
 from booking.services.plans.reading import PlanView
 from booking.services.plans.series_booking import may_come_again
-from booking.services.plans.suffering import Suffering, suffering_of
+from booking.services.plans.suffering import Suffering, keeping, suffering_of
 from booking.services.search import free_times
 from booking.services.visits import Visit
 from booking.web import limits, visitor
@@ -290,6 +290,15 @@ def _cancel_page(found: Visit, form: CancelForm, status: int = 200) -> ResponseR
     return page("patient/cancel.html", found.clinic, status, visit=found, form=form)
 
 
+def _near(visit: Visit, plan: PlanView | None) -> date | None:
+    """From which day on other times for a visit of a plan are shown first: shortly before its own. Of any other visit
+    the soonest are.
+    """
+    if plan is None or not plan.that_stands(visit.reference):
+        return None
+    return max(today(visit.clinic), visit.clinic.times.local_date(visit.starts_at) - timedelta(days=2))
+
+
 def _move_page(
     found: Visit, refused: SlotTaken | None = None, lost: str | None = None, status: int = 200
 ) -> ResponseReturnValue:
@@ -298,11 +307,12 @@ def _move_page(
     own = found.practitioner.slug if found.practitioner in people else None
     whom_word = request.args.get("with") or own or ANYONE
     whom = None if whom_word == ANYONE else whom_word
+    plan = reading.of_visit(found)
     one_day: date | None = day_asked(request.args.get("day"))
     free = free_times(
         found.visit_type.slug,
         whom,
-        one_day or day_asked(request.args.get("from")),
+        one_day or day_asked(request.args.get("from")) or _near(found, plan),
         1 if one_day else DAYS_SEARCHED,
         audience=BookableBy.LINK,
         visitor=visitor.known_mark(),
@@ -314,14 +324,16 @@ def _move_page(
     asked = {name: value for name in ("with", "day", "from", "part") if (value := request.args.get(name))}
     facts = refused.facts.get("alternatives", ()) if refused else ()
     shown = laid_out(free, path, whom_word, part, one_day, today(clinic))
-    plan = reading.of_visit(found)
+    kept = keeping(plan, found.reference) if plan and not request.args and not refused else []
     return page(
         "patient/times.html",
         clinic,
         status,
         shown=shown,
         covered=coverage_of(found, plan),
-        uncovered=uncovered_on(found, plan, [day.times[0].starts_at for day in shown.days]),
+        uncovered=uncovered_on(
+            found, plan, [*(day.times[0].starts_at for day in shown.days), *(one.starts_at for one in kept)]
+        ),
         chosen=Chosen(found.visit_type, found.practitioner, found.minutes, found.starts_at),
         people=people,
         whom=whom,
@@ -330,6 +342,7 @@ def _move_page(
         nearest=nearest_of(clinic, facts),
         action=url_for("patient.choose_other_time", reference=found.reference, token=found.token, **asked),
         moving=found,
+        keeping=kept,
         key=secrets.token_urlsafe(16),
         path=path,
     )
