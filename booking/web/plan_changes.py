@@ -13,6 +13,7 @@ from booking.errors import (
     BeyondCoverage,
     KeyReused,
     NotChangeable,
+    NotOffered,
     PlanRulesBroken,
     Refusal,
     StaleEdit,
@@ -30,7 +31,7 @@ from booking.web.plan_words import broken
 from booking.web.staff import staff_page
 from booking.web.staff_plans import Ways, is_called, say, say_done
 
-REFUSALS = (BeyondCoverage, KeyReused, NotChangeable, PlanRulesBroken, StaleEdit, VisitsTaken)
+REFUSALS = (BeyondCoverage, KeyReused, NotChangeable, NotOffered, PlanRulesBroken, StaleEdit, VisitsTaken)
 
 
 def change_page(ways: Ways, reference: str, name: str) -> ResponseReturnValue:
@@ -86,8 +87,8 @@ def _refused(ways: Ways, reference: str, kind: type[Change], refusal: Refusal) -
     if not plan_next.fits(plan, kind.name):
         return _not_now(ways, reference)
     change = kind(plan, request.form)
-    can_be_shown = not isinstance(refusal, PlanRulesBroken) and not change.trouble
-    status = 422 if isinstance(refusal, BeyondCoverage | PlanRulesBroken) else 409
+    can_be_shown = not isinstance(refusal, NotOffered | PlanRulesBroken) and not change.trouble
+    status = 422 if isinstance(refusal, BeyondCoverage | NotOffered | PlanRulesBroken) else 409
     return _page(ways, change, status, trouble=words, shown=can_be_shown)
 
 
@@ -113,6 +114,8 @@ def refused(clinic: Clinic, refusal: Refusal) -> str:
         return " ".join([_("These visits wouldn't keep the plan."), *words])
     if isinstance(refusal, BeyondCoverage):
         return payer.ask_first()
+    if isinstance(refusal, NotOffered):
+        return _("Nobody gives all that this plan asks for any more.")
     if isinstance(refusal, KeyReused):
         return _("This form was sent before, with something else in it. Please look at the plan first.")
     return _("Nothing was changed: this can't be done with this plan any more.")
@@ -128,7 +131,7 @@ def _page(
 ) -> tuple[str, int]:
     try:
         preview = change.preview(access.who()) if shown else None
-    except PlanRulesBroken as refusal:
+    except (NotOffered, PlanRulesBroken) as refusal:
         preview, status, trouble = None, 422, refused(change.plan.clinic, refusal)
     return staff_page(
         "staff/plan_change.html",

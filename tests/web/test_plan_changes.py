@@ -24,7 +24,9 @@ from booking.models import (
     Role,
 )
 from booking.scheduling.allowances.terms import Beyond, Kind, Span, Terms, Window
+from booking.services import clinic_rows
 from booking.services.clinic import present
+from booking.services.clinic_file import ClinicFile
 from booking.services.desk.coverage import record
 from booking.services.desk.statuses import cancel
 from booking.services.plans.booking import BookedPlan, book
@@ -819,3 +821,47 @@ def test_a_time_that_is_held_for_a_plan_is_taken_by_one_more_press(
     assert [row["status"] for row in all_of(app, Appointment) if row["id"] == held.id] == ["cancelled"]
     there = desk.get(f"/desk/visits/{held.reference}").text
     assert "Was penciled in, and gave way to another visit" in there
+
+
+# What nobody gives any more
+
+
+def nobody_gives(*slugs: str) -> ClinicFile:
+    """The clinic once its file names nobody for these visit types."""
+    definition = plan_clinic().model_dump(mode="json")
+    for person in definition["practitioners"]:
+        person["offers"] = [one for one in person["offers"] if one["visit_type"] not in slugs]
+    return ClinicFile.model_validate(definition)
+
+
+def once_nobody_gives(app: Flask, disc: BookedPlan, *slugs: str) -> None:
+    """The plan lacks its look and one visit by then."""
+    with app.app_context():
+        (look,) = (one for one in seen(disc).standing if one.role == "reassessment")
+        cancel(hired(), look.reference, key="cancel-01")
+        cancel(hired(), seen(disc).standing[0].reference, key="cancel-02")
+        clinic_rows.apply(nobody_gives(*slugs))
+
+
+@pytest.mark.parametrize("change", ["look", "extend", "doses?from_week=1"])
+def test_what_nobody_gives_any_more_is_said_on_the_pages_of_change(
+    change: str, app: Flask, desk: FlaskClient, disc: BookedPlan
+) -> None:
+    once_nobody_gives(app, disc, "acupuncture-follow-up")
+    page = desk.get(address(disc, change))
+    assert page.status_code == 422 and "Nobody gives all that this plan asks for any more." in page.text
+    assert f'href="{address(disc)}"' in page.text
+    sent = desk.post(
+        address(disc, change.partition("?")[0]), data=fields(page.text) | {"do": "1", "from_week": "1"}
+    )
+    assert sent.status_code == 422 and "Nobody gives all that this plan asks for any more." in sent.text
+
+
+def test_doses_are_changed_though_nobody_gives_the_look_any_more(
+    app: Flask, desk: FlaskClient, disc: BookedPlan
+) -> None:
+    once_nobody_gives(app, disc, "acupuncture-reassessment", "chiropractic-reassessment")
+    fewer = {"from_week": "1", "dose-acupuncture-follow-up": "2-2"}
+    shown = asked(desk, address(disc, "doses"), **fewer)
+    assert shown.status_code == 200 and "No time was found for the reassessment after week 4." in shown.text
+    assert "Changed." in after(desk, pressed(desk, shown, address(disc, "doses"), **fewer))

@@ -312,8 +312,10 @@ def _questions(clinic: Clinic, wanted: PlanWanted, kinds: tuple[Kind, ...]) -> d
         )
     # Patients don't choose this one by itself, but with its plan.
     by_plan = BookableBy.STAFF if wanted.audience is BookableBy.STAFF else BookableBy.LINK
+    # Where nobody looks again any more, the rest can be all the same.
     for name in wanted.course.reassessment:
-        found.setdefault(name, question_of(clinic, name, None, by_plan, limited=wanted.limited))
+        visit_type = clinic.visit_type(name)
+        found.setdefault(name, question_as_offered(clinic, visit_type, None, by_plan, limited=wanted.limited))
     for visit_type in wanted.standing:
         if visit_type.slug not in found:
             people = wanted.only.get(visit_type.modality.slug)
