@@ -68,15 +68,15 @@ def test_at_the_end_of_a_visit_a_plan_is_prescribed_in_four_taps(
         axe(page)
         picture(page, "plan-choose")
     tap(page.get_by_role("link", name="Disc gentle"))
-    expect(page.get_by_label("Acupuncture", exact=True)).to_contain_text("2 a week")
+    expect(page.get_by_role("group", name="Acupuncture", exact=True)).to_contain_text("2 a week")
     if javascript:
         axe(page)
         picture(page, "plan-prescribe")
     # Once more and back: not needed, but it works where it stands.
     page.get_by_role("button", name="More: Acupuncture").tap()
-    expect(page.get_by_label("Acupuncture", exact=True)).to_contain_text("3 a week")
+    expect(page.get_by_role("group", name="Acupuncture", exact=True)).to_contain_text("3 a week")
     page.get_by_role("button", name="Fewer: Acupuncture").tap()
-    expect(page.get_by_label("Acupuncture", exact=True)).to_contain_text("2 a week")
+    expect(page.get_by_role("group", name="Acupuncture", exact=True)).to_contain_text("2 a week")
     tap(page.get_by_role("button", name="Prescribe, and send the link"))
     expect(page.locator(".notice.good")).to_contain_text("The link was sent.")
     assert taps <= 4
