@@ -159,8 +159,18 @@ def change_of_the_plan_and_of_another_visit(standing_clock: Any) -> None:
     standing_clock.on(minutes=3)
 
 
+def move_of_a_penciled_visit(standing_clock: Any) -> None:
+    made = gentle()
+    penciled = next(one for one in seen(made).visits if one.penciled)
+    drain()
+    later = Place(starts_at=penciled.starts_at + timedelta(hours=1))
+    move(hired(), penciled.reference, later, version=None, reason="Mei is late.", key="move-0001")
+    standing_clock.on(minutes=3)
+
+
 MAILS = (
     day,
+    move_of_a_penciled_visit,
     change_of_the_plan_and_of_another_visit,
     change_of_several_visits_by_the_clinic,
     link,
@@ -245,7 +255,8 @@ def test_every_kind_of_message_about_plans_is_read_here() -> None:
     mails = {path.name.split(".")[0] for path in (templates / "mail").glob("plan-*.subject.txt")}
     texts = {path.name.split(".")[0] for path in (templates / "text").glob("plan-*.txt")}
     read = {name_of(story).split("-of-")[0].split("-that-")[0] for story in MAILS}
-    assert mails == read
+    # A visit of a plan that is moved alone has a message of its own.
+    assert mails == read - {"plan-move"}
     # `test_sharing` reads the text of a day.
     assert texts == {name_of(story).replace("plan-text-", "plan-") for story in TEXTS} | {"plan-day"}
 
