@@ -60,6 +60,19 @@ def page_of(visit: PlanVisit, app: Flask) -> str:
         return f"/visit/{visit.reference}/{links.token(visit.reference, visit.link_number)}"
 
 
+def test_each_button_says_what_it_takes(client: FlaskClient, app: Flask) -> None:
+    """Those of one kind, weekday and time are moved; all are cancelled, the look as well."""
+    link = a_link(app, "disc")
+    first = standing(app, link)[0]
+    local = first.starts_at.astimezone(ZONE)
+    move = f"Move this and all later visits on {local:%A}, {local:%-I:%M} am (4 visits)"
+    cancel = "Cancel this and all later visits, on all days (21 visits)"
+    for page in (link, page_of(first, app)):
+        shown = words(client.get(page))
+        assert move in shown and cancel in shown
+    assert "Cancel these 21 visits?" in words(client.get(f"{link}/from/{first.reference}/cancel"))
+
+
 def preview(client: FlaskClient, link: str, visit: PlanVisit, by: timedelta = HOUR) -> TestResponse:
     """What it would do to move a visit and all later ones by so much."""
     local = visit.starts_at.astimezone(ZONE) + by
@@ -207,9 +220,17 @@ def test_of_a_series_of_their_own_what_was_refused_stays_and_the_rest_is_moved(
     with app.app_context():
         made = booked(NINE, visit_type=ACUPUNCTURE, practitioner="mei")
         found = series_booking.again(made.reference, made.token)
-        dates = series_booking.preview_again(found, 4, visitor=None).visits
+        series = found.series(4)
+        dates = series_booking.preview_again(found, series, visitor=None).visits
         plan = series_booking.book_again(
-            found, 4, dates, name="Several", policy_version="1", visitor=None, actor="link", key="again-01"
+            found,
+            series,
+            dates,
+            name="Several",
+            policy_version="1",
+            visitor=None,
+            actor="link",
+            key="again-01",
         )
         booked(NINE + 3 * WEEK + HOUR, visit_type="chiropractic-follow-up", practitioner="aaron")
         link = f"/plan/{plan.reference}/{plan.token}"

@@ -60,24 +60,24 @@ class ShownVisit(NamedTuple):
 
 
 class WaysFrom(NamedTuple):
-    """What a patient may do with a visit and all later ones together: where there are several, and one at least isn't past its
-    cut-off.
+    """How many visits a patient may move, or cancel, with one and all later ones together; none where it is alone, or all are
+    past their cut-offs.
     """
 
-    move: bool
-    cancel: bool
+    move: int
+    cancel: int
 
 
 def ways_from(plan: PlanView, visit: PlanVisit) -> WaysFrom:
     """`visit`: one that stands. Those that are moved together are alike; all are cancelled together."""
     now = clock.now()
     if plan.status is not PlanStatus.RUNNING:
-        return WaysFrom(False, False)
+        return WaysFrom(0, 0)
     like = [] if visit.role is Role.REASSESSMENT else alike(plan, visit, now)
     gone, stays = cancelled_from(plan, visit.reference, now)
     return WaysFrom(
-        move=len(like) > 1 and any(one.may_change(now) for one in like),
-        cancel=bool(gone) and len(gone) + len(stays) > 1,
+        move=sum(one.may_change(now) for one in like) if len(like) > 1 else 0,
+        cancel=len(gone) if len(gone) + len(stays) > 1 else 0,
     )
 
 
@@ -156,7 +156,7 @@ def _lacks(by_week: Mapping[int, int]) -> str:
 
 def _said(plan: PlanView) -> str:
     """What to know first of a plan that doesn't run, or rests; nothing of what was decided before they were told."""
-    if _gone_untold(plan) or (plan.untold_since and plan.status is PlanStatus.COMPLETED):
+    if gone_untold(plan) or (plan.untold_since and plan.status is PlanStatus.COMPLETED):
         return _("Please call us before you come: %(phone)s.", phone=phone(plan.clinic.phone))
     if paused := pause_ahead(plan):
         return paused
@@ -205,14 +205,14 @@ def _week(plan: PlanView, week: Week, beyond: frozenset[str], can_be_made_up: bo
 
 def _days(plan: PlanView, beyond: frozenset[str], visits: Sequence[PlanVisit]) -> Days:
     by_day = groupby(visits, key=lambda one: plan.clinic.times.local_date(one.starts_at))
-    untold = _gone_untold(plan)
+    untold = gone_untold(plan)
     return tuple(
         (on, tuple(_visit(one, one.reference in beyond, one.starts_at in untold) for one in of_day))
         for on, of_day in by_day
     )
 
 
-def _gone_untold(plan: PlanView) -> set[datetime]:
+def gone_untold(plan: PlanView) -> set[datetime]:
     """When visits ahead would have begun of which their patient isn't told yet that they are cancelled."""
     if plan.untold_since is None:
         return set()
