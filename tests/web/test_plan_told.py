@@ -5,12 +5,13 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from booking.models import Channel, Message, Plan, Role
+from booking.services import links
 from booking.services.plans.changing import Decision, decide, told_now
 from booking.services.staff.who import Who
 from tests.clinics import plan_clinic
 from tests.conftest import StandingClock
 from tests.services.making import rows
-from tests.services.plans.making import FIRST_DAY, at, patient, practitioner, prescribed, running
+from tests.services.plans.making import FIRST_DAY, at, patient, practitioner, prescribed, running, seen
 from tests.staffing import hired, signed_in
 from tests.web.conftest import fields, on_both
 
@@ -83,3 +84,21 @@ def test_the_plan_says_nothing_of_what_was_decided_before_its_patient_was_told(
     page, status = read()
     assert "Your plan is complete." in page and "Cancelled" in page and "call us" not in page
     assert status == "completed"
+
+
+def test_the_page_of_a_visit_that_is_cancelled_and_untold_says_to_call_first(
+    app: Flask, client: FlaskClient
+) -> None:
+    with app.app_context():
+        plan = running(prescribed(patient()))
+        decide(practitioner(), plan.reference, Decision.STOP, told=False, key="decide-01")
+        visit = seen(plan).visits[0]
+        link = f"/visit/{visit.reference}/{links.token(visit.reference, visit.link_number)}"
+    page = client.get(link).text
+    assert "Please call us before you come:" in page
+    assert "cancelled" not in page.lower() and "We have written" not in page
+    assert "Book another time" not in page and "is over" not in page
+    with app.app_context():
+        told_now(hired(), plan.reference, key="told-0001")
+    page = client.get(link).text
+    assert "This visit is cancelled." in page and "call us before" not in page

@@ -40,7 +40,7 @@ from booking.web.patient import blueprint
 from booking.web.patient.booking import Chosen, day_asked
 from booking.web.patient.forms import ActionForm, CancelForm, ContactForm
 from booking.web.patient.plan_allowance import Uncovered, coverage_of, uncovered_on
-from booking.web.patient.plan_shown import WaysFrom, ways_from
+from booking.web.patient.plan_shown import WaysFrom, gone_untold, ways_from
 from booking.web.patient.times import DAYS_SEARCHED, PartOfDay, laid_out
 from booking.web.plan_words import broken
 from booking.web.words import advice_for, words_for
@@ -263,6 +263,9 @@ def _visit_page(found: Visit, refused: Refusal | None = None) -> ResponseReturnV
         refused=words_for(refused) if refused else None,
         advice=advice_for(refused, found.clinic) if refused else "",
         moved=_moved(found),
+        call_first=plan is not None
+        and found.status is Status.CANCELLED
+        and found.starts_at in gone_untold(plan),
         may_come_again=may_come_again(found),
         plan=plan,
         prescribed=plan is not None and plan.status is PlanStatus.RUNNING and not plan.is_series,
