@@ -1,8 +1,7 @@
 """Messages about a whole plan: whether they are still true, and what they say.
 
 They are read from the plan's visits as they stand when the message goes, not as they were when it was written; what was decided
-and is yet to be told they don't say. Like all
-messages they name times and people, never a treatment.
+and is yet to be told they don't say. Like all messages they name times and people, never a treatment.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
