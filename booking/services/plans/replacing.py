@@ -12,7 +12,7 @@ from booking import clock
 from booking.errors import NotOffered
 from booking.formatting import iso_utc
 from booking.models import Plan
-from booking.scheduling.plans.course import Course
+from booking.scheduling.plans.course import REASSESSED_BEFORE, Course
 from booking.scheduling.plans.keeping import (
     Fault,
     Kept,
@@ -181,10 +181,15 @@ def _days(asked: Asked, lost: Kept, others: list[Kept]) -> Iterable[int]:
         return looked_at(asked.course, asked.course.stage_of(lost.week), others)
     # Whoever looks again has to have seen all of it; the look after the stage before may lie in this one.
     stage = asked.course.stage_of(lost.week)
+    weeks = asked.course.stages[stage]
+    alike = sum(
+        one.care == lost.care and one.week in weeks and one.role is not Role.REASSESSMENT for one in others
+    )
+    if alike + 1 >= REASSESSED_BEFORE:
+        # So many have their look before the last of them: where this one may be the rules say.
+        return range(lost.week * 7, min(lost.week * 7 + 7, len(asked.days)))
     looks, left = looks_of(asked.course, others)
-    later = [
-        one.day for one in (*looks[stage:], *left) if one and one.day >= asked.course.stages[stage].start * 7
-    ]
+    later = [one.day for one in (*looks[stage:], *left) if one and one.day >= weeks.start * 7]
     until = min(later, default=len(asked.days)) + 1
     return range(lost.week * 7, min(lost.week * 7 + 7, len(asked.days), until))
 

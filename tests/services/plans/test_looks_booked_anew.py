@@ -9,6 +9,7 @@ from sqlalchemy import update
 from booking import clock
 from booking.models import Appointment, BookableBy
 from booking.scheduling.plans.keeping import Role, Rule, faults
+from booking.scheduling.plans.windows import Presence, TimeWindow
 from booking.scheduling.timeline import cell_at
 from booking.services.desk.statuses import cancel, no_show
 from booking.services.plans.adherence import Need, adherence
@@ -174,6 +175,21 @@ def test_going_on_into_the_next_stage_books_who_looks_again_after_it() -> None:
     assert shown and [one.kept.role for one in shown.comes] == [Role.REASSESSMENT]
     decide(practitioner(), plan.reference, Decision.CONTINUE, told=True, key="decide-01")
     assert looks(plan)[-1].week >= 1 and is_looked_at(plan)
+
+
+def test_as_often_as_before_goes_on_after_the_look_that_lies_before_the_thirteenth_visit() -> None:
+    phases = [{"weeks": 1, "doses": {FOLLOW_UP: 2}}, {"weeks": 8, "every": 2, "doses": {FOLLOW_UP: 1}}]
+    look = {"reassessment": ["acupuncture-reassessment"], "rest_days": {"acupuncture": 1}}
+    set_up(plan_clinic(plan_templates=[plan_template("rarer", {}, phases=phases, **look)]))
+    mornings = Presence((TimeWindow(frozenset({0, 2}), 9 * 60, 12 * 60),))
+    plan = running(prescribed(patient(), "rarer"), presence=mornings)
+    decide(practitioner(), plan.reference, Decision.CONTINUE, told=True, key="decide-01")
+    found = seen(plan)
+    left = [week.left for week in found.weeks]
+    assert left == [0, 1, 0, 0, 0, 0, 0, 1, 0], "On these Wednesdays somebody looks again."
+    *_, last = looks(plan)
+    doses = [one.starts_at for one in found.standing if one.role is not Role.REASSESSMENT]
+    assert doses[13] <= last.starts_at < doses[14] and len(looks(plan)) == 2 and is_looked_at(plan)
 
 
 def test_only_the_look_that_is_in_the_way_of_further_weeks_is_booked_anew() -> None:
