@@ -23,8 +23,8 @@ from booking.web import allowance_words
 
 
 class Next(NamedTuple):
-    """What a plan's page offers. `beyond`, `asks`: as in `beyond_among`, `asked_first`. `uncovered`: references of visits ahead that may not be covered;
-    `left`: in words what coverage leaves. `look`: the reassessment after which nothing was decided yet. `may`: by change.
+    """What a plan's page offers. `beyond`, `asks`: as in `beyond_among`, `asked_first`. `uncovered`: visits ahead that may not be covered;
+    `besides`: how many that belong to other plans, or to none. `left`: in words what coverage leaves. `look`: the reassessment after which nothing was decided yet. `may`: by change.
     `examined_at`: the visit at which the patient is seen first, where that is still ahead.
     """
 
@@ -34,6 +34,7 @@ class Next(NamedTuple):
     beyond: Mapping[tuple[str, datetime], str]
     asks: frozenset[tuple[str, datetime]]
     uncovered: tuple[PlanVisit, ...]
+    besides: int
     left: list[str]
     look: PlanVisit | None
     may: Mapping[str, bool]
@@ -56,6 +57,7 @@ def offered(plan: PlanView) -> Next:
         beyond=beyond_among(plan, missed),
         asks=asked_first(plan, missed),
         uncovered=tuple(one for one in ahead(plan, now) if one.reference in beyond),
+        besides=len(beyond - {one.reference for one in plan.standing}),
         left=allowance_words.of_pools(plan.clinic, allowed(plan, ()).left),
         look=_look_to_decide_upon(plan, now) if may["decide"] else None,
         may=may,

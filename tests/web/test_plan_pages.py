@@ -682,6 +682,11 @@ def test_a_visit_booked_before_that_a_plan_pushes_beyond_is_named_before_it_is_b
     assert f"{1 + number} visit" in proposals
     assert "Booked already, and may not be covered then: Mon, Oct 26, 9:00 am." in proposals
     assert ("I have asked the payer" in proposals) == (rule is Beyond.ASK)
+    if rule is Beyond.WARN:
+        sent(client, way, chosen(client, way), **MAIL)
+        page = words(desk.get(f"/desk/plans/{form['plan']}"))
+        assert "1 visit besides this plan may not be covered" in page
+        assert ("1 visit ahead may not be covered" in page) == bool(number)
 
 
 def ends(session: Any, day: str) -> None:
