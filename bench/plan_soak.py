@@ -249,7 +249,8 @@ def _decide(dice: random.Random, ledger: Ledger, who: Who) -> None:
         looks = [one for one in plan.standing if one.role is Part.REASSESSMENT]
         if len(looks) > plan.decided_phases and looks[plan.decided_phases].ends_at < now:
             decision = dice.choice((changing.Decision.STOP, changing.Decision.REFER))
-            changing.decide(who, reference, decision, told=True, key=f"decide {reference}")
+            done = changing.decide(who, reference, decision, told=True, key=f"decide {reference}")
+            ledger.missed.update(done.cancelled)
             ledger.happened["decided"] += 1
 
 
