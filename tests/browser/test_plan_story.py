@@ -202,7 +202,7 @@ def test_a_time_taken_meanwhile_is_told_where_the_reader_is_put(
     page.locator(".plan-visits a").nth(1).click()
     page.get_by_role("link", name="Move to another time").click()
     comes(page, "To which time shall we move it?")
-    page.locator(".slots button").last.click()
+    page.get_by_role("button", name="8:00 am").first.click()
     comes(page, "Move it there all the same?")
     expect(page.locator(".notice")).to_contain_text("Before the plan begins, chiropractic:")
     axe(page)
