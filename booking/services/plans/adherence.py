@@ -7,9 +7,10 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from functools import reduce
 from typing import Any
 
-from sqlalchemy import func, or_, select
+from sqlalchemy import func, or_, select, true
 from sqlalchemy.orm import Session
 
 from booking import clock
@@ -92,35 +93,32 @@ def adherence(who: Who, *, practitioner: str | None = None, need: Need | None = 
 # Each part has an index; "is not null" has none on SQLite.
 _EVER = datetime(1970, 1, 1, tzinfo=UTC)
 _is_shown = or_(*(Plan.status == status for status in SHOWN), Plan.untold_since > _EVER)
+_shown_patients = select(Plan.patient_id).where(_is_shown)
 # Without the resource that each patient is as well.
 _records = Patient.__table__.c
-_of_shown = Appointment.plan_id.in_(select(Plan.id).where(_is_shown))
+_DEPENDS_ON = [
+    one.subquery()
+    for one in (
+        select(
+            func.sum(Plan.version).label("plans"),
+            # Which they are: one may come as another goes.
+            func.sum(Plan.id).label("which"),
+            # A merge gives plans to another record and touches nothing else of them.
+            func.sum(Plan.patient_id).label("whose"),
+        ).where(_is_shown),
+        select(
+            func.sum(Appointment.version).label("visits"), func.count(Appointment.id).label("how_many")
+        ).where(Appointment.plan_id.in_(select(Plan.id).where(_is_shown))),
+        select(
+            func.max(Coverage.changed_at).label("covered"), func.count(Coverage.ended_at).label("ended")
+        ).where(Coverage.patient_id.in_(_shown_patients)),
+        select(func.sum(_records.edit).label("edits")).where(_records.id.in_(_shown_patients)),
+    )
+]
+# Each is one row.
 _MARK = Lookup(
-    select(
-        ClinicRow.version,
-        *(
-            select(one).where(_is_shown).scalar_subquery()
-            for one in (
-                func.sum(Plan.version),
-                # Which they are: one may come as another goes.
-                func.sum(Plan.id),
-                # A merge gives plans to another record and touches nothing else of them.
-                func.sum(Plan.patient_id),
-            )
-        ),
-        *(
-            select(one).where(_of_shown).scalar_subquery()
-            for one in (func.sum(Appointment.version), func.count(Appointment.id))
-        ),
-        *(
-            select(one)
-            .where(Coverage.patient_id.in_(select(Plan.patient_id).where(_is_shown)))
-            .scalar_subquery()
-            for one in (func.max(Coverage.changed_at), func.count(Coverage.ended_at))
-        ),
-        select(func.sum(_records.edit))
-        .where(_records.id.in_(select(Plan.patient_id).where(_is_shown)))
-        .scalar_subquery(),
+    select(ClinicRow.version, *(column for one in _DEPENDS_ON for column in one.c)).select_from(
+        reduce(lambda so_far, one: so_far.join(one, true()), _DEPENDS_ON, ClinicRow.__table__)
     )
 )
 
