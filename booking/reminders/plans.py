@@ -7,6 +7,7 @@ and is yet to be told they don't say. Like all messages they name times and peop
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from itertools import chain
 from typing import Any
 
 from sqlalchemy import select
@@ -15,7 +16,7 @@ from sqlalchemy.orm import Session
 from booking.formatting import iso_utc
 from booking.models import Appointment, HistoryEntry, Message, Plan, PlanStatus
 from booking.scheduling.status import Status
-from booking.services import digests, wording
+from booking.services import digests, notices, wording
 from booking.services.clinic import Clinic
 from booking.services.plans import links
 from booking.services.plans.lacking import still_lacking
@@ -136,7 +137,7 @@ def _as_told(plan: Plan, visits: Sequence[Visit], now: datetime) -> tuple[Visit,
     that was stopped since nothing stands.
     """
     untold = plan.untold if plan.status is not PlanStatus.STOPPED else {}
-    gone, firm, added = ({*untold.get(name, ())} for name in ("cancelled", "firm", "added"))
+    gone, firm, added = notices.times_told(untold).values()
     found: dict[datetime, Visit] = {}
     for one in visits:
         at = iso_utc(one.starts_at)
@@ -149,8 +150,8 @@ def _as_told(plan: Plan, visits: Sequence[Visit], now: datetime) -> tuple[Visit,
 
 def next_start(message: Message, now: datetime) -> datetime | None:
     """When the next of the visits begins, or began until then, of which a change of a plan tells; None where all are past."""
-    told = (at for name in ("cancelled", "firm", "added") for at in message.facts.get(name, ()))
-    return min((start for at in told if (start := datetime.fromisoformat(at)) > now), default=None)
+    told = map(datetime.fromisoformat, chain.from_iterable(notices.times_told(message.facts).values()))
+    return min((start for start in told if start > now), default=None)
 
 
 def _were_at(session: Session, facts: Mapping[str, Any], added: Iterable[Visit]) -> dict[int, str]:

@@ -82,6 +82,7 @@ from booking.services.notices.writing import (
     SENT_AGAIN,
     TOLD_TOGETHER,
     UNREACHABLE,
+    times_told,
 )
 
 __all__ = [
@@ -140,6 +141,7 @@ __all__ = [
     "stop_writing",
     "taken_back",
     "text_answer",
+    "times_told",
     "to_tell",
     "told_at_last",
     "told_with_plan",

@@ -29,7 +29,7 @@ from booking.services.notices.calling import call_anew, drop_calls, next_of, pas
 from booking.services.notices.reminding import reminders
 from booking.services.notices.waiting import drop_waiting
 from booking.services.notices.ways import TAKEN_BACK_WITHIN, channel_of_clinic
-from booking.services.notices.writing import ANSWERS
+from booking.services.notices.writing import ANSWERS, times_told
 from booking.services.rows import Row, add_all
 
 # The link to a plan that isn't booked yet is of use so long.
@@ -116,8 +116,8 @@ def told_at_last(plan: Plan, now: datetime) -> Row:
     """The facts of what waited until the patient was told of it, and waits no more: as far as it is ahead."""
     waited, plan.untold, plan.untold_since = plan.untold, {}, None
     ahead = {
-        name: [at for at in waited.get(name, ()) if datetime.fromisoformat(at) > now]
-        for name in ("cancelled", "firm", "added")
+        name: sorted(at for at in starts if datetime.fromisoformat(at) > now)
+        for name, starts in times_told(waited).items()
     }
     return _with_gone(ahead, ahead["cancelled"], waited.get("knew", {}))
 
@@ -126,9 +126,7 @@ def joined(session: Session, plan: Plan, before: Row, facts: Row) -> Row:
     """The facts of two changes of which the patient has heard neither: what came and went between them is nothing to tell, where
     it is with whom they knew it.
     """
-    was, now_is = (
-        {name: {*one.get(name, ())} for name in ("cancelled", "firm", "added")} for one in (before, facts)
-    )
+    was, now_is = times_told(before), times_told(facts)
     knew = facts.get("knew", {}) | before.get("knew", {})
     gone, back = now_is["cancelled"], was["cancelled"] & now_is["added"]
     back = _as_they_knew(session, plan, back, knew)

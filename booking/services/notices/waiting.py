@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import chain
 
 from sqlalchemy import bindparam, or_, select, update
 from sqlalchemy.orm import Session
@@ -13,7 +14,7 @@ from booking.services.clinic import the_clinic
 from booking.services.notices.again import OWN
 from booking.services.notices.calling import IS_ABOUT_A_PLAN
 from booking.services.notices.news import is_change_by_clinic, known_as
-from booking.services.notices.writing import ANSWERS, NAMED, TOLD_TOGETHER
+from booking.services.notices.writing import ANSWERS, NAMED, TOLD_TOGETHER, times_told
 from booking.services.rows import Row
 
 # What lists all visits of a plan as they stand.
@@ -255,6 +256,4 @@ def _tells_of_it_alone(session: Session, change: Message, appointment: Appointme
         )
     )
     its_own = {iso_utc(appointment.starts_at), *(one.facts["from"] for one in moves)}
-    return its_own.issuperset(
-        at for name in ("cancelled", "firm", "added") for at in change.facts.get(name, ())
-    )
+    return its_own.issuperset(chain.from_iterable(times_told(change.facts).values()))

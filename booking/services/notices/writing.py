@@ -21,6 +21,11 @@ NAMED = "named"
 UNREACHABLE, ON_SHORT_NOTICE, ASKED = "unreachable", "soon", "asked"
 
 
+def times_told(facts: Row) -> dict[str, set[str]]:
+    """What the facts of a change of a plan name: when visits began that are cancelled, and begin that are firm or new; ISO in UTC."""
+    return {name: {*facts.get(name, ())} for name in ("cancelled", "firm", "added")}
+
+
 def row_of(
     appointment: Appointment,
     kind: str,
