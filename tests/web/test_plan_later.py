@@ -109,7 +109,7 @@ def test_from_the_plan_or_the_visit_to_all_of_them_moved_with_one_message(
     assert [one.starts_at - visit.starts_at for one in after[1:]] == [HOUR + week * WEEK for week in range(5)]
     assert after[0] == first and len(of(app, Message, kind="plan-change")) == 1
     page = words(client.get(link))
-    assert "Your visits are moved. We have written to r…@example.com." in page
+    assert "Your visits are moved. We are writing to r…@example.com." in page
     assert "Your visits are moved." not in words(client.get(link)), "it is said once"
 
 

@@ -96,7 +96,7 @@ def test_the_page_of_a_visit_that_is_cancelled_and_untold_says_to_call_first(
         link = f"/visit/{visit.reference}/{links.token(visit.reference, visit.link_number)}"
     page = client.get(link).text
     assert "Please call us before you come:" in page
-    assert "cancelled" not in page.lower() and "We have written" not in page
+    assert "cancelled" not in page.lower() and "We are writing" not in page
     assert "Book another time" not in page and "is over" not in page
     with app.app_context():
         told_now(hired(), plan.reference, key="told-0001")

@@ -286,6 +286,8 @@ def test_a_visit_is_cancelled_with_and_without_a_reason(
     row = only_visit(app)
     assert (row["status"], row["cancel_reason"]) == ("cancelled", reason)
     assert told(app)[-1] == "cancellation"
+    assert "We are writing to r…@example.com." in client.get(link).text
+    assert "We are writing" not in client.get(link).text, "it is said once"
 
 
 def test_a_reason_that_is_too_long_is_kept(client: FlaskClient, send: Send, app: Flask, link: str) -> None:

@@ -1,8 +1,8 @@
 """What is whose: records are fetched for somebody, or not at all.
 
 Not there and not yours are the same NotFound. The desk, managers and owners see all patients; a practitioner sees those
-whom they have, had within twelve months or will have, to whom they prescribed a plan, or whose plan names them, and all visits
-of those, whoever gives them. A visit of their own that was cancelled stays theirs to open, as it stands on their day, even if it
+whom they have, had within twelve months or will have, to whom they prescribed a plan within these, or whose plan names them, and
+all visits of those, whoever gives them. A visit of their own that was cancelled stays theirs to open, as it stands on their day, even if it
 was the only one.
 """
 
@@ -137,6 +137,7 @@ def theirs(who: Who, patient_id: InstrumentedAttribute[int]) -> ColumnElement[bo
     if who.sees_everybody:
         return patient_id.is_not(None)
     given, plan = aliased(Appointment), aliased(Plan)
+    prescribed = plan.prescribed_by == (who.practitioner_id or 0)
     return or_(
         exists().where(
             given.patient_id == patient_id,
@@ -145,11 +146,13 @@ def theirs(who: Who, patient_id: InstrumentedAttribute[int]) -> ColumnElement[bo
         ),
         exists().where(
             plan.patient_id == patient_id,
-            or_(plan.prescribed_by == (who.practitioner_id or 0), _names(plan, who)),
+            or_(prescribed, _names(plan, who)),
             or_(
                 plan.status.in_((PlanStatus.PRESCRIBED, PlanStatus.RUNNING)),
                 # They have yet to tell the patient what they decided.
                 plan.untold_since.is_not(None),
+                # What became of their own plan they see, even if no visit of it took place.
+                and_(prescribed, plan.made_at > clock.now() - HAD_WITHIN),
             ),
         ),
     )

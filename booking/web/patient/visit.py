@@ -177,6 +177,7 @@ def cancel(reference: str, token: str) -> ResponseReturnValue:
         )
     except (StaleEdit, TooLateToChange, NotChangeable, KeyReused) as refusal:
         return _visit_page(visits.visit(reference, token), refusal)
+    session["cancelled"] = reference
     return redirect(url_for("patient.visit", reference=reference, token=token), 303)
 
 
@@ -263,6 +264,7 @@ def _visit_page(found: Visit, refused: Refusal | None = None) -> ResponseReturnV
         refused=words_for(refused) if refused else None,
         advice=advice_for(refused, found.clinic) if refused else "",
         moved=_moved(found),
+        just_cancelled=session.pop("cancelled", None) == found.reference,
         call_first=plan is not None
         and found.status is Status.CANCELLED
         and found.starts_at in gone_untold(plan),

@@ -46,6 +46,16 @@ def test_whom_a_plan_names_reaches_its_patient_before_anything_is_booked() -> No
     # Also by the board of their plans.
     assert [row.reference for row in adherence(practitioner("lin")).rows] == [plan]
     prescribing.withdraw(practitioner("mei"), plan, "Another one was meant.", key="withdraw-1")
+    assert who_reach(rosa, plan) == ["mei"], "who prescribed it sees what became of it"
+
+
+def test_who_prescribed_a_plan_sees_for_a_year_what_became_of_it(standing_clock: StandingClock) -> None:
+    rosa = patient()
+    plan = prescribed(rosa).reference
+    prescribing.withdraw(practitioner("mei"), plan, "She won't come.", key="withdraw-1")
+    standing_clock.on(days=364)
+    assert who_reach(rosa, plan) == ["mei"]
+    standing_clock.on(days=2)
     assert who_reach(rosa, plan) == []
 
 
