@@ -230,9 +230,11 @@ def find_times(
     return free
 
 
-def nearest(who: Who, reference: str, place: Place, *, limit: int = 3) -> list[FreeTime]:
+def nearest(
+    who: Who, reference: str, place: Place, *, limit: int = 3, apart: timedelta = timedelta()
+) -> list[FreeTime]:
     """For a place that can't be: the starts around it at which the same wish, with the same person, breaks no other rule,
-    but perhaps the clinic's notice; in order. Raises NotFound, NotChangeable.
+    but perhaps the clinic's notice; so far apart at least, and in order. Raises NotFound, NotChangeable.
     """
     now = clock.now()
     with reading() as session:
@@ -250,7 +252,13 @@ def nearest(who: Who, reference: str, place: Place, *, limit: int = 3) -> list[F
     at = place.starts_at or appointment.starts_at
     found = _free(clinic, appointment, place, answer, answer.situation.window.full, soon=True)
     found.sort(key=lambda one: abs(one.starts_at - at))
-    return sorted(found[:limit], key=lambda one: one.starts_at)
+    near: list[FreeTime] = []
+    for one in found:
+        if len(near) == limit:
+            break
+        if all(abs(one.starts_at - other.starts_at) >= apart for other in near):
+            near.append(one)
+    return sorted(near, key=lambda one: one.starts_at)
 
 
 def _wish(clinic: Clinic, appointment: Appointment, uses: tuple[Use, ...], place: Place | None) -> Wanted:

@@ -1,7 +1,7 @@
 """A visit in full, for the practitioner: its facts, what happened to it, and when this patient comes next."""
 
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -12,19 +12,23 @@ from booking.models import Appointment, BookableBy, HistoryEntry, Patient, Plan
 from booking.scheduling.status import Status
 from booking.scheduling.timeline import Window, cell_from, instant_of
 from booking.services.clinic import Clinic, VisitType, the_clinic
+from booking.services.desk.asking import Place
+from booking.services.desk.places import nearest
 from booking.services.history import Entry, entries_of
 from booking.services.own_day.day import OwnVisit, visits_between
 from booking.services.own_day.whose import practitioner_of
 from booking.services.plans.reading import view
 from booking.services.plans.suffering import TimesThatKeep
-from booking.services.question import Moved
-from booking.services.search import FreeTime, alternatives
+from booking.services.search import FreeTime
 from booking.services.staff import audit
 from booking.services.staff.ownership import appointment_for, appointment_of, theirs
 from booking.services.staff.who import Who
 from booking.services.transaction import reading
 
 NEXT_SHOWN = 12
+# Other times for a visit: so many with whoever gives it, and one each with so many colleagues.
+OWN_TIMES, COLLEAGUES = 5, 2
+_APART = timedelta(minutes=30)
 
 
 @dataclass(frozen=True)
@@ -103,34 +107,31 @@ def _refuse_of_others(who: Who, appointment: Appointment) -> None:
 
 
 def other_times(who: Who, reference: str) -> tuple[FreeTime, ...]:
-    """The free times nearest to a visit's own, with the same practitioner first; for a visit of a plan those that keep its
-    rules, if there are any. None for what the clinic doesn't offer any more. Raises NotFound.
+    """The free times around a visit's own, half an hour apart, with the same practitioner, and the nearest with each of a few
+    colleagues; for a visit of a plan those that keep its rules, if there are any. None for what the clinic doesn't offer any
+    more. Raises NotFound, NotChangeable.
     """
     with reading() as session:
         clinic = the_clinic(session)
         appointment = appointment_for(session, who, reference)
+        starts_at = appointment.starts_at
         visit_type = clinic.visit_type_by_id[appointment.visit_type_id]
         person = clinic.practitioner_by_id[appointment.practitioner_id]
-        starts_at, moved = appointment.starts_at, Moved.of(appointment)
         plan = (
             view(session, clinic, session.get_one(Plan, appointment.plan_id)) if appointment.plan_id else None
         )
     keeping = TimesThatKeep(BookableBy.STAFF).of(plan, reference) if plan else ()
     if keeping:
         return tuple(FreeTime(one.starts_at, one.practitioner) for one in keeping)
-    if visit_type.slug not in clinic.visit_types or person.slug not in clinic.practitioners:
-        return ()
-    found = alternatives(
-        visit_type.slug,
-        person.slug,
-        max(starts_at, clock.now()),
-        BookableBy.STAFF,
-        moved=moved,
-    )
-    return tuple(
-        FreeTime(datetime.fromisoformat(one["starts_at"]), clinic.practitioner(one["practitioner"]))
-        for one in found
-    )
+    own = nearest(who, reference, Place(), limit=OWN_TIMES, apart=_APART)
+    others = [
+        one
+        for colleague in clinic.who_offers(visit_type, BookableBy.STAFF)
+        if colleague != person
+        for one in nearest(who, reference, Place(practitioner=colleague.slug), limit=1)
+    ]
+    others.sort(key=lambda one: abs(one.starts_at - starts_at))
+    return tuple(FreeTime(one.starts_at, one.practitioner) for one in [*own, *others[:COLLEAGUES]])
 
 
 def _shaped(session: Session, clinic: Clinic, appointment: Appointment) -> OwnVisit:

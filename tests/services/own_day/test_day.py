@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from datetime import date, timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -311,7 +312,11 @@ def test_other_times_are_none_at_which_the_patient_is_elsewhere(ana: Who) -> Non
     visit = booked(practitioner="ana")
     booked(NINE + timedelta(minutes=30), practitioner="ben")
     offered = own_visits.other_times(ana, visit.reference)
-    assert len(offered) == 3
+    assert [one.practitioner.slug for one in offered] == ["ana"] * 5 + ["ben"]
+    own = [one.starts_at for one in offered[:-1]]
+    assert all(later - one >= timedelta(minutes=30) for one, later in pairwise(own)), (
+        "never five minutes apart"
+    )
     for one in offered:
         place = Place(one.starts_at, one.practitioner.slug)
         assert moving.preview(ana, visit.reference, place).elsewhere is None
