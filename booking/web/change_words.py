@@ -15,7 +15,10 @@ from booking.scheduling.latitude import Breach, Taken
 from booking.services.clinic import Clinic
 from booking.services.desk.moving import Changed, Preview
 from booking.services.notices import TAKEN_BACK_WITHIN
+from booking.services.plans.suffering import suffering
+from booking.services.staff.who import Who
 from booking.services.wording import Words
+from booking.web import plan_words
 
 CHANNELS: Mapping[Channel, Any] = {
     Channel.EMAIL: lazy("by e-mail"),
@@ -239,3 +242,14 @@ def elsewhere(clinic: Clinic, facts: Mapping[str, Any]) -> str:
         when=clinic.times.short_moment(datetime.fromisoformat(facts["starts_at"])),
         name=facts["practitioner_name"],
     )
+
+
+def of_its_plan(who: Who, clinic: Clinic, preview: Preview) -> list[str]:
+    """What the visit's plan wouldn't keep any more, with better times; nothing where it keeps all, or where there is none."""
+    suffers = suffering(who, preview.reference, preview.starts_at, preview.ends_at)
+    if suffers is None:
+        return []
+    return [
+        *dict.fromkeys(plan_words.broken(clinic, fault.facts, suffers.weeks) for fault in suffers.faults),
+        *([plan_words.better(clinic, suffers.better)] if suffers.better else []),
+    ]

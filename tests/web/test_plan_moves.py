@@ -1,7 +1,7 @@
 """A visit of a plan is moved, at the desk or by its link: what the plan wouldn't keep any more is said before."""
 
 import re
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -13,7 +13,7 @@ from booking.services.clinic import present
 from booking.services.plans.booking import BookedPlan
 from booking.web.free import instant
 from tests.clinics import plan_clinic
-from tests.services.plans.making import patient, prescribed, running, seen
+from tests.services.plans.making import patient, practitioner, prescribed, running, seen
 from tests.staffing import hired, signed_in
 from tests.web.conftest import Send
 
@@ -25,13 +25,17 @@ def test_the_form_says_what_suffers_and_names_better_times(app: Flask, standing_
         plan = seen(running(prescribed(patient())))
         first, second = [one for one in plan.standing if one.care.slug == "acupuncture-follow-up"][:2]
         local = (first.starts_at + timedelta(days=1)).astimezone(present().zone)
-        client = signed_in(app, hired())
+        client, whose = signed_in(app, hired()), signed_in(app, practitioner(second.practitioner.slug))
     address = f"/desk/visits/{second.reference}/change?day={local:%Y-%m-%d}&time={local:%H:%M}"
     page = client.get(address).text
     assert "Its plan wouldn't be kept any more." in page
     assert "acupuncture: too little rest between two visits." in page and "Better: " in page
     said = client.get(address, headers={"Accept": "application/json"}).get_json()
     assert "too little rest" in said["tells"]
+    # Whoever gives it reads the same.
+    there = f"{local.astimezone(UTC):%Y-%m-%dT%H:%M:00Z} {second.practitioner.slug}"
+    own = whose.get(f"/mine/visits/{second.reference}/move", query_string={"time": there}).text
+    assert "acupuncture: too little rest between two visits." in own and "Better: " in own
 
 
 def test_its_patient_is_asked_whether_it_shall_be_there_all_the_same(

@@ -19,10 +19,9 @@ from booking.services.desk import moving, panel, places, statuses
 from booking.services.desk.moving import Place, Preview
 from booking.services.desk.panel import Head, Panel
 from booking.services.desk.places import FreeTime
-from booking.services.plans.suffering import suffering
 from booking.services.staff import audit
 from booking.services.staff.who import Who
-from booking.web import access, allowance_words, asked, change_words, plan_words
+from booking.web import access, allowance_words, asked, change_words
 from booking.web.desk import answers, blueprint, refusing, saying, telling
 from booking.web.desk.change_form import Fields, Wish, minutes_wished, type_wished, wish_of
 from booking.web.desk.refusing import No
@@ -299,7 +298,7 @@ def change_page(
         wished=wish.fields,
         told=change_words.tells(clinic, preview) if preview else "",
         here_already=change_words.who_is_here(clinic, preview) if preview else "",
-        of_its_plan=_of_its_plan(clinic, preview) if preview else [],
+        of_its_plan=change_words.of_its_plan(access.who(), clinic, preview) if preview else [],
         new_practitioner=clinic.person(preview.practitioner) if preview else None,
         new_room=next((room for room in clinic.rooms if preview and room.slug == preview.room), None),
         people=clinic.practitioners.values(),
@@ -346,7 +345,9 @@ def _preview_as_json(clinic: Clinic, preview: Preview | None, no: No | None) -> 
         "ok": True,
         "channel": preview.channel,
         "here": change_words.who_is_here(clinic, preview),
-        "tells": " ".join([change_words.tells(clinic, preview), *_of_its_plan(clinic, preview)]),
+        "tells": " ".join(
+            [change_words.tells(clinic, preview), *change_words.of_its_plan(access.who(), clinic, preview)]
+        ),
         "owed": preview.owed,
         "subject": preview.subject,
         "text": preview.text,
@@ -363,17 +364,6 @@ def _changed_since(clinic: Clinic, stale: StaleEdit) -> dict[str, Any]:
     """What became of the visit meanwhile, and the other of the two things to do about it."""
     no = refusing.no(stale, clinic)
     return {"stale": [no.title, no.advice, *no.more], "leave": saying.leave_it(clinic, stale)}
-
-
-def _of_its_plan(clinic: Clinic, preview: Preview) -> list[str]:
-    """What the visit's plan wouldn't keep any more, with better times; nothing where it keeps all, or where there is none."""
-    suffers = suffering(access.who(), preview.reference, preview.starts_at, preview.ends_at)
-    if suffers is None:
-        return []
-    return [
-        *dict.fromkeys(plan_words.broken(clinic, fault.facts, suffers.weeks) for fault in suffers.faults),
-        *([plan_words.better(clinic, suffers.better)] if suffers.better else []),
-    ]
 
 
 def _no(refusal: Refusal) -> ResponseReturnValue:

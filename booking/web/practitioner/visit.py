@@ -157,6 +157,7 @@ def _move_page(reference: str, wanted: str = "", refusal: Refusal | None = None)
         broken=change_words.breaches(clinic, preview.breaches, preview.facts) if preview else [],
         reason=request.form.get("reason") or (change_words.usual_reason(preview.breaches) if preview else ""),
         here_already=change_words.who_is_here(clinic, preview) if preview else "",
+        of_its_plan=change_words.of_its_plan(who, clinic, preview) if preview else [],
         told=change_words.tells(clinic, preview) if preview else "",
     )
 
