@@ -24,6 +24,9 @@ class Option(NamedTuple):
     before: Before
 
 
+Options = tuple[list[Option], list[int], list[Weeks]]
+
+
 class Doses:
     """In which weeks one kind of care may use a weekday, by the doses and the days of rest."""
 
@@ -36,7 +39,7 @@ class Doses:
         self._room = self._rooms()
         # How many visits may lie before a weekday.
         self.until = [self._before(weekday) for weekday in range(8)]
-        self._options: dict[tuple[int, int, Before], list[Option]] = {}
+        self._options: dict[tuple[int, int, Before], Options] = {}
 
     def _open(self, weekday: int) -> Weeks:
         weeks = self.supply.open[weekday] & (1 << self.weeks) - 1
@@ -78,12 +81,13 @@ class Doses:
                 if not some & ~self.supply.open[weekday]:
                     yield some
 
-    def options(self, weekday: int, counts: int, before: Before) -> list[Option]:
-        """What can be settled for a weekday, as the weeks stand so far."""
+    def options(self, weekday: int, counts: int, before: Before) -> Options:
+        """What can be settled for a weekday, as the weeks stand so far; and of each its visits and its weeks."""
         key = weekday, counts, before
         found = self._options.get(key)
         if found is None:
-            found = self._options[key] = list(self._find_options(weekday, counts, before))
+            some = list(self._find_options(weekday, counts, before))
+            found = self._options[key] = some, [one.visits for one in some], [one.weeks for one in some]
         return found
 
     def _find_options(self, weekday: int, counts: int, before: Before) -> Iterator[Option]:

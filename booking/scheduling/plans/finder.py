@@ -8,8 +8,9 @@ from dataclasses import replace
 from heapq import heapify, heappop, heappush
 from itertools import combinations, product
 
+from booking.scheduling.plans.doses import Doses
 from booking.scheduling.plans.effort import Effort, Stopped
-from booking.scheduling.plans.search import Search
+from booking.scheduling.plans.search import PLACE, Search
 from booking.scheduling.plans.sparse import SparseSearch, is_sparse
 from booking.scheduling.plans.supply import Alike, Supply
 from booking.scheduling.plans.task import IMPOSSIBLE, Care, Found, Task, Weights
@@ -44,6 +45,7 @@ class _Finder:
         self._task, self._weights, self._effort = task, weights, effort
         self._alike = Alike()
         self._supplies: dict[tuple[int, People], Supply] = {}
+        self._doses: dict[tuple[int, People, int], Doses] = {}
         self._alone: dict[tuple[int, People], Search] = {}
         self._costs: dict[tuple[int, People], int] = {}
         self._searches: dict[Group, Search | SparseSearch] = {}
@@ -105,21 +107,27 @@ class _Finder:
             self._supplies[care, people] = supply
         return supply
 
+    def _doses_of(self, care: int, people: People, place: int) -> Doses:
+        key = care, people, place
+        found = self._doses.get(key)
+        if found is None:
+            supply = self._supply(care, people)
+            found = self._doses[key] = Doses(self._task.cares[care], supply, self._task.weeks, PLACE * place)
+        return found
+
     def _search(self, group: Group) -> Search | SparseSearch:
-        supplies = [self._supply(care, people) for care, people in enumerate(group)]
         if is_sparse(self._task):
-            return SparseSearch(self._task, self._weights, supplies[0])
-        return Search(self._task, self._weights, supplies, self._task.cares, self._alike)
+            return SparseSearch(self._task, self._weights, self._supply(0, group[0]))
+        doses = [self._doses_of(care, people, care) for care, people in enumerate(group)]
+        return Search(self._task, self._weights, doses, self._alike)
 
     def _search_alone(self, care: int, people: People) -> Search:
         """One kind of care by itself. Trips are the first one's, so that the sum of all is no more than they cost together."""
         search = self._alone.get((care, people))
         if search is None:
             weights = self._weights if care == 0 else replace(self._weights, trip=0)
-            supply = self._supply(care, people)
-            search = self._alone[care, people] = Search(
-                self._task, weights, [supply], [self._task.cares[care]], self._alike
-            )
+            doses = [self._doses_of(care, people, 0)]
+            search = self._alone[care, people] = Search(self._task, weights, doses, self._alike)
         return search
 
     def _cost_alone(self, care: int, people: People) -> int:

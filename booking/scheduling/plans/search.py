@@ -10,19 +10,19 @@ from the least of each: the search takes first what may be best (A*), and ends w
 from collections.abc import Iterator, Sequence
 from functools import partial
 from heapq import heappop, heappush
-from itertools import count, product, repeat
+from itertools import count, product
 from typing import Any, NamedTuple
 
 from booking.scheduling.plans.covering import Weeks
 from booking.scheduling.plans.doses import COUNT, VISITS, Before, Doses, Option, spread
 from booking.scheduling.plans.effort import Effort
-from booking.scheduling.plans.supply import Alike, Supply
-from booking.scheduling.plans.task import IMPOSSIBLE, WEEKDAYS, Care, Planned, Task, Weights
+from booking.scheduling.plans.supply import Alike
+from booking.scheduling.plans.task import IMPOSSIBLE, WEEKDAYS, Planned, Task, Weights
 from booking.scheduling.plans.weekdays import NOT_USED, Weekdays
 
 # A number for each kind of care in one integer, each with room to spare, so that they are added and compared at once.
-_PLACE = 10
-_GUARD = 1 << _PLACE - 1
+PLACE = 10
+_GUARD = 1 << PLACE - 1
 
 
 class Settled(NamedTuple):
@@ -62,20 +62,11 @@ class Step(NamedTuple):
 
 
 class Search:
-    """The best weekdays with these supplies."""
+    """The best weekdays for these kinds of care, each with its supply, and numbered in its `PLACE`."""
 
-    def __init__(
-        self,
-        task: Task,
-        weights: Weights,
-        supplies: Sequence[Supply],
-        cares: Sequence[Care],
-        alike: Alike,
-    ) -> None:
-        self.task, self.weights = task, weights
-        self.weekdays = Weekdays(task, weights, supplies, alike)
-        self.doses = [Doses(care, supply, task.weeks, _PLACE * number)
-                          for number, (care, supply) in enumerate(zip(cares, supplies, strict=True))]  # fmt: skip
+    def __init__(self, task: Task, weights: Weights, doses: Sequence[Doses], alike: Alike) -> None:
+        self.task, self.weights, self.doses = task, weights, doses
+        self.weekdays = Weekdays(task, weights, [one.supply for one in doses], alike)
         self._all = _packed([sum(doses.most) for doses in self.doses])
         self._rest = self._least_for_the_rest()
         self.bound = self._rest[0].get(self._all, IMPOSSIBLE)
@@ -108,12 +99,12 @@ class Search:
     def _least_by_visits(self, weekday: int) -> dict[int, int]:
         """The least that so many visits on a weekday cost."""
         least: dict[int, int] = {}
-        sets = [[(weeks, weeks.bit_count() << doses.place) for weeks in doses.possible(weekday)]
-                for doses in self.doses]  # fmt: skip
-        bound, known = self.weekdays.bound(weekday), least.get
-        for some in product(*sets):
-            weeks, numbers = zip(*some, strict=True)
-            cost, visits = bound(weeks), sum(numbers)
+        sets = [list(doses.possible(weekday)) for doses in self.doses]
+        numbers = [[weeks.bit_count() << doses.place for weeks in some]
+                   for doses, some in zip(self.doses, sets, strict=True)]  # fmt: skip
+        known = least.get
+        costs = map(self.weekdays.bound(weekday), product(*sets))
+        for visits, cost in zip(map(sum, product(*numbers)), costs, strict=True):
             if cost < known(visits, IMPOSSIBLE):
                 least[visits] = cost
         return least
@@ -155,19 +146,19 @@ class Search:
     def _following(self, weekday: int, cost: int, state: State, below: int) -> Iterator[tuple[int, "Step"]]:
         """All that can be settled for a weekday, with what that comes to at least, if that is below this."""
         rest, bound = self._rest[weekday + 1], self.weekdays.bound(weekday)
-        for options in product(*map(Doses.options, self.doses, repeat(weekday), state.counts, state.before)):
-            left = state.left
-            for option in options:
-                left -= option.visits
+        found = [doses.options(weekday, counts, before)
+                 for doses, counts, before in zip(self.doses, state.counts, state.before, strict=True)]  # fmt: skip
+        some, visits, weeks = (product(*lists) for lists in zip(*found, strict=True))
+        for options, taken, used in zip(some, map(sum, visits), weeks, strict=True):
+            left = state.left - taken
             then = rest.get(left)
-            if then is None:
+            if then is None or cost + then >= below:
                 continue
-            weeks = tuple([option.weeks for option in options])
-            reached = cost + bound(weeks) + then
+            reached = cost + bound(used) + then
             if reached < below:
-                days = self._days(state.days, weeks)
+                days = self._days(state.days, used)
                 if days is not None:
-                    yield reached, Step(left, days, weeks, options)
+                    yield reached, Step(left, days, used, options)
 
     def _days(self, days: int, weeks: Sequence[Weeks]) -> int | None:
         """On how many days of each week the patient comes by then, or None where that is too often. 0 if it may be any."""
@@ -197,4 +188,4 @@ class Search:
 
 
 def _packed(numbers: Sequence[int]) -> int:
-    return sum(number << _PLACE * place for place, number in enumerate(numbers))
+    return sum(number << PLACE * place for place, number in enumerate(numbers))
