@@ -130,6 +130,8 @@ class PlanEntry(Base):
     what: Mapped[str] = mapped_column(String(40))
     why: Mapped[str] = mapped_column(String(500), default="")
     facts: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    # How the plan and its visits were before a change by staff, by which it is taken back: of use for minutes, and long.
+    before: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True), deferred=True)
 
 
 class Coverage(Base):

@@ -41,6 +41,7 @@ WHAT: Mapping[str, Any] = HAPPENED | {
     "changed doses": lazy("Changed how often a plan's patient comes"),
     "look booked": lazy("Booked a reassessment of a plan"),
     "moved plan": lazy("Moved visits of a plan"),
+    "took back change of plan": lazy("Took back a change of a plan"),
     "made up": lazy("Booked a visit in place of one that was missed or cancelled"),
     "offered make-up": lazy("Sent times in place of a visit that was missed or cancelled"),
     "saw plans": lazy("Looked at the board of plans"),

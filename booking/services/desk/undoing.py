@@ -25,7 +25,7 @@ from booking.services.desk.states import BOOKED_BY_MISTAKE, UNDO_WITHIN, Changed
 from booking.services.desk.statuses import take_again
 from booking.services.history import OF_WORDS, Entry, shaped
 from booking.services.idempotency import Key, once
-from booking.services.plans.said import ENDED, EXTENDED, LOOK_BOOKED, MADE_UP, NOT_NEEDED, PAUSED
+from booking.services.plans.said import ENDED, EXTENDED, LOOK_BOOKED, MADE_UP, NOT_NEEDED, PAUSED, STANDS
 from booking.services.staff.ownership import appointment_of
 from booking.services.staff.who import Who
 from booking.services.transaction import reading
@@ -245,7 +245,7 @@ def _refuse_without_it(session: Session, visit: Appointment, entry: HistoryEntry
     is_look, is_cancelled = visit.plan_role == Role.REASSESSMENT, visit.status is Status.CANCELLED
     what = _WITHOUT_A_LOOK[visit.status] if is_look else _WITHOUT_IT if is_cancelled else ()
     since = select(PlanEntry.id).where(
-        PlanEntry.plan_id == visit.plan_id, PlanEntry.at > entry.at, PlanEntry.what.in_(what)
+        PlanEntry.plan_id == visit.plan_id, PlanEntry.at > entry.at, PlanEntry.what.in_(what), STANDS
     )
     if session.scalar(since.limit(1)) is not None:
         raise PlanWentOn

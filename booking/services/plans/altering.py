@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
-from sqlalchemy import select, update
+from sqlalchemy import update
 from sqlalchemy.orm import Session
 
 from booking import clock
@@ -21,6 +21,7 @@ from booking.scheduling.status import Status
 from booking.services import claims, history, placing
 from booking.services.clinic import Clinic, Practitioner
 from booking.services.plans import links
+from booking.services.plans.as_it_was import AsItWas, all_visits, kept
 from booking.services.plans.choosing import Chosen, questions_for
 from booking.services.plans.ground import Ground
 from booking.services.plans.recording import noted, record_all
@@ -73,31 +74,33 @@ def refuse_at_rest(plan: Plan) -> None:
         raise NotChangeable(visit_status=plan.status.value)
 
 
-def changed(session: Session, plan: Plan, what: str, by: By, now: datetime, **facts: Any) -> int:
+def changed(
+    session: Session,
+    plan: Plan,
+    what: str,
+    by: By,
+    now: datetime,
+    *,
+    was: AsItWas | None = None,
+    **facts: Any,
+) -> int:
     """Writes down that a plan was changed: its next version, under which its patient is told afterwards, and its history.
-    Returns the number of the history's entry.
+    `was`: how it was before, by which staff may take it back. Returns the number of the history's entry.
     """
     plan.version += 1
     plan.sequence += 1
     plan.changed_at = now
     session.flush()
     return noted(
-        session, plan, what, by.actor, now, why=by.why, name=by.name, account_id=by.account_id, **facts
-    )
+        session, plan, what, by.actor, now, why=by.why, name=by.name, account_id=by.account_id,
+        before=kept(session, plan, was) if was else None, **facts,
+    )  # fmt: skip
 
 
 def visits_to_change(session: Session, plan: Plan) -> list[Appointment]:
     """All visits of a plan that are still ahead and stand, locked, in order."""
-    rows = session.scalars(
-        select(Appointment)
-        .where(Appointment.plan_id == plan.id)
-        .order_by(Appointment.id)
-        .with_for_update(of=Appointment)
-        .execution_options(populate_existing=True)
-    ).all()
     now = clock.now()
-    ahead = [one for one in rows if one.status is Status.BOOKED and one.starts_at > now]
-    return sorted(ahead, key=lambda one: one.from_cell)
+    return [one for one in all_visits(session, plan) if one.status is Status.BOOKED and one.starts_at > now]
 
 
 def lock_what_they_take(session: Session, visits: Iterable[Appointment], also: Iterable[int] = ()) -> None:

@@ -40,6 +40,7 @@ from booking.services.plans.altering import (
     running_by_link,
     visits_to_change,
 )
+from booking.services.plans.as_it_was import AsItWas, as_it_is
 from booking.services.plans.frequency import Fitted, next_stage, refuse_unasked
 from booking.services.plans.reading import PlanView, for_staff, view
 from booking.services.plans.said import GIVEN_UP, TOLD
@@ -81,12 +82,13 @@ def confirm(who: Who, reference: str, *, version: int | None = None, key: str) -
         plan, now, clinic = _running(session, who, reference, version)
         if plan.confirmed_at is not None:
             return vars(_outcome(plan, [], [], told=False))
+        was = as_it_is(session, plan)
         examined = any(one.came(now) for one in view(session, clinic, plan).standing)
         plan.confirmed_at = now
         visits = _gated_no_more(plan, clinic, visits_to_change(session, plan))
         by = By.staff(who)
         make_firm(session, visits, by, now)
-        _changed(session, who, plan, "confirmed", by, now, examined=examined)
+        _changed(session, who, plan, "confirmed", by, now, was, examined=examined)
         notices.plan_changed(session, clinic, plan, visits, now, {"firm": begun_at(visits)})
         return vars(_outcome(plan, [], visits, told=True))
 
@@ -104,12 +106,12 @@ def stop(
         if plan_for(session, who, reference).status is PlanStatus.STOPPED:
             return vars(_outcome(plan_for(session, who, reference), [], [], told=False))
         plan, now, clinic = _running(session, who, reference, version)
-        by = By.staff(who, reason)
+        by, was = By.staff(who, reason), as_it_is(session, plan)
         visits = visits_to_change(session, plan)
         tells = tell or any_waits_for_news(session, clinic, visits, now)
         _give_up(session, plan, visits, by, now, missed=True, tell=tells)
         plan.status = PlanStatus.STOPPED
-        _changed(session, who, plan, "stopped", by, now)
+        _changed(session, who, plan, "stopped", by, now, was)
         _tell(session, clinic, plan, visits, [], now, tell=tells)
         return vars(_outcome(plan, visits, [], told=tells))
 
@@ -134,7 +136,7 @@ def pause(
 
     def action(session: Session) -> Answer:
         plan, now, clinic = _running(session, who, reference, version)
-        by = By.staff(who, reason)
+        by, was = By.staff(who, reason), as_it_is(session, plan)
         presence = Presence.of(plan.presence)
         plan.presence = Presence(presence.windows, (*presence.away, (first, last))).as_plain()
         visits = [
@@ -144,7 +146,7 @@ def pause(
         ]
         tells = tell or any_waits_for_news(session, clinic, visits, now)
         _give_up(session, plan, visits, by, now, missed=True, tell=tells)
-        _changed(session, who, plan, "paused", by, now, first=first.isoformat(), last=last.isoformat())
+        _changed(session, who, plan, "paused", by, now, was, first=first.isoformat(), last=last.isoformat())
         _tell(session, clinic, plan, visits, [], now, tell=tells)
         return vars(_outcome(plan, visits, [], told=tells))
 
@@ -199,7 +201,8 @@ def cancel_from(
         references, by = {one.reference for one in gone}, PATIENT._replace(why=reason)
         going = [one for one in visits if one.reference in references]
         _give_up(session, plan, going, by, now, missed=True, tell=True)
-        changed(session, plan, GIVEN_UP, by, now, **{"from": iso_utc(gone[0].starts_at)})
+        since: Row = {"from": iso_utc(gone[0].starts_at)}
+        changed(session, plan, GIVEN_UP, by, now, **since)
         _tell(session, clinic, plan, going, [], now, tell=True)
         return {}
 
@@ -247,7 +250,7 @@ def decide(
 
     def action(session: Session) -> Answer:
         plan, now, clinic = _running(session, who, reference, version)
-        by, course = By.staff(who, note, beyond), Course.of(plan.course)
+        by, was, course = By.staff(who, note, beyond), as_it_is(session, plan), Course.of(plan.course)
         seen = _is_seen_again(view(session, clinic, plan), now)
         visits = visits_to_change(session, plan)
         cancelled: list[Appointment] = []
@@ -278,7 +281,7 @@ def decide(
             make_firm(session, firm, by, now)
             coming = [(one, False) for one in comes]
             added = add(session, clinic, plan, coming, by, now, audience=BookableBy.STAFF)
-        _changed(session, who, plan, "decided", by, now, decision=decision.value, told=told, seen=seen)
+        _changed(session, who, plan, "decided", by, now, was, decision=decision.value, told=told, seen=seen)
         before = notices.told_at_last(plan, now) if told else {}
         if not told:
             plan.untold_since = plan.untold_since or now
@@ -302,7 +305,7 @@ def told_now(who: Who, reference: str, *, key: str) -> bool:
         )
         if plan.untold_since is None:
             return {"waited": False}
-        _changed(session, who, plan, TOLD, By.staff(who), now)
+        _changed(session, who, plan, TOLD, By.staff(who), now, None)
         notices.plan_changed(session, clinic, plan, [], now, notices.told_at_last(plan, now))
         return {"waited": True}
 
@@ -396,9 +399,9 @@ def _tell(
 
 
 def _changed(
-    session: Session, who: Who, plan: Plan, what: str, by: By, now: datetime, **facts: object
-) -> None:
-    changed(session, plan, what, by, now, **facts)
+    session: Session, who: Who, plan: Plan, what: str, by: By, now: datetime, was: AsItWas | None, **facts: object
+) -> None:  # fmt: skip
+    changed(session, plan, what, by, now, was=was, **facts)
     audit.did(session, who, f"{what} plan", f"plan/{plan.reference}", plan.patient_id)
 
 

@@ -35,6 +35,7 @@ from booking.services.plans.altering import (
     running,
     visits_to_change,
 )
+from booking.services.plans.as_it_was import as_it_is
 from booking.services.plans.asking_again import as_they_stand, asked_for, chosen_of, kept_of
 from booking.services.plans.choosing import Chosen, choose
 from booking.services.plans.lacking import Missed
@@ -223,7 +224,7 @@ def carry_out(
     def action(session: Session) -> Answer:
         now, clinic = clock.now(), the_clinic(session)
         plan = running(session, who, reference, version)
-        go = {one.reference for one in change.goes}
+        was, go = as_it_is(session, plan), {one.reference for one in change.goes}
         going = [one for one in visits_to_change(session, plan) if one.reference in go]
         lock_what_they_take(
             session, going, may_take(clinic, plan, (one.practitioner for one in change.comes))
@@ -235,7 +236,7 @@ def carry_out(
         coming = as_they_wait(plan, change.course, as_they_stand(shown), change.comes)
         added = add(session, clinic, plan, coming, by, now, audience=BookableBy.STAFF)
         plan.course = change.course.as_plain()
-        changed(session, plan, what, by, now, **facts)
+        changed(session, plan, what, by, now, was=was, **facts)
         audit.did(session, who, what, f"plan/{reference}", plan.patient_id)
         told = as_known(going) | {"added": begun_at(added)}
         notices.plan_changed(session, clinic, plan, [*going, *added], now, told, tell=tells)

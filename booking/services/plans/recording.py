@@ -165,11 +165,13 @@ def noted(
     why: str = "",
     name: str = "",
     account_id: int | None = None,
+    before: dict[str, Any] | None = None,
     **facts: Any,
 ) -> int:
     """Appends to the history of a plan. Returns the entry's number."""
     entry = PlanEntry(
-        plan_id=plan.id, at=now, actor=by, actor_name=name, account_id=account_id, what=what, why=why, facts=facts
+        plan_id=plan.id, at=now, actor=by, actor_name=name, account_id=account_id, what=what, why=why, facts=facts,
+        before=before,
     )  # fmt: skip
     rows.add(session, entry)
     return entry.id

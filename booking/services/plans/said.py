@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from typing import NamedTuple
 
-from sqlalchemy import Select, select
-from sqlalchemy.orm import Session
+from sqlalchemy import Select, exists, select
+from sqlalchemy.orm import Session, aliased
 
 from booking.models import PlanEntry
 
@@ -21,10 +21,20 @@ ENDED = "ended"
 MADE_UP, EXTENDED, LOOK_BOOKED = "made up", "extended", "look booked"
 # The patient was told what had been decided before.
 TOLD = "told"
+# A change by staff, as if it hadn't been: "entry" is its number.
+TAKEN_BACK = "taken back"
 # Times that make up for what is missing were sent.
 OFFERED_MAKE_UP = "offered make-up"
 # A make-up time that a patient chose, and about which the payer is to be asked before it is booked.
 ASKED_FOR = "asked for"
+
+_LATER = aliased(PlanEntry)
+# Of what was done to a plan that it wasn't taken back.
+STANDS = ~exists().where(
+    _LATER.plan_id == PlanEntry.plan_id,
+    _LATER.what == TAKEN_BACK,
+    _LATER.facts["entry"].as_integer() == PlanEntry.id,
+)
 
 
 class Pause(NamedTuple):
@@ -61,14 +71,19 @@ def said_of(session: Session, plan_ids: Iterable[int] | Select[tuple[int]]) -> d
     not_needed: dict[int, Counter[tuple[int, str]]] = {}
     made_up: dict[int, dict[str, int]] = {}
     given_up: dict[int, datetime] = {}
-    for plan_id, what, facts in session.execute(
-        select(PlanEntry.plan_id, PlanEntry.what, PlanEntry.facts)
+    entries = session.execute(
+        select(PlanEntry.id, PlanEntry.plan_id, PlanEntry.what, PlanEntry.facts)
         .where(
             PlanEntry.plan_id.in_(plan_ids),
-            PlanEntry.what.in_((PAUSED, NOT_NEEDED, NEEDED, MADE_UP, GIVEN_UP)),
+            PlanEntry.what.in_((PAUSED, NOT_NEEDED, NEEDED, MADE_UP, GIVEN_UP, TAKEN_BACK)),
         )
         .order_by(PlanEntry.id)
-    ):
+    ).all()
+    # Looked up here: the statement would look for each entry of a whole board.
+    taken_back = {facts["entry"] for _, _, what, facts in entries if what == TAKEN_BACK}
+    for number, plan_id, what, facts in entries:
+        if number in taken_back or what == TAKEN_BACK:
+            continue
         if what == PAUSED:
             days = date.fromisoformat(facts["first"]), date.fromisoformat(facts["last"])
             pauses.setdefault(plan_id, []).append(Pause(*days))

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from booking import clock
 from booking.errors import NotFound, StaleEdit, VisitsTaken
 from booking.formatting import iso_utc
-from booking.models import Appointment, BookableBy, Plan
+from booking.models import Actor, Appointment, BookableBy, Plan
 from booking.scheduling.hours import instant_at, wall_at
 from booking.scheduling.plans.keeping import Fault
 from booking.scheduling.reasons import Reason
@@ -35,6 +35,7 @@ from booking.services.plans.altering import (
     running_by_link,
     visits_to_change,
 )
+from booking.services.plans.as_it_was import as_it_is
 from booking.services.plans.asking_again import asked_for, kept_of, suffers
 from booking.services.plans.besides import near_besides
 from booking.services.plans.ground import Wanted, question_of
@@ -263,6 +264,7 @@ def _carry_out(
 ) -> None:
     """Moves what goes, all of it, and tells of it. The plan is locked."""
     now, clinic = clock.now(), the_clinic(session)
+    was = as_it_is(session, plan) if by.actor is Actor.STAFF else None
     rows = {one.reference: one for one in visits_to_change(session, plan)}
     going = [(rows[one.visit.reference], one) for one in change.going if one.visit.reference in rows]
     if any(row.version != one.visit.version for row, one in going):
@@ -280,7 +282,7 @@ def _carry_out(
     ]
     if lost or not going:
         raise VisitsTaken(lost=[_named(one) | {"replacements": []} for one in lost])
-    changed(session, plan, "moved", by, now, visits=len(going))
+    changed(session, plan, "moved", by, now, was=was, visits=len(going))
     facts = before | {"added": begun_at(moved)}
     notices.plan_changed(session, clinic, plan, moved, now, facts, tell=tell)
 

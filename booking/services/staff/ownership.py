@@ -19,6 +19,7 @@ from booking.models import (
     Message,
     Patient,
     Plan,
+    PlanEntry,
     PlanStatus,
     Practitioner,
     StaffAccount,
@@ -29,7 +30,7 @@ from booking.services.staff.who import Who
 from booking.services.transaction import reading
 
 HAD_WITHIN = timedelta(days=365)
-# So long what was done to a visit can be taken back.
+# So long what was done to a visit, or to a plan, can be taken back at the most.
 _DONE_WITHIN = timedelta(minutes=10)
 _NOTHING = false()
 
@@ -103,12 +104,20 @@ def patient_for(session: Session, who: Who, reference: str, *, for_update: bool 
 
 
 def plan_for(session: Session, who: Who, reference: str, *, for_update: bool = False) -> Plan:
-    """The plan of this reference, if its patient is one whom `who` may see; locked if it is about to change.
+    """The plan of this reference, if its patient is one whom `who` may see, or if `who` has changed it a moment ago, which they
+    may take back; locked if it is about to change.
 
     Raises NotFound.
     """
     _refuse_rubbish(reference)
-    wanted = select(Plan).where(Plan.reference == reference, theirs(who, Plan.patient_id))
+    wanted = select(Plan).where(Plan.reference == reference)
+    if not who.sees_everybody:
+        changed_by_them = exists().where(
+            PlanEntry.plan_id == Plan.id,
+            PlanEntry.account_id == who.account_id,
+            PlanEntry.at >= clock.now() - _DONE_WITHIN,
+        )
+        wanted = wanted.where(or_(changed_by_them, theirs(who, Plan.patient_id)))
     if for_update:
         wanted = wanted.with_for_update(of=Plan).execution_options(populate_existing=True)
     plan = session.scalar(wanted)
