@@ -14,15 +14,18 @@ from booking.errors import (
     KeyReused,
     NotChangeable,
     NotOffered,
+    OldPlaceTaken,
     PlanRulesBroken,
     Refusal,
     StaleEdit,
+    TooLateToUndo,
     VisitsTaken,
 )
 from booking.services.clinic import Clinic
-from booking.services.plans import changing, reading, repairing
+from booking.services.plans import changing, reading, repairing, taking_back
 from booking.services.plans.reading import PlanView
 from booking.web import access, asked, payer, plan_next
+from booking.web.change_words import in_the_way
 from booking.web.free import instant
 from booking.web.pages import the_clinic_of_this_request
 from booking.web.plan_change import Change
@@ -222,11 +225,45 @@ def _needed(plan: PlanView, key: str) -> None:
     say(_("Taken back: this visit is missing once more. Nobody was written to."))
 
 
+def _take_back(plan: PlanView, key: str) -> None:
+    entry = asked.number(request.form.get("entry", ""))
+    if entry is None:
+        abort(422)
+    try:
+        taking_back.take_back(access.who(), plan.reference, entry, key=key)
+    except (NotChangeable, OldPlaceTaken, StaleEdit, TooLateToUndo) as refusal:
+        say(_not_taken_back(plan.clinic, refusal), trouble=True)
+    else:
+        say(_("Taken back: the plan and its visits are as they were. Nobody is told of it."))
+
+
+def _not_taken_back(clinic: Clinic, refusal: Refusal) -> str:
+    """Why what was done to a plan stays, in words."""
+    if isinstance(refusal, OldPlaceTaken):
+        taken = [
+            _("%(when)s: %(what)s", when=clinic.times.short_moment(at), what=in_the_way(clinic, one))
+            for one in refusal.facts["by"]
+            if (at := instant(one["visit"]))
+        ]
+        words = _("Nothing was taken back: where visits were before, something else is by now.")
+        return " ".join([words, *taken])
+    if isinstance(refusal, StaleEdit):
+        return _(
+            "Nothing was taken back: this plan, or one of these visits, was changed since. This is how it stands now."
+        )
+    if isinstance(refusal, TooLateToUndo):
+        return _(
+            "Nothing was taken back: that can be done for three minutes, while the patient isn’t told. Please change the plan instead."
+        )
+    return _("Nothing was taken back: this can’t be undone.")
+
+
 _AT_ONCE: dict[str, Callable[[PlanView, str], None]] = {
     "confirm": _confirm,
     "told": _told,
     "make-up": _make_up,
     "not-needed": _not_needed,
     "needed": _needed,
+    "take-back": _take_back,
     "offer": _offer,
 }

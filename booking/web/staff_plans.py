@@ -17,10 +17,10 @@ from booking import clock
 from booking.errors import NotChangeable
 from booking.models import Actor, Channel, PlanStatus
 from booking.services import notices
-from booking.services.plans import adherence, handing_over, prescribing, reading
+from booking.services.plans import adherence, handing_over, prescribing, reading, taking_back
 from booking.services.plans.adherence import Adherence, BoardWeek, Fate, Need, Row
 from booking.services.plans.reading import PlanNote, PlanView
-from booking.services.plans.said import ENDED, NEEDED, NOT_NEEDED
+from booking.services.plans.said import ENDED, NEEDED, NOT_NEEDED, TAKEN_BACK
 from booking.services.staff import audit
 from booking.web import access, asked, course_words, plan_next, prescriptions
 from booking.web.codes import for_a_camera
@@ -114,6 +114,8 @@ _WHEN = {
 def plan_page(ways: Ways, reference: str, *, back: str = "") -> ResponseReturnValue:
     """A plan with its weeks and doses, its history, and what may be done with it."""
     plan, notes = reading.for_staff(access.who(), reference), reading.notes(access.who(), reference)
+    undone = {note.facts["entry"] for note in notes if note.what == TAKEN_BACK}
+    undo = taking_back.possible(access.who(), reference)
     return staff_page(
         "staff/plan.html",
         clinic=plan.clinic,
@@ -123,8 +125,11 @@ def plan_page(ways: Ways, reference: str, *, back: str = "") -> ResponseReturnVa
         stands_as=STATUSES[plan.stands_as],
         standings=STANDINGS,
         history=[
-            (note, happened(note), whom(plan.clinic, note.actor, note.name)) for note in reversed(notes)
+            (note, happened(note), whom(plan.clinic, note.actor, note.name), note.id in undone)
+            for note in reversed(notes)
         ],
+        undo=undo,
+        last=next((happened(note) for note in notes if undo and note.id == undo.entry), ""),
         not_needed=_not_needed(plan, notes),
         just_said=get_flashed_messages(category_filter=["plan-not-needed"]),
         agreed=_agreed(plan, notes),
@@ -199,6 +204,9 @@ def happened(note: PlanNote) -> str:
         return _("A missing visit of week %(number)d isn’t needed", number=note.facts["week"] + 1)
     if note.what == NEEDED:
         return _("A missing visit of week %(number)d is needed after all", number=note.facts["week"] + 1)
+    if note.what == TAKEN_BACK:
+        undid = note.facts["undid"]
+        return _("Taken back: %(what)s", what=_HAPPENED.get(undid, undid))
     words = str(
         _WHEN.get((note.what, note.facts.get("examined", note.facts.get("seen"))))
         or _HAPPENED.get(note.what)
