@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from booking import clock
 from booking.errors import ContactCannotBeReached, Refusal, SlotTaken, TooManyVisits
 from booking.formatting import iso_utc
-from booking.models import SERIES, Actor, Appointment, BookableBy, Payment, Plan, Reminders, TextConsent
+from booking.models import SERIES, Actor, Appointment, BookableBy, Payment, Plan, Reminders
 from booking.models.base import random_reference
 from booking.scheduling.offers import Assignment, assign
 from booking.scheduling.status import LIVE, Status
@@ -26,6 +26,7 @@ from booking.services.idempotency import Answer, Key, once
 from booking.services.occupancies import Ignoring
 from booking.services.question import Question
 from booking.services.search import alternatives
+from booking.services.text_consent import keep_consent
 from booking.services.visits import refuse_unreachable
 
 _UPCOMING_BY_EMAIL, _UPCOMING_BY_PHONE = (
@@ -229,17 +230,3 @@ def left_without_staff(
         if contact
     ]
     return max(0, clinic.visits_without_staff - max(ahead, default=0))
-
-
-def keep_consent(session: Session, clinic: Clinic, phone: str, patient_id: int, now: datetime) -> None:
-    """Keeps that somebody agreed to texts, with the words that they saw."""
-    rows.add(
-        session,
-        TextConsent(
-            patient_id=patient_id,
-            phone=phone,
-            wording=clinic.text_consent,
-            wording_version=clinic.text_consent_version,
-            given_at=now,
-        ),
-    )

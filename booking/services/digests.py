@@ -28,6 +28,8 @@ from booking.services.rows import Row, add_all
 
 KIND = "plan-digest"
 NOTHING_STANDS = "No visit stands in that week."
+# Of reminders as well.
+WANTED_OTHERWISE = "They want to be reminded in another way."
 Change = tuple[Message | None, Row]
 # Plans that are looked at together, and the weeks ahead in which a visit of one can lie.
 _AT_ONCE, _WEEKS = 20, 30
@@ -169,7 +171,7 @@ def due_before(clinic: Clinic, monday: date) -> datetime:
 
 
 def _as_it_should_be(message: Message, row: Row, now: datetime) -> bool:
-    if message.last_error == NOTHING_STANDS:
+    if message.last_error in (NOTHING_STANDS, WANTED_OTHERWISE):
         return not row
     # One that is due already, or that was put off after a try, is the worker's.
     untouched = message.due_at > now and not message.attempts and not message.last_error

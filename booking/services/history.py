@@ -14,7 +14,7 @@ from booking.services import rows
 
 State = dict[str, str]
 # What is written of a visit and leaves it as it stands: it is in nobody's way, and stays.
-OF_WORDS = ("noted", "name_corrected", "contact_corrected")
+OF_WORDS = ("noted", "name_corrected", "contact_corrected", "reminders_changed")
 
 
 @dataclass(frozen=True)

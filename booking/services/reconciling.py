@@ -82,7 +82,11 @@ def _looked_at(session: Session, only: Appointment | None = None) -> list[tuple[
             continue
         wanted = {(row["kind"], row["channel"]): row for row in notices.reminders(clinic, visit, now)}
         newest = _newest(visit, written.get(visit.id, ()))
-        changes += [(None, row) for place, row in wanted.items() if place not in newest]
+        # What went before its way was changed isn't said once more.
+        told = notices.told_kinds(newest.values())
+        changes += [
+            (None, row) for place, row in wanted.items() if place not in newest and place[0] not in told
+        ]
         for message in written.get(visit.id, ()):
             place = (message.kind, message.channel)
             row = wanted.get(place, {}) if newest.get(place) is message else {}

@@ -14,7 +14,7 @@ from booking.errors import ContactCannotBeReached, NotChangeable, StaleEdit, Too
 from booking.formatting import iso_utc
 from booking.models import Actor, Appointment, Reminders
 from booking.scheduling.status import Status
-from booking.services import history, links, notices, placing
+from booking.services import history, links, notices, placing, reminded, text_consent
 from booking.services.clinic import Clinic, Practitioner, VisitType, the_clinic
 from booking.services.idempotency import Answer, Key, once
 from booking.services.question import Moved
@@ -176,16 +176,19 @@ def correct_contact(
     email: str | None,
     phone: str | None,
     *,
+    reminders: Reminders | None = None,
+    texts_agreed: bool = False,
     actor: str,
     key: str,
     version: int | None = None,
 ) -> str:
-    """Changes where we write to about this visit, and tells the new contact. The patient's record stays as it is.
+    """Changes where we write to about this visit, and tells the new contact; and how we remind of it, which is told to nobody.
+    The patient's record stays as it is.
 
     Returns the token that opens the visit from now on: whoever was written to by mistake has a link that opens nothing.
-    Consent to texts was given for a number; a new number gets none until it is given again.
-    Raises ContactCannotBeReached where the reminders that were chosen don't fit, StaleEdit, NotChangeable, NotFound,
-    KeyReused.
+    Consent to texts was given for a number; a new number gets none until it is given again. `texts_agreed`: they give it now.
+    Raises ContactCannotBeReached where the reminders that were chosen don't fit, or texts aren't agreed to, StaleEdit,
+    NotChangeable, NotFound, KeyReused.
     """
 
     def action(session: Session) -> Answer:
@@ -194,8 +197,15 @@ def correct_contact(
         appointment = opened(session, reference, token, now, for_update=True)
         _refuse_settled(appointment, now)
         refuse_stale(session, clinic, appointment, version)
-        refuse_unreachable(appointment.reminders, email, phone)
+        by = reminders or appointment.reminders
+        refuse_unreachable(by, email, phone)
         before = (appointment.email, appointment.phone)
+        if reminders in reminded.BY_TEXT and phone:
+            if phone == appointment.phone:
+                text_consent.refuse_stopped(session, phone)
+            text_consent.agree(session, clinic, appointment.patient_id, phone, now, ticked=texts_agreed)
+        changed = reminded.remind_by(session, [appointment], by, reminded.PATIENT, now)
+        left = notices.leave_way(session, clinic, [appointment], [], changed, now) if changed else None
         if before != (email, phone):
             if any(old and old != new for old, new in zip(before, (email, phone), strict=True)):
                 appointment.link_number += 1
@@ -205,9 +215,12 @@ def correct_contact(
             appointment.version += 1
             session.flush()
             notices.contact_corrected(session, clinic, appointment, now)
+        if left is not None:
+            notices.take_way(session, clinic, [appointment], [], left, now)
         return {"link_number": appointment.link_number}
 
-    answer = once(Key.of(actor, key, ["contact", reference, email, phone]), action)
+    content = ["contact", reference, email, phone, reminders, texts_agreed]
+    answer = once(Key.of(actor, key, content), action)
     return links.token(reference, answer["link_number"])
 
 

@@ -4,7 +4,7 @@ Each edit raises `edit` by one and appends one change, so that what somebody saw
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from typing import Any
 
@@ -18,21 +18,22 @@ from booking.models import (
     FLAGS,
     Actor,
     Appointment,
-    OptOut,
     Patient,
     PatientChange,
     Payment,
+    PlanStatus,
     Reminders,
-    TextConsent,
 )
 from booking.scheduling.status import LIVE, Status
 from booking.scheduling.timeline import cell_from
-from booking.services import history, notices, rows
+from booking.services import history, notices, rows, text_consent
 from booking.services.clinic import Clinic, the_clinic
+from booking.services.desk.reminding import Theirs, remind_otherwise
 from booking.services.desk.states import BOOKED_BY_MISTAKE
 from booking.services.idempotency import Answer, Key, once
 from booking.services.patients import name_key
 from booking.services.plans import correcting
+from booking.services.reminded import AS_THEY_ARE, Author, Wished
 from booking.services.staff import audit
 from booking.services.staff.ownership import patient_for
 from booking.services.staff.who import Who
@@ -43,6 +44,7 @@ from booking.services.visits import refuse_unreachable
 BY_MISTAKE = and_(Appointment.cancelled_by == Actor.STAFF, Appointment.cancel_reason == BOOKED_BY_MISTAKE)
 # Changes of what the record itself says: each raises its edit. Those of the coverage beside it don't.
 _OF_THE_RECORD = PatientChange.what.not_like("coverage%")
+_OPEN = (PlanStatus.PRESCRIBED, PlanStatus.RUNNING)
 FIELDS = ("first_name", "last_name", "phone", "email", "born_on", "flags", "preferences", "desk_note")
 
 
@@ -103,12 +105,20 @@ class Habits:
 @dataclass(frozen=True)
 class Edited:
     """What an edit did to upcoming visits: the references of those that were changed with it. `kept`: when those begin that
-    have another contact, and stay as they are; `kept_plans`: how many plans do, with their visits.
+    have another contact, and stay as they are; `kept_plans`: how many plans do, with their visits. `reminded`: some of them
+    are reminded of otherwise from now on.
     """
 
     visits: list[str] = field(default_factory=list)
     kept: list[str] = field(default_factory=list)
     kept_plans: int = 0
+    reminded: bool = False
+
+    def with_reminded(self, other: "Edited") -> "Edited":
+        kept = sorted({*self.kept, *other.kept})
+        return replace(
+            self, kept=kept, kept_plans=max(self.kept_plans, other.kept_plans), reminded=other.reminded
+        )
 
 
 def to_edit(who: Who, reference: str) -> tuple[Values, int, int]:
@@ -124,14 +134,25 @@ def to_edit(who: Who, reference: str) -> tuple[Values, int, int]:
     return found
 
 
-def edit(who: Who, reference: str, values: Values, *, version: int, visits_too: bool, key: str) -> Edited:
+def edit(
+    who: Who,
+    reference: str,
+    values: Values,
+    *,
+    version: int,
+    visits_too: bool,
+    key: str,
+    wished: Wished = AS_THEY_ARE,
+) -> Edited:
     """Writes these values into the record, once per key.
 
     `visits_too`: upcoming visits and plans that have the old name, number or address, and no other, get the new one; whoever
     is written to by a new contact is told, and the old links end. Plans of which nothing is booked yet get it in any case, and
     so do visits and plans that were called off: whoever is to be told of that by the clinic is told there. The same values
     again change nothing.
-    Raises StaleRecord, ContactCannotBeReached (facts: `field`, `visit`), RecordMerged, NotFound, KeyReused.
+    `wished`: how upcoming visits and open plans with the record's contact are reminded of from now on; what of it that needs and
+    they lack, they get. Nobody is written to about that.
+    Raises StaleRecord, ContactCannotBeReached (facts: `field`, and `visit` or `plan`), RecordMerged, NotFound, KeyReused.
     """
 
     def action(session: Session) -> Answer:
@@ -139,26 +160,41 @@ def edit(who: Who, reference: str, values: Values, *, version: int, visits_too: 
         clinic = the_clinic(session)
         found = standing(session, who, reference)
         before = Values.of(found)
-        correcting.lock_plans(session, found.id, now)
+        open_plans = [one for one in correcting.lock_plans(session, found.id, now) if one.status in _OPEN]
         # Nobody books for, or merges, whom we change: they take the same locks.
         lock_record(session, reference, before.email, before.phone, values.email, values.phone)
         patient = standing(session, who, reference, for_update=True)
         before = Values.of(patient)
         refuse_stale_record(session, patient, version)
-        if before == values:
+        if before == values and not wished.changes:
             return vars(Edited())
-        write(session, who, patient, "edited", values, now)
+        what = "edited" if before != values else "reminders_changed"
+        write(session, who, patient, what, values, now, **_as_facts(wished))
         was, now_is = _identity(before), _identity(values)
         edited = Edited()
+        otherwise = None
+        if wished.changes:
+            theirs = Theirs(patient.id, was, now_is, visits_too=visits_too)
+            ahead = _locked_ahead(session, patient.id, now, (Status.BOOKED,))
+            author = Author(Actor.STAFF, who.name, who.account_id or None)
+            otherwise = remind_otherwise(session, clinic, theirs, ahead, open_plans, wished, author, now)
+            edited = Edited(
+                kept=[iso_utc(one.starts_at) for one in otherwise.kept],
+                kept_plans=len(otherwise.kept_plans),
+                reminded=otherwise.changes,
+            )
         if was != now_is:
             plans = correcting.correct_plans(session, who, patient.id, was, now_is, now, begun_too=visits_too)
             concerned = (Status.BOOKED, Status.CANCELLED) if visits_too else (Status.CANCELLED,)
-            edited = _change_visits(session, who, clinic, patient.id, was, now_is, now, concerned, plans)
+            corrected = _change_visits(session, who, clinic, patient.id, was, now_is, now, concerned, plans)
             correcting.tell(session, clinic, plans.told, now)
+            edited = corrected.with_reminded(edited)
+        if otherwise is not None:
+            notices.take_way(session, clinic, otherwise.visits, otherwise.plans, otherwise.left, now)
         audit.did(session, who, "edited patient", f"patient/{reference}", patient.id)
         return vars(edited)
 
-    content = ["edit patient", reference, values.plain(), version, visits_too]
+    content = ["edit patient", reference, values.plain(), version, visits_too, *wished]
     return Edited(**once(Key.of(who.key, key, content), action))
 
 
@@ -192,12 +228,7 @@ def usual_reminders(email: str | None, phone: str | None) -> Reminders:
 
 def may_be_texted(session: Session, patient: Patient) -> bool:
     """Whether they agreed to texts at their number, and the number didn't say STOP since."""
-    if not patient.phone or session.get(OptOut, patient.phone) is not None:
-        return False
-    given = select(TextConsent.id).where(
-        TextConsent.patient_id == patient.id, TextConsent.phone == patient.phone
-    )
-    return session.scalar(given.limit(1)) is not None
+    return text_consent.agreed(session, patient.id, patient.phone)
 
 
 # Parts that other use cases of records share.
@@ -311,6 +342,18 @@ def _ahead(
     ).all()
 
 
+def _locked_ahead(
+    session: Session, patient_id: int, now: datetime, statuses: Collection[Status]
+) -> Sequence[Appointment]:
+    """The same, locked and fresh."""
+    ids = sorted(one.id for one in _ahead(session, patient_id, now, statuses))
+    session.execute(
+        select(Appointment.id).where(Appointment.id.in_(ids)).order_by(Appointment.id).with_for_update()
+    )
+    session.expire_all()
+    return _ahead(session, patient_id, now, statuses)
+
+
 def _identity(values: Values) -> correcting.Identity:
     return correcting.Identity(values.first_name, values.last_name, values.email, values.phone)
 
@@ -331,12 +374,7 @@ def _change_visits(
     """
     told, kept_plans = ({plan.id for plan in some} for some in plans)
     edited = Edited(kept_plans=len(kept_plans))
-    ids = sorted(one.id for one in _ahead(session, patient_id, now, concerned))
-    session.execute(
-        select(Appointment.id).where(Appointment.id.in_(ids)).order_by(Appointment.id).with_for_update()
-    )
-    session.expire_all()
-    for visit in _ahead(session, patient_id, now, concerned):
+    for visit in _locked_ahead(session, patient_id, now, concerned):
         stands = visit.status is Status.BOOKED
         was = correcting.Identity(visit.first_name, visit.last_name, visit.email, visit.phone)
         now_is = was.corrected(before, after)
@@ -371,6 +409,10 @@ def _change_visits(
         edited.visits.append(visit.reference)
     edited.kept.sort()
     return edited
+
+
+def _as_facts(wished: Wished) -> dict[str, str]:
+    return {name: value.value for name, value in (("by", wished.by), ("of", wished.of)) if value is not None}
 
 
 def known_flags(given: Sequence[str]) -> tuple[str, ...]:

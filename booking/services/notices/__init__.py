@@ -7,8 +7,8 @@ appointment's sequence, so nothing stale is sent and nothing is sent twice.
 Of one visit: `by_patients` has what they booked or changed themselves, `by_clinic` what the clinic did, which may be taken
 back; `news` what of it they don't know yet, and `ways` how they hear of it. Of several: `of_plans`. Of none: `to_contacts`.
 `calling` has the calls about a plan that pass from visit to visit.
-Below them, `reminding` and `waiting` know what else is written of a visit, and `writing` has the rows. The lists of a week
-are `booking.services.digests`.
+Below them, `reminding` and `waiting` know what else is written of a visit, `otherwise` how that goes another way than before, and
+`writing` has the rows. The lists of a week are `booking.services.digests`.
 """
 
 from booking.services.notices.again import (
@@ -55,6 +55,7 @@ from booking.services.notices.of_plans import (
     plan_prescribed,
     told_at_last,
 )
+from booking.services.notices.otherwise import Left, leave_way, take_way, told_kinds
 from booking.services.notices.reminding import reminder_days, reminders, unwritten
 from booking.services.notices.to_contacts import links_wanted, own_list, text_answer
 from booking.services.notices.waiting import (
@@ -98,6 +99,7 @@ __all__ = [
     "TAKEN_BACK_WITHIN",
     "TOLD_TOGETHER",
     "UNREACHABLE",
+    "Left",
     "Told",
     "Way",
     "another_way",
@@ -122,6 +124,7 @@ __all__ = [
     "joined",
     "known_as",
     "known_of",
+    "leave_way",
     "left_behind",
     "links_wanted",
     "make_up_offered",
@@ -139,11 +142,13 @@ __all__ = [
     "reminders",
     "sent_again",
     "stop_writing",
+    "take_way",
     "taken_back",
     "text_answer",
     "times_told",
     "to_tell",
     "told_at_last",
+    "told_kinds",
     "told_with_plan",
     "unwritten",
     "waiting",

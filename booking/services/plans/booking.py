@@ -40,7 +40,7 @@ from booking.scheduling.status import LIVE
 from booking.scheduling.timeline import cell_from
 from booking.services import claims, giving_way, holds, notices, patients, tasks
 from booking.services.allowances import Planned
-from booking.services.booking import keep_consent, refuse_too_many
+from booking.services.booking import refuse_too_many
 from booking.services.clinic import Clinic, the_clinic
 from booking.services.desk.records import may_be_texted
 from booking.services.idempotency import Answer, Key, given_before, once
@@ -59,6 +59,7 @@ from booking.services.plans.recording import begin, new_plan, noted, record_all
 from booking.services.plans.replacing import replacements, wanted_with
 from booking.services.plans.wanted import Asked, first_visit_of, last_day, weeks_within_horizon
 from booking.services.staff import audit
+from booking.services.text_consent import keep_consent
 from booking.services.visits import refuse_unreachable
 
 

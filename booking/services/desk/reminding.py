@@ -1,0 +1,109 @@
+"""How a patient is reminded, changed with their record: of the upcoming visits and open plans that have its contact.
+
+Parts of the use case that edits the record: they receive the session and never commit.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from sqlalchemy.orm import Session
+
+from booking.models import Appointment, Plan, PlanStatus, Reminders
+from booking.services import notices, reminded, text_consent
+from booking.services.clinic import Clinic
+from booking.services.plans.correcting import Identity
+from booking.services.plans.reminding import ahead_of_plan, remind_of
+from booking.services.reminded import Author, Wished
+from booking.services.visits import refuse_unreachable
+
+
+class Theirs(NamedTuple):
+    """Whose visits and plans are meant: those with the contact that a record had, `before`, or has now. `visits_too`: they get
+    what is new of it; plans that wait to be booked do in any case.
+    """
+
+    patient_id: int
+    before: Identity
+    after: Identity
+    visits_too: bool
+
+    def contact_of(self, one: Appointment | Plan) -> tuple[str | None, str | None] | None:
+        """The e-mail address and number that one of them will have; None for one that has another contact."""
+        its = Identity(one.first_name, one.last_name, one.email, one.phone)
+        corrected = its.corrected(self.before, self.after)
+        if corrected is None:
+            return None
+        waits = isinstance(one, Plan) and one.status is PlanStatus.PRESCRIBED
+        return (corrected if self.visits_too or waits else its)[2:]
+
+
+class Otherwise(NamedTuple):
+    """What may be reminded of otherwise from now on, what waited in the old way, and what has another contact and stays as it is.
+    `changes`: anything does.
+    """
+
+    visits: list[Appointment]
+    plans: list[Plan]
+    left: notices.Left
+    kept: list[Appointment]
+    kept_plans: list[Plan]
+    changes: bool
+
+
+def remind_otherwise(
+    session: Session,
+    clinic: Clinic,
+    theirs: Theirs,
+    ahead: Sequence[Appointment],
+    open_plans: Sequence[Plan],
+    wished: Wished,
+    author: Author,
+    now: datetime,
+) -> Otherwise:
+    """Has visits ahead and open plans remind as is wished, and drops what waits in the old way; `notices.take_way` writes the new
+    one, once their contact is right. All of them are locked. Raises ContactCannotBeReached.
+    """
+    plans = [one for one in open_plans if theirs.contact_of(one) is not None]
+    kept_plans = [one for one in open_plans if one not in plans]
+    visits = [one for one in ahead if theirs.contact_of(one) is not None]
+    kept, changed = list[Appointment](), set[int]()
+    if wished.by is not None:
+        of_kept_plans = {plan.id for plan in kept_plans}
+        kept = [one for one in ahead if one not in visits and one.plan_id not in of_kept_plans]
+        _fit(session, clinic, theirs, [*visits, *plans], wished.by, wished, now)
+        changed = reminded.remind_by(session, visits, wished.by, author, now)
+    others = [
+        one for one in plans if remind_of(session, one, wished.by or one.reminders, wished.of, author, now)
+    ]
+    of_plans = [one for plan in others for one in ahead_of_plan(session, plan, now)]
+    concerned = [*{one.id: one for one in (*visits, *of_plans)}.values()]
+    left = notices.leave_way(session, clinic, concerned, others, changed, now)
+    return Otherwise(concerned, others, left, kept, kept_plans, bool(changed or others))
+
+
+def _fit(
+    session: Session,
+    clinic: Clinic,
+    theirs: Theirs,
+    those: Sequence[Appointment | Plan],
+    by: Reminders,
+    wished: Wished,
+    now: datetime,
+) -> None:
+    """Gives those the address or number of the record that they lack for this, and refuses what they can't be reached by, or
+    haven't agreed to.
+    """
+    for one in those:
+        email, phone = theirs.contact_of(one) or (None, None)
+        if by in reminded.BY_PHONE and one.phone is None:
+            one.phone = phone = theirs.after.phone
+        if by in reminded.BY_EMAIL and one.email is None:
+            one.email = email = theirs.after.email
+        if by is not Reminders.NONE:
+            refuse_unreachable(by, email, phone)
+        if by in reminded.BY_TEXT and phone:
+            text_consent.refuse_stopped(session, phone)
+            ticked = wished.text_consent and phone == theirs.after.phone
+            text_consent.agree(session, clinic, theirs.patient_id, phone, now, ticked=ticked)
+    session.flush()
