@@ -241,7 +241,7 @@ def _not_taken_back(clinic: Clinic, refusal: Refusal) -> str:
     """Why what was done to a plan stays, in words."""
     if isinstance(refusal, OldPlaceTaken):
         taken = [
-            _("%(when)s: %(what)s", when=clinic.times.short_moment(at), what=in_the_way(clinic, one))
+            _("%(day)s, %(what)s", day=clinic.times.short_date(at), what=in_the_way(clinic, one))
             for one in refusal.facts["by"]
             if (at := instant(one["visit"]))
         ]

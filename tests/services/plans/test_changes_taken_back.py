@@ -14,6 +14,7 @@ from booking.models import Appointment, Claim, HistoryEntry, Message, Plan, Plan
 from booking.reminders.delivery import deliver_due
 from booking.services.desk import calls, statuses, undoing
 from booking.services.desk.moving import Place, change
+from booking.services.desk.new_visit import DeskWish, book as book_at_the_desk
 from booking.services.notices import times_told
 from booking.services.plans.booking import BookedPlan, book
 from booking.services.plans.changing import Decision, cancel_from, confirm, decide, pause, stop, told_now
@@ -185,16 +186,19 @@ def test_everything_is_as_before_and_what_waited_is_told_as_if_nothing_had_been_
     assert len(went()) == 1
 
 
-def test_who_waited_for_nothing_hears_nothing_at_all(standing_clock: StandingClock) -> None:
+@pytest.mark.parametrize("name", ["stopped", "moved"])
+def test_who_waited_for_nothing_hears_nothing_at_all(name: str, standing_clock: StandingClock) -> None:
+    """Also on short notice, of which they are called as well."""
     plan = of_stages()
+    standing_clock.at(seen(plan).standing[0].starts_at - 12 * HOUR)
     deliver_due()
-    before = everything()
-    stop(hired(), plan.reference, "The wrong one", key=KEY)
+    before, heard = everything(), went()
+    CHANGES[name](plan)
     standing_clock.on(minutes=2)
     back(plan)
     standing_clock.on(minutes=5)
     deliver_due()
-    assert everything() == before and went() == []
+    assert everything() == before and went() == heard
     assert calls.call_list(hired()).calls == ()
 
 
@@ -254,6 +258,39 @@ def test_pressed_twice_it_is_a_quiet_success() -> None:
         take_back(hired(), plan.reference, entry, key=key)
     assert (everything(), len(rows(PlanEntry))) == done
     assert possible(hired(), plan.reference) is None
+
+
+def test_a_decision_that_waits_to_be_told_is_as_it_was_and_told_as_it_was() -> None:
+    plan = of_stages()
+    deliver_due()
+    decide(practitioner(), plan.reference, Decision.CONTINUE, told=False, key="before-01")
+    before = everything()
+    paused(plan, -1, tell=False)
+    assert seen(plan).untold["cancelled"]
+    back(plan)
+    assert everything() == before
+    firm = seen(plan).untold["firm"]
+    told_now(practitioner(), plan.reference, key="told-0001")
+    (told,) = [row["facts"] for row in rows(Message) if is_change(row) and row["state"] == "queued"]
+    assert times_told(told) == {"cancelled": set(), "firm": set(firm), "added": set()} and firm
+
+
+def test_that_a_visit_gave_way_before_is_still_to_be_told() -> None:
+    plan = of_stages()
+    deliver_due()
+    gives_way = next(one for one in seen(plan).standing if one.penciled)
+    asked = DeskWish(
+        patient("Otto", "otto@example.com"), FOLLOW_UP, None, gives_way.starts_at, reason="Urgent"
+    )
+    book_at_the_desk(hired(), asked, key="desk-0001")
+    before = everything()
+    for key in ("stop-0001", "stop-0002"):
+        stop(hired(), plan.reference, "The wrong one", key=key)
+        (told,) = [row["facts"] for row in rows(Message) if is_change(row) and row["state"] == "queued"]
+        assert iso_utc(gives_way.starts_at) in told["cancelled"]
+        if key == "stop-0001":
+            back(plan)
+            assert everything() == before
 
 
 # Refused
