@@ -61,15 +61,15 @@ def as_it_is(session: Session, plan: Plan) -> AsItWas:
 
 
 def kept(session: Session, plan: Plan, was: AsItWas) -> Row:
-    """What the history keeps of a change that was just made: how those visits were that it changed, and the versions of the plan
-    and "now" of these visits, new ones as well, by which one sees that nothing was done since.
+    """What the history keeps of a change that was just made: how the "visits" were that it changed, which are "new", and the
+    versions of the plan and, "now", of all visits, by which one sees what was done since.
     """
     before, now = was.before["visits"], {one.reference: one.version for one in all_visits(session, plan)}
-    changed = {name for name, one in before.items() if one["version"] != now[name]}
     return was.before | {
         "version": plan.version,
-        "now": {name: version for name, version in now.items() if name in changed or name not in was.known},
-        "visits": {name: one for name, one in before.items() if name in changed},
+        "now": now,
+        "new": [name for name in now if name not in was.known],
+        "visits": {name: one for name, one in before.items() if one["version"] != now[name]},
     }
 
 

@@ -87,7 +87,7 @@ def take_back(who: Who, reference: str, entry_id: int, *, key: str) -> None:
         by = By.staff(who)
         changed(session, plan, TAKEN_BACK, by, now, entry=entry.id, undid=entry.what)
         audit.did(session, who, "took back change of plan", f"plan/{reference}", plan.patient_id)
-        _as_they_waited(plan, {one.id: one for one in visits}, messages, before)
+        _as_they_waited(plan, visits, messages, before)
         session.flush()
         notices.pass_on(session, plan, now)
         digests.replan(session, the_clinic(session), plan, now)
@@ -105,7 +105,7 @@ def _messages(
 ) -> Select[tuple[Message]]:
     """What waited about a plan and its visits before a change, and all that was written, or has gone, since."""
     before: Row = entry.before or {}
-    starts = [one.starts_at for one in visits if one.reference in before.get("now", ())]
+    starts = [one.starts_at for one in _theirs(visits, before)]
     starts += [instant_of(one["from_cell"]) for one in before.get("visits", {}).values()]
     waited = [number for number, _, _ in before.get("waited", ())]
     since = or_(Message.id > before.get("last", 0), Message.sent_at > entry.at)
@@ -116,8 +116,8 @@ def _refuse(
     who: Who,
     plan: Plan,
     entry: PlanEntry,
-    visits: Iterable[Appointment],
-    messages: Iterable[Message],
+    visits: Sequence[Appointment],
+    messages: Sequence[Message],
     now: datetime,
 ) -> None:
     before = entry.before
@@ -125,15 +125,24 @@ def _refuse(
         raise NotChangeable(visit_status=plan.status.value)
     if not (who.sees_everybody or entry.account_id == who.account_id):
         raise NotFound
-    versions = {one.reference: one.version for one in visits}
+    waited = {number for number, _, _ in before["waited"]}
+    # What was told in one message with an earlier change is to be told as it was, of whichever visits.
+    joined = any(one.kind == "plan-change" and one.id in waited for one in messages)
+    same = visits if joined else _theirs(visits, before)
     if plan.version != before["version"] or any(
-        versions[name] != version for name, version in before["now"].items()
+        one.version != before["now"].get(one.reference) for one in same
     ):
         raise StaleEdit(shown=None, now={"status": plan.status.value})
-    theirs = {one.id for one in visits if one.reference in before["now"]}
+    theirs = {one.id for one in _theirs(visits, before)}
     until = entry.at + notices.TAKEN_BACK_WITHIN
     if now >= until or any(_has_told(one, entry, before["last"], theirs) for one in messages):
         raise TooLateToUndo(until=iso_utc(until))
+
+
+def _theirs(visits: Iterable[Appointment], before: Row) -> list[Appointment]:
+    """The visits that a change changed or added."""
+    names = {*before.get("visits", ()), *before.get("new", ())}
+    return [one for one in visits if one.reference in names]
 
 
 def _has_told(message: Message, entry: PlanEntry, last: int, theirs: set[int]) -> bool:
@@ -152,7 +161,7 @@ def _take_visits_back(
 ) -> None:
     """Each visit is what it was and where it was, and those that were added are cancelled."""
     before: Row = entry.before or {}
-    clinic, changed_then = the_clinic(session), [visits[name] for name in before["now"]]
+    clinic, changed_then = the_clinic(session), _theirs(visits.values(), before)
     was = {name: states.uses_in(session, visits[name], one) for name, one in before["visits"].items()}
     taken = {*claims.taken_by(session, [one.id for one in changed_then])}
     taken |= {use.resource_id for uses in was.values() for use in uses}
@@ -200,20 +209,26 @@ def _last_of(session: Session, visits: Iterable[Appointment]) -> dict[int, Histo
 
 
 def _as_they_waited(
-    plan: Plan, visits: Mapping[int, Appointment], messages: Iterable[Message], before: Row
+    plan: Plan, visits: Sequence[Appointment], messages: Iterable[Message], before: Row
 ) -> None:
-    """What was written since is dropped, and what waited before waits again, about the plan and the visits as they are by now.
-    The lists of a week are planned by themselves.
+    """What was written since is dropped, and what waited before waits again, about the plan and the visits that were changed, as
+    they are by now. The lists of a week are planned by themselves.
     """
     waited = {number: (state, error) for number, state, error in before["waited"]}
+    sequences = {one.id: one.sequence for one in visits}
+    theirs = {None, *(one.id for one in _theirs(visits, before))}
     for one in messages:
-        if one.id in waited and one.settled_at is None and one.state in (*WAITS, MessageState.DROPPED):
-            state, error = waited[one.id]
-            if one.state is MessageState.DROPPED:
-                one.state, one.last_error, one.lease = MessageState(state), error, None
-                one.state = MessageState.QUEUED if one.state in LIVE else one.state
-            if one.kind != digests.KIND:
-                about = visits.get(one.appointment_id or 0)
-                one.sequence = about.sequence if about else plan.sequence
-        elif one.id not in waited and one.kind != digests.KIND and one.state in WAITS:
-            one.state, one.last_error = MessageState.DROPPED, _WHY
+        of_plan = notices.is_about_a_plan(one.kind, one.channel, one.facts)
+        waits = one.settled_at is None and one.state in (*WAITS, MessageState.DROPPED)
+        if not waits or not (of_plan or one.appointment_id in theirs):
+            continue
+        if one.id not in waited:
+            if one.kind != digests.KIND and one.state in WAITS:
+                one.state, one.last_error = MessageState.DROPPED, _WHY
+            continue
+        if one.state is MessageState.DROPPED:
+            state, one.last_error = waited[one.id]
+            one.state = MessageState.QUEUED if state in LIVE else MessageState(state)
+            one.lease = None
+        if one.kind != digests.KIND:
+            one.sequence = sequences[one.appointment_id] if one.appointment_id else plan.sequence

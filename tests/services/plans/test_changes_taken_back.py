@@ -348,14 +348,37 @@ def test_what_was_changed_since_stays(later: Callable[[BookedPlan], None]) -> No
     refused(plan, entry, StaleEdit)
 
 
-def test_what_is_done_to_another_visit_is_in_nobodys_way() -> None:
+def test_what_is_done_to_another_visit_is_in_nobodys_way_and_told(standing_clock: StandingClock) -> None:
     plan = of_stages()
+    deliver_due()
     last = seen(plan).standing[-1].reference
+    before = {one["appointment_id"] for one in rows(Message) if one["kind"] == "reminder-1d"}
     paused(plan)
     statuses.cancel(hired(), last, key="later-01")
     back(plan)
-    assert seen(plan).pauses == ()
-    assert [one["status"] for one in rows(Appointment) if one["reference"] == last] == ["cancelled"]
+    assert seen(plan).pauses == () and len(before) > 1
+    (gone,) = [one["id"] for one in rows(Appointment) if one["status"].value == "cancelled"]
+    waits = {
+        one["appointment_id"]
+        for one in rows(Message)
+        if one["state"] == "queued" and "reminder" in one["kind"]
+    }
+    assert waits == before - {gone}
+    standing_clock.on(minutes=4)
+    deliver_due()
+    assert [(one["kind"], one["appointment_id"]) for one in went()] == [("cancellation", gone)]
+
+
+def test_where_a_message_joined_an_earlier_one_none_of_its_visits_was_changed_since() -> None:
+    """It would be told as it was before that."""
+    plan = of_stages()
+    shifted(plan)
+    moved = seen(plan).standing[0]
+    paused(plan, 1, key="pause-001")
+    there = Place(starts_at=moved.starts_at + HOUR)
+    change(hired(), moved.reference, there, version=None, reason="Mei is away", key="later-01")
+    assert possible(hired(), plan.reference) is None
+    refused(plan, last_entry(plan), StaleEdit)
 
 
 @pytest.mark.parametrize("tell", [True, False])
