@@ -51,6 +51,11 @@ class Change(ABC):
         return not self.asks
 
     @property
+    def gone(self) -> str:
+        """That what it was asked for isn't there any more."""
+        return ""
+
+    @property
     def trouble(self) -> str:
         """What isn't understood of what was sent."""
         return ""

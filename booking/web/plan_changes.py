@@ -13,6 +13,7 @@ from booking.errors import (
     BeyondCoverage,
     KeyReused,
     NotChangeable,
+    NotFound,
     NotOffered,
     OldPlaceTaken,
     PlanRulesBroken,
@@ -44,7 +45,7 @@ def change_page(ways: Ways, reference: str, name: str) -> ResponseReturnValue:
     if not plan_next.fits(plan, name):
         return _not_now(ways, reference)
     change = kind(plan, request.args)
-    return _page(ways, change, shown=change.is_asked)
+    return _gone(ways, change) or _page(ways, change, shown=change.is_asked)
 
 
 def changed(ways: Ways, reference: str, name: str) -> ResponseReturnValue:
@@ -62,6 +63,8 @@ def changed(ways: Ways, reference: str, name: str) -> ResponseReturnValue:
     if as_seen and not plan_next.fits(plan, name):
         return _not_now(ways, reference)
     change = kind(plan, request.form)
+    if gone := _gone(ways, change):
+        return gone
     if "step" in request.form:
         return _page(ways, change, shown=False)
     trouble = change.trouble
@@ -90,6 +93,8 @@ def _refused(ways: Ways, reference: str, kind: type[Change], refusal: Refusal) -
     if not plan_next.fits(plan, kind.name):
         return _not_now(ways, reference)
     change = kind(plan, request.form)
+    if gone := _gone(ways, change):
+        return gone
     can_be_shown = not isinstance(refusal, NotOffered | PlanRulesBroken) and not change.trouble
     status = 422 if isinstance(refusal, BeyondCoverage | NotOffered | PlanRulesBroken) else 409
     return _page(ways, change, status, trouble=words, shown=can_be_shown)
@@ -127,6 +132,13 @@ def refused(clinic: Clinic, refusal: Refusal) -> str:
 def _not_now(ways: Ways, reference: str) -> ResponseReturnValue:
     say(_("Nothing was changed: this can't be done with this plan now."), trouble=True)
     return redirect(url_for(ways.plan, reference=reference), 303)
+
+
+def _gone(ways: Ways, change: Change) -> ResponseReturnValue | None:
+    if not change.gone:
+        return None
+    say(change.gone, trouble=True)
+    return redirect(url_for(ways.plan, reference=change.plan.reference), 303)
 
 
 def _page(
@@ -185,11 +197,19 @@ def _make_up(plan: PlanView, key: str) -> None:
     if number is None or starts_at is None:
         abort(422)
     plan.clinic.visit_type(care), plan.clinic.practitioner(person)
-    repairing.take_for(
-        access.who(), plan.reference, number, care, starts_at, person,
-        replaces=instant(replaces), beyond=payer.was_asked(request.form), key=key,
-    )  # fmt: skip
+    try:
+        repairing.take_for(
+            access.who(), plan.reference, number, care, starts_at, person,
+            replaces=instant(replaces), beyond=payer.was_asked(request.form), key=key,
+        )  # fmt: skip
+    except NotFound:
+        say(_missing_no_more(), trouble=True)
+        return
     say_done(plan, _("Booked."), _("The patient gets a message about it."), _to_be_called())
+
+
+def _missing_no_more() -> str:
+    return _("Nothing was changed: this visit isn’t missing any more. This is how the plan stands now.")
 
 
 def _to_be_called() -> str:
@@ -212,7 +232,11 @@ def _not_needed(plan: PlanView, key: str) -> None:
     if not why:
         say(_("Please say why this visit isn't needed."), trouble=True)
         return
-    entry = repairing.not_needed(access.who(), plan.reference, number, care, why, key=key)
+    try:
+        entry = repairing.not_needed(access.who(), plan.reference, number, care, why, key=key)
+    except NotFound:
+        say(_missing_no_more(), trouble=True)
+        return
     say(_("Kept: this visit isn't needed. Nobody was written to."))
     flash(str(entry), "plan-not-needed")
 

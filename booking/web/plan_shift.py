@@ -39,8 +39,14 @@ class Shift(Change):
 
     @cached_property
     def visit(self) -> PlanVisit:
-        found = [one for one in self.plan.standing if one.reference == self["visit"]]
-        return found[0] if found else abort(404)
+        return self.plan.that_stands(self["visit"]) or abort(404)
+
+    @property
+    def gone(self) -> str:
+        stood = any(one.reference == self["visit"] for one in self.plan.visits)
+        if not stood or self.plan.that_stands(self["visit"]):
+            return ""
+        return _("This visit was cancelled or missed meanwhile. This is how the plan stands now.")
 
     @property
     def day(self) -> str:

@@ -282,12 +282,30 @@ def test_a_make_up_that_nobody_offered_books_nothing(app: Flask, dana: Who, miss
     desk = signed_in(app, dana)
     form = fields(desk.get(address(missed)).text)
     start = "2026-09-28T16:00:00Z"
-    for number, take in enumerate(
-        ("", "rubbish", f"1 no mei {start}", f"99 acupuncture-follow-up mei {start}")
-    ):
+    for number, take in enumerate(("", "rubbish", f"1 no mei {start}")):
         typed = {"key": f"take-0000{number}", "take": take}
         assert desk.post(address(missed, "make-up"), data=form | typed).status_code in (404, 422), take
-    assert len(view(app, missed).standing) == 5
+    nothing = {"key": "take-00003", "take": f"99 acupuncture-follow-up mei {start}"}
+    said = after(desk, desk.post(address(missed, "make-up"), data=form | nothing))
+    assert "isn’t missing any more" in said and len(view(app, missed).standing) == 5
+
+
+def test_what_a_colleague_has_made_up_meanwhile_is_said(app: Flask, dana: Who, missed: BookedPlan) -> None:
+    desk, theo = signed_in(app, dana), signed_in(app, _clerk(app))
+    page = desk.get(address(missed))
+    first, *_, last = takes(page)
+    theirs = fields(theo.get(address(missed)).text) | {"key": "take-00001", "take": first}
+    assert theo.post(address(missed, "make-up"), data=theirs).status_code == 303
+    form = fields(page.text)
+    for number, (what, typed) in enumerate(
+        (
+            ("make-up", {"take": last}),
+            ("not-needed", {"missing": "1 acupuncture-follow-up", "reason": "Well"}),
+        )
+    ):
+        late = desk.post(address(missed, what), data=form | typed | {"key": f"too-late-{number}"})
+        assert "isn’t missing any more. This is how the plan stands now." in after(desk, late), what
+    assert len(view(app, missed).standing) == 6 and "of week 2 isn’t needed" not in page.text
 
 
 # Decided
@@ -666,6 +684,24 @@ def test_what_was_changed_meanwhile_is_said_and_shown(app: Flask, dana: Who, dis
 
 
 # Moved with all later ones
+
+
+def test_a_visit_that_a_colleague_cancelled_meanwhile_is_said_to_be_gone(
+    app: Flask, dana: Who, weekly: BookedPlan
+) -> None:
+    desk, visit = signed_in(app, dana), view(app, weekly).standing[1]
+    to = address(weekly, f"shift?visit={visit.reference}")
+    typed = {"day": (FIRST_DAY + timedelta(days=10)).isoformat(), "time": "14:00", "who": ""}
+    shown = asked(desk, to, **typed)
+    with app.app_context():
+        cancel(hired(), visit.reference, key="cancel-001")
+    words = "This visit was cancelled or missed meanwhile. This is how the plan stands now."
+    assert words in after(desk, desk.get(to))
+    form = fields(shown.text) | typed
+    assert words in after(desk, desk.post(address(weekly, "shift"), data=form))
+    assert words in after(desk, pressed(desk, shown, address(weekly, "shift"), **typed))
+    assert len(view(app, weekly).standing) == 5
+    assert desk.get(address(weekly, "shift?visit=not-of-this-plan")).status_code == 404
 
 
 def test_a_visit_and_all_later_ones_are_moved(app: Flask, dana: Who, weekly: BookedPlan) -> None:
