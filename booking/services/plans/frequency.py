@@ -46,6 +46,7 @@ from booking.services.plans.replacing import instead_of, time_of, usual_times
 from booking.services.plans.said import LOOK_BOOKED
 from booking.services.plans.visits import PlanVisit, look_after
 from booking.services.plans.wanted import LATEST_START, Asked
+from booking.services.plans.weeks import not_needed_of
 from booking.services.staff import audit
 from booking.services.staff.who import Who
 
@@ -88,7 +89,7 @@ def next_stage(plan: PlanView, *, as_before: bool = False) -> Fitted | None:
     weeks, now = plan.course.stages[stage], clock.now()
     whole = plan.course.as_before(stage) if as_before else plan.course
     course = whole.until(weeks.stop)
-    standing = [one for one in plan.standing if one.week in weeks and one.role in (Role.DOSE, Role.FIRST)]
+    standing = [one for one in plan.standing if one.role in (Role.DOSE, Role.FIRST)]
     goes = list(_too_many(plan, course, standing, weeks.start, now))
     return replace(fitted(plan, course, weeks.start, goes, BookableBy.STAFF), course=whole)
 
@@ -362,7 +363,7 @@ def _most(plan: PlanView, course: Course, care: str, visits: Iterable[PlanVisit]
         for one in visits
         if one.care.slug == care and plan.made_up.get(one.reference, one.week) == one.week
     )
-    had = sum(one.week == week - 1 for one in own) + plan.not_needed.get((week - 1, care), 0)
+    had = sum(one.week == week - 1 for one in own) + not_needed_of(course, plan.visits, plan.not_needed)[week - 1, care]
     return weekly[week][1] + max(0, weekly[week - 1][0] - had)
 
 
