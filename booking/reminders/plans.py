@@ -4,7 +4,7 @@ They are read from the plan's visits as they stand when the message goes, not as
 and is yet to be told they don't say. Like all messages they name times and people, never a treatment.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from itertools import chain
@@ -14,7 +14,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from booking.formatting import iso_utc
-from booking.models import Appointment, HistoryEntry, Message, Plan, PlanStatus
+from booking.models import Appointment, Message, Plan, PlanStatus
 from booking.scheduling.status import Status
 from booking.services import digests, notices, wording
 from booking.services.clinic import Clinic
@@ -32,7 +32,7 @@ class AboutPlan:
     """What a message about a plan has to say. `visits`: those ahead that stand, in order; of a digest those of its week.
 
     `moved`: each with what is other than before, in words. `cancelled`, `added`, `firm`: what a change did, in order, as far
-    as it is still so. `called_off`: the cancelled visits. `this_week`: a digest that was late. `own_links`: to each of the visits, where they are reminded of one by one.
+    as it is still so. `called_off`: the cancelled visits, as they were known. `this_week`: a digest that was late. `own_links`: to each of the visits, where they are reminded of one by one.
     """
 
     visits: tuple[Visit, ...]
@@ -115,19 +115,23 @@ def about_plan(session: Session, clinic: Clinic, message: Message, plan: Plan, n
     standing = _as_told(plan, visits, now)
     facts: dict[str, Any] = message.facts
     begin = {iso_utc(one.starts_at): one for one in standing}
-    added = _those(begin, facts.get("added", ()))
-    was = _were_at(session, facts, added)
-    gone = [at for at in facts.get("cancelled", ()) if at not in begin and at not in was.values()]
+    added, off = (
+        _those(begin, facts.get("added", ())),
+        [one for one in visits if one.status is Status.CANCELLED],
+    )
+    knew = _as_known(session, clinic, facts, (*added, *off))
+    was = {iso_utc(knew[one.id].starts_at) for one in added if one.id in knew}
+    gone = [at for at in facts.get("cancelled", ()) if at not in begin and at not in was]
     return AboutPlan(
         standing,
         link,
         name,
-        moved=tuple((one, _moved(clinic, facts, one, was[one.id])) for one in added if one.id in was),
+        moved=tuple((one, _moved(clinic, one, knew[one.id])) for one in added if one.id in knew),
         cancelled=tuple(datetime.fromisoformat(at) for at in gone),
-        added=tuple(one for one in added if one.id not in was),
+        added=tuple(one for one in added if one.id not in knew),
         firm=_those(begin, facts.get("firm", ())),
         called_off=tuple(
-            one for one in visits if one.status is Status.CANCELLED and iso_utc(one.starts_at) in gone
+            knew[one.id] for one in off if one.id in knew and iso_utc(knew[one.id].starts_at) not in was
         ),
     )
 
@@ -154,27 +158,36 @@ def next_start(message: Message, now: datetime) -> datetime | None:
     return min((start for start in told if start > now), default=None)
 
 
-def _were_at(session: Session, facts: Mapping[str, Any], added: Iterable[Visit]) -> dict[int, str]:
-    """By their ids those of the new visits that aren't new but moved, each with when it began as its patient knew it: the last of
-    the times that are given up at which it was.
+def _as_known(
+    session: Session, clinic: Clinic, facts: Mapping[str, Any], visits: Sequence[Visit]
+) -> dict[int, Visit]:
+    """Those of these visits, by their ids, that were at a time that is given up, as their patient knew them there: also those that
+    were moved on before they heard of it.
     """
-    entries = session.execute(
-        select(HistoryEntry.appointment_id, HistoryEntry.facts)
-        .where(HistoryEntry.appointment_id.in_([one.id for one in added]), HistoryEntry.what == "moved")
-        .order_by(HistoryEntry.id.desc())
-    )
-    found: dict[int, str] = {}
-    for number, said in entries:
-        if said["from"] in facts.get("cancelled", ()):
-            found.setdefault(number, said["from"])
+    gone, people = facts.get("cancelled", ()), facts.get("knew", {})
+    moves = notices.moved_from(session, [one.id for one in visits], gone)
+    found = {}
+    for one in visits:
+        move = moves.get(one.id, {})
+        at = move.get("from", iso_utc(one.starts_at))
+        if move or (one.status is Status.CANCELLED and at in gone):
+            starts_at = datetime.fromisoformat(at)
+            person = clinic.practitioner_by_id.get(people.get(at)) or clinic.person(
+                move.get("from_practitioner", "")
+            )
+            found[one.id] = replace(
+                one,
+                starts_at=starts_at,
+                ends_at=starts_at + (one.ends_at - one.starts_at),
+                practitioner=person or one.practitioner,
+            )
     return found
 
 
-def _moved(clinic: Clinic, facts: Mapping[str, Any], visit: Visit, was: str) -> str:
+def _moved(clinic: Clinic, visit: Visit, knew: Visit) -> str:
     """What is other of a visit that was moved, in words."""
-    person = clinic.practitioner_by_id.get(facts.get("knew", {}).get(was, visit.practitioner.id))
-    known = {"old_starts_at": was} | ({"old_practitioner": person.slug} if person else {})
-    return wording.news(clinic, visit, known).said
+    person = knew.practitioner.slug
+    return wording.news(clinic, visit, notices.known_as(knew.starts_at, knew.ends_at, person)).said
 
 
 def _those(begin: dict[str, Visit], starts: Sequence[str]) -> tuple[Visit, ...]:

@@ -44,7 +44,14 @@ from booking.services.notices.calling import (
     left_behind,
     pass_on,
 )
-from booking.services.notices.news import heard, is_change_by_clinic, known_as, known_of, to_tell
+from booking.services.notices.news import (
+    heard,
+    is_change_by_clinic,
+    known_as,
+    known_of,
+    moved_from,
+    to_tell,
+)
 from booking.services.notices.of_plans import (
     joined,
     make_up_offered,
@@ -129,6 +136,7 @@ __all__ = [
     "links_wanted",
     "make_up_offered",
     "moved",
+    "moved_from",
     "on_short_notice",
     "own_list",
     "pass_on",

@@ -1,10 +1,14 @@
 """What is news to a patient: what they know of a visit so far, held against how it is now."""
 
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from typing import NamedTuple
 
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
 from booking.formatting import iso_utc
-from booking.models import Appointment
+from booking.models import Appointment, HistoryEntry
 from booking.services.clinic import Clinic
 from booking.services.notices.writing import ANSWERS
 from booking.services.rows import Row
@@ -23,6 +27,22 @@ def known_as(starts_at: datetime, ends_at: datetime, practitioner: str) -> Row:
         "old_ends_at": iso_utc(ends_at),
         "old_practitioner": practitioner,
     }
+
+
+def moved_from(session: Session, visits: Iterable[int], gone: Collection[str]) -> dict[int, Row]:
+    """Those of these visits, by their ids, that their patient knows elsewhere than they are: each with the facts of the move from
+    there, the last of the times that are `gone`, ISO in UTC, at which it was.
+    """
+    entries = session.execute(
+        select(HistoryEntry.appointment_id, HistoryEntry.facts)
+        .where(HistoryEntry.appointment_id.in_(visits), HistoryEntry.what == "moved")
+        .order_by(HistoryEntry.id.desc())
+    )
+    found: dict[int, Row] = {}
+    for number, facts in entries:
+        if facts["from"] in gone:
+            found.setdefault(number, facts)
+    return found
 
 
 def heard(waiting: list[Row]) -> Row:
