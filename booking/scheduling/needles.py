@@ -17,8 +17,8 @@ def rest(from_cell: int, to_cell: int, hands: Collection[tuple[int, int]]) -> ti
 
 
 def needles_due(needles_in_at: datetime | None, rest: timedelta) -> datetime | None:
-    """When the needles are to come out; None before they are in, and for a visit without a rest."""
-    return needles_in_at + rest if needles_in_at and rest else None
+    """When the needles are to come out, for a visit without a rest at once; None before they are in."""
+    return needles_in_at + rest if needles_in_at else None
 
 
 def overdue(due: datetime | None, now: datetime) -> bool:

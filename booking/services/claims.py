@@ -101,6 +101,19 @@ def uses_of(session: Session, appointment: Appointment) -> tuple[Use, ...]:
     return tuple(Use(*row) for row in session.connection().execute(_USES, {"id": appointment.id}))
 
 
+def uses_again(session: Session, appointment: Appointment, kept: Iterable[Sequence[int]]) -> list[Use]:
+    """What a visit had taken, as it was kept. The time of its patient is that of the record it belongs to by now: two may have
+    been merged, or taken apart, since.
+    """
+    uses = [Use(*use) for use in kept]
+    which = Resource.id.in_({use.resource_id for use in uses})
+    patients = set(session.scalars(select(Resource.id).where(which, Resource.kind == ResourceKind.PATIENT)))
+    return [
+        use._replace(resource_id=appointment.patient_id) if use.resource_id in patients else use
+        for use in uses
+    ]
+
+
 def taken_by(session: Session, appointment_ids: Iterable[int]) -> list[int]:
     """The resources that these visits take, for whoever wants to lock them together with others."""
     return list(

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from booking.errors import SlotTaken
 from booking.formatting import iso_utc
-from booking.models import Actor, Appointment, Claim, HistoryEntry, Plan, PlanStatus
+from booking.models import Actor, Appointment, Claim, HistoryEntry, Plan, PlanEntry, PlanStatus
 from booking.scheduling.offers import Assignment, Offers, Use
 from booking.scheduling.status import Status
 from booking.scheduling.timeline import cell_at
@@ -24,6 +24,7 @@ from booking.services.clinic import Clinic
 from booking.services.occupancies import GIVES_WAY, Ignoring, within
 from booking.services.plans.ground import Ground, Wanted
 from booking.services.plans.recording import noted
+from booking.services.plans.said import STANDS, WITHOUT_IT
 from booking.services.question import Question
 from booking.services.staff import audit
 from booking.services.staff.who import Who
@@ -152,8 +153,8 @@ def bring_back(
     session: Session, references: Sequence[str], by: Actor, now: datetime, who: Who
 ) -> dict[Plan, list[Appointment]]:
     """Puts back what was given up for a visit that is no more: each that nobody has touched since, but for words, if its
-    time is free and its plan still runs. It is penciled in as before, unless that was decided on meanwhile. Returns those of
-    which their patients had heard that they gave way, and have to hear otherwise.
+    time is free, its plan still runs and doesn't go on without it. It is penciled in as before, unless that was decided on
+    meanwhile. Returns those of which their patients had heard that they gave way, and have to hear otherwise.
     """
     heard: dict[Plan, list[Appointment]] = {}
     if not references:
@@ -178,7 +179,9 @@ def bring_back(
         plan = plans[visit.plan_id or 0]
         if plan.status is not PlanStatus.RUNNING:
             continue
-        uses = [Use(*use) for use in entry.facts["uses"]]
+        if _goes_on_without(session, plan, entry.at):
+            continue
+        uses = claims.uses_again(session, visit, entry.facts["uses"])
         claims.lock(session, [use.resource_id for use in uses])
         if is_taken(session, uses):
             continue
@@ -202,6 +205,14 @@ def bring_back(
         plan.sequence += 1
     session.flush()
     return heard
+
+
+def _goes_on_without(session: Session, plan: Plan, since: datetime) -> bool:
+    """Whether what was missing of a plan is booked elsewhere, or asked for no more, since then."""
+    wanted = select(PlanEntry.id).where(
+        PlanEntry.plan_id == plan.id, PlanEntry.at > since, PlanEntry.what.in_(WITHOUT_IT), STANDS
+    )
+    return session.scalar(wanted.limit(1)) is not None
 
 
 def _locked_plans(session: Session, whose: ColumnElement[bool]) -> dict[int, Plan]:

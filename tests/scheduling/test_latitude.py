@@ -244,7 +244,7 @@ def test_needles_are_due_by_when_they_went_in() -> None:
     resting = rest(100, 110, [(100, 103), (108, 110)])
     due = needles_due(went_in, resting)
     assert due == went_in + timedelta(minutes=25)
-    assert needles_due(None, resting) is None and needles_due(went_in, timedelta()) is None
+    assert needles_due(None, resting) is None and needles_due(went_in, timedelta()) == went_in
     assert not overdue(due, due + timedelta(minutes=4, seconds=59))
     assert overdue(due, due + timedelta(minutes=5))
     assert not overdue(None, went_in)

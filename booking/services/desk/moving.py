@@ -12,7 +12,15 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from booking import clock
-from booking.errors import Clash, NeedsReason, NotChangeable, PatientElsewhere, SlotTaken, StaleEdit
+from booking.errors import (
+    Clash,
+    IllegalStatus,
+    NeedsReason,
+    NotChangeable,
+    PatientElsewhere,
+    SlotTaken,
+    StaleEdit,
+)
 from booking.formatting import iso_utc
 from booking.models import Actor, Appointment
 from booking.scheduling.latitude import OF_THE_START, Breach, Latitude, Taken, assign, latitudes
@@ -147,7 +155,8 @@ def change(
 
     The patient is told of another time, person or end, in three minutes, if `tell`; of another room or device nobody is.
     `spoken`: whoever changes it has just told them on the telephone, so that nobody else does.
-    Raises NeedsReason, Clash, PatientElsewhere, StaleEdit, NotChangeable, NotOffered, BeyondHorizon, NotFound, KeyReused.
+    Raises NeedsReason, Clash, PatientElsewhere, StaleEdit, NotChangeable, IllegalStatus where needles are in and it would be a
+    visit without a rest, NotOffered, BeyondHorizon, NotFound, KeyReused.
     """
     content = ["change", reference, vars(place), version, reason, tell, spoken]
     answer = once(
@@ -162,7 +171,7 @@ def change(
 def preview(who: Who, reference: str, place: Place, *, version: int | None = None) -> Preview:
     """What `change` would do, and what the patient would be told. Changes nothing. `version`: in which the visit is shown.
 
-    Raises NotFound, NotOffered, NotChangeable, BeyondHorizon.
+    Raises NotFound, NotOffered, NotChangeable, IllegalStatus, BeyondHorizon.
     """
     now = clock.now()
     with reading() as session:
@@ -309,6 +318,11 @@ def _ask(
     on = clinic.times.local_date(instant_of(start))
     ask = asked_under_lock if lock else asked
     answer = ask(session, clinic, appointment, uses, wish, window_for(clinic, on, on), now, without)
+    phases = answer.by_practitioner[person.id].person.shape.phases
+    if statuses.needles_are_in(appointment) and all(phase.practitioner for phase in phases):
+        # Where nobody rests, nothing would say when they come out.
+        status = appointment.status.value
+        raise IllegalStatus(visit_status=status, to=status, because="needles")
     return _Asked(clinic, uses, wish, person, start, answer, stays, place)
 
 

@@ -10,10 +10,10 @@ from sqlalchemy.orm import Session
 
 from booking.errors import StaleEdit
 from booking.formatting import iso_utc
-from booking.models import Actor, Appointment, HistoryEntry, Resource, ResourceKind
+from booking.models import Actor, Appointment, HistoryEntry
 from booking.scheduling.offers import Use
 from booking.scheduling.status import Status
-from booking.services import history, reconciling
+from booking.services import claims, history, reconciling
 from booking.services.clinic import Clinic
 from booking.services.notices import Told
 from booking.services.staff import audit
@@ -87,21 +87,8 @@ def restore(appointment: Appointment, kept: Snapshot) -> None:
 
 
 def uses_in(session: Session, appointment: Appointment, kept: Snapshot) -> list[Use]:
-    """What the visit had taken. The time of its patient is that of the record it belongs to by now: two may have been
-    merged, or taken apart, since.
-    """
-    uses = [Use(*use) for use in kept["uses"]]
-    patients = set(
-        session.scalars(
-            select(Resource.id).where(
-                Resource.id.in_({use.resource_id for use in uses}), Resource.kind == ResourceKind.PATIENT
-            )
-        )
-    )
-    return [
-        use._replace(resource_id=appointment.patient_id) if use.resource_id in patients else use
-        for use in uses
-    ]
+    """What the visit had taken."""
+    return claims.uses_again(session, appointment, kept["uses"])
 
 
 def same_entry(before: Snapshot, after: Snapshot) -> bool:

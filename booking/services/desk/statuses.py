@@ -78,8 +78,8 @@ def possible(visit: Standing, now: datetime, times: Times) -> tuple[Move, ...]:
         and visit.needles_in_at is None
         and visit.status in (Status.ARRIVED, Status.CHECKED_IN)
         and may_be_here,
-        Move.NEEDLES_OUT: visit.status is Status.CHECKED_IN and _needles_are_in(visit),
-        Move.FINISH: not _needles_are_in(visit)
+        Move.NEEDLES_OUT: visit.status is Status.CHECKED_IN and needles_are_in(visit),
+        Move.FINISH: not needles_are_in(visit)
         and (
             visit.status in (Status.ARRIVED, Status.CHECKED_IN)
             or (visit.status is Status.BOOKED and now >= visit.starts_at)
@@ -135,7 +135,7 @@ def finish(who: Who, reference: str, *, version: int | None = None, key: str) ->
 
 def done(visit: Appointment, now: datetime) -> None:
     """Makes a visit done. A part of use cases. Raises IllegalStatus."""
-    if _needles_are_in(visit):
+    if needles_are_in(visit):
         raise IllegalStatus(visit_status=visit.status.value, to=Status.FULFILLED.value, because="needles")
     _move(visit, Status.FULFILLED)
     visit.ended_at = now
@@ -185,7 +185,7 @@ def needles_in(who: Who, reference: str, *, version: int | None = None, key: str
             visit.started_at = now
         visit.needles_in_at, visit.needles_out_at = now, None
 
-    return _step(who, reference, Move.NEEDLES_IN, step, version, key, already=_needles_are_in)
+    return _step(who, reference, Move.NEEDLES_IN, step, version, key, already=needles_are_in)
 
 
 def needles_out(who: Who, reference: str, *, version: int | None = None, key: str) -> Changed:
@@ -420,7 +420,7 @@ def _refuse_early_no_show(visit: Appointment, now: datetime) -> None:
         )
 
 
-def _needles_are_in(visit: Appointment | Standing) -> bool:
+def needles_are_in(visit: Appointment | Standing) -> bool:
     return visit.needles_in_at is not None and visit.needles_out_at is None
 
 

@@ -25,7 +25,7 @@ from booking.services.desk.states import BOOKED_BY_MISTAKE, UNDO_WITHIN, Changed
 from booking.services.desk.statuses import take_again
 from booking.services.history import OF_WORDS, Entry, shaped
 from booking.services.idempotency import Key, once
-from booking.services.plans.said import ENDED, EXTENDED, LOOK_BOOKED, MADE_UP, NOT_NEEDED, PAUSED, STANDS
+from booking.services.plans.said import EXTENDED, LOOK_BOOKED, STANDS, WITHOUT_IT
 from booking.services.staff.ownership import appointment_of
 from booking.services.staff.who import Who
 from booking.services.transaction import reading
@@ -35,7 +35,7 @@ __all__ = ["UNDO_WITHIN", "Doing", "cancellation_to_undo", "look", "take_back", 
 # What practitioners do to their visits themselves, in the words of the history: also where the desk did it for them.
 _TAPS = ("arrived", "checked-in", "needles_in", "needles_out", "fulfilled", "noshow")
 # What in a plan's history counts on a cancelled visit's being gone.
-_WITHOUT_IT = (MADE_UP, EXTENDED, NOT_NEEDED, PAUSED, ENDED, "changed doses", "decided", "stopped")
+_WITHOUT_IT = (*WITHOUT_IT, "decided", "stopped")
 # Another look may be booked once one was cancelled, or nobody came to it.
 _WITHOUT_A_LOOK = {
     Status.CANCELLED: (*_WITHOUT_IT, LOOK_BOOKED),

@@ -23,6 +23,8 @@ MADE_UP, EXTENDED, LOOK_BOOKED = "made up", "extended", "look booked"
 TOLD = "told"
 # A change by staff, as if it hadn't been: "entry" is its number.
 TAKEN_BACK = "taken back"
+# What counts on what was missing at that time: it can't come back.
+WITHOUT_IT = (MADE_UP, EXTENDED, NOT_NEEDED, PAUSED, ENDED, "changed doses")
 # Times that make up for what is missing were sent.
 OFFERED_MAKE_UP = "offered make-up"
 # A make-up time that a patient chose, and about which the payer is to be asked before it is booked.

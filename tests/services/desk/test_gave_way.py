@@ -6,10 +6,14 @@ from typing import Any
 import pytest
 
 from booking import clock
-from booking.models import Appointment
-from booking.services.desk import moving, new_visit, undoing
+from booking.models import Appointment, BookableBy, Claim, Patient, Plan
+from booking.services.desk import merging, moving, new_visit, undoing
 from booking.services.desk.moving import Place
 from booking.services.desk.new_visit import DeskWish
+from booking.services.plans import changing, repairing
+from booking.services.plans.lacking import lacking
+from booking.services.plans.make_ups import make_up_times
+from booking.services.plans.reading import for_staff
 from booking.services.staff.who_saw import who_saw
 from tests.services.making import booked, rows
 from tests.services.plans.making import (
@@ -67,3 +71,57 @@ def test_what_gives_way_to_a_patient_is_nothing_that_staff_did(penciled: Any) ->
         "cancelled"
     ]
     assert written(penciled.reference) == []
+
+
+def given_up_for_another(penciled: Any) -> int:
+    """The entry of the booking for which a penciled visit gave way."""
+    asked = DeskWish(patient("Otto", "otto@example.com"), FOLLOW_UP, None, penciled.starts_at, reason="x")
+    entry = new_visit.book(hired(), asked, key="desk-0001").entry_id
+    assert entry is not None
+    return entry
+
+
+def row_of(reference: str) -> dict[str, Any]:
+    (found,) = [row for row in rows(Appointment) if row["reference"] == reference]
+    return found
+
+
+@pytest.mark.parametrize("goes_on", ["made up", "not needed", "paused"])
+def test_an_undo_brings_nothing_back_into_a_plan_that_goes_on_without_it(
+    penciled: Any, standing_clock: Any, goes_on: str
+) -> None:
+    entry = given_up_for_another(penciled)
+    standing_clock.on(minutes=3)
+    (reference,) = [row["reference"] for row in rows(Plan)]
+    plan = for_staff(hired(), reference)
+    (missed,) = lacking(plan, clock.now())
+    if goes_on == "made up":
+        (made_up,) = make_up_times(plan, BookableBy.STAFF)
+        hour = timedelta(hours=1)
+        time = next(one for one in made_up.times if abs(one.starts_at - penciled.starts_at) > hour)
+        repairing.take_for(
+            hired(), reference, missed.week, missed.care.slug, time.starts_at, time.practitioner.slug, key="made-0001"
+        )  # fmt: skip
+    elif goes_on == "not needed":
+        repairing.not_needed(hired(), reference, missed.week, missed.care.slug, "Is well.", key="said-0001")
+    else:
+        day = penciled.starts_at.date()
+        changing.pause(hired(), reference, day, day, "Travels.", key="pause-001")
+    before = [one.starts_at for one in for_staff(hired(), reference).standing]
+    undoing.undo(hired(), entry, key="undo-0001")
+    assert row_of(penciled.reference)["status"] == "cancelled"
+    assert [one.starts_at for one in for_staff(hired(), reference).standing] == before
+
+
+def test_what_comes_back_takes_the_time_of_the_record_that_stands(penciled: Any) -> None:
+    entry = given_up_for_another(penciled)
+    (rosa,) = [row for row in rows(Patient) if row["first_name"] == "Rosa"]
+    stays = patient("Rosa", "other@example.com")
+    (other,) = [row for row in rows(Patient) if row["reference"] == stays]
+    merging.merge(
+        hired(), stays, rosa["reference"], stays_version=other["edit"], goes_version=rosa["edit"], key="merge-001"
+    )  # fmt: skip
+    undoing.undo(hired(), entry, key="undo-0001")
+    visit = row_of(penciled.reference)
+    claimed = {row["resource_id"] for row in rows(Claim) if row["appointment_id"] == visit["id"]}
+    assert visit["status"] == "booked" and other["id"] in claimed and rosa["id"] not in claimed

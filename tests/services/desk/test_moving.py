@@ -8,6 +8,7 @@ import pytest
 from booking.errors import (
     BeyondHorizon,
     Clash,
+    IllegalStatus,
     KeyReused,
     NeedsReason,
     NotChangeable,
@@ -539,3 +540,23 @@ def test_a_preview_speaks_of_what_the_patient_knows() -> None:
     assert (back.channel, back.text, back.owed) == ("", "", False)
     further = preview(hired(), visit.reference, Place(starts_at=NINE + 2 * HOUR))
     assert "It was Tuesday, September 15, 2026, 9:00 am." in further.text and further.owed
+
+
+def test_a_visit_with_needles_in_becomes_none_without_a_rest(standing_clock: Any) -> None:
+    reference = booked(NINE, visit_type="needles", practitioner="ana").reference
+    standing_clock.at(NINE)
+    statuses.start(hired(), reference, key="start-001")
+    statuses.needles_in(hired(), reference, key="needles-1")
+    with pytest.raises(IllegalStatus) as refused:
+        moved(reference, visit_type="follow-up", reason="Was a mistake")
+    assert refused.value.facts["because"] == "needles"
+    with pytest.raises(IllegalStatus):
+        preview(hired(), reference, Place(visit_type="follow-up"))
+    statuses.needles_out(hired(), reference, key="needles-2")
+    moved(reference, visit_type="follow-up", reason="Was a mistake", key="move-0002")
+    assert (
+        the_visit(reference)["visit_type_id"]
+        != the_visit(
+            booked(NINE + HOUR, visit_type="needles", first_name="Otto", email="o@example.com").reference
+        )["visit_type_id"]
+    )
