@@ -363,7 +363,10 @@ def _most(plan: PlanView, course: Course, care: str, visits: Iterable[PlanVisit]
         for one in visits
         if one.care.slug == care and plan.made_up.get(one.reference, one.week) == one.week
     )
-    had = sum(one.week == week - 1 for one in own) + not_needed_of(course, plan.visits, plan.not_needed)[week - 1, care]
+    had = (
+        sum(one.week == week - 1 for one in own)
+        + not_needed_of(course, plan.visits, plan.not_needed)[week - 1, care]
+    )
     return weekly[week][1] + max(0, weekly[week - 1][0] - had)
 
 

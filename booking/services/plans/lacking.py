@@ -9,6 +9,7 @@ from booking.scheduling.status import Status
 from booking.services.clinic import VisitType
 from booking.services.plans.reading import PlanView
 from booking.services.plans.visits import PlanVisit
+from booking.services.plans.weeks import Week
 
 
 class Missed(NamedTuple):
@@ -80,14 +81,19 @@ def _lacked(plan: PlanView, now: datetime) -> list[Missed]:
         if week.first > today and not any(dose.missed for dose in week.doses):
             continue
         for dose in week.doses:
-            gone = [
-                one
-                for one in week.visits
-                if not one.stands and one.role in (Role.DOSE, Role.FIRST) and one.care == dose.care
-            ]
+            gone = missed_in(week, dose.care.slug)
             of = [*[None] * dose.left, *gone][len(gone) :]
             found += [Missed(dose.care, week.number, one) for one in of]
     return found
+
+
+def missed_in(week: Week, care: str) -> list[PlanVisit]:
+    """The visits of a kind of care that a week has missed, in order."""
+    return [
+        one
+        for one in week.visits
+        if not one.stands and one.role in (Role.DOSE, Role.FIRST) and one.care.slug == care
+    ]
 
 
 def is_open(plan: PlanView, missed: Missed, now: datetime) -> bool:

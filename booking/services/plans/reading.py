@@ -15,7 +15,7 @@ from booking.scheduling.plans.windows import Presence
 from booking.scheduling.status import Status
 from booking.services.clinic import Clinic, Practitioner, VisitType, the_clinic
 from booking.services.plans import links
-from booking.services.plans.said import NOTHING_SAID, Pause, Said, pause_on, said_of
+from booking.services.plans.said import NOTHING_SAID, NotNeeded, Pause, Said, pause_on, said_of
 from booking.services.plans.visits import PlanVisit, firsts_due, treated_besides, visits_of
 from booking.services.plans.weeks import Week, asking_no_more, weeks_of
 from booking.services.staff import audit
@@ -70,7 +70,7 @@ class PlanView:
     weeks: tuple[Week, ...]
     pauses: tuple[Pause, ...]
     pause: Pause | None
-    not_needed: Mapping[tuple[int, str], int]
+    not_needed: tuple[NotNeeded, ...]
     made_up: Mapping[str, int]
     treated_besides: Collection[str]
 

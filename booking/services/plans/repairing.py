@@ -4,6 +4,7 @@ What is chosen is looked up anew under the lock, and what was lost is proposed a
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from sqlalchemy import select
@@ -15,6 +16,7 @@ from booking.formatting import iso_utc
 from booking.models import Appointment, BookableBy, Plan, PlanEntry
 from booking.scheduling.plans.course import Course
 from booking.scheduling.plans.keeping import Fault, Rule
+from booking.scheduling.status import Status
 from booking.services import notices
 from booking.services.allowances import Planned
 from booking.services.clinic import Clinic, the_clinic
@@ -39,8 +41,8 @@ from booking.services.plans.altering import (
 from booking.services.plans.asking_again import as_they_stand, kept_of
 from booking.services.plans.besides import may_know, too_near
 from booking.services.plans.choosing import Chosen, VisitWish, choose
-from booking.services.plans.lacking import in_whose_place, lacking, missing
-from booking.services.plans.reading import view
+from booking.services.plans.lacking import in_whose_place, lacking, missed_in, missing
+from booking.services.plans.reading import PlanView, view
 from booking.services.plans.recording import noted
 from booking.services.plans.replacing import breaks
 from booking.services.plans.said import ASKED_FOR, MADE_UP, NEEDED, NOT_NEEDED, OFFERED_MAKE_UP
@@ -116,10 +118,14 @@ def not_needed(who: Who, reference: str, week: int, care: str, why: str, *, key:
 
     def action(session: Session) -> Answer:
         now, plan = clock.now(), running(session, who, reference, None)
-        lacks = lacking(view(session, the_clinic(session), plan), now)
-        if not any((one.week, one.care.slug) == (week, care) for one in lacks):
+        shown = view(session, the_clinic(session), plan)
+        if not any((one.week, one.care.slug) == (week, care) for one in lacking(shown, now)):
             raise NotFound
-        entry = changed(session, plan, NOT_NEEDED, By.staff(who, why), now, week=week, care=care)
+        fewest = replace(shown.course, moved=()).doses(care)[week][0]
+        entry = changed(
+            session, plan, NOT_NEEDED, By.staff(who, why), now, week=week, care=care, fewest=fewest,
+            visit=_not_yet_said_of(shown, week, care),
+        )  # fmt: skip
         audit.did(session, who, NOT_NEEDED, f"plan/{reference}", plan.patient_id)
         return {"entry": entry}
 
@@ -145,6 +151,16 @@ def needed(who: Who, reference: str, entry: int, *, version: int | None = None, 
         return {}
 
     once(Key.of(who.key, key, ["needed", reference, entry]), action)
+
+
+def _not_yet_said_of(plan: PlanView, week: int, care: str) -> str | None:
+    """Which of the visits that a week missed isn't needed: not one of which that was said before, and rather one to which the
+    patient didn't come, as they may have come after all.
+    """
+    before = {one.visit for one in plan.not_needed}
+    missed = [one for one in missed_in(plan.weeks[week], care) if one.reference not in before]
+    found = max(missed, key=lambda one: (one.status is Status.NOSHOW, one.starts_at), default=None)
+    return found.reference if found else None
 
 
 def _said(session: Session, plan: Plan) -> Sequence[PlanEntry]:

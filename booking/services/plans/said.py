@@ -2,7 +2,6 @@
 make-up is, and from when on its patient has given it up.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from typing import NamedTuple
@@ -46,19 +45,30 @@ class Pause(NamedTuple):
     last: date
 
 
+class NotNeeded(NamedTuple):
+    """That a week doesn't need a visit that it lacks, of so many that were prescribed then, the `fewest`; which `visit` was missed,
+    if one was. Either is None where it wasn't kept.
+    """
+
+    week: int
+    care: str
+    visit: str | None
+    fewest: int | None
+
+
 class Said(NamedTuple):
-    """`not_needed`: by week and visit type how many of the visits that it lacks nobody needs, but for what was taken back.
+    """`not_needed`: what was said of visits that it lacks, but for what was taken back (`weeks.not_needed_of`).
     `made_up`: by the references of visits that make up for others the week, from 0 on, of whose dose they are.
     `given_up_from`: when the first of the visits began that its patient cancelled last, with all later ones.
     """
 
     pauses: tuple[Pause, ...]
-    not_needed: Mapping[tuple[int, str], int]
+    not_needed: tuple[NotNeeded, ...]
     made_up: Mapping[str, int]
     given_up_from: datetime | None = None
 
 
-NOTHING_SAID = Said((), {}, {})
+NOTHING_SAID = Said((), (), {})
 
 
 def pause_on(day: date, pauses: Iterable[Pause]) -> Pause | None:
@@ -70,7 +80,7 @@ def pause_on(day: date, pauses: Iterable[Pause]) -> Pause | None:
 def said_of(session: Session, plan_ids: Iterable[int] | Select[tuple[int]]) -> dict[int, Said]:
     """By plan what was said of it, if anything was. One statement."""
     pauses: dict[int, list[Pause]] = {}
-    not_needed: dict[int, Counter[tuple[int, str]]] = {}
+    not_needed: dict[int, dict[int, NotNeeded]] = {}
     made_up: dict[int, dict[str, int]] = {}
     given_up: dict[int, datetime] = {}
     entries = session.execute(
@@ -93,13 +103,15 @@ def said_of(session: Session, plan_ids: Iterable[int] | Select[tuple[int]]) -> d
             given_up[plan_id] = datetime.fromisoformat(facts["from"])
         elif what == MADE_UP:
             made_up.setdefault(plan_id, {})[facts["visit"]] = facts["week"] - 1
+        elif what == NOT_NEEDED:
+            note = NotNeeded(facts["week"], facts["care"], facts.get("visit"), facts.get("fewest"))
+            not_needed.setdefault(plan_id, {})[number] = note
         else:
-            missing = not_needed.setdefault(plan_id, Counter())
-            missing[facts["week"], facts["care"]] += 1 if what == NOT_NEEDED else -1
+            not_needed.get(plan_id, {}).pop(facts["entry"], None)
     return {
         plan_id: Said(
             tuple(pauses.get(plan_id, ())),
-            not_needed.get(plan_id, {}),
+            tuple(not_needed.get(plan_id, {}).values()),
             made_up.get(plan_id, {}),
             given_up.get(plan_id),
         )

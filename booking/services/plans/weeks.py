@@ -3,15 +3,16 @@
 The dose is the truth, and visits serve it: what counts is what the visits are now, not what they were when they were booked.
 """
 
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
 from booking.scheduling.plans.course import Course
 from booking.scheduling.plans.keeping import Role
 from booking.services.clinic import Clinic, VisitType
-from booking.services.plans.said import Said
+from booking.services.plans.said import NotNeeded, Said
 from booking.services.plans.visits import PlanVisit
 
 
@@ -60,7 +61,7 @@ def weeks_of(
     moved: Counter[tuple[int, str]] = Counter()
     for one in course.moved:
         moved[one.week, one.visit_type] += one.visits
-    made_up = _MadeUp(visits, said.made_up)
+    made_up, not_needed = _MadeUp(visits, said.made_up), not_needed_of(course, visits, said.not_needed)
     for number in range(course.weeks):
         first = first_day + timedelta(days=number * 7)
         of_week = tuple(one for one in visits if one.week == number)
@@ -79,7 +80,7 @@ def weeks_of(
                             if one.care.slug == name and one.role in (Role.DOSE, Role.FIRST)
                         ],
                         now,
-                        said.not_needed.get((number, name), 0),
+                        not_needed[number, name],
                         moved[number, name],
                         made_up,
                         number,
@@ -93,9 +94,25 @@ def weeks_of(
     weeks = _made_up_by_what_was_moved(course, weeks)
     following = [*weeks[1:], None]
     return tuple(
-        _made_up_later(week, later, said.not_needed, made_up)
-        for week, later in zip(weeks, following, strict=True)
+        _made_up_later(week, later, not_needed, made_up) for week, later in zip(weeks, following, strict=True)
     )
+
+
+def not_needed_of(
+    course: Course, visits: Iterable[PlanVisit], said: Collection[NotNeeded]
+) -> Counter[tuple[int, str]]:
+    """By week and visit type how many of the visits that it lacks a plan doesn't need. What was said of one that took place after
+    all counts no more, nor what is prescribed no more either.
+    """
+    stands = {one.reference for one in visits if one.stands} if said else set()
+    of = defaultdict[tuple[int, str], list[int]](list)
+    prescribed = replace(course, moved=())
+    for one in said:
+        if one.visit in stands or one.week >= course.weeks:
+            continue
+        fewest = prescribed.doses(one.care)[one.week][0]
+        of[one.week, one.care].append((one.fewest or fewest) - fewest)
+    return Counter({where: max(0, len(fewer) - max(0, *fewer)) for where, fewer in of.items()})
 
 
 def asking_no_more(weeks: Iterable[Week]) -> tuple[Week, ...]:
@@ -142,13 +159,13 @@ class _MadeUp:
 
 
 def _made_up_later(
-    week: Week, later: Week | None, not_needed: Mapping[tuple[int, str], int], made_up: _MadeUp
+    week: Week, later: Week | None, not_needed: Counter[tuple[int, str]], made_up: _MadeUp
 ) -> Week:
     """What a week lacks may be made up in the next one as well by what was moved there, as more than that week's own."""
     more = {}
     for dose in later.doses if later else ():
         number, care = week.number + 1, dose.care.slug
-        own = dose.most - not_needed.get((number, care), 0)
+        own = dose.most - not_needed[number, care]
         more[dose.care] = max(0, dose.booked + dose.attended - made_up.taken(number, care) - own)
     doses = []
     for dose in week.doses:

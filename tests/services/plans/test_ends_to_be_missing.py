@@ -7,14 +7,16 @@ import pytest
 
 from booking import clock
 from booking.models import BookableBy
+from booking.scheduling.status import Status
 from booking.services import links, visits
 from booking.services.desk import statuses
 from booking.services.plans.adherence import Need, adherence
 from booking.services.plans.booking import BookedPlan, book
 from booking.services.plans.changing import confirm
+from booking.services.plans.frequency import change_doses
 from booking.services.plans.lacking import missing
 from booking.services.plans.make_ups import make_up_times
-from booking.services.plans.repairing import needed, not_needed, take
+from booking.services.plans.repairing import needed, not_needed, take, take_for
 from booking.services.plans.visits import PlanVisit
 from tests.clinics import plan_clinic, plan_template, set_up
 from tests.conftest import StandingClock
@@ -68,7 +70,7 @@ def lacks(plan: BookedPlan) -> list[int]:
     weeks = [one.week for one in missing(seen(plan), clock.now())]
     (row,) = adherence(hired()).rows
     assert (Need.SHORT in row.needs, row.short) == (bool(weeks), len(weeks))
-    assert [week.number for week in seen(plan).weeks if week.left] == weeks
+    assert [week.number for week in seen(plan).weeks for _ in range(week.left)] == weeks
     return weeks
 
 
@@ -113,3 +115,49 @@ def test_of_an_old_week_nothing_is_offered_and_it_is_missing_until_somebody_says
     assert lacks(plan) == [1] and not offered.times
     not_needed(hired(), plan.reference, 1, FOLLOW_UP, "Is well.", key="not-0001")
     assert lacks(plan) == []
+
+
+def often() -> tuple[BookedPlan, list[PlanVisit]]:
+    """Three visits a week, with those of the first one."""
+    set_up(plan_clinic(plan_templates=[plan_template("often", {FOLLOW_UP: 3})]))
+    plan = running(prescribed(patient(), "often"))
+    return plan, [one for one in seen(plan).standing if one.week == 0]
+
+
+def test_that_it_isnt_needed_is_of_what_was_prescribed_then() -> None:
+    plan, (first, second, _) = often()
+    statuses.cancel(hired(), first.reference, key="cancel-01")
+    not_needed(hired(), plan.reference, 0, FOLLOW_UP, "Is well.", key="not-0001")
+    change_doses(hired(), plan.reference, 0, {FOLLOW_UP: (2, 2)}, "", key="doses-001")
+    assert lacks(plan) == []
+    statuses.cancel(hired(), second.reference, key="cancel-02")
+    assert lacks(plan) == [0]
+    # Of two there is one visit, and that one more isn't needed has been said of these.
+    entry = not_needed(hired(), plan.reference, 0, FOLLOW_UP, "Is well.", key="not-0002")
+    assert lacks(plan) == []
+    needed(hired(), plan.reference, entry, key="needed-01")
+    assert lacks(plan) == [0]
+
+
+def test_what_makes_up_for_a_week_stays_where_less_is_needed_of_it_than_was_said() -> None:
+    plan, (first, second, _) = often()
+    for number, one in enumerate((first, second)):
+        statuses.cancel(hired(), one.reference, key=f"cancel-0{number}")
+    not_needed(hired(), plan.reference, 0, FOLLOW_UP, "Is well.", key="not-0001")
+    (offered,) = make_up_times(seen(plan), BookableBy.STAFF)
+    time = offered.times[0]
+    take_for(hired(), plan.reference, 0, FOLLOW_UP, time.starts_at, time.practitioner.slug, key="take-001")
+    change_doses(hired(), plan.reference, 0, {FOLLOW_UP: (2, 2)}, "", key="doses-001")
+    assert lacks(plan) == []
+
+
+def test_whoever_came_after_all_needs_what_was_said_not_to_be_needed(standing_clock: StandingClock) -> None:
+    plan, (first, second, third) = often()
+    statuses.cancel(hired(), third.reference, key="cancel-03")
+    missed(first, standing_clock)
+    not_needed(hired(), plan.reference, 0, FOLLOW_UP, "Is well.", key="not-0001")
+    assert lacks(plan) == [0]
+    statuses.correct(hired(), first.reference, Status.FULFILLED, reason="Came late", key="correct-1")
+    assert lacks(plan) == [0]
+    statuses.cancel(hired(), second.reference, key="cancel-02")
+    assert lacks(plan) == [0, 0]
