@@ -177,7 +177,7 @@ def correct_contact(
     phone: str | None,
     *,
     reminders: Reminders | None = None,
-    texts_agreed: bool = False,
+    agrees_to_texts: bool = False,
     actor: str,
     key: str,
     version: int | None = None,
@@ -186,7 +186,7 @@ def correct_contact(
     The patient's record stays as it is.
 
     Returns the token that opens the visit from now on: whoever was written to by mistake has a link that opens nothing.
-    Consent to texts was given for a number; a new number gets none until it is given again. `texts_agreed`: they give it now.
+    Consent to texts was given for a number; a new number gets none until it is given again. `agrees_to_texts`: they give it now.
     Raises ContactCannotBeReached where the reminders that were chosen don't fit, or texts aren't agreed to, StaleEdit,
     NotChangeable, NotFound, KeyReused.
     """
@@ -203,7 +203,7 @@ def correct_contact(
         if reminders in reminded.BY_TEXT and phone:
             if phone == appointment.phone:
                 text_consent.refuse_stopped(session, phone)
-            text_consent.agree(session, clinic, appointment.patient_id, phone, now, ticked=texts_agreed)
+            text_consent.agree(session, clinic, appointment.patient_id, phone, now, ticked=agrees_to_texts)
         changed = reminded.remind_by(session, [appointment], by, reminded.PATIENT, now)
         left = notices.leave_way(session, clinic, [appointment], [], changed, now) if changed else None
         if before != (email, phone):
@@ -219,9 +219,16 @@ def correct_contact(
             notices.take_way(session, clinic, [appointment], [], left, now)
         return {"link_number": appointment.link_number}
 
-    content = ["contact", reference, email, phone, reminders, texts_agreed]
+    content = ["contact", reference, email, phone, reminders, agrees_to_texts]
     answer = once(Key.of(actor, key, content), action)
     return links.token(reference, answer["link_number"])
+
+
+def texts_agreed(reference: str, token: str) -> bool:
+    """Whether its patient agreed to texts at the number that the visit has. Raises NotFound."""
+    with reading() as session:
+        appointment = opened(session, reference, token, clock.now())
+        return text_consent.agreed(session, appointment.patient_id, appointment.phone)
 
 
 # Parts that other use cases of the link share.

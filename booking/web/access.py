@@ -80,9 +80,11 @@ patient.plan_calendar              GET        link     -      -        -     -
 patient.plan_details               GET        link     -      -        -     -
 patient.plan_make_up               GET        link     -      -        -     -
 patient.plan_proposals             GET        link     -      -        -     -
+patient.plan_reminders             GET        link     -      -        -     -
 patient.plans                      GET        open     -      -        -     -
 patient.policies                   GET        open     -      -        -     -
 patient.privacy                    GET        open     -      -        -     -
+patient.remind_of_plan             POST       link     -      -        -     -
 patient.send_link                  POST       open     -      -        -     -
 patient.start                      GET        open     -      -        -     -
 patient.take_make_up               POST       link     -      -        -     -

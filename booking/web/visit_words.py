@@ -68,6 +68,7 @@ HAPPENED: Mapping[str, Any] = {
     "cannot_come": lazy("Said that they can't come"),
     "contact_corrected": lazy("Contact corrected"),
     "name_corrected": lazy("Name corrected"),
+    "reminders_changed": lazy("Reminders changed"),
     "arrived": lazy("Here"),
     "checked-in": lazy("In the room"),
     "needles_in": lazy("Needles in"),

@@ -31,7 +31,7 @@ def a_clinic(context: Flask, standing_clock: StandingClock) -> None:
 
 
 def remind(visit: Booked, by: Reminders, key: str = "remind-1", **how: Any) -> str:
-    asked = {"email": "rosa@example.com", "phone": PHONE, "texts_agreed": True} | how
+    asked = {"email": "rosa@example.com", "phone": PHONE, "agrees_to_texts": True} | how
     email, phone = asked.pop("email"), asked.pop("phone")
     return visits.correct_contact(
         visit.reference, visit.token, email, phone, reminders=by, actor="t", key=key, **asked
@@ -145,12 +145,12 @@ def test_a_mail_address_is_taken_away_with_its_reminders() -> None:
 def test_texts_need_an_agreement_for_that_number() -> None:
     visit = reachable()
     with pytest.raises(ContactCannotBeReached) as refused:
-        remind(visit, Reminders.TEXT, texts_agreed=False)
+        remind(visit, Reminders.TEXT, agrees_to_texts=False)
     assert refused.value.facts == {"field": "text_consent"}
     remind(visit, Reminders.TEXT, "remind-2")
-    remind(visit, Reminders.BOTH, "remind-3", texts_agreed=False)
+    remind(visit, Reminders.BOTH, "remind-3", agrees_to_texts=False)
     with pytest.raises(ContactCannotBeReached):
-        remind(visit, Reminders.BOTH, "remind-4", phone="+18185550177", texts_agreed=False)
+        remind(visit, Reminders.BOTH, "remind-4", phone="+18185550177", agrees_to_texts=False)
     assert len(rows(TextConsent)) == 1
 
 

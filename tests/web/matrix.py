@@ -420,13 +420,14 @@ LINKS: dict[str, Callable[[World], dict[str, Any]]] = {
     "patient.plan": _plans_link,
     **{
         f"patient.plan_{page}": _plans_link
-        for page in ("booked", "calendar", "details", "make_up", "proposals")
+        for page in ("booked", "calendar", "details", "make_up", "proposals", "reminders")
     },
     "patient.book_plan": _plans_link,
     "patient.choose_plan": _plans_link,
     **{f"patient.{page}_later": _plans_visit for page in ("ask_to_cancel", "cancel", "choose_for", "move")},
     "feed.calendar": _feed,
     "patient.take_make_up": _plans_link,
+    "patient.remind_of_plan": _plans_link,
     "sign_in.invitation": _invitation,
     "sign_in.accept": _invitation,
     "sign_in.new_password": _reset,

@@ -21,13 +21,17 @@ from booking.models import (
     OptOut,
     Patient,
     PatientChange,
+    PlanReminders,
+    Reminders,
     TextConsent,
 )
 from booking.scheduling.status import LIVE, Status, cancelled_late, counts_as_attended, not_closed
 from booking.scheduling.timeline import cell_from, instant_of
 from booking.services.clinic import Clinic, Practitioner, VisitType, the_clinic
 from booking.services.desk.records import Values, ahead_of, standing
+from booking.services.desk.reminding import Way, ways_now
 from booking.services.desk.states import BOOKED_BY_MISTAKE
+from booking.services.reminded import Wished
 from booking.services.staff import audit
 from booking.services.staff.who import Who
 from booking.services.transaction import reading
@@ -85,6 +89,8 @@ class ChangeLine:
     what: str
     # Field, before and after.
     changes: tuple[tuple[str, Any, Any], ...]
+    # How they are reminded since, where that was changed.
+    reminded: Wished
 
 
 @dataclass(frozen=True)
@@ -117,6 +123,8 @@ class Record:
     no_shows: int
     late_cancellations: int
     messages: tuple[MessageLine, ...]
+    # How they are reminded of what is to come.
+    reminded: tuple[Way, ...]
     consents: tuple[ConsentLine, ...]
     stopped: bool
     changes: tuple[ChangeLine, ...]
@@ -184,6 +192,7 @@ def _read(
         no_shows=no_shows,
         late_cancellations=late,
         messages=_messages(session, shown),
+        reminded=ways_now(session, patient.id, now),
         consents=consents,
         stopped=stopped,
         changes=tuple(changes[:SHOWN]),
@@ -311,6 +320,12 @@ def _changes(session: Session, patient_ids: list[int], before: int | None) -> li
             one.name,
             one.what,
             tuple((name, *pair) for name, pair in one.facts.get("changes", {}).items()),
+            _reminded(one.facts),
         )
         for one in session.scalars(wanted.order_by(PatientChange.id.desc()).limit(SHOWN + 1))
     ]
+
+
+def _reminded(facts: dict[str, Any]) -> Wished:
+    by, of = facts.get("reminders"), facts.get("reminded_of")
+    return Wished(Reminders(by) if by else None, PlanReminders(of) if of else None)

@@ -28,7 +28,7 @@ from booking.scheduling.status import LIVE, Status
 from booking.scheduling.timeline import cell_from
 from booking.services import history, notices, rows, text_consent
 from booking.services.clinic import Clinic, the_clinic
-from booking.services.desk.reminding import Theirs, remind_otherwise
+from booking.services.desk.reminding import Theirs, Way, remind_otherwise, ways_now
 from booking.services.desk.states import BOOKED_BY_MISTAKE
 from booking.services.idempotency import Answer, Key, once
 from booking.services.patients import name_key
@@ -132,6 +132,12 @@ def to_edit(who: Who, reference: str) -> tuple[Values, int, int]:
         found = Values.of(patient), patient.edit, ahead
     audit.saw(who, "opened patient", f"patient/{reference}", [patient.id])
     return found
+
+
+def reminded_now(who: Who, reference: str) -> tuple[Way, ...]:
+    """How the patient is reminded of what is to come. Raises NotFound, RecordMerged."""
+    with reading() as session:
+        return ways_now(session, standing(session, who, reference).id, clock.now())
 
 
 def edit(
@@ -412,7 +418,11 @@ def _change_visits(
 
 
 def _as_facts(wished: Wished) -> dict[str, str]:
-    return {name: value.value for name, value in (("by", wished.by), ("of", wished.of)) if value is not None}
+    return {
+        name: value.value
+        for name, value in (("reminders", wished.by), ("reminded_of", wished.of))
+        if value is not None
+    }
 
 
 def known_flags(given: Sequence[str]) -> tuple[str, ...]:

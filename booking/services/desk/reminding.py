@@ -1,21 +1,55 @@
 """How a patient is reminded, changed with their record: of the upcoming visits and open plans that have its contact.
 
-Parts of the use case that edits the record: they receive the session and never commit.
+Parts of the use cases of the record: they receive the session and never commit.
 """
 
 from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from booking.models import Appointment, Plan, PlanStatus, Reminders
+from booking.models import Appointment, Plan, PlanReminders, PlanStatus, Reminders
+from booking.scheduling.status import Status
+from booking.scheduling.timeline import cell_from
 from booking.services import notices, reminded, text_consent
 from booking.services.clinic import Clinic
 from booking.services.plans.correcting import Identity
 from booking.services.plans.reminding import ahead_of_plan, remind_of
 from booking.services.reminded import Author, Wished
 from booking.services.visits import refuse_unreachable
+
+
+class Way(NamedTuple):
+    """How somebody is reminded now of so many visits to come, or of a plan that waits to be booked. `of`: of a plan."""
+
+    by: Reminders
+    of: PlanReminders | None
+    visits: int
+
+
+def ways_now(session: Session, patient_id: int, now: datetime) -> tuple[Way, ...]:
+    """How a patient is reminded of what is to come, the way of the most visits first."""
+    ahead = session.execute(
+        select(Appointment.reminders, Plan.reminded_of, func.count())
+        .outerjoin(Plan, Plan.id == Appointment.plan_id)
+        .where(
+            Appointment.patient_id == patient_id,
+            Appointment.to_cell > cell_from(now),
+            Appointment.from_cell > cell_from(now),
+            Appointment.status == Status.BOOKED,
+        )
+        .group_by(Appointment.reminders, Plan.reminded_of)
+    )
+    found = [Way(*row) for row in ahead]
+    waits = session.execute(
+        select(Plan.reminders, Plan.reminded_of)
+        .where(Plan.patient_id == patient_id, Plan.status == PlanStatus.PRESCRIBED)
+        .distinct()
+    )
+    found += [Way(by, of, 0) for by, of in waits]
+    return tuple(sorted(found, key=lambda one: (-one.visits, one.by, one.of or "")))
 
 
 class Theirs(NamedTuple):

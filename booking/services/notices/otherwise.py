@@ -29,13 +29,7 @@ from booking.services.notices.reminding import reminder_days, reminders
 from booking.services.notices.writing import TOLD_TOGETHER, address_of, row_of
 from booking.services.rows import Row, add_all
 
-_TOLD = (
-    MessageState.SENDING,
-    MessageState.SENT,
-    MessageState.SIMULATED,
-    MessageState.UNSURE,
-    MessageState.DEMO,
-)
+_TOLD = (MessageState.SENDING, MessageState.SENT, MessageState.SIMULATED, MessageState.UNSURE)
 # A list of the week that reached nobody, told by a call about its first visit.
 _LIST_BY_CALL = "reminder-week"
 

@@ -12,9 +12,11 @@ from booking.scheduling.timeline import cell_from
 from booking.services import notices, reminded, text_consent
 from booking.services.clinic import the_clinic
 from booking.services.idempotency import Answer, Key, once
+from booking.services.plans import links
 from booking.services.plans.altering import running_by_link
 from booking.services.plans.recording import noted
 from booking.services.reminded import Author, Wished
+from booking.services.transaction import reading
 from booking.services.visits import refuse_unreachable
 
 
@@ -41,21 +43,18 @@ def remind_otherwise(
         plan = running_by_link(session, reference, token, version)
         by = wished.by or plan.reminders
         knew = plan.phone
-        there = (
-            plan.email or (email if by in reminded.BY_EMAIL else None),
-            plan.phone or (phone if by in reminded.BY_PHONE else None),
-        )
+        there = (plan.email or email, plan.phone or phone)
         refuse_unreachable(by, *there)
         if by in reminded.BY_TEXT and there[1]:
             text_consent.refuse_stopped(session, knew)
             text_consent.agree(session, clinic, plan.patient_id, there[1], now, ticked=wished.text_consent)
         visits = ahead_of_plan(session, plan, now)
-        theirs = [one for one in visits if (one.email, one.phone) == (plan.email, plan.phone)]
-        if there != (plan.email, plan.phone):
-            those: list[Plan | Appointment] = [plan, *theirs]
-            for one in those:
-                one.email, one.phone = there
-            session.flush()
+        theirs = [one for one in visits if {one.email, one.phone} <= {plan.email, plan.phone, None}]
+        those: list[Plan | Appointment] = [plan, *theirs]
+        for one in those:
+            one.email = one.email or (there[0] if by in reminded.BY_EMAIL else None)
+            one.phone = one.phone or (there[1] if by in reminded.BY_PHONE else None)
+        session.flush()
         changed = reminded.remind_by(session, theirs, by, reminded.PATIENT, now)
         if remind_of(session, plan, by, wished.of, reminded.PATIENT, now) or changed:
             left = notices.leave_way(session, clinic, visits, [plan], changed, now)
@@ -64,6 +63,13 @@ def remind_otherwise(
 
     content = ["remind", reference, *wished, email, phone]
     once(Key.of(actor, key, content), action)
+
+
+def texts_agreed(reference: str, token: str) -> bool:
+    """Whether its patient agreed to texts at the number that the plan has. Raises NotFound."""
+    with reading() as session:
+        plan = links.plan_by_link(session, reference, token, clock.now())
+        return text_consent.agreed(session, plan.patient_id, plan.phone)
 
 
 # Parts that the desk's use case shares.

@@ -43,12 +43,14 @@ FIELD_WORDS = {
     "time": lazy("Time"),
     "other_day": lazy("Time"),
     "reminders": lazy("Reminders"),
+    "reminded_of": lazy("Reminded of"),
     "text_consent": lazy("Texts"),
     "payment": lazy("Payment"),
     "note": lazy("Note for this visit"),
 }
 CHANGE_WORDS = {
     "edited": lazy("Edited"),
+    "reminders_changed": lazy("Reminders of upcoming visits changed"),
     "merged": lazy("Another record was merged into this one"),
     "merged_into": lazy("Merged into another record"),
     "merge_taken_back": lazy("A merge was taken back"),

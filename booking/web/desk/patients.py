@@ -23,8 +23,9 @@ from booking.services.desk.board import NextVisit
 from booking.services.desk.people import Found, Search
 from booking.services.desk.records import FIELDS, Edited, Values
 from booking.services.plans import prescribing
+from booking.services.reminded import Wished
 from booking.web import access, allowance_words, asked, staff_plans
-from booking.web.desk import answers, blueprint, refusing, saying, telling
+from booking.web.desk import answers, blueprint, refusing, reminding, saying, telling
 from booking.web.desk.patient_forms import (
     CHANGE_WORDS,
     FIELD_WORDS,
@@ -40,6 +41,8 @@ from booking.web.pages import the_clinic_of_this_request
 from booking.web.staff import staff_page
 
 PATH = "/patients/<reference>"
+# What the form of a record asks beside it.
+_REMINDERS = ("reminders", "reminded_of", "text_consent")
 
 
 @blueprint.get("/patients")
@@ -104,7 +107,7 @@ def edit_patient(reference: str) -> ResponseReturnValue:
 @blueprint.post(f"{PATH}/edit")
 def save_patient(reference: str) -> ResponseReturnValue:
     """Keeps what was typed, or shows it again with what is in the way."""
-    form = typed(*FIELDS)
+    form = typed(*FIELDS, *_REMINDERS)
     values = values_typed(form, reachable=not _never_had_a_contact(reference, form))
     try:
         return _saved(reference, form, values)
@@ -127,22 +130,38 @@ def _saved(reference: str, form: Typed, values: Values | None) -> ResponseReturn
     """What saving it leads to. Raises RecordMerged."""
     key, version = asked.key(), asked.number(request.form.get("version")) or 0
     visits_too = "visits_too" in request.form
-    if values is None:
+    wished = _wished(form)
+    if values is None or form.errors:
         return _again(reference, form, version, 422)
     who = access.who()
     try:
-        edited = records.edit(who, reference, values, version=version, visits_too=visits_too, key=key)
+        edited = records.edit(
+            who, reference, values, version=version, visits_too=visits_too, key=key, wished=wished
+        )
     except StaleRecord as refusal:
         return _both(reference, form, values, version, refusal)
     except ContactCannotBeReached as refusal:
-        form.refuse(refusal.facts["field"], _unreachable(refusal))
+        _refuse_unreachable(form, refusal, wished)
         return _again(reference, form, version, 422)
     return answers.done(_what_was_saved(edited), url_for("desk.patient", reference=reference))
 
 
+def _wished(form: Typed) -> Wished:
+    """How they want to be reminded from now on; what isn't understood is refused at its field."""
+    by, of = reminding.read(form.values["reminders"], form.values["reminded_of"])
+    for name, found in (("reminders", by), ("reminded_of", of)):
+        if form.values[name] and found is None:
+            form.refuse(name, _("Please choose from the list."))
+    if by is not None and by not in reminding.reminders_offered():
+        form.refuse("reminders", _("Please choose from the list."))
+    return Wished(by, of, text_consent=bool(form.values["text_consent"]))
+
+
 def _what_was_saved(edited: Edited) -> str:
-    """What has the new name or contact, and what was left out, so that the desk can ask."""
+    """What has the new name or contact, or is reminded of otherwise, and what was left out, so that the desk can ask."""
     says, times = [_("Saved.")], the_clinic_of_this_request().times
+    if edited.reminded:
+        says.append(_("They are reminded in the new way."))
     if edited.visits:
         says.append(
             ngettext(
@@ -259,6 +278,13 @@ def _merged_meanwhile(form: Typed, values: Values | None, refusal: RecordMerged)
     into = refusal.facts["into"]
     stays, version, ahead = records.to_edit(access.who(), into)
     differences = []
+    if chosen := reminding.in_words(
+        Wished(*reminding.read(form.values["reminders"], form.values["reminded_of"]))
+    ):
+        as_they_are = _("as they are")
+        differences.append(
+            Difference("reminders", str(FIELD_WORDS["reminders"]), as_they_are, as_they_are, chosen)
+        )
     for name, value in stays.plain().items():
         now, mine = in_words(name, value), _as_sent(name, form, values)
         if form.values[name] and mine != now:
@@ -290,6 +316,7 @@ def _edit_page(
     refused: Refusal | None = None,
     differences: tuple[Difference, ...] = (),
 ) -> ResponseReturnValue:
+    ways = records.reminded_now(access.who(), reference)
     return staff_page(
         "desk/patient_edit.html",
         status,
@@ -304,6 +331,10 @@ def _edit_page(
         changed_at=_changed_at(refused),
         differences=differences,
         flags=FLAGS,
+        ways=ways,
+        of_plans=any(one.of for one in ways),
+        reminders=reminding.reminders_offered(),
+        reminded_of=reminding.REMINDED_OF,
         **_words(),
     )
 
@@ -361,6 +392,7 @@ def _words() -> dict[str, Any]:
         "flag_words": FLAG_WORDS,
         "change_words": CHANGE_WORDS,
         "in_words": in_words,
+        "reminding": reminding,
     }
 
 
@@ -370,12 +402,22 @@ def _changed_at(refused: Refusal | None) -> str:
     return the_clinic_of_this_request().times.time(datetime.fromisoformat(at)) if at else ""
 
 
-def _unreachable(refusal: ContactCannotBeReached) -> str:
-    if refusal.facts["field"] == "email":
-        return _(
-            "An upcoming visit is reminded by e-mail. Please keep an address, or change the visit first."
-        )
-    return _("An upcoming visit is reminded by phone. Please keep a number, or change the visit first.")
+def _refuse_unreachable(form: Typed, refusal: ContactCannotBeReached, wished: Wished) -> None:
+    """Says at its field what is lacking; where nothing was chosen, that other reminders can be."""
+    lacks = refusal.facts["field"]
+    if wished.by is not None:
+        at = lacks if lacks in ("email", "phone", "text_consent") else "reminders"
+        form.refuse(at, reminding.unreachable(lacks))
+        return
+    form.refuse(
+        lacks,
+        _("An upcoming visit is reminded by e-mail. Please keep an address, or choose other reminders below.")
+        if lacks == "email"
+        else _(
+            "An upcoming visit is reminded by phone. Please keep a number, or choose other reminders below."
+        ),
+    )
+    form.refuse("reminders", _("Choose how they are reminded from now on."))
 
 
 def _as_json(one: Found) -> dict[str, Any]:

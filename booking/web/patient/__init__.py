@@ -9,6 +9,7 @@ from booking.web.patient import (  # noqa: E402, F401 - they register their rout
     links,
     plan_later,
     plan_make_up,
+    plan_reminders,
     plans,
     start,
     together,

@@ -9,8 +9,10 @@ from wtforms import BooleanField, Field, HiddenField, RadioField, StringField, T
 from wtforms.fields.choices import SelectChoice
 from wtforms.validators import InputRequired, Length, Optional, Regexp, ValidationError
 
+from booking.errors import ContactCannotBeReached
 from booking.models import Payment, PlanReminders, Reminders
 from booking.web import contacts
+from booking.web.words import words_for
 
 REMINDERS = {
     Reminders.EMAIL: _("By e-mail"),
@@ -33,7 +35,22 @@ PAYMENTS = {
 }
 
 
+# By the field that ContactCannotBeReached names.
+_NOT_REACHED = {
+    "email": _("To be reminded by e-mail, please write your e-mail address."),
+    "phone": _("To be reminded by phone, please write your phone number."),
+    "text_consent": _("To be reminded by text, please tick that we may text you."),
+    "stopped": _(
+        "This number has asked us for no more texts (STOP). Send us START to get them again, or choose another way."
+    ),
+}
+
 _KEY = (InputRequired(), Regexp(r"[!-~]{8,80}\Z"))
+
+
+def reminders_choices(texts_offered: bool) -> list[SelectChoice]:
+    wanted = [kind for kind in Reminders if texts_offered or kind not in (Reminders.TEXT, Reminders.BOTH)]
+    return [SelectChoice(kind.value, REMINDERS[kind]) for kind in wanted]
 
 
 class _Reads:
@@ -87,8 +104,7 @@ class DetailsForm(FlaskForm):
         super().__init__(*given, **named)
         self.read: dict[str, str] = {}
         self.texts_offered = texts_offered
-        wanted = [kind for kind in Reminders if texts_offered or kind not in (Reminders.TEXT, Reminders.BOTH)]
-        self.reminders.choices = [SelectChoice(kind.value, REMINDERS[kind]) for kind in wanted]
+        self.reminders.choices = reminders_choices(texts_offered)
 
     def validate(self, extra_validators: Any = None) -> bool:
         fine = super().validate(extra_validators)
@@ -101,11 +117,11 @@ class DetailsForm(FlaskForm):
         if not phone and not email:
             self._refuse(self.phone, _("Please write a phone number or an e-mail address. One is enough."))
         elif wanted in ("email", "both") and not email:
-            self._refuse(self.email, _("To be reminded by e-mail, please write your e-mail address."))
+            self._refuse(self.email, _NOT_REACHED["email"])
         elif wanted in ("text", "both", "call") and not phone:
-            self._refuse(self.phone, _("To be reminded by phone, please write your phone number."))
+            self._refuse(self.phone, _NOT_REACHED["phone"])
         elif wanted in ("text", "both") and not self.text_consent.data:
-            self._refuse(self.text_consent, _("To be reminded by text, please tick that we may text you."))
+            self._refuse(self.text_consent, _NOT_REACHED["text_consent"])
         else:
             return True
         return False
@@ -131,17 +147,57 @@ class PlanDetailsForm(DetailsForm):
             del self.first_name, self.last_name
 
 
-class ContactForm(FlaskForm):
-    """How to reach the patient about one visit, corrected."""
+class ReachedForm(FlaskForm):
+    """How somebody is reminded of what is booked. What doesn't fit their contact, or isn't agreed to, the use case refuses."""
 
     version = HiddenField()
     key = HiddenField(validators=_KEY)
     phone = StringField(_("Phone"), validators=[Optional(), _Reads(contacts.phone)])
     email = StringField(_("E-mail"), validators=[Optional(), _Reads(contacts.email)])
+    reminders = RadioField(_("How should we remind you?"), validators=[Optional()])
+    text_consent = BooleanField()
 
-    def __init__(self, *given: Any, **named: Any) -> None:
+    def __init__(self, *given: Any, texts_offered: bool, **named: Any) -> None:
         super().__init__(*given, **named)
         self.read: dict[str, str] = {}
+        self.texts_offered = texts_offered
+        self.reminders.choices = reminders_choices(texts_offered)
+
+    @property
+    def by(self) -> Reminders | None:
+        """What was chosen; None leaves it as it is."""
+        return Reminders(self.reminders.data) if self.reminders and self.reminders.data else None
+
+    def refuse(self, refusal: ContactCannotBeReached) -> None:
+        """Says at its field what doesn't fit."""
+        name = refusal.facts["field"]
+        field = self._fields.get("text_consent" if name == "stopped" else name, self.email or self.phone)
+        words = _NOT_REACHED[name] if self.by else words_for(refusal).title
+        field.errors = [*field.errors, words]
+
+
+class ContactForm(ReachedForm):
+    """How to reach the patient about one visit, corrected. `asks_reminders`: not of a visit that is reminded of with its plan."""
+
+    def __init__(self, *given: Any, asks_reminders: bool, **named: Any) -> None:
+        super().__init__(*given, **named)
+        if not asks_reminders:
+            del self.reminders, self.text_consent
+            self.reminders = self.text_consent = None
+
+
+class PlanRemindersForm(ReachedForm):
+    """The same of a plan and all its visits; the contact is asked for as far as the plan has none."""
+
+    reminded_of = RadioField(
+        _("Of what should we remind you?"),
+        choices=[SelectChoice(kind.value, words) for kind, words in REMINDED_OF.items()],
+        validators=[Optional()],
+    )
+
+    @property
+    def of(self) -> PlanReminders | None:
+        return PlanReminders(self.reminded_of.data) if self.reminded_of.data else None
 
 
 class LinkAgainForm(FlaskForm):

@@ -24,6 +24,7 @@ from booking.services.plans.visits import PlanVisit
 from booking.services.plans.weeks import Week
 from booking.web import course_words
 from booking.web.patient.plan_allowance import known, left_words
+from booking.web.patient.reminding import reminded
 from booking.web.plan_words import list_of
 
 
@@ -108,7 +109,7 @@ def shown_plan(plan: PlanView) -> dict[str, Any]:
         "prescribed": course_words.prescribed(plan.clinic, plan.course),
         "weeks": weeks,
         "later": later,
-        "one_day": _one_day(plan),
+        "one_day": one_day(plan),
         "ahead": ahead,
         "next": ahead[0] if ahead else None,
         "next_ways": ways_from(plan, ahead[0]) if ahead else None,
@@ -116,6 +117,7 @@ def shown_plan(plan: PlanView) -> dict[str, Any]:
         "waits": any(one.penciled for one in ahead),
         "unconfirmed": plan.by_themselves and plan.confirmed_at is None,
         "looks": [one for one in ahead if one.role is Role.REASSESSMENT],
+        "reminded": reminded(plan.reminders, None if one_day(plan) else plan.reminded_of),
         "running": plan.status is PlanStatus.RUNNING,
         "said": _said(plan),
         "lacks": _lacks(lacks),
@@ -124,7 +126,7 @@ def shown_plan(plan: PlanView) -> dict[str, Any]:
     }
 
 
-def _one_day(plan: PlanView) -> date | None:
+def one_day(plan: PlanView) -> date | None:
     """The day on which all visits of a series are, if it is one."""
     days = {plan.clinic.times.local_date(one.starts_at) for one in plan.visits} if plan.is_series else set()
     return days.pop() if len(days) == 1 else None

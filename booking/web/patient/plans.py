@@ -54,6 +54,7 @@ def plan(reference: str, token: str) -> ResponseReturnValue:
         found.clinic,
         made_up=made_up,
         later_done=done if of == reference else "",
+        just_reminded=session.pop("reminded", None) == reference,
         **shown_plan(found),
     )
 

@@ -4,9 +4,9 @@ import secrets
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from hashlib import sha256
-from typing import get_args
+from typing import Any, get_args
 
-from flask import redirect, request, session, url_for
+from flask import current_app, redirect, request, session, url_for
 from flask.typing import ResponseReturnValue
 
 from booking import clock
@@ -40,7 +40,8 @@ from booking.web.patient import blueprint
 from booking.web.patient.booking import Chosen, day_asked
 from booking.web.patient.forms import ActionForm, CancelForm, ContactForm
 from booking.web.patient.plan_allowance import Uncovered, coverage_of, uncovered_on
-from booking.web.patient.plan_shown import WaysFrom, gone_untold, ways_from
+from booking.web.patient.plan_shown import WaysFrom, gone_untold, one_day, ways_from
+from booking.web.patient.reminding import reminded
 from booking.web.patient.times import DAYS_SEARCHED, PartOfDay, laid_out
 from booking.web.plan_words import broken
 from booking.web.words import advice_for, words_for
@@ -118,37 +119,46 @@ def cannot_come(reference: str, token: str) -> ResponseReturnValue:
 
 @blueprint.get(f"{PATH}/contact")
 def contact(reference: str, token: str) -> ResponseReturnValue:
-    """Where we write to about this visit, to be corrected."""
+    """Where we write to about this visit, and how we remind of it, to be corrected."""
     found = visits.visit(reference, token)
-    form = ContactForm(
-        formdata=None, key=secrets.token_urlsafe(16), version=found.version, email=found.email, phone=found.phone
+    form = _contact_form(
+        found, formdata=None, key=secrets.token_urlsafe(16), version=found.version, email=found.email,
+        phone=found.phone, reminders=found.reminders.value,
     )  # fmt: skip
-    return page("patient/contact.html", found.clinic, visit=found, form=form)
+    return _contact_page(found, form)
 
 
 @blueprint.post(f"{PATH}/contact")
 def correct_contact(reference: str, token: str) -> ResponseReturnValue:
     limits.allow("change")
-    form = ContactForm()
+    found = visits.visit(reference, token)
+    form = _contact_form(found)
     try:
         if not form.validate():
-            return _contact_page(reference, token, form)
+            return _contact_page(found, form, 422)
+        email, phone = form.read.get("email"), form.read.get("phone")
         # Who had the old contact has the old link; from here on only the new one opens the visit.
         token = visits.correct_contact(
             reference,
             token,
-            form.read.get("email"),
-            form.read.get("phone"),
+            email,
+            phone,
+            reminders=form.by,
+            agrees_to_texts=bool(form.text_consent and form.text_consent.data),
             actor=f"link {reference}",
             key=form.key.data,
             version=whole(form.version.data),
         )
     except ContactCannotBeReached as refusal:
-        field = form.phone if refusal.facts["field"] == "phone" else form.email
-        field.errors = [*field.errors, words_for(refusal).title]
-        return _contact_page(reference, token, form)
+        form.refuse(refusal)
+        # The next try is another one: it must not be answered with this refusal again.
+        form.key.data = secrets.token_urlsafe(16)
+        return _contact_page(found, form, 422)
     except (StaleEdit, NotChangeable, KeyReused) as refusal:
         return _visit_page(visits.visit(reference, token), refusal)
+    if (email, phone) == (found.email, found.phone):
+        session["reminded"] = reference
+        return redirect(url_for("patient.visit", reference=reference, token=token), 303)
     session["corrected"] = reference
     return redirect(url_for("patient.booked", reference=reference, token=token), 303)
 
@@ -244,9 +254,27 @@ def _sure_page(
     )
 
 
-def _contact_page(reference: str, token: str, form: ContactForm) -> ResponseReturnValue:
-    found = visits.visit(reference, token)
-    return page("patient/contact.html", found.clinic, 422, visit=found, form=form)
+def _contact_form(found: Visit, **how: Any) -> ContactForm:
+    texts = current_app.config["BOOKING"].texts != "none"
+    return ContactForm(texts_offered=texts, asks_reminders=_plan_that_reminds(found) is None, **how)
+
+
+def _plan_that_reminds(found: Visit) -> PlanView | None:
+    """The plan with which a visit is reminded of: one that runs and has its contact."""
+    plan = reading.of_visit(found)
+    return plan if plan is not None and plan.status is PlanStatus.RUNNING else None
+
+
+def _contact_page(found: Visit, form: ContactForm, status: int = 200) -> ResponseReturnValue:
+    return page(
+        "patient/contact.html",
+        found.clinic,
+        status,
+        visit=found,
+        form=form,
+        plan=_plan_that_reminds(found),
+        texts_agreed=visits.texts_agreed(found.reference, found.token),
+    )
 
 
 def _visit_page(found: Visit, refused: Refusal | None = None) -> ResponseReturnValue:
@@ -264,6 +292,8 @@ def _visit_page(found: Visit, refused: Refusal | None = None) -> ResponseReturnV
         refused=words_for(refused) if refused else None,
         advice=advice_for(refused, found.clinic) if refused else "",
         moved=_moved(found),
+        reminded=reminded(found.reminders, plan.reminded_of if plan and not one_day(plan) else None),
+        just_reminded=session.pop("reminded", None) == found.reference,
         just_cancelled=session.pop("cancelled", None) == found.reference,
         call_first=plan is not None
         and found.status is Status.CANCELLED

@@ -76,7 +76,7 @@ def test_upcoming_visits_are_reminded_of_by_text_and_nobody_is_written_to() -> N
     entries = [one for one in rows(HistoryEntry) if one["what"] == "reminders_changed"]
     assert [(one["actor"], one["actor_name"]) for one in entries] == [("staff", hired().name)] * 2
     (change,) = rows(PatientChange)
-    assert (change["what"], change["facts"]) == ("reminders_changed", {"changes": {}, "by": "text"})
+    assert (change["what"], change["facts"]) == ("reminders_changed", {"changes": {}, "reminders": "text"})
     assert not reconciling.anything_wrong()
 
 
