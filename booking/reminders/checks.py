@@ -24,6 +24,8 @@ _ANSWERS = (
 # What the clinic begins about a plan counts for the caps like a reminder; what its patient changed themselves is an answer.
 _BEGUN = (digests.KIND, "plan-change", "plan-make-up")
 TO_THE_CLINIC = ("cannot-come", "comes-after-all")
+# Who is said to be here before their time may be somebody else: what is to be told waits, as long as that can be taken back.
+_BY_MISTAKE_WITHIN = timedelta(minutes=10)
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,10 @@ def verdict(session: Session, clinic: Clinic, message: Message, now: datetime) -
     appointment = session.get(Appointment, message.appointment_id) if message.appointment_id else None
     if appointment is not None and (untrue := _untrue(message, appointment)):
         return Drop(untrue)
+    if appointment is not None and not _is_awaited(message, appointment):
+        if appointment.status is Status.ARRIVED and now < appointment.starts_at:
+            return Wait(now + _BY_MISTAKE_WITHIN)
+        return Drop(f"The visit is {appointment.status.value}.")
     plan = plans.plan_of(session, message)
     if plan is not None and (untrue := plans.untrue(session, clinic, message, plan, now)):
         return Drop(untrue)
@@ -83,14 +89,16 @@ def _untrue(message: Message, appointment: Appointment) -> str | None:
         return None if said == (message.kind == "cannot-come") else "The patient has changed their mind."
     if message.address and message.address not in (appointment.email, appointment.phone):
         return "The contact was corrected."
-    live = appointment.status is Status.BOOKED
     if message.kind == "cancellation":
         return None if appointment.status is Status.CANCELLED else "The visit stands again."
-    if not live:
-        return f"The visit is {appointment.status.value}."
     if message.kind.startswith("reminder") and appointment.cannot_come_at is not None:
         return "The patient has said that they can't come."
     return None
+
+
+def _is_awaited(message: Message, appointment: Appointment) -> bool:
+    """Whether the patient of a visit is still to come, or the message is about something else than that."""
+    return message.kind in (*TO_THE_CLINIC, "cancellation") or appointment.status is Status.BOOKED
 
 
 def _text(session: Session, clinic: Clinic, message: Message, now: datetime) -> Verdict:
