@@ -16,6 +16,7 @@ from booking.models import Actor, Appointment, Coverage, Hold, Patient, Plan, Pl
 from booking.scheduling.allowances.terms import Beyond, Kind, Span, Terms, Window
 from booking.scheduling.plans.windows import Presence, TimeWindow
 from booking.scheduling.status import Status
+from booking.scheduling.timeline import cell_at
 from booking.services.booking import Wish, book
 from booking.services.desk import statuses
 from booking.services.plans import reading
@@ -271,9 +272,7 @@ def test_one_visit_is_exchanged_on_a_page_of_its_own_that_keeps_everything(
     page = sent(client, way, details, other="2", note="Stairs are hard.", **MAIL)
     assert "Another time for this visit" in words(page)
     options = [unescape(one) for one in re.findall(r'name="instead" value="([^"]+)"', page.text)]
-    for times in page.text.split("These too"):
-        starts = re.findall(r'name="instead" value="2 (\S+) ', times)
-        assert starts == sorted(starts), "in the order of their days"
+    assert in_order(page.text) and "These too" not in page.text, "no time was ticked, so none lies outside"
     assert len(options) > 3
     page = client.post(f"{way}/details", data=hidden(page) | {"instead": options[0]})
     assert page.status_code == 200 and "Stairs are hard." in page.text
@@ -281,6 +280,29 @@ def test_one_visit_is_exchanged_on_a_page_of_its_own_that_keeps_everything(
     after = visits_on(page)
     assert len(set(before) - set(after)) == 1 and len(after) == len(before)
     assert sent(client, way, page, **MAIL).status_code == 303
+
+
+@pytest.mark.parametrize("prescribed_to_them", [True, False])
+def test_a_time_outside_those_that_were_ticked_is_taken_and_booked(
+    client: FlaskClient, app: Flask, prescribed_to_them: bool
+) -> None:
+    way = link(app, "weekly") if prescribed_to_them else OWN
+    details = chosen(client, way, f"{ASKED}&{KNOWN}&t=1-morning&t=3-morning")
+    page = sent(client, way, details, other="2", **ROSA)
+    inside, outside = page.text.split("These too, outside the times that you ticked")
+    assert in_order(inside) and in_order(outside)
+    there = re.findall(r'name="instead" value="([^"]+)"', outside)[0]
+    page = client.post(f"{way}/details", data=hidden(page) | {"instead": unescape(there)})
+    assert set(visits_on(page)) - set(visits_on(details))
+    answer = sent(client, way, page, **ROSA)
+    assert answer.status_code == 303, words(answer)
+    booked_at = {row["from_cell"] for row in all_of(app, Appointment)}
+    assert booked_at == {cell_at(one.starts_at) for one in visits_on(page)}
+
+
+def in_order(times: str) -> bool:
+    starts = re.findall(r'name="instead" value="2 (\S+) ', times)
+    return len(starts) > 0 and starts == sorted(starts)
 
 
 def test_keeping_the_visit_changes_nothing(client: FlaskClient, app: Flask) -> None:

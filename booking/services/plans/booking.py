@@ -112,7 +112,7 @@ def _content(wish: PlanWish) -> dict[str, Any]:
         name: value.as_plain() if isinstance(value, Presence | Course) else value
         for name, value in vars(wish).items()
     }
-    del content["visitor"], content["staff"], content["hours_said"]
+    del content["visitor"], content["staff"], content["hours_said"], content["windows_bind"]
     return content
 
 
@@ -128,7 +128,7 @@ def _book(session: Session, wish: PlanWish) -> Answer:
     _refuse_broken_rules(session, clinic, course, wish, chosen, now)
     if wish.audience is not BookableBy.STAFF:
         _refuse_others({**wish.only, **(prescribed.only_with if prescribed else {})}, chosen)
-        if wish.hours_said:
+        if wish.hours_said and wish.windows_bind:
             _refuse_outside(wish, chosen)
         if wish.course is None:
             known_in = wish.returning if prescribed is None else prescribed.known_in
@@ -260,7 +260,7 @@ def _refuse_others(only: Mapping[str, Sequence[str]], chosen: Sequence[Chosen]) 
 
 
 def _refuse_outside(wish: PlanWish, chosen: Sequence[Chosen]) -> None:
-    """Whoever says when they can come books nothing for other times."""
+    """A program that says when its patient can come books nothing for other times."""
     broken = [
         Fault(Rule.WINDOWS, kept.week, kept.care)
         for kept in (one.kept for one in chosen)

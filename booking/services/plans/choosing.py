@@ -53,6 +53,7 @@ class PlanWish:
     `plan`, `token`: of a plan that a practitioner prescribed; its template and what it prescribes are taken from there.
     `presence`, `only`, `wished`, `returning`: as they were asked for, kept for what is found for this plan later.
     `hours_said`: whether `presence` is what the visits were proposed for, or whoever books needn't repeat that.
+    `windows_bind`: whether nothing is booked outside of it; pages offer such times in exchange for one visit, and say so.
     `reminded_of`: as was prescribed, if left out; else both. `staff`: who books it, where that isn't the patient.
     `course`, `name`: of a series, which has no template. `patient_id`: whose series it is, where that is known already.
     `beyond`: why staff book it all the same where the payer is to be asked first. `agreed`: that the patient agreed, where staff
@@ -74,6 +75,7 @@ class PlanWish:
     policy_version: str = ""
     presence: Presence = Presence()
     hours_said: bool = True
+    windows_bind: bool = True
     only: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     wished: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     returning: tuple[str, ...] = ()

@@ -167,6 +167,7 @@ class Way:
             note=form.read.get("note", ""),
             policy_version=self.clinic.policy_version,
             presence=answers.presence,
+            windows_bind=False,
             only=plan.only if plan else {},
             wished=answers.wished,
             returning=tuple(sorted(answers.returning)),
