@@ -133,11 +133,11 @@ def judged(
     # Of weeks that can't be booked yet nothing is missing, nor is their look.
     within = weeks_within_horizon(clinic, course, plan.first_day, now)
     short = 0 if prescribed else sum(week.left for week in weeks[:within])
-    # What a pause has taken wasn't missed by anybody, nor what was firm for nobody.
+    # What a pause or the clinic has taken wasn't missed by anybody, nor what was firm for nobody.
     kept = [
         one
         for one in visits
-        if not (one.lapsed or pause_on(clinic.times.local_date(one.starts_at), said.pauses))
+        if not (one.lapsed or one.by_us or pause_on(clinic.times.local_date(one.starts_at), said.pauses))
     ]
     missed = _missed_in_a_row([one for one in kept if one.starts_at <= now])
     pause = pause_on(today, said.pauses)

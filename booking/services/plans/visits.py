@@ -10,7 +10,7 @@ from sqlalchemy import Row, and_, or_, select
 from sqlalchemy.orm import Session
 
 from booking import clock
-from booking.models import Appointment, Plan, VisitKind
+from booking.models import Actor, Appointment, Plan, VisitKind
 from booking.scheduling.plans.course import Course
 from booking.scheduling.plans.keeping import Kept, Role, look_of
 from booking.scheduling.status import Status, lapsed
@@ -25,7 +25,8 @@ _MISSED = (Status.NOSHOW, Status.CANCELLED)
 @dataclass(frozen=True)
 class PlanVisit(Changeable):
     """A visit of a plan. `care`: the ordinary visit type of its kind of care. `lapsed`: it was only penciled in, and is over; what
-    its week lacks by that is asked for again. `week`: of the plan, from 0 on.
+    its week lacks by that is asked for again. `by_us`: it was cancelled, and that wasn't its patient's wish. `week`: of the plan, from 0
+    on; before its first day the first one.
     """
 
     id: int
@@ -41,6 +42,7 @@ class PlanVisit(Changeable):
     status: Status
     penciled: bool
     lapsed: bool
+    by_us: bool
     week: int
 
     @property
@@ -84,7 +86,8 @@ def shaped(clinic: Clinic, plan: Plan | Row[Any], row: Appointment | Row[Any]) -
         status=row.status,
         penciled=row.penciled,
         lapsed=lapsed(row.status, ends_at, clock.now(), penciled=row.penciled),
-        week=day // 7,
+        by_us=row.status is Status.CANCELLED and row.cancelled_by in (Actor.STAFF, Actor.SYSTEM),
+        week=max(0, day // 7),
     )
 
 

@@ -11,11 +11,12 @@ from sqlalchemy import event, select, update
 
 from booking.errors import NotFound
 from booking.extensions import db
-from booking.models import Appointment, Patient, Plan, PlanStatus
+from booking.models import Actor, Appointment, Patient, Plan, PlanStatus
 from booking.scheduling.allowances.terms import Kind, SameDay, Span, Terms, Window
 from booking.scheduling.status import Status
 from booking.services.clinic import present
 from booking.services.desk import coverage, panel, statuses
+from booking.services.desk.statuses import cancel, correct
 from booking.services.own_day.day import own_day
 from booking.services.plans.adherence import Fate, Need, Row, adherence, mark
 from booking.services.plans.changing import pause
@@ -103,6 +104,22 @@ def test_two_missed_in_a_row_have_stopped_coming(standing_clock: StandingClock) 
     become(reference, 2, Status.FULFILLED)
     standing_clock.on(days=7)
     assert row_of(reference).needs == (Need.SHORT,)
+
+
+def test_what_the_clinic_cancels_nobody_has_missed(standing_clock: StandingClock) -> None:
+    reference = a_plan("weekly")
+    visits = [one.reference for one in seen_visits(reference)[1:3]]
+    for number, one in enumerate(visits):
+        cancel(hired(), one, reason="Mei is ill", key=f"cancel-0{number}")
+    standing_clock.at(MONDAY_OF_THE_PLAN + timedelta(days=20))
+    assert row_of(reference).needs == (Need.SHORT,) and row_of(reference).missed_in_a_row == 0
+    # What its patient asked the desk to cancel is theirs.
+    for number, one in enumerate(visits):
+        correct(
+            hired(), one, Status.CANCELLED, by=Actor.PATIENT, reason="They called", key=f"wish-000{number}"
+        )
+    row = row_of(reference)
+    assert row.needs == (Need.STOPPED, Need.SHORT) and row.missed_in_a_row == 2
 
 
 def test_nothing_ahead_though_doses_are_left_is_a_stop() -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -10,6 +11,7 @@ from booking.models import BookableBy
 from booking.scheduling.status import Status
 from booking.services import links, visits
 from booking.services.desk import statuses
+from booking.services.desk.moving import Place, change
 from booking.services.plans.adherence import Need, adherence
 from booking.services.plans.booking import BookedPlan, book
 from booking.services.plans.changing import confirm
@@ -117,9 +119,9 @@ def test_of_an_old_week_nothing_is_offered_and_it_is_missing_until_somebody_says
     assert lacks(plan) == []
 
 
-def often() -> tuple[BookedPlan, list[PlanVisit]]:
+def often(**how: Any) -> tuple[BookedPlan, list[PlanVisit]]:
     """Three visits a week, with those of the first one."""
-    set_up(plan_clinic(plan_templates=[plan_template("often", {FOLLOW_UP: 3})]))
+    set_up(plan_clinic(plan_templates=[plan_template("often", {FOLLOW_UP: 3}, **how)]))
     plan = running(prescribed(patient(), "often"))
     return plan, [one for one in seen(plan).standing if one.week == 0]
 
@@ -139,16 +141,20 @@ def test_that_it_isnt_needed_is_of_what_was_prescribed_then() -> None:
     assert lacks(plan) == [0]
 
 
-def test_what_makes_up_for_a_week_stays_where_less_is_needed_of_it_than_was_said() -> None:
-    plan, (first, second, _) = often()
+def test_what_makes_up_for_a_week_stays_where_less_is_needed_of_it_than_was_said(
+    standing_clock: StandingClock,
+) -> None:
+    plan, (first, second, _) = often(rest_days={"acupuncture": 0})
     for number, one in enumerate((first, second)):
         statuses.cancel(hired(), one.reference, key=f"cancel-0{number}")
     not_needed(hired(), plan.reference, 0, FOLLOW_UP, "Is well.", key="not-0001")
+    standing_clock.at(at(FIRST_DAY + timedelta(days=6), 20))
     (offered,) = make_up_times(seen(plan), BookableBy.STAFF)
     time = offered.times[0]
+    assert time.day // 7 == 1
     take_for(hired(), plan.reference, 0, FOLLOW_UP, time.starts_at, time.practitioner.slug, key="take-001")
     change_doses(hired(), plan.reference, 0, {FOLLOW_UP: (2, 2)}, "", key="doses-001")
-    assert lacks(plan) == []
+    assert lacks(plan) == [] and len([one for one in seen(plan).standing if one.week == 1]) == 3
 
 
 def test_whoever_came_after_all_needs_what_was_said_not_to_be_needed(standing_clock: StandingClock) -> None:
@@ -161,3 +167,12 @@ def test_whoever_came_after_all_needs_what_was_said_not_to_be_needed(standing_cl
     assert lacks(plan) == [0]
     statuses.cancel(hired(), second.reference, key="cancel-02")
     assert lacks(plan) == [0, 0]
+
+
+def test_what_is_moved_before_the_plans_first_day_is_of_its_first_week() -> None:
+    plan, (first, *_) = often()
+    place = Place(starts_at=at(FIRST_DAY - timedelta(days=3), 10))
+    change(hired(), first.reference, place, version=first.version, reason="Wished so", key="move-0001")
+    assert lacks(plan) == [] and len(seen(plan).weeks[0].visits) == 3
+    statuses.cancel(hired(), first.reference, key="cancel-01")
+    assert lacks(plan) == [0]
