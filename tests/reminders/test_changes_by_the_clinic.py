@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from booking.models import Reminders
+from booking.scheduling.status import Status
 from booking.services import visits
 from booking.services.desk import calls, new_visit, statuses
 from booking.services.desk.moving import Place, change
@@ -152,3 +153,68 @@ def test_nobody_is_called_to_hear_what_they_have_just_booked_on_the_telephone(
     standing_clock.on(minutes=4)
     drain()
     assert calls.call_list(hired()).calls == ()
+
+
+def test_what_waits_outlasts_a_wrong_tap(early: None, sink: Sink, standing_clock: Any) -> None:
+    visit = booked(NEXT_WEEK + 4 * HOUR)
+    drain()
+    standing_clock.at(NEXT_WEEK)
+    moved(visit.reference, starts_at=NEXT_WEEK + 5 * HOUR)
+    standing_clock.on(minutes=2)
+    tap = statuses.arrive(hired(), visit.reference, key="arrive-01")
+    standing_clock.on(minutes=2)
+    drain()
+    assert ways("change") == {("email", "queued")}
+    assert tap.entry_id is not None
+    undo(hired(), tap.entry_id, key="undo-0001")
+    standing_clock.on(minutes=10)
+    drain()
+    assert ways("change") == {("email", "sent")}
+
+
+def test_what_waits_goes_to_nobody_who_is_here(early: None, sink: Sink, standing_clock: Any) -> None:
+    visit = booked(NEXT_WEEK + 4 * HOUR)
+    drain()
+    standing_clock.at(NEXT_WEEK)
+    moved(visit.reference, starts_at=NEXT_WEEK + HOUR)
+    standing_clock.on(minutes=2)
+    statuses.arrive(hired(), visit.reference, key="arrive-01")
+    for _ in range(8):
+        standing_clock.on(minutes=10)
+        drain()
+    assert ways("change") == {("email", "dropped")}
+
+
+def test_who_was_said_to_be_here_and_moved_is_told_once_they_are_to_come_after_all(
+    early: None, sink: Sink, standing_clock: Any
+) -> None:
+    visit = booked(NEXT_WEEK + 2 * HOUR, phone="+18185550123")
+    drain()
+    standing_clock.at(NEXT_WEEK)
+    statuses.arrive(hired(), visit.reference, key="arrive-01")
+    moved(visit.reference, starts_at=NEXT_WEEK + 3 * HOUR)
+    assert ways("change") == set(), "who is here has been told"
+    corrected = statuses.correct(
+        hired(), visit.reference, Status.BOOKED, reason="Another Rosa.", key="correct-1"
+    )
+    assert corrected.told and corrected.to_call
+    standing_clock.on(minutes=3)
+    drain()
+    assert ways("change") == {("email", "sent")}
+    assert "It was" in sink.taken[-1].get_body(("plain",)).get_content()  # type: ignore[union-attr]
+    (call,) = calls.call_list(hired()).calls
+    assert call.old_starts_at == NEXT_WEEK + 2 * HOUR
+    assert call.reference == visit.reference
+
+
+def test_a_correction_of_what_stands_where_it_was_tells_nobody(
+    early: None, sink: Sink, standing_clock: Any
+) -> None:
+    visit = booked(NEXT_WEEK + 2 * HOUR)
+    drain()
+    standing_clock.at(NEXT_WEEK)
+    statuses.arrive(hired(), visit.reference, key="arrive-01")
+    entry = moved(visit.reference, starts_at=NEXT_WEEK + 3 * HOUR)
+    undo(hired(), entry, key="undo-0001")
+    corrected = statuses.correct(hired(), visit.reference, Status.BOOKED, reason="No.", key="correct-1")
+    assert not corrected.told and not corrected.to_call and ways("change") == set()

@@ -18,7 +18,7 @@ from booking.formatting import Times, iso_utc
 from booking.models import Actor, Appointment, HistoryEntry
 from booking.scheduling.offers import Use
 from booking.scheduling.status import CORRECTIONS, LIVE, NO_SHOW_AFTER, Status, can
-from booking.scheduling.timeline import cell_from
+from booking.scheduling.timeline import cell_from, instant_of
 from booking.services import claims, notices, placing, wording
 from booking.services.claims import uses_of
 from booking.services.clinic import Clinic, the_clinic
@@ -27,6 +27,7 @@ from booking.services.desk.asking import in_the_way, rest_of
 from booking.services.desk.states import Changed
 from booking.services.idempotency import Key, once
 from booking.services.plans.links import make_up_address
+from booking.services.rows import Row
 from booking.services.staff.ownership import appointment_for
 from booking.services.staff.who import Who
 from booking.services.transaction import reading
@@ -285,7 +286,8 @@ def correct(
 
     `by`: for a cancellation, whose wish it was; of one that is cancelled already, that and the reason are said anew, and nobody
     is told anew: they needn't come either way. What still waits to be told says it so. Who heard nothing, for it was said to be
-    their own wish, is told of the clinic's as of any, if `tell`. A missed visit that comes after all takes back the rest of its time.
+    their own wish, is told of the clinic's as of any, if `tell`. So is whose visit was given another place while they were said to be
+    here: they come after all, and know only the old one. A missed visit that comes after all takes back the rest of its time.
     Raises NeedsReason, IllegalStatus, OldPlaceTaken, StaleEdit, NotFound.
     """
     reason = reason.strip()[:500]
@@ -301,6 +303,8 @@ def correct(
             raise IllegalStatus(visit_status=visit.status.value, to=to.value, because="")
         if to is Status.NOSHOW:
             _refuse_early_no_show(visit, now)
+        elif visit.status is Status.NOSHOW and to is Status.ARRIVED:
+            refuse_another_day(clinic, visit.status, visit.starts_at, to, now)
         if not reason:
             raise NeedsReason(breaches=["correction"], facts={})
         before = states.snapshot(visit, uses_of(session, visit))
@@ -318,6 +322,11 @@ def correct(
         session.flush()
         uses, told = uses_of(session, visit), notices.wish_corrected(session, visit)
         facts: dict[str, Any] = {"from": before["status"], "to": to.value}
+        if to is Status.BOOKED and (known := _known_when_it_left(session, clinic, visit, now)):
+            told = notices.changed_by_clinic(session, clinic, visit, known, now, tell=True)
+            told = told._replace(knew=told.knew or known["old_starts_at"])
+            visit.confirmed_at = visit.cannot_come_at = None
+            facts["tell"] = told.tells
         if tell and cancelled and (done := _said_as_their_wish(session, visit, before, now)):
             was_to_tell = done.facts.get("dropped", [])
             told = notices.cancelled_by_clinic_instead(session, clinic, visit, was_to_tell, now)
@@ -333,6 +342,21 @@ def correct(
 
 
 # Parts
+
+
+def _known_when_it_left(session: Session, clinic: Clinic, visit: Appointment, now: datetime) -> Row | None:
+    """What its patient knows of a visit that is to come after all, as it was before it was said that they are here or didn't come,
+    where it was given another place since: nobody is written to of that. None where it is as they know it.
+    """
+    entries = session.scalars(
+        select(HistoryEntry).where(HistoryEntry.appointment_id == visit.id).order_by(HistoryEntry.id.desc())
+    )
+    kept = (one.facts["before"] for one in entries if "before" in one.facts)
+    known = next((one for one in kept if one["status"] == Status.BOOKED), None)
+    if known is None or visit.starts_at <= now or states.same_entry(known, states.snapshot(visit, ())):
+        return None
+    person = clinic.practitioner_by_id[known["practitioner_id"]]
+    return notices.known_as(instant_of(known["from_cell"]), instant_of(known["to_cell"]), person.slug)
 
 
 def _said_as_their_wish(

@@ -99,9 +99,13 @@ def corrections(possible: Iterable[Status], cancelled_by: Actor | None) -> list[
 
 
 def corrected(clinic: Clinic, to: Status, by: Actor, changed: Changed) -> str:
-    """Nobody is written to about a correction, of what the clinic wished the patient may not know; but what waits goes."""
+    """Nobody is written to about a correction, of what the clinic wished the patient may not know; but what waits goes, and so
+    does a change of which they knew nothing.
+    """
     if to is not Status.CANCELLED:
-        return _("Corrected to: %(status)s.", status=STANDINGS[to].words)
+        says = _("Corrected to: %(status)s.", status=STANDINGS[to].words)
+        hears = changed.told or changed.to_call
+        return f"{says} {change_words.told_at(clinic, changed, None)}" if hears else says
     says = _("Corrected to: %(status)s.", status=CANCELLED_BY[by])
     if changed.told:
         return f"{says} {change_words.told_at(clinic, changed, None)}"

@@ -167,6 +167,16 @@ def test_a_no_show_that_comes_after_all_gets_the_rest_back_if_it_is_free(standin
     assert (last()["facts"]["from"], last()["facts"]["to"]) == ("noshow", "arrived")
 
 
+def test_a_no_show_of_another_day_is_not_here(standing_clock: Any) -> None:
+    visit, dana = booked(practitioner="ana"), hired()
+    standing_clock.at(NINE + 16 * MINUTE)
+    statuses.no_show(dana, visit.reference, key="noshow-01")
+    standing_clock.on(days=1)
+    with pytest.raises(IllegalStatus) as refused:
+        statuses.correct(dana, visit.reference, Status.ARRIVED, reason="Came.", key="correct-01")
+    assert refused.value.facts["because"] == "another_day" and one()["status"] == "noshow"
+
+
 def test_a_no_show_whose_rest_is_taken_says_by_whom(standing_clock: Any) -> None:
     visit, dana = booked(practitioner="ana"), hired()
     other = booked(NINE + 4 * HOUR, practitioner="ana", email="x@example.com", first_name="Xenia")
