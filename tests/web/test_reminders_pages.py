@@ -7,10 +7,12 @@ from typing import Any
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from sqlalchemy import update
 from werkzeug.test import TestResponse
 
-from booking.models import Appointment, Message, Patient, Plan
+from booking.models import SERIES, Appointment, Message, Patient, Plan
 from booking.services.plans.changing import stop
+from booking.services.transaction import run
 from tests.clinics import plan_clinic
 from tests.services.making import NEXT_WEEK, booked, rows
 from tests.services.plans.making import patient, practitioner, prescribed, running
@@ -206,6 +208,38 @@ def test_what_the_desk_can_not_choose_is_refused_and_the_rest_is_kept(
     )
     assert answer.status_code == 422 and "Please choose from the list." in words(answer)
     assert "Kept as typed" in answer.text
+
+
+def test_texts_to_a_new_number_that_the_visits_do_not_get_are_refused_where_that_is_ticked(
+    desk: FlaskClient, app: Flask, visit: str
+) -> None:
+    where = f"/desk/patients/{of(app, Patient)[0]['reference']}/edit"
+    typed = {"email": "rosa@example.com", "phone": "8185550177", "reminders": "text", "text_consent": "1"}
+    form = fields(desk.get(where).text.partition("<main")[2]) | {"first_name": "Rosa", "last_name": "Lima"}
+    answer = desk.post(where, data=form | typed)
+    assert answer.status_code == 422 and 'href="#visits_too"' in answer.text
+    assert sent(desk, answer, where, **typed).status_code == 303
+
+
+@of_plans
+def test_a_series_of_one_day_is_asked_of_nothing_but_the_way(
+    client: FlaskClient, send: Send, app: Flask
+) -> None:
+    with app.app_context():
+        made = running(prescribed(patient()))
+        way = f"/plan/{made.reference}/{made.token}"
+        first = rows(Appointment)[0]["id"]
+
+        def of_one_day(session: Any) -> None:
+            session.execute(update(Plan).values(template=SERIES))
+            session.execute(update(Appointment).where(Appointment.id != first).values(plan_id=None))
+
+        run(of_one_day)
+    page = client.get(f"{way}/reminders")
+    assert "Your visits" in words(page) and "Of what" not in words(page)
+    assert send(page, f"{way}/reminders", reminders="call").location == way
+    (plan,) = of(app, Plan)
+    assert (plan["reminders"], plan["reminded_of"]) == ("call", "both")
 
 
 def test_who_has_nothing_ahead_is_asked_for_no_reminders(desk: FlaskClient, app: Flask) -> None:

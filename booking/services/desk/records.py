@@ -21,6 +21,7 @@ from booking.models import (
     Patient,
     PatientChange,
     Payment,
+    Plan,
     PlanStatus,
     Reminders,
 )
@@ -28,7 +29,7 @@ from booking.scheduling.status import LIVE, Status
 from booking.scheduling.timeline import cell_from
 from booking.services import history, notices, rows, text_consent
 from booking.services.clinic import Clinic, the_clinic
-from booking.services.desk.reminding import Theirs, Way, remind_otherwise, ways_now
+from booking.services.desk.reminding import Otherwise, Theirs, Way, remind_otherwise, ways_now
 from booking.services.desk.states import BOOKED_BY_MISTAKE
 from booking.services.idempotency import Answer, Key, once
 from booking.services.patients import name_key
@@ -114,6 +115,11 @@ class Edited:
     kept_plans: int = 0
     reminded: bool = False
 
+    @classmethod
+    def of(cls, otherwise: Otherwise) -> "Edited":
+        kept = sorted(iso_utc(one.starts_at) for one in otherwise.kept)
+        return cls(kept=kept, kept_plans=len(otherwise.kept_plans), reminded=otherwise.changes)
+
     def with_reminded(self, other: "Edited") -> "Edited":
         kept = sorted({*self.kept, *other.kept})
         return replace(
@@ -172,23 +178,16 @@ def edit(
         patient = standing(session, who, reference, for_update=True)
         before = Values.of(patient)
         refuse_stale_record(session, patient, version)
-        if before == values and not wished.changes:
-            return vars(Edited())
-        what = "edited" if before != values else "reminders_changed"
-        write(session, who, patient, what, values, now, **_as_facts(wished))
         was, now_is = _identity(before), _identity(values)
-        edited = Edited()
-        otherwise = None
-        if wished.changes:
-            theirs = Theirs(patient.id, was, now_is, visits_too=visits_too)
-            ahead = _locked_ahead(session, patient.id, now, (Status.BOOKED,))
-            author = Author(Actor.STAFF, who.name, who.account_id or None)
-            otherwise = remind_otherwise(session, clinic, theirs, ahead, open_plans, wished, author, now)
-            edited = Edited(
-                kept=[iso_utc(one.starts_at) for one in otherwise.kept],
-                kept_plans=len(otherwise.kept_plans),
-                reminded=otherwise.changes,
-            )
+        theirs = Theirs(patient.id, was, now_is, visits_too=visits_too)
+        otherwise = (
+            _reminded(session, who, clinic, theirs, open_plans, wished, now) if wished.changes else None
+        )
+        edited = Edited.of(otherwise) if otherwise else Edited()
+        if before == values and not edited.reminded:
+            return vars(edited)
+        what = "edited" if before != values else "reminders_changed"
+        write(session, who, patient, what, values, now, **(_as_facts(wished) if edited.reminded else {}))
         if was != now_is:
             plans = correcting.correct_plans(session, who, patient.id, was, now_is, now, begun_too=visits_too)
             concerned = (Status.BOOKED, Status.CANCELLED) if visits_too else (Status.CANCELLED,)
@@ -415,6 +414,21 @@ def _change_visits(
         edited.visits.append(visit.reference)
     edited.kept.sort()
     return edited
+
+
+def _reminded(
+    session: Session,
+    who: Who,
+    clinic: Clinic,
+    theirs: Theirs,
+    open_plans: Sequence[Plan],
+    wished: Wished,
+    now: datetime,
+) -> Otherwise:
+    """Has what is theirs and ahead remind as is wished, as far as it can be before their contact is right."""
+    ahead = _locked_ahead(session, theirs.patient_id, now, (Status.BOOKED,))
+    author = Author(Actor.STAFF, who.name, who.account_id or None)
+    return remind_otherwise(session, clinic, theirs, ahead, open_plans, wished, author, now)
 
 
 def _as_facts(wished: Wished) -> dict[str, str]:

@@ -405,6 +405,12 @@ def _changed_at(refused: Refusal | None) -> str:
 def _refuse_unreachable(form: Typed, refusal: ContactCannotBeReached, wished: Wished) -> None:
     """Says at its field what is lacking; where nothing was chosen, that other reminders can be."""
     lacks = refusal.facts["field"]
+    if lacks == "text_consent" and wished.text_consent:
+        form.refuse(
+            "visits_too",
+            _("An upcoming visit has another number. For texts to the new one, please tick this too."),
+        )
+        return
     if wished.by is not None:
         at = lacks if lacks in ("email", "phone", "text_consent") else "reminders"
         form.refuse(at, reminding.unreachable(lacks))

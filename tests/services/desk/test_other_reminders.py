@@ -193,6 +193,13 @@ def test_a_plan_with_another_contact_is_kept_and_named() -> None:
     assert rows(Message) == before and rows(Plan)[0]["reminders"] == "email"
 
 
+def test_where_nothing_is_reminded_of_otherwise_the_record_says_nothing() -> None:
+    booked(NEXT_WEEK, phone=PHONE)
+    record = Values("Rosa", "Lima", PHONE, "rosa@example.com")
+    assert not edit(record, Wished(Reminders.EMAIL)).reminded
+    assert rows(PatientChange) == [] and rows(Appointment)[0]["version"] == 1
+
+
 def test_of_what_alone_leaves_the_way_of_each_visit() -> None:
     set_up(plan_clinic())
     running(prescribed(patient()))
