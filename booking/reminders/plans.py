@@ -10,6 +10,7 @@ from datetime import date, datetime, timedelta
 from itertools import chain
 from typing import Any
 
+from flask_babel import gettext as _
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -112,44 +113,52 @@ def about_plan(session: Session, clinic: Clinic, message: Message, plan: Plan, n
         return AboutPlan(of_week, link, name, this_week=clinic.times.local_date(now) >= monday)
     if message.kind == "plan-make-up":
         return AboutPlan(standing, links.address_of_times(plan), name)
-    standing = _as_told(plan, visits, now)
+    standing = _as_told(session, clinic, plan, visits, now)
     facts: dict[str, Any] = message.facts
     begin = {iso_utc(one.starts_at): one for one in standing}
-    added, off = (
-        _those(begin, facts.get("added", ())),
-        [one for one in visits if one.status is Status.CANCELLED],
-    )
+    added = _those(begin, facts.get("added", ()))
+    off = [one for one in visits if one.status is Status.CANCELLED]
     knew = _as_known(session, clinic, facts, (*added, *off))
-    was = {iso_utc(knew[one.id].starts_at) for one in added if one.id in knew}
-    gone = [at for at in facts.get("cancelled", ()) if at not in begin and at not in was]
+    left = {knew[one.id].starts_at for one in added if one.id in knew}
+    called_off = tuple(knew[one.id] for one in off if one.id in knew and knew[one.id].starts_at not in left)
+    # What is booked at the time of one that was called off takes its place.
+    before = {one.starts_at: one for one in called_off}
+    was = {one.id: known for one in added if (known := knew.get(one.id) or before.get(one.starts_at))}
+    gone = [datetime.fromisoformat(at) for at in facts.get("cancelled", ()) if at not in begin]
     return AboutPlan(
         standing,
         link,
         name,
-        moved=tuple((one, _moved(clinic, one, knew[one.id])) for one in added if one.id in knew),
-        cancelled=tuple(datetime.fromisoformat(at) for at in gone),
-        added=tuple(one for one in added if one.id not in knew),
+        moved=tuple((one, _changed(clinic, one, was[one.id])) for one in added if one.id in was),
+        cancelled=tuple(at for at in gone if at not in left),
+        added=tuple(one for one in added if one.id not in was),
         firm=_those(begin, facts.get("firm", ())),
-        called_off=tuple(
-            knew[one.id] for one in off if one.id in knew and iso_utc(knew[one.id].starts_at) not in was
-        ),
+        called_off=called_off,
     )
 
 
-def _as_told(plan: Plan, visits: Sequence[Visit], now: datetime) -> tuple[Visit, ...]:
+def _as_told(
+    session: Session, clinic: Clinic, plan: Plan, visits: Sequence[Visit], now: datetime
+) -> tuple[Visit, ...]:
     """Those ahead as their patient knows them: without what was decided and waits to be told, in their calendar as well. Of a plan
     that was stopped since nothing stands.
     """
     untold = plan.untold if plan.status is not PlanStatus.STOPPED else {}
-    gone, firm, added = notices.times_told(untold).values()
+    _gone, firm, added = notices.times_told(untold).values()
+    new = {one.id for one in visits if one.status is Status.BOOKED and iso_utc(one.starts_at) in added}
+    changed = [one for one in visits if one.status is Status.CANCELLED or one.id in new]
+    knew = _as_known(session, clinic, untold, changed)
     found: dict[datetime, Visit] = {}
-    for one in visits:
-        at = iso_utc(one.starts_at)
-        if one.status is Status.CANCELLED and at in gone:
-            one = replace(one, status=Status.BOOKED, sequence=one.sequence - 1)
-        if one.is_ahead(now) and at not in added:
-            found[one.starts_at] = replace(one, penciled=True) if at in firm else one
-    return tuple(found.values())
+    for one in sorted(visits, key=lambda one: one.changed_at):
+        shown = one
+        if one.id in knew:
+            shown = replace(knew[one.id], status=Status.BOOKED, sequence=one.sequence - 1)
+        elif one.id in new:
+            continue
+        if shown.is_ahead(now):
+            penciled = one.penciled or iso_utc(one.starts_at) in firm
+            found[shown.starts_at] = replace(shown, penciled=penciled)
+    return tuple(found[at] for at in sorted(found))
 
 
 def next_start(message: Message, now: datetime) -> datetime | None:
@@ -184,10 +193,13 @@ def _as_known(
     return found
 
 
-def _moved(clinic: Clinic, visit: Visit, knew: Visit) -> str:
-    """What is other of a visit that was moved, in words."""
-    person = knew.practitioner.slug
-    return wording.news(clinic, visit, notices.known_as(knew.starts_at, knew.ends_at, person)).said
+def _changed(clinic: Clinic, visit: Visit, knew: Visit) -> str:
+    """What is other of a visit than they knew it, or the one in whose place it is, in words."""
+    known = notices.known_as(knew.starts_at, knew.ends_at, knew.practitioner.slug)
+    said = [wording.news(clinic, visit, known).said]
+    if knew.id != visit.id:
+        said.append(_("It is booked anew at the same time, with a new link."))
+    return " ".join(one for one in said if one)
 
 
 def _those(begin: dict[str, Visit], starts: Sequence[str]) -> tuple[Visit, ...]:

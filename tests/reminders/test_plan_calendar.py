@@ -8,17 +8,21 @@ import pytest
 from flask import Flask
 from icalendar import Calendar
 
+from booking.models import BookableBy
 from booking.services.clinic import present
 from booking.services.desk import panel
 from booking.services.desk.moving import Place, change
 from booking.services.plans.booking import BookedPlan
-from booking.services.plans.changing import pause, stop
+from booking.services.plans.changing import Decision, cancel_from, decide, pause, stop, told_now
+from booking.services.plans.frequency import change_doses
+from booking.services.plans.make_ups import make_up_times
+from booking.services.plans.repairing import take_for
 from booking.services.plans.shifting import shift
-from tests.clinics import plan_clinic, set_up
+from tests.clinics import plan_clinic, plan_template, set_up
 from tests.conftest import StandingClock
 from tests.reminders.conftest import drain
 from tests.reminders.sink import Sink
-from tests.services.plans.making import patient, prescribed, running, seen
+from tests.services.plans.making import FOLLOW_UP, patient, practitioner, prescribed, running, seen
 from tests.staffing import hired
 
 pytestmark = pytest.mark.usefixtures("standing_clock", "context")
@@ -118,3 +122,75 @@ def test_what_is_moved_and_cancelled_before_that_is_told_leaves_the_calendar_and
     for reference in gone:
         shown = panel.panel(hired(), reference).messages
         assert ("plan-change", "sent") in {(one.kind, one.state.value) for one in shown}
+
+
+# Cancelled, and booked anew at its time before that was told
+
+
+@pytest.fixture
+def often(sink: Sink, standing_clock: StandingClock) -> BookedPlan:
+    """Three visits a week for two weeks, and as many again once somebody has decided."""
+    weeks = {"weeks": 2, "doses": {FOLLOW_UP: 3}}
+    stages = plan_template("often", {}, reassessment=["acupuncture-reassessment"], phases=[weeks, weeks])
+    set_up(plan_clinic(plan_templates=[stages]))
+    return known(running(prescribed(patient(), "often")), standing_clock)
+
+
+def so_often(plan: BookedPlan, week: int, visits: int, *, tell: bool = True) -> None:
+    doses, key = {FOLLOW_UP: (visits, visits)}, f"doses-{week}-{visits}"
+    change_doses(hired(), plan.reference, week, doses, "", tell=tell, key=key)
+
+
+def is_said_to_be_new(sink: Sink, at: datetime) -> bool:
+    return f"{named(at)}. It is booked anew at the same time, with a new link." in changed_in(sink)
+
+
+def test_visits_that_are_booked_anew_at_the_times_of_others_are_told_and_take_their_places_in_the_calendar(
+    often: BookedPlan, sink: Sink, standing_clock: StandingClock
+) -> None:
+    knew = standing(often)
+    so_often(often, 1, 2)
+    standing_clock.on(minutes=1)
+    so_often(often, 1, 3)
+    standing_clock.on(minutes=5)
+    drain()
+    stands = standing(often)
+    assert in_calendar(sink) == stands
+    anew = [at for one, at in stands.items() if one not in knew and at in knew.values()]
+    assert anew and [at for at in anew if not is_said_to_be_new(sink, at)] == []
+    assert [at for at in anew if changed_in(sink).count(named(at)) > 1] == []
+
+
+def test_so_are_those_that_are_booked_anew_while_a_decision_waits(
+    often: BookedPlan, sink: Sink, standing_clock: StandingClock
+) -> None:
+    knew = standing(often)
+    decide(practitioner(), often.reference, Decision.CONTINUE, told=False, key="decide-01")
+    standing_clock.on(days=1)
+    so_often(often, 2, 2, tell=False)
+    standing_clock.on(days=1)
+    so_often(often, 2, 3, tell=False)
+    moved(often)
+    standing_clock.on(minutes=5)
+    drain()
+    assert set(in_calendar(sink)) == set(knew)
+    told_now(practitioner(), often.reference, key="told-0001")
+    standing_clock.on(minutes=5)
+    drain()
+    stands = standing(often)
+    assert in_calendar(sink) == stands
+    anew = [at for one, at in stands.items() if one not in knew and at in knew.values()]
+    assert anew and [at for at in anew if not is_said_to_be_new(sink, at)] == []
+
+
+def test_what_its_patient_cancelled_and_somebody_books_at_its_time_is_told(
+    weekly: BookedPlan, sink: Sink, standing_clock: StandingClock
+) -> None:
+    last = seen(weekly).standing[-1]
+    cancel_from(weekly.reference, weekly.token, last.reference, "", actor="rosa", key="from-0001")
+    offered = make_up_times(seen(weekly), BookableBy.STAFF)[0]
+    care, who = offered.missed.care.slug, last.practitioner.slug
+    take_for(hired(), weekly.reference, offered.missed.week, care, last.starts_at, who, key="make-up-1")
+    standing_clock.on(minutes=5)
+    drain()
+    assert in_calendar(sink) == standing(weekly) and is_said_to_be_new(sink, last.starts_at)

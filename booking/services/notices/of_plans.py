@@ -1,6 +1,6 @@
 """What a plan tells: one message about all of its visits, or about several, and the reminders of each."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
 
 from sqlalchemy import func, select, update
@@ -20,12 +20,14 @@ from booking.models import (
     PlanStatus,
 )
 from booking.scheduling.status import Status
+from booking.scheduling.timeline import cell_at
 from booking.services import digests, giving_way
 from booking.services.clinic import Clinic
 from booking.services.message_rows import bare_row
 from booking.services.notices.again import GONE, OWN, SAID_BY_CALL
 from booking.services.notices.by_clinic import news_owed
 from booking.services.notices.calling import call_anew, drop_calls, next_of, pass_on
+from booking.services.notices.news import moved_from
 from booking.services.notices.reminding import reminders
 from booking.services.notices.waiting import drop_waiting
 from booking.services.notices.ways import TAKEN_BACK_WITHIN, channel_of_clinic
@@ -124,18 +126,21 @@ def told_at_last(plan: Plan, now: datetime) -> Row:
 
 def joined(session: Session, plan: Plan, before: Row, facts: Row) -> Row:
     """The facts of two changes of which the patient has heard neither: what came and went between them is nothing to tell, where
-    it is with whom they knew it.
+    the same visit is back with whom they knew it. What is firm since is firm where it is moved to.
     """
     was, now_is = times_told(before), times_told(facts)
     knew = facts.get("knew", {}) | before.get("knew", {})
-    gone, back = now_is["cancelled"], was["cancelled"] & now_is["added"]
-    back = _as_they_knew(session, plan, back, knew)
+    gone = was["cancelled"] | now_is["cancelled"] - was["added"]
+    back = _as_they_knew(session, plan, was["cancelled"] & now_is["added"], gone, knew)
+    there = _standing_at(session, plan, now_is["added"] if was["firm"] else ())
+    moves = moved_from(session, there, was["firm"] & now_is["cancelled"])
+    firm = {iso_utc(there[number].starts_at) for number in moves}
     return _with_gone(
         {
-            "firm": sorted(was["firm"] - gone | now_is["firm"]),
-            "added": sorted(was["added"] - gone | now_is["added"] - back),
+            "firm": sorted(was["firm"] - now_is["cancelled"] | firm | now_is["firm"]),
+            "added": sorted(was["added"] - now_is["cancelled"] | now_is["added"] - back),
         },
-        (was["cancelled"] | gone - was["added"]) - back,
+        gone - back,
         knew,
     )
 
@@ -162,13 +167,40 @@ def _with_gone(facts: Row, gone: Iterable[str], knew: Row) -> Row:
     return facts | {"cancelled": sorted(gone), "knew": {at: known[at] for at in gone if at in known}}
 
 
-def _as_they_knew(session: Session, plan: Plan, starts: Iterable[str], knew: Row) -> set[str]:
-    """At which of these times a visit of the plan stands with whom the patient knew one."""
-    standing = session.scalars(
-        select(Appointment).where(Appointment.plan_id == plan.id, Appointment.status == Status.BOOKED)
+def _as_they_knew(
+    session: Session, plan: Plan, starts: Iterable[str], gone: Collection[str], knew: Row
+) -> set[str]:
+    """At which of these times, all among those that are `gone`, the visit that the patient knew there stands again, with the
+    same person. Another one there has a link and an entry in the calendar of its own.
+    """
+    there = _standing_at(session, plan, starts)
+    moves = moved_from(session, there, gone)
+    came_back = set(
+        session.scalars(
+            select(HistoryEntry.appointment_id).where(
+                HistoryEntry.appointment_id.in_(there.keys() - moves.keys()),
+                HistoryEntry.what == giving_way.CAME_BACK,
+            )
+        )
     )
-    people = {iso_utc(one.starts_at): one.practitioner_id for one in standing}
-    return {at for at in starts if at in people and knew.get(at, people[at]) == people[at]}
+    found = set()
+    for number, visit in there.items():
+        at = iso_utc(visit.starts_at)
+        same = moves[number]["from"] == at if number in moves else number in came_back
+        if same and knew.get(at, visit.practitioner_id) == visit.practitioner_id:
+            found.add(at)
+    return found
+
+
+def _standing_at(session: Session, plan: Plan, starts: Iterable[str]) -> dict[int, Appointment]:
+    """The visits of a plan that stand at these times, by their ids."""
+    cells = [cell_at(datetime.fromisoformat(at)) for at in starts]
+    there = select(Appointment).where(
+        Appointment.plan_id == plan.id,
+        Appointment.status == Status.BOOKED,
+        Appointment.from_cell.in_(cells),
+    )
+    return {one.id: one for one in session.scalars(there)} if cells else {}
 
 
 def make_up_offered(session: Session, plan: Plan, now: datetime) -> bool:
@@ -272,7 +304,7 @@ def _as_known(
     last = _last_of(session, visit)
     between = last.facts["from"] if last.what == "moved" else iso_utc(visit.starts_at)
     knew = _knew(clinic, waited)
-    stays = _as_they_knew(session, plan, knew, knew)
+    stays = _as_they_knew(session, plan, knew, knew, knew)
     added = [at for at in facts.get("added", ()) if at not in stays]
     return _with_gone(facts | {"added": added}, {*facts.get("cancelled", ())} - {between} | {*knew}, knew)
 
