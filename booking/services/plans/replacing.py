@@ -182,11 +182,13 @@ def _days(asked: Asked, lost: Kept, others: list[Kept]) -> Iterable[int]:
     # Whoever looks again has to have seen all of it; the look after the stage before may lie in this one.
     stage = asked.course.stage_of(lost.week)
     weeks = asked.course.stages[stage]
-    alike = sum(
-        one.care == lost.care and one.week in weeks and one.role is not Role.REASSESSMENT for one in others
-    )
-    if alike + 1 >= REASSESSED_BEFORE:
-        # So many have their look before the last of them: where this one may be the rules say.
+    stands = Counter(one.care for one in others if one.week in weeks and one.role is not Role.REASSESSMENT)
+    stands[lost.care] += 1
+    if any(
+        max(stands[care], sum(asked.course.doses(care)[week][0] for week in weeks)) >= REASSESSED_BEFORE
+        for care in asked.course.kinds
+    ):
+        # So many of a kind have their look before the last of them: where this one may be the rules say.
         return range(lost.week * 7, min(lost.week * 7 + 7, len(asked.days)))
     looks, left = looks_of(asked.course, others)
     later = [one.day for one in (*looks[stage:], *left) if one and one.day >= weeks.start * 7]
