@@ -312,16 +312,23 @@ def _along(
     return found
 
 
+def _contact(message: Message | None, appointment: Appointment) -> Plan | Appointment:
+    """Whose number is called: a plan's where the call is about all of its visits, of which others may have another one."""
+    of_plan = message is not None and notices.is_about_a_plan(message.kind, message.channel, message.facts)
+    return appointment.plan if of_plan and appointment.plan else appointment
+
+
 def _why(message: Message, appointment: Appointment, patient: Patient) -> Why:
+    contact = _contact(message, appointment)
     if message.state in whom_to_call.FAILED:
         return Why.UNREACHABLE
-    if not (appointment.email or appointment.phone or patient.phone):
+    if not (contact.email or contact.phone or patient.phone):
         return Why.NO_CONTACT
     if "why" in message.facts:
         return Why(message.facts["why"])
-    if message.channel is Channel.CALL and appointment.reminders is Reminders.CALL:
+    if message.channel is Channel.CALL and contact.reminders is Reminders.CALL:
         return Why.WANTED
-    channel, _address = notices.channel_of_clinic(appointment)
+    channel, _address = notices.channel_of_clinic(contact)
     return Why.ONLY_PHONE if channel is Channel.CALL else Why.UNREACHABLE
 
 
@@ -429,7 +436,8 @@ def _call(
 ) -> Call:
     facts: dict[str, Any] = message.facts if message else {}
     old, tried = facts.get("old_starts_at"), facts.get("tried_at")
-    of_plan = message is not None and notices.is_about_a_plan(kind, message.channel, facts)
+    contact = _contact(message, appointment)
+    of_plan = contact is not appointment
     return Call(
         reference=appointment.reference,
         version=appointment.version,
@@ -437,8 +445,8 @@ def _call(
         why=why,
         patient_name=f"{appointment.first_name} {appointment.last_name}",
         patient_reference=patient.reference,
-        phone=appointment.phone or patient.phone,
-        email=appointment.email,
+        phone=contact.phone or patient.phone,
+        email=contact.email,
         starts_at=appointment.starts_at,
         ends_at=appointment.ends_at,
         old_starts_at=datetime.fromisoformat(old) if old else None,

@@ -147,8 +147,11 @@ def _why_not(
 
 
 def _untrue(message: Message, appointment: Appointment) -> bool:
-    """Whether a message tells of what isn't so any more, or isn't meant for the patient."""
-    if message.kind not in KINDS and not message.kind.startswith("reminder-"):
+    """Whether a message tells of what isn't so any more, or isn't meant for the patient; or it is about the other visits of a plan
+    as well, of which its own has only carried the call.
+    """
+    of_visits = message.kind in KINDS or message.kind.startswith("reminder-")
+    if not of_visits or notices.PLAN in message.facts:
         return True
     wanted = Status.CANCELLED if message.kind == "cancellation" else Status.BOOKED
     return message.sequence != appointment.sequence or appointment.status is not wanted

@@ -5,7 +5,7 @@ Whatever becomes of that visit by itself, the call is passed on to another one, 
 
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Select, and_, or_, select
+from sqlalchemy import ColumnElement, Select, and_, case, or_, select
 from sqlalchemy.orm import Session
 
 from booking.models import Appointment, Channel, Message, MessageState, Plan
@@ -47,7 +47,7 @@ def call_anew(
     if visit is None:
         return False
     facts = facts or {"why": ASKED, PLAN: plan.reference}
-    row = row_of(visit, kind, Channel.CALL, visit.phone or "", now, now, visit.starts_at, facts)
+    row = row_of(visit, kind, Channel.CALL, plan.phone or "", now, now, visit.starts_at, facts)
     add_all(session, Message, [row | {"resend": next_resend(session, visit, [kind])}])
     return True
 
@@ -89,13 +89,18 @@ def left_behind(session: Session, now: datetime) -> list[Plan]:
 
 
 def next_of(session: Session, plan: Plan, after: datetime) -> Appointment | None:
-    """The next visit of a plan that still stands, after this moment."""
+    """The next visit of a plan that still stands, after this moment: of those with the plan's number, if there is one."""
     wanted = select(Appointment).where(
         Appointment.plan_id == plan.id,
         Appointment.status == Status.BOOKED,
         Appointment.from_cell > cell_from(after),
     )
-    return session.scalar(wanted.order_by(Appointment.from_cell).limit(1))
+    return session.scalar(wanted.order_by(_is_anothers(plan), Appointment.from_cell).limit(1))
+
+
+def _is_anothers(plan: Plan) -> ColumnElement[int]:
+    """Whether it has another number than the plan: last in order, for somebody else may be called about it by itself."""
+    return case((Appointment.phone == plan.phone, 0), else_=1)
 
 
 def _last_cancelled(session: Session, plan: Plan, now: datetime) -> Appointment | None:
@@ -104,7 +109,7 @@ def _last_cancelled(session: Session, plan: Plan, now: datetime) -> Appointment 
         Appointment.status == Status.CANCELLED,
         Appointment.from_cell > cell_from(now),
     )
-    return session.scalar(wanted.order_by(Appointment.from_cell.desc()).limit(1))
+    return session.scalar(wanted.order_by(_is_anothers(plan), Appointment.from_cell.desc()).limit(1))
 
 
 def _waiting_of(plan: Plan) -> Select[tuple[Message]]:
