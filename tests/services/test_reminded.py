@@ -194,3 +194,23 @@ def test_what_the_desk_moved_before_can_still_be_taken_back() -> None:
     remind(visit, Reminders.TEXT)
     undoing.undo(who, moved.entry_id, key="undo-0001")
     assert reminders() == [("reminder-1d", "text"), ("reminder-3d", "text")]
+
+
+def test_a_mail_in_hand_for_an_address_that_is_taken_away_goes_as_a_text(
+    standing_clock: StandingClock,
+) -> None:
+    visit = reachable()
+    standing_clock.at(NEXT_WEEK - timedelta(days=3))
+    (claimed,) = [one for one in delivery.claim() if _kind(one.id) == "reminder-3d"]
+    remind(visit, Reminders.TEXT, email=None)
+    assert ("reminder-3d", "text") in reminders()
+    assert delivery._composed(claimed) is None
+    assert reminders("sent", "sending") == []
+
+
+def test_a_mail_in_hand_is_not_told_by_text_as_well(standing_clock: StandingClock) -> None:
+    visit = reachable()
+    standing_clock.at(NEXT_WEEK - timedelta(days=3))
+    delivery.claim()
+    remind(visit, Reminders.TEXT)
+    assert reminders() == [("reminder-1d", "text")] and reminders("sending") == [("reminder-3d", "email")]

@@ -57,9 +57,11 @@ def leave_way(
     left = Left({}, {})
     for visit, messages in _of_visits(session, visits):
         for message in messages:
-            if _waits(message) and not _stays(clinic, visit, message, visit.id in changed):
-                _drop(message)
+            in_hand = message.state is MessageState.SENDING
+            if (_waits(message) or in_hand) and not _stays(clinic, visit, message, visit.id in changed):
                 left.kinds.setdefault(visit.id, set()).add(message.kind)
+                if _waits(message):
+                    _drop(message)
     for plan, messages in _of_plans(session, plans):
         for message in messages:
             if _waits(message) and message.channel not in _wants_lists_by(plan):
@@ -101,7 +103,9 @@ def told_kinds(messages: Iterable[Message]) -> set[str]:
 def _anew(
     clinic: Clinic, visit: Appointment, messages: Sequence[Message], left: set[str], now: datetime
 ) -> Iterator[Row]:
-    there = told_kinds(messages)
+    # What a worker has in hand for an address that isn't theirs any more won't go.
+    in_vain = [one for one in messages if one.state is MessageState.SENDING and not _is_theirs(one, visit)]
+    there = told_kinds(one for one in messages if one not in in_vain)
     waits = {(one.kind, one.channel) for one in messages if _waits(one)}
     refused = {(one.kind, one.channel, one.address) for one in messages if one.state is MessageState.DEAD}
     ahead = [row for row in reminders(clinic, visit, now) if row["kind"] not in there]
@@ -189,6 +193,10 @@ def _of_plans(session: Session, plans: Sequence[Plan]) -> Iterator[tuple[Plan, l
             Message.subject.startswith(f"plan/{plan.reference}/"), Message.kind == digests.KIND
         )
         yield plan, list(session.scalars(found.order_by(Message.id).with_for_update()))
+
+
+def _is_theirs(message: Message, visit: Appointment) -> bool:
+    return message.address in (visit.email, visit.phone)
 
 
 def _is_of(subject: str, plan: Plan) -> bool:
