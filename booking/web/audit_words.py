@@ -36,6 +36,7 @@ WHAT: Mapping[str, Any] = HAPPENED | {
     "confirmed plan": lazy("Confirmed a plan"),
     "stopped plan": lazy("Stopped a plan"),
     "paused plan": lazy("Paused a plan"),
+    "went on plan": lazy("Ended the pause of a plan"),
     "decided plan": lazy("Decided how a plan goes on"),
     "told plan": lazy("Told a patient what was decided about their plan"),
     "changed doses": lazy("Changed how often a plan's patient comes"),

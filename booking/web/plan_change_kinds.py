@@ -16,7 +16,9 @@ from booking.services.allowances import Planned
 from booking.services.plans import changing, extending, frequency
 from booking.services.plans.allowed import allowed
 from booking.services.plans.changing import Decision
+from booking.services.plans.lacking import lacking
 from booking.services.plans.reading import PlanView, weeks_with
+from booking.services.plans.said import cut_short
 from booking.services.plans.visits import PlanVisit
 from booking.services.plans.wanted import bookable_from
 from booking.services.plans.weeks import Week
@@ -96,6 +98,64 @@ class Pause(Change):
     @property
     def _days(self) -> tuple[date | None, date | None]:
         return asked.day_or_none(self["first"]), asked.day_or_none(self["last"])
+
+
+class GoOn(Change):
+    name = "go-on"
+    title = lazy("It goes on sooner")
+    button = lazy("It goes on from that day")
+    asks = ("first",)
+    told = ""
+
+    def __getitem__(self, name: str) -> str:
+        """A form begins with the first day that the plan would rest."""
+        if name == "first" and name not in self.values:
+            return max(
+                [_today(self.plan), *(one.first for one in plan_next.rests(self.plan)[:1])]
+            ).isoformat()
+        return super().__getitem__(name)
+
+    @property
+    def is_asked(self) -> bool:
+        return not self.trouble
+
+    @property
+    def trouble(self) -> str:
+        if self._first is None:
+            return _("Please choose the day from which it goes on.")
+        return _("That day is over.") if self._first < _today(self.plan) else ""
+
+    @property
+    def done(self) -> str:
+        return _("The pause is over before that day. What the plan lacks can be made up from then on.")
+
+    def preview(self, who: Who) -> Preview:
+        first, times = self._first or _today(self.plan), self.plan.clinic.times
+        left = cut_short(self.plan.pauses, first)
+        over = [(max(one.first, first), one.last) for one in plan_next.rests(self.plan) if one not in left]
+        if not over:
+            return Preview(
+                (), (_("The plan doesn’t rest on that day. Please choose one of its pause."),), possible=False
+            )
+        missing = [
+            one.visit
+            for one in lacking(self.plan, clock.now())
+            if one.visit and any(a <= times.local_date(one.visit.starts_at) <= b for a, b in over)
+        ]
+        days = tuple(f"{times.short_day(a)} – {times.short_day(b)}" for a, b in over)
+        lists = (
+            (_("No pause any more"), days),
+            (_("Missing, to be made up from the plan’s page"), self.visits(missing)),
+        )
+        return Preview(lists, (_("No visit comes back by itself, and nobody is written to."),))
+
+    def do(self, who: Who, version: int | None, key: str) -> None:
+        if self._first:
+            changing.go_on(who, self.plan.reference, self._first, self.reason, version=version, key=key)
+
+    @property
+    def _first(self) -> date | None:
+        return asked.day_or_none(self["first"])
 
 
 class Decide(Change):
@@ -482,5 +542,5 @@ def _today(plan: PlanView) -> date:
 
 
 CHANGES: dict[str, type[Change]] = {
-    one.name: one for one in (Decide, Doses, Extend, Look, Pause, Stop, Shift)
+    one.name: one for one in (Decide, Doses, Extend, GoOn, Look, Pause, Stop, Shift)
 }

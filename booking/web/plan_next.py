@@ -17,6 +17,7 @@ from booking.services.plans.frequency import without_look
 from booking.services.plans.lacking import lacking, missing
 from booking.services.plans.make_ups import MakeUp, make_up_times
 from booking.services.plans.reading import PlanView
+from booking.services.plans.said import Pause
 from booking.services.plans.visits import PlanVisit, look_after
 from booking.services.plans.wanted import weeks_within_horizon
 from booking.web import allowance_words
@@ -24,7 +25,7 @@ from booking.web import allowance_words
 
 class Next(NamedTuple):
     """What a plan's page offers. `beyond`, `asks`: as in `beyond_among`, `asked_first`. `uncovered`: visits ahead that may not be covered;
-    `besides`: how many that belong to other plans, or to none. `left`: in words what coverage leaves. `look`: the reassessment after which nothing was decided yet. `may`: by change.
+    `besides`: how many that belong to other plans, or to none. `left`: in words what coverage leaves. `look`: the reassessment after which nothing was decided yet. `rests`: the pauses that aren't over. `may`: by change.
     `examined_at`: the visit at which the patient is seen first, where that is still ahead.
     """
 
@@ -37,6 +38,7 @@ class Next(NamedTuple):
     besides: int
     left: list[str]
     look: PlanVisit | None
+    rests: Sequence[Pause]
     may: Mapping[str, bool]
     movable: frozenset[str]
 
@@ -45,7 +47,7 @@ def offered(plan: PlanView) -> Next:
     now = clock.now()
     may = {
         change: fits(plan, change)
-        for change in ("decide", "doses", "extend", "look", "pause", "stop", "shift")
+        for change in ("decide", "doses", "extend", "go-on", "look", "pause", "stop", "shift")
     }
     # Looked up only where something is missing: it asks the engine.
     missed = make_up_times(plan, BookableBy.STAFF) if missing(plan, now) else []
@@ -60,6 +62,7 @@ def offered(plan: PlanView) -> Next:
         besides=len(beyond - {one.reference for one in plan.standing}),
         left=allowance_words.of_pools(plan.clinic, allowed(plan, ()).left),
         look=_look_to_decide_upon(plan, now) if may["decide"] else None,
+        rests=rests(plan),
         may=may,
         movable=frozenset(one.reference for one in ahead(plan, now) if one.role is not Role.REASSESSMENT)
         if may["shift"]
@@ -93,11 +96,19 @@ def fits(plan: PlanView, change: str) -> bool:
         return False
     if change == "decide" and plan.decided_phases >= plan.course.looks:
         return False
+    if change == "go-on" and not rests(plan):
+        return False
     if change == "look" and not unseen(plan):
         return False
     if change == "extend" and not lacking(plan, clock.now()):
         return False
     return plan.status is PlanStatus.RUNNING
+
+
+def rests(plan: PlanView) -> list[Pause]:
+    """The pauses that aren't over, in order."""
+    today = plan.clinic.times.local_date(clock.now())
+    return sorted(one for one in plan.pauses if one.last >= today)
 
 
 def unseen(plan: PlanView) -> list[int]:

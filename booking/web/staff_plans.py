@@ -20,7 +20,7 @@ from booking.services import notices
 from booking.services.plans import adherence, handing_over, prescribing, reading, taking_back
 from booking.services.plans.adherence import Adherence, BoardWeek, Fate, Need, Row
 from booking.services.plans.reading import PlanNote, PlanView
-from booking.services.plans.said import ENDED, NEEDED, NOT_NEEDED, TAKEN_BACK
+from booking.services.plans.said import ENDED, NEEDED, NOT_NEEDED, TAKEN_BACK, WENT_ON
 from booking.services.staff import audit
 from booking.web import access, asked, course_words, plan_next, prescriptions
 from booking.web.codes import for_a_camera
@@ -83,6 +83,7 @@ _HAPPENED = {
     "stopped": lazy("Stopped"),
     ENDED: lazy("Ended: nothing of it is ahead or missing"),
     "paused": lazy("Paused"),
+    WENT_ON: lazy("Ended the pause sooner"),
     "decided": lazy("Decided how it goes on"),
     "told": lazy("Told the patient what was decided"),
     "changed doses": lazy("Changed how often they come"),

@@ -81,6 +81,11 @@ def view(app: Flask, plan: BookedPlan) -> PlanView:
         return seen(plan)
 
 
+def link_of(app: Flask, plan: BookedPlan) -> str:
+    with app.app_context():
+        return f"/plan/{plan.reference}/{seen(plan).token}"
+
+
 def address(plan: BookedPlan, change: str = "", where: str = "desk") -> str:
     return f"/{where}/plans/{plan.reference}" + (f"/change/{change}" if change else "")
 
@@ -619,6 +624,43 @@ def test_a_holiday_is_shown_and_its_visits_given_up(app: Flask, dana: Who, disc:
     # Something else in a form that was sent is refused.
     altered = pressed(desk, shown, to, **{**form, "reason": "Ill"})
     assert altered.status_code == 409 and "sent before" in altered.text and 'value="Ill"' in altered.text
+
+
+def test_a_pause_that_is_called_off_is_ended_from_the_plans_page(
+    app: Flask, dana: Who, weekly: BookedPlan, client: FlaskClient, standing_clock: StandingClock
+) -> None:
+    desk, to = signed_in(app, dana), address(weekly, "go-on")
+    assert to not in desk.get(address(weekly)).text and "be done with this plan now" in after(desk, desk.get(to))
+    first, last = FIRST_DAY + timedelta(days=7), FIRST_DAY + timedelta(days=20)
+    with app.app_context():
+        pause(dana, weekly.reference, first, last, "Travels", key="pause-001")
+    page = desk.get(address(weekly)).text
+    assert to in page and "Paused from Mon, Sep 28 to Sun, Oct 11." in page
+    assert "Your plan is paused from Mon, Sep 28" in client.get(link_of(app, weekly)).text
+    shown = desk.get(to)
+    assert 'name="first" value="2026-09-28"' in shown.text and "Mon, Sep 28 – Sun, Oct 11" in shown.text
+    assert "Mon, Sep 28, 9:00 am, Acupuncture" in shown.text and 'name="tell"' not in shown.text
+    for day, words in (
+        ("", "Please choose the day"),
+        ("2026-09-01", "That day is over."),
+        ("2026-10-12", "rest on that day"),
+    ):
+        answer = desk.post(to, data=fields(shown.text) | {"first": day, "reason": "At home"})
+        assert words in answer.text and 'name="do"' not in answer.text, day
+        assert f'name="first" value="{day}"' in answer.text and 'value="At home"' in answer.text
+    form = {"first": "2026-10-05", "reason": "At home"}
+    later = desk.post(to, data=fields(shown.text) | form)
+    done = pressed(desk, later, to, **form)
+    there = after(desk, done)
+    assert "The pause is over before that day." in there and "Paused from Mon, Sep 28 to Sun, Oct 4." in there
+    assert "Ended the pause sooner" in there
+    # Sent once more, it is the same.
+    assert pressed(desk, later, to, **form).location == done.location
+    assert len(view(app, weekly).pauses) == 1
+    whole = pressed(desk, desk.get(to), to)
+    assert "Paused" not in after(desk, whole).split("What was done")[0].split("Change the plan")[0]
+    mine = client.get(link_of(app, weekly)).text
+    assert "paused" not in mine and "1 visit is missing in this week." in mine
 
 
 def test_a_plan_that_is_over_is_extended_from_now_on(

@@ -14,7 +14,7 @@ from enum import StrEnum
 from sqlalchemy.orm import Session
 
 from booking import clock
-from booking.errors import NotFound, TooLateToChange
+from booking.errors import NotChangeable, NotFound, TooLateToChange
 from booking.formatting import iso_utc
 from booking.models import Appointment, BookableBy, Plan, PlanStatus
 from booking.scheduling.plans.course import Course, Phase
@@ -43,7 +43,7 @@ from booking.services.plans.altering import (
 from booking.services.plans.as_it_was import AsItWas, as_it_is
 from booking.services.plans.frequency import Fitted, next_stage, refuse_unasked
 from booking.services.plans.reading import PlanView, for_staff, view
-from booking.services.plans.said import GIVEN_UP, TOLD
+from booking.services.plans.said import GIVEN_UP, TOLD, WENT_ON, cut_short
 from booking.services.plans.visits import PlanVisit, look_after, shaped
 from booking.services.rows import Row
 from booking.services.staff import audit
@@ -152,6 +152,30 @@ def pause(
 
     content = ["pause plan", reference, first.isoformat(), last.isoformat(), reason, tell]
     return Outcome(**once(Key.of(who.key, key, content), action))
+
+
+def go_on(
+    who: Who, reference: str, first: date, reason: str, *, version: int | None = None, key: str
+) -> None:
+    """The plan goes on from a day on which it would rest: the pause is over before it, and what it took from then on can be made up
+    on these days again. No visit is changed, and nobody is written to. Raises NotChangeable where it doesn't rest on this day,
+    StaleEdit, NotFound, KeyReused.
+    """
+
+    def action(session: Session) -> Answer:
+        plan, now, clinic = _running(session, who, reference, version)
+        before = view(session, clinic, plan).pauses
+        after = cut_short(before, first)
+        if after == before:
+            raise NotChangeable(visit_status=plan.status.value)
+        was, presence = as_it_is(session, plan), Presence.of(plan.presence)
+        away = [one for one in presence.away if one in after or one not in before]
+        away += [one for one in after if one not in before]
+        plan.presence = Presence(presence.windows, tuple(away)).as_plain()
+        _changed(session, who, plan, WENT_ON, By.staff(who, reason), now, was, first=first.isoformat())
+        return {}
+
+    once(Key.of(who.key, key, ["go on", reference, first.isoformat(), reason]), action)
 
 
 def cancelled_from(

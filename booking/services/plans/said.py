@@ -2,8 +2,8 @@
 make-up is, and from when on its patient has given it up.
 """
 
-from collections.abc import Iterable, Mapping
-from datetime import date, datetime
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime, timedelta
 from typing import NamedTuple
 
 from sqlalchemy import Select, exists, select
@@ -12,6 +12,8 @@ from sqlalchemy.orm import Session, aliased
 from booking.models import PlanEntry
 
 PAUSED, NOT_NEEDED, NEEDED, GIVEN_UP = "paused", "not needed", "needed", "given up"
+# Sooner than a pause would have it: from its "first" day on.
+WENT_ON = "went on"
 # Nothing of its kind was firm any more.
 MADE_FIRM = "made firm"
 # Over, with nothing left to decide.
@@ -29,6 +31,7 @@ OFFERED_MAKE_UP = "offered make-up"
 # A make-up time that a patient chose, and about which the payer is to be asked before it is booked.
 ASKED_FOR = "asked for"
 
+_DAY = timedelta(days=1)
 _LATER = aliased(PlanEntry)
 # Of what was done to a plan that it wasn't taken back.
 STANDS = ~exists().where(
@@ -77,9 +80,24 @@ def pause_on(day: date, pauses: Iterable[Pause]) -> Pause | None:
     return max(there, key=lambda one: one.last, default=None)
 
 
+def cut_short(pauses: Sequence[Pause], day: date) -> tuple[Pause, ...]:
+    """These pauses where the plan goes on from this day, on which it would rest: of that rest, of however many pauses it is, what
+    lies before the day is left. Others stay.
+    """
+    rests_until = day - _DAY
+    for one in sorted(pauses):
+        if one.first <= rests_until + _DAY:
+            rests_until = max(rests_until, one.last)
+    return tuple(
+        one if one.first > rests_until else one._replace(last=min(one.last, day - _DAY))
+        for one in pauses
+        if one.first < day or one.first > rests_until
+    )
+
+
 def said_of(session: Session, plan_ids: Iterable[int] | Select[tuple[int]]) -> dict[int, Said]:
     """By plan what was said of it, if anything was. One statement."""
-    pauses: dict[int, list[Pause]] = {}
+    pauses: dict[int, tuple[Pause, ...]] = {}
     not_needed: dict[int, dict[int, NotNeeded]] = {}
     made_up: dict[int, dict[str, int]] = {}
     given_up: dict[int, datetime] = {}
@@ -87,7 +105,7 @@ def said_of(session: Session, plan_ids: Iterable[int] | Select[tuple[int]]) -> d
         select(PlanEntry.id, PlanEntry.plan_id, PlanEntry.what, PlanEntry.facts)
         .where(
             PlanEntry.plan_id.in_(plan_ids),
-            PlanEntry.what.in_((PAUSED, NOT_NEEDED, NEEDED, MADE_UP, GIVEN_UP, TAKEN_BACK)),
+            PlanEntry.what.in_((PAUSED, NOT_NEEDED, NEEDED, MADE_UP, GIVEN_UP, WENT_ON, TAKEN_BACK)),
         )
         .order_by(PlanEntry.id)
     ).all()
@@ -98,7 +116,10 @@ def said_of(session: Session, plan_ids: Iterable[int] | Select[tuple[int]]) -> d
             continue
         if what == PAUSED:
             days = date.fromisoformat(facts["first"]), date.fromisoformat(facts["last"])
-            pauses.setdefault(plan_id, []).append(Pause(*days))
+            pauses[plan_id] = (*pauses.get(plan_id, ()), Pause(*days))
+        elif what == WENT_ON:
+            first = date.fromisoformat(facts["first"])
+            pauses[plan_id] = cut_short(pauses.get(plan_id, ()), first)
         elif what == GIVEN_UP:
             given_up[plan_id] = datetime.fromisoformat(facts["from"])
         elif what == MADE_UP:
@@ -110,7 +131,7 @@ def said_of(session: Session, plan_ids: Iterable[int] | Select[tuple[int]]) -> d
             not_needed.get(plan_id, {}).pop(facts["entry"], None)
     return {
         plan_id: Said(
-            tuple(pauses.get(plan_id, ())),
+            pauses.get(plan_id, ()),
             tuple(not_needed.get(plan_id, {}).values()),
             made_up.get(plan_id, {}),
             given_up.get(plan_id),

@@ -17,7 +17,16 @@ from booking.services.desk.moving import Place, change
 from booking.services.desk.new_visit import DeskWish, book as book_at_the_desk
 from booking.services.notices import times_told
 from booking.services.plans.booking import BookedPlan, book
-from booking.services.plans.changing import Decision, cancel_from, confirm, decide, pause, stop, told_now
+from booking.services.plans.changing import (
+    Decision,
+    cancel_from,
+    confirm,
+    decide,
+    go_on,
+    pause,
+    stop,
+    told_now,
+)
 from booking.services.plans.extending import extend
 from booking.services.plans.frequency import book_looks, change_doses
 from booking.services.plans.reading import for_staff, notes
@@ -90,6 +99,7 @@ CHANGES: dict[str, Callable[[BookedPlan], Any]] = {
     "stopped": lambda plan: stop(hired(), plan.reference, "The wrong one", key=KEY),
     "stopped quietly": lambda plan: stop(hired(), plan.reference, "Wrong", tell=False, key=KEY),
     "paused": paused,
+    "went on sooner": lambda plan: go_on(hired(), plan.reference, seen(plan).pauses[0].first, "", key=KEY),
     "went on": decided(Decision.CONTINUE),
     "went on untold": decided(Decision.CONTINUE, told=False),
     "tapers": decided(Decision.TAPER),

@@ -20,12 +20,22 @@ from booking.services.desk import statuses
 from booking.services.plans.adherence import Fate, Need, adherence
 from booking.services.plans.asking_again import kept_of, suffers
 from booking.services.plans.booking import BookedPlan, book
-from booking.services.plans.changing import Decision, cancel_from, confirm, decide, pause, preview, stop
+from booking.services.plans.changing import (
+    Decision,
+    cancel_from,
+    confirm,
+    decide,
+    go_on,
+    pause,
+    preview,
+    stop,
+)
 from booking.services.plans.frequency import change_doses, from_week_on, with_other_doses
 from booking.services.plans.lacking import lacking
 from booking.services.plans.make_ups import make_up_times
 from booking.services.plans.reading import PlanView
 from booking.services.plans.repairing import not_needed, offer, take, take_for
+from booking.services.plans.said import Pause, cut_short
 from booking.services.plans.suffering import suffering
 from booking.services.plans.visits import PlanVisit
 from booking.services.transaction import run
@@ -280,6 +290,70 @@ def test_a_week_of_holidays_is_given_back_and_stands_as_left(disc: BookedPlan) -
         not_needed(hired(), disc.reference, 2, ACUPUNCTURE, "Feels well.", key=f"not-00{number}")
     with pytest.raises(NotFound):
         not_needed(hired(), disc.reference, 2, ACUPUNCTURE, "Feels well.", key="not-004")
+
+
+def days(*numbers: int) -> list[date]:
+    """Days of the plan, from 0 on."""
+    return [FIRST_DAY + timedelta(days=number) for number in numbers]
+
+
+def test_a_trip_that_ends_sooner_leaves_its_days_to_be_booked_again(
+    disc: BookedPlan, standing_clock: StandingClock
+) -> None:
+    trip, back, last = days(7, 14, 27)
+    who = hired()
+    pause(hired(), disc.reference, trip, last, "Travels.", key="pause-001")
+    standing_clock.at(at(days(12)[0], 8))
+    heard = len(rows(Message))
+
+    def offered() -> set[date]:
+        times = [time for one in make_up_times(seen(disc), BookableBy.STAFF) for time in one.times]
+        return {FIRST_DAY + timedelta(days=time.day) for time in times}
+
+    paused = seen(disc)
+    assert paused.stands_as is PlanStatus.PAUSED and not offered()
+    go_on(who, disc.reference, back, "Comes home sooner", key="go-on-001")
+    plan = seen(disc)
+    assert plan.pauses == (Pause(trip, back - timedelta(days=1)),) and plan.standing == paused.standing
+    assert min(offered()) >= back and len(rows(Message)) == heard
+    assert plan.weeks == paused.weeks and rows(PlanEntry)[-1]["facts"] == {"first": back.isoformat()}
+    # Nothing is paused there any more; under the same key it is done already.
+    go_on(who, disc.reference, back, "Comes home sooner", key="go-on-001")
+    with pytest.raises(NotChangeable):
+        go_on(who, disc.reference, back, "", key="go-on-002")
+    standing_clock.at(at(back, 7))
+    (row,) = adherence(hired()).rows
+    assert seen(disc).stands_as is PlanStatus.RUNNING
+    assert not {Need.PAUSED, Need.STOPPED} & {*row.needs} and row.missed_in_a_row == 0
+
+
+def test_a_trip_that_is_called_off_leaves_other_absences(standing_clock: StandingClock) -> None:
+    own, trip = days(21, 22), days(7, 9)
+    plan = running(prescribed(patient(), "weekly"), presence=Presence(away=((own[0], own[1]),)))
+    pause(hired(), plan.reference, trip[0], trip[1], "Travels.", key="pause-001")
+    go_on(hired(), plan.reference, trip[0], "Stays", key="go-on-001")
+    assert seen(plan).pauses == () and seen(plan).presence.away == ((own[0], own[1]),)
+
+
+@pytest.mark.parametrize(
+    ("pauses", "day", "left"),
+    [
+        ([(0, 9)], 4, [(0, 3)]),
+        ([(0, 9)], 0, []),
+        ([(0, 9)], 9, [(0, 8)]),
+        ([(0, 9)], 10, [(0, 9)]),
+        # One that was made longer; and another one, later.
+        ([(0, 9), (10, 12), (14, 15)], 4, [(0, 3), (14, 15)]),
+        ([(6, 12), (0, 9)], 4, [(0, 3)]),
+        ([(6, 12), (0, 9)], 8, [(6, 7), (0, 7)]),
+        ([(0, 2), (5, 6)], 5, [(0, 2)]),
+    ],
+)
+def test_it_goes_on_from_a_day_of_a_pause(
+    pauses: list[tuple[int, int]], day: int, left: list[tuple[int, int]]
+) -> None:
+    rests = [Pause(*days(*one)) for one in pauses]
+    assert cut_short(rests, days(day)[0]) == tuple(Pause(*days(*one)) for one in left)
 
 
 def test_a_change_of_what_was_changed_meanwhile_is_refused(disc: BookedPlan) -> None:
