@@ -114,7 +114,7 @@ def rests(plan: PlanView) -> list[Pause]:
 def unseen(plan: PlanView) -> list[int]:
     """The stages after which somebody is to look again and nobody is booked to, though they could be."""
     weeks = weeks_within_horizon(plan.clinic, plan.course, plan.first_day, clock.now())
-    return without_look(plan, plan.course.until(weeks), [kept_of(plan, one) for one in plan.standing])
+    return without_look(plan, plan.course, [kept_of(plan, one) for one in plan.standing], range(weeks))
 
 
 def to_be_confirmed(plan: PlanView) -> bool:

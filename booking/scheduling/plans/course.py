@@ -6,6 +6,7 @@ Kinds of care are named by the visit type of their ordinary visit, modalities by
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 from booking.scheduling.plans.task import Pairing
@@ -178,14 +179,7 @@ class Course:
         )
 
     def until(self, weeks: int) -> "Course":
-        """The same, cut off after so many weeks. After a phase that is cut nobody looks again yet."""
-        phases = []
-        for phase in self.phases:
-            if weeks <= 0:
-                break
-            whole = phase.weeks <= weeks
-            phases.append(
-                replace(phase, weeks=min(phase.weeks, weeks), reassessed=phase.reassessed and whole)
-            )
-            weeks -= phase.weeks
-        return replace(self, phases=tuple(phases))
+        """The same with the phases that end within so many weeks."""
+        ends = accumulate(phase.weeks for phase in self.phases)
+        within = (phase for phase, end in zip(self.phases, ends, strict=True) if end <= weeks)
+        return replace(self, phases=tuple(within))

@@ -182,6 +182,13 @@ def looked_at(course: Course, stage: int, visits: Iterable[Kept]) -> range:
     return range(first, last + 1)
 
 
+def is_due(course: Course, stage: int, visits: Iterable[Kept], weeks: int) -> bool:
+    """Whether somebody is to look again after a stage, once so many weeks of a plan can be booked: after one that goes on beyond them,
+    only where its thirteenth visit of one kind of care can be.
+    """
+    return looked_at(course, stage, visits).stop <= weeks * 7 + LOOKED_AT_WITHIN
+
+
 def looks_of(course: Course, visits: Sequence[Kept]) -> tuple[list[Kept | None], list[Kept]]:
     """The look after each stage: on its days, or else the first one between these and the next stage's; and the looks that are
     no stage's.
@@ -272,7 +279,7 @@ def _reassessments(course: Course, visits: Sequence[Kept], whole: range) -> Iter
     looks, left = looks_of(course, visits)
     lacking = []
     for stage, (weeks, look) in enumerate(zip(course.stages, looks, strict=False)):
-        if look is None and set(weeks) <= set(whole):
+        if look is None and is_due(course, stage, visits, whole.stop):
             lacking.append(weeks.stop - 1)
         elif look is not None and look.day not in looked_at(course, stage, visits):
             yield Fault(Rule.REASSESSMENT_PLACE, weeks.stop - 1)

@@ -14,7 +14,7 @@ from booking import clock
 from booking.errors import PlanRulesBroken
 from booking.models import BookableBy, Plan
 from booking.scheduling.plans.course import Course, Dose, Moved, Phase
-from booking.scheduling.plans.keeping import Kept, Role, look_of, ways
+from booking.scheduling.plans.keeping import Kept, Role, is_due, look_of, ways
 from booking.scheduling.timeline import instant_of
 from booking.services import notices
 from booking.services.allowances import Planned
@@ -101,12 +101,16 @@ def looked_at_again(plan: PlanView) -> Fitted:
     return replace(found, course=plan.course)
 
 
-def without_look(plan: PlanView, course: Course, visits: Sequence[Kept], from_week: int = 0) -> list[int]:
-    """The stages of a course, from a week on and not decided upon, after which nobody of these visits looks again."""
+def without_look(plan: PlanView, course: Course, visits: Sequence[Kept], weeks: range) -> list[int]:
+    """The stages of a course, from the first of these weeks on and not decided upon, after which somebody is to look again as far
+    as these go, and nobody of these visits does.
+    """
     return [
         stage
         for stage in range(plan.decided_phases, course.looks)
-        if course.stages[stage].stop > from_week and look_of(course, visits, stage) is None
+        if course.stages[stage].stop > weeks.start
+        and is_due(course, stage, visits, weeks.stop)
+        and look_of(course, visits, stage) is None
     ]
 
 
@@ -168,7 +172,8 @@ def _with_looks(asked: Asked, plan: PlanView, change: Fitted, from_week: int) ->
     """The same with somebody who looks again after each stage from a week on that has nobody, if there is a time."""
     others = [chosen_of(plan, one) for one in plan.standing if one not in change.goes] + [*change.comes]
     unseen = []
-    for stage in without_look(plan, asked.course, [one.kept for one in others], from_week):
+    weeks = range(from_week, asked.weeks)
+    for stage in without_look(plan, asked.course, [one.kept for one in others], weeks):
         wish = look_for(asked, others, stage)
         if wish is None:
             unseen.append(stage)

@@ -12,11 +12,11 @@ from typing import Any, NamedTuple
 from booking import clock
 from booking.models import PlanStatus
 from booking.scheduling.plans.course import Course
-from booking.scheduling.plans.keeping import Role, looked_at
+from booking.scheduling.plans.keeping import Role, is_due, looked_at
 from booking.scheduling.status import Status
 from booking.services.clinic import Clinic, Practitioner, VisitType
 from booking.services.plans.said import Said, pause_on
-from booking.services.plans.visits import PlanVisit, firsts_due, look_after
+from booking.services.plans.visits import PlanVisit, firsts_due, kept_at, look_after
 from booking.services.plans.wanted import weeks_within_horizon
 from booking.services.plans.weeks import Dose, Week, asking_no_more
 
@@ -223,10 +223,16 @@ def _gate(
     stage = plan.decided_phases
     if not course.reassessment or stage >= course.looks:
         return None, None
-    look = look_after(clinic, plan.first_day, course, [one for one in visits if one.stands], stage)
+    standing = [one for one in visits if one.stands]
+    look = look_after(clinic, plan.first_day, course, standing, stage)
     if look is None:
-        last = looked_at(course, stage, []).stop - 1
-        can_be = course.stages[stage].stop <= within
+        kept = [
+            kept_at(clinic, plan.first_day, one.starts_at, one.ends_at, one.care, one.role)
+            for one in standing
+            if one.role is not None
+        ]
+        last = looked_at(course, stage, kept).stop - 1
+        can_be = is_due(course, stage, kept, within)
         return Need.NO_REASSESSMENT if can_be else None, plan.first_day + timedelta(days=last)
     on = clinic.times.local_date(look.starts_at)
     if look.came(now):

@@ -15,7 +15,7 @@ from booking.models import BookableBy
 from booking.scheduling.hours import week_start
 from booking.scheduling.plans.course import Course
 from booking.scheduling.plans.effort import Stopped
-from booking.scheduling.plans.keeping import Kept, Role, Rule, looked_at, newly_broken, waiting
+from booking.scheduling.plans.keeping import Kept, Role, Rule, is_due, looked_at, newly_broken, waiting
 from booking.scheduling.plans.proposals import Proposal as FoundPlan, propose as find_plans
 from booking.scheduling.plans.task import Choice, Days, Planned, Task
 from booking.scheduling.reasons import Reason, explain
@@ -365,8 +365,9 @@ def _with_reassessments(asked: Asked, places: list[_Place]) -> tuple[list[_Place
         return found, True
     for stage in range(course.looks):
         visits = [place.kept for place in found]
-        days = looked_at(course, stage, visits)
-        at = _reassessment(asked, found, days)
+        if not is_due(course, stage, visits, asked.weeks):
+            continue
+        at = _reassessment(asked, found, looked_at(course, stage, visits))
         if at is None:
             complete = False
         else:

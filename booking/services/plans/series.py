@@ -1,13 +1,14 @@
 """A series: visits on fixed weekdays at fixed times for some weeks, looked at date by date before anything is booked.
 
-The finder that finds plans says with whom, so that it is the same person wherever that can be. What can't be is named with its
-reason, and with times that could take its place. Nothing is prescribed by a series, so it asks for no least number of visits.
+Each date has its time, so nothing but the people is open: it is the same person wherever that can be. What can't be is named with
+its reason, and with times that could take its place. Nothing is prescribed by a series, so it asks for no least number of visits.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
+from itertools import combinations, groupby, pairwise, product
 from typing import NamedTuple
 
 from sqlalchemy.orm import Session
@@ -17,8 +18,9 @@ from booking.errors import NotOffered
 from booking.models import BookableBy
 from booking.scheduling.hours import instant_at, wall_at
 from booking.scheduling.plans.course import Course, Dose, Phase
+from booking.scheduling.plans.fewest import by_most, fewest
 from booking.scheduling.plans.keeping import Kept, Role
-from booking.scheduling.plans.task import Care, Choice, Planned, Task
+from booking.scheduling.plans.task import Choice
 from booking.scheduling.plans.windows import Presence, TimeWindow
 from booking.scheduling.reasons import Reason, Why, explain
 from booking.scheduling.timeline import CELL_MINUTES, cell_at, instant_of
@@ -27,7 +29,6 @@ from booking.services.clinic import Clinic, Practitioner, VisitType, the_clinic
 from booking.services.plans.besides import days_near_plans
 from booking.services.plans.choosing import Chosen, VisitWish
 from booking.services.plans.ground import HORIZON_DAYS, Wanted
-from booking.services.plans.proposing import plans_that_can_be
 from booking.services.plans.replacing import Instead, instead_of
 from booking.services.plans.wanted import Asked, Kind, PlanWanted
 from booking.services.question import Question
@@ -36,6 +37,8 @@ from booking.services.transaction import reading
 MOST_VISITS = 40
 MOST_WEEKS = HORIZON_DAYS // 7
 OFFERED = 3
+_TRIED = 20
+"""So many ways of the dates of a day, the best first, are tried for one that can be had as a whole."""
 
 
 class Slot(NamedTuple):
@@ -190,21 +193,16 @@ class _Dates:
         self._near_plans = near_plans
         self._kinds = {kind.care.slug: kind for kind in asked.kinds}
         self._until = _last_day(asked)
-        found = list(self._found())
-        together = asked.ground.together([one.wanted for one in found])
-        self._standing = [one for one, had in zip(found, together, strict=True) if had is not None]
+        self._standing = self._found()
 
     def all(self) -> Iterator[DateOf]:
         had = {(one.kept.day, one.kept.care): one for one in self._standing}
-        begun: set[str] = set()
         offered: set[tuple[str, int]] = set()
         for day, slot in self._series.dates():
             kind, one = self._kinds[slot.visit_type], had.get((day, slot.visit_type))
-            first = kind.first if slot.visit_type not in begun else None
-            begun.add(slot.visit_type)
-            visit_type = first or kind.care
+            visit_type = self._visit_type(day, slot)
             question = replace(self._asked.ground.questions[visit_type.slug], wanted=self._person(slot))
-            found = DateOf(self._on(day), slot, visit_type, None, question, begins=first is not None)
+            found = DateOf(self._on(day), slot, visit_type, None, question, begins=visit_type != kind.care)
             if one is not None:
                 starts_at = instant_of(one.wanted.cell)
                 visit = VisitWish(visit_type.slug, one.practitioner.slug, starts_at)
@@ -221,62 +219,68 @@ class _Dates:
 
     # What can be had
 
-    def _found(self) -> Iterator[Chosen]:
-        """The visits with whom it suits best, by the finder."""
-        asked = self._asked
-        if not asked.weeks:
-            return
-        cares = tuple(
-            Care(doses=asked.course.doses(kind.care.slug), free=self._free(kind.care)) for kind in asked.kinds
+    def _found(self) -> list[Chosen]:
+        """The visits, of each kind of care with as few people as can be. Of a day on which not all can be had together, as many as
+        can, with others where that helps.
+        """
+        ways = {(day, slot): self._ways(day, slot) for day, slot in self._series.dates()}
+        rather = {
+            name: _rather([ways[one] for one in ways if one[1].visit_type == name]) for name in self._kinds
+        }
+        found: list[Chosen] = []
+        for _day, dates in groupby(ways, key=lambda one: one[0]):
+            ranked = (
+                sorted(ways[one], key=lambda way: rather[way.kept.care][way.wanted.practitioner_id])
+                for one in dates
+            )
+            found += self._together([some for some in ranked if some], found)
+        return found
+
+    def _ways(self, day: int, slot: Slot) -> list[Chosen]:
+        """A date with each with whom it is free."""
+        if day >= self._asked.weeks * 7 or self._on(day) > self._until:
+            return []
+        visit_type, care, person = (
+            self._visit_type(day, slot),
+            self._kinds[slot.visit_type].care,
+            self._person(slot),
         )
-        if not any(any(care.free) for care in cares):
-            return
-        plan = plans_that_can_be(asked, Task(cares, pairing=None))[0].found
-        begins = {kind.care.slug: self._first_day_of(kind.care) for kind in asked.kinds if kind.first}
-        for visit in plan.visits:
-            kind = asked.kinds[visit.care]
-            if begins.get(kind.care.slug) == visit.day:
-                yield from self._as_first(kind, visit)
-            else:
-                yield self._chosen(kind.care, kind.care, visit.day, visit.choice, Role.DOSE)
-
-    def _free(self, care: VisitType) -> tuple[tuple[Choice, ...], ...]:
-        days: list[tuple[Choice, ...]] = [()] * (self._asked.weeks * 7)
-        for day, slot in self._series.dates():
-            if slot.visit_type == care.slug and day < len(days) and self._on(day) <= self._until:
-                days[day] = self._at(care, day, slot)
-        return tuple(days)
-
-    def _at(self, visit_type: VisitType, day: int, slot: Slot) -> tuple[Choice, ...]:
-        """What is free at exactly this time, with whom it was asked for."""
-        person = self._person(slot)
-        return tuple(
-            one
+        role = Role.DOSE if visit_type == care else Role.FIRST
+        return [
+            self._chosen(visit_type, care, day, one, role)
             for one in self._asked.choices(visit_type, day)
             if one.starts == slot.minute and (person is None or one.person == person.id)
-        )
+        ]
 
-    def _as_first(self, kind: Kind, visit: Planned) -> Iterator[Chosen]:
-        """The same date with the visit with which somebody new begins; nothing, where that can't be had then."""
-        assert kind.first is not None
-        slot = next(
-            slot
-            for day, slot in self._series.dates()
-            if day == visit.day and slot.visit_type == kind.care.slug
-        )
-        ways = self._at(kind.first, visit.day, slot)
-        best = min(ways, key=lambda one: (one.person != visit.choice.person, one), default=None)
-        if best is not None:
-            yield self._chosen(kind.first, kind.care, visit.day, best, Role.FIRST)
+    def _together(self, dates: Sequence[Sequence[Chosen]], before: Sequence[Chosen]) -> list[Chosen]:
+        """Of the dates of a day, each with its ways, the best first, as many as can be had beside what comes before."""
+        for count in range(len(dates), 0, -1):
+            for some in combinations(dates, count):
+                places = sorted(product(*(range(len(ways)) for ways in some)), key=sum)
+                for these in places[:_TRIED]:
+                    chosen = [ways[place] for ways, place in zip(some, these, strict=True)]
+                    if self._are_had(chosen, before):
+                        return chosen
+        return []
+
+    def _are_had(self, chosen: Sequence[Chosen], before: Iterable[Chosen]) -> bool:
+        if any(one.kept.ends > after.kept.starts for one, after in pairwise(chosen)):
+            return False
+        wanted = [one.wanted for one in chosen]
+        beside = self._asked.ground.beside((one.wanted for one in before), wanted[0].cell)
+        return None not in self._asked.ground.together([*beside, *wanted])
+
+    def _visit_type(self, day: int, slot: Slot) -> VisitType:
+        """What is had on a date: on the first one of a kind of care that is new to the patient, that with which it begins."""
+        kind = self._kinds[slot.visit_type]
+        first_day = next(day for day, one in self._series.dates() if one.visit_type == slot.visit_type)
+        return kind.first if kind.first and day == first_day else kind.care
 
     def _chosen(self, visit_type: VisitType, care: VisitType, day: int, choice: Choice, role: Role) -> Chosen:
         cell = self._asked.cell(visit_type, day, choice)
         kept = Kept(day, choice.starts, choice.ends, care.slug, care.modality.slug, role)
         person = self._clinic.practitioner_by_id[choice.person]
         return Chosen(visit_type, person, kept, Wanted(visit_type.slug, person.id, cell))
-
-    def _first_day_of(self, care: VisitType) -> int:
-        return next(day for day, slot in self._series.dates() if slot.visit_type == care.slug)
 
     # What can't
 
@@ -349,6 +353,13 @@ class _Dates:
         """When it begins; where the clock jumps over that, an instant near it."""
         midnight = self._asked.days[day].from_cell
         return self._instant(day, slot) or instant_of(midnight + slot.minute // CELL_MINUTES)
+
+
+def _rather(ways: Iterable[Sequence[Chosen]]) -> dict[int, int]:
+    """With whom the dates of a kind of care are rather: as few people as can be, and then who has the most of them."""
+    times = [[one.wanted.practitioner_id for one in some] for some in ways]
+    order = dict.fromkeys((*fewest(times), *by_most(times)))
+    return {person: place for place, person in enumerate(order)}
 
 
 def _last_day(asked: Asked) -> date:

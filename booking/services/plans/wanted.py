@@ -169,9 +169,10 @@ class Asked:
         """How many of its weeks would lie within the horizon if it began on this day."""
         return weeks_within_horizon(self.clinic, self.wanted.course, first_day, self.ground.now)
 
-    @cached_property
+    @property
     def course(self) -> Course:
-        return self.wanted.course.until(self.weeks)
+        """All of it, with what can't be booked yet."""
+        return self.wanted.course
 
     @cached_property
     def days(self) -> list[Day]:
@@ -204,7 +205,7 @@ class Asked:
             others = self.wanted.elsewhere.get(modality, ())
             cares.append(
                 Care(
-                    doses=course.doses(care.slug),
+                    doses=course.doses(care.slug)[: self.weeks],
                     free=self._free(care, first, on_grid=on_grid),
                     rest_days=course.rest_days.get(modality, 0),
                     first=self._free(begins, first, on_grid=on_grid) if begins else None,

@@ -1,7 +1,7 @@
 """What a plan's visits don't keep any more once some of them are elsewhere."""
 
 from booking.scheduling.plans.course import Course, Dose, Phase
-from booking.scheduling.plans.keeping import Kept, Role, Rule, faults, look_of, newly_broken
+from booking.scheduling.plans.keeping import Kept, Role, Rule, faults, is_due, look_of, newly_broken
 
 
 def test_a_fault_is_new_as_often_as_it_was_not_there_before() -> None:
@@ -44,3 +44,14 @@ def test_a_late_look_is_of_the_stage_before_it() -> None:
     assert newly_broken(course, visits, both) == []
     # What lies on the days of the second stage's look is that one, also where the first stage never had one.
     assert [look_of(course, sorted([*doses, second]), stage) for stage in (0, 1)] == [None, second]
+
+
+def test_of_a_stage_that_cant_be_booked_whole_a_look_is_due_before_the_thirteenth_visit_alone() -> None:
+    course = Course((Phase(26, (Dose("care", 1, 1),)),), {}, reassessment=("look",))
+    doses = [Kept(week * 7, 540, 600, "care", "modality") for week in range(26)]
+    assert [is_due(course, 0, doses[:weeks], weeks) for weeks in (12, 13, 17)] == [False, True, True]
+    assert [is_due(course, 0, doses[:9], weeks) for weeks in (25, 26)] == [False, True]
+    assert faults(course, doses[:12], range(12)) == []
+    assert [one.rule for one in faults(course, doses[:13], range(13))] == [Rule.NO_REASSESSMENT]
+    look = Kept(80, 540, 600, "look", "modality", Role.REASSESSMENT)
+    assert faults(course, [*doses[:13], look], range(13)) == []
