@@ -13,7 +13,7 @@ from booking.scheduling.offers import Assignment
 from booking.scheduling.plans.course import Course
 from booking.scheduling.plans.keeping import Role, is_gated
 from booking.scheduling.status import Status
-from booking.services import claims
+from booking.services import claims, tasks
 from booking.services.clinic import the_clinic
 
 
@@ -54,3 +54,4 @@ def cancel(session: Session, appointment: Appointment, by: Actor, why: str, now:
     appointment.cancelled_at, appointment.cancelled_by, appointment.cancel_reason = now, by, why
     appointment.sequence += 1
     claims.give_back(session, appointment_id=appointment.id)
+    tasks.pass_on(session, appointment, now)

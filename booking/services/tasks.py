@@ -1,14 +1,15 @@
 """What the desk owes about visits: good-faith estimates by their deadlines, and coverage to be checked.
 
 A task is written in the transaction of the booking. It goes with its visit: it is on the list only while the visit lies
-ahead, and coverage is due by the time that the visit has now.
+ahead, and coverage is due by the time that the visit has now. A plan's is owed for its first visit, and for the next one where
+that is cancelled or moved behind it.
 """
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import and_, bindparam, func, or_, select
+from sqlalchemy import and_, bindparam, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from booking import clock
@@ -171,6 +172,7 @@ def moved(session: Session, clinic: Clinic, appointment: Appointment, now: datet
 
     An estimate that is owed already, of a plan for any of its visits, keeps its deadline; coverage follows the visit by itself.
     """
+    pass_on(session, appointment, now)
     if appointment.payment is not Payment.SELF:
         return
     of_plan = Appointment.plan_id == appointment.plan_id
@@ -184,6 +186,19 @@ def moved(session: Session, clinic: Clinic, appointment: Appointment, now: datet
     )
     if session.scalar(there.limit(1)) is None:
         owe(session, clinic, appointment, now)
+
+
+def pass_on(session: Session, appointment: Appointment, now: datetime) -> None:
+    """What is owed of the plan of a visit that was moved or cancelled is owed for the first of its visits that are still to come."""
+    if appointment.plan_id is None:
+        return
+    session.flush()
+    of_plan = select(Appointment.id).where(Appointment.plan_id == appointment.plan_id)
+    ahead = of_plan.where(Appointment.from_cell > cell_from(now), Appointment.status.in_(LIVE))
+    first = session.scalar(ahead.order_by(Appointment.from_cell).limit(1))
+    if first is not None:
+        owed = update(Task).where(Task.settled_at.is_(None), Task.appointment_id.in_(of_plan))
+        session.execute(owed.values(appointment_id=first))
 
 
 def due_of(task: Task, visit_on: date) -> date:

@@ -16,7 +16,7 @@ from booking.formatting import iso_utc
 from booking.models import LIVE, Actor, Appointment, HistoryEntry, Message, MessageState, Plan, PlanEntry
 from booking.scheduling.offers import Use
 from booking.scheduling.timeline import instant_of
-from booking.services import claims, digests, notices, placing
+from booking.services import claims, digests, notices, placing, tasks
 from booking.services.clinic import the_clinic
 from booking.services.desk import states
 from booking.services.desk.statuses import take_again
@@ -200,6 +200,8 @@ def _take_visits_back(
     for name in before["gave_way"]:
         visits[name].penciled = True
     claims.bump(session, taken)
+    for visit in changed_then[:1]:
+        tasks.pass_on(session, visit, now)
 
 
 def _last_of(session: Session, visits: Iterable[Appointment]) -> dict[int, HistoryEntry]:

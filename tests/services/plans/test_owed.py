@@ -1,0 +1,63 @@
+"""What a plan makes the desk owe, an estimate or a check of its coverage, is owed as long as a visit of it is to come."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from flask import Flask
+
+from booking import clock
+from booking.models import Payment, TaskKind
+from booking.services import tasks
+from booking.services.desk import moving, statuses
+from booking.services.desk.moving import Place
+from booking.services.plans import changing, taking_back
+from booking.services.plans.booking import BookedPlan
+from tests.clinics import plan_clinic, set_up
+from tests.services.plans.making import patient, prescribed, running, seen
+from tests.staffing import hired
+
+
+@pytest.fixture(autouse=True)
+def _clinic(context: Flask, standing_clock: Any) -> None:
+    set_up(plan_clinic())
+
+
+def owed() -> list[tuple[TaskKind, str]]:
+    found = tasks.to_do(hired())
+    return [(one.kind, one.reference) for one in (*found.overdue, *found.due_today, *found.soon)]
+
+
+def ahead(made: BookedPlan) -> list[str]:
+    return [one.reference for one in seen(made).standing if one.starts_at > clock.now()]
+
+
+@pytest.mark.parametrize(
+    ("payment", "kind"), [(Payment.SELF, TaskKind.ESTIMATE), (Payment.INSURANCE, TaskKind.COVERAGE)]
+)
+def test_it_is_owed_for_the_next_visit_once_the_first_is_cancelled(payment: Payment, kind: TaskKind) -> None:
+    made = running(prescribed(patient()), payment=payment)
+    first, second = ahead(made)[:2]
+    assert owed() == [(kind, first)]
+    statuses.cancel(hired(), first, reason="Ill", key="cancel-01")
+    assert owed() == [(kind, second)]
+
+
+def test_it_is_owed_for_the_first_of_them_wherever_they_are_moved() -> None:
+    made = running(prescribed(patient()), payment=Payment.INSURANCE)
+    first, second = ahead(made)[:2]
+    last = seen(made).standing[-1].starts_at
+    place = Place(starts_at=last + timedelta(days=1))
+    moving.change(hired(), first, place, version=None, reason="Travels", key="moved-001")
+    assert owed() == [(TaskKind.COVERAGE, second)]
+
+
+def test_a_plan_that_is_stopped_owes_nothing_and_all_again_once_that_is_taken_back() -> None:
+    made = running(prescribed(patient()), payment=Payment.INSURANCE)
+    changing.stop(hired(), made.reference, "The wrong one", key="stop-0001")
+    assert owed() == []
+    change = taking_back.possible(hired(), made.reference)
+    assert change is not None
+    taking_back.take_back(hired(), made.reference, change.entry, key="back-0001")
+    assert [kind for kind, _ in owed()] == [TaskKind.COVERAGE]
+    assert owed()[0][1] in ahead(made)
