@@ -104,9 +104,7 @@ _STAMP = Lookup(
         .scalar_subquery(),
     )
 )
-_NEEDLES = needles_in.WITH_NEEDLES.add_columns(
-    Appointment.reference, Appointment.practitioner_id, Patient.first_name, Patient.last_name
-).join(Patient, Patient.id == Appointment.patient_id)
+_NEEDLES = needles_in.WITH_NEEDLES.add_columns(Appointment.reference, Appointment.practitioner_id)
 _VISITS = (
     select(
         Appointment.id,

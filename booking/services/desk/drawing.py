@@ -156,12 +156,11 @@ class Counts:
 
 @dataclass(frozen=True)
 class NeedlesIn:
-    """Somebody in whom needles are at this moment, whatever day the board shows."""
+    """Where needles are in at this moment, whatever day the board shows: in whom is only said on the board of their own day."""
 
     out_at: datetime
     standing: Needles
     reference: str
-    patient: str
     room: str
     practitioner: str
 
@@ -310,7 +309,6 @@ class Drawing:
                     out_at,
                     standing,
                     row.reference,
-                    f"{row.first_name} {row.last_name}",
                     room.name if room else "",
                     self._clinic.practitioner_by_id[row.practitioner_id].name,
                 )

@@ -140,7 +140,7 @@ def test_needles_that_are_in_stand_on_every_board_until_they_are_out(
     statuses.needles_in(who, visit.reference, key="needles-1")
     stamp, found = board.board(who, next_week)
     (one,) = found.needles
-    assert (one.patient, one.room, one.practitioner) == ("Rosa Lima", "Room 1", "Ana Ruiz")
+    assert (one.reference, one.room, one.practitioner) == (visit.reference, "Room 1", "Ana Ruiz")
     assert (one.out_at, one.standing) == (NINE + timedelta(minutes=40), Needles.IN)
     assert stamp.needles != before.needles
     standing_clock.at(NINE + timedelta(minutes=46))
