@@ -13,6 +13,7 @@ from booking.scheduling.status import Status
 from booking.services.allowances import Planned
 from booking.services.plans.allowed import allowed, beyond_of, each_alone
 from booking.services.plans.asking_again import kept_of
+from booking.services.plans.extending import is_decided_first
 from booking.services.plans.frequency import without_look
 from booking.services.plans.lacking import lacking, missing
 from booking.services.plans.make_ups import MakeUp, make_up_times
@@ -26,10 +27,11 @@ from booking.web import allowance_words
 class Next(NamedTuple):
     """What a plan's page offers. `beyond`, `asks`: as in `beyond_among`, `asked_first`. `uncovered`: visits ahead that may not be covered;
     `besides`: how many that belong to other plans, or to none. `left`: in words what coverage leaves. `look`: the reassessment after which nothing was decided yet. `rests`: the pauses that aren't over. `may`: by change.
-    `examined_at`: the visit at which the patient is seen first, where that is still ahead.
+    `examined_at`: the visit at which the patient is seen first, where that is still ahead. `decided_first`: as in `is_decided_first`.
     """
 
     confirm: bool
+    decided_first: bool
     examined_at: PlanVisit | None
     missed: list[MakeUp]
     beyond: Mapping[tuple[str, datetime], str]
@@ -54,6 +56,7 @@ def offered(plan: PlanView) -> Next:
     beyond = beyond_of(plan)
     return Next(
         confirm=to_be_confirmed(plan),
+        decided_first=is_decided_first(plan, now),
         examined_at=_examined_at(plan, now),
         missed=missed,
         beyond=beyond_among(plan, missed),
@@ -100,7 +103,7 @@ def fits(plan: PlanView, change: str) -> bool:
         return False
     if change == "look" and not unseen(plan):
         return False
-    if change == "extend" and not lacking(plan, clock.now()):
+    if change == "extend" and (not lacking(plan, clock.now()) or is_decided_first(plan, clock.now())):
         return False
     return plan.status is PlanStatus.RUNNING
 

@@ -4,6 +4,7 @@ where that is over.
 
 from collections import Counter
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from booking import clock
 from booking.models import BookableBy
@@ -13,6 +14,7 @@ from booking.services.plans.frequency import Fitted, carry_out, fitted
 from booking.services.plans.lacking import Missed, lacking
 from booking.services.plans.reading import PlanView, for_staff
 from booking.services.plans.said import EXTENDED
+from booking.services.plans.visits import look_after
 from booking.services.staff.who import Who
 
 
@@ -23,6 +25,19 @@ class Extended:
     moved: tuple[Missed, ...]
     weeks: range
     fitted: Fitted
+
+
+def is_decided_first(plan: PlanView, now: datetime) -> bool:
+    """Whether the look after the last week came, when nothing stood behind it, and nothing was decided upon it yet: further weeks would
+    lie behind it.
+    """
+    course, day_of = plan.course, plan.clinic.times.local_date
+    if plan.decided_phases >= course.looks or not course.phases[-1].reassessed:
+        return False
+    look = look_after(plan.clinic, plan.first_day, course, plan.standing, course.looks - 1)
+    if look is None or not look.came(now):
+        return False
+    return day_of(plan.standing[-1].starts_at) <= day_of(look.starts_at)
 
 
 def extended(plan: PlanView) -> Extended:

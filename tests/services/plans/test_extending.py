@@ -14,13 +14,14 @@ from booking.services.desk.statuses import cancel
 from booking.services.plans.adherence import Fate, adherence
 from booking.services.plans.booking import BookedPlan
 from booking.services.plans.changing import Decision, decide, pause
-from booking.services.plans.extending import extend, extended
+from booking.services.plans.extending import extend, extended, is_decided_first
 from booking.services.plans.frequency import from_week_on, with_other_doses
 from booking.services.plans.lacking import lacking
 from booking.services.plans.make_ups import make_up_times
 from booking.services.plans.places import places_of
 from booking.services.plans.reading import PlanView
 from booking.services.plans.repairing import not_needed, take_for
+from booking.web.plan_next import fits
 from tests.clinics import plan_clinic, plan_template, set_up
 from tests.conftest import StandingClock
 from tests.services.plans.making import FIRST_DAY, at, patient, practitioner, prescribed, running, seen
@@ -114,6 +115,34 @@ def test_a_plan_that_is_over_goes_on_from_now_on(day: int, week: int, standing_c
     assert lacking(found, clock.now()) == [] and found.course.looks == 1
     # In the weeks between nothing is prescribed: how often they come is changed as ever.
     assert from_week_on(found.course, 4, {ACUPUNCTURE: (2, 2)}).doses(ACUPUNCTURE)[week] == (2, 2)
+
+
+def test_once_the_look_came_it_is_decided_first_and_then_extended(standing_clock: StandingClock) -> None:
+    """Behind a look nothing is booked of the stage that it saw."""
+    plan = running(prescribed(patient()))
+    *_, last_week = (one for one in seen(plan).standing if one.week == 3 and one.care.slug == ACUPUNCTURE)
+    cancel(hired(), last_week.reference, key="cancel-01")
+    look = next(one for one in seen(plan).standing if one.role == "reassessment")
+    assert fits(seen(plan), "extend") and not is_decided_first(seen(plan), clock.now())
+    standing_clock.at(look.ends_at + timedelta(hours=1))
+    assert not fits(seen(plan), "extend") and is_decided_first(seen(plan), clock.now())
+    decide(practitioner(), plan.reference, Decision.CONTINUE, weeks=2, told=True, key="decide-01")
+    assert fits(seen(plan), "extend")
+    shown = extended(seen(plan)).fitted
+    assert [(one.kept.week, one.kept.care) for one in shown.comes][:1] == [(6, ACUPUNCTURE)]
+    assert shown.lacks == ()
+
+
+def test_a_look_before_the_thirteenth_visit_keeps_nobody_from_extending(
+    standing_clock: StandingClock,
+) -> None:
+    look = {"reassessment": ["acupuncture-reassessment"]}
+    set_up(plan_clinic(plan_templates=[plan_template("eight", {ACUPUNCTURE: 2}, weeks=8, **look)]))
+    plan = running(prescribed(patient(), "eight"))
+    looked = next(one for one in seen(plan).standing if one.role == "reassessment")
+    cancel(hired(), seen(plan).standing[-1].reference, key="cancel-01")
+    standing_clock.at(looked.ends_at + timedelta(hours=1))
+    assert fits(seen(plan), "extend") and extended(seen(plan)).fitted.lacks == ()
 
 
 @pytest.mark.parametrize("tapers", [False, True])
