@@ -824,7 +824,15 @@ def test_a_visit_that_is_given_to_a_colleague_is_taken_back_by_whoever_gave_it(
     app: Flask, page: FlaskClient, standing_clock: StandingClock
 ) -> None:
     reference = with_ana(app).reference
-    assert move_to(page, reference, "2026-09-15T17:00:00Z ben").location == "/mine/today"
+    form = re.search(
+        r'<form method="post" data-behaviour.*?</form>',
+        chosen(page, reference, "2026-09-15T17:00:00Z ben").text,
+        re.DOTALL,
+    )
+    assert form
+    for _ in "pressed", "twice":
+        moved = page.post(f"/mine/visits/{reference}/move", data=fields(form[0]) | {"tell": "yes"})
+        assert moved.location == "/mine/today"
     assert page.get(f"/mine/visits/{reference}").status_code == 404
     shown = page.get("/mine/today").text
     assert "Moved to Tue, Sep 15, 10:00 am, with Ben Okoro." in shown and "Rosa" not in shown

@@ -17,6 +17,7 @@ from booking.errors import (
     IllegalStatus,
     NeedsReason,
     NotChangeable,
+    NotFound,
     PatientElsewhere,
     SlotTaken,
     StaleEdit,
@@ -149,9 +150,11 @@ def change(
     reason: str = "",
     tell: bool = True,
     spoken: bool = False,
+    own: bool = False,
     key: str,
 ) -> Changed:
-    """Gives the visit another place, once per key. The same place as before is a quiet success.
+    """Gives the visit another place, once per key. The same place as before is a quiet success. `own`: only if it is one that `who`
+    gives.
 
     The patient is told of another time, person or end, in three minutes, if `tell`; of another room or device nobody is.
     `spoken`: whoever changes it has just told them on the telephone, so that nobody else does.
@@ -162,7 +165,9 @@ def change(
     answer = once(
         Key.of(who.key, key, content),
         lambda session: vars(
-            _change(session, who, reference, place, version, reason.strip(), tell=tell, spoken=spoken)
+            _change(
+                session, who, reference, place, version, reason.strip(), tell=tell, spoken=spoken, own=own
+            )
         ),
     )
     return Changed(**answer)
@@ -200,9 +205,12 @@ def _change(
     *,
     tell: bool,
     spoken: bool,
+    own: bool,
 ) -> Changed:
     now = clock.now()
     appointment = appointment_for(session, who, reference, for_update=True)
+    if own and appointment.practitioner_id != who.practitioner_id:
+        raise NotFound
     clinic = the_clinic(session)
     states.refuse_stale(session, clinic, appointment, version)
     found = _ask(session, clinic, appointment, place, now, lock=True)

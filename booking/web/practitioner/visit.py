@@ -83,7 +83,6 @@ def ask_move(reference: str) -> ResponseReturnValue:
 @blueprint.post("/visits/<reference>/move")
 def move(reference: str) -> ResponseReturnValue:
     who, key = access.who(), asked.key()
-    own_visits.refuse_of_others(who, reference)
     wanted, tell = request.form.get("time", ""), request.form.get("tell")
     place = _place(wanted)
     if place is None:
@@ -98,6 +97,7 @@ def move(reference: str) -> ResponseReturnValue:
             reason=asked.reason(),
             tell=tell not in ("no", "phone"),
             spoken=spoken,
+            own=True,
             key=key,
         )
     except NotFound:
