@@ -6,16 +6,25 @@ from typing import Any
 import pytest
 from icalendar import Calendar
 
+from booking.scheduling.plans.keeping import Role as PlanRole
 from booking.services.clinic import present
 from booking.services.desk.moving import Place, change
 from booking.services.plans.booking import BookedPlan
 from booking.services.plans.changing import Decision, cancel_from, decide, pause, stop, told_now
 from booking.services.plans.shifting import shift
 from booking.services.plans.visits import PlanVisit
-from tests.clinics import plan_clinic, set_up
+from tests.clinics import plan_clinic, plan_template, set_up
 from tests.reminders.conftest import drain
 from tests.reminders.sink import Sink
-from tests.services.plans.making import patient, practitioner, prescribed, running, seen, where_mei_is_alone
+from tests.services.plans.making import (
+    FOLLOW_UP,
+    patient,
+    practitioner,
+    prescribed,
+    running,
+    seen,
+    where_mei_is_alone,
+)
 from tests.staffing import hired
 
 pytestmark = pytest.mark.usefixtures("standing_clock", "context")
@@ -37,6 +46,18 @@ def stages(sink: Sink, standing_clock: Any) -> BookedPlan:
     return known(running(prescribed(patient(), "stages")), sink, standing_clock)
 
 
+@pytest.fixture
+def fewer(sink: Sink, standing_clock: Any) -> BookedPlan:
+    """A plan with two visits in its first week and one in its second, that goes on as before: a visit is added, of which its patient
+    hasn't heard.
+    """
+    weeks = [{"weeks": 1, "doses": {FOLLOW_UP: visits}} for visits in (2, 1)]
+    where_mei_is_alone(plan_template("fewer", {}, reassessment=["acupuncture-reassessment"], phases=weeks))
+    made = known(running(prescribed(patient(), "fewer")), sink, standing_clock)
+    decide(practitioner(), made.reference, Decision.CONTINUE, told=False, key="decide-01")
+    return made
+
+
 def known(made: BookedPlan, sink: Sink, standing_clock: Any) -> BookedPlan:
     drain()
     standing_clock.on(hours=2)
@@ -48,16 +69,17 @@ def says(visit: PlanVisit, later: timedelta = timedelta(0)) -> str:
     return present().times.moment(visit.starts_at + later)
 
 
-def shifted(plan: BookedPlan, visit: PlanVisit) -> None:
+def shifted(plan: BookedPlan, visit: PlanVisit, by: timedelta = HOUR, *, tell: bool = True) -> None:
     shift(
         hired(),
         plan.reference,
         visit.reference,
-        visit.starts_at + HOUR,
+        visit.starts_at + by,
         None,
         "Late",
         partly=True,
-        key="shift-001",
+        tell=tell,
+        key=f"shift {visit.starts_at}",
     )
 
 
@@ -176,3 +198,93 @@ def test_once_the_plan_is_stopped_nothing_is_said_to_stand(
     pause(hired(), stages.reference, day, day, "Away", tell=False, key="pause-001")
     stop(hired(), stages.reference, "Gone abroad", key="stop-0001")
     assert mail(sink, standing_clock)["Subject"].startswith("Cancelled")
+
+
+# Of what they haven't heard
+
+
+def added(plan: BookedPlan) -> PlanVisit:
+    """The visit that was added when it was decided."""
+    booked = {one["reference"] for one in plan.visits}
+    new = [one for one in seen(plan).standing if one.reference not in booked]
+    (one,) = [one for one in new if one.role is PlanRole.DOSE]
+    return one
+
+
+def told_at_last(plan: BookedPlan, sink: Sink, standing_clock: Any) -> str:
+    told_now(practitioner(), plan.reference, key="told-0001")
+    return words(mail(sink, standing_clock))
+
+
+def paused(plan: BookedPlan, visit: PlanVisit) -> None:
+    day = visit.starts_at.date()
+    pause(hired(), plan.reference, day, day, "Away", tell=True, key=f"pause {day}")
+
+
+def test_a_visit_of_which_they_never_heard_is_not_said_to_be_cancelled(
+    fewer: BookedPlan, sink: Sink, standing_clock: Any
+) -> None:
+    visit = added(fewer)
+    paused(fewer, visit)
+    standing_clock.on(minutes=5)
+    drain()
+    assert sink.taken == []
+    assert says(visit) not in told_at_last(fewer, sink, standing_clock)
+
+
+def test_nor_is_it_said_to_be_moved_and_is_new_where_it_is_by_then(
+    fewer: BookedPlan, sink: Sink, standing_clock: Any
+) -> None:
+    visit = added(fewer)
+    shifted(fewer, visit)
+    standing_clock.on(minutes=5)
+    drain()
+    assert sink.taken == []
+    paused(fewer, seen(fewer).standing[0])
+    assert says(visit, HOUR) not in words(mail(sink, standing_clock))
+    told = told_at_last(fewer, sink, standing_clock)
+    assert says(visit, HOUR) in told.partition("New:")[2] and says(visit) not in told
+
+
+def test_what_was_moved_without_a_word_is_as_they_know_it_in_other_news(
+    stages: BookedPlan, sink: Sink, standing_clock: Any
+) -> None:
+    visit, *_, last = seen(stages).standing
+    decide(practitioner(), stages.reference, Decision.CONTINUE, told=False, key="decide-01")
+    shifted(stages, visit, tell=False)
+    paused(stages, last)
+    told = words(mail(sink, standing_clock))
+    assert says(visit) in told and says(visit, HOUR) not in told
+    told = told_at_last(stages, sink, standing_clock)
+    assert f"Your visit is moved to this time. It was {says(visit)}." in told
+
+
+@pytest.mark.parametrize("number", [0, -1], ids=["firm", "penciled"])
+def test_what_was_moved_without_a_word_and_is_moved_on_was_where_they_know_it(
+    stages: BookedPlan, sink: Sink, standing_clock: Any, number: int
+) -> None:
+    standing = seen(stages).standing
+    visit = [one for one in standing if one.role is PlanRole.DOSE][number]
+    was_penciled = sum(one.penciled for one in standing)
+    decide(practitioner(), stages.reference, Decision.CONTINUE, told=False, key="decide-01")
+    shifted(stages, visit, tell=False)
+    shifted(stages, seen(stages).that_stands(visit.reference) or visit)
+    moved = mail(sink, standing_clock)
+    assert f"Your visit is moved to this time. It was {says(visit)}." in words(moved)
+    assert says(visit, HOUR) not in words(moved)
+    assert in_calendar(moved).count("TENTATIVE") == was_penciled
+    told = told_at_last(stages, sink, standing_clock)
+    assert says(visit, 2 * HOUR) in told and "What was penciled in is booked now." in told
+    assert "It was" not in told and "Cancelled" not in told
+
+
+def test_what_was_moved_without_a_word_and_is_cancelled_was_where_they_know_it(
+    stages: BookedPlan, sink: Sink, standing_clock: Any
+) -> None:
+    visit = seen(stages).standing[0]
+    decide(practitioner(), stages.reference, Decision.CONTINUE, told=False, key="decide-01")
+    shifted(stages, visit, tell=False)
+    paused(stages, visit)
+    off = words(mail(sink, standing_clock)).partition("Cancelled:")[2].partition("All other")[0]
+    assert says(visit) in off and says(visit, HOUR) not in off
+    assert "Cancelled" not in told_at_last(stages, sink, standing_clock)

@@ -74,8 +74,6 @@ def plan_changed(
     withheld = not tell and plan.untold_since is not None
     if withheld:
         plan.untold = joined(session, plan, plan.untold, facts)
-    elif plan.untold_since is not None:
-        plan.untold = _followed(session, plan.untold, visits)
     waits, own = _changes_that_wait(session, plan), _changed_by(session, plan) is Actor.PATIENT
     tells = tell or (bool(waits) and plan.untold_since is None)
     gave_way = giving_way.untold(session, plan, now) if tells else []
@@ -83,6 +81,8 @@ def plan_changed(
         visits = [*visits, *gave_way]
         knew = {iso_utc(one.starts_at): one.practitioner_id for one in gave_way}
         facts = _with_gone(facts, {*facts.get("cancelled", ()), *knew}, knew)
+    if plan.untold_since is not None and not withheld:
+        facts = _without_untold(session, plan, visits, facts)
     rows: list[Row] = []
     owed: list[Row] = []
     unheard: Row = {}
@@ -145,14 +145,35 @@ def joined(session: Session, plan: Plan, before: Row, facts: Row) -> Row:
     )
 
 
-def _followed(session: Session, untold: Row, visits: Iterable[Appointment]) -> Row:
-    """What waits to be told, where some of its visits have just been moved: what is firm since is firm there."""
-    moved: dict[str, str] = {}
+def _without_untold(session: Session, plan: Plan, visits: Iterable[Appointment], facts: Row) -> Row:
+    """These facts of a change, where something else of the plan waits to be told: its visits go from where their patient knows them,
+    and those of which they haven't heard aren't named. What waits follows them to where they are by now.
+    """
+    left: dict[str, Appointment] = {}
     for visit in visits:
         last = _last_of(session, visit)
-        if last.what == "moved":
-            moved[last.facts["from"]] = iso_utc(visit.starts_at)
-    return untold | {"firm": sorted(moved.get(at, at) for at in untold.get("firm", ()))}
+        if last.what == "moved" or visit.status is Status.CANCELLED:
+            left[last.facts["from"] if last.what == "moved" else iso_utc(visit.starts_at)] = visit
+    waits = times_told(plan.untold)
+    unheard = {at: visit for at, visit in left.items() if at in waits["added"]}
+    moves = moved_from(session, [one.id for one in unheard.values()], waits["cancelled"])
+    known = {one["from"] for one in moves.values()}
+    firm = _begin(visit for at, visit in left.items() if at in waits["firm"])
+    new = _begin(one for one in unheard.values() if one.id not in moves)
+    knew = facts.get("knew", {}) | plan.untold.get("knew", {})
+    follows = {
+        "firm": sorted(waits["firm"] - left.keys() | firm),
+        "added": sorted(waits["added"] - left.keys() | new),
+    }
+    plan.untold = _with_gone(plan.untold | follows, waits["cancelled"] - known, {})
+    gone, added = {*facts.get("cancelled", ())} - unheard.keys() | known, {*facts.get("added", ())} - new
+    back = _as_they_knew(session, plan, gone & added, gone, knew)
+    return _with_gone(facts | {"added": sorted(added - back)}, gone - back, knew)
+
+
+def _begin(visits: Iterable[Appointment]) -> set[str]:
+    """When those of these visits begin that stand."""
+    return {iso_utc(one.starts_at) for one in visits if one.status is Status.BOOKED}
 
 
 def _last_of(session: Session, visit: Appointment) -> HistoryEntry:
