@@ -107,8 +107,7 @@ def plan_changed(
     add_all(session, Message, [*told, *([] if (told or called) and not withheld else owed), *rows])
     if called:
         called = call_anew(session, plan, now)
-    else:
-        pass_on(session, plan, now)
+    pass_on(session, plan, now)
     if told or called:
         giving_way.count_as_told(gave_way)
     digests.replan(session, clinic, plan, now)
