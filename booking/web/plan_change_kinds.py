@@ -376,8 +376,15 @@ class Doses(Change):
 
     @cached_property
     def fields(self) -> tuple[prescriptions.DoseField, ...]:
-        course = _from(self.plan.course, self.from_week or 0)
-        return prescriptions.course_fields(self.plan.clinic, course, self.values)
+        """Of all kinds of care that the plan has, or once had."""
+        clinic, course = self.plan.clinic, _from(self.plan.course, self.from_week or 0)
+        template = clinic.plan_templates.get(self.plan.template)
+        had = {one.visit_type.modality for one in self.plan.visits}
+        kinds = (*self.plan.course.kinds, *(template.course.kinds if template else ()))
+        once = (
+            name for name in kinds if name in clinic.visit_types and clinic.visit_type(name).modality in had
+        )
+        return prescriptions.course_fields(clinic, course, self.values, once)
 
     @property
     def trouble(self) -> str:

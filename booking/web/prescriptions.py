@@ -2,7 +2,7 @@
 agreement.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date, timedelta
 from typing import NamedTuple
 
@@ -38,10 +38,12 @@ def dose_fields(clinic: Clinic, template: PlanTemplate, values: Mapping[str, str
     return course_fields(clinic, template.course, values)
 
 
-def course_fields(clinic: Clinic, course: Course, values: Mapping[str, str]) -> tuple[DoseField, ...]:
-    """The same for anything that prescribes."""
+def course_fields(
+    clinic: Clinic, course: Course, values: Mapping[str, str], others: Iterable[str] = ()
+) -> tuple[DoseField, ...]:
+    """The same for anything that prescribes; with `others`, of which it has none."""
     found = []
-    for slug in course.kinds:
+    for slug in dict.fromkeys((*course.kinds, *others)):
         care, sent = clinic.visit_type(slug), _read(values.get(f"dose-{slug}", ""))
         step = values.get("step", "")
         base = sent or _first(course, slug)
@@ -91,9 +93,10 @@ def _value(dose: tuple[int, int] | None) -> str:
 
 
 def _first(course: Course, slug: str) -> tuple[int, int]:
-    """Of the first phase that has any."""
+    """Of the first phase that has any; none, where no phase has."""
     return next(
-        (dose.fewest, dose.most) for phase in course.phases for dose in phase.doses if dose.visit_type == slug
+        ((one.fewest, one.most) for phase in course.phases for one in phase.doses if one.visit_type == slug),
+        (0, 0),
     )
 
 
@@ -128,7 +131,7 @@ def _in_words(course: Course, slug: str, sent: tuple[int, int] | None) -> str:
         for dose in phase.doses
         if dose.visit_type == slug
     ]
-    return _(", then ").join(dict.fromkeys(phases))
+    return _(", then ").join(dict.fromkeys(phases)) or _words(sent or (0, 0))
 
 
 def _of_phase(phase: Phase, dose: tuple[int, int]) -> str:

@@ -571,6 +571,24 @@ def test_the_preview_shows_the_weeks_before_and_after(app: Flask, dana: Who, dis
         assert of_acupuncture.startswith("Acupuncture: ") and len(weekdays.findall(of_acupuncture)) == number
 
 
+def test_a_kind_of_care_that_was_set_to_none_has_its_field_still(
+    app: Flask, dana: Who, disc: BookedPlan
+) -> None:
+    desk, to, care = signed_in(app, dana), address(disc, "doses"), "dose-chiropractic-follow-up"
+    # Also where the whole plan has none of it.
+    for week in ("2", "0"):
+        none = {"from_week": week, care: "0-0"}
+        assert pressed(desk, asked(desk, to, **none), to, **none).status_code == 303
+        form = desk.get(f"{to}?from_week=2")
+        assert f'name="{care}" value=""' in form.text and 'role="status">none</span>' in form.text
+    one_more = asked(desk, to, from_week="2", step="chiropractic-follow-up+")
+    assert f'name="{care}" value="1-1"' in one_more.text and 'role="status">1 a week' in one_more.text
+    again = {"from_week": "2", care: "1-1"}
+    assert pressed(desk, asked(desk, to, **again), to, **again).status_code == 303
+    assert view(app, disc).course.doses("chiropractic-follow-up") == ((0, 0), (0, 0), (1, 1), (1, 1))
+    assert not any(week.left for week in view(app, disc).weeks)
+
+
 def test_plus_and_minus_of_a_change_keep_what_was_typed(app: Flask, dana: Who, disc: BookedPlan) -> None:
     desk = signed_in(app, dana)
     answer = asked(
@@ -630,7 +648,9 @@ def test_a_pause_that_is_called_off_is_ended_from_the_plans_page(
     app: Flask, dana: Who, weekly: BookedPlan, client: FlaskClient, standing_clock: StandingClock
 ) -> None:
     desk, to = signed_in(app, dana), address(weekly, "go-on")
-    assert to not in desk.get(address(weekly)).text and "be done with this plan now" in after(desk, desk.get(to))
+    assert to not in desk.get(address(weekly)).text and "be done with this plan now" in after(
+        desk, desk.get(to)
+    )
     first, last = FIRST_DAY + timedelta(days=7), FIRST_DAY + timedelta(days=20)
     with app.app_context():
         pause(dana, weekly.reference, first, last, "Travels", key="pause-001")

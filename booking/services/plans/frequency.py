@@ -1,7 +1,7 @@
 """How often a patient comes, changed from a week on: what goes, what comes, in one transaction and one message."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from itertools import combinations, pairwise, product
@@ -264,27 +264,41 @@ def refuse_unasked(
 
 
 def from_week_on(course: Course, week: int, doses: dict[str, tuple[int, int]]) -> Course:
-    """The same course, with other doses from a week on in all phases; where a phase has some only every so many weeks, from the
-    next of those on. Raises PlanRulesBroken where nothing is left of it.
+    """The same course, with other doses from a week on in all phases that have some of the kind; in all, where none of them has;
+    where a phase has some only every so many weeks, from the next of those on. A further week has what is moved there still, unless
+    there are none but such. Raises PlanRulesBroken where nothing is left of a phase.
     """
-    phases: list[Phase] = []
+    pieces: list[tuple[int, Phase]] = []
     before = 0
     for phase in course.phases:
         until = max(0, week - before)
         until = min(phase.weeks, until + -until % phase.every)
         if until:
-            phases.append(replace(phase, weeks=until, reassessed=phase.reassessed and until == phase.weeks))
+            until_then = replace(phase, weeks=until, reassessed=phase.reassessed and until == phase.weeks)
+            pieces.append((before, until_then))
         if until < phase.weeks:
-            kept = tuple(
-                Dose(one.visit_type, *given)
-                for one in phase.doses
-                if (given := doses.get(one.visit_type, (one.fewest, one.most)))[1]
-            )
-            if not kept and phase.doses:
-                raise PlanRulesBroken(faults=[{"rule": "too_few", "week": week + 1, "care": ""}])
-            phases.append(replace(phase, weeks=phase.weeks - until, doses=kept))
+            pieces.append((before + until, replace(phase, weeks=phase.weeks - until)))
         before += phase.weeks
-    return _with_what_was_moved(course, replace(course, phases=tuple(phases), moved=()), week)
+    further = {one.to for one in course.moved}
+    later = [first for first, phase in pieces if first >= week and phase.doses]
+    changed = [first for first in later if first not in further] or later
+    there = {dose.visit_type for first, phase in pieces if first in changed for dose in phase.doses}
+    new = tuple(Dose(care, *dose) for care, dose in doses.items() if care not in there and dose[1])
+
+    def with_others(phase: Phase) -> Phase:
+        kept = tuple(
+            Dose(one.visit_type, *given)
+            for one in phase.doses
+            if (given := doses.get(one.visit_type, (one.fewest, one.most)))[1]
+        )
+        if not kept + new:
+            raise PlanRulesBroken(faults=[{"rule": "too_few", "week": week + 1, "care": ""}])
+        return replace(phase, doses=kept + new)
+
+    phases = [with_others(phase) if first in changed else phase for first, phase in pieces]
+    after = _with_what_was_moved(course, replace(course, phases=tuple(phases), moved=()), week)
+    none = {care for care, (_fewest, most) in doses.items() if not most}
+    return _with_further_weeks(course, after, [one for one in later if one not in changed], none)
 
 
 # Parts
@@ -302,6 +316,29 @@ def _with_what_was_moved(before: Course, after: Course, from_week: int) -> Cours
         if visits > 0:
             moved.append(one._replace(visits=visits))
     return replace(after, moved=tuple(moved))
+
+
+def _with_further_weeks(
+    before: Course, after: Course, weeks: Collection[int], none: Collection[str]
+) -> Course:
+    """Of these further weeks, each a phase, what isn't moved there any more goes, and all of a kind of which there is to be none."""
+
+    def moved(course: Course, week: int, care: str) -> int:
+        return sum(one.visits for one in course.moved if (one.to, one.visit_type) == (week, care))
+
+    phases, first = [], 0
+    for phase in after.phases:
+        if first in weeks:
+            fewer = [
+                (one, moved(before, first, one.visit_type) - moved(after, first, one.visit_type))
+                for one in phase.doses
+                if one.visit_type not in none
+            ]
+            kept = (Dose(one.visit_type, one.fewest - gone, one.most - gone) for one, gone in fewer)
+            phase = replace(phase, doses=tuple(one for one in kept if one.most > 0))
+        phases.append(phase)
+        first += phase.weeks
+    return replace(after, phases=tuple(phases))
 
 
 def _of_week(

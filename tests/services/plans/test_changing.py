@@ -30,6 +30,7 @@ from booking.services.plans.changing import (
     preview,
     stop,
 )
+from booking.services.plans.extending import extend
 from booking.services.plans.frequency import change_doses, from_week_on, with_other_doses
 from booking.services.plans.lacking import lacking
 from booking.services.plans.make_ups import make_up_times
@@ -498,6 +499,53 @@ def test_other_doses_keep_the_rhythm_of_every_second_week() -> None:
     for week in (3, 4):
         doses = from_week_on(course, week, {ACUPUNCTURE: (2, 2)}).doses(ACUPUNCTURE)
         assert [most for _, most in doses] == [1, 0, 1, 0, 2, 0, 2, 0]
+
+
+def test_a_kind_of_care_that_was_set_to_none_comes_back(disc: BookedPlan) -> None:
+    change_doses(hired(), disc.reference, 1, {CHIROPRACTIC: (0, 0)}, "", key="doses-001")
+    assert [len(of(seen(disc), CHIROPRACTIC, week)) for week in range(4)] == [2, 0, 0, 0]
+    change_doses(hired(), disc.reference, 2, {CHIROPRACTIC: (2, 2)}, "", key="doses-002")
+    plan = seen(disc)
+    assert [len(of(plan, CHIROPRACTIC, week)) for week in range(4)] == [2, 0, 2, 2]
+    assert [week.left for week in plan.weeks] == [0, 0, 0, 0]
+    every_rule_is_kept(plan)
+
+
+def test_other_doses_of_a_kind_are_for_the_phases_that_have_it() -> None:
+    both, one = (Dose(ACUPUNCTURE, 3, 3), Dose(CHIROPRACTIC, 2, 2)), (Dose(ACUPUNCTURE, 1, 1),)
+    course = Course((Phase(2, both), Phase(1, ()), Phase(2, one)), rest_days={})
+    for week, often in ((0, [1, 1, 0, 0, 0]), (1, [2, 1, 0, 0, 0]), (2, [2, 2, 0, 1, 1])):
+        fewest = from_week_on(course, week, {CHIROPRACTIC: (1, 1)}).doses(CHIROPRACTIC)
+        assert [most for _, most in fewest] == often, week
+
+
+@pytest.fixture
+def extended(disc: BookedPlan) -> BookedPlan:
+    """One of acupuncture that its second week lacked has a further week."""
+    statuses.cancel(hired(), of(seen(disc), ACUPUNCTURE, 1)[0].reference, key="cancel-001")
+    extend(hired(), disc.reference, "", key="extend-01")
+    assert [len(of(seen(disc), ACUPUNCTURE, week)) for week in range(5)] == [3, 2, 3, 3, 1]
+    return disc
+
+
+@pytest.mark.parametrize(
+    ("week", "fewer", "left"),
+    [
+        (2, 2, [3, 2, 2, 2, 1]),
+        (2, 0, [3, 2, 0, 0, 0]),
+        # The second week has what it is to have, and nothing is moved from it any more.
+        (1, 2, [3, 2, 2, 2, 0]),
+        # There is nothing but the further week.
+        (4, 2, [3, 2, 3, 3, 2]),
+    ],
+)
+def test_a_further_week_keeps_what_was_moved_there(
+    week: int, fewer: int, left: list[int], extended: BookedPlan
+) -> None:
+    change_doses(hired(), extended.reference, week, {ACUPUNCTURE: (fewer, fewer)}, "", key="doses-001")
+    plan = seen(extended)
+    assert [len(of(plan, ACUPUNCTURE, week)) for week in range(5)] == left
+    assert not any(week.left for week in plan.weeks) and not lacking(plan, clock.now())
 
 
 def test_fewer_a_week_keeps_the_days_that_lie_farthest_apart(disc: BookedPlan) -> None:
