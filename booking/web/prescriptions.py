@@ -124,14 +124,17 @@ def _words(dose: tuple[int, int]) -> str:
 
 
 def _in_words(course: Course, slug: str, sent: tuple[int, int] | None) -> str:
-    """As in "3 a week, then 2 a week", or with the dose that was sent in the rhythm of each phase."""
-    phases = [
-        _of_phase(phase, sent or (dose.fewest, dose.most))
-        for phase in course.phases
-        for dose in phase.doses
-        if dose.visit_type == slug
-    ]
-    return _(", then ").join(dict.fromkeys(phases)) or _words(sent or (0, 0))
+    """As in "3 a week, then 2 a week, then none", or with the dose that was sent in the rhythm of each phase that has some."""
+    if slug not in course.kinds:
+        return _words(sent or (0, 0))
+    phases = []
+    for phase in course.phases:
+        dose = next((one for one in phase.doses if one.visit_type == slug), None)
+        if dose:
+            phases.append(_of_phase(phase, sent or (dose.fewest, dose.most)))
+        elif phase.doses:
+            phases.append(_words((0, 0)))
+    return _(", then ").join(dict.fromkeys(phases))
 
 
 def _of_phase(phase: Phase, dose: tuple[int, int]) -> str:

@@ -581,6 +581,8 @@ def test_a_kind_of_care_that_was_set_to_none_has_its_field_still(
         assert pressed(desk, asked(desk, to, **none), to, **none).status_code == 303
         form = desk.get(f"{to}?from_week=2")
         assert f'name="{care}" value=""' in form.text and 'role="status">none</span>' in form.text
+        if week == "2":
+            assert 'role="status">2 a week, then none</span>' in desk.get(f"{to}?from_week=1").text
     one_more = asked(desk, to, from_week="2", step="chiropractic-follow-up+")
     assert f'name="{care}" value="1-1"' in one_more.text and 'role="status">1 a week' in one_more.text
     again = {"from_week": "2", care: "1-1"}
