@@ -21,7 +21,6 @@ from booking.scheduling.plans.course import Course, Dose, Phase
 from booking.scheduling.plans.fewest import by_most, fewest
 from booking.scheduling.plans.keeping import Kept, Role
 from booking.scheduling.plans.task import Choice
-from booking.scheduling.plans.windows import Presence, TimeWindow
 from booking.scheduling.reasons import Reason, Why, explain
 from booking.scheduling.timeline import CELL_MINUTES, cell_at, instant_of
 from booking.services.allowances import Planned as ToBeBooked, allowances_of
@@ -29,8 +28,9 @@ from booking.services.clinic import Clinic, Practitioner, VisitType, the_clinic
 from booking.services.plans.besides import days_near_plans
 from booking.services.plans.choosing import Chosen, VisitWish
 from booking.services.plans.ground import HORIZON_DAYS, Wanted
-from booking.services.plans.replacing import Instead, instead_of
+from booking.services.plans.replacing import Instead, breaks
 from booking.services.plans.wanted import Asked, Kind, PlanWanted
+from booking.services.proposed import Proposed
 from booking.services.question import Question
 from booking.services.transaction import reading
 
@@ -194,6 +194,7 @@ class _Dates:
         self._kinds = {kind.care.slug: kind for kind in asked.kinds}
         self._until = _last_day(asked)
         self._standing = self._found()
+        self._beside = asked.once_had(self._proposed())
 
     def all(self) -> Iterator[DateOf]:
         had = {(one.kept.day, one.kept.care): one for one in self._standing}
@@ -240,11 +241,8 @@ class _Dates:
         """A date with each with whom it is free."""
         if day >= self._asked.weeks * 7 or self._on(day) > self._until:
             return []
-        visit_type, care, person = (
-            self._visit_type(day, slot),
-            self._kinds[slot.visit_type].care,
-            self._person(slot),
-        )
+        care, visit_type = self._kinds[slot.visit_type].care, self._visit_type(day, slot)
+        person = self._person(slot)
         role = Role.DOSE if visit_type == care else Role.FIRST
         return [
             self._chosen(visit_type, care, day, one, role)
@@ -269,6 +267,15 @@ class _Dates:
         wanted = [one.wanted for one in chosen]
         beside = self._asked.ground.beside((one.wanted for one in before), wanted[0].cell)
         return None not in self._asked.ground.together([*beside, *wanted])
+
+    def _proposed(self) -> Proposed:
+        """What is taken once all that can be had is had."""
+        ground, proposed = self._asked.ground, Proposed()
+        together = ground.together([one.wanted for one in self._standing])
+        for one, had in zip(self._standing, together, strict=True):
+            if had is not None:
+                proposed.add(had, one.visit_type.slug, ground.patient_id)
+        return proposed
 
     def _visit_type(self, day: int, slot: Slot) -> VisitType:
         """What is had on a date: on the first one of a kind of care that is new to the patient, that with which it begins."""
@@ -304,27 +311,39 @@ class _Dates:
         return self._clinic.practitioner_by_id[offers.situation.practitioners[0].id]
 
     def _instead(self, slot: Slot, lost: Chosen) -> list[Instead]:
-        """The best of the same day, the same time with somebody else, and the nearest other days, the best first; none that
+        """The best of the same day, the same time with somebody else, and the other days of its week, the best first; none that
         is nearer to another date. Where anybody was asked for, it is with whoever has the nearest time.
         """
-        weekday = frozenset({self._on(lost.kept.day).weekday()})
-        same_day = Presence((TimeWindow(weekday, 0, 24 * 60),))
-        same_time = Presence((TimeWindow(weekday, lost.kept.starts, lost.kept.ends),))
-        anyone = slot.practitioner is None
-        found: list[Instead] = []
-        for presence, most in ((same_day, 1), (same_time, 1), (Presence(), 7)):
-            asked = self._asked.with_presence(presence)
-            found += instead_of(asked, lost, self._standing, most, anyone=anyone)
-        others = [day for day, one in self._series.dates() if one.visit_type == slot.visit_type]
-        others.remove(lost.kept.day)
-        kept = {
-            (one.starts_at, one.practitioner.id): one
-            for one in found
-            if self._on(one.day) <= self._until
-            and all(abs(one.day - lost.kept.day) <= abs(one.day - other) for other in others)
-            and not self._is_near(self._kinds[slot.visit_type], one.day)
-        }
-        return list(kept.values())
+
+        def away(day: int, choice: Choice) -> tuple[int, ...]:
+            how_far = abs(day - lost.kept.day), abs(choice.starts - lost.kept.starts)
+            other = choice.person != lost.wanted.practitioner_id
+            return (*how_far, other) if slot.practitioner is None else (other, *how_far)
+
+        found, kept = [], [one.kept for one in self._standing]
+        for day in self._days_near(slot, lost.kept):
+            free = sorted((away(day, one), one) for one in self._beside.choices(lost.visit_type, day))
+            same_time = [one for one in free if (day, one[1].starts) == (lost.kept.day, lost.kept.starts)]
+            for how_far, one in dict.fromkeys((*free[:1], *same_time[:1])):
+                there = lost.kept._replace(day=day, starts=one.starts, ends=one.ends)
+                if not breaks(self._asked.course, kept, there):
+                    found.append((day != lost.kept.day, how_far, day, one))
+        return [self._as_instead(lost.visit_type, day, one) for *_, day, one in sorted(found)]
+
+    def _days_near(self, slot: Slot, lost: Kept) -> Iterator[int]:
+        """The days of its week to which a date may go."""
+        dates = (day for day, one in self._series.dates() if one.visit_type == slot.visit_type)
+        others = [day for day in dates if day != lost.day]
+        for day in range(lost.week * 7, lost.week * 7 + 7):
+            may_be = self._on(day) <= self._until and not self._is_near(self._kinds[slot.visit_type], day)
+            if may_be and all(abs(day - lost.day) <= abs(day - other) for other in others):
+                yield day
+
+    def _as_instead(self, visit_type: VisitType, day: int, choice: Choice) -> Instead:
+        offers, cell = self._beside.ground.offers(visit_type.slug), self._beside.cell(visit_type, day, choice)
+        length = offers.situation.by_id[choice.person].shape.length
+        person = self._clinic.practitioner_by_id[choice.person]
+        return Instead(instant_of(cell), instant_of(cell + length), person, day)
 
     def _why(self, day: int, slot: Slot, question: Question) -> Reason | None:
         """None where it could be had by itself."""

@@ -1,6 +1,7 @@
 """A series: its dates looked at one by one, what can't be with what takes its place, booked whole; and two kinds of care in one go."""
 
 from datetime import time, timedelta
+from time import perf_counter
 from typing import Any
 
 import pytest
@@ -21,12 +22,13 @@ from booking.scheduling.reasons import Why
 from booking.scheduling.timeline import cell_at
 from booking.services import absences, links
 from booking.services.clinic import present
+from booking.services.clinic_file import ClinicFile
 from booking.services.desk import coverage
 from booking.services.plans import adherence, same_day, series_booking
 from booking.services.plans.booking import BookedPlan
 from booking.services.plans.choosing import VisitWish
 from booking.services.plans.reading import for_staff, notes
-from booking.services.plans.series import Preview, Series, Slot
+from booking.services.plans.series import MOST_VISITS, MOST_WEEKS, Preview, Series, Slot
 from booking.services.rescheduling import reschedule
 from booking.services.staff.who import Who
 from booking.services.transaction import run
@@ -153,6 +155,51 @@ def test_a_date_that_cant_be_has_its_reason_and_times_in_its_place() -> None:
         {one.day - 8 for one in clash.instead} for clash in looked_at(who, ana, twice).clashes
     )
     assert tuesday == {-1, 0, 1} and thursday == {2, 3, 4}
+
+
+def test_what_the_longest_series_can_have_is_said_at_once() -> None:
+    """The finder of plans took minutes for it: each week more doubled them."""
+    began = perf_counter()
+    slots = Slot("acupuncture-follow-up", TUE, 9 * 60), Slot("chiropractic-follow-up", TUE, 10 * 60)
+    found = looked_at(hired(), patient(), series(*slots, weeks=MOST_WEEKS))
+    assert len(found.visits) == 2 * MOST_WEEKS and len({one.practitioner for one in found.visits}) == 2
+    set_up(plan_clinic(rules={"limits": [{"scope": "patient", "per": "week", "visits": 2}]}))
+    days = [Slot("acupuncture-follow-up", day, 9 * 60) for day in range(4)]
+    found = looked_at(hired(), patient("Ana", "ana@example.com"), series(*days, weeks=10))
+    assert len(found.dates) == MOST_VISITS and len(found.visits) == 20
+    assert not any(one.instead for one in found.clashes), "the week has its two"
+    assert perf_counter() - began < 10
+
+
+def test_with_whom_is_as_few_as_can_be_and_nobody_in_two_places() -> None:
+    """Mei gives both kinds, and no two visits without a pause: her needles are another's where nobody else adjusts."""
+    definition = plan_clinic().model_dump(mode="json")
+    for one in definition["visit_types"]:
+        if one["id"] == "acupuncture-follow-up":
+            one["pause_after_minutes"] = 10
+    people = {one["id"]: one for one in definition["practitioners"]}
+    people["mei"]["offers"] += [one for one in people["lin"]["offers"] if "follow-up" in str(one)]
+    definition["practitioners"] = [people["mei"], people["dan"]]
+    set_up(ClinicFile.model_validate(definition))
+    slots = Slot("acupuncture-follow-up", TUE, 9 * 60), Slot("chiropractic-follow-up", TUE, 9 * 60 + 50)
+    found = looked_at(hired(), patient(), series(*slots))
+    assert [one.practitioner for one in found.visits] == ["dan", "mei"] * 4
+    # Who has the most dates has all they can; the others are one person's.
+    for day in (8, 15):
+        booked(
+            at(FIRST_DAY + timedelta(days=day), 16), visit_type="acupuncture-follow-up", practitioner="mei",
+            email=f"ana{day}@example.com",
+        )  # fmt: skip
+    alone = looked_at(hired(), patient("Ana", "ana@example.com"), series(slots[0]._replace(minute=16 * 60)))
+    assert [one.practitioner for one in alone.visits] == ["dan"] * 4
+    booked(
+        at(FIRST_DAY + timedelta(days=1), 16),
+        visit_type="acupuncture-follow-up",
+        practitioner="dan",
+        email="a@b.example",
+    )
+    alone = looked_at(hired(), patient("Eva", "eva@example.com"), series(slots[0]._replace(minute=16 * 60)))
+    assert [one.practitioner for one in alone.visits] == ["mei", "dan", "dan", "dan"]
 
 
 def test_what_was_lost_meanwhile_is_named_and_nothing_is_booked() -> None:
