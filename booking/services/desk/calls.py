@@ -66,8 +66,9 @@ class Call:
 
     `flags`, `desk_note`: what to know of the patient before they pick up. `tries`: calls that nobody answered. `because`:
     the reason that was given for a change. `written`: the message by which they may know already. `after_all`: they were
-    told that we had cancelled it. `plan`: the reference of its plan, where that has changed, and `plan_only` if nothing is to be
-    said of this visit by itself. `also`: the others of that day, or of the next morning, of which they are reminded by the same call, in order.
+    told that we had cancelled it. `plan`: the reference of its plan, where the call is about that: `others_changed` if others of
+    its visits have, and `plan_only` if nothing is to be said of this one by itself. `also`: the others of that day, or of the next
+    morning, or of that week, of which they are reminded by the same call, in order.
     """
 
     reference: str
@@ -91,6 +92,7 @@ class Call:
     written: Written | None = None
     after_all: bool = False
     plan: str = ""
+    others_changed: bool = False
     plan_only: bool = False
     also: tuple["Call", ...] = ()
 
@@ -137,9 +139,7 @@ def call_list(who: Who) -> CallList:
         for call in along:
             first = _first_of_its_day(call, by_message)
             if first is not None and call.reference not in found:
-                others = {one.reference: one for one in (call, *found[first].also)}
-                also = sorted(others.values(), key=lambda one: one.starts_at)
-                found[first] = replace(found[first], also=tuple(also))
+                found[first] = replace(found[first], also=_in_order(call, *found[first].also))
         calls = _with_what_was_written(session, found.values())
     return CallList(tuple(sorted(calls, key=lambda call: (call.starts_at, call.reference))))
 
@@ -156,12 +156,13 @@ def settle(who: Who, reference: str, outcome: Outcome, *, version: int | None = 
         states.refuse_stale(session, the_clinic(session), appointment, version)
         messages, stopped = _open(session, appointment, now), list[Message]()
         name = f"{appointment.first_name} {appointment.last_name}"
+        if not any(message.kind in notices.ANSWERS for message in messages):
+            if whom_to_call.to_be_called_about(session, appointment, now):
+                kind = "cancellation" if appointment.status is Status.CANCELLED else "change"
+                messages.append(notices.call_made(session, appointment, kind, now))
         if not messages:
-            if not whom_to_call.to_be_called_about(session, appointment, now):
-                # Somebody else has just called; that call counts.
-                return vars(Settled(name, before=_made_before(session, appointment)))
-            kind = "cancellation" if appointment.status is Status.CANCELLED else "change"
-            messages = [notices.call_made(session, appointment, kind, now)]
+            # Somebody else has just called; that call counts.
+            return vars(Settled(name, before=_made_before(session, appointment)))
         if outcome in whom_to_call.SPOKEN and any(message.kind in notices.ANSWERS for message in messages):
             stopped = notices.stop_writing(session, appointment, "They were told by telephone.")
         for message in (*messages, *_along(session, appointment, messages, now), *stopped):
@@ -271,6 +272,10 @@ def _by_message(session: Session, clinic: Clinic, now: datetime) -> tuple[list[C
     for message, appointment, patient, goes_along in session.execute(wanted, whom_to_call.bounds(now)):
         why = _why(message, appointment, patient)
         call = _call(clinic, appointment, patient, message.kind, why, message)
+        if call.plan and notices.WEEK in message.facts:
+            week = notices.of_week(session, appointment.plan, message.facts[notices.WEEK], now)
+            others = (one for one in week if one is not appointment)
+            call = replace(call, also=tuple(_call(clinic, one, patient, call.kind, why) for one in others))
         (along if goes_along else calls).append(call)
     return calls, along
 
@@ -458,7 +463,8 @@ def _call(
         problem=message.last_error if message and message.state in whom_to_call.FAILED else "",
         after_all=facts.get("after_all", False),
         plan=facts[notices.PLAN] if of_plan else "",
-        plan_only=of_plan and kind != "confirmation",
+        others_changed=of_plan and kind in notices.ANSWERS,
+        plan_only=of_plan and kind in ("change", "cancellation"),
     )
 
 
@@ -479,4 +485,12 @@ def _the_weightier(one: Call, other: Call) -> Call:
         because=first.because or second.because,
         after_all=first.after_all or second.after_all,
         plan=first.plan or second.plan,
+        others_changed=first.others_changed or second.others_changed,
+        also=_in_order(*first.also, *second.also),
     )
+
+
+def _in_order(*calls: Call) -> tuple[Call, ...]:
+    """These of other visits, each once."""
+    each = {call.reference: call for call in calls}
+    return tuple(sorted(each.values(), key=lambda call: call.starts_at))

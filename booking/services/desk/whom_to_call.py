@@ -86,6 +86,7 @@ _EARLIER = aliased(Appointment)
 # A reminder of which somebody is to be called along with that of an earlier visit of the same day.
 TOLD_WITH_EARLIER = and_(
     Message.kind.startswith("reminder-"),
+    ~notices.IS_ABOUT_A_PLAN,
     Message.state == MessageState.TO_CALL,
     exists().where(
         _OTHER.appointment_id == _EARLIER.id,

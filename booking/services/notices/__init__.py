@@ -40,8 +40,10 @@ from booking.services.notices.by_patients import (
 from booking.services.notices.calling import (
     IS_ABOUT_A_PLAN,
     PLAN,
+    WEEK,
     is_about_a_plan,
     left_behind,
+    of_week,
     pass_on,
 )
 from booking.services.notices.news import (
@@ -106,6 +108,7 @@ __all__ = [
     "TAKEN_BACK_WITHIN",
     "TOLD_TOGETHER",
     "UNREACHABLE",
+    "WEEK",
     "Left",
     "Told",
     "Way",
@@ -137,6 +140,7 @@ __all__ = [
     "make_up_offered",
     "moved",
     "moved_from",
+    "of_week",
     "on_short_notice",
     "own_list",
     "pass_on",

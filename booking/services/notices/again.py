@@ -9,7 +9,7 @@ from booking.models import Actor, Appointment, Channel, Message, MessageState, P
 from booking.scheduling.reminder_times import not_after
 from booking.services import digests
 from booking.services.message_rows import bare_row
-from booking.services.notices.calling import PLAN, call_anew, next_of
+from booking.services.notices.calling import LIST_BY_CALL, PLAN, call_anew, call_of_week
 from booking.services.notices.writing import (
     ANSWERS,
     ASKED,
@@ -30,7 +30,7 @@ _SAID_BY_CALL = {
     "plan-confirmation": "confirmation",
     "plan-change": "change",
     "plan-make-up": "change",
-    digests.KIND: "reminder-week",
+    digests.KIND: LIST_BY_CALL,
 }
 
 # The facts of a confirmation of a plan that staff caused: what its patient is called about if it reaches nobody.
@@ -96,8 +96,8 @@ def cancellation_corrected(session: Session, appointment: Appointment, now: date
 
 
 def plan_another_way(session: Session, plan: Plan, message: Message, now: datetime) -> bool:
-    """Writes anew what could not reach a plan's patient: a text as a mail if there is an address, else as a call about the next
-    visit that it names. Says whether there is such a way. A mail that answers what they have just done is in their hands, and
+    """Writes anew what could not reach a plan's patient: a text as a mail if there is an address, else as a call about all
+    its visits, or about those of a week. Says whether there is such a way. A mail that answers what they have just done is in their hands, and
     nobody is called about what they have changed themselves.
     """
     own = OWN in message.facts
@@ -115,12 +115,7 @@ def plan_another_way(session: Session, plan: Plan, message: Message, now: dateti
     facts = {PLAN: plan.reference} | ({} if message.channel is Channel.CALL else {"why": UNREACHABLE})
     if kind in ANSWERS:
         return call_anew(session, plan, now, facts, kind)
-    visit = next_of(session, plan, max(now, message.due_at))
-    if visit is None:
-        return False
-    last_use = not_after(visit.starts_at)
-    _add_once(session, row_of(visit, kind, Channel.CALL, plan.phone, now, now, last_use, facts))
-    return True
+    return call_of_week(session, plan, digests.week_of(message.subject).isoformat(), now, facts)
 
 
 def sent_again(

@@ -66,6 +66,7 @@ def contact_corrected(
 def cannot_come(session: Session, clinic: Clinic, appointment: Appointment, now: datetime) -> None:
     """Tells the clinic at once that a patient can't come to a visit that they may no longer cancel themselves."""
     _tell_clinic(session, clinic, appointment, "cannot-come", now)
+    pass_on_of(session, appointment, now)
 
 
 def comes_after_all(session: Session, clinic: Clinic, appointment: Appointment, now: datetime) -> None:

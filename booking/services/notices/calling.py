@@ -1,26 +1,37 @@
-"""Calls about a plan, where no message reaches its patient: one visit carries such a call, which is about all of them.
+"""Calls about a plan, where no message reaches its patient: one visit carries such a call, which is about all of them, or about
+those of a week.
 
 Whatever becomes of that visit by itself, the call is passed on to another one, until somebody has made it.
 """
 
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
 
 from sqlalchemy import ColumnElement, Select, and_, case, or_, select
 from sqlalchemy.orm import Session
 
 from booking.models import Appointment, Channel, Message, MessageState, Plan
+from booking.scheduling.hours import day_at
 from booking.scheduling.status import Status
 from booking.scheduling.timeline import cell_from
+from booking.services.clinic import the_clinic
 from booking.services.notices.writing import ANSWERS, ASKED, next_resend, row_of
 from booking.services.rows import Row, add_all
 
 PLAN = "plan"
-"""The facts of a call that is about a whole plan: its reference."""
+"""The facts of a call that is about a whole plan, or about a week of it: its reference."""
 
+WEEK = "week"
+"""The facts of a call that is about a week of a plan: its Monday."""
+
+LIST_BY_CALL = "reminder-week"
+"""The kind of such a call: the list of the week, by telephone."""
+
+_OF_WEEK = and_(Message.kind == LIST_BY_CALL, Message.facts[WEEK].as_string().is_not(None))
 IS_ABOUT_A_PLAN = and_(
     Message.channel == Channel.CALL,
-    Message.kind.in_(ANSWERS),
     Message.facts[PLAN].as_string().is_not(None),
+    or_(Message.kind.in_(ANSWERS), _OF_WEEK),
 )
 _WAITS = and_(
     IS_ABOUT_A_PLAN,
@@ -29,8 +40,12 @@ _WAITS = and_(
 )
 
 
+# What no list of a week names.
+_IS_UNNAMED = or_(Appointment.penciled.is_(True), Appointment.cannot_come_at.is_not(None))
+
+
 def is_about_a_plan(kind: str, channel: Channel, facts: Row) -> bool:
-    return channel is Channel.CALL and kind in ANSWERS and PLAN in facts
+    return channel is Channel.CALL and PLAN in facts and (kind in ANSWERS or WEEK in facts)
 
 
 def call_anew(
@@ -52,22 +67,63 @@ def call_anew(
     return True
 
 
+def call_of_week(session: Session, plan: Plan, monday: str, now: datetime, facts: Row) -> bool:
+    """A call that tells of a plan's visits of a week, unless it was written before: carried by the first of those that are ahead.
+    Says whether there is any.
+    """
+    facts = facts | {PLAN: plan.reference, WEEK: monday}
+    there = select(Message.id).where(
+        IS_ABOUT_A_PLAN,
+        *(Message.facts[name].as_string() == facts[name] for name in (PLAN, WEEK)),
+        Message.state != MessageState.DROPPED,
+    )
+    if session.scalar(there.limit(1)) is not None:
+        return True
+    visits = of_week(session, plan, monday, now)
+    if not visits:
+        return False
+    first = min(visits, key=lambda one: (one.phone != plan.phone, one.from_cell))
+    row = row_of(first, LIST_BY_CALL, Channel.CALL, plan.phone or "", now, now, first.starts_at, facts)
+    add_all(session, Message, [row | {"resend": next_resend(session, first, [LIST_BY_CALL])}])
+    return True
+
+
+def of_week(session: Session, plan: Plan, monday: str, now: datetime) -> Sequence[Appointment]:
+    """The visits of a plan that the list of a week names, in order: not what is only penciled in, nor to what they can't come."""
+    zone, day = the_clinic(session).zone, date.fromisoformat(monday)
+    first, last = day_at(day, zone), day_at(day + timedelta(days=6), zone)
+    wanted = select(Appointment).where(
+        Appointment.plan_id == plan.id,
+        Appointment.status == Status.BOOKED,
+        ~_IS_UNNAMED,
+        Appointment.from_cell >= max(first.from_cell, cell_from(now) + 1),
+        Appointment.from_cell < last.to_cell,
+    )
+    return session.scalars(wanted.order_by(Appointment.from_cell)).all()
+
+
 def drop_calls(session: Session, plan: Plan, why: str) -> bool:
-    """Drops the calls about a plan that wait, for what they were to tell is told otherwise. Says whether there were any."""
-    there = session.scalars(_waiting_of(plan)).all()
+    """Drops the calls about a plan that wait, for what they were to tell is told otherwise: not those about a week. Says whether
+    there were any.
+    """
+    there = session.scalars(_waiting_of(plan).where(~_OF_WEEK)).all()
     for one in there:
-        one.state, one.last_error, one.lease = MessageState.DROPPED, why, None
+        _drop(one, why)
     session.flush()
     return bool(there)
 
 
 def pass_on(session: Session, plan: Plan, now: datetime) -> None:
-    """Where the visit that carries the call about a plan can't any more, another one does."""
+    """Where the visit that carries a call about a plan can't any more, another one does; of a week one of its own, if there is any."""
     carried = _waiting_of(plan).join(Appointment, Appointment.id == Message.appointment_id)
-    stale = session.scalar(carried.where(_carries_no_more(now)).limit(1))
-    if stale is not None:
-        kind = stale.kind if stale.kind != "cancellation" else "change"
-        call_anew(session, plan, now, dict(stale.facts), kind)
+    for stale in session.scalars(carried.where(_carries_no_more(now))).all():
+        if WEEK in stale.facts:
+            _drop(stale, "They are called about other visits of the week.")
+            session.flush()
+            call_of_week(session, plan, stale.facts[WEEK], now, dict(stale.facts))
+        else:
+            kind = stale.kind if stale.kind != "cancellation" else "change"
+            call_anew(session, plan, now, dict(stale.facts), kind)
 
 
 def pass_on_of(session: Session, appointment: Appointment, now: datetime) -> None:
@@ -112,6 +168,10 @@ def _last_cancelled(session: Session, plan: Plan, now: datetime) -> Appointment 
     return session.scalar(wanted.order_by(_is_anothers(plan), Appointment.from_cell.desc()).limit(1))
 
 
+def _drop(call: Message, why: str) -> None:
+    call.state, call.last_error, call.lease = MessageState.DROPPED, why, None
+
+
 def _waiting_of(plan: Plan) -> Select[tuple[Message]]:
     of_plan = Message.facts[PLAN].as_string() == plan.reference
     return select(Message).where(_WAITS, of_plan).order_by(Message.id)
@@ -124,4 +184,5 @@ def _carries_no_more(now: datetime) -> ColumnElement[bool]:
         Appointment.from_cell <= cell_from(now),
         and_(Message.kind == "cancellation", Appointment.status != Status.CANCELLED),
         and_(Message.kind != "cancellation", Appointment.status != Status.BOOKED),
+        and_(_OF_WEEK, _IS_UNNAMED),
     )

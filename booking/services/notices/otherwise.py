@@ -25,13 +25,12 @@ from booking.scheduling.reminder_times import not_after
 from booking.services import digests
 from booking.services.clinic import Clinic
 from booking.services.message_rows import REMINDED_BY, bare_row
+from booking.services.notices.calling import LIST_BY_CALL
 from booking.services.notices.reminding import reminder_days, reminders
 from booking.services.notices.writing import TOLD_TOGETHER, address_of, row_of
 from booking.services.rows import Row, add_all
 
 _TOLD = (MessageState.SENDING, MessageState.SENT, MessageState.SIMULATED, MessageState.UNSURE)
-# A list of the week that reached nobody, told by a call about its first visit.
-_LIST_BY_CALL = "reminder-week"
 
 
 class Left(NamedTuple):
@@ -147,7 +146,7 @@ def _lists_now(
 
 
 def _stays(clinic: Clinic, visit: Appointment, message: Message, changed: bool) -> bool:
-    if message.kind == _LIST_BY_CALL:
+    if message.kind == LIST_BY_CALL:
         return visit.reminders is not Reminders.NONE
     in_this_way = not changed or message.channel in REMINDED_BY[visit.reminders]
     return in_this_way and message.kind in _kinds(clinic, visit)

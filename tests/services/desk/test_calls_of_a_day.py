@@ -27,7 +27,9 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 def plan(context: Flask, standing_clock: StandingClock) -> BookedPlan:
     """Of somebody who is reminded by telephone: acupuncture and chiropractic on one trip, tomorrow."""
     set_up(plan_clinic())
-    made = running(prescribed(patient(email=None), "disc"), reminders=Reminders.CALL)
+    made = running(
+        prescribed(patient(email=None), "disc"), reminders=Reminders.CALL, reminded_of=PlanReminders.EACH
+    )
     standing_clock.at(seen(made).visits[0].starts_at - 20 * HOUR)
     drained()
     return made
@@ -97,22 +99,11 @@ def test_who_has_another_number_is_called_by_themselves(
     context: Flask, standing_clock: StandingClock
 ) -> None:
     set_up(plan_clinic())
-    plan = running(prescribed(patient(email=None), "disc"), reminders=Reminders.CALL)
+    made = prescribed(patient(email=None), "disc")
+    plan = running(made, reminders=Reminders.CALL, reminded_of=PlanReminders.EACH)
     first, second, *_ = seen(plan).visits
     token = links.token(second.reference, 1)
     visits.correct_contact(second.reference, token, None, "+18185550177", actor="son", key="contact-1")
     standing_clock.at(first.starts_at - 20 * HOUR)
     drained()
     assert listed() == [(first.reference, "reminder", []), (second.reference, "reminder", [])]
-
-
-def test_who_wants_the_list_of_the_week_by_telephone_is_called_because_they_want_it(
-    context: Flask, standing_clock: StandingClock
-) -> None:
-    set_up(plan_clinic())
-    made = prescribed(patient(email=None), "weekly")
-    plan = running(made, reminders=Reminders.CALL, reminded_of=PlanReminders.BOTH)
-    (monday,) = [one.starts_at for one in seen(plan).visits][:1]
-    standing_clock.at(monday - 2 * DAY)
-    drained()
-    assert [(one.kind, one.why.value) for one in calls.call_list(hired()).calls] == [("reminder", "wanted")]
