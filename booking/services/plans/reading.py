@@ -12,7 +12,6 @@ from booking import clock
 from booking.models import SERIES, Actor, Appointment, Plan, PlanEntry, PlanReminders, PlanStatus, Reminders
 from booking.scheduling.plans.course import Course
 from booking.scheduling.plans.windows import Presence
-from booking.scheduling.status import Status
 from booking.services.clinic import Clinic, Practitioner, VisitType, the_clinic
 from booking.services.plans import links
 from booking.services.plans.said import NOTHING_SAID, NotNeeded, Pause, Said, pause_on, said_of
@@ -22,7 +21,7 @@ from booking.services.staff import audit
 from booking.services.staff.ownership import plan_for
 from booking.services.staff.who import Who
 from booking.services.transaction import reading
-from booking.services.visits import Visit, shaped as as_visit
+from booking.services.visits import Visit
 
 OVER = (PlanStatus.STOPPED, PlanStatus.COMPLETED)
 
@@ -30,7 +29,8 @@ OVER = (PlanStatus.STOPPED, PlanStatus.COMPLETED)
 @dataclass(frozen=True)
 class PlanView:
     """A plan with all that belongs to it. Plain values: nothing here asks the database. `pause`: the one that it is in, if it
-    runs; `pauses`: all, past and to come. `made_up`: by the references of make-ups the week of whose dose they are.
+    runs; `pauses`: all, past and to come; `freed`: days of those that ended sooner. `made_up`: by the references of make-ups the
+    week of whose dose they are.
     `treated_besides`: modalities, looked for where a first visit is due.
     """
 
@@ -69,6 +69,7 @@ class PlanView:
     visits: tuple[PlanVisit, ...]
     weeks: tuple[Week, ...]
     pauses: tuple[Pause, ...]
+    freed: tuple[Pause, ...]
     pause: Pause | None
     not_needed: tuple[NotNeeded, ...]
     made_up: Mapping[str, int]
@@ -129,28 +130,9 @@ def of_visit(visit: Visit) -> PlanView | None:
     """The plan of a visit that its link has opened, where its contact is the plan's too: whoever was given the link of one
     visit alone sees no others by it.
     """
-    if not visit.in_plan:
-        return None
     with reading() as session:
-        plan = session.scalars(
-            select(Plan).join(Appointment, Appointment.plan_id == Plan.id).where(Appointment.id == visit.id)
-        ).one()
-        if not {visit.email, visit.phone} <= {plan.email, plan.phone, None}:
-            return None
-        return view(session, the_clinic(session), plan)
-
-
-def visits_by_link(reference: str, token: str) -> tuple[Visit, ...]:
-    """The visits of this plan that weren't cancelled, each as its own link opens it. Raises NotFound."""
-    with reading() as session:
-        plan = links.plan_by_link(session, reference, token, clock.now())
-        clinic = the_clinic(session)
-        rows = session.scalars(
-            select(Appointment)
-            .where(Appointment.plan_id == plan.id, Appointment.status != Status.CANCELLED)
-            .order_by(Appointment.from_cell)
-        )
-        return tuple(as_visit(clinic, row) for row in rows)
+        plan = plan_of_visit(session, visit)
+        return None if plan is None else view(session, the_clinic(session), plan)
 
 
 def for_staff(who: Who, reference: str) -> PlanView:
@@ -176,6 +158,16 @@ def notes(who: Who, reference: str) -> tuple[PlanNote, ...]:
 
 
 # Parts of other use cases
+
+
+def plan_of_visit(session: Session, visit: Visit) -> Plan | None:
+    """The plan of a visit that has its contact."""
+    if not visit.in_plan:
+        return None
+    plan = session.scalars(
+        select(Plan).join(Appointment, Appointment.plan_id == Plan.id).where(Appointment.id == visit.id)
+    ).one()
+    return plan if {visit.email, visit.phone} <= {plan.email, plan.phone, None} else None
 
 
 def view(session: Session, clinic: Clinic, plan: Plan) -> PlanView:
@@ -220,6 +212,7 @@ def view(session: Session, clinic: Clinic, plan: Plan) -> PlanView:
         visits=visits,
         weeks=asking_no_more(weeks) if plan.status in OVER else weeks,
         pauses=said.pauses,
+        freed=said.freed,
         pause=pause_on(clinic.times.local_date(now), said.pauses) if runs else None,
         not_needed=said.not_needed,
         made_up=said.made_up,

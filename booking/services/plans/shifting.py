@@ -21,6 +21,7 @@ from booking.services.clinic import Clinic, Practitioner, the_clinic
 from booking.services.desk.owed import any_waits_for_news
 from booking.services.idempotency import Answer, Key, once
 from booking.services.occupancies import Ignoring
+from booking.services.plans import as_told
 from booking.services.plans.allowed import refuse_moved_beyond
 from booking.services.plans.altering import (
     PATIENT,
@@ -39,7 +40,7 @@ from booking.services.plans.as_it_was import as_it_is
 from booking.services.plans.asking_again import asked_for, kept_of, suffers
 from booking.services.plans.besides import near_besides
 from booking.services.plans.ground import Wanted, question_of
-from booking.services.plans.reading import PlanView, by_link, for_staff
+from booking.services.plans.reading import PlanView, for_staff
 from booking.services.plans.replacing import OFFERED
 from booking.services.plans.visits import PlanVisit
 from booking.services.plans.wanted import Asked
@@ -232,7 +233,7 @@ def shift_by_link(
 
     Raises VisitsTaken with those that can't be had, BeyondCoverage, NotChangeable, StaleEdit, NotFound, KeyReused.
     """
-    shown = by_link(reference, token)
+    shown = as_told.by_link(reference, token)
     change = preview(shown, visit, starts_at, None, BookableBy.LINK, partly=True, refused=refused)
 
     def action(session: Session) -> Answer:

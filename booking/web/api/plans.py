@@ -15,7 +15,7 @@ from booking.scheduling.plans.windows import Presence
 from booking.services import links
 from booking.services.allowances import Planned
 from booking.services.clinic import Clinic, PlanTemplate
-from booking.services.plans import booking, links as plan_links, reading, weeks
+from booking.services.plans import as_told, booking, links as plan_links, reading, weeks
 from booking.services.plans.allowed import allowed
 from booking.services.plans.asking_again import wanted_by
 from booking.services.plans.choosing import PlanWish, VisitWish
@@ -98,7 +98,7 @@ def book_plan() -> ResponseReturnValue:
 @described(gives=plan_schemas.Plan, bearer=Bearer.PLAN)
 def plan(reference: str) -> ResponseReturnValue:
     """The plan that this token opens, with its visits as they stand."""
-    return jsonify(_shown(reading.by_link(reference, bearer_token())))
+    return jsonify(_shown(as_told.by_link(reference, bearer_token())))
 
 
 # What is asked for

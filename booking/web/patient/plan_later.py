@@ -29,7 +29,7 @@ from booking.models import BookableBy
 from booking.scheduling.hours import wall_at
 from booking.scheduling.reasons import Why
 from booking.services.allowances import Planned
-from booking.services.plans import changing, reading, shifting
+from booking.services.plans import as_told, changing, shifting
 from booking.services.plans.allowed import allowed
 from booking.services.plans.ground import question_of
 from booking.services.plans.reading import PlanView
@@ -85,7 +85,7 @@ class Wanted(NamedTuple):
 def choose_for_later(reference: str, token: str, visit: str) -> ResponseReturnValue:
     """Where all of them could go; once that is chosen, what it would do."""
     limits.allow("search")
-    plan = reading.by_link(reference, token)
+    plan = as_told.by_link(reference, token)
     found = _visit(plan, visit)
     if found is None or not ways_from(plan, found).move:
         return _to_plan(plan)
@@ -96,7 +96,7 @@ def choose_for_later(reference: str, token: str, visit: str) -> ResponseReturnVa
 @blueprint.post(f"{PATH}/move")
 def move_later(reference: str, token: str, visit: str) -> ResponseReturnValue:
     limits.allow("change")
-    plan = reading.by_link(reference, token)
+    plan = as_told.by_link(reference, token)
     found, wanted, form = _visit(plan, visit), Wanted.of(plan, request.form), ActionForm()
     if found is None:
         return _to_plan(plan)
@@ -121,7 +121,7 @@ def move_later(reference: str, token: str, visit: str) -> ResponseReturnValue:
             key=form.key.data,
         )
     except REFUSALS as refusal:
-        again = reading.by_link(reference, token)
+        again = as_told.by_link(reference, token)
         found = _visit(again, visit)
         if found is None or not ways_from(again, found).move:
             return _to_plan(again)
@@ -242,7 +242,7 @@ def _why(plan: PlanView, one: Shift) -> str:
 @blueprint.get(f"{PATH}/cancel")
 def ask_to_cancel_later(reference: str, token: str, visit: str) -> ResponseReturnValue:
     """Which visits would be cancelled, and which stay."""
-    plan = reading.by_link(reference, token)
+    plan = as_told.by_link(reference, token)
     found = _visit(plan, visit)
     if found is None or not ways_from(plan, found).cancel:
         return _to_plan(plan)
@@ -252,7 +252,7 @@ def ask_to_cancel_later(reference: str, token: str, visit: str) -> ResponseRetur
 @blueprint.post(f"{PATH}/cancel")
 def cancel_later(reference: str, token: str, visit: str) -> ResponseReturnValue:
     limits.allow("change")
-    plan = reading.by_link(reference, token)
+    plan = as_told.by_link(reference, token)
     found, form = _visit(plan, visit), CancelForm()
     if found is None:
         return _to_plan(plan)
@@ -267,7 +267,7 @@ def cancel_later(reference: str, token: str, visit: str) -> ResponseReturnValue:
             reference, token, visit, form.read["reason"], version=seen, actor=f"link {reference}", key=form.key.data
         )  # fmt: skip
     except REFUSALS as refusal:
-        again = reading.by_link(reference, token)
+        again = as_told.by_link(reference, token)
         found = _visit(again, visit)
         if found is None or not ways_from(again, found).cancel:
             return _to_plan(again)

@@ -12,7 +12,7 @@ from flask.typing import ResponseReturnValue
 from booking.errors import KeyReused, NotFound, PlanRunning, Refusal
 from booking.models import PlanStatus
 from booking.services import calendar, idempotency, visits
-from booking.services.plans import booking as plan_booking, links, reading
+from booking.services.plans import as_told, booking as plan_booking, links, reading
 from booking.services.plans.proposing import propose
 from booking.services.visits import Visit
 from booking.web import asked, limits, plan_none_words, plan_words, visitor
@@ -44,7 +44,7 @@ OWN = "/plans/<template>"
 @blueprint.get(PATH)
 def plan(reference: str, token: str) -> ResponseReturnValue:
     """While nothing is booked: when can you come? From then on the plan as it stands."""
-    found = reading.by_link(reference, token)
+    found = as_told.by_link(reference, token)
     if found.status is PlanStatus.PRESCRIBED:
         return _ask(Way.of_link(found))
     made_up = next((one for one in found.visits if one.reference == request.args.get("made")), None)
@@ -91,7 +91,7 @@ def book_plan(reference: str, token: str) -> ResponseReturnValue:
 @blueprint.get(f"{PATH}/booked")
 def plan_booked(reference: str, token: str) -> ResponseReturnValue:
     """What follows on a booking: all visits, and what comes next."""
-    found = reading.by_link(reference, token)
+    found = as_told.by_link(reference, token)
     if found.status is not PlanStatus.RUNNING:
         return _to("plan", reference, token)
     again = request.args.get("again") is not None
@@ -107,7 +107,7 @@ def plan_booked(reference: str, token: str) -> ResponseReturnValue:
 @blueprint.get(f"{PATH}/calendar.ics")
 def plan_calendar(reference: str, token: str) -> ResponseReturnValue:
     """All visits as one calendar file."""
-    found = reading.visits_by_link(reference, token)
+    found = as_told.visits_by_link(reference, token)
     if not found:
         return _to("plan", reference, token)
     headers = {"Content-Disposition": f'attachment; filename="visits-{reference}.ics"'}

@@ -1,7 +1,7 @@
 """The patient's link: see the visit, confirm it, put it into a calendar, move it, cancel it."""
 
 import secrets
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from hashlib import sha256
 from typing import Any, get_args
@@ -25,7 +25,7 @@ from booking.formatting import iso_utc
 from booking.models import BookableBy, PlanStatus
 from booking.scheduling.status import Status
 from booking.services import calendar, rescheduling, visits
-from booking.services.plans import reading
+from booking.services.plans import as_told, reading
 from booking.services.plans.lacking import still_lacking
 from booking.services.plans.reading import PlanView
 from booking.services.plans.series_booking import may_come_again
@@ -279,7 +279,9 @@ def _contact_page(found: Visit, form: ContactForm, status: int = 200) -> Respons
 
 def _visit_page(found: Visit, refused: Refusal | None = None) -> ResponseReturnValue:
     now = clock.now()
-    plan = reading.of_visit(found)
+    plan = as_told.of_visit(found)
+    if plan and any(one.id == found.id and one.penciled for one in plan.visits):
+        found = replace(found, penciled=True)
     return page(
         "patient/visit.html",
         found.clinic,
