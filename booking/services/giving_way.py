@@ -35,10 +35,15 @@ _NEAR = 36
 
 
 def few(
-    session: Session, from_cell: int, to_cell: int, possible: Callable[[frozenset[int]], bool]
+    session: Session,
+    from_cell: int,
+    to_cell: int,
+    possible: Callable[[frozenset[int]], bool],
+    *,
+    patient_id: int | None = None,
 ) -> frozenset[int] | None:
     """Visits that give way without which something in these cells is possible: one, where one is enough; else no more than needed.
-    None where nothing helps.
+    None where nothing helps. `patient_id`: whose visits don't, as they aren't asked.
     """
     left = frozenset(
         session.scalars(
@@ -47,6 +52,7 @@ def few(
             .where(
                 GIVES_WAY,
                 Appointment.status == Status.BOOKED,
+                Appointment.patient_id.is_distinct_from(patient_id),
                 within(Appointment),
             ),
             {"start": from_cell - _NEAR, "end": to_cell + _NEAR},
@@ -82,7 +88,11 @@ def offers_without(
         return locked(session, question, starts_at, now, ignoring=ignoring, patient_id=patient_id)
 
     given = few(
-        session, start, start + _longest(question), lambda others: offers(others).at(start) is not None
+        session,
+        start,
+        start + _longest(question),
+        lambda others: offers(others).at(start) is not None,
+        patient_id=patient_id,
     )
     if given is None:
         return None
@@ -104,7 +114,8 @@ def together(
         def is_had(others: frozenset[int], number: int = number, so_far: frozenset[int] = given) -> bool:
             return ground.giving(so_far | others).together(wanted)[number] is not None
 
-        given |= few(session, one.cell, one.cell + _longest(question), is_had) or frozenset()
+        found = few(session, one.cell, one.cell + _longest(question), is_had, patient_id=ground.patient_id)
+        given |= found or frozenset()
         assigned = ground.giving(given).together(wanted)
     return assigned, given
 

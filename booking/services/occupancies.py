@@ -41,13 +41,14 @@ _MARGIN = 36
 @dataclass(frozen=True)
 class Ignoring:
     """Whose claims count as free: the visit that is being moved, the visitor's own holds, other visits that are to be given
-    up, all that give way (`GIVES_WAY`).
+    up, all that give way (`GIVES_WAY`), but for the patient's `own`: of theirs none is given up unasked.
     """
 
     appointment_id: int | None = None
     visitor: str | None = None
     others: frozenset[int] = frozenset()
     penciled: bool = False
+    own: frozenset[int] = frozenset()
 
     def __bool__(self) -> bool:
         return self != NOTHING_IGNORED
@@ -152,7 +153,9 @@ class Kept:
             of_visit.get(ignoring.appointment_id, ()),
             of_visitor.get(ignoring.visitor, ()),
             *(of_visit.get(other, ()) for other in ignoring.others),
-            self.giving_way if ignoring.penciled else (),
+            (one for one in self.giving_way if one.appointment_id not in ignoring.own)
+            if ignoring.penciled
+            else (),
         )
         return {one for one in ignored if one.counts_from < window.end and window.start < one.counts_to}
 

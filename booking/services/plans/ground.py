@@ -135,13 +135,15 @@ class Ground:
         window = window_for(clinic, first, last)
         _, versions = shared_versions(session)
         taken = known(session, clinic, _resources(questions), window, now, versions, keep=True)
+        own: frozenset[int] = frozenset()
         if patient_id is not None:
             of_patient = known_of_patient(session, clinic, patient_id, window, now)
             if busy_with is not None:
                 names = clinic.visit_type_slugs
                 of_patient = {one: entry.only(busy_with, names) for one, entry in of_patient.items()}
             taken = taken | of_patient
-        ignoring, for_first = Ignoring(visitor=visitor), Ignoring(visitor=visitor, penciled=True)
+            own = frozenset(one.appointment_id or 0 for one in of_patient[patient_id].giving_way)
+        ignoring, for_first = Ignoring(visitor=visitor), Ignoring(visitor=visitor, penciled=True, own=own)
         return cls(clinic, questions, first, last, now, taken, patient_id, ignoring, for_first)
 
     @classmethod

@@ -5,9 +5,18 @@ from typing import Any
 
 import pytest
 
-from booking.errors import Clash, NeedsReason, SlotTaken
+from booking.errors import Clash, NeedsReason, SlotTaken, VisitsTaken
 from booking.formatting import iso_utc
-from booking.models import Appointment, BookableBy, Claim, HistoryEntry, Message, Patient, PlanEntry
+from booking.models import (
+    Appointment,
+    BookableBy,
+    Claim,
+    HistoryEntry,
+    Message,
+    Patient,
+    PlanEntry,
+    Reminders,
+)
 from booking.reminders import bounces
 from booking.reminders.delivery import deliver_due
 from booking.scheduling.plans.windows import Presence, TimeWindow
@@ -18,14 +27,16 @@ from booking.services.desk import board, calls, moving, new_visit, records, undo
 from booking.services.desk.moving import Place
 from booking.services.desk.new_visit import DeskWish
 from booking.services.desk.records import Values
-from booking.services.plans.asking_again import asked_for
+from booking.services.plans.asking_again import asked_for, wanted_by
 from booking.services.plans.booking import BookedPlan, book as book_plan
 from booking.services.plans.changing import Decision, cancel_from, decide, pause, stop, told_now
-from booking.services.plans.choosing import VisitWish
+from booking.services.plans.choosing import PlanWish, VisitWish
 from booking.services.plans.frequency import change_doses
 from booking.services.plans.holding import hold_plan
 from booking.services.plans.lacking import lacking
 from booking.services.plans.make_ups import make_up_times
+from booking.services.plans.proposing import propose
+from booking.services.plans.reading import by_link
 from booking.services.plans.repairing import take_for
 from booking.services.plans.shifting import shift
 from booking.services.plans.visits import PlanVisit
@@ -51,7 +62,11 @@ pytestmark = pytest.mark.usefixtures("standing_clock", "context")
 
 
 def clinic_whose_penciled_visits(**give_way: Any) -> None:
-    where_mei_is_alone(plan_template("once", {FOLLOW_UP: 1}, weeks=1, self_service=True), **give_way)
+    where_mei_is_alone(
+        plan_template("once", {FOLLOW_UP: 1}, weeks=1, self_service=True),
+        plan_template("adjusted", {"chiropractic-follow-up": 1}, weeks=1),
+        **give_way,
+    )
 
 
 @pytest.fixture(autouse=True)
@@ -317,6 +332,33 @@ def test_the_first_visit_of_a_new_plan_takes_what_is_penciled_in(stages: BookedP
     decide(practitioner(), stages.reference, Decision.CONTINUE, told=True, key="decide-01")
     (told,) = [row for row in rows(Message) if row["kind"] == "plan-change"]
     assert len(told["facts"]["cancelled"]) == len(told["facts"]["firm"]) == 1
+
+
+def test_to_its_own_patient_nothing_gives_way(stages: BookedPlan) -> None:
+    """A first visit of another plan, or by itself, at a time at which they are to come anyway: they would lose that one unasked."""
+    visit = penciled(stages)
+    (rosa,) = [row["reference"] for row in rows(Patient)]
+    asked = only_then(visit, 40)
+    new = prescribed(
+        rosa, "adjusted", first_day=asked["first_day"], presence=asked["presence"], returning=("acupuncture",)
+    )
+    plan = by_link(new.reference, new.token)
+    assert not propose(wanted_by(plan, BookableBy.LINK)).proposals
+    with pytest.raises(VisitsTaken):
+        book_plan(
+            PlanWish(
+                "adjusted", asked["first_day"], (VisitWish("chiropractic-first", "aaron", visit.starts_at),), "Rosa", "Lima",
+                "rosa@example.com", None, Reminders.EMAIL, plan=new.reference, token=new.token, audience=BookableBy.LINK,
+            ),
+            actor="link", key="plan-0001",
+        )  # fmt: skip
+    for visit_type in (FIRST, "chiropractic-first"):
+        with pytest.raises(SlotTaken):
+            booked(visit.starts_at, visit_type=visit_type)
+    assert penciled(stages).reference == visit.reference
+    # With somebody else it does.
+    booked(visit.starts_at, visit_type=FIRST, first_name="Ida", email="ida@example.com")
+    assert status_of(visit.reference) == "cancelled"
 
 
 def lost(plan: BookedPlan) -> PlanVisit:
