@@ -18,7 +18,7 @@ from booking.services.plans.allowed import allowed
 from booking.services.plans.changing import Decision
 from booking.services.plans.lacking import lacking
 from booking.services.plans.reading import PlanView, weeks_with
-from booking.services.plans.said import cut_short
+from booking.services.plans.said import cut_off, pause_on
 from booking.services.plans.visits import PlanVisit
 from booking.services.plans.wanted import bookable_from
 from booking.services.plans.weeks import Week
@@ -131,8 +131,7 @@ class GoOn(Change):
 
     def preview(self, who: Who) -> Preview:
         first, times = self._first or _today(self.plan), self.plan.clinic.times
-        left = cut_short(self.plan.pauses, first)
-        over = [(max(one.first, first), one.last) for one in plan_next.rests(self.plan) if one not in left]
+        over = cut_off(self.plan.pauses, first)
         if not over:
             return Preview(
                 (), (_("The plan doesn’t rest on that day. Please choose one of its pause."),), possible=False
@@ -140,9 +139,9 @@ class GoOn(Change):
         missing = [
             one.visit
             for one in lacking(self.plan, clock.now())
-            if one.visit and any(a <= times.local_date(one.visit.starts_at) <= b for a, b in over)
+            if one.visit and pause_on(times.local_date(one.visit.starts_at), over)
         ]
-        days = tuple(f"{times.short_day(a)} – {times.short_day(b)}" for a, b in over)
+        days = tuple(f"{times.short_day(one.first)} – {times.short_day(one.last)}" for one in over)
         lists = (
             (_("No pause any more"), days),
             (_("Missing, to be made up from the plan’s page"), self.visits(missing)),

@@ -18,6 +18,7 @@ from booking.services.plans.ground import Wanted
 from booking.services.plans.lacking import Missed, in_whose_place, is_open, missing
 from booking.services.plans.reading import PlanView
 from booking.services.plans.replacing import OFFERED, Instead, breaks, instead_of
+from booking.services.plans.said import pause_on
 from booking.services.plans.visits import PlanVisit, kept_at
 from booking.services.plans.wanted import Asked
 
@@ -166,7 +167,10 @@ def as_missed(asked: Asked, plan: PlanView, missed: Missed, others: Sequence[Cho
     stood once; or where none ever did, like the first that can be had.
     """
     if missed.visit is not None:
-        like: Chosen | None = chosen_of(plan, missed.visit)
+        was = chosen_of(plan, missed.visit)
+        # Where the pause that took it is over sooner, its own time is offered as well.
+        is_freed = pause_on(plan.clinic.times.local_date(missed.visit.starts_at), plan.freed)
+        like: Chosen | None = was._replace(wanted=was.wanted._replace(cell=0)) if is_freed else was
     else:
         stood = (chosen_of(plan, one) for one in plan.visits if one.role is not None)
         alike = (one for one in (*others, *stood) if one.kept.care == missed.care.slug)

@@ -63,12 +63,14 @@ class Said(NamedTuple):
     """`not_needed`: what was said of visits that it lacks, but for what was taken back (`weeks.not_needed_of`).
     `made_up`: by the references of visits that make up for others the week, from 0 on, of whose dose they are.
     `given_up_from`: when the first of the visits began that its patient cancelled last, with all later ones.
+    `freed`: days on which it was to rest, and doesn't.
     """
 
     pauses: tuple[Pause, ...]
     not_needed: tuple[NotNeeded, ...]
     made_up: Mapping[str, int]
     given_up_from: datetime | None = None
+    freed: tuple[Pause, ...] = ()
 
 
 NOTHING_SAID = Said((), (), {})
@@ -95,9 +97,16 @@ def cut_short(pauses: Sequence[Pause], day: date) -> tuple[Pause, ...]:
     )
 
 
+def cut_off(pauses: Sequence[Pause], day: date) -> tuple[Pause, ...]:
+    """The days on which it rests no more then."""
+    left = cut_short(pauses, day)
+    return tuple(Pause(max(one.first, day), one.last) for one in pauses if one not in left)
+
+
 def said_of(session: Session, plan_ids: Iterable[int] | Select[tuple[int]]) -> dict[int, Said]:
     """By plan what was said of it, if anything was. One statement."""
     pauses: dict[int, tuple[Pause, ...]] = {}
+    freed: dict[int, tuple[Pause, ...]] = {}
     not_needed: dict[int, dict[int, NotNeeded]] = {}
     made_up: dict[int, dict[str, int]] = {}
     given_up: dict[int, datetime] = {}
@@ -119,7 +128,9 @@ def said_of(session: Session, plan_ids: Iterable[int] | Select[tuple[int]]) -> d
             pauses[plan_id] = (*pauses.get(plan_id, ()), Pause(*days))
         elif what == WENT_ON:
             first = date.fromisoformat(facts["first"])
-            pauses[plan_id] = cut_short(pauses.get(plan_id, ()), first)
+            rests = pauses.get(plan_id, ())
+            freed[plan_id] = (*freed.get(plan_id, ()), *cut_off(rests, first))
+            pauses[plan_id] = cut_short(rests, first)
         elif what == GIVEN_UP:
             given_up[plan_id] = datetime.fromisoformat(facts["from"])
         elif what == MADE_UP:
@@ -135,6 +146,7 @@ def said_of(session: Session, plan_ids: Iterable[int] | Select[tuple[int]]) -> d
             tuple(not_needed.get(plan_id, {}).values()),
             made_up.get(plan_id, {}),
             given_up.get(plan_id),
+            freed.get(plan_id, ()),
         )
         for plan_id in pauses.keys() | not_needed.keys() | made_up.keys() | given_up.keys()
     }

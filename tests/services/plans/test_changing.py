@@ -332,8 +332,13 @@ def test_a_trip_that_is_called_off_leaves_other_absences(standing_clock: Standin
     own, trip = days(21, 22), days(7, 9)
     plan = running(prescribed(patient(), "weekly"), presence=Presence(away=((own[0], own[1]),)))
     pause(hired(), plan.reference, trip[0], trip[1], "Travels.", key="pause-001")
+    (offered,) = make_up_times(seen(plan), BookableBy.LINK)
+    was = seen(plan).visits[1].starts_at
+    assert was not in [time.starts_at for time in offered.times]
     go_on(hired(), plan.reference, trip[0], "Stays", key="go-on-001")
     assert seen(plan).pauses == () and seen(plan).presence.away == ((own[0], own[1]),)
+    (offered,) = make_up_times(seen(plan), BookableBy.LINK)
+    assert offered.times[0].starts_at == was, "the plan's own time comes first, as it is free"
 
 
 @pytest.mark.parametrize(
