@@ -19,6 +19,7 @@ from booking.models import Actor, Channel, PlanStatus
 from booking.services import notices
 from booking.services.plans import adherence, handing_over, prescribing, reading, taking_back
 from booking.services.plans.adherence import Adherence, BoardWeek, Fate, Need, Row
+from booking.services.plans.holding import held_for
 from booking.services.plans.reading import PlanNote, PlanView
 from booking.services.plans.said import ENDED, NEEDED, NOT_NEEDED, TAKEN_BACK, WENT_ON
 from booking.services.staff import audit
@@ -146,6 +147,7 @@ def plan_page(ways: Ways, reference: str, *, back: str = "") -> ResponseReturnVa
         told=get_flashed_messages(category_filter=["plan"]),
         troubles=get_flashed_messages(category_filter=["plan-trouble"]),
         next=plan_next.offered(plan),
+        kept=held_for(reference) if plan.status is PlanStatus.PRESCRIBED else None,
         is_called=is_called(plan),
         patients_may="desk.patient" in current_app.view_functions
         and access.may(access.who(), "desk.patient"),
@@ -192,10 +194,11 @@ def _not_needed(plan: PlanView, notes: Sequence[PlanNote]) -> list[tuple[PlanNot
     if plan.status is not PlanStatus.RUNNING:
         return []
     taken_back = {note.facts["entry"] for note in notes if note.what == NEEDED}
+    came = {one.reference for one in plan.standing}
     return [
         (note, plan.clinic.visit_type(note.facts["care"]).modality.name)
         for note in notes
-        if note.what == NOT_NEEDED and note.id not in taken_back
+        if note.what == NOT_NEEDED and note.id not in taken_back and note.facts.get("visit") not in came
     ]
 
 

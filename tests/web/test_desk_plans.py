@@ -12,6 +12,7 @@ from werkzeug.test import TestResponse
 
 from booking.models import Appointment, BookableBy, Hold, Message, Patient, Plan, PlanEntry
 from booking.scheduling.allowances.terms import Beyond, Kind, Span, Terms, Window
+from booking.scheduling.plans.windows import Presence, TimeWindow
 from booking.scheduling.timeline import cell_at
 from booking.services import holds
 from booking.services.desk import coverage
@@ -246,6 +247,37 @@ def test_what_the_patient_chose_by_the_link_is_booked_at_the_desk(
         )  # fmt: skip
     proposals = asked(desk, rosa, plan=made.reference, returning=[])
     assert proposals.text.index("Chosen by the link, and kept until") < proposals.text.index(" with ")
+    assert desk.post(BOOK, data=sent(form_of(proposals))).status_code == 303
+    cells = {row["from_cell"] for row in all_of(app, Appointment) if row["plan_id"] is not None}
+    assert cells == {cell_at(one.starts_at) for one in chosen} and not all_of(app, Hold)
+
+
+def test_what_they_chose_from_another_first_day_is_seen_and_asked_for_at_the_desk(
+    app: Flask, desk: FlaskClient, rosa: str
+) -> None:
+    """Nothing fits from the day that was prescribed, nor at the times they gave: kept is what they chose all the same."""
+    tuesdays = Presence((TimeWindow(frozenset({1}), 960, 1440),))
+    with app.app_context():
+        made = prescribed(rosa, presence=tuesdays)
+        plan = by_link(made.reference, made.token)
+        later = plan.first_day + timedelta(days=8)
+        wanted = wanted_by(plan, BookableBy.LINK, first_day=later, presence=Presence())
+        chosen = propose(wanted).proposals[0].wishes
+    assert "Chosen by the link" not in desk.get(f"/desk/plans/{made.reference}").text
+    with app.app_context():
+        hold_plan(
+            plan.course, later, chosen,
+            audience=BookableBy.LINK, visitor=holds.of_plan(plan.reference), network="here",
+        )  # fmt: skip
+    there = desk.get(f"/desk/plans/{made.reference}").text
+    assert (
+        f"Chosen by the link: {len(chosen)} visits, from " in there and "kept for the patient until" in there
+    )
+    begun = desk.get(f"{NEW}?plan={made.reference}")
+    assert f'name="first_day" value="{later}"' in begun.text
+    form = fields(begun.text.partition("<main")[2]) | {"first_day": later.isoformat(), "when": "1-evening"}
+    proposals = desk.post(NEW, data=form)
+    assert proposals.text.count('class="proposal"') == 1 and "Chosen by the link, and kept" in proposals.text
     assert desk.post(BOOK, data=sent(form_of(proposals))).status_code == 303
     cells = {row["from_cell"] for row in all_of(app, Appointment) if row["plan_id"] is not None}
     assert cells == {cell_at(one.starts_at) for one in chosen} and not all_of(app, Hold)

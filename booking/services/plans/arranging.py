@@ -7,7 +7,7 @@ plan, and one of which nothing was booked still has its link.
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -25,7 +25,7 @@ from booking.services.plans import asking_again, prescribing
 from booking.services.plans.besides import elsewhere
 from booking.services.plans.booking import BookedPlan, book
 from booking.services.plans.choosing import PlanWish, VisitWish, choose
-from booking.services.plans.holding import held_for
+from booking.services.plans.holding import HeldFor, held_for
 from booking.services.plans.prescribing import Prescription
 from booking.services.plans.proposing import ProposedVisit, penciled
 from booking.services.plans.reading import view
@@ -151,18 +151,30 @@ def chosen_by_link(asked: Arranged) -> tuple[tuple[ProposedVisit, ...], datetime
     told to call. None also where it isn't the whole plan as it is asked for here, as from another first day.
     """
     held = held_for(asked.plan) if asked.plan else None
+    return (as_chosen(asked, held.visits), held.until) if held and _is_whole(asked, held) else None
+
+
+def begins_by_link(asked: Arranged) -> date | None:
+    """From which first day on what the patient has chosen by the link is the whole plan; None where nothing is kept, or not all."""
+    held = held_for(asked.plan) if asked.plan else None
     if held is None:
         return None
+    first = asked.clinic.times.local_date(held.visits[0].starts_at)
+    for day in (asked.wanted.first_day, *(first - timedelta(days=before) for before in range(7))):
+        if _is_whole(replace(asked, wanted=replace(asked.wanted, first_day=day)), held):
+            return day
+    return None
+
+
+def _is_whole(asked: Arranged, held: HeldFor) -> bool:
     try:
         chosen = choose(asked.clinic, asked.wanted.course, asked.wanted.first_day, held.visits)
     except PlanRulesBroken:
-        return None
+        return False
     weeks = range(
         weeks_within_horizon(asked.clinic, asked.wanted.course, asked.wanted.first_day, clock.now())
     )
-    if faults(asked.wanted.course, [one.kept for one in chosen], weeks):
-        return None
-    return as_chosen(asked, held.visits), held.until
+    return not faults(asked.wanted.course, [one.kept for one in chosen], weeks)
 
 
 def as_chosen(asked: Arranged, visits: Iterable[VisitWish]) -> tuple[ProposedVisit, ...]:

@@ -79,7 +79,7 @@ def propose_plan() -> ResponseReturnValue:
         proposals = propose(found.wanted)
     except NotOffered:
         return form_page(form, 422, _("Nobody of those chosen gives one of these kinds of care."))
-    if proposals.impossible is not None:
+    if proposals.impossible is not None and arranging.chosen_by_link(found) is None:
         return impossible_page(form, found, proposals.impossible)
     return proposals_page(form, found, proposals)
 

@@ -81,7 +81,7 @@ class Form:
 
 
 def begun() -> Form:
-    """A form that nobody has filled in yet. Raises NotFound, RecordMerged."""
+    """A form that nobody has filled in yet; it begins when what is kept for the patient begins. Raises NotFound, RecordMerged."""
     clinic, given = the_clinic_of_this_request(), MultiDict(request.args.items(multi=True))
     who = access.who()
     if given.get("plan"):
@@ -89,7 +89,8 @@ def begun() -> Form:
         values = MultiDict(
             {"patient": found.whose.reference, "plan": given["plan"], "template": found.prescription.template}
         )
-        values["first_day"] = max(found.wanted.first_day, today(clinic)).isoformat()
+        first_day = arranging.begins_by_link(found) or found.wanted.first_day
+        values["first_day"] = max(first_day, today(clinic)).isoformat()
         values.setlist(windows.FIELD, sorted(windows.ticked(found.wanted.presence.windows)))
         for modality, people in found.wanted.only.items():
             values[f"with-{modality}"] = f"only {people[0]}" if people else ""
