@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import and_, func, or_, select
+from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.orm import Session
 
-from booking.models import Appointment, Channel, Message, MessageState, OptOut, TextConsent
+from booking.models import Appointment, Channel, Message, MessageState, OptOut, Plan, TextConsent
 from booking.reminders import plans
 from booking.scheduling.reminder_times import clinic_text_due, not_after, text_due, within_text_hours
 from booking.scheduling.status import Status
@@ -125,8 +125,10 @@ def _text(session: Session, clinic: Clinic, message: Message, now: datetime) -> 
         return Wait(later) if later and later > now else OtherWay("No text can go before it is too late.")
     if message.kind == digests.KIND and _reminders_ahead(session, clinic, message, now) >= rules.a_week:
         plan = plans.plan_of(session, message)
+        if plan is None or not _is_reminded_of_each(session, clinic, message, plan, now):
+            return OtherWay("Reminders are this number's texts of that week.")
         no_room = "The reminders of these visits are this number's texts of that week."
-        return OtherWay(no_room) if plan and plan.email else Drop(no_room)
+        return OtherWay(no_room) if plan.email else Drop(no_room)
     today = now.astimezone(clinic.zone).date()
     if _texts_since(session, message, now - timedelta(days=7)) >= rules.a_week:
         return OtherWay("This number has had its texts of this week.")
@@ -146,16 +148,27 @@ def _begins(message: Message, now: datetime) -> datetime | None:
 
 def _reminders_ahead(session: Session, clinic: Clinic, message: Message, now: datetime) -> int:
     """On how many days of the next seven this number is reminded by text: a list of the week never takes a reminder's place."""
-    due = session.scalars(
-        select(Message.due_at).where(
-            Message.address == message.address,
-            Message.channel == Channel.TEXT,
-            Message.kind.startswith("reminder-"),
-            Message.state == MessageState.QUEUED,
-            Message.due_at <= now + timedelta(days=7),
-        )
-    )
+    soon = Message.due_at <= now + timedelta(days=7)
+    due = session.scalars(select(Message.due_at).where(*_waits_to_remind(message), soon))
     return len({clinic.times.local_date(at) for at in due})
+
+
+def _is_reminded_of_each(
+    session: Session, clinic: Clinic, message: Message, plan: Plan, now: datetime
+) -> bool:
+    """Whether this number is reminded by text of each of the visits that a list of the week names: others may share it."""
+    named = {visit.id for visit in plans.about_plan(session, clinic, message, plan, now).visits}
+    return named <= {*session.scalars(select(Message.appointment_id).where(*_waits_to_remind(message)))}
+
+
+def _waits_to_remind(message: Message) -> tuple[ColumnElement[bool], ...]:
+    """Another one that waits to remind the same number by text."""
+    return (
+        Message.address == message.address,
+        Message.channel == Channel.TEXT,
+        Message.kind.startswith("reminder-"),
+        Message.state == MessageState.QUEUED,
+    )
 
 
 def _texts_since(session: Session, message: Message, since: datetime) -> int:

@@ -14,7 +14,7 @@ from booking.models import Appointment, Message, PlanReminders, Reminders
 from booking.scheduling.status import Status
 from booking.services import links, reconciling, visits
 from booking.services.clinic import present
-from booking.services.desk import panel, statuses
+from booking.services.desk import calls, panel, statuses
 from booking.services.message_rows import WhyNot
 from booking.services.notices import NAMED
 from booking.services.plans import changing
@@ -205,6 +205,23 @@ def test_what_the_caps_swallow_of_a_plan_goes_by_mail_or_to_the_calls(
     )
     (call,) = messages(state="to_call", kind="reminder-1d")
     assert call["facts"]["why"] == "unreachable"
+
+
+def test_a_list_by_text_is_not_swallowed_by_the_reminders_of_somebody_else_at_the_same_number(
+    standing_clock: Any,
+) -> None:
+    """A mother, who wants the list alone, shares her number with her child."""
+    by_text: dict[str, Any] = {"reminders": Reminders.TEXT, "text_consent": True}
+    running(prescribed(patient("Rosa", email=None)), reminded_of=PlanReminders.EACH, **by_text)
+    mother = prescribed(patient("Maria", email=None), "weekly")
+    plan = running(mother, reminded_of=PlanReminders.DIGEST, key="book-two", **by_text)
+    second = plan.visits[1]["reference"]
+    standing_clock.at(at(FIRST_DAY + timedelta(days=4), 10))
+    drain()
+    (swallowed,) = messages(kind="plan-digest", subject=f"plan/{plan.reference}/2026-09-28")
+    assert swallowed["last_error"] == "Reminders are this number's texts of that week."
+    (call,) = [one for one in calls.call_list(hired()).calls if one.patient_name == "Maria Lima"]
+    assert (call.reference, call.kind, call.why) == (second, "reminder", calls.Why.UNREACHABLE)
 
 
 # Why did I get this, why didn't I
