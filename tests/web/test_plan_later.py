@@ -170,15 +170,27 @@ def test_an_older_version_of_the_plan_is_refused(client: FlaskClient, app: Flask
     assert standing(app, link) == moved
 
 
-def test_what_is_past_its_cut_off_stays_and_is_named(
+def test_from_a_visit_past_its_cut_off_nothing_is_offered_that_would_be_refused(
+    client: FlaskClient, app: Flask, link: str, standing_clock: StandingClock
+) -> None:
+    visit, third = standing(app, link)[1:3]
+    standing_clock.at(visit.change_until + timedelta(minutes=1))
+    for page in (link, page_of(visit, app)):
+        assert "and all later visits" not in words(client.get(page))
+    for what in ("move", "cancel"):
+        assert client.get(f"{link}/from/{visit.reference}/{what}").location == link
+    assert "and all later visits on Monday, 9:00 am (4 visits)" in words(client.get(page_of(third, app)))
+
+
+def test_what_is_past_its_cut_off_since_it_was_shown_stays_and_is_named(
     client: FlaskClient, app: Flask, link: str, standing_clock: StandingClock
 ) -> None:
     visit = second(app, link)
-    standing_clock.at(visit.change_until + timedelta(minutes=1))
     way = f"{link}/from/{visit.reference}/move"
-    assert way in client.get(page_of(visit, app)).text
-    shown = preview(client, link, visit)
-    assert "Move these 4 visits?" in words(shown) and "Changes here ended" in words(shown)
+    form = hidden(preview(client, link, visit))
+    standing_clock.at(visit.change_until + timedelta(minutes=1))
+    shown = client.post(way, data=form)
+    assert shown.status_code == 409 and "Move these 4 visits?" in words(shown) and "Changes here ended" in words(shown)
     assert "please call us: (818) 555-0100" in words(shown)
     assert client.post(way, data=hidden(shown)).status_code == 303
     after = standing(app, link)

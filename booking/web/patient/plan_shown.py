@@ -61,8 +61,8 @@ class ShownVisit(NamedTuple):
 
 
 class WaysFrom(NamedTuple):
-    """How many visits a patient may move, or cancel, with one and all later ones together; none where it is alone, or all are
-    past their cut-offs.
+    """How many visits a patient may move, or cancel, with one and all later ones together; none where it is alone, or past its
+    cut-off: then the later ones are chosen from the first that isn't.
     """
 
     move: int
@@ -72,7 +72,7 @@ class WaysFrom(NamedTuple):
 def ways_from(plan: PlanView, visit: PlanVisit) -> WaysFrom:
     """`visit`: one that stands. Those that are moved together are alike; all are cancelled together."""
     now = clock.now()
-    if plan.status is not PlanStatus.RUNNING:
+    if plan.status is not PlanStatus.RUNNING or not visit.may_change(now):
         return WaysFrom(0, 0)
     like = [] if visit.role is Role.REASSESSMENT else alike(plan, visit, now)
     gone, stays = cancelled_from(plan, visit.reference, now)
