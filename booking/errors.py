@@ -135,6 +135,12 @@ class NotChangeable(Refusal):
     code = "not_changeable"
 
 
+class OnlyPenciledIn(Refusal):
+    """The visit holds its time until a practitioner has decided, so nobody says yet that they come."""
+
+    code = "only_penciled_in"
+
+
 class StaleEdit(Refusal):
     """Somebody changed the visit since it was shown. Facts: `shown` (None if that never was) and `now`, both states as
     {"starts_at", "practitioner", "status"}. To staff also who did it: `by` (a name; "" for the patient and for us),

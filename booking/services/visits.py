@@ -10,7 +10,13 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from booking import clock
-from booking.errors import ContactCannotBeReached, NotChangeable, StaleEdit, TooLateToChange
+from booking.errors import (
+    ContactCannotBeReached,
+    NotChangeable,
+    OnlyPenciledIn,
+    StaleEdit,
+    TooLateToChange,
+)
 from booking.formatting import iso_utc
 from booking.models import Actor, Appointment, Reminders
 from booking.scheduling.status import Status
@@ -102,13 +108,15 @@ def visit(reference: str, token: str) -> Visit:
 def confirm(reference: str, token: str, *, actor: str, key: str) -> None:
     """Keeps that the patient said "Yes, I'm coming"; the clinic hears of it if they had said that they can't.
 
-    Twice is a quiet success. Raises NotFound, NotChangeable, KeyReused.
+    Twice is a quiet success. Raises OnlyPenciledIn, NotFound, NotChangeable, KeyReused.
     """
 
     def action(session: Session) -> Answer:
         now = clock.now()
         appointment = opened(session, reference, token, now, for_update=True)
         _refuse_settled(appointment, now)
+        if appointment.penciled:
+            raise OnlyPenciledIn
         if appointment.confirmed_at is None:
             changed_their_mind = appointment.cannot_come_at is not None
             appointment.confirmed_at = appointment.changed_at = now

@@ -91,6 +91,11 @@ WORDS: dict[str, Words] = {
     "not_changeable": Words(
         409, lazy("This visit can't be changed any more."), lazy("If something is wrong, please call us.")
     ),
+    "only_penciled_in": Words(
+        409,
+        lazy("This visit is only penciled in: we keep the time for you until your practitioner has decided."),
+        lazy("You need not answer yet. Once it is booked, you can tell us that you are coming."),
+    ),
     "stale_edit": Words(
         409,
         lazy("This visit was changed in the meantime."),

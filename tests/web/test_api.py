@@ -398,6 +398,7 @@ FACTS: dict[str, dict[str, Any]] = {
     "too_many_holds": {"retry_after": 60},
     "too_many_requests": {"retry_after": 60},
     "too_late_to_change": {"until": NINE, "phone": "+18185550100"},
+    "only_penciled_in": {},
     "not_changeable": {"visit_status": "cancelled"},
     "stale_edit": {"shown": _STATE, "now": _STATE},
     "visits_taken": {"lost": [_OFFERS[0] | {"visit_type": "follow-up", "replacements": _OFFERS}]},

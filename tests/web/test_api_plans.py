@@ -326,6 +326,23 @@ def test_a_plan_is_booked_whole_and_seen_as_it_stands(
 
 
 @on_both
+def test_a_provisional_visit_is_said_to_be_so_and_nobody_confirms_it(
+    book: Ask, visits: list[Any], client: FlaskClient
+) -> None:
+    made = book(visits).get_json()["visits"]
+    firm, provisional = made[0], made[-1]
+    for one, status in ((firm, 200), (provisional, 409)):
+        address, token = f"/api/v1/appointments/{one['reference']}", bearer(one["manage_token"])
+        shown = client.get(address, headers=token).get_json()
+        assert (shown["status"], shown["provisional"]) == ("booked", one["provisional"])
+        answer = client.post(f"{address}/confirm", json={}, headers=token | {"Idempotency-Key": "coming-1"})
+        assert answer.status_code == status
+        after = client.get(address, headers=token).get_json()
+        assert (after["confirmed_at"] is None) == one["provisional"]
+    assert answer.get_json()["code"] == "only_penciled_in"
+
+
+@on_both
 def test_the_same_key_gets_the_same_answer_and_books_nothing_twice(
     book: Ask, visits: list[Any], app: Flask
 ) -> None:

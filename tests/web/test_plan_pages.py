@@ -437,7 +437,12 @@ def test_what_one_begins_by_oneself_is_penciled_in_but_for_the_first_visits(
     assert "Your times are kept for you." in booked and "You are booked" not in booked
     assert f"2 visits are booked, {len(made) - 2} are penciled in." in booked
     # Nobody is asked whether they come to what isn't decided.
-    first, *_, last = (words(client.get(one)) for one in re.findall(r'href="(/visit/[^"]+)"', page.text))
+    ways = re.findall(r'href="(/visit/[^"]+)"', page.text)
+    first, *_, last = (words(client.get(one)) for one in ways)
+    # Nor does a page that was open since then say so for them.
+    refused = client.post(f"{ways[-1]}/confirm", data=hidden(client.get(ways[0])))
+    assert refused.status_code == 409 and "only penciled in" in words(refused)
+    assert all(row["confirmed_at"] is None for row in all_of(app, Appointment))
     assert "Yes, I'm coming" in first and "Yes, I'm coming" not in last and "penciled in" in last
     assert {row["first_name"] for row in made} == {"Rosa"}
 

@@ -91,7 +91,7 @@ def cancel(reference: str) -> ResponseReturnValue:
 @blueprint.post(f"{PATH}/confirm")
 @described(takes=schemas.Nothing, gives=schemas.Appointment, key=True, bearer=Bearer.VISIT)
 def confirm(reference: str) -> ResponseReturnValue:
-    """The patient says that they are coming."""
+    """The patient says that they are coming; of a `provisional` visit not yet."""
     limits.allow("change")
     token, key = bearer_token(), idempotency_key()
     body(schemas.Nothing)
@@ -142,6 +142,7 @@ def _shown(found: Visit) -> dict[str, object]:
     return {
         "reference": found.reference,
         "status": found.status.value,
+        "provisional": found.penciled,
         "starts_at": iso_utc(found.starts_at),
         "ends_at": iso_utc(found.ends_at),
         "local": found.clinic.times.iso_local(found.starts_at),

@@ -199,6 +199,8 @@ class Booked(Given):
 
 
 class Appointment(Given):
+    """`provisional`: it holds its time until a practitioner has decided."""
+
     reference: str
     status: Literal[
         "proposed",
@@ -211,6 +213,7 @@ class Appointment(Given):
         "noshow",
         "waitlist",
     ]
+    provisional: bool
     starts_at: str
     ends_at: str
     local: str
