@@ -7,22 +7,41 @@ import pytest
 from flask import Flask
 
 from booking import clock
-from booking.models import Appointment, Channel, OptOut, Patient, Plan, Reminders, TextConsent
+from booking.models import (
+    Appointment,
+    Channel,
+    OptOut,
+    Patient,
+    Plan,
+    PlanReminders,
+    Reminders,
+    TextConsent,
+)
 from booking.reminders import bounces
 from booking.services import links, visits
 from booking.services.clinic import present
 from booking.services.desk import calls, statuses
+from booking.services.desk.moving import Place, change
 from booking.services.plans import links as plan_links
-from booking.services.plans.booking import BookedPlan
-from booking.services.plans.changing import cancel_from, pause
+from booking.services.plans.booking import BookedPlan, book
+from booking.services.plans.changing import Decision, cancel_from, confirm, decide, pause, stop, told_now
 from booking.services.plans.shifting import shift
 from booking.services.transaction import run
-from tests.clinics import plan_clinic, set_up
+from tests.clinics import plan_clinic, plan_template, set_up
 from tests.conftest import StandingClock
 from tests.reminders.conftest import drain, messages, text_files, ways
 from tests.reminders.sink import Sink
 from tests.services.making import rows
-from tests.services.plans.making import patient, prescribed, running, seen
+from tests.services.plans.making import (
+    FOLLOW_UP,
+    patient,
+    practitioner,
+    prescribed,
+    proposed,
+    running,
+    seen,
+    wish,
+)
 from tests.staffing import hired
 
 pytestmark = pytest.mark.usefixtures("standing_clock", "context")
@@ -271,3 +290,112 @@ def test_who_has_two_visits_of_a_day_is_reminded_of_them_without_the_plans_link(
     assert said.startswith("Test Clinic: your visits: ")
     assert "/plan/" not in said
     assert f"/v/{first.reference}" in said
+
+
+# The contact of one visit
+
+
+def paused_third(plan: BookedPlan) -> None:
+    paused(plan, 2)
+
+
+def stopped(plan: BookedPlan) -> None:
+    stop(hired(), plan.reference, "Gone abroad", key="stop-0001")
+
+
+def decided(plan: BookedPlan) -> None:
+    decide(practitioner(), plan.reference, Decision.STOP, told=True, key="decide-01")
+
+
+def decided_and_told_later(plan: BookedPlan) -> None:
+    decide(practitioner(), plan.reference, Decision.STOP, told=False, key="decide-01")
+    told_now(practitioner(), plan.reference, key="told-0001")
+
+
+def moved_along(plan: BookedPlan) -> None:
+    shifted(plan, 1, HOUR)
+
+
+@pytest.mark.parametrize(
+    ("done", "says"),
+    [
+        (paused_third, "Cancelled"),
+        (stopped, "Cancelled"),
+        (decided, "Cancelled"),
+        (decided_and_told_later, "Cancelled"),
+        (lambda plan: gave_up(plan, 2), "Cancelled"),
+        (moved_along, "Moved"),
+    ],
+)
+def test_whoever_has_one_visit_of_a_plan_is_told_once_what_becomes_of_it_with_the_plan(
+    sink: Sink, standing_clock: StandingClock, done: Any, says: str
+) -> None:
+    plan = running(prescribed(patient(), "weekly"))
+    given_to_others(plan, 2, email="son@example.com")
+    drain()
+    standing_clock.on(hours=1)
+    sink.taken.clear()
+    was = seen(plan).visits[2].starts_at
+    done(plan)
+    standing_clock.on(minutes=1)
+    shifted(plan, 0, HOUR) if done is paused_third else None
+    standing_clock.on(minutes=4)
+    drain()
+    (mail,) = [one for one in sink.taken if one["To"] == "son@example.com"]
+    assert mail["Subject"].startswith(says) and "/plan/" not in str(mail.get_body(("plain",)).get_content())
+    assert present().times.moment(was) in str(mail.get_body(("plain",)).get_content())
+    assert [one["To"] for one in sink.taken].count("rosa@example.com") == 1
+
+
+def test_a_move_that_waits_to_be_told_there_is_told_also_where_the_plan_is_only_confirmed(
+    sink: Sink, standing_clock: StandingClock
+) -> None:
+    set_up(
+        plan_clinic(
+            plan_templates=[
+                plan_template(
+                    "own", {FOLLOW_UP: 1}, self_service=True, reassessment=["acupuncture-reassessment"]
+                )
+            ]
+        )
+    )
+    plan = book(wish(proposed("own")[0], "own"), actor="rosa", key="book-0001")
+    given_to_others(plan, 2, email="son@example.com")
+    drain()
+    standing_clock.on(hours=1)
+    sink.taken.clear()
+    visit = seen(plan).visits[2]
+    there = Place(starts_at=visit.starts_at + HOUR)
+    change(hired(), visit.reference, there, version=None, reason="Mei is late.", key="move-0001")
+    confirm(practitioner(), plan.reference, key="confirm-1")
+    standing_clock.on(minutes=4)
+    drain()
+    (mail,) = [one for one in sink.taken if one["To"] == "son@example.com"]
+    assert f"It was {present().times.moment(visit.starts_at)}." in str(mail)
+
+
+def test_who_has_one_visit_of_a_plan_is_reminded_of_it_where_the_plan_sends_lists_alone(
+    sink: Sink, standing_clock: StandingClock
+) -> None:
+    plan = running(prescribed(patient(), "weekly"), reminded_of=PlanReminders.DIGEST)
+    given_to_others(plan, 2, email="son@example.com")
+    drain()
+    sink.taken.clear()
+    standing_clock.at(seen(plan).visits[2].starts_at - DAY)
+    drain()
+    assert [one["Subject"][:8] for one in sink.taken if one["To"] == "son@example.com"] == ["Reminder"]
+
+
+# Moved without a word, when its reminder's time has come
+
+
+def test_a_call_that_reminds_of_a_visit_stays_when_it_is_moved_along_without_a_word(
+    standing_clock: StandingClock,
+) -> None:
+    plan = running(prescribed(patient(email=None), "weekly"), reminders=Reminders.CALL)
+    first = seen(plan).visits[0]
+    drain()
+    standing_clock.at(first.starts_at - 20 * HOUR)
+    assert to_call() == [(first.reference, "reminder", "wanted")]
+    shifted(plan, 0, HOUR, tell=False)
+    assert to_call() == [(first.reference, "reminder", "wanted")]

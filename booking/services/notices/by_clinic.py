@@ -67,7 +67,7 @@ def booked_by_clinic(
     """
     told = []
     if tell:
-        told = _but_calls(_by_clinic(clinic, appointment, "confirmation", now, appointment.starts_at, {}))
+        told = _but_calls(told_by_clinic(clinic, appointment, "confirmation", now, appointment.starts_at, {}))
     return _written(session, appointment, told, reminders(clinic, appointment, now), [], now)
 
 
@@ -100,7 +100,7 @@ def changed_by_clinic(
     told = []
     tells = news is not None and (tell or news.owed)
     if news and tells:
-        told = _by_clinic(clinic, appointment, news.kind, now, appointment.starts_at, news.facts)
+        told = told_by_clinic(clinic, appointment, news.kind, now, appointment.starts_at, news.facts)
         if spoken:
             told = _but_calls(told)
     elif not spoken:
@@ -120,7 +120,7 @@ def news_owed(
     news = to_tell(now_known, dropped, now_known)
     if news is None:
         return []
-    rows = _by_clinic(clinic, appointment, news.kind, now, appointment.starts_at, news.facts)
+    rows = told_by_clinic(clinic, appointment, news.kind, now, appointment.starts_at, news.facts)
     # The change may have left the visit where it was, under the same sequence.
     return [row | {"resend": next_resend(session, appointment, [news.kind])} for row in rows]
 
@@ -135,7 +135,9 @@ def cancelled_by_clinic(
     ]
     told = []
     if tell:
-        told = _by_clinic(clinic, appointment, "cancellation", now, appointment.ends_at, heard_of(dropped))
+        told = told_by_clinic(
+            clinic, appointment, "cancellation", now, appointment.ends_at, heard_of(dropped)
+        )
     return _written(session, appointment, told, [], dropped, now)
 
 
@@ -162,7 +164,7 @@ def cancelled_by_clinic_instead(
     """Tells in three minutes that the clinic has cancelled, where it was said to be the patient's wish and they heard nothing.
     `dropped`: what that cancellation took the place of.
     """
-    told = _by_clinic(clinic, appointment, "cancellation", now, appointment.ends_at, heard_of(dropped))
+    told = told_by_clinic(clinic, appointment, "cancellation", now, appointment.ends_at, heard_of(dropped))
     # It may have been told in vain before.
     number = next_resend(session, appointment, ["cancellation"])
     told = [row | {"resend": number} for row in told]
@@ -221,20 +223,20 @@ def taken_back(
     rows = reminders(clinic, appointment, now) if appointment.status is Status.BOOKED else []
     told: list[Row] = []
     if heard and cancelled:
-        told = _by_clinic(clinic, appointment, "cancellation", now, appointment.ends_at, {})
+        told = told_by_clinic(clinic, appointment, "cancellation", now, appointment.ends_at, {})
     elif heard and known is None:
         facts = {"after_all": True} | heard_of(dropped) if by_clinic else {}
-        told = _by_clinic(clinic, appointment, "confirmation", now, appointment.starts_at, facts)
+        told = told_by_clinic(clinic, appointment, "confirmation", now, appointment.starts_at, facts)
     elif heard:
         # What corrects something that they have heard waited itself, and says what they know.
         news = to_tell(known or {}, [] if heard_last else waited, known_of(appointment, clinic))
         if news is not None:
-            told = _by_clinic(clinic, appointment, news.kind, now, appointment.starts_at, news.facts)
+            told = told_by_clinic(clinic, appointment, news.kind, now, appointment.starts_at, news.facts)
     elif not cancelled and not waiting_with_plan(session, appointment, known_of(appointment, clinic)):
         for one in (row for row in dropped if row["kind"] in ANSWERS):
             facts = one["facts"]
             told += (
-                _by_clinic(clinic, appointment, one["kind"], now, appointment.starts_at, facts)
+                told_by_clinic(clinic, appointment, one["kind"], now, appointment.starts_at, facts)
                 if facts.get("by_clinic")
                 else answer(appointment, one["kind"], now, facts)
             )
@@ -243,7 +245,7 @@ def taken_back(
     return _written(session, appointment, told, rows, waited, now, corrects=heard)
 
 
-def _by_clinic(
+def told_by_clinic(
     clinic: Clinic, appointment: Appointment, kind: str, now: datetime, useful_until: datetime, facts: Row
 ) -> list[Row]:
     """A message that the clinic begins, in three minutes. A visit that begins before texts may go again is told of at

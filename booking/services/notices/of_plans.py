@@ -25,13 +25,13 @@ from booking.services import digests, giving_way
 from booking.services.clinic import Clinic
 from booking.services.message_rows import bare_row
 from booking.services.notices.again import GONE, OWN, SAID_BY_CALL
-from booking.services.notices.by_clinic import news_owed
-from booking.services.notices.calling import call_anew, drop_calls, next_of, pass_on
-from booking.services.notices.news import moved_from
-from booking.services.notices.reminding import reminders
-from booking.services.notices.waiting import drop_waiting
-from booking.services.notices.ways import TAKEN_BACK_WITHIN, channel_of_clinic
-from booking.services.notices.writing import ANSWERS, times_told
+from booking.services.notices.by_clinic import news_owed, told_by_clinic
+from booking.services.notices.calling import call_anew, call_of_change, drop_calls, next_of, pass_on
+from booking.services.notices.news import known_as, moved_from
+from booking.services.notices.reminding import remind_now, reminders
+from booking.services.notices.waiting import drop_waiting, is_told
+from booking.services.notices.ways import TAKEN_BACK_WITHIN, channel_of_clinic, has_own_contact
+from booking.services.notices.writing import ANSWERS, answer, next_resend, times_told
 from booking.services.rows import Row, add_all
 
 # The link to a plan that isn't booked yet is of use so long.
@@ -85,6 +85,7 @@ def plan_changed(
         facts = _without_untold(session, plan, visits, facts)
     rows: list[Row] = []
     owed: list[Row] = []
+    again: list[Row] = []
     unheard: Row = {}
     for visit in visits:
         waited = drop_waiting(session, visit, "The plan was changed.", now)
@@ -92,25 +93,72 @@ def plan_changed(
             unheard = _with_move(unheard, visit, _knew(clinic, waited))
         facts = _as_known(session, clinic, plan, visit, waited, facts)
         if visit.status is Status.BOOKED:
-            rows += reminders(clinic, visit, now)
-            owed += news_owed(session, clinic, visit, waited, now)
+            ahead, news = reminders(clinic, visit, now), news_owed(session, clinic, visit, waited, now)
+            rows, owed = [*rows, *ahead], [*owed, *news]
+            again += [] if news else remind_now(visit, waited, ahead, now)
     useful_until = max([visit.ends_at for visit in visits], default=now + PLAN_LINK_OF_USE)
     told: list[Row] = []
     own, facts = own and not gave_way, unheard if withheld else facts
     tells = (tells or withheld) and any(facts.values())
+    apart = list(_to_others(session, clinic, plan, facts, now, own=own)) if tells and not withheld else []
     if tells:
         useful_until = max([useful_until, *(one.not_after for one in waits)])
         only_own = {OWN: True} if own and all(OWN in one.facts for one in waits) else {}
         facts, due = _with_what_waits(session, plan, waits, facts) | only_own, now + TAKEN_BACK_WITHIN
         told = list(_of_plan(plan, "plan-change", now, useful_until, facts, due))
     called = tells and not (told or own or withheld)
-    add_all(session, Message, [*told, *([] if (told or called) and not withheld else owed), *rows])
+    along = (told or called) and not withheld
+    rows += [] if along else again
+    rows += _still_owed(visits, owed, apart, along=bool(along))
+    add_all(session, Message, [*told, *apart, *rows])
     if called:
-        called = call_anew(session, plan, now)
+        called = call_of_change(session, plan, visits, facts, now)
     pass_on(session, plan, now)
     if told or called:
         giving_way.count_as_told(gave_way)
     digests.replan(session, clinic, plan, now)
+
+
+def _to_others(
+    session: Session, clinic: Clinic, plan: Plan, facts: Row, now: datetime, *, own: bool
+) -> Iterator[Row]:
+    """The same change, of each visit that has a contact of its own: no message about the plan reaches that. `own`: as the patient
+    wished.
+    """
+    visits = session.scalars(select(Appointment).where(Appointment.plan_id == plan.id))
+    theirs = [one for one in visits if one.starts_at > now and has_own_contact(one)]
+    moves = moved_from(session, [one.id for one in theirs], facts.get("cancelled", ()))
+    for one in theirs:
+        move, at = moves.get(one.id), iso_utc(one.starts_at)
+        known: Row = {}
+        if move:
+            starts_at = datetime.fromisoformat(move["from"])
+            ends_at = starts_at + (one.ends_at - one.starts_at)
+            known = known_as(starts_at, ends_at, move["from_practitioner"])
+        if one.status is Status.BOOKED and move and at in facts.get("added", ()):
+            kind, until = "change", one.starts_at
+        elif one.status is Status.CANCELLED and (move or at in facts.get("cancelled", ())):
+            kind, until = "cancellation", one.ends_at
+        else:
+            continue
+        if not is_told(session, one, kind):
+            rows = (
+                answer(one, kind, now, known, until)
+                if own
+                else told_by_clinic(clinic, one, kind, now, until, known)
+            )
+            yield from [row | {"resend": next_resend(session, one, [kind])} for row in rows]
+
+
+def _still_owed(
+    visits: Iterable[Appointment], owed: Iterable[Row], apart: Iterable[Row], *, along: bool
+) -> list[Row]:
+    """What of that which is `owed` of single visits nothing else tells: neither what goes to their own contacts, nor, where it goes
+    `along` with it, the plan's message, which doesn't reach those.
+    """
+    told = {row["appointment_id"] for row in apart}
+    told |= {one.id for one in visits if along and not has_own_contact(one)}
+    return [row for row in owed if row["appointment_id"] not in told]
 
 
 def told_at_last(plan: Plan, now: datetime) -> Row:

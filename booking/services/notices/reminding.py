@@ -7,6 +7,7 @@ from booking.models import Appointment, Channel, PlanReminders, Reminders
 from booking.scheduling.reminder_times import days_before, not_after, text_due
 from booking.services.clinic import Clinic
 from booking.services.message_rows import REMINDED_BY, Unwritten, WhyNot
+from booking.services.notices.ways import has_own_contact
 from booking.services.notices.writing import ANSWERS, address_of, row_of
 from booking.services.rows import Row
 
@@ -33,10 +34,13 @@ def reminder_days(clinic: Clinic, appointment: Appointment) -> tuple[int, ...]:
 
 
 def _of_none(appointment: Appointment) -> WhyNot | None:
-    """Why somebody isn't reminded of a visit at all: it is only penciled in, or they want the list of the week alone."""
+    """Why somebody isn't reminded of a visit at all: it is only penciled in, or they want the list of the week alone, which goes
+    to the plan's contact.
+    """
     if appointment.penciled:
         return WhyNot.PENCILED
-    if appointment.plan is not None and appointment.plan.reminded_of is PlanReminders.DIGEST:
+    wants_list = appointment.plan is not None and appointment.plan.reminded_of is PlanReminders.DIGEST
+    if wants_list and not has_own_contact(appointment):
         return WhyNot.WANTS_LIST
     return None
 

@@ -14,6 +14,7 @@ from booking.services.clinic import the_clinic
 from booking.services.notices.again import OWN
 from booking.services.notices.calling import IS_ABOUT_A_PLAN
 from booking.services.notices.news import is_change_by_clinic, known_as
+from booking.services.notices.ways import has_own_contact
 from booking.services.notices.writing import ANSWERS, NAMED, TOLD_TOGETHER, times_told
 from booking.services.rows import Row
 
@@ -174,6 +175,17 @@ def went(session: Session, appointment: Appointment, sequences: Sequence[int]) -
     return any(one.state is not MessageState.TO_CALL or one.settled_at is not None for one in told)
 
 
+def is_told(session: Session, appointment: Appointment, kind: str) -> bool:
+    """Whether a message of this kind tells, or has told, how the visit stands by now."""
+    there = select(Message.id).where(
+        Message.appointment_id == appointment.id,
+        Message.sequence == appointment.sequence,
+        Message.kind == kind,
+        Message.state != MessageState.DROPPED,
+    )
+    return session.scalar(there.limit(1)) is not None
+
+
 def cancellation_told(session: Session, appointment: Appointment, since: datetime) -> bool:
     """Whether the patient was told, is about to be, or may have been, that their visit was cancelled then."""
     waits = select(Message.id).where(
@@ -191,7 +203,9 @@ def cancellation_told(session: Session, appointment: Appointment, since: datetim
 
 
 def told_with_plan(session: Session, appointment: Appointment, since: datetime) -> datetime | None:
-    """When a message about its plan last told, after then, how the visit stands: by naming it, or by leaving it out of all."""
+    """When a message about its plan last told, after then, how the visit stands: by naming it, or by leaving it out of all. Where
+    the visit has a contact of its own, what went elsewhere told them nothing.
+    """
     if appointment.plan_id is None:
         return None
     plan = session.get_one(Plan, appointment.plan_id)
@@ -205,7 +219,9 @@ def told_with_plan(session: Session, appointment: Appointment, since: datetime) 
     found = session.scalars(
         select(Message).where(about, Message.sent_at > since).order_by(Message.sent_at.desc())
     )
-    went = (one for one in found if one.state in (MessageState.SENT, MessageState.SIMULATED))
+    went = [one for one in found if one.state in (MessageState.SENT, MessageState.SIMULATED)]
+    if has_own_contact(appointment):
+        went = [one for one in went if one.address in (appointment.email, appointment.phone)]
     return next((one.sent_at for one in went if _names(one, appointment)), None)
 
 

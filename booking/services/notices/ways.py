@@ -78,6 +78,12 @@ def channel_of_clinic(contact: Contact) -> tuple[Channel, str]:
     return Channel.CALL, contact.phone or ""
 
 
+def has_own_contact(appointment: Appointment) -> bool:
+    """Whether a visit of a plan is told to another contact than the plan."""
+    plan, (_, address) = appointment.plan, channel_of_clinic(appointment)
+    return plan is not None and address not in ("", plan.email, plan.phone)
+
+
 def on_short_notice(at: datetime, starts: Iterable[datetime]) -> bool:
     """Whether what the clinic changed at that moment has to be told by telephone as well: the visit begins, or began until
     then, less than a day later.
