@@ -9,9 +9,10 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from booking.models import Appointment, Patient, Plan
+from booking.models import Appointment, Patient, Plan, Reminders
 from booking.scheduling.plans.windows import Presence, TimeWindow
 from booking.scheduling.timeline import instant_of
+from booking.services import inbound_texts
 from booking.services.clinic import present
 from booking.services.staff.who import Who
 from tests.clinics import plan_clinic
@@ -188,6 +189,26 @@ def test_a_patient_comes_at_the_same_time_every_week(app: Flask, client: FlaskCl
     assert client.post(f"{later}/cancel", data=fields(going, f"{later}/cancel")).status_code == 303
     ended = client.get(done.location.removesuffix("/booked")).text
     assert "Your visits are cancelled." in ended and "missing" not in ended
+
+
+@pytest.mark.parametrize("said", ["yes", "STOP"])
+def test_who_is_reminded_by_text_comes_again_whatever_number_the_record_has(
+    app: Flask, client: FlaskClient, said: str
+) -> None:
+    """The number stands in the visit. What may go to it is asked when it goes: after STOP the worker finds another way."""
+    with app.app_context():
+        booked(at(FIRST_DAY, 14), visit_type="acupuncture-first", practitioner="mei")
+        by_text = booked(
+            NINE, visit_type="acupuncture-first", practitioner="mei", phone="+18185550199", reminders=Reminders.TEXT,
+            text_consent=True,
+        )  # fmt: skip
+        assert [row["phone"] for row in rows(Patient)] == [None]
+        if said == "STOP":
+            inbound_texts.receive("+18185550199", "STOP", "provider-1")
+        path = f"/visit/{by_text.reference}/{by_text.token}/weekly"
+    done = client.post(path, data=fields(client.get(f"{path}?weeks=2"), path))
+    assert done.status_code == 303, done.text
+    assert [(row["phone"], str(row["reminders"])) for row in of_plans(app)] == [("+18185550199", "text")] * 2
 
 
 def test_a_patient_comes_at_two_times_every_week(app: Flask, client: FlaskClient, visit: Any) -> None:

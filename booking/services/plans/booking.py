@@ -206,11 +206,13 @@ def _book(session: Session, wish: PlanWish) -> Answer:
 
 
 def _agrees_to_texts(session: Session, wish: PlanWish, known: int | None) -> bool:
-    """Now, or before: whom the desk books for, and who has a visit already, needn't say it again."""
-    by_themselves = wish.audience is not BookableBy.STAFF and wish.course is None
-    if wish.text_consent or by_themselves or known is None:
-        return wish.text_consent
-    return may_be_texted(session, session.get_one(Patient, known))
+    """Now, or before. What follows on a visit is reminded of as that one is: they agreed with it, and where its number wants no
+    texts any more the worker finds another way.
+    """
+    if wish.audience is BookableBy.STAFF and known is not None:
+        return wish.text_consent or may_be_texted(session, session.get_one(Patient, known))
+    follows_on_a_visit = wish.audience is BookableBy.LINK and wish.course is not None
+    return wish.text_consent or follows_on_a_visit
 
 
 def _note_booked(session: Session, plan: Plan, wish: PlanWish, by: Actor, now: datetime, visits: int) -> None:
