@@ -9,8 +9,10 @@ from booking.errors import NothingToSend
 from booking.models import Channel, Message, Reminders
 from booking.services import links, visits
 from booking.services.desk import calls, panel, resending
+from booking.services.desk.whom_to_call import Outcome
 from booking.services.plans.booking import BookedPlan
 from booking.services.plans.changing import pause
+from booking.services.plans.visits import PlanVisit
 from tests.clinics import plan_clinic, set_up
 from tests.conftest import StandingClock
 from tests.reminders.conftest import drain
@@ -68,3 +70,42 @@ def test_it_does_not_go_again_in_writing_as_if_it_were_about_its_visit(plan: Boo
     assert not said.may_go_again and said.other_ways == ()
     with pytest.raises(NothingToSend):
         resending.resend(hired(), said.id, Channel.TEXT, key="resend-01")
+
+
+def on_the_eve(plan: BookedPlan, standing_clock: StandingClock) -> PlanVisit:
+    """Its first visit, which is tomorrow."""
+    first = seen(plan).visits[0]
+    standing_clock.at(first.starts_at - 12 * HOUR)
+    drain()
+    return first
+
+
+def test_a_cancellation_on_short_notice_is_one_call(plan: BookedPlan, standing_clock: StandingClock) -> None:
+    first = on_the_eve(plan, standing_clock)
+    paused(plan, 0)
+    standing_clock.on(minutes=4)
+    assert listed() == [(first.reference, MOTHER)]
+    calls.settle(hired(), first.reference, Outcome.REACHED, key="call-0001")
+    assert listed() == []
+
+
+def test_where_more_is_cancelled_than_on_short_notice_they_are_called_about_all_as_well(
+    plan: BookedPlan, standing_clock: StandingClock
+) -> None:
+    first = on_the_eve(plan, standing_clock)
+    second, third = seen(plan).visits[1:3]
+    pause(hired(), plan.reference, first.starts_at.date(), second.starts_at.date(), "Away", key="pause-001")
+    standing_clock.on(minutes=4)
+    assert listed() == [(first.reference, MOTHER), (third.reference, MOTHER)]
+
+
+def test_what_is_told_by_a_call_of_its_own_leaves_one_about_all_that_waits(
+    plan: BookedPlan, standing_clock: StandingClock
+) -> None:
+    paused(plan, 3)
+    first = on_the_eve(plan, standing_clock)
+    assert [reference for reference, _ in listed()] == [first.reference]
+    paused(plan, 0)
+    standing_clock.on(minutes=4)
+    second = seen(plan).visits[1]
+    assert listed() == [(first.reference, MOTHER), (second.reference, MOTHER)]
