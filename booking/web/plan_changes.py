@@ -77,7 +77,7 @@ def changed(ways: Ways, reference: str, name: str) -> ResponseReturnValue:
             words = _("This is what it would do now. Please look at it, and press once more.")
             return _page(ways, change, 409, trouble=words, shown=True)
         onward = change.do(access.who(), seen, key)
-    except REFUSALS as refusal:
+    except (*REFUSALS, NotFound) as refusal:
         return _refused(ways, reference, kind, refusal)
     say(change.done)
     where = onward or {"endpoint": "plan"}

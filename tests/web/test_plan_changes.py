@@ -24,11 +24,13 @@ from booking.models import (
     Role,
 )
 from booking.scheduling.allowances.terms import Beyond, Kind, Span, Terms, Window
+from booking.scheduling.status import Status
 from booking.services import clinic_rows
 from booking.services.clinic import present
 from booking.services.clinic_file import ClinicFile
 from booking.services.desk.coverage import record
-from booking.services.desk.statuses import cancel
+from booking.services.desk.statuses import cancel, correct, no_show
+from booking.services.plans import shifting
 from booking.services.plans.booking import BookedPlan, book
 from booking.services.plans.changing import pause, stop
 from booking.services.plans.extending import extend
@@ -280,6 +282,22 @@ def test_what_isnt_needed_is_taken_back_where_it_is_said_and_on_the_plans_page(
     for entry, status in (("", 422), ("x", 422), ("99999", 404), (str(int(again["entry"]) - 1), 404)):
         odd = again | {"key": f"odd-entry-{entry}", "entry": entry}
         assert desk.post(to, data=odd).status_code == status, entry
+
+
+def test_what_isnt_needed_of_a_visit_that_took_place_after_all_is_listed_no_more(
+    app: Flask, dana: Who, weekly: BookedPlan, standing_clock: StandingClock
+) -> None:
+    with app.app_context():
+        visit = seen(weekly).standing[0]
+        standing_clock.at(visit.starts_at + timedelta(minutes=20))
+        no_show(dana, visit.reference, key="noshow-001")
+    desk = signed_in(app, dana)
+    form = fields(desk.get(address(weekly)).text) | {"missing": "0 acupuncture-follow-up", "reason": "Well"}
+    said = after(desk, desk.post(address(weekly, "not-needed"), data=form | {"key": "not-needed"}))
+    assert 'id="not-needed"' in said
+    with app.app_context():
+        correct(dana, visit.reference, Status.FULFILLED, reason="Came late", key="correct-1")
+    assert 'id="not-needed"' not in desk.get(address(weekly)).text
 
 
 @on_both
@@ -785,6 +803,22 @@ def test_a_visit_and_all_later_ones_are_moved(app: Flask, dana: Who, weekly: Boo
         starts = [one.starts_at for one in seen(weekly).standing]
         assert starts[1] == at(FIRST_DAY + timedelta(days=10), 14)
     assert len(told(app)) == 1
+
+
+def test_a_visit_that_is_cancelled_at_that_moment_is_said_to_be_gone(
+    app: Flask, dana: Who, weekly: BookedPlan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk, visit = signed_in(app, dana), view(app, weekly).standing[1]
+    typed = {"day": (FIRST_DAY + timedelta(days=10)).isoformat(), "time": "14:00", "who": ""}
+    to, moved = address(weekly, f"shift?visit={visit.reference}"), shifting.shift
+
+    def first_cancelled(*args: Any, **how: Any) -> Any:
+        cancel(hired(), visit.reference, key="cancel-001")
+        return moved(*args, **how)
+
+    shown = asked(desk, to, **typed)
+    monkeypatch.setattr(shifting, "shift", first_cancelled)
+    assert "was cancelled or missed meanwhile" in after(desk, pressed(desk, shown, to, **typed))
 
 
 def test_visits_are_moved_beyond_what_asks_first_once_the_payer_was_asked(
