@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.orm import Session
 
-from booking.models import Appointment, Channel, Message, MessageState, OptOut, Plan, TextConsent
+from booking.models import LIVE, Appointment, Channel, Message, MessageState, OptOut, Plan, TextConsent
 from booking.reminders import plans
 from booking.scheduling.reminder_times import clinic_text_due, not_after, text_due, within_text_hours
 from booking.scheduling.status import Status
@@ -149,25 +149,28 @@ def _begins(message: Message, now: datetime) -> datetime | None:
 def _reminders_ahead(session: Session, clinic: Clinic, message: Message, now: datetime) -> int:
     """On how many days of the next seven this number is reminded by text: a list of the week never takes a reminder's place."""
     soon = Message.due_at <= now + timedelta(days=7)
-    due = session.scalars(select(Message.due_at).where(*_waits_to_remind(message), soon))
+    waits = Message.state == MessageState.QUEUED
+    due = session.scalars(select(Message.due_at).where(*_reminds(message), waits, soon))
     return len({clinic.times.local_date(at) for at in due})
 
 
 def _is_reminded_of_each(
     session: Session, clinic: Clinic, message: Message, plan: Plan, now: datetime
 ) -> bool:
-    """Whether this number is reminded by text of each of the visits that a list of the week names: others may share it."""
+    """Whether this number is reminded by text, or just was, of each of the visits that a list of the week names: others may share
+    it.
+    """
     named = {visit.id for visit in plans.about_plan(session, clinic, message, plan, now).visits}
-    return named <= {*session.scalars(select(Message.appointment_id).where(*_waits_to_remind(message)))}
+    goes = Message.state.in_((*LIVE, MessageState.SENT, MessageState.SIMULATED))
+    return named <= {*session.scalars(select(Message.appointment_id).where(*_reminds(message), goes))}
 
 
-def _waits_to_remind(message: Message) -> tuple[ColumnElement[bool], ...]:
-    """Another one that waits to remind the same number by text."""
+def _reminds(message: Message) -> tuple[ColumnElement[bool], ...]:
+    """Another one that reminds the same number by text."""
     return (
         Message.address == message.address,
         Message.channel == Channel.TEXT,
         Message.kind.startswith("reminder-"),
-        Message.state == MessageState.QUEUED,
     )
 
 
