@@ -234,6 +234,8 @@ def known_in(session: Session, clinic: Clinic, patient_id: int, first_day: date 
             # Whoever is treated now may be done before the time is over.
             or_(Appointment.to_cell <= until, Appointment.status != Status.BOOKED),
             Appointment.status.not_in((Status.CANCELLED, Status.NOSHOW)),
+            # What is only penciled in may not come, and if it is over so, nobody was treated.
+            or_(Appointment.penciled.is_(False), Appointment.status != Status.BOOKED),
         )
         .distinct()
     )

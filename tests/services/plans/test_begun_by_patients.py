@@ -7,15 +7,16 @@ import pytest
 from sqlalchemy import update
 
 from booking import clock
-from booking.models import Appointment, BookableBy, Message
+from booking.models import Appointment, BookableBy, Message, Patient
 from booking.scheduling.status import Status
-from booking.services.desk.statuses import cancel, no_show
+from booking.services.desk.statuses import cancel, finish, no_show
 from booking.services.plans.adherence import Need, adherence
 from booking.services.plans.altering import begun_at
 from booking.services.plans.beginning import make_the_next_firm
 from booking.services.plans.booking import book
 from booking.services.plans.changing import Decision, decide
 from booking.services.plans.make_ups import make_up_times
+from booking.services.plans.prescribing import treated_in
 from booking.services.plans.repairing import take_for
 from booking.services.transaction import run
 from tests.clinics import plan_clinic, set_up
@@ -115,6 +116,29 @@ def test_who_is_new_and_lost_their_first_visit_chooses_that_before(
     first = next(one for one in seen(made).standing if one.begins)
     cancel(hired(), first.reference, key="cancel-01")
     assert make_the_next_firm() == 0 and Need.NO_FIRST_VISIT in adherence(hired()).rows[0].needs
+
+
+def test_what_was_only_penciled_in_makes_nobody_one_who_was_treated_before(
+    context: Any, standing_clock: StandingClock
+) -> None:
+    """Else the next plan would begin with follow-ups, of somebody who never had a first visit."""
+    set_up(plan_clinic())
+    proposal = proposed("disc-gentle", returning=frozenset())[0]
+    made = book(wish(proposal, "disc-gentle", returning=()), actor="t", key="gentle-1")
+    (rosa,) = [row["reference"] for row in rows(Patient)]
+    last = seen(made).standing[-1].ends_at
+    behind_it = last.date() + timedelta(days=2)
+    assert treated_in(hired(), rosa, behind_it) == {"acupuncture", "chiropractic"}
+    follow_up = next(one for one in seen(made).standing if one.penciled)
+    for first in [one for one in seen(made).standing if one.begins]:
+        standing_clock.at(first.ends_at)
+        no_show(hired(), first.reference, key=f"no-show {first.reference}")
+    assert treated_in(hired(), rosa, behind_it) == set()
+    standing_clock.at(last + timedelta(days=1))
+    assert treated_in(hired(), rosa, behind_it) == set()
+    # Who came all the same is new no more.
+    finish(hired(), follow_up.reference, key="finish-01")
+    assert treated_in(hired(), rosa, behind_it) == {follow_up.care.modality.slug}
 
 
 @pytest.mark.parametrize("setting", [{}, {"plans_patients_begin": "firm"}], ids=["penciled", "firm"])
