@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from itertools import groupby
 from typing import Any, NamedTuple
 
@@ -22,10 +22,14 @@ from booking.services.plans.reading import PlanView
 from booking.services.plans.shifting import alike
 from booking.services.plans.visits import PlanVisit
 from booking.services.plans.weeks import Week
+from booking.services.visits import Visit
 from booking.web import course_words
 from booking.web.patient.plan_allowance import known, left_words
 from booking.web.patient.reminding import reminded
 from booking.web.plan_words import list_of
+
+# A visit that begins so soon after another one is come to from that.
+ON_THE_WAY = timedelta(hours=1)
 
 
 class Standing(NamedTuple):
@@ -80,6 +84,38 @@ def ways_from(plan: PlanView, visit: PlanVisit) -> WaysFrom:
         move=sum(one.may_change(now) for one in like) if len(like) > 1 else 0,
         cancel=len(gone) if len(gone) + len(stays) > 1 else 0,
     )
+
+
+def follows_another(plan: PlanView, visit: PlanVisit | Visit) -> bool:
+    """Whether they are there already when it begins, or on their way from one visit of the plan to the next: nobody comes early
+    to it.
+    """
+    before = (visit.starts_at - one.ends_at for one in plan.standing if one.id != visit.id)
+    return any(timedelta(0) <= gap <= ON_THE_WAY for gap in before)
+
+
+class Prepared(NamedTuple):
+    """A visit to which something is to be brought, for which something is to be said, or one is to be early by so many minutes."""
+
+    visit: PlanVisit
+    early: int
+
+    @property
+    def says(self) -> tuple[str, str, int]:
+        return self.visit.visit_type.bring, self.visit.visit_type.tell_us, self.early
+
+
+def to_prepare(plan: PlanView, ahead: Sequence[PlanVisit]) -> list[Prepared]:
+    """The first of these visits, whatever there is to know of it, and the first of each other type of which there is more."""
+    found: list[Prepared] = []
+    for one in ahead:
+        early = 0 if follows_another(plan, one) else one.visit_type.arrive_early_minutes
+        prepared = Prepared(one, early)
+        known_types = {other.visit.visit_type for other in found}
+        is_new = any(prepared.says) and prepared.says not in [other.says for other in found]
+        if not found or (is_new and one.visit_type not in known_types):
+            found.append(prepared)
+    return found
 
 
 Days = tuple[tuple[date, tuple[ShownVisit, ...]], ...]

@@ -30,7 +30,7 @@ from booking.web.patient.plan_details import (
     other_time_page,
     with_other_time,
 )
-from booking.web.patient.plan_shown import shown_plan
+from booking.web.patient.plan_shown import shown_plan, to_prepare
 from booking.web.patient.plan_way import Way
 from booking.web.words import words_for
 
@@ -94,13 +94,14 @@ def plan_booked(reference: str, token: str) -> ResponseReturnValue:
     found = as_told.by_link(reference, token)
     if found.status is not PlanStatus.RUNNING:
         return _to("plan", reference, token)
-    again = request.args.get("again") is not None
+    again, values = request.args.get("again") is not None, shown_plan(found)
     return page(
         "patient/plan_booked.html",
         found.clinic,
         again=again,
         began=_began(found.reference),
-        **shown_plan(found),
+        prepare=to_prepare(found, values["ahead"]),
+        **values,
     )
 
 

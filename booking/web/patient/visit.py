@@ -40,7 +40,7 @@ from booking.web.patient import blueprint
 from booking.web.patient.booking import Chosen, day_asked
 from booking.web.patient.forms import ActionForm, CancelForm, ContactForm
 from booking.web.patient.plan_allowance import Uncovered, coverage_of, uncovered_on
-from booking.web.patient.plan_shown import WaysFrom, gone_untold, one_day, ways_from
+from booking.web.patient.plan_shown import WaysFrom, follows_another, gone_untold, one_day, ways_from
 from booking.web.patient.reminding import reminded
 from booking.web.patient.times import DAYS_SEARCHED, PartOfDay, laid_out
 from booking.web.plan_words import broken
@@ -287,6 +287,7 @@ def _visit_page(found: Visit, refused: Refusal | None = None) -> ResponseReturnV
         found.clinic,
         words_for(refused).status if refused else 200,
         visit=found,
+        on_the_way=plan is not None and follows_another(plan, found),
         ahead=found.is_ahead(now),
         may_change=found.may_change(now),
         links=calendar.links(found),
