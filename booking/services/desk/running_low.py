@@ -78,17 +78,16 @@ def running_low(who: Who) -> tuple[RunningLow, ...]:
             .order_by(Coverage.position, Coverage.id)
         ):
             coverages.setdefault(one.patient_id, []).append(one)
-        visits = visits_of_patients(session, coverages)
+        visits, wished = visits_of_patients(session, coverages), _wished(session, clinic, now)
         patients = session.execute(
             select(Patient.id, Patient.reference, Patient.first_name, Patient.last_name, Patient.phone).where(
-                Patient.id.in_(sorted(visits)), Patient.merged_into_id.is_(None)
+                Patient.id.in_(sorted({*visits, *wished} & {*coverages})), Patient.merged_into_id.is_(None)
             )
         ).all()
-        wished = _wished(session, clinic, now)
         found = []
         for patient_id, reference, first, last, phone in patients:
             pools = [pool_of(clinic, one) for one in coverages[patient_id]]
-            counts = counted(clinic, pools, visits[patient_id], now)
+            counts = counted(clinic, pools, visits.get(patient_id, []), now)
             found += [
                 replace(one, patient=reference, name=f"{first} {last}", phone=phone)
                 for one in _low(clinic, counts, wished.get(patient_id, []), now)
@@ -147,11 +146,11 @@ def _low(clinic: Clinic, counts: Allowances, wished: list[Wished], now: datetime
     beyond: dict[int, list[BeyondLine]] = {}
     for one in beyond_of(counts):
         beyond.setdefault(one.pool.id, []).append(one)
+    asked_of = {one: _asked_of(counts.count.pools, one) for one in wished}
     found = []
     for pool in counts.count.pools:
         its_low, its_beyond = low.get(pool.id), tuple(beyond.get(pool.id, ()))
-        asks = pool.terms.beyond is Beyond.ASK
-        its_wished = tuple(one for one in wished if asks and one.modality in pool.terms.modalities)
+        its_wished = tuple(one for one in wished if pool.id in asked_of[one])
         if its_low is None and not its_beyond and not its_wished:
             continue
         waits = [*(one.starts_at for one in its_beyond), *(one.starts_at for one in its_wished)]
@@ -171,6 +170,12 @@ def _low(clinic: Clinic, counts: Allowances, wished: list[Wished], now: datetime
             )
         )
     return found
+
+
+def _asked_of(pools: tuple[Pool, ...], wished: Wished) -> list[int]:
+    """Of which pools the payer is to be asked: those for its kind of care, else those for what it would push beyond."""
+    asking = [one for one in pools if one.terms.beyond is Beyond.ASK]
+    return [one.id for one in asking if wished.modality in one.terms.modalities] or [one.id for one in asking]
 
 
 def _words_of_seen(low: Low | None, beyond: tuple[BeyondLine, ...], wished: tuple[Wished, ...]) -> str:

@@ -131,6 +131,51 @@ def test_each_make_up_time_about_which_the_payer_is_to_be_asked_is_listed_until_
     assert listed() == []
 
 
+def test_a_make_up_time_is_listed_also_where_no_visit_counts_any_more() -> None:
+    """The clinic cancelled all of them: none draws on the coverage, which is over besides."""
+    set_up(plan_clinic())
+    made, dana = running(prescribed(patient())), hired()
+    terms = Terms(
+        Kind.PACKAGE, ("acupuncture", "chiropractic"), 20, Window(Span.LIFETIME), beyond=Beyond.ASK,
+        ends=FIRST_DAY,
+    )  # fmt: skip
+    coverage.record(dana, rows(Patient)[0]["reference"], "Package", terms, key="coverage")
+    for visit in seen(made).standing:
+        cancel(dana, visit.reference, key=f"cancel {visit.reference}")
+    *_, lacking = make_up_times(seen(made), BookableBy.LINK)
+    assert asked_first(made, lacking.missed.week, lacking.missed.care.slug, lacking.times[-1]) == [
+        lacking.times[-1].starts_at
+    ]
+
+
+def test_a_make_up_time_is_listed_also_where_it_pushes_another_kind_of_care_beyond() -> None:
+    """It has room in a package for both; the last visit hasn't then, and for that the payer is to be asked."""
+    set_up(plan_clinic())
+    made, dana = running(prescribed(patient())), hired()
+    *_, last = seen(made).standing
+    lost = next(one for one in seen(made).standing if one.care.modality != last.care.modality)
+    cancel(dana, lost.reference, key="cancel")
+    for name, kinds, number, beyond in (
+        ("Package", ("acupuncture", "chiropractic"), len(seen(made).standing), Beyond.WARN),
+        ("Plan", (last.care.modality.slug,), 0, Beyond.ASK),
+    ):
+        terms = Terms(Kind.PACKAGE, kinds, number, Window(Span.LIFETIME), beyond=beyond)
+        coverage.record(dana, rows(Patient)[0]["reference"], name, terms, key=f"coverage {name}")
+    (lacking,) = make_up_times(seen(made), BookableBy.LINK)
+    time = lacking.times[0]
+    assert asked_first(made, lost.week, lost.care.slug, time) == [time.starts_at]
+    assert [one.pool.name for one in running_low(dana) if one.wished] == ["Plan"]
+
+
+def asked_first(plan: BookedPlan, week: int, care: str, time: Instead) -> list[datetime]:
+    """What the desk has on its list once a patient chose this time."""
+    with pytest.raises(BeyondCoverage):
+        take(
+            plan.reference, plan.token, week, care, time.starts_at, time.practitioner.slug, actor="link", key="take-it",
+        )  # fmt: skip
+    return [wish.starts_at for one in running_low(hired()) for wish in one.wished]
+
+
 def test_what_was_beyond_where_it_stands_is_moved_without(plan: BookedPlan) -> None:
     shifted(plan, "The payer was asked.", "change-01")
     *_, last = seen(plan).standing
