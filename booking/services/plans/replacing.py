@@ -102,7 +102,6 @@ def instead_of(
     others: Iterable[Chosen],
     most: int = OFFERED,
     *,
-    anyone: bool = False,
     rather_as: Iterable[Chosen] = (),
     fits: Callable[[Chosen], bool] = lambda _: True,
     besides: Sequence[Instead] = (),
@@ -110,9 +109,9 @@ def instead_of(
 ) -> list[Instead]:
     """The times that take one visit's place best: in its week, days of rest kept, from visits besides the plan as well. Where the
     plan pairs kinds of care those on the way to another visit come first, and last those that turn the order of a pair; then the
-    times of its kind that most of `rather_as` have; then those near its own time, and with the same person if that can be; with
-    `anyone`, only of times that are as near. Only what `fits`, and together with those that there are `besides` no more than `most`:
-    each on another day; with `same_day`, where there are not so many days, others of the same ones, an hour apart.
+    times of its kind that most of `rather_as` have; then those near its own time, and with the same person if that can be.
+    Only what `fits`, and together with those that there are `besides` no more than `most`: each on another day; with `same_day`,
+    where there are not so many days, others of the same ones, an hour apart.
     """
     others, usual = list(others), usual_times(rather_as)
     kept, modality = [one.kept for one in others], lost.kept.modality
@@ -129,11 +128,10 @@ def instead_of(
                 continue
             as_kept = lost.kept._replace(day=day, starts=choice.starts, ends=choice.ends)
             other_person = choice.person != lost.wanted.practitioner_id
-            away = abs(day - lost.kept.day), abs(choice.starts - lost.kept.starts)
+            near = other_person, abs(day - lost.kept.day), abs(choice.starts - lost.kept.starts)
             more_ways = ways(asked.course, [*there, as_kept]) - ways(asked.course, there)
             turned = len(newly_turned(asked.course, there, [*there, as_kept]))
             used = usual[lost.kept.care, day % 7, choice.starts, choice.person]
-            near = (*away, other_person) if anyone else (other_person, *away)
             candidates.append(
                 (turned, more_ways, -used, *near, as_kept, Wanted(lost.visit_type.slug, choice.person, cell))
             )
