@@ -21,6 +21,7 @@ from booking.models import (
     MessageState,
     Patient,
     Payment,
+    PlanReminders,
     Reminders,
     Role,
     Task,
@@ -31,9 +32,10 @@ from booking.services import inbound_texts
 from booking.services.desk import moving
 from booking.services.desk.moving import Place
 from booking.services.transaction import run
-from tests.clinics import clinic, every_day, practitioner, set_up
+from tests.clinics import clinic, every_day, plan_clinic, practitioner, set_up
 from tests.conftest import StandingClock
 from tests.services.making import NEXT_WEEK, NINE, booked, rows
+from tests.services.plans.making import patient, prescribed, running
 from tests.staffing import hired, signed_in
 from tests.web.conftest import fields
 
@@ -110,6 +112,26 @@ def test_a_visit_of_the_next_morning_is_said_with_its_day(app: Flask, standing_c
     page = desk.get("/desk/calls").text
     assert page.count("Are you coming?") == 1
     assert "And on Tue, Sep 22, 7:00 am, with" in page and "same day" not in page
+
+
+def test_a_call_about_a_week_names_all_its_visits_and_leads_to_their_plan(
+    app: Flask, standing_clock: StandingClock
+) -> None:
+    with app.app_context():
+        set_up(plan_clinic())
+        made = prescribed(patient(email=None), "disc")
+        plan = running(made, reminders=Reminders.CALL, reminded_of=PlanReminders.DIGEST)
+        standing_clock.at(min(row["due_at"] for row in rows(Message) if row["kind"] == "plan-digest"))
+        while deliver_due():
+            pass
+        desk = signed_in(app, hired())
+    said = unescape(re.sub(r"<[^>]+>", "", desk.get("/desk/calls").text))
+    assert "“We expect you on Monday, September 21, 2026, 9:00 am, with Mei Tanaka." in said
+    assert re.findall("And on (.*?),? with", said) == [
+        "the same day at 10:00 am", "Wed, Sep 23, 9:00 am", "Wed, Sep 23, 10:00 am", "Fri, Sep 25, 9:00 am",
+    ]  # fmt: skip
+    assert f"/desk/plans/{plan.reference}" in desk.get("/desk/calls").text
+    assert "All visits of the plan" in said and "others have changed" not in said
 
 
 def test_an_estimate_is_settled_by_one_button(app: Flask, desk: FlaskClient) -> None:
