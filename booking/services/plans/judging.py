@@ -84,7 +84,7 @@ class BoardWeek(NamedTuple):
 class Row:
     """A plan on the board. `short`: by how many visits; `gate_on`: when somebody looks again, or has to at the latest;
     `beyond_on`: the day of its first visit ahead that may not be covered; `paused_until`: the last day of the pause in which
-    it is; `people`: who gives its visits.
+    it is; `given_up_from`: the day from which on its patient has cancelled all visits; `people`: who gives its visits.
     """
 
     reference: str
@@ -102,6 +102,7 @@ class Row:
     gate_on: date | None
     beyond_on: date | None
     paused_until: date | None
+    given_up_from: date | None
     next_at: datetime | None
 
     @property
@@ -184,6 +185,7 @@ def judged(
         gate_on=gate_on,
         beyond_on=beyond_on,
         paused_until=pause.last if pause else None,
+        given_up_from=clinic.times.local_date(said.given_up_from) if said.given_up_from else None,
         next_at=ahead[0].starts_at if ahead else None,
     )
 
