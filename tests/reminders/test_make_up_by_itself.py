@@ -21,7 +21,7 @@ from booking.services.desk.new_visit import DeskWish
 from booking.services.desk.records import Values
 from booking.services.plans import offering
 from booking.services.plans.booking import BookedPlan
-from booking.services.plans.changing import cancel_from, pause
+from booking.services.plans.changing import cancel_from, go_on, pause
 from booking.services.plans.make_ups import make_up_times
 from booking.services.plans.repairing import offer, take
 from tests.clinics import plan_clinic, set_up
@@ -197,6 +197,20 @@ def test_what_a_pause_has_taken_is_offered_by_nobody_but_the_desk(
     assert offering.send_due() == 0, "it rests"
     standing_clock.at(at(week + timedelta(days=1), 8))
     assert offering.send_due() == 1
+
+
+def test_who_comes_back_sooner_is_sent_times_once_that_cant_be_taken_back(
+    plan: BookedPlan, sink: Sink, standing_clock: StandingClock
+) -> None:
+    first = seen(plan).visits[0].starts_at.date()
+    pause(hired(), plan.reference, first, first + timedelta(days=6), "Travels", tell=False, key="pause-001")
+    standing_clock.on(days=1)
+    assert offering.send_due() == 0
+    go_on(hired(), plan.reference, first, "Stays", key="go-on-001")
+    standing_clock.on(minutes=2)
+    assert offering.send_due() == 0
+    standing_clock.on(minutes=1)
+    assert offering.send_due() == 1 and offers(plan, sink) == 1 and offering.send_due() == 0
 
 
 def test_who_gave_up_is_sent_nothing_for_what_had_to_stay_until_something_is_booked_again(

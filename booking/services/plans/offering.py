@@ -34,7 +34,7 @@ from booking.services.plans.make_ups import make_up_times
 from booking.services.plans.one_by_one import one_by_one
 from booking.services.plans.reading import PlanView, view
 from booking.services.plans.recording import noted
-from booking.services.plans.said import GIVEN_UP, NOTHING_SAID, OFFERED_MAKE_UP, pause_on, said_of
+from booking.services.plans.said import GIVEN_UP, NOTHING_SAID, OFFERED_MAKE_UP, WENT_ON, pause_on, said_of
 from booking.services.transaction import reading, run
 
 
@@ -91,7 +91,7 @@ def _can_be_made_up(plan: PlanView) -> bool:
 
 def _missed() -> Select[tuple[Appointment]]:
     """Visits of plans that run that were missed or cancelled a while ago, and since then their patient wasn't sent times; nor
-    given up with all later ones.
+    given up with all later ones; none while it may be taken back that a pause ended sooner.
     """
     # Not what gave way, which was promised to nobody.
     became_so = or_(
@@ -110,6 +110,11 @@ def _missed() -> Select[tuple[Appointment]]:
             and_(PlanEntry.what == GIVEN_UP, PlanEntry.at >= Appointment.cancelled_at),
         ),
     )
+    goes_on = exists().where(
+        PlanEntry.plan_id == Plan.id,
+        PlanEntry.what == WENT_ON,
+        PlanEntry.at > clock.now() - notices.TAKEN_BACK_WITHIN,
+    )
     return (
         select(Appointment)
         .join(Plan, Plan.id == Appointment.plan_id)
@@ -120,5 +125,6 @@ def _missed() -> Select[tuple[Appointment]]:
             Appointment.plan_role.in_((Role.DOSE.value, Role.FIRST.value)),
             missed_at <= clock.now() - notices.TAKEN_BACK_WITHIN,
             ~heard,
+            ~goes_on,
         )
     )
