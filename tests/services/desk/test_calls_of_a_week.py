@@ -6,15 +6,17 @@ from typing import Any
 import pytest
 from flask import Flask
 
-from booking.models import Message, PlanReminders, Reminders
+from booking.models import Message, Patient, PlanEntry, PlanReminders, Reminders
 from booking.reminders import bounces
 from booking.scheduling.plans.windows import Presence, TimeWindow
 from booking.services import links, reconciling, visits
 from booking.services.clinic import present
-from booking.services.desk import calls, moving, panel, statuses
+from booking.services.desk import calls, moving, panel, records, statuses
 from booking.services.desk.moving import Place
 from booking.services.desk.pressing import pressing
+from booking.services.desk.records import Values
 from booking.services.desk.whom_to_call import Outcome
+from booking.services.plans import taking_back
 from booking.services.plans.booking import BookedPlan, book
 from booking.services.plans.changing import pause
 from booking.services.plans.visits import PlanVisit
@@ -186,6 +188,23 @@ def test_a_pause_of_the_week_ends_it_and_a_change_of_another_one_leaves_it(
     pause(hired(), plan.reference, days[0], days[-1], "Away", key="pause-002")
     drain()
     assert [one.plan_only for one in calls.call_list(hired()).calls] == [True]
+
+
+def test_a_pause_that_is_taken_back_leaves_it_as_it_was(plan: BookedPlan, week: list[PlanVisit]) -> None:
+    for number, days in enumerate((week[:2], week)):
+        first, last = days[0].starts_at.date(), days[-1].starts_at.date()
+        pause(hired(), plan.reference, first, last, "Away", tell=False, key=f"pause-{number}")
+        assert named() == ([begin(week[2:])] if number == 0 else [])
+        entry = [row["id"] for row in rows(PlanEntry) if row["what"] == "paused"][-1]
+        taking_back.take_back(hired(), plan.reference, entry, key=f"back-{number}00")
+        assert named() == [begin(week)]
+
+
+def test_it_goes_by_the_number_that_was_corrected_meanwhile(plan: BookedPlan, week: list[PlanVisit]) -> None:
+    values = Values("Rosa", "Lima", "+18185550188", None)
+    records.edit(hired(), rows(Patient)[0]["reference"], values, version=1, visits_too=True, key="edit-0001")
+    assert named() == [begin(week)]
+    assert [one.phone for one in calls.call_list(hired()).calls] == ["+18185550188"]
 
 
 def test_a_list_that_comes_back_is_a_call_at_the_plans_number_also_where_its_first_visit_has_another(
