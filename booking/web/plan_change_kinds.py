@@ -146,7 +146,12 @@ class GoOn(Change):
             (_("No pause any more"), days),
             (_("Missing, to be made up from the plan’s page"), self.visits(missing)),
         )
-        return Preview(lists, (_("No visit comes back by itself, and nobody is written to."),))
+        words = _("No visit comes back by itself, and nobody is written to.")
+        if missing and self.plan.clinic.make_up_sent_by == "worker":
+            words = _(
+                "No visit comes back by itself. The patient is sent the link to times for what is missing."
+            )
+        return Preview(lists, (words,))
 
     def do(self, who: Who, version: int | None, key: str) -> None:
         if self._first:

@@ -703,6 +703,16 @@ def test_a_pause_that_is_called_off_is_ended_from_the_plans_page(
     assert "paused" not in mine and "1 visit is missing in this week." in mine
 
 
+@pytest.mark.clinic(plan_clinic(rules={"make_up_sent_by": "worker"}))
+def test_where_the_worker_sends_times_the_end_of_a_pause_says_so(
+    app: Flask, dana: Who, weekly: BookedPlan
+) -> None:
+    words = "The patient is sent the link to times for what is missing."
+    with app.app_context():
+        pause(dana, weekly.reference, FIRST_DAY, FIRST_DAY, "Ill", key="pause-001")
+    assert words in signed_in(app, dana).get(address(weekly, "go-on")).text
+
+
 def test_a_plan_that_is_over_is_extended_from_now_on(
     app: Flask, dana: Who, disc: BookedPlan, standing_clock: StandingClock
 ) -> None:
