@@ -17,6 +17,7 @@ from booking.scheduling.allowances.terms import Beyond, Kind, Span, Terms, Windo
 from booking.scheduling.plans.windows import Presence, TimeWindow
 from booking.scheduling.status import Status
 from booking.scheduling.timeline import cell_at
+from booking.services import links
 from booking.services.booking import Wish, book
 from booking.services.desk import statuses
 from booking.services.plans import reading
@@ -858,3 +859,20 @@ def test_of_somebody_without_a_link_nothing_of_coverage_is_said(client: FlaskCli
     details = chosen(client, OWN, f"{ASKED}&{KNOWN}")
     assert "may not be covered" not in words(details)
     assert sent(client, OWN, details, **ROSA).status_code == 303
+
+
+def test_a_contact_is_corrected_for_one_visit_of_a_plan_and_says_so(client: FlaskClient, app: Flask) -> None:
+    with app.app_context():
+        plan = making.running(prescribed(patient(), "weekly"))
+        visit = plan.visits[0]
+        page = f"/visit/{visit['reference']}/{links.token(visit['reference'], visit['link_number'])}/contact"
+    asked = client.get(page)
+    assert "for this one visit only" in words(asked) and "call (818) 555-0100" in words(asked)
+    answer = client.post(page, data=hidden(asked) | {"email": "rosa@right.example"})
+    done = words(client.get(answer.location))
+    assert "It is corrected for this one visit. We are writing to the new address." in done
+    assert "The other visits that you booked together stay as they were." in done
+    assert "Nothing more to do." not in done
+    with app.app_context():
+        kept = [row["email"] for row in all_of(app, Appointment)]
+    assert kept == ["rosa@right.example", *["rosa@example.com"] * 5]
