@@ -59,7 +59,7 @@ from booking.services.plans.recording import begin, new_plan, noted, record_all
 from booking.services.plans.replacing import replacements, wanted_with
 from booking.services.plans.wanted import Asked, first_visit_of, last_day, weeks_within_horizon
 from booking.services.staff import audit
-from booking.services.text_consent import keep_consent
+from booking.services.text_consent import agreed, keep_consent
 from booking.services.visits import refuse_unreachable
 
 
@@ -206,13 +206,14 @@ def _book(session: Session, wish: PlanWish) -> Answer:
 
 
 def _agrees_to_texts(session: Session, wish: PlanWish, known: int | None) -> bool:
-    """Now, or before. What follows on a visit is reminded of as that one is: they agreed with it, and where its number wants no
-    texts any more the worker finds another way.
+    """Now, or before: of a plan that was prescribed, at this number. What follows on a visit is reminded of as that one is: they
+    agreed with it, and where its number wants no texts any more the worker finds another way.
     """
     if wish.audience is BookableBy.STAFF and known is not None:
         return wish.text_consent or may_be_texted(session, session.get_one(Patient, known))
     follows_on_a_visit = wish.audience is BookableBy.LINK and wish.course is not None
-    return wish.text_consent or follows_on_a_visit
+    agreed_before = wish.plan is not None and known is not None and agreed(session, known, wish.phone)
+    return wish.text_consent or follows_on_a_visit or agreed_before
 
 
 def _note_booked(session: Session, plan: Plan, wish: PlanWish, by: Actor, now: datetime, visits: int) -> None:

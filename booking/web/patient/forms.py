@@ -120,11 +120,15 @@ class DetailsForm(FlaskForm):
             self._refuse(self.email, _NOT_REACHED["email"])
         elif wanted in ("text", "both", "call") and not phone:
             self._refuse(self.phone, _NOT_REACHED["phone"])
-        elif wanted in ("text", "both") and not self.text_consent.data:
+        elif wanted in ("text", "both") and not self.agrees_to_texts:
             self._refuse(self.text_consent, _NOT_REACHED["text_consent"])
         else:
             return True
         return False
+
+    @property
+    def agrees_to_texts(self) -> bool:
+        return bool(self.text_consent.data)
 
     @staticmethod
     def _refuse(field: Field, words: Any) -> None:
@@ -132,7 +136,9 @@ class DetailsForm(FlaskForm):
 
 
 class PlanDetailsForm(DetailsForm):
-    """The same for a plan. Whose plan it is stands in it, where a practitioner prescribed it."""
+    """The same for a plan. Whose plan it is stands in it, where a practitioner prescribed it. `agreed_at`: the number to which they
+    agreed to get texts before, if they did.
+    """
 
     reminded_of = RadioField(
         _("Of what should we remind you?"),
@@ -141,10 +147,16 @@ class PlanDetailsForm(DetailsForm):
         default=PlanReminders.BOTH.value,
     )
 
-    def __init__(self, *given: Any, asks_name: bool, **named: Any) -> None:
+    def __init__(self, *given: Any, asks_name: bool, agreed_at: str | None = None, **named: Any) -> None:
         super().__init__(*given, **named)
+        self.agreed_at = agreed_at
         if not asks_name:
             del self.first_name, self.last_name
+
+    @property
+    def agrees_to_texts(self) -> bool:
+        agreed_before = self.agreed_at is not None and self.read.get("phone") == self.agreed_at
+        return agreed_before or super().agrees_to_texts
 
 
 class ReachedForm(FlaskForm):

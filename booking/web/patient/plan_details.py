@@ -13,9 +13,12 @@ from flask_babel import gettext as _
 from booking.errors import Refusal, TooManyHolds
 from booking.formatting import phone
 from booking.scheduling.plans.windows import Presence
+from booking.services.desk.records import usual_reminders
+from booking.services.plans import reminding
 from booking.services.plans.choosing import VisitWish
 from booking.services.plans.holding import hold_plan
 from booking.services.plans.replacing import Instead, instead
+from booking.services.reminded import BY_TEXT
 from booking.web import visitor
 from booking.web.free import instant
 from booking.web.numerals import whole
@@ -38,14 +41,19 @@ def form_of(way: Way, *, prefilled: bool = False) -> PlanDetailsForm:
         "texts_offered": current_app.config["BOOKING"].texts != "none",
         "asks_name": way.plan is None,
     }
+    plan = way.plan
+    if plan is not None and reminding.texts_agreed(plan.reference, plan.token):
+        how["agreed_at"] = plan.phone
     if not prefilled:
         return PlanDetailsForm(**how)
-    if way.plan is not None:
+    if plan is not None:
+        by_text = plan.reminders in BY_TEXT and not (how["texts_offered"] and "agreed_at" in how)
         how |= {
-            "email": way.plan.email,
-            "phone": phone(way.plan.phone) if way.plan.phone else None,
-            "reminders": way.plan.reminders.value,
-            "reminded_of": way.plan.reminded_of.value,
+            "email": plan.email,
+            "phone": phone(plan.phone) if plan.phone else None,
+            # What would be refused isn't chosen for them.
+            "reminders": (usual_reminders(plan.email, plan.phone) if by_text else plan.reminders).value,
+            "reminded_of": plan.reminded_of.value,
         }
     return PlanDetailsForm(formdata=None, key=secrets.token_urlsafe(16), **how)
 
