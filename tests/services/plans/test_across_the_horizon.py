@@ -8,15 +8,18 @@ from typing import Any
 
 import pytest
 
+from booking import clock
 from booking.errors import PlanRulesBroken
 from booking.models import BookableBy
 from booking.scheduling.plans.keeping import Role
+from booking.services.clinic import present
 from booking.services.desk.statuses import cancel
 from booking.services.plans.adherence import Need, adherence
 from booking.services.plans.booking import BookedPlan, book
 from booking.services.plans.changing import Decision, decide
 from booking.services.plans.frequency import book_looks, change_doses, looked_at_again, with_other_doses
 from booking.services.plans.visits import PlanVisit
+from booking.services.plans.wanted import weeks_within_horizon
 from booking.web.plan_next import fits
 from tests.clinics import plan_clinic, plan_template, set_up
 from tests.conftest import StandingClock
@@ -95,10 +98,9 @@ def test_without_that_look_the_board_and_the_plans_page_say_so_and_it_is_booked_
 def test_while_twelve_can_be_booked_nobody_looks_again_yet_and_then_between_the_two(
     standing_clock: StandingClock,
 ) -> None:
-    horizon = seen(running(prescribed(patient(), "long"))).standing[-1].week + 1
-    first_day = FIRST_DAY + timedelta(days=7 * (horizon - 12))
-    made = prescribed(patient("Ada", "ada@example.com"), "long", first_day=first_day)
-    plan = running(made, key="book-ada")
+    clinic = present()
+    weeks = weeks_within_horizon(clinic, clinic.plan_template("long").course, FIRST_DAY, clock.now())
+    plan = running(prescribed(patient(), "long", first_day=FIRST_DAY + timedelta(weeks=weeks - 12)))
     assert len(stage_of(plan)[0]) == 12 and stage_of(plan)[1] == []
     assert looked_at_again(seen(plan)).comes == () and not fits(seen(plan), "look")
     standing_clock.at(at(FIRST_DAY, 8))
