@@ -63,7 +63,7 @@ class PlanView:
     is_of_somebody_known: bool
     decided_phases: int
     untold_since: datetime | None
-    untold: Mapping[str, Sequence[str]]
+    untold: dict[str, Any]
     agreed_at: datetime | None
     made_at: datetime
     visits: tuple[PlanVisit, ...]
