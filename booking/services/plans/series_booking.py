@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from booking import clock
 from booking.errors import NotChangeable
-from booking.models import BookableBy, Patient, PlanReminders, Reminders, VisitKind
+from booking.models import BookableBy, Patient, Payment, PlanReminders, Reminders, VisitKind
 from booking.scheduling.status import Status
 from booking.services.booking import left_without_staff
 from booking.services.clinic import Clinic, VisitType, the_clinic
@@ -91,6 +91,7 @@ class Again:
     practitioner: str | None
     most: int
     patient_id: int
+    payment: Payment | None
 
     @property
     def weekday(self) -> int:
@@ -126,7 +127,7 @@ def again(reference: str, token: str) -> Again:
         people = clinic.who_offers(care, BookableBy.LINK)
         person = visit.practitioner.slug if visit.practitioner in people else None
         most = left_without_staff(session, clinic, appointment.email, appointment.phone, now)
-    return Again(visit, care, person, most, appointment.patient_id)
+        return Again(visit, care, person, most, appointment.patient_id, appointment.payment)
 
 
 def preview_again(found: Again, series: Series, *, visitor: str | None) -> Preview:
@@ -145,7 +146,7 @@ def book_again(
     actor: str,
     key: str,
 ) -> BookedPlan:
-    """Books these visits for whoever has the visit, with its contact and its reminders. Raises what `book` raises."""
+    """Books these visits for whoever has the visit, with its contact, its reminders and as it is paid. Raises what `book` raises."""
     visit, wanted = found.visit, _wanted_again(found, series, visitor)
     wish = PlanWish(
         template="",
@@ -157,6 +158,7 @@ def book_again(
         phone=visit.phone,
         reminders=visit.reminders,
         reminded_of=PlanReminders.EACH,
+        payment=found.payment,
         policy_version=policy_version,
         returning=tuple(wanted.returning),
         audience=BookableBy.LINK,

@@ -13,9 +13,12 @@ from booking.models import (
     BookableBy,
     Message,
     Patient,
+    Payment,
     Plan,
     PlanReminders,
     Reminders,
+    Task,
+    TaskKind,
 )
 from booking.scheduling.allowances.terms import Authorisation, Beyond, Kind, Span, Terms, Window
 from booking.scheduling.reasons import Why
@@ -260,6 +263,20 @@ def test_a_patient_comes_again_by_the_link_of_a_visit_as_far_as_single_visits_go
     assert not any(row["penciled"] for row in rows(Appointment))
     (of_series, *_) = [row for row in rows(Appointment) if row["plan_id"]]
     assert of_series["patient_id"] == plan["patient_id"]
+
+
+def test_what_comes_again_every_week_is_paid_as_its_visit_is_and_owes_what_that_owes() -> None:
+    made = booked(NINE, visit_type="acupuncture-first", practitioner="mei", payment=Payment.SELF)
+    found = series_booking.again(made.reference, made.token)
+    weeks = found.series(2)
+    visits = series_booking.preview_again(found, weeks, visitor=None).visits
+    series_booking.book_again(
+        found, weeks, visits, name="", policy_version="1", visitor=None, actor="link", key="again-01"
+    )
+    of_series = [row for row in rows(Appointment) if row["plan_id"]]
+    assert [row["payment"] for row in of_series] == [Payment.SELF] * 2
+    owed = {row["appointment_id"] for row in rows(Task) if row["kind"] == TaskKind.ESTIMATE}
+    assert of_series[0]["id"] in owed
 
 
 @pytest.mark.parametrize("email", ["stranger@example.org", "rosa@example.com"])
