@@ -74,12 +74,12 @@ def _to_staff(session: Session, clinic: Clinic, message: Message) -> Composed:
 
 def _facts(session: Session, clinic: Clinic, message: Message) -> dict[str, Any]:
     visit: Visit | None = None
-    upcoming: list[Visit] = []
+    linked: list[links_again.Linked] = []
     if message.appointment_id is not None:
         visit = shaped(clinic, session.get_one(Appointment, message.appointment_id))
     elif message.kind == "links":
-        upcoming = [shaped(clinic, appointment) for appointment in links_again.visits_of(session, message)]
-        if not upcoming:
+        linked = links_again.links_of(session, message)
+        if not linked:
             raise NothingToSay
     if visit and message.kind == "cancellation":
         visit = wording.as_heard(clinic, visit, message.facts)
@@ -98,9 +98,7 @@ def _facts(session: Session, clinic: Clinic, message: Message) -> dict[str, Any]
         if visit and message.kind == "cancellation"
         else "",
         "may_change": visit.may_change(clock.now()) if visit else False,
-        "visits": [
-            (one, _short_link(one) if message.channel is Channel.TEXT else _link(one)) for one in upcoming
-        ],
+        "linked": linked,
         "own_list": own_list,
         "by_clinic": bool(message.facts.get("by_clinic")),
         "after_all": bool(message.facts.get("after_all")),
