@@ -173,13 +173,14 @@ def _as_known(
     """Those of these visits, by their ids, that were at a time that is given up, as their patient knew them there: also those that
     were moved on before they heard of it.
     """
-    gone, people = facts.get("cancelled", ()), facts.get("knew", {})
-    moves = notices.moved_from(session, [one.id for one in visits], gone)
+    gone, people, whose = facts.get("cancelled", ()), facts.get("knew", {}), facts.get("whose", {})
+    moves = notices.moved_from(session, [one.id for one in visits], gone, whose)
     found = {}
     for one in visits:
         move = moves.get(one.id, {})
         at = move.get("from", iso_utc(one.starts_at))
-        if move or (one.status is Status.CANCELLED and at in gone):
+        theirs = at in gone and whose.get(at, one.id) == one.id
+        if move or (one.status is Status.CANCELLED and theirs):
             starts_at = datetime.fromisoformat(at)
             person = clinic.practitioner_by_id.get(people.get(at)) or clinic.person(
                 move.get("from_practitioner", "")

@@ -194,3 +194,26 @@ def test_what_its_patient_cancelled_and_somebody_books_at_its_time_is_told(
     standing_clock.on(minutes=5)
     drain()
     assert in_calendar(sink) == standing(weekly) and is_said_to_be_new(sink, last.starts_at)
+
+
+def test_what_is_booked_anew_and_moved_before_that_is_told_is_another_visit(
+    often: BookedPlan, sink: Sink, standing_clock: StandingClock
+) -> None:
+    knew = standing(often)
+    so_often(often, 1, 2)
+    so_often(often, 1, 3)
+    (visit, *_) = [one for one in seen(often).standing if one.reference not in knew and one.week == 1]
+    shift(
+        hired(),
+        often.reference,
+        visit.reference,
+        visit.starts_at + HOUR,
+        None,
+        "Late",
+        partly=True,
+        key="shift-002",
+    )
+    standing_clock.on(minutes=5)
+    drain()
+    assert visit.starts_at in knew.values() and in_calendar(sink) == standing(often)
+    assert f"It was {present().times.moment(visit.starts_at)}" not in changed_in(sink)

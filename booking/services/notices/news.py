@@ -1,6 +1,6 @@
 """What is news to a patient: what they know of a visit so far, held against how it is now."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import NamedTuple
 
@@ -29,9 +29,12 @@ def known_as(starts_at: datetime, ends_at: datetime, practitioner: str) -> Row:
     }
 
 
-def moved_from(session: Session, visits: Iterable[int], gone: Collection[str]) -> dict[int, Row]:
+def moved_from(
+    session: Session, visits: Iterable[int], gone: Collection[str], whose: Mapping[str, int] | None = None
+) -> dict[int, Row]:
     """Those of these visits, by their ids, that their patient knows elsewhere than they are: each with the facts of the move from
-    there, the last of the times that are `gone`, ISO in UTC, at which it was.
+    there, the last of the times that are `gone`, ISO in UTC, at which it was, but for those that are known to be another's: `whose`
+    has the ids of the visits that the patient knew there.
     """
     entries = session.execute(
         select(HistoryEntry.appointment_id, HistoryEntry.facts)
@@ -40,7 +43,8 @@ def moved_from(session: Session, visits: Iterable[int], gone: Collection[str]) -
     )
     found: dict[int, Row] = {}
     for number, facts in entries:
-        if facts["from"] in gone:
+        at = facts["from"]
+        if at in gone and (whose or {}).get(at, number) == number:
             found.setdefault(number, facts)
     return found
 

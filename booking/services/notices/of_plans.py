@@ -38,7 +38,7 @@ from booking.services.rows import Row, add_all
 PLAN_LINK_OF_USE = timedelta(days=7)
 _CORRECTED = "The contact was corrected."
 # What a change of a plan tells, as its facts have it; what became of it on its way stands there as well.
-_FACTS = ("cancelled", "firm", "added", "knew", OWN)
+_FACTS = ("cancelled", "firm", "added", "knew", "whose", OWN)
 
 
 def plan_prescribed(session: Session, plan: Plan, now: datetime) -> bool:
@@ -70,7 +70,12 @@ def plan_changed(
 
     `visits`: those that were changed, as they are now. `facts`: {"cancelled": [ISO in UTC, …], "added": […], "firm": […]},
     when they began or begin, and "knew": with whom they began, by their id. The plan's sequence has grown by the change.
+    Kept with them is "whose" the times are that are given up: the ids of the visits that the patient knew there.
     """
+    facts = facts | {
+        "whose": facts.get("whose", {}) | {at: one.id for at, one in _left(session, visits).items()}
+    }
+    facts = _with_gone(facts, facts.get("cancelled", ()), {})
     withheld = not tell and plan.untold_since is not None
     if withheld:
         plan.untold = joined(session, plan, plan.untold, facts)
@@ -80,6 +85,7 @@ def plan_changed(
     if gave_way:
         visits = [*visits, *gave_way]
         knew = {iso_utc(one.starts_at): one.practitioner_id for one in gave_way}
+        facts = facts | {"whose": facts["whose"] | {iso_utc(one.starts_at): one.id for one in gave_way}}
         facts = _with_gone(facts, {*facts.get("cancelled", ()), *knew}, knew)
     if plan.untold_since is not None and not withheld:
         facts = _without_untold(session, plan, visits, facts)
@@ -127,7 +133,7 @@ def _to_others(
     """
     visits = session.scalars(select(Appointment).where(Appointment.plan_id == plan.id))
     theirs = [one for one in visits if one.starts_at > now and has_own_contact(one)]
-    moves = moved_from(session, [one.id for one in theirs], facts.get("cancelled", ()))
+    moves = moved_from(session, [one.id for one in theirs], facts.get("cancelled", ()), facts["whose"])
     for one in theirs:
         move, at = moves.get(one.id), iso_utc(one.starts_at)
         known: Row = {}
@@ -164,10 +170,11 @@ def _still_owed(
 def told_at_last(plan: Plan, now: datetime) -> Row:
     """The facts of what waited until the patient was told of it, and waits no more: as far as it is ahead."""
     waited, plan.untold, plan.untold_since = plan.untold, {}, None
-    ahead = {
+    ahead: Row = {
         name: sorted(at for at in starts if datetime.fromisoformat(at) > now)
         for name, starts in times_told(waited).items()
     }
+    ahead["whose"] = waited.get("whose", {})
     return _with_gone(ahead, ahead["cancelled"], waited.get("knew", {}))
 
 
@@ -178,7 +185,8 @@ def joined(session: Session, plan: Plan, before: Row, facts: Row) -> Row:
     was, now_is = times_told(before), times_told(facts)
     knew = facts.get("knew", {}) | before.get("knew", {})
     gone = was["cancelled"] | now_is["cancelled"] - was["added"]
-    back = _as_they_knew(session, plan, was["cancelled"] & now_is["added"], gone, knew)
+    whose = facts.get("whose", {}) | before.get("whose", {})
+    back = _as_they_knew(session, plan, was["cancelled"] & now_is["added"], gone, knew, whose)
     there = _standing_at(session, plan, now_is["added"] if was["firm"] else ())
     moves = moved_from(session, there, was["firm"] & now_is["cancelled"])
     firm = {iso_utc(there[number].starts_at) for number in moves}
@@ -186,6 +194,7 @@ def joined(session: Session, plan: Plan, before: Row, facts: Row) -> Row:
         {
             "firm": sorted(was["firm"] - now_is["cancelled"] | firm | now_is["firm"]),
             "added": sorted(was["added"] - now_is["cancelled"] | now_is["added"] - back),
+            "whose": whose,
         },
         gone - back,
         knew,
@@ -196,14 +205,11 @@ def _without_untold(session: Session, plan: Plan, visits: Iterable[Appointment],
     """These facts of a change, where something else of the plan waits to be told: its visits go from where their patient knows them,
     and those of which they haven't heard aren't named. What waits follows them to where they are by now.
     """
-    left: dict[str, Appointment] = {}
-    for visit in visits:
-        last = _last_of(session, visit)
-        if last.what == "moved" or visit.status is Status.CANCELLED:
-            left[last.facts["from"] if last.what == "moved" else iso_utc(visit.starts_at)] = visit
+    left = _left(session, visits)
     waits = times_told(plan.untold)
     unheard = {at: visit for at, visit in left.items() if at in waits["added"]}
-    moves = moved_from(session, [one.id for one in unheard.values()], waits["cancelled"])
+    whose = facts.get("whose", {}) | plan.untold.get("whose", {})
+    moves = moved_from(session, [one.id for one in unheard.values()], waits["cancelled"], whose)
     known = {one["from"] for one in moves.values()}
     firm = _begin(visit for at, visit in left.items() if at in waits["firm"])
     new = _begin(one for one in unheard.values() if one.id not in moves)
@@ -214,13 +220,30 @@ def _without_untold(session: Session, plan: Plan, visits: Iterable[Appointment],
     }
     plan.untold = _with_gone(plan.untold | follows, waits["cancelled"] - known, {})
     gone, added = {*facts.get("cancelled", ())} - unheard.keys() | known, {*facts.get("added", ())} - new
-    back = _as_they_knew(session, plan, gone & added, gone, knew)
-    return _with_gone(facts | {"added": sorted(added - back)}, gone - back, knew)
+    back = _as_they_knew(session, plan, gone & added, gone, knew, whose)
+    return _with_gone(facts | {"added": sorted(added - back), "whose": whose}, gone - back, knew)
 
 
 def _begin(visits: Iterable[Appointment]) -> set[str]:
     """When those of these visits begin that stand."""
     return {iso_utc(one.starts_at) for one in visits if one.status is Status.BOOKED}
+
+
+def _left(session: Session, visits: Iterable[Appointment]) -> dict[str, Appointment]:
+    """Those of these visits that have just left the times at which they were, by these: moved, or cancelled."""
+    there = {one.id: one for one in visits}
+    last = select(func.max(HistoryEntry.id)).where(HistoryEntry.appointment_id.in_(there))
+    entries = session.scalars(
+        select(HistoryEntry).where(HistoryEntry.id.in_(last.group_by(HistoryEntry.appointment_id)))
+    )
+    found = {}
+    for entry in entries:
+        visit = there[entry.appointment_id]
+        if entry.what == "moved":
+            found[entry.facts["from"]] = visit
+        elif visit.status is Status.CANCELLED:
+            found[iso_utc(visit.starts_at)] = visit
+    return found
 
 
 def _last_of(session: Session, visit: Appointment) -> HistoryEntry:
@@ -231,18 +254,22 @@ def _last_of(session: Session, visit: Appointment) -> HistoryEntry:
 
 def _with_gone(facts: Row, gone: Iterable[str], knew: Row) -> Row:
     """These facts, where these times are given up, each with whom its patient knew it."""
-    known = facts.get("knew", {}) | knew
-    return facts | {"cancelled": sorted(gone), "knew": {at: known[at] for at in gone if at in known}}
+    known, whose, gone = facts.get("knew", {}) | knew, facts.get("whose", {}), sorted(gone)
+    return facts | {
+        "cancelled": gone,
+        "knew": {at: known[at] for at in gone if at in known},
+        "whose": {at: whose[at] for at in gone if at in whose},
+    }
 
 
 def _as_they_knew(
-    session: Session, plan: Plan, starts: Iterable[str], gone: Collection[str], knew: Row
+    session: Session, plan: Plan, starts: Iterable[str], gone: Collection[str], knew: Row, whose: Row
 ) -> set[str]:
     """At which of these times, all among those that are `gone`, the visit that the patient knew there stands again, with the
     same person. Another one there has a link and an entry in the calendar of its own.
     """
     there = _standing_at(session, plan, starts)
-    moves = moved_from(session, there, gone)
+    moves = moved_from(session, there, gone, whose)
     came_back = set(
         session.scalars(
             select(HistoryEntry.appointment_id).where(
@@ -372,7 +399,7 @@ def _as_known(
     last = _last_of(session, visit)
     between = last.facts["from"] if last.what == "moved" else iso_utc(visit.starts_at)
     knew = _knew(clinic, waited)
-    stays = _as_they_knew(session, plan, knew, knew, knew)
+    stays = _as_they_knew(session, plan, knew, knew, knew, {})
     added = [at for at in facts.get("added", ()) if at not in stays]
     return _with_gone(facts | {"added": added}, {*facts.get("cancelled", ())} - {between} | {*knew}, knew)
 
