@@ -128,11 +128,16 @@ def test_the_page_of_a_visit_made_firm_says_that_it_is_penciled_in(
     with app.app_context():
         visit = next(one for one in seen(plan).standing if one.penciled)
         goes_on(plan)
-        link = f"/visit/{visit.reference}/{links.token(visit.reference, visit.link_number)}"
-    assert "This visit is penciled in" in client.get(link).text
+        secret = links.token(visit.reference, visit.link_number)
+    link, bearer = f"/visit/{visit.reference}/{secret}", {"Authorization": f"Bearer {secret}"}
+
+    def to_its_program() -> Any:
+        return client.get(f"/api/v1/appointments/{visit.reference}", headers=bearer).get_json()["provisional"]
+
+    assert "This visit is penciled in" in client.get(link).text and to_its_program() is True
     with app.app_context():
         told_now(hired(), plan.reference, key="told-0001")
-    assert "This visit is penciled in" not in client.get(link).text
+    assert "This visit is penciled in" not in client.get(link).text and to_its_program() is False
 
 
 def test_what_was_moved_without_a_word_stands_where_they_know_it(

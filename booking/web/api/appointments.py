@@ -7,6 +7,7 @@ from booking.errors import SlotTaken
 from booking.formatting import iso_utc
 from booking.scheduling.status import Status
 from booking.services import booking, calendar, links, rescheduling, visits
+from booking.services.plans import as_told
 from booking.services.visits import Visit
 from booking.web import limits, problems
 from booking.web.api import blueprint, schemas
@@ -138,11 +139,19 @@ def _booked(made: booking.Booked) -> dict[str, object]:
     }
 
 
+def _is_provisional(found: Visit) -> bool:
+    """As its patient knows it."""
+    plan = as_told.of_visit(found)
+    return found.penciled or (
+        plan is not None and any(one.id == found.id and one.penciled for one in plan.visits)
+    )
+
+
 def _shown(found: Visit) -> dict[str, object]:
     return {
         "reference": found.reference,
         "status": found.status.value,
-        "provisional": found.penciled,
+        "provisional": _is_provisional(found),
         "starts_at": iso_utc(found.starts_at),
         "ends_at": iso_utc(found.ends_at),
         "local": found.clinic.times.iso_local(found.starts_at),
