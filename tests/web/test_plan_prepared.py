@@ -58,7 +58,7 @@ def test_who_is_booked_reads_for_each_first_visit_what_to_bring(
     with app.app_context():
         page = words(client.get(f"/plan/{plan.reference}/{plan.token}/booked"))
     assert page.count("A list of your medicines.") == page.count("Pictures of your back.") == 1
-    of_other = page.partition("For other visits")[2]
+    of_other = page.partition("For other first visits")[2]
     assert "Sat, Sep 26, 8:45 am" in of_other[:30] and "Please bring: A list of your medicines." in of_other
     assert page.count("minutes early") == 1
 

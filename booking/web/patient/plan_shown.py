@@ -11,7 +11,7 @@ from flask_babel import gettext as _, lazy_gettext as lazy, ngettext
 
 from booking import clock
 from booking.formatting import phone
-from booking.models import PlanStatus
+from booking.models import PlanStatus, VisitKind
 from booking.scheduling.plans.keeping import Role
 from booking.scheduling.status import Status
 from booking.services import links
@@ -95,26 +95,23 @@ def follows_another(plan: PlanView, visit: PlanVisit | Visit) -> bool:
 
 
 class Prepared(NamedTuple):
-    """A visit to which something is to be brought, for which something is to be said, or one is to be early by so many minutes."""
+    """A visit, and by how many minutes one is to be early."""
 
     visit: PlanVisit
     early: int
 
-    @property
-    def says(self) -> tuple[str, str, int]:
-        return self.visit.visit_type.bring, self.visit.visit_type.tell_us, self.early
-
 
 def to_prepare(plan: PlanView, ahead: Sequence[PlanVisit]) -> list[Prepared]:
-    """The first of these visits, whatever there is to know of it, and the first of each other type of which there is more."""
+    """The first of these visits, and each other first one of a kind of care for which there is something to bring, to say, or to be
+    early.
+    """
     found: list[Prepared] = []
     for one in ahead:
-        early = 0 if follows_another(plan, one) else one.visit_type.arrive_early_minutes
-        prepared = Prepared(one, early)
-        known_types = {other.visit.visit_type for other in found}
-        is_new = any(prepared.says) and prepared.says not in [other.says for other in found]
-        if not found or (is_new and one.visit_type not in known_types):
-            found.append(prepared)
+        what = one.visit_type
+        early = 0 if follows_another(plan, one) else what.arrive_early_minutes
+        is_first = what.kind is VisitKind.FIRST and (what.bring or what.tell_us or early)
+        if not found or is_first:
+            found.append(Prepared(one, early))
     return found
 
 
