@@ -9,6 +9,7 @@ import pytest
 from flask import Flask
 from playwright.sync_api import Page, expect
 
+from booking import clock
 from booking.models import Reminders
 from booking.services.booking import Wish, book
 from booking.services.desk import statuses
@@ -309,19 +310,26 @@ def test_what_stays_and_what_is_wrong_is_told_where_the_reader_is_put(
         made = running(prescribed(patient("Omar", "omar@example.com"), "weekly"))
         visit = by_link(made.reference, made.token).standing[0]
         way = f"/plan/{made.reference}/{made.token}/from/{visit.reference}"
-    page = phone
-    standing_clock.at(visit.starts_at - timedelta(hours=2))
+    page, in_time, late = phone, clock.now(), visit.starts_at - timedelta(hours=2)
     for wrong in ("day=tomorrow&time=noon", "day=2026-09-21"):
         page.goto(f"{way}/move?{wrong}")
         expect(page.get_by_role("alert")).to_contain_text("Please choose a day and a time.")
         axe(page)
     page.locator(".slots button").first.click()
+    comes(page, "Move these 6 visits?")
+    # Until it is pressed, the first of them can't be changed any more.
+    standing_clock.at(late)
+    page.get_by_role("button", name="Move these 6 visits").click()
     comes(page, "Move these 5 visits?")
     expect(page.get_by_role("region", name="This visit stays as it is")).to_contain_text("Changes here ended")
     axe(page)
     fits(page)
     picture(page, "later-stays")
+    standing_clock.at(in_time)
     page.goto(f"{way}/cancel")
+    comes(page, "Cancel these 6 visits?")
+    standing_clock.at(late)
+    page.get_by_role("button", name="Cancel these 6 visits").click()
     comes(page, "Cancel these 5 visits?")
     axe(page)
     fits(page)
