@@ -132,7 +132,7 @@ def _without_untold(session: Session, plan: PlanView, visits: Sequence[PlanVisit
     ]
     new = {one.id for one in later if one.stands and iso_utc(one.starts_at) in added}
     off = {one.id for one in later if not one.stands}
-    moves = notices.moved_from(session, new | off, gone)
+    moves = notices.moved_from(session, new | off, gone, plan.untold.get("whose"))
     shown = []
     for one in visits:
         if one.id in moves:
