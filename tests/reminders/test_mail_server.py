@@ -10,6 +10,8 @@ import pytest
 from flask import Flask
 
 from booking.models import Reminders
+from booking.reminders.channels import Composed, Delivered, Outcome
+from booking.reminders.channels.mail import mailer
 from booking.reminders.delivery import BACK_OFF, TRIES
 from tests.clinics import clinic as clinic_of, set_up
 from tests.conftest import standing
@@ -308,6 +310,21 @@ def test_a_line_that_begins_with_a_dot_arrives_with_its_dot(clinic: Flask, sink:
     drain()
     (mail,) = sink.taken
     assert b"\n.Palace, 1 Main Street" in mail.as_bytes()
+
+
+def test_a_line_that_is_longer_than_servers_take_arrives_as_it_is(clinic: Flask, sink: Sink) -> None:
+    long = ", ".join(["Ö = quiet river stone"] * 100)
+    said = Composed(
+        to="rosa@example.com", subject="Düne", text=long, kept="", mail_id="one@clinic.example",
+        html=f"<p>{long}</p>", sender_name="Clínica",
+    )  # fmt: skip
+    with mailer() as way:
+        assert way.send(said) == Delivered(Outcome.SENT)
+    (mail,) = sink.taken
+    assert mail["Subject"] == "Düne"
+    for subtype, words in (("plain", said.text), ("html", said.html)):
+        part = mail.get_body((subtype,))
+        assert part is not None and part.get_content().strip() == words
 
 
 def test_each_pause_is_longer_and_within_its_jitter(clinic: Flask, sink: Sink, standing_clock: Any) -> None:

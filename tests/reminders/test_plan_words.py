@@ -279,6 +279,21 @@ def test_a_confirmation_that_was_late_shows_the_visits_as_they_stand_then(
     assert message(kind="plan-confirmation")["last_error"] == "No visit stands in that week."
 
 
+def test_each_visit_of_a_long_plan_has_a_line_of_its_own(standing_clock: Any, sink: Sink) -> None:
+    """Servers refuse lines of more than 998 octets; only what a template writes in one goes encoded."""
+    made = running(prescribed(patient()))
+    assert len(made.visits) > 11
+    drain()
+    changing.stop(practitioner(), made.reference, "Gone abroad.", key="stop-0001")
+    standing_clock.on(minutes=3)
+    drain()
+    assert [mail["Subject"].partition(":")[0] for mail in sink.taken[-1:]] == ["Cancelled"]
+    for mail in sink.taken:
+        encoded = {part["Content-Transfer-Encoding"] for part in mail.walk() if not part.is_multipart()}
+        assert "quoted-printable" not in encoded
+        assert max(map(len, mail.as_bytes().splitlines())) < 500
+
+
 def test_a_cancelled_visit_leads_to_other_times_for_it(standing_clock: Any, sink: Sink) -> None:
     made = weekly()
     drain()

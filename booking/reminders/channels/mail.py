@@ -10,6 +10,7 @@ import socket
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
+from email.charset import QP, Charset
 from email.utils import parseaddr
 from pathlib import Path
 from typing import Protocol
@@ -21,6 +22,11 @@ from booking import clock
 from booking.config import Config
 from booking.extensions import mail
 from booking.reminders.channels import Composed, Delivered, Outcome
+
+# No server has to take longer lines (RFC 5322). Only mails with one go encoded: files of others are read by people.
+_LONGEST_LINE = 998
+_ENCODED = Charset("utf-8")
+_ENCODED.body_encoding = QP
 
 
 class Mailer(Protocol):
@@ -192,6 +198,9 @@ def _message(composed: Composed, config: Config) -> Message:
         extra_headers={"Auto-Submitted": "auto-generated", "X-Auto-Response-Suppress": "All"},
     )
     message.msgId = f"<{composed.mail_id}>"
+    lines = f"{composed.text}\n{composed.html}".splitlines()
+    if any(len(line.encode()) > _LONGEST_LINE for line in lines):
+        message.charset = _ENCODED  # type: ignore[assignment]  # Flask-Mail hands it to the standard library as it is.
     if composed.calendar:
         # The first attachment type is what calendars look at; "inline" shows it as an invitation. Several visits are a file
         # to open: mail programs would show the first alone, in place of the mail.
