@@ -10,6 +10,7 @@ from itertools import combinations, product
 
 from booking.scheduling.plans.doses import Doses
 from booking.scheduling.plans.effort import Effort, Stopped
+from booking.scheduling.plans.parts import find_in_parts, is_long
 from booking.scheduling.plans.search import PLACE, Search
 from booking.scheduling.plans.sparse import SparseSearch, is_sparse
 from booking.scheduling.plans.supply import Alike, Supply
@@ -28,10 +29,18 @@ Group = tuple[People, ...]
 def find(task: Task, weights: Weights, effort: int | Effort = EFFORT) -> Found | None:
     """The plan that costs least, or None where there is none.
 
-    Where the effort doesn't suffice, the best so far; raises Stopped where there is none yet.
+    Where the effort doesn't suffice, the best so far; raises Stopped where there is none yet. Of a plan over many weeks one that
+    is near the best (`parts`).
     """
-    effort = Effort(effort) if isinstance(effort, int) else effort
-    return _Finder(task, weights, effort).find()
+    spent = Effort(effort) if isinstance(effort, int) else effort
+    if is_sparse(task) or not is_long(task):
+        return _Finder(task, weights, spent).find()
+    return find_in_parts(
+        task,
+        weights,
+        lambda part, its: _Finder(part, its, spent).find(),
+        lambda part, its: _Finder(part, its, spent).bound,
+    )
 
 
 class _Finder:
@@ -50,8 +59,13 @@ class _Finder:
         self._costs: dict[tuple[int, People], int] = {}
         self._searches: dict[Group, Search | SparseSearch] = {}
 
+    @property
+    def bound(self) -> int:
+        """What it costs at least, but for how many people there are."""
+        return self._search(tuple(care.people for care in self._task.cares)).bound
+
     def find(self) -> Found | None:
-        everybody = self._search(tuple(care.people for care in self._task.cares)).bound
+        everybody = self.bound
         bounds = [self._together_at_least]
         if len(self._task.cares) > 1:
             bounds = [self._alone_at_least, self._alone_in_truth, *bounds]
