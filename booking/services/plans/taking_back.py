@@ -147,12 +147,15 @@ def _theirs(visits: Iterable[Appointment], before: Row) -> list[Appointment]:
 
 def _has_told(message: Message, entry: PlanEntry, last: int, theirs: set[int]) -> bool:
     """Whether a message has told since how the plan, or one of the visits that were changed, stands."""
-    if message.sent_at and message.sent_at > entry.at:
+    called_at = message.settled_at if message.state in (MessageState.TO_CALL, MessageState.DROPPED) else None
+    if any(at and at > entry.at for at in (message.sent_at, called_at)):
         has_gone = True
     else:
         waits = message.state in (*WAITS, MessageState.DROPPED) and message.state != MessageState.SENDING
         has_gone = message.id > last and (not waits or message.settled_at is not None)
-    about_it = message.appointment_id in (None, *theirs) or notices.NAMED in message.facts
+    # A call about a plan is carried by its next visit, whichever were changed.
+    of_plan = notices.is_about_a_plan(message.kind, message.channel, message.facts)
+    about_it = of_plan or message.appointment_id in (None, *theirs) or notices.NAMED in message.facts
     return has_gone and about_it
 
 

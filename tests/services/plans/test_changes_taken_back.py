@@ -15,6 +15,7 @@ from booking.reminders.delivery import deliver_due
 from booking.services.desk import calls, statuses, undoing
 from booking.services.desk.moving import Place, change
 from booking.services.desk.new_visit import DeskWish, book as book_at_the_desk
+from booking.services.desk.whom_to_call import Outcome
 from booking.services.notices import times_told
 from booking.services.plans.booking import BookedPlan, book
 from booking.services.plans.changing import (
@@ -413,6 +414,40 @@ def test_what_its_patient_has_heard_is_not_taken_back() -> None:
     deliver_due()
     assert possible(hired(), plan.reference) is None
     refused(plan, last_entry(plan), TooLateToUndo)
+
+
+@pytest.mark.parametrize("outcome", [Outcome.REACHED, Outcome.LEFT_MESSAGE])
+@pytest.mark.parametrize("waits_already", [False, True])
+def test_what_its_patient_was_told_on_the_telephone_is_not_taken_back(
+    waits_already: bool, outcome: Outcome, standing_clock: StandingClock
+) -> None:
+    """Also by a call that waited already to tell of an earlier change; it is carried by a visit that none of them changed."""
+    plan = running(prescribed(patient(email=None), "stages"), reminders=Reminders.CALL)
+    deliver_due()
+    if waits_already:
+        paused(plan, 3, key="before-01")
+    standing_clock.on(minutes=10)
+    deliver_due()
+    paused(plan, 2, tell=not waits_already)
+    standing_clock.on(minutes=1)
+    deliver_due()
+    (call,) = calls.call_list(hired()).calls
+    calls.settle(hired(), call.reference, outcome, version=call.version, key="called-01")
+    assert possible(hired(), plan.reference) is None
+    refused(plan, last_entry(plan), TooLateToUndo)
+
+
+def test_who_was_called_and_did_not_answer_has_heard_nothing(standing_clock: StandingClock) -> None:
+    plan = running(prescribed(patient(email=None), "stages"), reminders=Reminders.CALL)
+    deliver_due()
+    standing_clock.on(minutes=10)
+    before = everything()
+    paused(plan, 2)
+    deliver_due()
+    (call,) = calls.call_list(hired()).calls
+    calls.settle(hired(), call.reference, Outcome.NO_ANSWER, version=call.version, key="called-01")
+    back(plan)
+    assert everything() == before and calls.call_list(hired()).calls == ()
 
 
 def test_a_decision_of_which_its_patient_was_told_stays() -> None:
