@@ -32,7 +32,8 @@ _GSM = set(
 class Words:
     """What somebody would be told, how and when. Without a channel, nobody is told. The link's token isn't in it.
 
-    `to_call`: they stand on the list of calls, until reached. `owed`: they are told whatever staff choose.
+    `to_call`: they stand on the list of calls, until reached. `owed`: they are told whatever staff choose. `unheard`: nobody is told,
+    for they haven't heard of the visit yet.
     """
 
     channel: str
@@ -42,9 +43,11 @@ class Words:
     due_at: datetime | None
     to_call: bool = False
     owed: bool = False
+    unheard: bool = False
 
 
 NOTHING = Words("", "", "", "", None)
+UNHEARD = replace(NOTHING, unheard=True)
 
 
 @dataclass(frozen=True)

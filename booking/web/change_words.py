@@ -67,6 +67,10 @@ def tells(clinic: Clinic, preview: Words | Preview) -> str:
 
 def told(clinic: Clinic, words: Words | Preview) -> str:
     """Whether and how the patient would be told, in sentences."""
+    if words.unheard:
+        return _(
+            "They haven't heard of this visit yet, so nobody is written to: it is told with what was decided."
+        )
     if not words.channel or words.due_at is None:
         return _("Nobody is written to.")
     if not words.address:

@@ -1,5 +1,6 @@
 """What was decided of a plan, before its patient was told: what other messages about the plan say meanwhile."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
@@ -8,7 +9,10 @@ from icalendar import Calendar
 
 from booking.scheduling.plans.keeping import Role as PlanRole
 from booking.services.clinic import present
-from booking.services.desk.moving import Place, change
+from booking.services.desk import statuses, undoing
+from booking.services.desk.moving import Place, change, preview
+from booking.services.desk.states import Changed
+from booking.services.plans import as_told
 from booking.services.plans.booking import BookedPlan
 from booking.services.plans.changing import Decision, cancel_from, decide, pause, stop, told_now
 from booking.services.plans.shifting import shift
@@ -244,6 +248,100 @@ def test_nor_is_it_said_to_be_moved_and_is_new_where_it_is_by_then(
     assert says(visit, HOUR) not in words(mail(sink, standing_clock))
     told = told_at_last(fewer, sink, standing_clock)
     assert says(visit, HOUR) in told.partition("New:")[2] and says(visit) not in told
+
+
+Single = Callable[[PlanVisit], Changed]
+
+
+def moved_by_itself(visit: PlanVisit, *, tell: bool = True) -> Changed:
+    there = Place(starts_at=visit.starts_at + HOUR)
+    assert preview(hired(), visit.reference, there).unheard
+    return change(hired(), visit.reference, there, version=None, reason="Late", tell=tell, key="move-0001")
+
+
+def moved_without_a_word(visit: PlanVisit) -> Changed:
+    return moved_by_itself(visit, tell=False)
+
+
+def cancelled_by_itself(visit: PlanVisit) -> Changed:
+    assert statuses.preview_cancellation(hired(), visit.reference).unheard
+    return statuses.cancel(hired(), visit.reference, reason="Mei is ill.", key="cancel-01")
+
+
+def hears_nothing(sink: Sink, standing_clock: Any) -> None:
+    standing_clock.on(minutes=5)
+    drain()
+    assert sink.taken == []
+
+
+@pytest.mark.parametrize("move", [moved_by_itself, moved_without_a_word])
+def test_a_visit_of_which_they_never_heard_is_new_where_it_was_moved_by_itself(
+    fewer: BookedPlan, sink: Sink, standing_clock: Any, move: Single
+) -> None:
+    visit = added(fewer)
+    done = move(visit)
+    assert not done.told and not done.to_call and done.facts["tell"] is False
+    hears_nothing(sink, standing_clock)
+    assert visit.id not in {one.id for one in as_told.by_link(fewer.reference, fewer.token).visits}
+    paused(fewer, seen(fewer).standing[0])
+    other = words(mail(sink, standing_clock))
+    assert says(visit, HOUR) not in other and says(visit) not in other
+    told = told_at_last(fewer, sink, standing_clock)
+    assert says(visit, HOUR) in told.partition("New:")[2] and says(visit) not in told
+
+
+def test_nor_is_it_told_to_be_cancelled_by_itself(fewer: BookedPlan, sink: Sink, standing_clock: Any) -> None:
+    visit = added(fewer)
+    done = cancelled_by_itself(visit)
+    assert not done.told and not done.to_call and done.facts["tell"] is False
+    hears_nothing(sink, standing_clock)
+    assert says(visit) not in told_at_last(fewer, sink, standing_clock)
+
+
+@pytest.mark.parametrize("at_once", [False, True])
+@pytest.mark.parametrize("do", [moved_by_itself, cancelled_by_itself])
+def test_once_that_is_taken_back_it_is_told_as_it_was_added(
+    fewer: BookedPlan, sink: Sink, standing_clock: Any, do: Single, at_once: bool
+) -> None:
+    visit = added(fewer)
+    entry = do(visit).entry_id
+    assert entry is not None
+    if at_once:
+        told_now(practitioner(), fewer.reference, key="told-0001")
+    undoing.undo(hired(), entry, key="undo-0001")
+    if not at_once:
+        hears_nothing(sink, standing_clock)
+        told_now(practitioner(), fewer.reference, key="told-0001")
+    told = words(mail(sink, standing_clock))
+    before, _, new = told.partition("New:")
+    assert says(visit) in new and says(visit) not in before and says(visit, HOUR) not in told
+
+
+def test_whom_the_desk_has_told_of_it_on_the_telephone_is_told_of_what_comes_next(
+    fewer: BookedPlan, sink: Sink, standing_clock: Any
+) -> None:
+    visit = added(fewer)
+    there = Place(starts_at=visit.starts_at + HOUR)
+    change(
+        hired(), visit.reference, there, version=None, reason="Late", tell=False, spoken=True, key="move-0001"
+    )
+    hears_nothing(sink, standing_clock)
+    assert not statuses.preview_cancellation(hired(), visit.reference).unheard
+    statuses.cancel(hired(), visit.reference, reason="Mei is ill.", key="cancel-01")
+    assert says(visit, HOUR) in words(mail(sink, standing_clock))
+
+
+def test_who_was_reminded_of_it_is_told_that_it_is_moved(
+    fewer: BookedPlan, sink: Sink, standing_clock: Any
+) -> None:
+    visit = added(fewer)
+    standing_clock.at(visit.starts_at - timedelta(hours=23))
+    drain()
+    assert any(says(visit) in words(one) for one in sink.taken)
+    sink.taken.clear()
+    moved(visit)
+    told = mail(sink, standing_clock)
+    assert told["Subject"].startswith("Moved") and f"It was {says(visit)}" in words(told)
 
 
 def test_what_was_moved_without_a_word_is_as_they_know_it_in_other_news(

@@ -67,7 +67,8 @@ class Preview:
     """What a change would mean. `channel`: "email", "text", "call", or "" where nobody would be told.
 
     `to_call`: they stand on the list of calls, until reached. `owed`: they are told whatever staff choose, for they haven't
-    heard of the visit, asked for an answer, or are to be called about it. `here_since`: when they came, if they are here and
+    heard of the visit, asked for an answer, or are to be called about it. `unheard`: nobody would be told, for they hear of the
+    visit with what was decided of its plan. `here_since`: when they came, if they are here and
     stay; `comes_again`: they are here, and are booked for another time. `room` and `devices` are None and empty where it can't be; `phase_minutes` are those of the visit as it would be.
     `breaches`: codes that need a reason, with their facts in `facts`. `clash`: what is in the way, as in the refusal
     Clash. `elsewhere`: the patient's other visit, as in the refusal PatientElsewhere, or None. With one of the two, it
@@ -89,6 +90,7 @@ class Preview:
     due_at: datetime | None
     to_call: bool
     owed: bool
+    unheard: bool
     here_since: datetime | None
     comes_again: bool
     breaches: tuple[str, ...]
@@ -516,6 +518,7 @@ def _preview(
         due_at=told.due_at,
         to_call=told.to_call,
         owed=owed,
+        unheard=told.unheard,
         here_since=_here_since(appointment, found, now),
         comes_again=_goes_home(appointment, found, now),
         breaches=tuple(breaches),
@@ -545,9 +548,12 @@ def _told(
     known = notices.known_of(appointment, clinic)
     to_be = notices.known_as(starts_at, ends_at, found.person.slug)
     with_plan = notices.waiting_with_plan(session, appointment, known)
-    news = notices.to_tell(known, [*with_plan, *notices.waiting(session, appointment, now)], to_be)
+    waits = [*with_plan, *notices.waiting(session, appointment, now)]
+    news = notices.to_tell(known, waits, to_be)
     if news is None:
         return wording.NOTHING, False
+    if notices.is_unheard(session, appointment, known["old_starts_at"], waits):
+        return wording.UNHEARD, False
     owed = news.owed or whom_to_call.to_be_called_about(session, appointment, now)
     visit = replace(
         shaped(clinic, appointment), starts_at=starts_at, ends_at=ends_at, practitioner=found.person

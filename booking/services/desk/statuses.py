@@ -240,7 +240,7 @@ def cancel(
             told = notices.cancelled_by_clinic(session, clinic, visit, now, tell=hears)
         changed = states.keep(
             session, who, clinic, visit, "cancelled", before, (), now, why=reason, told=told,
-            tell=hears and by is Actor.STAFF, by=by.value, spoken=spoken, dropped=told.dropped,
+            tell=hears and by is Actor.STAFF and not told.unheard, by=by.value, spoken=spoken, dropped=told.dropped,
         )  # fmt: skip
         return vars(changed)
 
@@ -261,6 +261,8 @@ def preview_cancellation(who: Who, reference: str, by: Actor = Actor.STAFF) -> w
         if way is None or visit.status is not Status.BOOKED:
             return wording.NOTHING
         by_clinic, waits = by is Actor.STAFF, owed.waiting(session, clinic, visit, now)
+        if by_clinic and notices.is_unheard(session, visit, iso_utc(visit.starts_at), waits):
+            return wording.UNHEARD
         words = wording.of_cancellation(
             clinic,
             wording.as_heard(clinic, shaped(clinic, visit), notices.heard(waits)),

@@ -140,6 +140,7 @@ def take_back(session: Session, who: Who, entry_id: int) -> Changed:
             since=entry.at,
             spoken=[one.facts["sequence"] for one in _spoken(session, entry)],
             by_clinic=by_clinic,
+            unheard=known["old_starts_at"] if entry.facts.get("unheard") else "",
         )
         if told.corrects or told.after_all:
             # Who had confirmed has heard otherwise since.

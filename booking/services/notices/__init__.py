@@ -67,6 +67,7 @@ from booking.services.notices.of_plans import (
 from booking.services.notices.otherwise import Left, leave_way, take_way, told_kinds
 from booking.services.notices.reminding import reminder_days, reminders, unwritten
 from booking.services.notices.to_contacts import links_wanted, own_list, text_answer
+from booking.services.notices.unheard import is_unheard
 from booking.services.notices.waiting import (
     cancellation_told,
     drop_queued,
@@ -131,6 +132,7 @@ __all__ = [
     "heard",
     "is_about_a_plan",
     "is_change_by_clinic",
+    "is_unheard",
     "joined",
     "known_as",
     "known_of",

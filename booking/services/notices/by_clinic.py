@@ -16,6 +16,7 @@ from booking.services.clinic import Clinic
 from booking.services.notices.calling import pass_on_of
 from booking.services.notices.news import heard as heard_of, known_of, to_tell
 from booking.services.notices.reminding import remind_now, reminders
+from booking.services.notices.unheard import goes_on_unheard, is_unheard
 from booking.services.notices.waiting import (
     drop_waiting,
     told_apart,
@@ -46,7 +47,8 @@ class Told(NamedTuple):
     """What a change by the clinic told: when it goes and how, and what still waited that it took the place of. `corrects`:
     the patient had heard otherwise, or nothing. `to_call`: they stand on the list of calls, until reached. `knew`: when the
     visit began as far as they knew, ISO in UTC. `after_all`: as far as they knew, we had cancelled it. `tells`: there was
-    something to tell, and they were to hear it.
+    something to tell, and they were to hear it. `unheard`: they haven't heard of the visit at all, which is told with what was
+    decided of its plan.
     """
 
     due_at: datetime | None
@@ -57,6 +59,7 @@ class Told(NamedTuple):
     knew: str | None = None
     after_all: bool = False
     tells: bool = False
+    unheard: bool = False
 
 
 def booked_by_clinic(
@@ -85,7 +88,8 @@ def changed_by_clinic(
 
     `known`: what the patient knows so far (`known_of`). What still waits to be told is told as it is now, without
     `tell` as well, and so is what a message about its plan was to tell of it. Twice moved is told once, and moved back not
-    at all. `spoken`: they have just heard it on the telephone, so that they needn't be called or reminded now either.
+    at all, and of a visit of which they haven't heard nothing. `spoken`: they have just heard it on the telephone, so that they
+    needn't be called or reminded now either.
     """
     dropped = [
         *waiting_with_plan(session, appointment, known),
@@ -97,8 +101,11 @@ def changed_by_clinic(
     now_known = known_of(appointment, clinic)
     news = to_tell(known, dropped, now_known)
     rows = reminders(clinic, appointment, now)
-    told = []
-    tells = news is not None and (tell or news.owed)
+    told, was = [], known["old_starts_at"]
+    unheard = is_unheard(session, appointment, was, dropped)
+    if unheard:
+        goes_on_unheard(session, appointment, was, spoken=spoken)
+    tells = news is not None and not unheard and (tell or news.owed)
     if news and tells:
         told = told_by_clinic(clinic, appointment, news.kind, now, appointment.starts_at, news.facts)
         if spoken:
@@ -109,7 +116,7 @@ def changed_by_clinic(
     found = _written(
         session, appointment, told, rows, dropped, now, corrects=news is not None, moves=moves and not spoken
     )
-    return found._replace(tells=tells and not spoken)
+    return found._replace(tells=tells and not spoken, unheard=unheard and not spoken)
 
 
 def news_owed(
@@ -128,17 +135,22 @@ def news_owed(
 def cancelled_by_clinic(
     session: Session, clinic: Clinic, appointment: Appointment, now: datetime, *, tell: bool
 ) -> Told:
-    """Tells in three minutes that the clinic has cancelled, if `tell`; nothing else about the visit goes any more."""
+    """Tells in three minutes that the clinic has cancelled, if `tell`, unless they haven't heard of the visit; nothing else about it
+    goes any more.
+    """
     dropped = [
         *waiting_with_plan(session, appointment, known_of(appointment, clinic)),
         *drop_waiting(session, appointment, "The visit was cancelled.", now),
     ]
-    told = []
-    if tell:
+    told, was = [], iso_utc(appointment.starts_at)
+    unheard = is_unheard(session, appointment, was, dropped)
+    if unheard:
+        goes_on_unheard(session, appointment, was)
+    elif tell:
         told = told_by_clinic(
             clinic, appointment, "cancellation", now, appointment.ends_at, heard_of(dropped)
         )
-    return _written(session, appointment, told, [], dropped, now)
+    return _written(session, appointment, told, [], dropped, now)._replace(unheard=unheard)
 
 
 def cancelled_as_asked(
@@ -204,12 +216,14 @@ def taken_back(
     since: datetime,
     spoken: Collection[int] = (),
     by_clinic: bool = True,
+    unheard: str = "",
 ) -> Told:
     """What follows on a change that was taken back: its message is dropped; if it went already, another one goes.
 
     `sequence` was the visit's after that change, and has grown since by what was done and taken back, of which they may have
     heard too, also `since` it from a message of their plan. `dropped` is what it took the place of, and `known` is what it told: None for a cancellation, `by_clinic` or
-    as they had asked. `spoken`: the sequences that were told on the telephone. Whoever is here is told by whoever sees them.
+    as they had asked. `spoken`: the sequences that were told on the telephone. `unheard`: when the visit began until
+    now, ISO in UTC, if they hadn't heard of it. Whoever is here is told by whoever sees them.
     """
     last = appointment.sequence - 1
     heard = (
@@ -222,7 +236,10 @@ def taken_back(
     cancelled = appointment.status is Status.CANCELLED
     rows = reminders(clinic, appointment, now) if appointment.status is Status.BOOKED else []
     told: list[Row] = []
-    if heard and cancelled:
+    if unheard and not heard:
+        if not goes_on_unheard(session, appointment, unheard):
+            told = told_by_clinic(clinic, appointment, "confirmation", now, appointment.starts_at, {})
+    elif heard and cancelled:
         told = told_by_clinic(clinic, appointment, "cancellation", now, appointment.ends_at, {})
     elif heard and known is None:
         facts = {"after_all": True} | heard_of(dropped) if by_clinic else {}
