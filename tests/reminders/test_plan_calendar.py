@@ -183,6 +183,23 @@ def test_so_are_those_that_are_booked_anew_while_a_decision_waits(
     assert anew and [at for at in anew if not is_said_to_be_new(sink, at)] == []
 
 
+def test_what_they_knew_leaves_the_calendar_once_they_are_told_that_it_is_over(
+    often: BookedPlan, sink: Sink, standing_clock: StandingClock
+) -> None:
+    knew = standing(often)
+    decide(practitioner(), often.reference, Decision.CONTINUE, told=False, key="decide-01")
+    so_often(often, 1, 2, tell=False)
+    so_often(often, 1, 3, tell=False)
+    assert [one for one, at in standing(often).items() if one not in knew and at in knew.values()]
+    decide(practitioner(), often.reference, Decision.STOP, told=True, key="decide-02")
+    standing_clock.on(minutes=5)
+    drain()
+    assert in_calendar(sink) == standing(often) == {}
+    for reference in knew:
+        shown = panel.panel(hired(), reference).messages
+        assert ("plan-change", "sent") in {(one.kind, one.state.value) for one in shown}
+
+
 def test_what_its_patient_cancelled_and_somebody_books_at_its_time_is_told(
     weekly: BookedPlan, sink: Sink, standing_clock: StandingClock
 ) -> None:

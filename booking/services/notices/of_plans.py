@@ -73,7 +73,7 @@ def plan_changed(
     Kept with them is "whose" the times are that are given up: the ids of the visits that the patient knew there.
     """
     facts = facts | {
-        "whose": facts.get("whose", {}) | {at: one.id for at, one in _left(session, visits).items()}
+        "whose": {at: one.id for at, one in _left(session, visits).items()} | facts.get("whose", {})
     }
     facts = _with_gone(facts, facts.get("cancelled", ()), {})
     withheld = not tell and plan.untold_since is not None
