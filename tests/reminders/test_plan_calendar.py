@@ -12,6 +12,7 @@ from booking.models import BookableBy
 from booking.services.clinic import present
 from booking.services.desk import panel
 from booking.services.desk.moving import Place, change
+from booking.services.plans import as_told
 from booking.services.plans.booking import BookedPlan
 from booking.services.plans.changing import Decision, cancel_from, decide, pause, stop, told_now
 from booking.services.plans.frequency import change_doses
@@ -198,6 +199,29 @@ def test_what_they_knew_leaves_the_calendar_once_they_are_told_that_it_is_over(
     for reference in knew:
         shown = panel.panel(hired(), reference).messages
         assert ("plan-change", "sent") in {(one.kind, one.state.value) for one in shown}
+
+
+def test_what_comes_and_goes_while_a_decision_waits_is_not_on_their_page(
+    often: BookedPlan, standing_clock: StandingClock
+) -> None:
+    knew = standing(often)
+
+    def shown() -> dict[str, str]:
+        return {
+            one.reference: one.status.value for one in as_told.by_link(often.reference, often.token).visits
+        }
+
+    decide(practitioner(), often.reference, Decision.CONTINUE, told=False, weeks=2, key="decide-01")
+    so_often(often, 1, 2, tell=False)
+    standing_clock.on(minutes=10)
+    so_often(often, 1, 3, tell=False)
+    standing_clock.on(minutes=10)
+    came = standing(often).keys() - knew.keys()
+    assert came and not came & shown().keys()
+    so_often(often, 1, 2, tell=False)
+    gone = came - standing(often).keys()
+    assert gone and not gone & shown().keys()
+    assert shown().keys() >= knew.keys()
 
 
 def test_what_its_patient_cancelled_and_somebody_books_at_its_time_is_told(

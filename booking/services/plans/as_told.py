@@ -1,5 +1,5 @@
 """A plan as its patient knows it, as their pages and programs show it: without what was decided and waits to be told, as in messages
-about it (`reminders.plans`), and without visits that were taken back before anybody heard of them.
+about it (`reminders.plans`), and without visits that were taken back, or given up, before anybody heard of them.
 
 What begins before the end of the next day is shown as it is: of that they are reminded.
 """
@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session, undefer
 
 from booking import clock
 from booking.formatting import iso_utc
-from booking.models import Actor, Appointment, Message, Plan, PlanEntry
+from booking.models import Actor, Appointment, Channel, Message, Plan, PlanEntry
 from booking.scheduling.plans.course import Course
 from booking.scheduling.plans.keeping import Role
 from booking.scheduling.status import Status
@@ -92,20 +92,37 @@ def _before(session: Session, plan: Plan) -> dict[str, Any]:
 
 
 def _never_told(session: Session, plan: Plan) -> set[str]:
-    """The references of visits that were booked by mistake, and taken back before their patient heard of them: with a change of the
-    whole plan always, one by itself where no message of it has gone.
+    """The references of visits that were taken back as booked by mistake, or came and went while a decision waits to be told, before
+    their patient heard of them: taken back with a change of the whole plan always, others where no message of them has gone.
     """
-    gone = select(Appointment).where(
-        Appointment.plan_id == plan.id,
-        Appointment.status == Status.CANCELLED,
-        Appointment.cancelled_by == Actor.STAFF,
-        Appointment.cancel_reason == BOOKED_BY_MISTAKE,
+    found = session.scalars(
+        select(Appointment).where(
+            Appointment.plan_id == plan.id,
+            Appointment.status == Status.CANCELLED,
+            Appointment.cancelled_by == Actor.STAFF,
+        )
     )
-    return {
-        one.reference
-        for one in session.scalars(gone)
-        if one.plan_role is None or not _has_heard(session, plan, one)
+    by_mistake, others = list[Appointment](), list[Appointment]()
+    for one in found:
+        (by_mistake if one.cancel_reason == BOOKED_BY_MISTAKE else others).append(one)
+    never = {
+        one.reference for one in by_mistake if one.plan_role is None or not _has_heard(session, plan, one)
     }
+    return never | _came_and_went(session, plan, others)
+
+
+def _came_and_went(session: Session, plan: Plan, cancelled: Sequence[Appointment]) -> set[str]:
+    """Those of these visits that were booked since a decision waits to be told, of which no message has gone. Of whoever is only
+    called no message says what they have heard.
+    """
+    since = plan.untold_since
+    if since is None or notices.channel_of_clinic(plan)[0] is Channel.CALL:
+        return set()
+    new = [one for one in cancelled if one.booked_at >= since and not _has_heard(session, plan, one)]
+    moves = notices.moved_from(
+        session, [one.id for one in new], plan.untold.get("cancelled", ()), plan.untold.get("whose")
+    )
+    return {one.reference for one in new if one.id not in moves}
 
 
 def _has_heard(session: Session, plan: Plan, visit: Appointment) -> bool:
