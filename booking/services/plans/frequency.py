@@ -1,7 +1,7 @@
 """How often a patient comes, changed from a week on: what goes, what comes, in one transaction and one message."""
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from itertools import combinations, pairwise, product
@@ -18,7 +18,7 @@ from booking.scheduling.plans.keeping import Kept, Role, is_due, look_of, ways
 from booking.scheduling.timeline import instant_of
 from booking.services import notices
 from booking.services.allowances import Planned
-from booking.services.clinic import Clinic, the_clinic
+from booking.services.clinic import Clinic, VisitType, the_clinic
 from booking.services.desk.owed import any_waits_for_news
 from booking.services.idempotency import Answer, Key, once
 from booking.services.plans.allowed import refuse_beyond
@@ -41,12 +41,12 @@ from booking.services.plans.choosing import Chosen, choose
 from booking.services.plans.lacking import Missed
 from booking.services.plans.make_ups import as_chosen, as_missed
 from booking.services.plans.proposing import look_for
-from booking.services.plans.reading import PlanView, for_staff, view, weeks_with
+from booking.services.plans.reading import PlanView, for_staff, view, weeks_with, with_kinds_of
 from booking.services.plans.replacing import instead_of, time_of, usual_times
 from booking.services.plans.said import LOOK_BOOKED
 from booking.services.plans.visits import PlanVisit, look_after
 from booking.services.plans.wanted import LATEST_START, Asked
-from booking.services.plans.weeks import not_needed_of
+from booking.services.plans.weeks import Week, not_needed_of
 from booking.services.staff import audit
 from booking.services.staff.who import Who
 
@@ -118,7 +118,7 @@ def fitted(
     plan: PlanView, course: Course, from_week: int, goes: Sequence[PlanVisit], audience: BookableBy
 ) -> Fitted:
     """What comes so that a plan has this course from a week on, once some visits are gone."""
-    now = clock.now()
+    now, plan = clock.now(), with_kinds_of(plan, course)
     asked = asked_for(plan, audience, course, until=_soon(plan))
     found = _with_looks(asked, plan, _filled(asked, plan, from_week, goes), from_week)
     looks = [one for one in _looks_from(plan, asked.course, from_week) if one.starts_at > now]
@@ -147,11 +147,13 @@ def _filled(asked: Asked, plan: PlanView, from_week: int, goes: Sequence[PlanVis
     others = [chosen_of(plan, one) for one in plan.standing if one not in goes]
     comes: list[Chosen] = []
     lacks: list[Missed] = []
+    now = asked.ground.now
+    ahead = {one.kept.care for one in others if instant_of(one.wanted.cell) > now}
+    due = {care: first for care, (first, _) in plan.firsts_due(now).items() if care.slug not in ahead}
     for week in weeks[from_week : asked.weeks]:
-        wanted = [
-            Missed(dose.care, week.number, None) for dose in week.doses for _ in range(dose.never_booked)
-        ]
+        wanted = list(_never_booked(week, due))
         found = _of_week(asked, plan, wanted, others)
+        due = {care: first for care, first in due.items() if not _begins(care, found)}
         others += found
         comes += found
         had = Counter(one.kept.care for one in found)
@@ -161,6 +163,18 @@ def _filled(asked: Asked, plan: PlanView, from_week: int, goes: Sequence[PlanVis
             had[missed.care.slug] -= 1
     course = asked.wanted.course
     return Fitted(course, tuple(goes), tuple(comes), tuple(lacks), range(asked.weeks, course.weeks))
+
+
+def _never_booked(week: Week, due: Mapping[VisitType, VisitType]) -> Iterator[Missed]:
+    """What a week lacks that was never booked. Of each kind of care of which a first visit is due that one comes first, and the
+    others wait for it.
+    """
+    for dose in week.doses:
+        for number in range(dose.never_booked):
+            begins = due.get(dose.care)
+            yield Missed(
+                dose.care, week.number, None, None if number else begins, waits=bool(number and begins)
+            )
 
 
 def _soon(plan: PlanView) -> date:
@@ -344,7 +358,8 @@ def _with_further_weeks(
 def _of_week(
     asked: Asked, plan: PlanView, wanted: Sequence[Missed], others: Sequence[Chosen]
 ) -> list[Chosen]:
-    """The best times for what one week is to have besides: as many as can be, on the fewest ways, at times that the plan has.
+    """The best times for what one week is to have besides: as many as can be, on the fewest ways, at times that the plan has. What
+    waits for a first visit isn't had without it.
 
     Each kind of care leads once, on each day on which it can be, and the others follow.
     """
@@ -356,18 +371,23 @@ def _of_week(
         on_ways = ways(asked.course, [*of_week, *(one.kept for one in found)])
         return len(wanted) - len(found), on_ways, sum(time_of(one) not in usual for one in found)
 
-    for lead in dict.fromkeys(wanted):
+    for lead in dict.fromkeys(one for one in wanted if not one.waits):
         following = list(wanted)
         following.remove(lead)
         for first in _times(asked, plan, lead, others, most=7):
             found = [first]
             for one in following:
-                found += _times(asked, plan, one, [*others, *found], most=1)
+                if not one.waits or _begins(one.care, found):
+                    found += _times(asked, plan, one, [*others, *found], most=1)
             if not best or cost(found) < cost(best):
                 best = found
             if cost(best) <= (0, max(whole.values()), 0):
                 return best
     return best
+
+
+def _begins(care: VisitType, visits: Iterable[Chosen]) -> bool:
+    return any(one.kept.care == care.slug and one.kept.role is Role.FIRST for one in visits)
 
 
 def _times(asked: Asked, plan: PlanView, missed: Missed, others: Sequence[Chosen], most: int) -> list[Chosen]:

@@ -1,7 +1,7 @@
 """A plan as it stands, with all that belongs to it. Its visits are in `visits`, what became of its weeks in `weeks`."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -15,7 +15,7 @@ from booking.scheduling.plans.windows import Presence
 from booking.services.clinic import Clinic, Practitioner, VisitType, the_clinic
 from booking.services.plans import links
 from booking.services.plans.said import NOTHING_SAID, NotNeeded, Pause, Said, pause_on, said_of
-from booking.services.plans.visits import PlanVisit, firsts_due, treated_besides, visits_of
+from booking.services.plans.visits import PlanVisit, care_of, firsts_due, treated_besides, visits_of
 from booking.services.plans.weeks import Week, asking_no_more, weeks_of
 from booking.services.staff import audit
 from booking.services.staff.ownership import plan_for
@@ -220,6 +220,19 @@ def view(session: Session, clinic: Clinic, plan: Plan) -> PlanView:
             session, clinic, [plan.id] if firsts_due(clinic, visits, now) else [], now
         ).get(plan.id, ()),
     )
+
+
+def with_kinds_of(plan: PlanView, course: Course) -> PlanView:
+    """The same where a plan has this course, by which visits may be of a kind of care that it has no more."""
+    kinds = [*plan.course.kinds, *course.kinds]
+    visits = tuple(
+        replace(one, care=care_of(plan.clinic, one.visit_type, one.role, kinds)) for one in plan.visits
+    )
+    if visits == plan.visits:
+        return plan
+    with reading() as session:
+        besides = treated_besides(session, plan.clinic, [plan.id], clock.now()).get(plan.id, ())
+    return replace(plan, visits=visits, treated_besides=besides)
 
 
 def weeks_with(plan: PlanView, course: Course, visits: Sequence[PlanVisit]) -> tuple[Week, ...]:

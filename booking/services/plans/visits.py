@@ -72,13 +72,14 @@ def shaped(clinic: Clinic, plan: Plan | Row[Any], row: Appointment | Row[Any]) -
     visit_type = clinic.visit_type_by_id[row.visit_type_id]
     starts_at, ends_at = instant_of(row.from_cell), instant_of(row.to_cell)
     day = (clinic.times.local_date(starts_at) - plan.first_day).days
+    kinds = (name for phase in plan.course["phases"] for name in phase["doses"])
     return PlanVisit(
         id=row.id,
         reference=row.reference,
         link_number=row.link_number,
         version=row.version,
         visit_type=visit_type,
-        care=_care(clinic, plan, visit_type, row.plan_role),
+        care=care_of(clinic, visit_type, row.plan_role, kinds),
         role=Role(row.plan_role) if row.plan_role else None,
         practitioner=clinic.practitioner_by_id[row.practitioner_id],
         starts_at=starts_at,
@@ -163,9 +164,9 @@ def look_after(
     return visits[look] if look else None
 
 
-def _care(clinic: Clinic, plan: Plan | Row[Any], visit_type: VisitType, role: str | None) -> VisitType:
-    """The ordinary visit type of a visit's kind of care: the plan's of the same modality."""
+def care_of(clinic: Clinic, visit_type: VisitType, role: str | None, kinds: Iterable[str]) -> VisitType:
+    """The ordinary visit type of a visit's kind of care: that of a plan's kinds which has the same modality."""
     if role == Role.REASSESSMENT:
         return visit_type
-    cares = (clinic.visit_types_ever.get(name) for phase in plan.course["phases"] for name in phase["doses"])
+    cares = (clinic.visit_types_ever.get(name) for name in kinds)
     return next((one for one in cares if one and one.modality == visit_type.modality), visit_type)

@@ -1,6 +1,6 @@
 """A first visit that was missed: the patient still has one before any follow-up of that kind of care."""
 
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from itertools import product
 
 import pytest
@@ -24,6 +24,7 @@ from booking.services.plans.adherence import Need, adherence
 from booking.services.plans.asking_again import kept_of
 from booking.services.plans.booking import BookedPlan, book
 from booking.services.plans.changing import confirm
+from booking.services.plans.frequency import change_doses
 from booking.services.plans.lacking import lacking, missing
 from booking.services.plans.make_ups import MakeUp, as_chosen, make_up_times
 from booking.services.plans.reading import by_link
@@ -243,6 +244,63 @@ def test_a_week_that_is_whole_without_it_is_begun_with_it_all_the_same(standing_
         not_needed(hired(), plan.reference, offered.missed.week, FOLLOW_UP, "Was here.", key="not-0001")
     chosen(plan, offered)
     assert acupuncture(plan)[0].role is Role.FIRST and missing(seen(plan), clock.now()) == []
+
+
+def doses(plan: BookedPlan, from_week: int, number: int) -> None:
+    often, key = {CHIROPRACTIC: (number, number)}, f"doses-{from_week}-{number}"
+    change_doses(hired(), plan.reference, from_week, often, "", key=key)
+
+
+def chiropractic(plan: BookedPlan) -> list[tuple[int, Role | None, str]]:
+    """Its visits that stand, in order: the week, and as what."""
+    standing = (one for one in seen(plan).standing if one.care.slug == CHIROPRACTIC)
+    return [
+        (one.week, one.role, one.visit_type.slug) for one in standing if one.role is not Role.REASSESSMENT
+    ]
+
+
+def away(person: str, *off: datetime) -> None:
+    who = present().practitioner(person).id
+    run(lambda session: absences.enter(session, AbsenceKind.TIME_OFF, who, *map(cell_at, off)))
+
+
+@pytest.mark.parametrize("week", [0, 1])
+def test_a_kind_of_care_that_is_chosen_again_begins_with_its_first_visit(week: int) -> None:
+    set_up(plan_clinic())
+    plan = running(prescribed(patient(), "disc", returning=()))
+    doses(plan, 0, 0)
+    assert chiropractic(plan) == []
+    doses(plan, week, 2)
+    first, *others = chiropractic(plan)
+    assert first == (week, Role.FIRST, "chiropractic-first")
+    assert {(role, care) for _, role, care in others} == {(Role.DOSE, CHIROPRACTIC)}
+    assert [there for there, *_ in (first, *others)] == [one for one in range(week, 4) for _ in range(2)]
+    assert missing(seen(plan), clock.now()) == []
+    assert not faults(seen(plan).course, [kept_of(seen(plan), one) for one in seen(plan).standing])
+    assert Need.NO_FIRST_VISIT not in adherence(hired()).rows[0].needs
+
+
+def test_where_no_first_visit_can_be_had_in_a_week_the_next_one_begins_with_it() -> None:
+    set_up(plan_clinic())
+    plan = running(prescribed(patient(), "disc", returning=()))
+    doses(plan, 0, 0)
+    # Twenty minutes are left of each day of the first week: enough for what follows upon a first visit.
+    for day in (FIRST_DAY + timedelta(days=number) for number in range(7)):
+        for person in ("aaron", "lin"):
+            away(person, at(day, 8), at(day, 16, 40))
+    doses(plan, 0, 2)
+    first, *others = chiropractic(plan)
+    assert first == (1, Role.FIRST, "chiropractic-first") and len(others) == 5
+
+
+def test_more_of_a_kind_whose_follow_ups_are_ahead_leaves_the_first_one_to_be_chosen(
+    standing_clock: StandingClock,
+) -> None:
+    set_up(plan_clinic())
+    plan = begun("weekly", standing_clock)
+    change_doses(hired(), plan.reference, 1, {FOLLOW_UP: (2, 2)}, "", key="doses-001")
+    assert {one.role for one in acupuncture(plan)} == {Role.DOSE}
+    assert [one.begins is not None for one in missing(seen(plan), clock.now())] == [True]
 
 
 def test_who_came_to_a_follow_up_is_new_no_more(standing_clock: StandingClock) -> None:
