@@ -161,7 +161,10 @@ def _is_reminded_of_each(
     it.
     """
     named = {visit.id for visit in plans.about_plan(session, clinic, message, plan, now).visits}
-    goes = Message.state.in_((*LIVE, MessageState.SENT, MessageState.SIMULATED))
+    goes = or_(
+        Message.state.in_((*LIVE, MessageState.SENT, MessageState.SIMULATED)),
+        Message.settled_as == notices.TOLD_TOGETHER,
+    )
     return named <= {*session.scalars(select(Message.appointment_id).where(*_reminds(message), goes))}
 
 

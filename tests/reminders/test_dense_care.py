@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
-from sqlalchemy import delete
+from sqlalchemy import delete, update
 
 from booking import clock
 from booking.extensions import db
@@ -205,6 +205,35 @@ def test_what_the_caps_swallow_of_a_plan_goes_by_mail_or_to_the_calls(
     )
     (call,) = messages(state="to_call", kind="reminder-1d")
     assert call["facts"]["why"] == "unreachable"
+
+
+def test_a_late_list_is_swallowed_by_the_reminder_of_a_day_with_two_visits(
+    app: Flask, standing_clock: Any
+) -> None:
+    set_up(plan_clinic(rules={"texts_a_week": 1}))
+    begins = FIRST_DAY + timedelta(weeks=1)
+    made = gentle(
+        first_day=begins, email=None, phone="+18185550123", reminders=Reminders.TEXT, text_consent=True
+    )
+    changing.confirm(practitioner(), made.reference, key="confirm-1")
+    standing_clock.at(at(begins - timedelta(days=14), 12))
+    drain()
+    listed = min(messages(kind="plan-digest"), key=lambda row: row["subject"])
+    late = at(begins - timedelta(days=1), 14)
+    run(
+        lambda session: session.execute(update(Message).where(Message.id == listed["id"]).values(due_at=late))
+    )
+    standing_clock.at(late - timedelta(hours=2))
+    drain()
+    assert text_files(app)[-1].startswith("Test Clinic: your visits: Mon, Sep 28, 9:00 am, 10:00 am.")
+    standing_clock.at(late)
+    drain()
+    (listed,) = messages(id=listed["id"])
+    assert (listed["state"].value, listed["last_error"]) == (
+        "dropped",
+        "The reminders of these visits are this number's texts of that week.",
+    )
+    assert messages(state="to_call") == []
 
 
 def test_a_list_by_text_is_not_swallowed_by_the_reminders_of_somebody_else_at_the_same_number(
