@@ -17,7 +17,7 @@ from booking.errors import NotFound
 from booking.models import Appointment, Patient, Payment, Task, TaskKind
 from booking.scheduling.estimates import coverage_due, estimate_due
 from booking.scheduling.hours import day_at
-from booking.scheduling.status import LIVE
+from booking.scheduling.status import LIVE, Status
 from booking.scheduling.timeline import cell_from
 from booking.services import rows
 from booking.services.clinic import Clinic, Practitioner, VisitType, the_clinic
@@ -189,15 +189,19 @@ def moved(session: Session, clinic: Clinic, appointment: Appointment, now: datet
 
 
 def pass_on(session: Session, appointment: Appointment, now: datetime) -> None:
-    """What is owed of the plan of a visit that was moved or cancelled is owed for the first of its visits that are still to come."""
+    """What is owed of the plan of a visit that was moved or cancelled is owed for the first of its visits that are still to come;
+    but for what was owed of one that is over.
+    """
     if appointment.plan_id is None:
         return
     session.flush()
     of_plan = select(Appointment.id).where(Appointment.plan_id == appointment.plan_id)
-    ahead = of_plan.where(Appointment.from_cell > cell_from(now), Appointment.status.in_(LIVE))
+    to_come = Appointment.from_cell > cell_from(now)
+    ahead = of_plan.where(to_come, Appointment.status.in_(LIVE))
     first = session.scalar(ahead.order_by(Appointment.from_cell).limit(1))
     if first is not None:
-        owed = update(Task).where(Task.settled_at.is_(None), Task.appointment_id.in_(of_plan))
+        theirs = of_plan.where(or_(to_come, Appointment.status == Status.CANCELLED))
+        owed = update(Task).where(Task.settled_at.is_(None), Task.appointment_id.in_(theirs))
         session.execute(owed.values(appointment_id=first))
 
 
