@@ -9,6 +9,7 @@ from flask import Flask
 from booking import clock
 from booking.models import (
     Appointment,
+    BookableBy,
     Channel,
     OptOut,
     Patient,
@@ -25,6 +26,8 @@ from booking.services.desk.moving import Place, change
 from booking.services.plans import links as plan_links
 from booking.services.plans.booking import BookedPlan, book
 from booking.services.plans.changing import Decision, cancel_from, confirm, decide, pause, stop, told_now
+from booking.services.plans.make_ups import make_up_times
+from booking.services.plans.repairing import take_for
 from booking.services.plans.shifting import shift
 from booking.services.transaction import run
 from tests.clinics import plan_clinic, plan_template, set_up
@@ -345,6 +348,29 @@ def test_whoever_has_one_visit_of_a_plan_is_told_once_what_becomes_of_it_with_th
     assert mail["Subject"].startswith(says) and "/plan/" not in str(mail.get_body(("plain",)).get_content())
     assert present().times.moment(was) in str(mail.get_body(("plain",)).get_content())
     assert [one["To"] for one in sink.taken].count("rosa@example.com") == 1
+
+
+def test_whose_visit_was_cancelled_before_hears_nothing_of_the_one_that_took_its_time(
+    sink: Sink, standing_clock: StandingClock
+) -> None:
+    plan = running(prescribed(patient(), "weekly"))
+    given_to_others(plan, 2, email="son@example.com")
+    drain()
+    visit = seen(plan).visits[2]
+    statuses.cancel(hired(), visit.reference, reason="They know.", tell=False, key="cancel-01")
+    offered = make_up_times(seen(plan), BookableBy.STAFF)[0]
+    care, who = offered.missed.care.slug, visit.practitioner.slug
+    take_for(hired(), plan.reference, offered.missed.week, care, visit.starts_at, who, key="make-up-1")
+    standing_clock.on(hours=1)
+    drain()
+    sink.taken.clear()
+    day = visit.starts_at.date()
+    pause(hired(), plan.reference, day, day, "Away", key="pause-001")
+    standing_clock.on(minutes=4)
+    drain()
+    (mail,) = sink.taken
+    assert mail["To"] == "rosa@example.com"
+    assert present().times.moment(visit.starts_at) in str(mail.get_body(("plain",)).get_content())
 
 
 def test_a_move_that_waits_to_be_told_there_is_told_also_where_the_plan_is_only_confirmed(

@@ -133,7 +133,8 @@ def _to_others(
     """
     visits = session.scalars(select(Appointment).where(Appointment.plan_id == plan.id))
     theirs = [one for one in visits if one.starts_at > now and has_own_contact(one)]
-    moves = moved_from(session, [one.id for one in theirs], facts.get("cancelled", ()), facts["whose"])
+    gone, whose = facts.get("cancelled", ()), facts["whose"]
+    moves = moved_from(session, [one.id for one in theirs], gone, whose)
     for one in theirs:
         move, at = moves.get(one.id), iso_utc(one.starts_at)
         known: Row = {}
@@ -143,7 +144,7 @@ def _to_others(
             known = known_as(starts_at, ends_at, move["from_practitioner"])
         if one.status is Status.BOOKED and move and at in facts.get("added", ()):
             kind, until = "change", one.starts_at
-        elif one.status is Status.CANCELLED and (move or at in facts.get("cancelled", ())):
+        elif one.status is Status.CANCELLED and (move or (at in gone and whose.get(at, one.id) == one.id)):
             kind, until = "cancellation", one.ends_at
         else:
             continue
