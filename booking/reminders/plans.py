@@ -116,9 +116,15 @@ def about_plan(session: Session, clinic: Clinic, message: Message, plan: Plan, n
     standing = _as_told(session, clinic, plan, visits, now)
     facts: dict[str, Any] = message.facts
     begin = {iso_utc(one.starts_at): one for one in standing}
-    added = _those(begin, facts.get("added", ()))
     off = [one for one in visits if one.status is Status.CANCELLED]
-    knew = _as_known(session, clinic, facts, (*added, *off))
+    knew = _as_known(session, clinic, facts, (*standing, *off))
+    # Whatever the change itself did to it, a visit may have been moved on by itself since.
+    new = {*facts.get("added", ())}
+    added = [
+        one
+        for one in standing
+        if iso_utc(one.starts_at) in new or (one.id in knew and knew[one.id].starts_at != one.starts_at)
+    ]
     left = {knew[one.id].starts_at for one in added if one.id in knew}
     called_off = tuple(knew[one.id] for one in off if one.id in knew and knew[one.id].starts_at not in left)
     # What is booked at the time of one that was called off takes its place.

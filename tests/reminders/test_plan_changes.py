@@ -373,6 +373,29 @@ def test_whose_visit_was_cancelled_before_hears_nothing_of_the_one_that_took_its
     assert present().times.moment(visit.starts_at) in str(mail.get_body(("plain",)).get_content())
 
 
+def test_a_visit_that_is_moved_on_before_its_move_is_told_elsewhere_is_not_cancelled_there(
+    sink: Sink, standing_clock: StandingClock
+) -> None:
+    plan = running(prescribed(patient(), "weekly"))
+    given_to_others(plan, 2, email="son@example.com")
+    drain()
+    standing_clock.on(hours=1)
+    sink.taken.clear()
+    was = seen(plan).visits[2]
+    shifted(plan, 2, HOUR)
+    there = Place(starts_at=was.starts_at + 2 * HOUR)
+    change(hired(), was.reference, there, version=None, reason="Mei is late.", key="move-0001")
+    standing_clock.on(minutes=4)
+    drain()
+    said = {one["To"]: str(one.get_body(("plain",)).get_content()) for one in sink.taken}
+    moment = present().times.moment
+    assert f"It was {moment(was.starts_at)}." in said["son@example.com"]
+    of_plan = said["rosa@example.com"]
+    assert "Cancelled" not in of_plan and moment(was.starts_at + HOUR) not in of_plan
+    changed = of_plan.partition("Changed:")[2].partition("All other")[0].partition("These are all")[0]
+    assert moment(was.starts_at + 2 * HOUR) in changed and f"It was {moment(was.starts_at)}." in changed
+
+
 def test_a_move_that_waits_to_be_told_there_is_told_also_where_the_plan_is_only_confirmed(
     sink: Sink, standing_clock: StandingClock
 ) -> None:
