@@ -23,7 +23,15 @@ from booking.services.plans.visits import PlanVisit
 from booking.services.plans.wanted import bookable_from
 from booking.services.plans.weeks import Week
 from booking.services.staff.who import Who
-from booking.web import allowance_words, asked, course_words, plan_next, plan_pattern, prescriptions
+from booking.web import (
+    allowance_words,
+    asked,
+    course_words,
+    plan_next,
+    plan_pattern,
+    prescriptions,
+    staff_plans,
+)
 from booking.web.numerals import whole
 from booking.web.plan_change import Change, Preview, line
 from booking.web.plan_shift import Shift
@@ -148,8 +156,12 @@ class GoOn(Change):
         )
         words = _("No visit comes back by itself, and nobody is written to.")
         if missing and self.plan.clinic.make_up_sent_by == "worker":
-            words = _(
-                "No visit comes back by itself. The patient is sent the link to times for what is missing."
+            words = (
+                _("No visit comes back by itself. Please call the patient about what is missing.")
+                if staff_plans.is_called(self.plan)
+                else _(
+                    "No visit comes back by itself. The patient is sent the link to times for what is missing."
+                )
             )
         return Preview(lists, (words,))
 

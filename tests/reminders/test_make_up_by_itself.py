@@ -213,6 +213,33 @@ def test_who_comes_back_sooner_is_sent_times_once_that_cant_be_taken_back(
     assert offering.send_due() == 1 and offers(plan, sink) == 1 and offering.send_due() == 0
 
 
+def test_who_comes_back_sooner_is_sent_times_also_where_some_were_sent_of_another_visit_meanwhile(
+    plan: BookedPlan, sink: Sink, standing_clock: StandingClock
+) -> None:
+    first = seen(plan).visits[0].starts_at.date()
+    pause(hired(), plan.reference, first, first + timedelta(days=6), "Travels", tell=False, key="pause-001")
+    later = [n for n, one in enumerate(seen(plan).visits) if one.starts_at.date() > first + timedelta(days=6)]
+    cancelled(plan, later[0])
+    standing_clock.on(minutes=4)
+    assert offering.send_due() == 1 and offering.send_due() == 0
+    go_on(hired(), plan.reference, first, "Stays", key="go-on-001")
+    standing_clock.on(minutes=4)
+    assert offering.send_due() == 1 and offers(plan, sink) == 2 and offering.send_due() == 0
+
+
+def test_what_was_offered_already_is_not_offered_again_because_a_pause_that_took_nothing_is_over(
+    plan: BookedPlan, standing_clock: StandingClock
+) -> None:
+    day = seen(plan).visits[0].starts_at.date() + timedelta(days=6)
+    pause(hired(), plan.reference, day, day, "Travels", tell=False, key="pause-001")
+    cancelled(plan)
+    standing_clock.on(minutes=4)
+    assert offering.send_due() == 1
+    go_on(hired(), plan.reference, day, "Stays", key="go-on-001")
+    standing_clock.on(minutes=4)
+    assert offering.send_due() == 0
+
+
 def test_who_gave_up_is_sent_nothing_for_what_had_to_stay_until_something_is_booked_again(
     plan: BookedPlan, sink: Sink, standing_clock: StandingClock
 ) -> None:

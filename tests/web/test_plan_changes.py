@@ -713,6 +713,16 @@ def test_where_the_worker_sends_times_the_end_of_a_pause_says_so(
     assert words in signed_in(app, dana).get(address(weekly, "go-on")).text
 
 
+@pytest.mark.clinic(plan_clinic(rules={"make_up_sent_by": "worker"}))
+def test_who_can_only_be_called_is_to_be_called_about_the_end_of_a_pause(app: Flask, dana: Who) -> None:
+    with app.app_context():
+        made = prescribed(patient(email=None), "weekly")
+        plan = running(made, reminders=Reminders.CALL)
+        pause(dana, plan.reference, FIRST_DAY, FIRST_DAY, "Ill", key="pause-001")
+    shown = signed_in(app, dana).get(address(plan, "go-on")).text
+    assert "Please call the patient about what is missing." in shown and "is sent the link" not in shown
+
+
 def test_a_plan_that_is_over_is_extended_from_now_on(
     app: Flask, dana: Who, disc: BookedPlan, standing_clock: StandingClock
 ) -> None:

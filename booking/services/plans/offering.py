@@ -8,7 +8,7 @@ desk, and asked for again as long as it can be made up.
 from functools import partial
 
 from sqlalchemy import Select, and_, exists, func, or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, aliased
 
 from booking import clock
 from booking.models import (
@@ -75,9 +75,13 @@ def _wants_times(session: Session, plan: Plan) -> PlanView | None:
     given_up = has_given_up(said_of(session, [plan.id]).get(plan.id, NOTHING_SAID), shown.visits, now)
     if shown.pause or given_up or not still_lacking(shown, now):
         return None
-    missed = session.scalars(_missed().where(Appointment.plan_id == plan.id))
-    days = [clinic.times.local_date(one.starts_at) for one in missed]
-    return shown if any(not pause_on(day, shown.pauses) for day in days) else None
+    missed = session.execute(_missed().where(Appointment.plan_id == plan.id))
+    days = [(clinic.times.local_date(one.starts_at), offered) for one, offered in missed]
+    wants = any(
+        not pause_on(day, shown.pauses) and (not offered or pause_on(day, shown.freed))
+        for day, offered in days
+    )
+    return shown if wants else None
 
 
 def _can_be_made_up(plan: PlanView) -> bool:
@@ -89,9 +93,10 @@ def _can_be_made_up(plan: PlanView) -> bool:
     return any(not one.stops for one in each_alone(plan, times))
 
 
-def _missed() -> Select[tuple[Appointment]]:
+def _missed() -> Select[tuple[Appointment, bool]]:
     """Visits of plans that run that were missed or cancelled a while ago, and since then their patient wasn't sent times; nor
-    given up with all later ones; none while it may be taken back that a pause ended sooner.
+    given up with all later ones; none while it may be taken back that a pause ended sooner. With those of which times were sent only
+    before a pause ended sooner, each with whether it is one of these: what the pause had taken wasn't offered then.
     """
     # Not what gave way, which was promised to nobody.
     became_so = or_(
@@ -103,12 +108,13 @@ def _missed() -> Select[tuple[Appointment]]:
         .where(HistoryEntry.appointment_id == Appointment.id, became_so)
         .scalar_subquery()
     )
-    heard = exists().where(
+    offered = and_(PlanEntry.plan_id == Plan.id, PlanEntry.what == OFFERED_MAKE_UP, PlanEntry.at >= missed_at)
+    later = aliased(PlanEntry)
+    went_on = exists().where(later.plan_id == Plan.id, later.what == WENT_ON, later.id > PlanEntry.id)
+    given_up = exists().where(
         PlanEntry.plan_id == Plan.id,
-        or_(
-            and_(PlanEntry.what == OFFERED_MAKE_UP, PlanEntry.at >= missed_at),
-            and_(PlanEntry.what == GIVEN_UP, PlanEntry.at >= Appointment.cancelled_at),
-        ),
+        PlanEntry.what == GIVEN_UP,
+        PlanEntry.at >= Appointment.cancelled_at,
     )
     goes_on = exists().where(
         PlanEntry.plan_id == Plan.id,
@@ -116,7 +122,7 @@ def _missed() -> Select[tuple[Appointment]]:
         PlanEntry.at > clock.now() - notices.TAKEN_BACK_WITHIN,
     )
     return (
-        select(Appointment)
+        select(Appointment, exists().where(offered))
         .join(Plan, Plan.id == Appointment.plan_id)
         .where(
             Plan.status == PlanStatus.RUNNING,
@@ -124,7 +130,8 @@ def _missed() -> Select[tuple[Appointment]]:
             Appointment.status.in_((Status.NOSHOW, Status.CANCELLED)),
             Appointment.plan_role.in_((Role.DOSE.value, Role.FIRST.value)),
             missed_at <= clock.now() - notices.TAKEN_BACK_WITHIN,
-            ~heard,
+            ~exists().where(offered, ~went_on),
+            ~given_up,
             ~goes_on,
         )
     )
