@@ -22,7 +22,9 @@ class Role(StrEnum):
 
 
 class Kept(NamedTuple):
-    """A visit of a plan. `care`: the ordinary visit type of its kind of care; its own one, for a reassessment."""
+    """A visit of a plan. `care`: the ordinary visit type of its kind of care; its own one, for a reassessment. One before the plan's
+    first day is of its first week.
+    """
 
     day: int
     starts: int
@@ -33,7 +35,7 @@ class Kept(NamedTuple):
 
     @property
     def week(self) -> int:
-        return self.day // 7
+        return max(0, self.day // 7)
 
 
 class Placed(Protocol):
@@ -230,8 +232,11 @@ def _counted(visits: Iterable[Kept]) -> Counter[tuple[int, str]]:
 def _doses(course: Course, visits: Sequence[Kept], whole: range) -> Iterator[Fault]:
     given, doses = _counted(visits), {care: course.doses(care) for care in course.kinds}
     for week, care in given:
-        if care not in doses or not 0 <= week < course.weeks:
+        if care not in doses or week >= course.weeks:
             yield Fault(Rule.NOT_OF_THE_PLAN, week, care)
+    for one in visits:
+        if one.day < 0 and one.role is not Role.REASSESSMENT:
+            yield Fault(Rule.NOT_OF_THE_PLAN, one.week, one.care)
     for care, weekly in doses.items():
         for week, (fewest, most) in enumerate(weekly):
             if given[week, care] > most:

@@ -1,7 +1,16 @@
 """What a plan's visits don't keep any more once some of them are elsewhere."""
 
 from booking.scheduling.plans.course import Course, Dose, Phase
-from booking.scheduling.plans.keeping import Kept, Role, Rule, faults, is_due, look_of, newly_broken
+from booking.scheduling.plans.keeping import (
+    Kept,
+    Role,
+    Rule,
+    faults,
+    is_due,
+    look_of,
+    looked_at,
+    newly_broken,
+)
 
 
 def test_a_fault_is_new_as_often_as_it_was_not_there_before() -> None:
@@ -55,3 +64,16 @@ def test_of_a_stage_that_cant_be_booked_whole_a_look_is_due_before_the_thirteent
     assert [one.rule for one in faults(course, doses[:13], range(13))] == [Rule.NO_REASSESSMENT]
     look = Kept(80, 540, 600, "look", "modality", Role.REASSESSMENT)
     assert faults(course, [*doses[:13], look], range(13)) == []
+
+
+def test_a_visit_before_the_first_day_is_of_the_first_week_and_still_lies_outside_the_plan() -> None:
+    course = Course((Phase(13, (Dose("care", 1, 1),)),), {}, reassessment=("look",))
+    doses = [Kept(day, 540, 600, "care", "modality") for day in (-3, *range(7, 91, 7))]
+    assert [one.week for one in doses] == [*range(13)]
+    # The look sees twelve of these, and comes before the thirteenth.
+    look = Kept(80, 540, 600, "look", "modality", Role.REASSESSMENT)
+    late = look._replace(day=85)
+    assert looked_at(course, 0, doses) == range(77, 84)
+    found = faults(course, [*doses, look])
+    assert [(one.rule, one.week) for one in found] == [(Rule.NOT_OF_THE_PLAN, 0)]
+    assert Rule.REASSESSMENT_PLACE in [one.rule for one in faults(course, [*doses, late])]

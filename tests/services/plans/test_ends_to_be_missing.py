@@ -19,6 +19,7 @@ from booking.services.plans.frequency import change_doses
 from booking.services.plans.lacking import missing
 from booking.services.plans.make_ups import make_up_times
 from booking.services.plans.repairing import needed, not_needed, take, take_for
+from booking.services.plans.suffering import better_times
 from booking.services.plans.visits import PlanVisit
 from tests.clinics import plan_clinic, plan_template, set_up
 from tests.conftest import StandingClock
@@ -173,6 +174,12 @@ def test_what_is_moved_before_the_plans_first_day_is_of_its_first_week() -> None
     plan, (first, *_) = often()
     place = Place(starts_at=at(FIRST_DAY - timedelta(days=3), 10))
     change(hired(), first.reference, place, version=first.version, reason="Wished so", key="move-0001")
-    assert lacks(plan) == [] and len(seen(plan).weeks[0].visits) == 3
+    found = seen(plan)
+    assert lacks(plan) == [] and len(found.weeks[0].visits) == 3
+    moved = found.that_stands(first.reference)
+    assert moved is not None
+    for audience in (BookableBy.LINK, BookableBy.STAFF):
+        better = better_times(found, moved, audience)
+        assert better and {one.day // 7 for one in better} == {0}
     statuses.cancel(hired(), first.reference, key="cancel-01")
     assert lacks(plan) == [0]
