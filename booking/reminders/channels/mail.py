@@ -188,7 +188,11 @@ class SmtpMailer:
 
 def _message(composed: Composed, config: Config) -> Message:
     """The mail in Flask-Mail's words. A stable Message-ID lets a second delivery be recognised."""
+    lines = f"{composed.text}\n{composed.html}".splitlines()
+    encoded = any(len(line.encode()) > _LONGEST_LINE for line in lines)
     message = Message(
+        # Flask-Mail hands it to the standard library as it is.
+        charset=_ENCODED if encoded else None,  # type: ignore[arg-type]
         subject=composed.subject,
         recipients=[composed.to],
         body=composed.text,
@@ -198,9 +202,6 @@ def _message(composed: Composed, config: Config) -> Message:
         extra_headers={"Auto-Submitted": "auto-generated", "X-Auto-Response-Suppress": "All"},
     )
     message.msgId = f"<{composed.mail_id}>"
-    lines = f"{composed.text}\n{composed.html}".splitlines()
-    if any(len(line.encode()) > _LONGEST_LINE for line in lines):
-        message.charset = _ENCODED  # type: ignore[assignment]  # Flask-Mail hands it to the standard library as it is.
     if composed.calendar:
         # The first attachment type is what calendars look at; "inline" shows it as an invitation. Several visits are a file
         # to open: mail programs would show the first alone, in place of the mail.
