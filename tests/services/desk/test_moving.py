@@ -557,6 +557,6 @@ def test_a_visit_with_needles_in_becomes_none_without_a_rest(standing_clock: Any
     assert (
         the_visit(reference)["visit_type_id"]
         != the_visit(
-            booked(NINE + HOUR, visit_type="needles", first_name="Otto", email="o@example.com").reference
+            booked(NEXT_WEEK, visit_type="needles", first_name="Otto", email="o@example.com").reference
         )["visit_type_id"]
     )
