@@ -17,6 +17,7 @@ from booking.services.plans.booking import BookedPlan
 from booking.services.plans.changing import Decision, cancel_from, decide, pause, stop, told_now
 from booking.services.plans.shifting import shift
 from booking.services.plans.visits import PlanVisit
+from booking.web.change_words import tells
 from tests.clinics import plan_clinic, plan_template, set_up
 from tests.reminders.conftest import drain
 from tests.reminders.sink import Sink
@@ -251,11 +252,12 @@ def test_nor_is_it_said_to_be_moved_and_is_new_where_it_is_by_then(
 
 
 Single = Callable[[PlanVisit], Changed]
+NOT_HEARD = "They haven't heard of this visit yet, so nobody is written to: it is told with what was decided."
 
 
 def moved_by_itself(visit: PlanVisit, *, tell: bool = True) -> Changed:
     there = Place(starts_at=visit.starts_at + HOUR)
-    assert preview(hired(), visit.reference, there).unheard
+    assert tells(present(), preview(hired(), visit.reference, there)) == NOT_HEARD
     return change(hired(), visit.reference, there, version=None, reason="Late", tell=tell, key="move-0001")
 
 
@@ -264,7 +266,7 @@ def moved_without_a_word(visit: PlanVisit) -> Changed:
 
 
 def cancelled_by_itself(visit: PlanVisit) -> Changed:
-    assert statuses.preview_cancellation(hired(), visit.reference).unheard
+    assert tells(present(), statuses.preview_cancellation(hired(), visit.reference)) == NOT_HEARD
     return statuses.cancel(hired(), visit.reference, reason="Mei is ill.", key="cancel-01")
 
 
