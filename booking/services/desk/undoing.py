@@ -215,6 +215,9 @@ def _is_booking(entry: HistoryEntry) -> bool:
 def _refuse(
     session: Session, clinic: Clinic, who: Who, visit: Appointment, entry: HistoryEntry, now: datetime
 ) -> None:
+    # A change of a plan that was taken back is made again on the plan's page, and told.
+    if entry.facts.get("with_plan"):
+        raise NotChangeable(visit_status=visit.status.value)
     # To take back a booking is to cancel the visit, which is the desk's to do.
     if "before" not in entry.facts and not (_is_booking(entry) and who.sees_everybody):
         raise NotChangeable(visit_status=visit.status.value)

@@ -175,8 +175,9 @@ def _take_visits_back(
         undone = last[visit.id]
         session.flush()
         states.keep(
-            session, who, clinic, visit, "undone", stood, uses, now, entry=undone.id, undid=undone.what
-        )
+            session, who, clinic, visit, "undone", stood, uses, now,
+            entry=undone.id, undid=undone.what, with_plan=True,
+        )  # fmt: skip
 
     for visit in changed_then:
         if visit.reference not in was:

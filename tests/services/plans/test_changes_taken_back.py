@@ -245,6 +245,18 @@ def test_the_history_says_so_and_what_was_taken_back_counts_no_more() -> None:
     assert len(seen(plan).standing) == len(seen(plan).visits)
 
 
+def test_a_visit_alone_does_not_follow_a_change_that_was_taken_back() -> None:
+    """It would be cancelled, and its patient told nothing; who wants it so changes the plan once more."""
+    plan = of_stages()
+    paused(plan)
+    back(plan)
+    (entry,) = [one["id"] for one in rows(HistoryEntry) if one["what"] == "undone"]
+    before = everything()
+    with pytest.raises(NotChangeable):
+        undoing.undo(hired(), entry, key="undo-0001")
+    assert everything() == before
+
+
 def test_once_done_it_can_be_done_again_and_taken_back_again(standing_clock: StandingClock) -> None:
     plan = of_stages()
     deliver_due()
