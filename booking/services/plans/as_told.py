@@ -112,17 +112,21 @@ def _never_told(session: Session, plan: Plan) -> set[str]:
 
 
 def _came_and_went(session: Session, plan: Plan, cancelled: Sequence[Appointment]) -> set[str]:
-    """Those of these visits that were booked since a decision waits to be told, of which no message has gone. Of whoever is only
-    called no message says what they have heard.
+    """Those of these visits that were booked since a decision waits to be told, of which no message has gone, and that aren't yet to
+    be told as cancelled either. Of whoever is only called no message says what they have heard.
     """
     since = plan.untold_since
     if since is None or notices.channel_of_clinic(plan)[0] is Channel.CALL:
         return set()
     new = [one for one in cancelled if one.booked_at >= since and not _has_heard(session, plan, one)]
-    moves = notices.moved_from(
-        session, [one.id for one in new], plan.untold.get("cancelled", ()), plan.untold.get("whose")
-    )
-    return {one.reference for one in new if one.id not in moves}
+    gone, whose = plan.untold.get("cancelled", ()), plan.untold.get("whose", {})
+    moves = notices.moved_from(session, [one.id for one in new], gone, whose)
+    return {
+        one.reference
+        for one in new
+        if one.id not in moves
+        and not ((at := iso_utc(one.starts_at)) in gone and whose.get(at, one.id) == one.id)
+    }
 
 
 def _has_heard(session: Session, plan: Plan, visit: Appointment) -> bool:
