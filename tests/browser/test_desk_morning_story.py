@@ -143,9 +143,7 @@ def test_needles_that_were_forgotten_stand_in_the_glance_and_come_out(
     standing_clock.on(minutes=31)
     page = enter(DESKTOP)
     page.goto("/desk/day/2026-09-22")
-    expect(
-        page.get_by_role("link", name="needles still in, due out at 2:25 pm")
-    ).to_be_in_viewport()
+    expect(page.get_by_role("link", name="needles still in, due out at 2:25 pm")).to_be_in_viewport()
     axe(page)
     picture(page, "board-needles")
     page.get_by_role("link", name="needles still in, due out at 2:25 pm").press("Enter")
