@@ -88,6 +88,20 @@ def test_a_cancelled_visit_makes_one_mail_with_other_times(
     assert offering.send_due() == 1 and offers(plan, sink) == 2
 
 
+def test_what_somebody_else_cancels_makes_nobody_a_second_mail(
+    plan: BookedPlan, sink: Sink, standing_clock: StandingClock
+) -> None:
+    other = running(prescribed(patient("Ida", "ida@example.com"), "weekly"), key="other-plan")
+    cancelled(plan)
+    standing_clock.on(minutes=4)
+    assert offering.send_due() == 1
+    standing_clock.on(minutes=10)
+    cancelled(other, 3)
+    standing_clock.on(minutes=4)
+    assert offering.send_due() == 1, "hers alone"
+    assert offers(plan, sink) == 1 and offers(other, sink) == 1
+
+
 def test_a_no_show_makes_one_mail_unless_it_is_taken_back(
     plan: BookedPlan, sink: Sink, standing_clock: StandingClock
 ) -> None:

@@ -106,11 +106,17 @@ def _missed() -> Select[tuple[Appointment, bool]]:
     missed_at = (
         select(func.max(HistoryEntry.at))
         .where(HistoryEntry.appointment_id == Appointment.id, became_so)
+        # Also where it stands two levels deep: else it would be the last of all visits that are.
+        .correlate(Appointment)
         .scalar_subquery()
     )
     offered = and_(PlanEntry.plan_id == Plan.id, PlanEntry.what == OFFERED_MAKE_UP, PlanEntry.at >= missed_at)
     later = aliased(PlanEntry)
-    went_on = exists().where(later.plan_id == Plan.id, later.what == WENT_ON, later.id > PlanEntry.id)
+    went_on = (
+        exists()
+        .where(later.plan_id == Plan.id, later.what == WENT_ON, later.id > PlanEntry.id)
+        .correlate(Plan, PlanEntry)
+    )
     given_up = exists().where(
         PlanEntry.plan_id == Plan.id,
         PlanEntry.what == GIVEN_UP,
