@@ -88,7 +88,8 @@ TOLD_WITH_EARLIER = and_(
     Message.kind.startswith("reminder-"),
     ~notices.IS_ABOUT_A_PLAN,
     Message.state == MessageState.TO_CALL,
-    exists().where(
+    exists()
+    .where(
         _OTHER.appointment_id == _EARLIER.id,
         _OTHER.kind == Message.kind,
         _OTHER.address == Message.address,
@@ -101,7 +102,9 @@ TOLD_WITH_EARLIER = and_(
         _EARLIER.from_cell > bindparam("now_cell"),
         _EARLIER.from_cell > Appointment.from_cell - A_DAYS_VISITS,
         _EARLIER.from_cell < Appointment.from_cell,
-    ),
+    )
+    # Also within another question about messages.
+    .correlate(Message, Appointment),
 )
 # A message, and its visit, that somebody has to tell by telephone.
 TO_BE_CALLED = and_(
