@@ -292,6 +292,18 @@ def test_a_visit_of_which_they_never_heard_is_new_where_it_was_moved_by_itself(
     assert says(visit, HOUR) in told.partition("New:")[2] and says(visit) not in told
 
 
+def test_what_is_soon_is_told_all_the_same_for_a_list_may_have_named_it(
+    fewer: BookedPlan, sink: Sink, standing_clock: Any
+) -> None:
+    visit = added(fewer)
+    standing_clock.at(visit.starts_at - timedelta(days=5))
+    there = Place(starts_at=visit.starts_at + HOUR)
+    assert tells(present(), preview(hired(), visit.reference, there)) != NOT_HEARD
+    assert change(hired(), visit.reference, there, version=None, reason="Late", key="move-0001").told
+    sink.taken.clear()
+    assert says(visit, HOUR) in words(mail(sink, standing_clock))
+
+
 def test_nor_is_it_told_to_be_cancelled_by_itself(fewer: BookedPlan, sink: Sink, standing_clock: Any) -> None:
     visit = added(fewer)
     done = cancelled_by_itself(visit)

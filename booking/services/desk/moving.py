@@ -552,7 +552,7 @@ def _told(
     news = notices.to_tell(known, waits, to_be)
     if news is None:
         return wording.NOTHING, False
-    if notices.is_unheard(session, appointment, known["old_starts_at"], waits):
+    if notices.is_unheard(session, appointment, known["old_starts_at"], now, waits, to=starts_at):
         return wording.UNHEARD, False
     owed = news.owed or whom_to_call.to_be_called_about(session, appointment, now)
     visit = replace(

@@ -261,7 +261,7 @@ def preview_cancellation(who: Who, reference: str, by: Actor = Actor.STAFF) -> w
         if way is None or visit.status is not Status.BOOKED:
             return wording.NOTHING
         by_clinic, waits = by is Actor.STAFF, owed.waiting(session, clinic, visit, now)
-        if by_clinic and notices.is_unheard(session, visit, iso_utc(visit.starts_at), waits):
+        if by_clinic and notices.is_unheard(session, visit, iso_utc(visit.starts_at), now, waits):
             return wording.UNHEARD
         words = wording.of_cancellation(
             clinic,

@@ -102,7 +102,7 @@ def changed_by_clinic(
     news = to_tell(known, dropped, now_known)
     rows = reminders(clinic, appointment, now)
     told, was = [], known["old_starts_at"]
-    unheard = is_unheard(session, appointment, was, dropped)
+    unheard = is_unheard(session, appointment, was, now, dropped)
     if unheard:
         goes_on_unheard(session, appointment, was, spoken=spoken)
     tells = news is not None and not unheard and (tell or news.owed)
@@ -143,7 +143,7 @@ def cancelled_by_clinic(
         *drop_waiting(session, appointment, "The visit was cancelled.", now),
     ]
     told, was = [], iso_utc(appointment.starts_at)
-    unheard = is_unheard(session, appointment, was, dropped)
+    unheard = is_unheard(session, appointment, was, now, dropped)
     if unheard:
         goes_on_unheard(session, appointment, was)
     elif tell:
