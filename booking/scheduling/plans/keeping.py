@@ -236,7 +236,7 @@ def _doses(course: Course, visits: Sequence[Kept], whole: range) -> Iterator[Fau
             yield Fault(Rule.NOT_OF_THE_PLAN, week, care)
     for one in visits:
         if one.day < 0 and one.role is not Role.REASSESSMENT:
-            yield Fault(Rule.NOT_OF_THE_PLAN, one.week, one.care)
+            yield Fault(Rule.NOT_OF_THE_PLAN, one.day // 7, one.care)
     for care, weekly in doses.items():
         for week, (fewest, most) in enumerate(weekly):
             if given[week, care] > most:

@@ -75,5 +75,5 @@ def test_a_visit_before_the_first_day_is_of_the_first_week_and_still_lies_outsid
     late = look._replace(day=85)
     assert looked_at(course, 0, doses) == range(77, 84)
     found = faults(course, [*doses, look])
-    assert [(one.rule, one.week) for one in found] == [(Rule.NOT_OF_THE_PLAN, 0)]
+    assert [(one.rule, one.week) for one in found] == [(Rule.NOT_OF_THE_PLAN, -1)], "before the plan begins"
     assert Rule.REASSESSMENT_PLACE in [one.rule for one in faults(course, [*doses, late])]
