@@ -25,7 +25,7 @@ from booking import clock
 from booking.extensions import db
 from booking.migrations import guards, versions
 from booking.models import Appointment, BookableBy, Claim, HistoryEntry, Message, Patient, Resource
-from booking.scheduling.timeline import cell_at
+from booking.scheduling.timeline import cell_at, instant_of
 from booking.services.clinic import present
 from tests import databases
 
@@ -164,13 +164,15 @@ class _Batch:
         patient = self._patient(practitioner)
         first, visit = cell_at(start), self._next_visit
         self._next_visit += 1
+        # A week before, and what lies further ahead on one of the last thirty days: a clinic isn't booked in one minute.
+        booked_at = min(instant_of(first) - timedelta(days=7), self._now - timedelta(days=visit % 30))
         self.visits.append(
             {
                 "id": visit, "reference": f"H{visit}", "patient_id": patient, "practitioner_id": practitioner,
                 "visit_type_id": self._visit_type_id, "room_id": room, "from_cell": first, "to_cell": first + 10,
                 "status": status, "version": 1, "sequence": 0, "link_number": 1, "first_name": "Long", "last_name": "Ago",
                 "email": f"patient{patient}@example.com", "phone": None, "reminders": "email", "payment": None, "note": "",
-                "policy_version": "1", "booked_at": self._now, "booked_by": "patient", "cancel_reason": "", "changed_at": self._now,
+                "policy_version": "1", "booked_at": booked_at, "booked_by": "patient", "cancel_reason": "", "changed_at": booked_at,
             }
         )  # fmt: skip
         for resource, kind in ((practitioner, "practitioner"), (room, "room"), (patient, "patient")):
@@ -182,7 +184,7 @@ class _Batch:
         self.history.append(
             {
                 "appointment_id": visit,
-                "at": self._now,
+                "at": booked_at,
                 "actor": "patient",
                 "actor_name": "",
                 "what": "booked",
@@ -193,7 +195,7 @@ class _Batch:
         self.messages.append(
             {"subject": f"appointment/H{visit}", "kind": "confirmation", "sequence": 0, "channel": "email", "resend": 0,
              "appointment_id": visit, "address": f"patient{patient}@example.com", "facts": {}, "mail_id": f"h{visit}@example.com",
-             "state": "sent", "written_at": self._now, "due_at": start, "not_after": start, "attempts": 1, "last_error": ""}
+             "state": "sent", "written_at": booked_at, "due_at": start, "not_after": start, "attempts": 1, "last_error": ""}
         )  # fmt: skip
 
     def register(self, patients: int) -> None:
