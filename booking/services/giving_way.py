@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from booking.errors import SlotTaken
 from booking.formatting import iso_utc
-from booking.models import Actor, Appointment, Claim, HistoryEntry, Plan, PlanEntry, PlanStatus
+from booking.models import Actor, Appointment, Claim, HistoryEntry, Plan, PlanStatus
 from booking.scheduling.offers import Assignment, Offers, Use
 from booking.scheduling.status import Status
 from booking.scheduling.timeline import cell_at
@@ -24,7 +24,7 @@ from booking.services.clinic import Clinic
 from booking.services.occupancies import GIVES_WAY, Ignoring, within
 from booking.services.plans.ground import Ground, Wanted
 from booking.services.plans.recording import noted
-from booking.services.plans.said import STANDS, WITHOUT_IT
+from booking.services.plans.said import WITHOUT_IT, was_done_since
 from booking.services.question import Question
 from booking.services.staff import audit
 from booking.services.staff.who import Who
@@ -190,7 +190,7 @@ def bring_back(
         plan = plans[visit.plan_id or 0]
         if plan.status is not PlanStatus.RUNNING:
             continue
-        if _goes_on_without(session, plan, entry.at):
+        if was_done_since(session, plan.id, WITHOUT_IT, entry.at):
             continue
         uses = claims.uses_again(session, visit, entry.facts["uses"])
         claims.lock(session, [use.resource_id for use in uses])
@@ -216,14 +216,6 @@ def bring_back(
         plan.sequence += 1
     session.flush()
     return heard
-
-
-def _goes_on_without(session: Session, plan: Plan, since: datetime) -> bool:
-    """Whether what was missing of a plan is booked elsewhere, or asked for no more, since then."""
-    wanted = select(PlanEntry.id).where(
-        PlanEntry.plan_id == plan.id, PlanEntry.at > since, PlanEntry.what.in_(WITHOUT_IT), STANDS
-    )
-    return session.scalar(wanted.limit(1)) is not None
 
 
 def _locked_plans(session: Session, whose: ColumnElement[bool]) -> dict[int, Plan]:

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from booking import clock
 from booking.errors import NotChangeable, NotFound, PlanWentOn, Refusal, StaleEdit, TooLateToUndo
 from booking.formatting import iso_utc
-from booking.models import Actor, Appointment, HistoryEntry, Message, MessageState, Plan, PlanEntry
+from booking.models import Actor, Appointment, HistoryEntry, Message, MessageState, Plan
 from booking.scheduling.plans.keeping import Role
 from booking.scheduling.status import Status
 from booking.services import giving_way, history, notices, placing, tasks
@@ -25,7 +25,7 @@ from booking.services.desk.states import BOOKED_BY_MISTAKE, UNDO_WITHIN, Changed
 from booking.services.desk.statuses import take_again
 from booking.services.history import OF_WORDS, Entry, shaped
 from booking.services.idempotency import Key, once
-from booking.services.plans.said import EXTENDED, LOOK_BOOKED, STANDS, WITHOUT_IT
+from booking.services.plans.said import EXTENDED, LOOK_BOOKED, WITHOUT_IT, was_done_since
 from booking.services.staff.ownership import appointment_of
 from booking.services.staff.who import Who
 from booking.services.transaction import reading
@@ -248,10 +248,7 @@ def _refuse_without_it(session: Session, visit: Appointment, entry: HistoryEntry
     """Refuses to bring a visit back into a plan that goes on without it since."""
     is_look, is_cancelled = visit.plan_role == Role.REASSESSMENT, visit.status is Status.CANCELLED
     what = _WITHOUT_A_LOOK[visit.status] if is_look else _WITHOUT_IT if is_cancelled else ()
-    since = select(PlanEntry.id).where(
-        PlanEntry.plan_id == visit.plan_id, PlanEntry.at > entry.at, PlanEntry.what.in_(what), STANDS
-    )
-    if session.scalar(since.limit(1)) is not None:
+    if was_done_since(session, visit.plan_id, what, entry.at):
         raise PlanWentOn
 
 

@@ -34,11 +34,19 @@ ASKED_FOR = "asked for"
 _DAY = timedelta(days=1)
 _LATER = aliased(PlanEntry)
 # Of what was done to a plan that it wasn't taken back.
-STANDS = ~exists().where(
+_STANDS = ~exists().where(
     _LATER.plan_id == PlanEntry.plan_id,
     _LATER.what == TAKEN_BACK,
     _LATER.facts["entry"].as_integer() == PlanEntry.id,
 )
+
+
+def was_done_since(session: Session, plan_id: int | None, what: Iterable[str], since: datetime) -> bool:
+    """Whether any of this was done to a plan after that moment, and wasn't taken back."""
+    wanted = select(PlanEntry.id).where(
+        PlanEntry.plan_id == plan_id, PlanEntry.at > since, PlanEntry.what.in_([*what]), _STANDS
+    )
+    return session.scalar(wanted.limit(1)) is not None
 
 
 class Pause(NamedTuple):
