@@ -4,6 +4,7 @@ Parts of use cases: they receive the session and never commit. The visit is lock
 leaves. Its next version, its history and what is told of it are the use case's.
 """
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from sqlalchemy.orm import Session
@@ -50,8 +51,21 @@ def pencil(session: Session, appointment: Appointment) -> None:
 
 def cancel(session: Session, appointment: Appointment, by: Actor, why: str, now: datetime) -> None:
     """Cancels a visit as somebody wished, and frees its time. Whether it may be is for the use case to say."""
+    cancel_all(session, [appointment], by, why, now)
+
+
+def cancel_all(
+    session: Session, appointments: Sequence[Appointment], by: Actor, why: str, now: datetime
+) -> None:
+    """The same of several visits of one plan."""
+    for one in appointments:
+        _cancel(session, one, by, why, now)
+    for one in appointments[:1]:
+        tasks.pass_on(session, one, now)
+
+
+def _cancel(session: Session, appointment: Appointment, by: Actor, why: str, now: datetime) -> None:
     appointment.status = Status.CANCELLED
     appointment.cancelled_at, appointment.cancelled_by, appointment.cancel_reason = now, by, why
     appointment.sequence += 1
     claims.give_back(session, appointment_id=appointment.id)
-    tasks.pass_on(session, appointment, now)

@@ -119,8 +119,8 @@ def give_up(session: Session, visits: Sequence[Appointment], by: By, now: dateti
     no more, unless `missed` says so. `tell`: whether their patient is to hear of it.
     """
     missed = facts.pop("missed", False)
+    placing.cancel_all(session, visits, by.actor, by.why, now)
     for visit in visits:
-        placing.cancel(session, visit, by.actor, by.why, now)
         if not missed:
             visit.plan_role = None
         visit.version += 1
