@@ -101,6 +101,16 @@ def uses_of(session: Session, appointment: Appointment) -> tuple[Use, ...]:
     return tuple(Use(*row) for row in session.connection().execute(_USES, {"id": appointment.id}))
 
 
+def uses_of_all(session: Session, appointments: Iterable[Appointment]) -> dict[int, list[Use]]:
+    """The same of several visits, by their ids; one statement."""
+    found: dict[int, list[Use]] = {one.id: [] for one in appointments}
+    claimed = (Claim.resource_id, Claim.from_cell, Claim.to_cell, Claim.before, Claim.after)
+    wanted = select(Claim.appointment_id, *claimed).where(Claim.appointment_id.in_(found))
+    for visit_id, *use in session.execute(wanted.order_by(Claim.resource_id, Claim.from_cell)):
+        found[visit_id].append(Use(*use))
+    return found
+
+
 def uses_again(session: Session, appointment: Appointment, kept: Iterable[Sequence[int]]) -> list[Use]:
     """What a visit had taken, as it was kept. The time of its patient is that of the record it belongs to by now: two may have
     been merged, or taken apart, since.

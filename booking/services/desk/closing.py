@@ -19,7 +19,7 @@ from booking.services.claims import uses_of
 from booking.services.clinic import Clinic, the_clinic
 from booking.services.desk import states
 from booking.services.desk.asking import refuse_absurd
-from booking.services.desk.statuses import done
+from booking.services.desk.statuses import done, needles_are_in
 from booking.services.desk.undoing import UNDO_WITHIN, take_back
 from booking.services.idempotency import Answer, Key, once
 from booking.services.staff import audit
@@ -247,14 +247,10 @@ def _unsettled(clinic: Clinic, visit: Appointment) -> Unsettled:
         ends_at=instant_of(visit.to_cell),
         status=visit.status,
         penciled=visit.penciled,
-        needles_in=_needles_are_in(visit),
+        needles_in=needles_are_in(visit),
         closes=_closes(visit),
     )
 
 
 def _closes(visit: Appointment) -> bool:
-    return visit.status in _CLOSES and not _needles_are_in(visit)
-
-
-def _needles_are_in(visit: Appointment) -> bool:
-    return visit.needles_in_at is not None and visit.needles_out_at is None
+    return visit.status in _CLOSES and not needles_are_in(visit)

@@ -15,8 +15,9 @@ from booking.scheduling.status import Status
 from booking.scheduling.timeline import cell_from
 from booking.services import notices, reminded, text_consent
 from booking.services.clinic import Clinic
+from booking.services.plans.altering import visits_to_change
 from booking.services.plans.correcting import Identity
-from booking.services.plans.reminding import ahead_of_plan, remind_of
+from booking.services.plans.reminding import remind_of
 from booking.services.reminded import Author, Wished
 from booking.services.visits import refuse_unreachable
 
@@ -110,7 +111,7 @@ def remind_otherwise(
     others = [
         one for one in plans if remind_of(session, one, wished.by or one.reminders, wished.of, author, now)
     ]
-    of_plans = [one for plan in others for one in ahead_of_plan(session, plan, now)]
+    of_plans = [one for plan in others for one in visits_to_change(session, plan)]
     concerned = [*{one.id: one for one in (*visits, *of_plans)}.values()]
     left = notices.leave_way(session, clinic, concerned, others, changed, now)
     return Otherwise(concerned, others, left, kept, kept_plans, bool(changed or others))

@@ -10,10 +10,9 @@ from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.orm import Session
 
 from booking import clock
-from booking.models import LIVE, Appointment, Claim, Message, MessageState, Plan, PlanStatus
-from booking.scheduling.offers import Use
+from booking.models import LIVE, Appointment, Message, MessageState, Plan, PlanStatus
 from booking.scheduling.status import Status
-from booking.services import digests
+from booking.services import claims, digests
 from booking.services.clinic import the_clinic
 from booking.services.desk import states
 from booking.services.rows import Row
@@ -42,7 +41,7 @@ def as_it_is(session: Session, plan: Plan) -> AsItWas:
     waits = session.scalars(
         select(Message).where(about, Message.state.in_(WAITS), Message.settled_at.is_(None))
     )
-    uses = _uses_of(session, ahead)
+    uses = claims.uses_of_all(session, ahead)
     moments = {name: getattr(plan, name) for name in _MOMENTS}
     before = {
         "plan": {name: getattr(plan, name) for name in _PLAIN}
@@ -106,13 +105,3 @@ def is_about(
     of_plan, times = f"plan/{plan.reference}", the_clinic(session).times
     weeks = {digests.subject_of(plan, digests.monday_of(times.local_date(at))) for at in starts}
     return or_(Message.subject.in_({of_plan, *weeks}), Message.appointment_id.in_([one.id for one in visits]))
-
-
-def _uses_of(session: Session, visits: Iterable[Appointment]) -> dict[int, list[Use]]:
-    """What these visits have taken, each in order; one statement."""
-    found: dict[int, list[Use]] = {one.id: [] for one in visits}
-    claimed = (Claim.resource_id, Claim.from_cell, Claim.to_cell, Claim.before, Claim.after)
-    wanted = select(Claim.appointment_id, *claimed).where(Claim.appointment_id.in_(found))
-    for visit_id, *use in session.execute(wanted.order_by(Claim.resource_id, Claim.from_cell)):
-        found[visit_id].append(Use(*use))
-    return found

@@ -2,18 +2,15 @@
 
 from datetime import datetime
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from booking import clock
 from booking.models import Appointment, Plan, PlanReminders, Reminders
-from booking.scheduling.status import Status
-from booking.scheduling.timeline import cell_from
 from booking.services import notices, reminded, text_consent
 from booking.services.clinic import the_clinic
 from booking.services.idempotency import Answer, Key, once
 from booking.services.plans import links
-from booking.services.plans.altering import running_by_link
+from booking.services.plans.altering import running_by_link, visits_to_change
 from booking.services.plans.recording import noted
 from booking.services.reminded import Author, Wished
 from booking.services.transaction import reading
@@ -48,7 +45,7 @@ def remind_otherwise(
         if by in reminded.BY_TEXT and there[1]:
             text_consent.refuse_stopped(session, knew)
             text_consent.agree(session, clinic, plan.patient_id, there[1], now, ticked=wished.text_consent)
-        visits = ahead_of_plan(session, plan, now)
+        visits = visits_to_change(session, plan)
         theirs = [one for one in visits if {one.email, one.phone} <= {plan.email, plan.phone, None}]
         those: list[Plan | Appointment] = [plan, *theirs]
         for one in those:
@@ -72,21 +69,7 @@ def texts_agreed(reference: str, token: str) -> bool:
         return text_consent.agreed(session, plan.patient_id, plan.phone)
 
 
-# Parts that the desk's use case shares.
-
-
-def ahead_of_plan(session: Session, plan: Plan, now: datetime) -> list[Appointment]:
-    """The visits of a plan that are to come, locked."""
-    wanted = select(Appointment).where(
-        Appointment.plan_id == plan.id,
-        Appointment.status == Status.BOOKED,
-        Appointment.from_cell > cell_from(now),
-    )
-    return list(
-        session.scalars(
-            wanted.order_by(Appointment.id).with_for_update().execution_options(populate_existing=True)
-        )
-    )
+# A part that the desk's use case shares.
 
 
 def remind_of(
