@@ -15,6 +15,8 @@ from booking.scheduling.plans.task import Care, Choice, Days, Found, Planned, Ta
 
 Find = Callable[[Task, Weights], Found | None]
 Bound = Callable[[Task, Weights], int]
+Start = tuple[int, int, int]
+"""A kind of care, a weekday, a start."""
 Time = tuple[int, int, int, int]
 """A kind of care, a weekday, a start and with whom."""
 
@@ -59,14 +61,16 @@ def _beginnings(
     task: Task, weights: Weights, find: Find, parts: Sequence[range]
 ) -> Iterator[tuple[int, Found | None]]:
     """Parts to begin with, by their numbers, each at its best: first where times that other weeks seldom have cost more."""
+    starts = [_starts(task, week) for week in range(task.weeks)]
     for number, weeks in enumerate(parts):
-        yield number, _foreseeing(task, weeks, weights, find)
+        others = [starts[week] for week in range(task.weeks) if week not in weeks]
+        yield number, _foreseeing(_part(task, weeks), others, weights, find)
     yield 0, find(_part(task, parts[0]), weights)
 
 
-def _foreseeing(task: Task, weeks: range, weights: Weights, find: Find) -> Found | None:
-    part, others = _part(task, weeks), [week for week in range(task.weeks) if week not in weeks]
-    had = Counter(start for week in others for start in _starts(task, week))
+def _foreseeing(part: Task, others: Sequence[set[Start]], weights: Weights, find: Find) -> Found | None:
+    """The best of a part where a start costs more that seldom is among those of the other weeks."""
+    had = Counter(start for starts in others for start in starts)
     rare = frozenset(
         (number, day, one.starts)
         for number, care in enumerate(part.cares)
@@ -83,7 +87,7 @@ def _foreseeing(task: Task, weeks: range, weights: Weights, find: Find) -> Found
     return replace(found, cost=found.cost - paid + weights.again * sum(one in part.others for one in begun))
 
 
-def _starts(task: Task, week: int) -> set[tuple[int, int, int]]:
+def _starts(task: Task, week: int) -> set[Start]:
     days = range(week * 7, week * 7 + 7)
     return {
         (number, day % 7, one.starts)

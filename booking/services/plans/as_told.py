@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import or_, select
 from sqlalchemy.orm import Session, undefer
 
 from booking import clock
@@ -105,9 +105,8 @@ def _never_told(session: Session, plan: Plan) -> set[str]:
     by_mistake, others = list[Appointment](), list[Appointment]()
     for one in found:
         (by_mistake if one.cancel_reason == BOOKED_BY_MISTAKE else others).append(one)
-    never = {
-        one.reference for one in by_mistake if one.plan_role is None or not _has_heard(session, plan, one)
-    }
+    heard = _heard_of(session, plan, [one for one in by_mistake if one.plan_role is not None])
+    never = {one.reference for one in by_mistake if one.id not in heard}
     return never | _came_and_went(session, plan, others)
 
 
@@ -118,7 +117,9 @@ def _came_and_went(session: Session, plan: Plan, cancelled: Sequence[Appointment
     since = plan.untold_since
     if since is None or notices.channel_of_clinic(plan)[0] is Channel.CALL:
         return set()
-    new = [one for one in cancelled if one.booked_at >= since and not _has_heard(session, plan, one)]
+    since_then = [one for one in cancelled if one.booked_at >= since]
+    heard = _heard_of(session, plan, since_then)
+    new = [one for one in since_then if one.id not in heard]
     gone, whose = plan.untold.get("cancelled", ()), plan.untold.get("whose", {})
     moves = notices.moved_from(session, [one.id for one in new], gone, whose)
     return {
@@ -129,13 +130,22 @@ def _came_and_went(session: Session, plan: Plan, cancelled: Sequence[Appointment
     }
 
 
-def _has_heard(session: Session, plan: Plan, visit: Appointment) -> bool:
+def _heard_of(session: Session, plan: Plan, visits: Sequence[Appointment]) -> set[int]:
+    """The ids of those of these visits of which a message has gone, by itself or with the plan."""
+    if not visits:
+        return set()
     sent = select(Message.facts, Message.appointment_id).where(
         Message.sent_at.is_not(None),
-        (Message.appointment_id == visit.id) | (Message.subject == f"plan/{plan.reference}"),
+        or_(
+            Message.appointment_id.in_([one.id for one in visits]),
+            Message.subject == f"plan/{plan.reference}",
+        ),
     )
-    at = iso_utc(visit.starts_at)
-    return any(of == visit.id or at in facts.get("added", ()) for facts, of in session.execute(sent))
+    told, by_itself = set[str](), set[int | None]()
+    for facts, of in session.execute(sent):
+        told.update(facts.get("added", ()))
+        by_itself.add(of)
+    return {one.id for one in visits if one.id in by_itself or iso_utc(one.starts_at) in told}
 
 
 def _without_untold(session: Session, plan: PlanView, visits: Sequence[PlanVisit]) -> list[PlanVisit]:

@@ -121,21 +121,23 @@ def cannot_come(reference: str, token: str) -> ResponseReturnValue:
 def contact(reference: str, token: str) -> ResponseReturnValue:
     """Where we write to about this visit, and how we remind of it, to be corrected."""
     found = visits.visit(reference, token)
+    plan = _plan_that_reminds(found)
     form = _contact_form(
-        found, formdata=None, key=secrets.token_urlsafe(16), version=found.version, email=found.email,
+        plan, formdata=None, key=secrets.token_urlsafe(16), version=found.version, email=found.email,
         phone=found.phone, reminders=found.reminders.value,
     )  # fmt: skip
-    return _contact_page(found, form)
+    return _contact_page(found, plan, form)
 
 
 @blueprint.post(f"{PATH}/contact")
 def correct_contact(reference: str, token: str) -> ResponseReturnValue:
     limits.allow("change")
     found = visits.visit(reference, token)
-    form = _contact_form(found)
+    plan = _plan_that_reminds(found)
+    form = _contact_form(plan)
     try:
         if not form.validate():
-            return _contact_page(found, form, 422)
+            return _contact_page(found, plan, form, 422)
         email, phone = form.read.get("email"), form.read.get("phone")
         # Who had the old contact has the old link; from here on only the new one opens the visit.
         token = visits.correct_contact(
@@ -153,7 +155,7 @@ def correct_contact(reference: str, token: str) -> ResponseReturnValue:
         form.refuse(refusal)
         # The next try is another one: it must not be answered with this refusal again.
         form.key.data = secrets.token_urlsafe(16)
-        return _contact_page(found, form, 422)
+        return _contact_page(found, plan, form, 422)
     except (StaleEdit, NotChangeable, KeyReused) as refusal:
         return _visit_page(visits.visit(reference, token), refusal)
     if (email, phone) == (found.email, found.phone):
@@ -254,9 +256,9 @@ def _sure_page(
     )
 
 
-def _contact_form(found: Visit, **how: Any) -> ContactForm:
-    texts = current_app.config["BOOKING"].texts != "none"
-    return ContactForm(texts_offered=texts, asks_reminders=_plan_that_reminds(found) is None, **how)
+def _contact_form(plan: PlanView | None, **how: Any) -> ContactForm:
+    texts = current_app.config["BOOKING"].offers_texts
+    return ContactForm(texts_offered=texts, asks_reminders=plan is None, **how)
 
 
 def _plan_that_reminds(found: Visit) -> PlanView | None:
@@ -265,14 +267,17 @@ def _plan_that_reminds(found: Visit) -> PlanView | None:
     return plan if plan is not None and plan.status is PlanStatus.RUNNING else None
 
 
-def _contact_page(found: Visit, form: ContactForm, status: int = 200) -> ResponseReturnValue:
+def _contact_page(
+    found: Visit, plan: PlanView | None, form: ContactForm, status: int = 200
+) -> ResponseReturnValue:
+    """`plan`: the one with which the visit is reminded of, if one does."""
     return page(
         "patient/contact.html",
         found.clinic,
         status,
         visit=found,
         form=form,
-        plan=_plan_that_reminds(found),
+        plan=plan,
         texts_agreed=visits.texts_agreed(found.reference, found.token),
     )
 
