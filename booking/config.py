@@ -193,6 +193,11 @@ class Config:
         return bool(self.values["BOOKING_ENV"] == "production")
 
     @property
+    def offers_texts(self) -> bool:
+        """Whether patients may choose to be reminded by text."""
+        return bool(self.values["BOOKING_TEXTS"] != "none")
+
+    @property
     def sending_seconds(self) -> int:
         """How long one message may reasonably be on its way out. The first step of a dialogue that times out ends it, so this
         is one time-out, and as long again for all steps that were slow before.

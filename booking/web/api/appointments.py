@@ -26,7 +26,7 @@ def book() -> ResponseReturnValue:
     limits.allow("book")
     key = idempotency_key()
     asked = body(schemas.AppointmentWanted)
-    misfits = asked.misfits(texts_offered=current_app.config["BOOKING"].texts != "none")
+    misfits = asked.misfits(texts_offered=current_app.config["BOOKING"].offers_texts)
     if misfits:
         return problems.of_fields(misfits)
     wish = booking.Wish(

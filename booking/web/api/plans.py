@@ -81,7 +81,7 @@ def book_plan() -> ResponseReturnValue:
         if made is None:
             plan = _prescribed(asked)
             _refuse_misfits(clinic, asked, plan)
-            misfits = asked.misfits(texts_offered=current_app.config["BOOKING"].texts != "none")
+            misfits = asked.misfits(texts_offered=current_app.config["BOOKING"].offers_texts)
             if misfits:
                 return problems.of_fields(misfits)
             made = booking.book(_wish(asked, plan), actor="api", key=key, sent=sent)

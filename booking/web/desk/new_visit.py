@@ -397,7 +397,7 @@ def _no(refused: Refusal) -> No:
 
 
 def reminders_offered() -> dict[Reminders, Any]:
-    texts = current_app.config["BOOKING"].texts != "none"
+    texts = current_app.config["BOOKING"].offers_texts
     return {
         kind: words
         for kind, words in REMINDERS.items()

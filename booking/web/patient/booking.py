@@ -188,7 +188,7 @@ def _booked_already(
 
 
 def _form(**how: Any) -> DetailsForm:
-    return DetailsForm(texts_offered=current_app.config["BOOKING"].texts != "none", **how)
+    return DetailsForm(texts_offered=current_app.config["BOOKING"].offers_texts, **how)
 
 
 def _times_page(

@@ -38,7 +38,7 @@ _NOT_CARRIED = {"csrf_token", "other", "instead", "keep"}
 def form_of(way: Way, *, prefilled: bool = False) -> PlanDetailsForm:
     """The form as it was sent; `prefilled`, as it is shown first: with what stands in the plan that was prescribed."""
     how: dict[str, Any] = {
-        "texts_offered": current_app.config["BOOKING"].texts != "none",
+        "texts_offered": current_app.config["BOOKING"].offers_texts,
         "asks_name": way.plan is None,
     }
     plan = way.plan

@@ -53,7 +53,7 @@ def remind_of_plan(reference: str, token: str) -> ResponseReturnValue:
 
 
 def _form(**how: Any) -> PlanRemindersForm:
-    return PlanRemindersForm(texts_offered=current_app.config["BOOKING"].texts != "none", **how)
+    return PlanRemindersForm(texts_offered=current_app.config["BOOKING"].offers_texts, **how)
 
 
 def _as_it_is(plan: PlanView) -> PlanRemindersForm:
