@@ -231,9 +231,7 @@ def test_a_visit_of_which_they_never_heard_is_not_said_to_be_cancelled(
 ) -> None:
     visit = added(fewer)
     paused(fewer, visit)
-    standing_clock.on(minutes=5)
-    drain()
-    assert sink.taken == []
+    hears_nothing(sink, standing_clock)
     assert says(visit) not in told_at_last(fewer, sink, standing_clock)
 
 
@@ -242,9 +240,7 @@ def test_nor_is_it_said_to_be_moved_and_is_new_where_it_is_by_then(
 ) -> None:
     visit = added(fewer)
     shifted(fewer, visit)
-    standing_clock.on(minutes=5)
-    drain()
-    assert sink.taken == []
+    hears_nothing(sink, standing_clock)
     paused(fewer, seen(fewer).standing[0])
     assert says(visit, HOUR) not in words(mail(sink, standing_clock))
     told = told_at_last(fewer, sink, standing_clock)
