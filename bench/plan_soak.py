@@ -46,7 +46,7 @@ from booking.services.plans.choosing import PlanWish
 from booking.services.plans.lacking import lacking
 from booking.services.plans.make_ups import make_up_times
 from booking.services.plans.proposing import propose
-from booking.services.plans.reading import for_staff
+from booking.services.plans.reading import opened
 from booking.services.plans.wanted import PlanWanted
 from booking.services.staff.who import Who
 from booking.services.transaction import run
@@ -221,7 +221,7 @@ def _fall_ill(dice: random.Random, ledger: Ledger, who: Who) -> None:
 def _make_up(dice: random.Random, ledger: Ledger, who: Who) -> None:
     """The desk offers times for what plans lack, and most patients take one."""
     for reference in ledger.plans:
-        plan = for_staff(who, reference)
+        plan = opened(who, reference)
         if plan.status.value != "running" or not lacking(plan, clock.now()):
             continue
         for one in make_up_times(plan, BookableBy.STAFF)[:1]:
@@ -239,7 +239,7 @@ def _decide(dice: random.Random, ledger: Ledger, who: Who) -> None:
     """Practitioners confirm plans after the first visit, and decide after the reassessment."""
     now = clock.now()
     for reference in ledger.plans:
-        plan = for_staff(who, reference)
+        plan = opened(who, reference)
         if plan.status.value != "running":
             continue
         began = any(one.ends_at < now for one in plan.standing)
@@ -259,7 +259,7 @@ def _decide(dice: random.Random, ledger: Ledger, who: Who) -> None:
 
 def _wrong(app: Flask, ledger: Ledger, who: Who) -> dict[str, Any]:
     clinic = present()
-    plans = [for_staff(who, reference) for reference in ledger.plans]
+    plans = [opened(who, reference) for reference in ledger.plans]
     with db.engine.connect() as connection:
         visits = connection.execute(select(Appointment.__table__)).mappings().all()
         messages = connection.execute(select(Message.__table__)).mappings().all()

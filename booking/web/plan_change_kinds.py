@@ -55,7 +55,7 @@ class Stop(Change):
         return _("Stopped. The visits ahead are cancelled.")
 
     def preview(self, who: Who) -> Preview:
-        gone = self.visits(plan_next.ahead(self.plan, clock.now()))
+        gone = self.visits(self.plan.ahead(clock.now()))
         return Preview(((_("Cancelled"), gone),), () if gone else (_("No visit is ahead."),))
 
     def do(self, who: Who, version: int | None, key: str) -> None:
@@ -88,7 +88,7 @@ class Pause(Change):
         local = self.plan.clinic.times.local_date
         gone = [
             one
-            for one in plan_next.ahead(self.plan, clock.now())
+            for one in self.plan.ahead(clock.now())
             if first and last and first <= local(one.starts_at) <= last
         ]
         notes = [_("Nothing is offered for this plan on these days from now on.")]
@@ -271,7 +271,7 @@ class Decide(Change):
     def preview(self, who: Who) -> Preview:
         if self.decision is None:
             return Preview((), possible=False)
-        gone, firm = changing.preview(who, self.plan.reference, self.decision)
+        gone, firm = changing.preview(self.plan, self.decision, clock.now())
         following = changing.into_next(self.plan, self.decision)
         if following is not None:
             return self._into_next(following, firm)

@@ -41,7 +41,7 @@ REFUSALS = (BeyondCoverage, KeyReused, NotChangeable, NotOffered, PlanRulesBroke
 def change_page(ways: Ways, reference: str, name: str) -> ResponseReturnValue:
     """The form of a change; with what it would do, where the address says enough or nothing needs to be said."""
     kind = CHANGES.get(name) or abort(404)
-    plan = reading.for_staff(access.who(), reference)
+    plan = reading.opened(access.who(), reference)
     if not plan_next.fits(plan, name):
         return _not_now(ways, reference)
     change = kind(plan, request.args)
@@ -53,7 +53,7 @@ def changed(ways: Ways, reference: str, name: str) -> ResponseReturnValue:
     if name in _AT_ONCE:
         return _at_once(ways, reference, name)
     kind = CHANGES.get(name) or abort(404)
-    plan, key = reading.for_staff(access.who(), reference), asked.key()
+    plan, key = reading.opened(access.who(), reference), asked.key()
     seen = asked.version()
     do = "do" in request.form
     if do and seen is None:
@@ -89,7 +89,7 @@ def changed(ways: Ways, reference: str, name: str) -> ResponseReturnValue:
 def _refused(ways: Ways, reference: str, kind: type[Change], refusal: Refusal) -> ResponseReturnValue:
     """The form once more, with the plan as it is now and all that was typed."""
     words = refused(the_clinic_of_this_request(), refusal)
-    plan = reading.for_staff(access.who(), reference)
+    plan = reading.opened(access.who(), reference)
     if not plan_next.fits(plan, kind.name):
         return _not_now(ways, reference)
     change = kind(plan, request.form)
@@ -168,7 +168,7 @@ def _page(
 
 
 def _at_once(ways: Ways, reference: str, name: str) -> ResponseReturnValue:
-    plan = reading.for_staff(access.who(), reference)
+    plan = reading.brief(access.who(), reference)
     try:
         _AT_ONCE[name](plan, asked.key())
     except REFUSALS as refusal:

@@ -9,7 +9,6 @@ from flask_babel import gettext as _
 from booking import clock
 from booking.models import BookableBy, PlanStatus
 from booking.scheduling.plans.keeping import Role
-from booking.scheduling.status import Status
 from booking.services.allowances import Planned
 from booking.services.plans.allowed import allowed, beyond_of, each_alone
 from booking.services.plans.asking_again import kept_of
@@ -61,13 +60,13 @@ def offered(plan: PlanView) -> Next:
         missed=missed,
         beyond=beyond_among(plan, missed),
         asks=asked_first(plan, missed),
-        uncovered=tuple(one for one in ahead(plan, now) if one.reference in beyond),
+        uncovered=tuple(one for one in plan.ahead(now) if one.reference in beyond),
         besides=len(beyond - {one.reference for one in plan.standing}),
         left=allowance_words.of_pools(plan.clinic, allowed(plan, ()).left),
         look=_look_to_decide_upon(plan, now) if may["decide"] else None,
         rests=rests(plan),
         may=may,
-        movable=frozenset(one.reference for one in ahead(plan, now) if one.role is not Role.REASSESSMENT)
+        movable=frozenset(one.reference for one in plan.ahead(now) if one.role is not Role.REASSESSMENT)
         if may["shift"]
         else frozenset(),
     )
@@ -126,11 +125,6 @@ def to_be_confirmed(plan: PlanView) -> bool:
 
 def _examined_at(plan: PlanView, now: datetime) -> PlanVisit | None:
     return None if any(one.came(now) for one in plan.standing) else next(iter(plan.standing), None)
-
-
-def ahead(plan: PlanView, now: datetime) -> list[PlanVisit]:
-    """The visits that a change may still touch."""
-    return [one for one in plan.visits if one.status is Status.BOOKED and one.starts_at > now]
 
 
 def _look_to_decide_upon(plan: PlanView, now: datetime) -> PlanVisit | None:

@@ -21,7 +21,22 @@ from booking.services.plans import adherence, handing_over, prescribing, reading
 from booking.services.plans.adherence import Adherence, BoardWeek, Fate, Need, Row
 from booking.services.plans.holding import held_for
 from booking.services.plans.reading import PlanNote, PlanView
-from booking.services.plans.said import ENDED, NEEDED, NOT_NEEDED, TAKEN_BACK, WENT_ON
+from booking.services.plans.said import (
+    ASKED_FOR,
+    ENDED,
+    EXTENDED,
+    GIVEN_UP,
+    LOOK_BOOKED,
+    MADE_FIRM,
+    MADE_UP,
+    NEEDED,
+    NOT_NEEDED,
+    OFFERED_MAKE_UP,
+    PAUSED,
+    TAKEN_BACK,
+    TOLD,
+    WENT_ON,
+)
 from booking.services.staff import audit
 from booking.web import access, asked, course_words, plan_next, prescriptions
 from booking.web.codes import for_a_camera
@@ -83,22 +98,23 @@ _HAPPENED = {
     "confirmed": lazy("Confirmed"),
     "stopped": lazy("Stopped"),
     ENDED: lazy("Ended: nothing of it is ahead or missing"),
-    "paused": lazy("Paused"),
+    PAUSED: lazy("Paused"),
     WENT_ON: lazy("Ended the pause sooner"),
     "decided": lazy("Decided how it goes on"),
-    "told": lazy("Told the patient what was decided"),
+    TOLD: lazy("Told the patient what was decided"),
     "changed doses": lazy("Changed how often they come"),
-    "look booked": lazy("Booked a reassessment"),
-    "made firm": lazy("Made the next visit firm, in place of one that was missed or cancelled"),
+    LOOK_BOOKED: lazy("Booked a reassessment"),
+    MADE_FIRM: lazy("Made the next visit firm, in place of one that was missed or cancelled"),
     "moved": lazy("Moved visits"),
-    "given up": lazy("Cancelled one visit and all later ones"),
-    "extended": lazy("Extended: what was missing has further weeks"),
-    "made up": lazy("Booked a visit in place of one that was missed or cancelled"),
-    "asked for": lazy("Chose a time about which the payer is to be asked first"),
-    "offered make-up": lazy("Times in place of a visit that was missed or cancelled were sent"),
+    GIVEN_UP: lazy("Cancelled one visit and all later ones"),
+    EXTENDED: lazy("Extended: what was missing has further weeks"),
+    MADE_UP: lazy("Booked a visit in place of one that was missed or cancelled"),
+    ASKED_FOR: lazy("Chose a time about which the payer is to be asked first"),
+    OFFERED_MAKE_UP: lazy("Times in place of a visit that was missed or cancelled were sent"),
     "gave way": lazy("A penciled visit gave way to another one"),
     "came back": lazy("A penciled visit that gave way is back"),
     "contact corrected": lazy("Corrected where we write to"),
+    "reminders changed": lazy("Changed how they are reminded"),
     "name corrected": lazy("Corrected the name"),
 }
 # By whether somebody had seen the patient by then; of what was kept before that was, it isn't said.
@@ -115,7 +131,7 @@ _WHEN = {
 
 def plan_page(ways: Ways, reference: str, *, back: str = "") -> ResponseReturnValue:
     """A plan with its weeks and doses, its history, and what may be done with it."""
-    plan, notes = reading.for_staff(access.who(), reference), reading.notes(access.who(), reference)
+    plan, notes = reading.opened(access.who(), reference), reading.notes(access.who(), reference)
     undone = {note.facts["entry"] for note in notes if note.what == TAKEN_BACK}
     undo = taking_back.possible(access.who(), reference)
     return staff_page(
@@ -253,7 +269,7 @@ def is_called(plan: PlanView) -> bool:
 
 
 def say_booked(reference: str, done: str) -> None:
-    plan = reading.for_staff(access.who(), reference)
+    plan = reading.brief(access.who(), reference)
     say_done(plan, done, _("The patient gets one list of them."), _("Nobody is written to."))
 
 

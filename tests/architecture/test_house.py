@@ -19,6 +19,7 @@ from booking.extensions import db
 from booking.migrations import guards
 from booking.models import MessageState
 from booking.scheduling.status import Status
+from booking.services.plans import said
 from booking.web import audit_words
 from booking.web.words import WORDS
 
@@ -32,7 +33,9 @@ def test_every_refusal_has_words() -> None:
 
 
 # Functions that hand the name of what was seen or done on to the audit.
-_TO_THE_AUDIT = {"did", "saw", "saw_this_hour", "_change", "_note", "_note_failure", "keep"}
+_TO_THE_AUDIT = {"did", "saw", "saw_this_hour", "_change", "_note", "_note_failure", "keep", "carry_out"}
+# What a plan's history says has names, by which it is written.
+_SAID = {name: what for name, what in vars(said).items() if name.isupper() and isinstance(what, str)}
 
 
 def test_the_audit_has_words_for_whatever_is_written_into_it() -> None:
@@ -41,6 +44,7 @@ def test_the_audit_has_words_for_whatever_is_written_into_it() -> None:
     for path in (ROOT / "booking").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and ast.unparse(node.func).rpartition(".")[2] in _TO_THE_AUDIT:
+                found |= {_SAID[one.id] for one in node.args if isinstance(one, ast.Name) and one.id in _SAID}
                 found |= {
                     leaf.value
                     for argument in node.args

@@ -31,7 +31,6 @@ from booking.models import (
     Patient,
     Plan,
     PlanStatus,
-    Reminders,
 )
 from booking.scheduling.plans.course import LOOKED_AT_WITHIN, Course
 from booking.scheduling.plans.keeping import Fault, Role, Rule, faults, waiting
@@ -58,6 +57,7 @@ from booking.services.plans.proposing import can_be_looked_at
 from booking.services.plans.recording import begin, new_plan, noted, record_all
 from booking.services.plans.replacing import replacements, wanted_with
 from booking.services.plans.wanted import Asked, first_visit_of, last_day, weeks_within_horizon
+from booking.services.reminded import BY_TEXT
 from booking.services.staff import audit
 from booking.services.text_consent import agreed, keep_consent
 from booking.services.visits import refuse_unreachable
@@ -121,7 +121,7 @@ def _book(session: Session, wish: PlanWish) -> Answer:
     refuse_unreachable(wish.reminders, wish.email, wish.phone)
     prescribed = _prescribed(session, clinic, wish, now)
     known = prescribed.patient_id if prescribed else wish.patient_id
-    if wish.reminders in (Reminders.TEXT, Reminders.BOTH) and not _agrees_to_texts(session, wish, known):
+    if wish.reminders in BY_TEXT and not _agrees_to_texts(session, wish, known):
         raise ContactCannotBeReached(field="text_consent")
     course = _course(clinic, wish, prescribed)
     chosen = choose(clinic, course, wish.first_day, wish.visits)

@@ -42,14 +42,13 @@ from booking.services.plans.altering import (
 )
 from booking.services.plans.as_it_was import AsItWas, as_it_is
 from booking.services.plans.frequency import Fitted, next_stage, refuse_unasked
-from booking.services.plans.reading import PlanView, for_staff, view
+from booking.services.plans.reading import PlanView, brief, view
 from booking.services.plans.said import GIVEN_UP, TOLD, WENT_ON, cut_short
 from booking.services.plans.visits import PlanVisit, look_after, shaped
 from booking.services.rows import Row
 from booking.services.staff import audit
 from booking.services.staff.ownership import plan_for
 from booking.services.staff.who import Who
-from booking.services.transaction import reading
 
 
 class Decision(StrEnum):
@@ -270,7 +269,7 @@ def decide(
     has `told` the patient; else it waits until they have (`told_now`). `beyond`: why visits
     are booked all the same where the payer is to be asked first. Raises VisitsTaken, BeyondCoverage, NotChangeable, StaleEdit, NotFound, KeyReused.
     """
-    following = into_next(for_staff(who, reference), decision)
+    following = into_next(brief(who, reference), decision)
 
     def action(session: Session) -> Answer:
         plan, now, clinic = _running(session, who, reference, version)
@@ -337,19 +336,13 @@ def told_now(who: Who, reference: str, *, key: str) -> bool:
 
 
 def preview(
-    who: Who, reference: str, decision: Decision
+    plan: PlanView, decision: Decision, now: datetime
 ) -> tuple[tuple[PlanVisit, ...], tuple[PlanVisit, ...]]:
-    """Which visits a decision would cancel, and which it would make firm. Raises NotFound."""
-    with reading() as session:
-        clinic, plan = the_clinic(session), plan_for(session, who, reference)
-        visits = visits_to_change(session, plan)
-        if decision in (Decision.STOP, Decision.REFER):
-            return tuple(shaped(clinic, plan, one) for one in visits), ()
-        plan.decided_phases += 1
-        firm = _gated_no_more(plan, clinic, [one for one in visits if one.penciled])
-        found = tuple(shaped(clinic, plan, one) for one in firm)
-        session.expunge_all()
-        return (), found
+    """Which visits a decision would cancel, and which it would make firm."""
+    ahead = plan.ahead(now)
+    if decision in (Decision.STOP, Decision.REFER):
+        return ahead, ()
+    return (), tuple(one for one in ahead if _is_gated_no_more(plan.course, one, plan.decided_phases + 1))
 
 
 def _going_on(course: Course, weeks: int | None, doses: dict[str, tuple[int, int]] | None) -> Course:
@@ -378,13 +371,13 @@ def _running(
 
 def _gated_no_more(plan: Plan, clinic: Clinic, visits: list[Appointment]) -> list[Appointment]:
     """The penciled ones of these visits that no decision is waited for any more."""
-    course = Course.of(plan.course)
-    found = []
-    for visit in visits:
-        one = shaped(clinic, plan, visit)
-        if visit.penciled and not is_gated(course, one.week, one.role or Role.DOSE, plan.decided_phases):
-            found.append(visit)
-    return found
+    course, decided = Course.of(plan.course), plan.decided_phases
+    return [one for one in visits if _is_gated_no_more(course, shaped(clinic, plan, one), decided)]
+
+
+def _is_gated_no_more(course: Course, visit: PlanVisit, decided: int) -> bool:
+    """Whether a penciled visit waits for no decision any more, once so many stages are decided upon."""
+    return visit.penciled and not is_gated(course, visit.week, visit.role or Role.DOSE, decided)
 
 
 def _give_up(

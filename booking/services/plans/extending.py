@@ -12,7 +12,7 @@ from booking.scheduling.plans.course import Course, Dose, Moved, Phase
 from booking.services.plans.altering import By
 from booking.services.plans.frequency import Fitted, carry_out, fitted
 from booking.services.plans.lacking import Missed, lacking
-from booking.services.plans.reading import PlanView, for_staff
+from booking.services.plans.reading import PlanView, brief
 from booking.services.plans.said import EXTENDED
 from booking.services.plans.visits import look_after
 from booking.services.staff.who import Who
@@ -72,7 +72,7 @@ def extend(
 
     Raises VisitsTaken, BeyondCoverage, NotChangeable, StaleEdit, NotFound, KeyReused.
     """
-    change = extended(for_staff(who, reference))
+    change = extended(brief(who, reference))
     facts = {"weeks": len(change.weeks), "moved": [[one.week, one.care.slug] for one in change.moved]}
     carry_out(
         who, reference, change.fitted, EXTENDED, By.staff(who, reason, beyond),

@@ -41,7 +41,7 @@ from booking.services.plans.choosing import Chosen, choose
 from booking.services.plans.lacking import Missed
 from booking.services.plans.make_ups import as_chosen, as_missed
 from booking.services.plans.proposing import look_for
-from booking.services.plans.reading import PlanView, for_staff, view, weeks_with, with_kinds_of
+from booking.services.plans.reading import PlanView, brief, view, weeks_with, with_kinds_of
 from booking.services.plans.replacing import instead_of, time_of, usual_times
 from booking.services.plans.said import LOOK_BOOKED
 from booking.services.plans.visits import PlanVisit, look_after
@@ -206,7 +206,7 @@ def change_doses(
 
     Raises VisitsTaken, PlanRulesBroken, BeyondCoverage, NotChangeable, StaleEdit, NotFound, KeyReused.
     """
-    change = with_other_doses(for_staff(who, reference), from_week, doses, BookableBy.STAFF)
+    change = with_other_doses(brief(who, reference), from_week, doses, BookableBy.STAFF)
     plain = {care: list(dose) for care, dose in doses.items()}
     facts = {"from_week": from_week + 1, "doses": plain}
     content = ["change doses", reference, from_week, doses, reason, tell, beyond]
@@ -225,7 +225,7 @@ def book_looks(
 
     Raises VisitsTaken, BeyondCoverage, NotChangeable, StaleEdit, NotFound, KeyReused.
     """
-    change = looked_at_again(for_staff(who, reference))
+    change = looked_at_again(brief(who, reference))
     carry_out(
         who, reference, change, LOOK_BOOKED, By.staff(who, reason, beyond),
         ["look", reference, reason, tell, beyond], {}, tell=tell, version=version, key=key,

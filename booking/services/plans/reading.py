@@ -12,6 +12,7 @@ from booking import clock
 from booking.models import SERIES, Actor, Appointment, Plan, PlanEntry, PlanReminders, PlanStatus, Reminders
 from booking.scheduling.plans.course import Course
 from booking.scheduling.plans.windows import Presence
+from booking.scheduling.status import Status
 from booking.services.clinic import Clinic, Practitioner, VisitType, the_clinic
 from booking.services.plans import links
 from booking.services.plans.said import NOTHING_SAID, NotNeeded, Pause, Said, pause_on, said_of
@@ -99,6 +100,10 @@ class PlanView:
         found = firsts_due(self.clinic, self.visits, now)
         return {care: due for care, due in found.items() if care.modality.slug not in self.treated_besides}
 
+    def ahead(self, now: datetime) -> tuple[PlanVisit, ...]:
+        """The visits that are booked and haven't begun."""
+        return tuple(one for one in self.visits if one.status is Status.BOOKED and one.starts_at > now)
+
     def that_stands(self, reference: str) -> PlanVisit | None:
         return next((one for one in self.standing if one.reference == reference), None)
 
@@ -135,13 +140,17 @@ def of_visit(visit: Visit) -> PlanView | None:
         return None if plan is None else view(session, the_clinic(session), plan)
 
 
-def for_staff(who: Who, reference: str) -> PlanView:
+def opened(who: Who, reference: str) -> PlanView:
     """The plan of this reference, written down as seen. Raises NotFound."""
-    with reading() as session:
-        plan = plan_for(session, who, reference)
-        found = view(session, the_clinic(session), plan)
+    found = brief(who, reference)
     audit.saw(who, "opened plan", f"plan/{reference}", [found.patient_id])
     return found
+
+
+def brief(who: Who, reference: str) -> PlanView:
+    """The same for who shows nothing of it, as when something is done to it: nothing is written down. Raises NotFound."""
+    with reading() as session:
+        return view(session, the_clinic(session), plan_for(session, who, reference))
 
 
 def notes(who: Who, reference: str) -> tuple[PlanNote, ...]:

@@ -40,7 +40,7 @@ from booking.services.plans.as_it_was import as_it_is
 from booking.services.plans.asking_again import asked_for, kept_of, suffers
 from booking.services.plans.besides import near_besides
 from booking.services.plans.ground import Wanted, question_of
-from booking.services.plans.reading import PlanView, for_staff
+from booking.services.plans.reading import PlanView, brief
 from booking.services.plans.replacing import OFFERED
 from booking.services.plans.visits import PlanVisit
 from booking.services.plans.wanted import Asked
@@ -202,9 +202,7 @@ def shift(
 
     Raises VisitsTaken with those that can't be had, BeyondCoverage, NotChangeable, StaleEdit, NotFound, KeyReused.
     """
-    change = preview(
-        for_staff(who, reference), visit, starts_at, practitioner, BookableBy.STAFF, partly=partly
-    )
+    change = preview(brief(who, reference), visit, starts_at, practitioner, BookableBy.STAFF, partly=partly)
 
     def action(session: Session) -> Answer:
         plan = running(session, who, reference, version)

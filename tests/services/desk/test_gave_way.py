@@ -13,7 +13,7 @@ from booking.services.desk.new_visit import DeskWish
 from booking.services.plans import changing, repairing
 from booking.services.plans.lacking import lacking
 from booking.services.plans.make_ups import make_up_times
-from booking.services.plans.reading import for_staff
+from booking.services.plans.reading import opened
 from booking.services.staff.who_saw import who_saw
 from tests.services.making import booked, rows
 from tests.services.plans.making import (
@@ -93,7 +93,7 @@ def test_an_undo_brings_nothing_back_into_a_plan_that_goes_on_without_it(
     entry = given_up_for_another(penciled)
     standing_clock.on(minutes=3)
     (reference,) = [row["reference"] for row in rows(Plan)]
-    plan = for_staff(hired(), reference)
+    plan = opened(hired(), reference)
     (missed,) = lacking(plan, clock.now())
     if goes_on == "made up":
         (made_up,) = make_up_times(plan, BookableBy.STAFF)
@@ -107,10 +107,10 @@ def test_an_undo_brings_nothing_back_into_a_plan_that_goes_on_without_it(
     else:
         day = penciled.starts_at.date()
         changing.pause(hired(), reference, day, day, "Travels.", key="pause-001")
-    before = [one.starts_at for one in for_staff(hired(), reference).standing]
+    before = [one.starts_at for one in opened(hired(), reference).standing]
     undoing.undo(hired(), entry, key="undo-0001")
     assert row_of(penciled.reference)["status"] == "cancelled"
-    assert [one.starts_at for one in for_staff(hired(), reference).standing] == before
+    assert [one.starts_at for one in opened(hired(), reference).standing] == before
 
 
 def test_what_comes_back_takes_the_time_of_the_record_that_stands(penciled: Any) -> None:

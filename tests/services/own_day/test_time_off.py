@@ -17,7 +17,7 @@ from booking.services.desk.moving import Place
 from booking.services.own_day import time_off
 from booking.services.own_day.time_off import Wanted
 from booking.services.plans.asking_again import suffers
-from booking.services.plans.reading import for_staff
+from booking.services.plans.reading import opened
 from booking.services.search import free_times
 from booking.services.staff.who import Who
 from tests.clinics import clinic, needled, plan_clinic, practitioner, rooms, set_up, visit_type
@@ -269,7 +269,7 @@ def test_those_who_take_the_first_time_that_they_are_shown_all_get_it_and_no_pla
         free = visit.free[0]
         place = Place(starts_at=free.starts_at, practitioner=free.practitioner.slug)
         if visit.plan:
-            plan = for_staff(desk, visit.plan.plan)
+            plan = opened(desk, visit.plan.plan)
             of_plan = plan.that_stands(visit.reference)
             assert of_plan is not None
             until = free.starts_at + (of_plan.ends_at - of_plan.starts_at)

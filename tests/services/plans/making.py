@@ -15,7 +15,7 @@ from booking.services.plans.booking import BookedPlan, book
 from booking.services.plans.choosing import PlanWish
 from booking.services.plans.prescribing import Prescribed, Prescription
 from booking.services.plans.proposing import Proposal, propose
-from booking.services.plans.reading import PlanView, by_link, for_staff
+from booking.services.plans.reading import PlanView, by_link, opened
 from booking.services.plans.wanted import PlanWanted
 from booking.services.staff.who import Who
 from booking.services.transaction import run
@@ -126,7 +126,7 @@ def running(
 
 
 def seen(booked: BookedPlan) -> PlanView:
-    return for_staff(hired(), booked.reference)
+    return opened(hired(), booked.reference)
 
 
 def at(day: date, hour: int, minute: int = 0) -> datetime:

@@ -20,7 +20,7 @@ from booking.services.desk.statuses import cancel, correct
 from booking.services.own_day.day import own_day
 from booking.services.plans.adherence import Fate, Need, Row, adherence, mark
 from booking.services.plans.changing import pause
-from booking.services.plans.reading import for_staff
+from booking.services.plans.reading import opened
 from tests.clinics import plan_clinic, set_up
 from tests.conftest import MONDAY, StandingClock
 from tests.services.making import NINE, booked
@@ -68,7 +68,7 @@ def become(reference: str, number: int, status: Status) -> None:
 
 
 def seen_visits(reference: str) -> tuple[Any, ...]:
-    return for_staff(hired(), reference).visits
+    return opened(hired(), reference).visits
 
 
 def marks(row: Row, week: int, care: str = "acupuncture-follow-up") -> list[str]:
@@ -278,7 +278,7 @@ def test_what_isnt_booked_or_is_paused_is_said(standing_clock: StandingClock) ->
     standing_clock.at(MONDAY_OF_THE_PLAN + timedelta(days=5))
     row = row_of(made.reference)
     assert row.needs == (Need.SHORT, Need.PAUSED) and row.paused_until == last
-    plan = for_staff(hired(), made.reference)
+    plan = opened(hired(), made.reference)
     assert (plan.status, plan.stands_as) == (PlanStatus.RUNNING, PlanStatus.PAUSED)
     # Once it is over, nobody says that they have stopped coming.
     standing_clock.at(MONDAY_OF_THE_PLAN + timedelta(days=7))
@@ -322,7 +322,7 @@ def test_what_the_board_shows_is_what_the_plans_page_counts(standing_clock: Stan
         become(reference, number, status)
     standing_clock.at(MONDAY_OF_THE_PLAN + timedelta(days=5))
     row = row_of(reference)
-    for week, shown in zip(for_staff(hired(), reference).weeks, row.weeks, strict=True):
+    for week, shown in zip(opened(hired(), reference).weeks, row.weeks, strict=True):
         for dose, marked in zip(week.doses, shown.cares, strict=True):
             counted = [marked.fates.count(one) for one in (Fate.ATTENDED, Fate.LEFT, Fate.MADE_UP)]
             assert counted == [dose.attended, dose.left, dose.made_up]

@@ -30,7 +30,7 @@ from booking.services.plans.changing import (
 )
 from booking.services.plans.extending import extend
 from booking.services.plans.frequency import book_looks, change_doses
-from booking.services.plans.reading import for_staff, notes
+from booking.services.plans.reading import notes, opened
 from booking.services.plans.shifting import shift
 from booking.services.plans.taking_back import possible, take_back
 from booking.services.staff.who import Who
@@ -493,7 +493,7 @@ def test_who_stops_a_plan_that_is_theirs_by_its_visits_alone_sees_it_and_takes_t
         lambda session: session.execute(update(Plan).values(prescribed_by=None, only_with={}, rather_with={}))
     )
     stop(mei, plan.reference, "The wrong one", key=KEY)
-    assert for_staff(mei, plan.reference).status == "stopped"
+    assert opened(mei, plan.reference).status == "stopped"
     back(plan, who=mei)
     assert seen(plan).status == "running"
 

@@ -14,7 +14,7 @@ from booking.services.plans.adherence import Need, adherence
 from booking.services.plans.booking import BookedPlan, book
 from booking.services.plans.changing import confirm
 from booking.services.plans.finishing import end_what_is_over
-from booking.services.plans.reading import for_staff, notes
+from booking.services.plans.reading import notes, opened
 from booking.services.plans.repairing import not_needed
 from booking.services.plans.series import Series, Slot
 from tests.clinics import plan_clinic, plan_template, set_up
@@ -44,7 +44,7 @@ def _clinic(context: Any, standing_clock: StandingClock) -> None:
 def settled(plan: BookedPlan, *missed: int, status: Status = Status.FULFILLED) -> None:
     """All visits of a plan have taken place, but for those of these numbers."""
     with db.engine.begin() as connection:
-        for number, one in enumerate(for_staff(hired(), plan.reference).visits):
+        for number, one in enumerate(opened(hired(), plan.reference).visits):
             became = Status.NOSHOW if number in missed else status
             connection.execute(update(Appointment).where(Appointment.id == one.id).values(status=became))
 
@@ -56,7 +56,7 @@ def on_day(clock: StandingClock, day: int) -> int:
 
 
 def status_of(plan: BookedPlan) -> PlanStatus:
-    return for_staff(hired(), plan.reference).status
+    return opened(hired(), plan.reference).status
 
 
 def test_a_plan_that_nobody_decides_upon_ends_a_week_after_its_last_day(

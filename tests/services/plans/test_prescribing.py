@@ -173,7 +173,7 @@ def test_what_is_booked_is_neither_taken_back_nor_sent() -> None:
 def test_others_patients_plans_are_not_there() -> None:
     made = prescribed(patient())
     with pytest.raises(NotFound):
-        reading.for_staff(practitioner("lin"), made.reference)
+        reading.opened(practitioner("lin"), made.reference)
     with pytest.raises(NotFound):
         prescribing.prescribe(
             practitioner("lin"), wanted(rows(Patient)[0]["reference"]), tell=True, key="other"

@@ -30,7 +30,7 @@ from booking.services.desk import coverage
 from booking.services.plans import adherence, same_day, series_booking
 from booking.services.plans.booking import BookedPlan
 from booking.services.plans.choosing import VisitWish
-from booking.services.plans.reading import for_staff, notes
+from booking.services.plans.reading import notes, opened
 from booking.services.plans.series import MOST_VISITS, MOST_WEEKS, Preview, Series, Slot
 from booking.services.rescheduling import reschedule
 from booking.services.staff.who import Who
@@ -75,7 +75,7 @@ def whole(
 def test_dates_too_near_a_plans_visits_say_so_and_none_is_offered_in_a_place(context: Any) -> None:
     rosa, zone = patient(), present().zone
     plan = running(prescribed(rosa, "weekly"))
-    days = [one.starts_at.astimezone(zone).date() for one in for_staff(hired(), plan.reference).standing]
+    days = [one.starts_at.astimezone(zone).date() for one in opened(hired(), plan.reference).standing]
     near = {day + timedelta(days=apart) for day in days for apart in (-1, 0, 1)}
     weekday = (days[0].weekday() + 1) % 7
     wanted = series(
@@ -109,7 +109,7 @@ def test_a_series_is_one_booking_with_one_person_and_one_confirmation() -> None:
     assert len({one.practitioner for one in found.visits}) == 1
     made = whole(who, rosa, series(), found.visits)
     assert whole(who, rosa, series(), found.visits) == made
-    plan, kinds = for_staff(who, made.reference), [row["kind"] for row in rows(Message)]
+    plan, kinds = opened(who, made.reference), [row["kind"] for row in rows(Message)]
     assert plan.is_series and len(plan.standing) == 8 and not any(one.penciled for one in plan.visits)
     assert (
         kinds.count("plan-confirmation") == 1
@@ -328,7 +328,7 @@ def test_nor_is_anything_said_of_it_where_a_visit_of_such_a_series_is_moved() ->
     (visit,) = of_series.visits
     there, token = one.starts_at + timedelta(days=1), links.token(visit["reference"], visit["link_number"])
     reschedule(visit["reference"], token, there, "mei", actor="link", key="moved-01")
-    assert [seen.starts_at for seen in for_staff(hired(), of_series.reference).standing] == [there]
+    assert [seen.starts_at for seen in opened(hired(), of_series.reference).standing] == [there]
 
 
 def test_two_kinds_of_care_are_found_one_after_the_other_on_each_day() -> None:
