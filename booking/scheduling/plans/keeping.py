@@ -269,7 +269,7 @@ def _trips(course: Course, visits: Sequence[Kept]) -> Iterator[Fault]:
     gap = course.pairing.gap if course.pairing else 0
     weekly: Counter[int] = Counter()
     for day in {one.day for one in visits}:
-        weekly[day // 7] += trips([one for one in visits if one.day == day], gap)
+        weekly[max(0, day // 7)] += trips([one for one in visits if one.day == day], gap)
     for week, ways in weekly.items():
         if ways > course.most_trips:
             yield Fault(Rule.TRIPS, week)

@@ -77,3 +77,10 @@ def test_a_visit_before_the_first_day_is_of_the_first_week_and_still_lies_outsid
     found = faults(course, [*doses, look])
     assert [(one.rule, one.week) for one in found] == [(Rule.NOT_OF_THE_PLAN, -1)], "before the plan begins"
     assert Rule.REASSESSMENT_PLACE in [one.rule for one in faults(course, [*doses, late])]
+
+
+def test_the_way_to_a_visit_before_the_first_day_is_one_of_the_first_weeks() -> None:
+    course = Course((Phase(1, (Dose("care", 1, 2),)),), {}, most_trips=1)
+    before, within = (Kept(day, 540, 600, "care", "modality") for day in (-3, 2))
+    assert (Rule.TRIPS, 0) in [(one.rule, one.week) for one in faults(course, [before, within])]
+    assert Rule.TRIPS not in [one.rule for one in faults(course, [before])]
