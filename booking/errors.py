@@ -1,6 +1,6 @@
 """Refusals: the expected ways in which a use case says no.
 
-A refusal carries a code and facts, never prose: `booking.web.refusals` has the words and the HTTP status. Facts are
+A refusal carries a code and facts, never prose: `booking.web.words` has the words and the HTTP status. Facts are
 plain values that JSON can carry, since a refusal's first answer is kept and given again. Trouble that isn't expected
 (a bug, a dead database) is no refusal.
 """
@@ -330,3 +330,7 @@ class LastOwner(Refusal):
     """Nobody would be left who may do everything."""
 
     code = "last_owner"
+
+
+# No answer to what was asked; the same request may be answered later. Pages let these pass, to be said by a page of their own.
+UNANSWERED = (Busy, ClinicNotReady)

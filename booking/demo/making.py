@@ -36,6 +36,7 @@ from booking.services import clinic_file, clinic_rows, history, outbox
 from booking.services.booking import Wish, book
 from booking.services.clinic import Clinic, present
 from booking.services.clinic_file import Away, ClinicFile
+from booking.services.reminded import BY_TEXT
 from booking.services.search import free_times
 from booking.services.transaction import reading, run
 
@@ -211,7 +212,7 @@ def _wish(dice: Random, person: Person, visit_type: str, starts_at: datetime) ->
         email=person.email,
         phone=person.phone,
         reminders=reminders,
-        text_consent=reminders in (Reminders.TEXT, Reminders.BOTH),
+        text_consent=reminders in BY_TEXT,
         payment=dice.choice([*Payment, None]),
         note=dice.choice(_NOTES),
         policy_version="2026-09",

@@ -12,6 +12,7 @@ from booking.scheduling.reminder_times import clinic_text_due, not_after, text_d
 from booking.scheduling.status import Status
 from booking.services import digests, notices
 from booking.services.clinic import Clinic
+from booking.services.history import UNDO_WITHIN
 from booking.services.own_day import tomorrow
 
 _HANDED_OVER = (MessageState.SENDING, MessageState.SENT, MessageState.SIMULATED, MessageState.UNSURE)
@@ -24,8 +25,6 @@ _ANSWERS = (
 # What the clinic begins about a plan counts for the caps like a reminder; what its patient changed themselves is an answer.
 _BEGUN = (digests.KIND, "plan-change", "plan-make-up")
 TO_THE_CLINIC = ("cannot-come", "comes-after-all")
-# Who is said to be here before their time may be somebody else: what is to be told waits, as long as that can be taken back.
-_BY_MISTAKE_WITHIN = timedelta(minutes=10)
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,8 @@ def verdict(session: Session, clinic: Clinic, message: Message, now: datetime) -
         return Drop(untrue)
     if appointment is not None and not _is_awaited(message, appointment):
         if appointment.status is Status.ARRIVED and now < appointment.starts_at:
-            return Wait(now + _BY_MISTAKE_WITHIN)
+            # They may be somebody else; as long as that can be taken back, what is to be told waits.
+            return Wait(now + UNDO_WITHIN)
         return Drop(f"The visit is {appointment.status.value}.")
     plan = plans.plan_of(session, message)
     if plan is not None and (untrue := plans.untrue(session, clinic, message, plan, now)):

@@ -25,6 +25,7 @@ from booking.services.clinic import Clinic, the_clinic
 from booking.services.idempotency import Answer, Key, once
 from booking.services.occupancies import Ignoring
 from booking.services.question import Question
+from booking.services.reminded import BY_TEXT
 from booking.services.search import alternatives
 from booking.services.text_consent import keep_consent
 from booking.services.visits import refuse_unreachable
@@ -109,7 +110,7 @@ def _book(session: Session, wish: Wish) -> Answer:
     clinic = the_clinic(session)
     question = Question.of(clinic, wish.visit_type, wish.practitioner, wish.audience)
     refuse_unreachable(wish.reminders, wish.email, wish.phone)
-    if wish.reminders in (Reminders.TEXT, Reminders.BOTH) and not wish.text_consent:
+    if wish.reminders in BY_TEXT and not wish.text_consent:
         raise ContactCannotBeReached(field="text_consent")
     patients.lock_contacts(session, wish.email, wish.phone)
     if wish.audience is not BookableBy.STAFF:

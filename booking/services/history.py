@@ -1,7 +1,7 @@
 """Who did what to an appointment, when and why: appended with every change, and read back."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import select
@@ -13,6 +13,8 @@ from booking.scheduling.status import Status
 from booking.services import rows
 
 State = dict[str, str]
+# So long what was done to a visit, or to a plan, can be taken back at the most.
+UNDO_WITHIN = timedelta(minutes=10)
 # What is written of a visit and leaves it as it stands: it is in nobody's way, and stays.
 OF_WORDS = ("noted", "name_corrected", "contact_corrected", "reminders_changed")
 

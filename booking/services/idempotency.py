@@ -17,7 +17,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from booking import clock
-from booking.errors import Busy, KeyReused, NotFound, Refusal
+from booking.errors import UNANSWERED, KeyReused, NotFound, Refusal
 from booking.models import KeptAnswer
 from booking.services import rows
 from booking.services.transaction import reading, run
@@ -90,7 +90,7 @@ def once(
 
     try:
         found = first(action)
-    except (Busy, NotFound):
+    except (NotFound, *UNANSWERED):
         # A fault, or nothing that is there to be answered for: whoever guesses links shall not fill our table.
         raise
     except Refusal as refusal:

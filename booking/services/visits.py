@@ -24,6 +24,7 @@ from booking.services import history, links, notices, placing, reminded, text_co
 from booking.services.clinic import Clinic, Practitioner, VisitType, the_clinic
 from booking.services.idempotency import Answer, Key, once
 from booking.services.question import Moved
+from booking.services.reminded import BY_EMAIL, BY_PHONE
 from booking.services.transaction import reading
 
 
@@ -283,9 +284,9 @@ def refuse_unreachable(reminders: Reminders, email: str | None, phone: str | Non
     """Refuses reminders that the contacts given can't be reached by."""
     if not email and not phone:
         raise ContactCannotBeReached(field="email")
-    if reminders in (Reminders.EMAIL, Reminders.BOTH) and not email:
+    if reminders in BY_EMAIL and not email:
         raise ContactCannotBeReached(field="email")
-    if reminders in (Reminders.TEXT, Reminders.BOTH, Reminders.CALL) and not phone:
+    if reminders in BY_PHONE and not phone:
         raise ContactCannotBeReached(field="phone")
 
 

@@ -20,7 +20,8 @@ from booking.services.clinic import Clinic, the_clinic
 from booking.services.desk import states
 from booking.services.desk.asking import refuse_absurd
 from booking.services.desk.statuses import done, needles_are_in
-from booking.services.desk.undoing import UNDO_WITHIN, take_back
+from booking.services.desk.undoing import take_back
+from booking.services.history import UNDO_WITHIN
 from booking.services.idempotency import Answer, Key, once
 from booking.services.staff import audit
 from booking.services.staff.who import Who

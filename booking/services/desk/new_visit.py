@@ -48,6 +48,7 @@ from booking.services.idempotency import Answer, Key, answer_to, once
 from booking.services.occupancies import Ignoring
 from booking.services.plans.besides import days_near_plans, is_near_a_plan
 from booking.services.question import Question
+from booking.services.reminded import BY_TEXT
 from booking.services.staff import audit
 from booking.services.staff.who import Who
 from booking.services.transaction import reading
@@ -231,7 +232,7 @@ def _book(session: Session, who: Who, wish: DeskWish) -> Answer:
     reminders = wish.reminders or usual
     if not (wish.here and reminders is Reminders.NONE):
         refuse_unreachable(reminders, patient.email, patient.phone)
-    if reminders in (Reminders.TEXT, Reminders.BOTH) and not (consented or wish.text_consent):
+    if reminders in BY_TEXT and not (consented or wish.text_consent):
         raise ContactCannotBeReached(field="text_consent")
     if wish.here:
         statuses.refuse_another_day(clinic, Status.BOOKED, wish.starts_at, Status.ARRIVED, now)

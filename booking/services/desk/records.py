@@ -34,7 +34,7 @@ from booking.services.desk.states import BOOKED_BY_MISTAKE
 from booking.services.idempotency import Answer, Key, once
 from booking.services.patients import name_key
 from booking.services.plans import correcting
-from booking.services.reminded import AS_THEY_ARE, Author, Wished
+from booking.services.reminded import AS_THEY_ARE, BY_TEXT, Author, Wished
 from booking.services.staff import audit
 from booking.services.staff.ownership import patient_for
 from booking.services.staff.who import Who
@@ -219,7 +219,7 @@ def habits(session: Session, patient: Patient) -> Habits:
     reminders = last.reminders
     try:
         refuse_unreachable(reminders, patient.email, patient.phone)
-        if reminders in (Reminders.TEXT, Reminders.BOTH) and not may_be_texted(session, patient):
+        if reminders in BY_TEXT and not may_be_texted(session, patient):
             raise ContactCannotBeReached(field="text_consent")
     except ContactCannotBeReached:
         reminders = usual_reminders(patient.email, patient.phone)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import select
@@ -19,7 +19,6 @@ from booking.services.notices import Told
 from booking.services.staff import audit
 from booking.services.staff.who import Who
 
-UNDO_WITHIN = timedelta(minutes=10)
 # Why a booking that the desk has taken back is cancelled.
 BOOKED_BY_MISTAKE = "Booked by mistake"
 

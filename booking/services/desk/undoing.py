@@ -21,16 +21,16 @@ from booking.services import giving_way, history, notices, placing, tasks
 from booking.services.claims import uses_of
 from booking.services.clinic import Clinic, the_clinic
 from booking.services.desk import states
-from booking.services.desk.states import BOOKED_BY_MISTAKE, UNDO_WITHIN, Changed, Snapshot
+from booking.services.desk.states import BOOKED_BY_MISTAKE, Changed, Snapshot
 from booking.services.desk.statuses import take_again
-from booking.services.history import OF_WORDS, Entry, shaped
+from booking.services.history import OF_WORDS, UNDO_WITHIN, Entry, shaped
 from booking.services.idempotency import Key, once
 from booking.services.plans.said import EXTENDED, LOOK_BOOKED, WITHOUT_IT, was_done_since
 from booking.services.staff.ownership import appointment_of
 from booking.services.staff.who import Who
 from booking.services.transaction import reading
 
-__all__ = ["UNDO_WITHIN", "Doing", "cancellation_to_undo", "look", "take_back", "undo"]
+__all__ = ["Doing", "cancellation_to_undo", "look", "take_back", "undo"]
 
 # What practitioners do to their visits themselves, in the words of the history: also where the desk did it for them.
 _TAPS = ("arrived", "checked-in", "needles_in", "needles_out", "fulfilled", "noshow")

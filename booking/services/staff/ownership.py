@@ -26,12 +26,11 @@ from booking.models import (
 )
 from booking.scheduling.status import Status
 from booking.scheduling.timeline import cell_from
+from booking.services.history import UNDO_WITHIN
 from booking.services.staff.who import Who
 from booking.services.transaction import reading
 
 HAD_WITHIN = timedelta(days=365)
-# So long what was done to a visit, or to a plan, can be taken back at the most.
-_DONE_WITHIN = timedelta(minutes=10)
 _NOTHING = false()
 
 # Nearly everything that staff do begins with this one, so it is put together once.
@@ -84,7 +83,7 @@ def appointment_of(
     done_by_them = exists().where(
         HistoryEntry.id == number,
         HistoryEntry.account_id == who.account_id,
-        HistoryEntry.at >= clock.now() - _DONE_WITHIN,
+        HistoryEntry.at >= clock.now() - UNDO_WITHIN,
     )
     besides = done_by_them if kind is HistoryEntry else _NOTHING
     return appointment_for(session, who, reference, for_update=for_update, besides=besides)
@@ -115,7 +114,7 @@ def plan_for(session: Session, who: Who, reference: str, *, for_update: bool = F
         changed_by_them = exists().where(
             PlanEntry.plan_id == Plan.id,
             PlanEntry.account_id == who.account_id,
-            PlanEntry.at >= clock.now() - _DONE_WITHIN,
+            PlanEntry.at >= clock.now() - UNDO_WITHIN,
         )
         wanted = wanted.where(or_(changed_by_them, theirs(who, Plan.patient_id)))
     if for_update:

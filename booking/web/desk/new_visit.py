@@ -10,6 +10,7 @@ from flask_babel import gettext as _, lazy_gettext as lazy
 
 from booking import clock
 from booking.errors import (
+    UNANSWERED,
     ContactCannotBeReached,
     KeyReused,
     LikelyKnown,
@@ -29,6 +30,7 @@ from booking.services.desk import board, new_visit, openings, panel, people
 from booking.services.desk.new_visit import Known
 from booking.services.desk.openings import Opening, WalkIn
 from booking.services.desk.people import Found, Search
+from booking.services.reminded import BY_TEXT
 from booking.web import access, asked as of_form, change_words
 from booking.web.desk import answers, blueprint, refusing
 from booking.web.desk.new_visit_form import (
@@ -143,11 +145,10 @@ def book_visit() -> ResponseReturnValue:
     except RecordMerged as refusal:
         form.values["patient"] = refusal.facts["into"]
         return _page(form, no=_no(refusal))
+    except UNANSWERED:
+        raise
     except Refusal as refusal:
-        no = _no(refusal)
-        if no.status == 503:
-            raise
-        return _page(form, no=no)
+        return _page(form, no=_no(refusal))
     return _done(form, made.reference, made.entry_id)
 
 
@@ -398,11 +399,7 @@ def _no(refused: Refusal) -> No:
 
 def reminders_offered() -> dict[Reminders, Any]:
     texts = current_app.config["BOOKING"].offers_texts
-    return {
-        kind: words
-        for kind, words in REMINDERS.items()
-        if texts or kind not in (Reminders.TEXT, Reminders.BOTH)
-    }
+    return {kind: words for kind, words in REMINDERS.items() if texts or kind not in BY_TEXT}
 
 
 def _here(form: Typed, asked: Asked) -> dict[str, str]:

@@ -7,7 +7,7 @@ from flask_babel import gettext as _, lazy_gettext as lazy, ngettext
 from booking.models import PlanReminders, Reminders
 from booking.services.desk.reminding import Way
 from booking.services.plans.arranging import Whose
-from booking.services.reminded import Wished
+from booking.services.reminded import BY_EMAIL, BY_PHONE, Wished
 from booking.web.desk.new_visit import REMINDERS, reminders_offered
 
 REMINDED_OF = {
@@ -22,8 +22,7 @@ def reminders_for(whose: Whose) -> dict[Reminders, Any]:
     return {
         kind: words
         for kind, words in reminders_offered().items()
-        if (kind not in (Reminders.EMAIL, Reminders.BOTH) or whose.email)
-        and (kind not in (Reminders.TEXT, Reminders.BOTH, Reminders.CALL) or whose.phone)
+        if (kind not in BY_EMAIL or whose.email) and (kind not in BY_PHONE or whose.phone)
     }
 
 

@@ -11,7 +11,7 @@ from flask import current_app, make_response, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_wtf.csrf import generate_csrf
 
-from booking.errors import KeyReused, Refusal, SlotTaken, TooManyHolds
+from booking.errors import UNANSWERED, KeyReused, Refusal, SlotTaken, TooManyHolds
 from booking.formatting import iso_utc
 from booking.models import BookableBy, Payment, Reminders
 from booking.services import booking, holds, idempotency, links
@@ -104,9 +104,9 @@ def book(visit_type: str) -> ResponseReturnValue:
         made = booking.book(_wish(clinic, visit_type, starts_at, whom, form), actor=actor, key=form.key.data)
     except KeyReused:
         return _booked_already(clinic, visit_type, starts_at, whom, form, actor)
+    except UNANSWERED:
+        raise
     except Refusal as refusal:
-        if words_for(refusal).status == 503:
-            raise
         # The next try is another one: it must not be answered with this refusal again.
         form.key.data = secrets.token_urlsafe(16)
         if isinstance(refusal, SlotTaken) and form.anyone.data:
@@ -148,9 +148,9 @@ def _with_other_time(
     form.key.data = secrets.token_urlsafe(16)
     try:
         _hold(visit_type, who or None, starts_at)
+    except UNANSWERED:
+        raise
     except Refusal as refusal:
-        if words_for(refusal).status == 503:
-            raise
         if isinstance(refusal, SlotTaken):
             refusal.facts["alternatives"] = _alternatives(visit_type, who or whom, starts_at, form)
         status = words_for(refusal).status

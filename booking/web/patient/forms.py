@@ -11,6 +11,7 @@ from wtforms.validators import InputRequired, Length, Optional, Regexp, Validati
 
 from booking.errors import ContactCannotBeReached
 from booking.models import Payment, PlanReminders, Reminders
+from booking.services.reminded import BY_TEXT
 from booking.web import contacts
 from booking.web.words import words_for
 
@@ -49,7 +50,7 @@ _KEY = (InputRequired(), Regexp(r"[!-~]{8,80}\Z"))
 
 
 def reminders_choices(texts_offered: bool) -> list[SelectChoice]:
-    wanted = [kind for kind in Reminders if texts_offered or kind not in (Reminders.TEXT, Reminders.BOTH)]
+    wanted = [kind for kind in Reminders if texts_offered or kind not in BY_TEXT]
     return [SelectChoice(kind.value, REMINDERS[kind]) for kind in wanted]
 
 

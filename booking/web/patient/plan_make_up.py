@@ -9,6 +9,7 @@ from flask.typing import ResponseReturnValue
 
 from booking import clock
 from booking.errors import (
+    UNANSWERED,
     BeyondCoverage,
     KeyReused,
     NotChangeable,
@@ -67,9 +68,9 @@ def take_make_up(reference: str, token: str) -> ResponseReturnValue:
     except (NotFound, NotChangeable):
         # It isn't missing any more, or the plan runs no more: its page says how it stands.
         return _to_plan(plan)
+    except UNANSWERED:
+        raise
     except Refusal as refusal:
-        if words_for(refusal).status == 503:
-            raise
         return _times(reading.by_link(reference, token), refusal)
     return _to_plan(plan, made)
 

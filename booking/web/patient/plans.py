@@ -9,7 +9,7 @@ from contextlib import suppress
 from flask import make_response, redirect, request, session, url_for
 from flask.typing import ResponseReturnValue
 
-from booking.errors import KeyReused, NotFound, PlanRunning, Refusal
+from booking.errors import UNANSWERED, KeyReused, NotFound, PlanRunning, Refusal
 from booking.models import PlanStatus
 from booking.services import calendar, idempotency, visits
 from booking.services.plans import as_told, booking as plan_booking, links, reading
@@ -257,9 +257,9 @@ def book_for(way: Way) -> ResponseReturnValue:
             return _refused(way, answers, choice, form, refusal)
         # Booked meanwhile, by another page of the same link.
         return redirect(way.url("ask"), 303)
+    except UNANSWERED:
+        raise
     except Refusal as refusal:
-        if words_for(refusal).status == 503:
-            raise
         return _refused(way, answers, choice, form, refusal)
     return _to("plan_booked", made.reference, made.token)
 

@@ -10,7 +10,7 @@ from flask import redirect, request, session, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _, ngettext
 
-from booking.errors import KeyReused, NotChangeable, PlanRulesBroken, Refusal, VisitsTaken
+from booking.errors import UNANSWERED, KeyReused, NotChangeable, PlanRulesBroken, Refusal, VisitsTaken
 from booking.services import idempotency
 from booking.services.clinic import Clinic
 from booking.services.plans import links, series_booking
@@ -89,10 +89,10 @@ def book_weekly(reference: str, token: str) -> ResponseReturnValue:
         return _page(
             found, series, 409, _("This page was sent before with other dates. Please look, and book again.")
         )
+    except UNANSWERED:
+        raise
     except Refusal as refusal:
         words = words_for(refusal)
-        if words.status == 503:
-            raise
         return _page(found, series, words.status, f"{words.title} {advice_for(refusal, clinic)}")
     session["weekly"] = [made.reference, reference, token]
     return _to_booked(made.reference, made.token)

@@ -15,8 +15,9 @@ from markupsafe import Markup
 from booking import clock
 from booking.errors import NotFound
 from booking.services.clinic import Clinic
-from booking.services.desk.states import UNDO_WITHIN, Changed
+from booking.services.desk.states import Changed
 from booking.services.desk.statuses import Move
+from booking.services.history import UNDO_WITHIN
 from booking.services.own_day import visit as own_visits
 from booking.web import access, change_words
 from booking.web.practitioner import words

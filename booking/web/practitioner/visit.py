@@ -7,7 +7,7 @@ from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
 from booking import clock
-from booking.errors import Busy, NotFound, Refusal
+from booking.errors import UNANSWERED, NotFound, Refusal
 from booking.services.desk import moving, statuses, undoing
 from booking.services.desk.moving import Changed, Place
 from booking.services.desk.statuses import Move
@@ -50,7 +50,7 @@ def status(reference: str) -> ResponseReturnValue:
         abort(422)
     try:
         changed = tap(who, reference, version=asked.version(), key=key)
-    except NotFound:
+    except (NotFound, *UNANSWERED):
         raise
     except Refusal as refusal:
         return refused(refusal)
@@ -65,7 +65,7 @@ def undo(entry: int) -> ResponseReturnValue:
     own_visits.refuse_of_others_by_entry(who, entry)
     try:
         changed = undoing.undo(who, entry, key=key)
-    except (NotFound, Busy):
+    except (NotFound, *UNANSWERED):
         raise
     except Refusal as refusal:
         doing.stays(entry)
@@ -100,7 +100,7 @@ def move(reference: str) -> ResponseReturnValue:
             own=True,
             key=key,
         )
-    except NotFound:
+    except (NotFound, *UNANSWERED):
         raise
     except Refusal as refusal:
         return _move_page(reference, wanted, refusal)
