@@ -217,3 +217,12 @@ def test_whatever_changes_something_is_counted_against_its_network() -> None:
         and "limits.allow(" not in ast.unparse(view)
     ]
     assert uncounted == []
+
+
+@pytest.mark.parametrize(
+    "folder", ["services/plans", "services/notices", "services/desk", "scheduling/plans"]
+)
+def test_the_map_of_a_large_folder_leaves_no_file_out(folder: str) -> None:
+    parts = {path.stem for path in (ROOT / "booking" / folder).glob("[!_]*.py")}
+    told = ast.get_docstring(ast.parse((ROOT / "booking" / folder / "__init__.py").read_text())) or ""
+    assert sorted(name for name in parts if f"`{name}`" not in told) == []

@@ -5,8 +5,9 @@ receive the session and never commit. A change drops what is queued about the ap
 appointment's sequence, so nothing stale is sent and nothing is sent twice.
 
 Of one visit: `by_patients` has what they booked or changed themselves, `by_clinic` what the clinic did, which may be taken
-back; `news` what of it they don't know yet, and `ways` how they hear of it. Of several: `of_plans`. Of none: `to_contacts`.
-`calling` has the calls about a plan that pass from visit to visit.
+back; `news` what of it they don't know yet, `unheard` whether they have heard of the visit at all, and `ways` how they hear of
+it; `again` tells it once more. Of several: `of_plans`. Of none: `to_contacts`. `calling` has the calls about a plan that pass from
+visit to visit.
 Below them, `reminding` and `waiting` know what else is written of a visit, `otherwise` how that goes another way than before, and
 `writing` has the rows. The lists of a week are `booking.services.digests`.
 """
