@@ -1,4 +1,6 @@
-"""A change of a plan: what it asks for, what it would do, and doing it. The changes themselves: `plan_change_kinds`."""
+"""A change of a plan: what it asks for, what it would do, and doing it. The changes themselves:
+`plan_change_kinds`, `plan_decide`, `plan_shift`.
+"""
 
 import hashlib
 from abc import ABC, abstractmethod
@@ -43,7 +45,7 @@ class Change(ABC):
     title: ClassVar[Any]
     button: ClassVar[Any]
     asks: ClassVar[tuple[str, ...]] = ()
-    told: ClassVar[str] = "tell"
+    tell_field: ClassVar[str] = "tell"
 
     @property
     def is_asked(self) -> bool:
@@ -96,7 +98,7 @@ class Change(ABC):
     @property
     def tell(self) -> bool:
         """Whether the patient is written to; a form begins with yes, but while somebody has yet to tell them what was decided."""
-        return self.told in self.values or ("key" not in self.values and not self.plan.untold_since)
+        return self.tell_field in self.values or ("key" not in self.values and not self.plan.untold_since)
 
     @property
     def fields(self) -> tuple[prescriptions.DoseField, ...]:
