@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from enum import StrEnum
-from functools import partial
 from typing import Any, TypeVar
 
 from flask import abort, request, url_for
@@ -103,34 +102,53 @@ def _make_up(changed: Changed) -> str | None:
 @blueprint.post(f"{PATH}/status")
 def status(reference: str) -> ResponseReturnValue:
     """One step of the day, by `to`; or with `correct` another status than was said, and why."""
-    who, key, version, reason = access.who(), asked.key(), asked.version(), asked.reason()
-    wanted = request.form.get("correct", "")
-    if wanted:
-        # As in "cancelled patient".
-        status_word, _space, by_word = wanted.partition(" ")
-        to, by, tell = _one_of(Status, status_word), _by(by_word), _tells()
-        says = lambda changed: saying.corrected(the_clinic_of_this_request(), to, by, changed)  # noqa: E731
-        correct = partial(statuses.correct, by=by, reason=reason, tell=tell, version=version, key=key)
-        act = lambda: correct(who, reference, to)  # noqa: E731
-    else:
-        move = _one_of(Move, request.form.get("to", ""))
-        step = _STEPS.get(move) or abort(422)
-        says = lambda _changed: str(saying.MOVES[move][1])  # noqa: E731
-        act = lambda: step(who, reference, version=version, key=key)  # noqa: E731
+    return _corrected(reference, wanted) if (wanted := request.form.get("correct")) else _stepped(reference)
+
+
+def _corrected(reference: str, wanted: str) -> ResponseReturnValue:
+    """`wanted`: a status and whose wish it was, as in "cancelled patient"."""
+    who, key, reason, tell = access.who(), asked.key(), asked.reason(), _tells()
+    status_word, _space, by_word = wanted.partition(" ")
+    to, by = _one_of(Status, status_word), _by(by_word)
 
     def action() -> ResponseReturnValue:
-        changed = act()
-        onward = asked.onward(url_for("desk.visit", reference=reference))
-        return answers.done(
-            says(changed), onward, entry=changed.entry_id, version=changed.version, make_up=_make_up(changed)
+        changed = statuses.correct(
+            who, reference, to, by=by, reason=reason, tell=tell, version=asked.version(), key=key
         )
+        return _settled(changed, saying.corrected(the_clinic_of_this_request(), to, by, changed))
 
     return answers.attempt(
         action,
         lambda no: _on_visit(
-            reference, no, typed_correction=wanted, typed_reason=reason, typed_untold=not _tells()
+            reference, no, typed_correction=wanted, typed_reason=reason, typed_untold=not tell
         ),
         helps=lambda refusal: _another_time(who, reference, refusal),
+    )
+
+
+def _stepped(reference: str) -> ResponseReturnValue:
+    who, key = access.who(), asked.key()
+    move = _one_of(Move, request.form.get("to", ""))
+    step = _STEPS.get(move) or abort(422)
+
+    def action() -> ResponseReturnValue:
+        changed = step(who, reference, version=asked.version(), key=key)
+        return _settled(changed, str(saying.MOVES[move][1]))
+
+    return answers.attempt(
+        action,
+        lambda no: _on_visit(reference, no),
+        helps=lambda refusal: _another_time(who, reference, refusal),
+    )
+
+
+def _settled(changed: Changed, says: str) -> ResponseReturnValue:
+    return answers.done(
+        says,
+        asked.onward(url_for("desk.visit", reference=changed.reference)),
+        entry=changed.entry_id,
+        version=changed.version,
+        make_up=_make_up(changed),
     )
 
 
