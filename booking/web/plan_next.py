@@ -10,7 +10,7 @@ from booking import clock
 from booking.models import BookableBy, PlanStatus
 from booking.scheduling.plans.keeping import Role
 from booking.services.allowances import Planned
-from booking.services.plans.allowed import allowed, beyond_of, each_alone
+from booking.services.plans.allowed import Alone, allowed, beyond_of, each_alone
 from booking.services.plans.asking_again import kept_of
 from booking.services.plans.extending import is_decided_first
 from booking.services.plans.frequency import without_look
@@ -24,9 +24,10 @@ from booking.web import allowance_words
 
 
 class Next(NamedTuple):
-    """What a plan's page offers. `beyond`, `asks`: as in `beyond_among`, `asked_first`. `uncovered`: visits ahead that may not be covered;
-    `besides`: how many that belong to other plans, or to none. `left`: in words what coverage leaves. `look`: the reassessment after which nothing was decided yet. `rests`: the pauses that aren't over. `may`: by change.
-    `examined_at`: the visit at which the patient is seen first, where that is still ahead. `decided_first`: as in `is_decided_first`.
+    """What a plan's page offers. `beyond`, `asks`: as in `beyond_among`, `asked_first`. `uncovered`: visits ahead that may not be
+    covered; `besides`: how many that belong to other plans, or to none. `left`: in words what coverage leaves. `look`: the
+    reassessment after which nothing was decided yet. `rests`: the pauses that aren't over. `may`: by change. `examined_at`: the
+    visit at which the patient is seen first, where that is still ahead. `decided_first`: as in `is_decided_first`.
     """
 
     confirm: bool
@@ -52,14 +53,14 @@ def offered(plan: PlanView) -> Next:
     }
     # Looked up only where something is missing: it asks the engine.
     missed = make_up_times(plan, BookableBy.STAFF) if missing(plan, now) else []
-    beyond = beyond_of(plan)
+    beyond, marks = beyond_of(plan), at_times(plan, missed)
     return Next(
         confirm=to_be_confirmed(plan),
         decided_first=is_decided_first(plan, now),
         examined_at=_examined_at(plan, now),
         missed=missed,
-        beyond=beyond_among(plan, missed),
-        asks=asked_first(plan, missed),
+        beyond=beyond_among(marks),
+        asks=asked_first(marks),
         uncovered=tuple(one for one in plan.ahead(now) if one.reference in beyond),
         besides=len(beyond - {one.reference for one in plan.standing}),
         left=allowance_words.of_pools(plan.clinic, allowed(plan, ()).left),
@@ -72,24 +73,25 @@ def offered(plan: PlanView) -> Next:
     )
 
 
-def beyond_among(plan: PlanView, missed: Sequence[MakeUp]) -> dict[tuple[str, datetime], str]:
-    """Of which of these times, each by its kind of care, there is something to say of coverage if they are taken, and what."""
+def at_times(plan: PlanView, missed: Sequence[MakeUp]) -> dict[tuple[str, datetime], Alone]:
+    """What coverage says of each of these times, by its kind of care and its start, if it is taken."""
     times = [(one.missed.care, time.starts_at) for one in missed for time in one.times]
-    marks = each_alone(plan, [Planned(starts_at, care.modality.slug) for care, starts_at in times])
+    marks = each_alone(plan, [Planned(at, care.modality.slug) for care, at in times])
+    return {(care.slug, at): mark for (care, at), mark in zip(times, marks, strict=True)}
+
+
+def beyond_among(marks: Mapping[tuple[str, datetime], Alone]) -> dict[tuple[str, datetime], str]:
+    """At which of these times there is something to say of coverage if they are taken, and what."""
     return {
-        (care.slug, starts_at): _("may not be covered")
-        if mark.beyond
-        else _("a later visit may not be covered then")
-        for (care, starts_at), mark in zip(times, marks, strict=True)
+        at: _("may not be covered") if mark.beyond else _("a later visit may not be covered then")
+        for at, mark in marks.items()
         if mark.beyond or mark.pushes
     }
 
 
-def asked_first(plan: PlanView, missed: Sequence[MakeUp]) -> frozenset[tuple[str, datetime]]:
-    """Before which of these times, each by its kind of care, the payer is to be asked."""
-    times = [(one.missed.care, time.starts_at) for one in missed for time in one.times]
-    marks = each_alone(plan, [Planned(at, care.modality.slug) for care, at in times])
-    return frozenset((care.slug, at) for (care, at), mark in zip(times, marks, strict=True) if mark.stops)
+def asked_first(marks: Mapping[tuple[str, datetime], Alone]) -> frozenset[tuple[str, datetime]]:
+    """Before which of these times the payer is to be asked."""
+    return frozenset(at for at, mark in marks.items() if mark.stops)
 
 
 def fits(plan: PlanView, change: str) -> bool:

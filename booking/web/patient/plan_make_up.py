@@ -31,7 +31,7 @@ from booking.web.pages import page
 from booking.web.patient import blueprint
 from booking.web.patient.plan_allowance import known, left_words
 from booking.web.patient.plan_shown import pause_ahead
-from booking.web.plan_next import asked_first, beyond_among
+from booking.web.plan_next import asked_first, at_times, beyond_among
 from booking.web.words import words_for
 
 PATH = "/plan/<reference>/<token>/make-up"
@@ -93,7 +93,8 @@ def _times(plan: PlanView, refusal: Refusal | None = None) -> ResponseReturnValu
     found = _offered(plan)
     if not found:
         return _to_plan(plan)
-    beyond_coverage = beyond_among(plan, found) if known(plan) else {}
+    marks = at_times(plan, found) if known(plan) else {}
+    beyond_coverage = beyond_among(marks)
     return page(
         "patient/plan_make_up.html",
         plan.clinic,
@@ -103,7 +104,7 @@ def _times(plan: PlanView, refusal: Refusal | None = None) -> ResponseReturnValu
         number=len(found),
         paused=pause_ahead(plan),
         beyond_coverage=beyond_coverage,
-        asks=bool(beyond_coverage and asked_first(plan, found)),
+        asks=bool(asked_first(marks)),
         left=left_words(plan.clinic, allowed(plan, ())) if beyond_coverage else [],
         refused=words_for(refusal) if refusal else None,
         beyond=isinstance(refusal, BeyondCoverage),
