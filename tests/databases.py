@@ -1,7 +1,7 @@
 """Databases of the tests' own: a fresh one for each test, on SQLite and on PostgreSQL.
 
-Both are built by the migrations, once; each test gets a copy, which bears the same name in each test of a process
-(`renewed`), so that an application that was made for it serves the next test as well. PostgreSQL is a private cluster in a temporary folder,
+Both are built by the migrations, once; each test gets a copy, which bears the same name in each test of a process (`renewed`), so
+that an application that was made for it serves the next test as well. PostgreSQL is a private cluster in a temporary folder,
 reachable by a socket only, unless TEST_DATABASE_URL names a server whose role may create databases.
 """
 

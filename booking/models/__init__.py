@@ -17,7 +17,7 @@ from booking.models.clinic import (
     WorkingHours,
 )
 from booking.models.desk import Merge, PatientChange, Task, TaskKind
-from booking.models.messages import LIVE, Channel, InboundText, Message, MessageState
+from booking.models.messages import YET_TO_GO, Channel, InboundText, Message, MessageState
 from booking.models.operations import Heartbeat, Installation, KeptAnswer, RequestCount
 from booking.models.patients import FLAGS, OptOut, Patient, TextConsent
 from booking.models.plans import (
@@ -34,9 +34,9 @@ from booking.models.staff import AuditEntry, Draft, Role, SignIn, StaffAccount
 
 __all__ = [
     "FLAGS",
-    "LIVE",
     "LONGEST_VISIT",
     "SERIES",
+    "YET_TO_GO",
     "Absence",
     "AbsenceKind",
     "Actor",

@@ -85,7 +85,8 @@ class Clinic(Base):
     penciled_gives_way_to: Mapped[str] = mapped_column(
         String(16), default="first_visits", server_default="first_visits"
     )
-    # Of a plan that a patient begins all but the first visits are "penciled" in until a practitioner confirms it, or all are "firm".
+    # Of a plan that a patient begins all but the first visits are "penciled" in until a practitioner confirms it, or all are
+    # "firm".
     plans_patients_begin: Mapped[str] = mapped_column(
         String(16), default="penciled", server_default="penciled"
     )

@@ -41,7 +41,8 @@ class MessageState(enum.StrEnum):
     DEAD = "dead"
 
 
-LIVE = (MessageState.QUEUED, MessageState.SENDING)
+# Messages that may still go: as they are, or handed over and not answered for.
+YET_TO_GO = (MessageState.QUEUED, MessageState.SENDING)
 
 
 class Message(Base):

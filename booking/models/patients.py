@@ -1,7 +1,7 @@
 """Patients, and what they have agreed to.
 
-A patient is a name with a way to reach them, not an address: couples share one. Who walks in may leave no way at all. The normalised columns are what two
-records are compared by (`booking.services.patients`).
+A patient is a name with a way to reach them, not an address: couples share one. Who walks in may leave no way at all. The
+normalised columns are what two records are compared by (`booking.services.patients`).
 """
 
 from datetime import date, datetime

@@ -54,8 +54,9 @@ SERIES = ""
 class Plan(Base):
     """One patient's plan: a copy of its template, changed for them alone; or a series, which has none (SERIES).
 
-    `by_themselves`: the patient began it; `confirmed_at` is when a practitioner then agreed, or at once, where nobody has to. `decided_phases`: after so many
-    phases it was decided to go on. `link_number` is part of the plan's link: raising it revokes the link.
+    `by_themselves`: the patient began it; `confirmed_at` is when a practitioner then agreed, or at once, where nobody has to.
+    `decided_phases`: after so many phases it was decided to go on. `link_number` is part of the plan's link: raising it revokes the
+    link.
     """
 
     __tablename__ = "plans"

@@ -14,7 +14,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from booking import clock
-from booking.models import LIVE, Appointment, Channel, Message, MessageState
+from booking.models import YET_TO_GO, Appointment, Channel, Message, MessageState
 from booking.reminders import plans
 from booking.reminders.channels.mail import without_addresses
 from booking.reminders.checks import TO_THE_CLINIC
@@ -96,7 +96,7 @@ def _is_told_anew(session: Session, message: Message) -> bool:
         Message.kind == message.kind,
         Message.sequence == message.sequence,
         Message.resend > message.resend,
-        Message.state.in_((*LIVE, MessageState.SENT, MessageState.SIMULATED, MessageState.TO_CALL)),
+        Message.state.in_((*YET_TO_GO, MessageState.SENT, MessageState.SIMULATED, MessageState.TO_CALL)),
     )
     return session.scalar(again.limit(1)) is not None
 

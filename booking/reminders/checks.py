@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, and_, func, or_, select
 from sqlalchemy.orm import Session
 
-from booking.models import LIVE, Appointment, Channel, Message, MessageState, OptOut, Plan, TextConsent
+from booking.models import YET_TO_GO, Appointment, Channel, Message, MessageState, OptOut, Plan, TextConsent
 from booking.reminders import plans
 from booking.scheduling.reminder_times import clinic_text_due, not_after, text_due, within_text_hours
 from booking.scheduling.status import Status
@@ -134,8 +134,8 @@ def _text(session: Session, clinic: Clinic, message: Message, now: datetime) -> 
         return OtherWay("This number has had its texts of this week.")
     midnight = datetime.combine(today, datetime.min.time(), clinic.zone)
     if _texts_since(session, message, midnight) >= rules.a_day:
-        tomorrow = datetime.combine(today + timedelta(days=1), rules.starts, clinic.zone)
-        return Wait(tomorrow) if tomorrow <= last_use else OtherWay("This number has had its text of today.")
+        morning = datetime.combine(today + timedelta(days=1), rules.starts, clinic.zone)
+        return Wait(morning) if morning <= last_use else OtherWay("This number has had its text of today.")
     return None
 
 
@@ -162,7 +162,7 @@ def _is_reminded_of_each(
     """
     named = {visit.id for visit in plans.about_plan(session, clinic, message, plan, now).visits}
     goes = or_(
-        Message.state.in_((*LIVE, MessageState.SENT, MessageState.SIMULATED)),
+        Message.state.in_((*YET_TO_GO, MessageState.SENT, MessageState.SIMULATED)),
         Message.settled_as == notices.TOLD_TOGETHER,
     )
     return named <= {*session.scalars(select(Message.appointment_id).where(*_reminds(message), goes))}

@@ -32,8 +32,9 @@ _WHILE = {"plan-link": PlanStatus.PRESCRIBED, "plan-make-up": PlanStatus.RUNNING
 class AboutPlan:
     """What a message about a plan has to say. `visits`: those ahead that stand, in order; of a digest those of its week.
 
-    `moved`: each with what is other than before, in words. `cancelled`, `added`, `firm`: what a change did, in order, as far
-    as it is still so. `called_off`: the cancelled visits, as they were known. `this_week`: a digest that was late. `own_links`: to each of the visits, where they are reminded of one by one.
+    `moved`: each with what is other than before, in words. `cancelled`, `added`, `firm`: what a change did, in order, as far as it
+    is still so. `called_off`: the cancelled visits, as they were known. `this_week`: a digest that was late. `own_links`: to each
+    of the visits, where they are reminded of one by one.
     """
 
     visits: tuple[Visit, ...]

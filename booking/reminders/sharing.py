@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, bindparam, select
 from sqlalchemy.orm import Session
 
-from booking.models import LIVE, Appointment, Channel, Message, MessageState, Plan
+from booking.models import YET_TO_GO, Appointment, Channel, Message, MessageState, Plan
 from booking.reminders.checks import Wait, verdict
 from booking.reminders.plans import plan_of
 from booking.scheduling.hours import day_at
@@ -115,7 +115,7 @@ def _still_there(session: Session, companions: Companions) -> Companions:
     """Those that nobody has dropped or taken meanwhile; nobody can from here on."""
     wanted = select(Message.id).where(
         Message.id.in_([one.id for one, _ in companions]),
-        Message.state.in_(LIVE),
+        Message.state.in_(YET_TO_GO),
         Message.handed_over_at.is_(None),
     )
     there = set(session.scalars(wanted.order_by(Message.id).with_for_update()))
@@ -184,7 +184,7 @@ def _waits_like(message: Message) -> tuple[ColumnElement[bool], ...]:
         Message.id != message.id,
         Message.address == message.address,
         Message.channel == message.channel,
-        Message.state.in_(LIVE),
+        Message.state.in_(YET_TO_GO),
         Message.handed_over_at.is_(None),
     )
 

@@ -99,9 +99,9 @@ class Worker:
             self._beat(trouble or self._untidy)
 
     def tidy(self) -> None:
-        """Writes reminders that are missing and lists that are due, offers what makes up for missed visits, ends plans that are over,
-        and forgets what no longer counts. Each goes by itself; trouble with one is told in the heartbeat, and tried again with
-        the next tidying.
+        """Writes reminders that are missing and lists that are due, offers what makes up for missed visits, ends plans that are
+        over, and forgets what no longer counts. Each goes by itself; trouble with one is told in the heartbeat, and tried again
+        with the next tidying.
         """
         troubles = []
         with self.app.app_context():

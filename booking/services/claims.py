@@ -170,7 +170,7 @@ def exchange(
 
 
 def meeting(uses: Iterable[Use]) -> ColumnElement[bool]:
-    """Claims that overlap with any of these uses. There is one."""
+    """Claims that overlap with any of these uses, of which there is one at least."""
     return or_(
         *(
             and_(

@@ -8,9 +8,11 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from booking import clock
+from booking.formatting import iso_utc
 from booking.models import Actor, Appointment, HistoryEntry
 from booking.scheduling.status import Status
 from booking.services import rows
+from booking.services.clinic import Clinic
 
 State = dict[str, str]
 # So long what was done to a visit, or to a plan, can be taken back at the most.
@@ -96,6 +98,15 @@ def state_at(session: Session, appointment: Appointment, version: int) -> State 
         elif entry.what in _STATUSES:
             state["status"] = entry.what
     return state
+
+
+def state_of(clinic: Clinic, appointment: Appointment) -> State:
+    """How the appointment stands, in the same words."""
+    return {
+        "starts_at": iso_utc(appointment.starts_at),
+        "practitioner": clinic.practitioner_by_id[appointment.practitioner_id].slug,
+        "status": appointment.status.value,
+    }
 
 
 _STATUSES = frozenset(Status) - {Status.BOOKED}

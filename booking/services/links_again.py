@@ -81,7 +81,9 @@ def _upcoming(message: Message) -> tuple[ColumnElement[bool], ...]:
 
 
 def _plans(session: Session, message: Message) -> list[Plan]:
-    """The plans that have upcoming visits, and this contact. Not one of which a visit was ever given another: its link shows all."""
+    """The plans that have upcoming visits, and this contact. Not one of which a visit was ever given another: its link shows
+    all.
+    """
     its, of_visit = (Plan.email, Appointment.email)
     if message.channel is Channel.TEXT:
         its, of_visit = (Plan.phone, Appointment.phone)

@@ -64,8 +64,8 @@ class Question:
 
     @property
     def takes_penciled(self) -> bool:
-        """Whether visits give way to it that nobody has decided on: to a patient's first one, where the clinic wants it so. One that
-        is moved keeps to what is free.
+        """Whether visits give way to it that nobody has decided on: to a patient's first one, where the clinic wants it so. One
+        that is moved keeps to what is free.
         """
         return (
             self.moved is None

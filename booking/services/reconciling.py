@@ -1,9 +1,9 @@
 """Finds visits whose reminders aren't as they should be, and puts them right.
 
-The worker runs this now and then; a change of the clinic's reminder times, or of a visit's type, runs it at once. It is
-the net under the outbox: a reminder that somehow was never written is written, one that is no longer wanted is dropped, and one
-that is queued for another time gets its new time. So it is with the lists of the week of those on plans, and with calls about a plan
-that are carried by a visit which has begun meanwhile.
+The worker runs this now and then; a change of the clinic's reminder times, or of a visit's type, runs it at once. It is the net
+under the outbox: a reminder that somehow was never written is written, one that is no longer wanted is dropped, and one that is
+queued for another time gets its new time. So it is with the lists of the week of those on plans, and with calls about a plan that
+are carried by a visit which has begun meanwhile.
 """
 
 from collections.abc import Iterable

@@ -296,11 +296,7 @@ def refuse_stale(session: Session, clinic: Clinic, appointment: Appointment, ver
         return
     raise StaleEdit(
         shown=history.state_at(session, appointment, version),
-        now={
-            "starts_at": iso_utc(appointment.starts_at),
-            "practitioner": clinic.practitioner_by_id[appointment.practitioner_id].slug,
-            "status": appointment.status.value,
-        },
+        now=history.state_of(clinic, appointment),
     )
 
 

@@ -32,8 +32,8 @@ _GSM = set(
 class Words:
     """What somebody would be told, how and when. Without a channel, nobody is told. The link's token isn't in it.
 
-    `to_call`: they stand on the list of calls, until reached. `owed`: they are told whatever staff choose. `unheard`: nobody is told,
-    for they haven't heard of the visit yet.
+    `to_call`: they stand on the list of calls, until reached. `owed`: they are told whatever staff choose. `unheard`: nobody is
+    told, for they haven't heard of the visit yet.
     """
 
     channel: str

@@ -224,7 +224,9 @@ SHORT = tuple(
 
 @dataclass
 class Took:
-    """One call: keys pressed, clicks and drags, turns of the wheel, fields touched, and seconds from the first of them to the answer."""
+    """One call: keys pressed, clicks and drags, turns of the wheel, fields touched, and seconds from the first of them to the
+    answer.
+    """
 
     call: Call
     keys: int = 0

@@ -53,8 +53,8 @@ def stages(sink: Sink, standing_clock: Any) -> BookedPlan:
 
 @pytest.fixture
 def fewer(sink: Sink, standing_clock: Any) -> BookedPlan:
-    """A plan with two visits in its first week and one in its second, that goes on as before: a visit is added, of which its patient
-    hasn't heard.
+    """A plan with two visits in its first week and one in its second, that goes on as before: a visit is added, of which its
+    patient hasn't heard.
     """
     weeks = [{"weeks": 1, "doses": {FOLLOW_UP: visits}} for visits in (2, 1)]
     where_mei_is_alone(plan_template("fewer", {}, reassessment=["acupuncture-reassessment"], phases=weeks))

@@ -1,4 +1,6 @@
-"""A first visit that was missed, on the pages of its plan: it is asked for before all others, and staff read that there is none yet."""
+"""A first visit that was missed, on the pages of its plan: it is asked for before all others, and staff read that there is none
+yet.
+"""
 
 import re
 from datetime import timedelta

@@ -1,5 +1,5 @@
-"""Who agreed to texts at their number before isn't asked again when they book their plan, and nothing is chosen for them that would be
-refused.
+"""Who agreed to texts at their number before isn't asked again when they book their plan, and nothing is chosen for them that would
+be refused.
 """
 
 import re

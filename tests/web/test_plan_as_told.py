@@ -1,5 +1,5 @@
-"""What was decided of a plan, and what was taken back, before its patient heard of it: their pages and programs show the plan as they
-know it.
+"""What was decided of a plan, and what was taken back, before its patient heard of it: their pages and programs show the plan as
+they know it.
 """
 
 from datetime import timedelta

@@ -1,4 +1,6 @@
-"""What to bring to the visits of a plan, and how early to come: for each first visit, by day, but not for one that follows another."""
+"""What to bring to the visits of a plan, and how early to come: for each first visit, by day, but not for one that follows
+another.
+"""
 
 import pytest
 from flask import Flask

@@ -12,11 +12,11 @@ from typing import Any, NamedTuple
 from booking.scheduling.plans.task import Pairing
 
 LOOKED_AT_WITHIN = 7
-"""So many days after a phase's last week, at the latest, somebody looks again how it goes on."""
+"""So many days after a stage's last week, at the latest, somebody looks again how it goes on."""
 MOST_REST_DAYS = 30
 """So many free days between two visits, at most, a plan may ask for."""
 REASSESSED_BEFORE = 13
-"""Before the visit of this number in a phase, if it has so many of one kind of care."""
+"""Before the visit of this number in a stage, if it has so many of one kind of care."""
 
 
 class Dose(NamedTuple):
@@ -54,8 +54,8 @@ class Course:
     """All phases of a plan. `rest_days`: free days between two visits of a modality. `most_trips`: in a week, or None.
     `moved`: what phases that were added later have of the weeks before them, which ask for it no more.
 
-    `reassessment`: visit types of which one decides, after a phase, how it goes on; none where nobody needs to. The weeks
-    until somebody looks again are a stage.
+    `reassessment`: visit types of which one decides, after a stage, how it goes on; none where nobody needs to. A stage are the
+    weeks until somebody looks again.
     """
 
     phases: tuple[Phase, ...]

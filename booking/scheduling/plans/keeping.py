@@ -22,8 +22,8 @@ class Role(StrEnum):
 
 
 class Kept(NamedTuple):
-    """A visit of a plan. `care`: the ordinary visit type of its kind of care; its own one, for a reassessment. One before the plan's
-    first day is of its first week.
+    """A visit of a plan. `care`: the ordinary visit type of its kind of care; its own one, for a reassessment. One before the
+    plan's first day is of its first week.
     """
 
     day: int
@@ -185,8 +185,8 @@ def looked_at(course: Course, stage: int, visits: Iterable[Kept]) -> range:
 
 
 def is_due(course: Course, stage: int, visits: Iterable[Kept], weeks: int) -> bool:
-    """Whether somebody is to look again after a stage, once so many weeks of a plan can be booked: after one that goes on beyond them,
-    only where its thirteenth visit of one kind of care can be.
+    """Whether somebody is to look again after a stage, once so many weeks of a plan can be booked: after one that goes on beyond
+    them, only where its thirteenth visit of one kind of care can be.
     """
     return looked_at(course, stage, visits).stop <= weeks * 7 + LOOKED_AT_WITHIN
 

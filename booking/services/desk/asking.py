@@ -169,17 +169,17 @@ def wanted(
         if place.visit_type
         else clinic.visit_type_by_id[appointment.visit_type_id]
     )
-    now = clinic.practitioner_by_id[appointment.practitioner_id]
+    giver = clinic.practitioner_by_id[appointment.practitioner_id]
     other_type = visit_type.id != appointment.visit_type_id
-    person = clinic.practitioner(place.practitioner) if place.practitioner else now
+    person = clinic.practitioner(place.practitioner) if place.practitioner else giver
     people: tuple[Practitioner, ...] = (person,)
     if anyone:
         people = clinic.who_offers(visit_type, BookableBy.STAFF)
-        people = people if any(one.id == now.id for one in people) else (*people, now)
+        people = people if any(one.id == giver.id for one in people) else (*people, giver)
     current = shape_of(clinic, appointment, uses)
     shapes = {}
     for one in people:
-        shape = _shape_with(clinic, appointment, current, visit_type, one, now, place.phase_minutes)
+        shape = _shape_with(clinic, appointment, current, visit_type, one, giver, place.phase_minutes)
         if shape is not None:
             shapes[one.id] = shape
     people = tuple(one for one in people if one.id in shapes)
@@ -187,7 +187,7 @@ def wanted(
         raise NotOffered
     kinds = {kind for shape in shapes.values() for kind in shape.room_kinds}
     stays = place.starts_at is None or _cell(place.starts_at) == appointment.from_cell
-    same = stays and person is now and not other_type and not anyone
+    same = stays and person is giver and not other_type and not anyone
     rooms = tuple(room for room in clinic.rooms if room.kind in kinds)
     here = tuple(room for room in clinic.rooms if room.id == appointment.room_id)
     if place.room:
@@ -230,12 +230,12 @@ def _shape_with(
     current: Shape,
     visit_type: VisitType,
     person: Practitioner,
-    now: Practitioner,
+    giver: Practitioner,
     minutes: tuple[int, ...] | None,
 ) -> Shape | None:
     """What the visit would take with this person, or None if they don't give it."""
     offering = person.offerings.get(visit_type.slug)
-    keeps = person is now and visit_type.id == appointment.visit_type_id
+    keeps = person is giver and visit_type.id == appointment.visit_type_id
     if offering is None and not keeps:
         return None
     if minutes is not None:
@@ -250,7 +250,7 @@ def _shape_with(
     assert offering is not None
     if visit_type.id != appointment.visit_type_id:
         return offering.shape
-    theirs = now.offerings.get(visit_type.slug)
+    theirs = giver.offerings.get(visit_type.slug)
     return offering.shape if theirs is not None and theirs.shape == current else current
 
 

@@ -1,8 +1,8 @@
 """Two records of one patient become one, and two again if that was a mistake.
 
-Visits, what they claim of the patient's time, plans, what insurance or packages allow, and consents go over to the record
-that stays; messages and history are the visits' and the plans' own and go with them. What was typed into the record that goes stays there, so that nothing is lost, and
-fills what is empty in the other. Links of patients open their visits as before.
+Visits, what they claim of the patient's time, plans, what insurance or packages allow, and consents go over to the record that
+stays; messages and history are the visits' and the plans' own and go with them. What was typed into the record that goes stays
+there, so that nothing is lost, and fills what is empty in the other. Links of patients open their visits as before.
 
 Locks, in this order: the records by their references and contacts, so that nobody books for them, edits them or joins
 them meanwhile; their visits, as whoever moves one does; their time.

@@ -66,12 +66,12 @@ _WAITS_HERE = timedelta(hours=3)
 class Preview:
     """What a change would mean. `channel`: "email", "text", "call", or "" where nobody would be told.
 
-    `to_call`: they stand on the list of calls, until reached. `owed`: they are told whatever staff choose, for they haven't
-    heard of the visit, asked for an answer, or are to be called about it. `unheard`: nobody would be told, for they hear of the
-    visit with what was decided of its plan. `here_since`: when they came, if they are here and
-    stay; `comes_again`: they are here, and are booked for another time. `room` and `devices` are None and empty where it can't be; `phase_minutes` are those of the visit as it would be.
-    `breaches`: codes that need a reason, with their facts in `facts`. `clash`: what is in the way, as in the refusal
-    Clash. `elsewhere`: the patient's other visit, as in the refusal PatientElsewhere, or None. With one of the two, it
+    `to_call`: they stand on the list of calls, until reached. `owed`: they are told whatever staff choose, for they haven't heard
+    of the visit, asked for an answer, or are to be called about it. `unheard`: nobody would be told, for they hear of the visit
+    with what was decided of its plan. `here_since`: when they came, if they are here and stay; `comes_again`: they are here, and
+    are booked for another time. `room` and `devices` are None and empty where it can't be; `phase_minutes` are those of the visit
+    as it would be. `breaches`: codes that need a reason, with their facts in `facts`. `clash`: what is in the way, as in the
+    refusal Clash. `elsewhere`: the patient's other visit, as in the refusal PatientElsewhere, or None. With one of the two, it
     can't be. `text`: the words, without the link. `stale`: what became of the visit since it was shown.
     """
 

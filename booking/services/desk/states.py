@@ -50,8 +50,8 @@ _PLAIN = (
 class Changed:
     """A visit after a change. `entry_id` is the history entry, by which it is undone; None if nothing was to change.
 
-    `state`: how it stands now, as in `state_of`. `told`: the patient hears of it, by `channel`. `due_at`: when, ISO in UTC, or
-    None. `to_call`: they stand on the list of calls, until reached. `facts`: those of the history entry.
+    `state`: how it stands now, as in `history.state_of`. `told`: the patient hears of it, by `channel`. `due_at`: when, ISO in UTC,
+    or None. `to_call`: they stand on the list of calls, until reached. `facts`: those of the history entry.
     """
 
     reference: str
@@ -124,7 +124,7 @@ def keep(
     appointment.version += 1
     appointment.changed_at = now
     session.flush()
-    state = state_of(clinic, appointment)
+    state = history.state_of(clinic, appointment)
     entry_id = history.note(
         session,
         appointment,
@@ -159,7 +159,7 @@ def keep(
 
 def unchanged(clinic: Clinic, appointment: Appointment) -> Changed:
     """A quiet success."""
-    return Changed(appointment.reference, None, appointment.version, state_of(clinic, appointment))
+    return Changed(appointment.reference, None, appointment.version, history.state_of(clinic, appointment))
 
 
 def refuse_stale(
@@ -185,7 +185,7 @@ def changed_since(
     """What became of a visit since it was shown in this version; None where it is as it was."""
     if version is None or version == appointment.version:
         return None
-    shown, now = history.state_at(session, appointment, version), state_of(clinic, appointment)
+    shown, now = history.state_at(session, appointment, version), history.state_of(clinic, appointment)
     return StaleEdit(shown=shown, now=now, **last_change(session, appointment))
 
 
@@ -209,15 +209,6 @@ def change_of(entry: HistoryEntry) -> dict[str, Any]:
         "by_actor": entry.actor.value,
         "what": entry.what,
         "at": iso_utc(entry.at),
-    }
-
-
-def state_of(clinic: Clinic, appointment: Appointment) -> dict[str, str]:
-    """How the visit stands, as facts of a StaleEdit."""
-    return {
-        "starts_at": iso_utc(appointment.starts_at),
-        "practitioner": clinic.practitioner_by_id[appointment.practitioner_id].slug,
-        "status": appointment.status.value,
     }
 
 

@@ -218,7 +218,8 @@ def cancel(
     """Cancels the visit and frees its time, `by` the wish of the patient or of the clinic.
 
     The patient is told in three minutes, if `tell`; not who is here. Who still waits to hear of an earlier change by us is told
-    also without. Who asked for it themselves isn't called, nor is whoever has just heard it on the telephone (`spoken`). Raises IllegalStatus, StaleEdit, NotFound.
+    also without. Who asked for it themselves isn't called, nor is whoever has just heard it on the telephone (`spoken`). Raises
+    IllegalStatus, StaleEdit, NotFound.
     """
     reason = reason.strip()[:500]
 
@@ -286,9 +287,9 @@ def correct(
 ) -> Changed:
     """Another status than was said, with a reason. The moments that no longer hold are cleared; the history has them.
 
-    `by`: for a cancellation, whose wish it was; of one that is cancelled already, that and the reason are said anew, and nobody
-    is told anew: they needn't come either way. What still waits to be told says it so. Who heard nothing, for it was said to be
-    their own wish, is told of the clinic's as of any, if `tell`. So is whose visit was given another place while they were said to be
+    `by`: for a cancellation, whose wish it was; of one that is cancelled already, that and the reason are said anew, and nobody is
+    told anew: they needn't come either way. What still waits to be told says it so. Who heard nothing, for it was said to be their
+    own wish, is told of the clinic's as of any, if `tell`. So is whose visit was given another place while they were said to be
     here: they come after all, and know only the old one. A missed visit that comes after all takes back the rest of its time.
     Raises NeedsReason, IllegalStatus, OldPlaceTaken, StaleEdit, NotFound.
     """

@@ -6,7 +6,7 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from booking.models import LIVE, Appointment, Message, Plan
+from booking.models import YET_TO_GO, Appointment, Message, Plan
 from booking.scheduling.hours import day_at
 from booking.scheduling.status import Status
 from booking.services import digests, notices
@@ -62,7 +62,7 @@ def _is_about(message: Message, appointment: Appointment, week: str) -> bool:
     """Whether a message that hasn't gone is about this visit: the list of its week, or what goes to all that stand."""
     if NAMED in message.facts or appointment.penciled:
         return False
-    return message.subject == week or (message.state in LIVE and message.kind == "plan-confirmation")
+    return message.subject == week or (message.state in YET_TO_GO and message.kind == "plan-confirmation")
 
 
 def _of_its_day(session: Session, appointment: Appointment) -> list[Message]:

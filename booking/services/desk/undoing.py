@@ -228,7 +228,7 @@ def _refuse(
     if left or visit.version != version + len(later):
         shown: dict[str, Any] | None = history.state_at(session, visit, version)
         changed = states.change_of(left[-1]) if left else states.last_change(session, visit)
-        raise StaleEdit(shown=shown, now=states.state_of(clinic, visit), **changed)
+        raise StaleEdit(shown=shown, now=history.state_of(clinic, visit), **changed)
     if now > entry.at + UNDO_WITHIN:
         raise TooLateToUndo(until=iso_utc(entry.at + UNDO_WITHIN))
     if visit.status in _WITHOUT_A_LOOK and _before(visit, entry, now)["status"] != visit.status:

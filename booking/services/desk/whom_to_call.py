@@ -1,8 +1,8 @@
 """Which visits stand on the list of calls, as conditions and as numbers: what `booking.services.desk.calls` shows.
 
-The list is what the outbox says: reminders by call, messages that failed and went no other way, and visits that the
-clinic moved or cancelled less than a day ahead and that nobody has confirmed, or moved themselves since: their patients are written to as well. Like
-what is written, these wait until the time to take the change back is over.
+The list is what the outbox says: reminders by call, messages that failed and went no other way, and visits that the clinic moved or
+cancelled less than a day ahead and that nobody has confirmed, or moved themselves since: their patients are written to as well.
+Like what is written, these wait until the time to take the change back is over.
 """
 
 from collections.abc import Iterable

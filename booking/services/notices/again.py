@@ -96,9 +96,9 @@ def cancellation_corrected(session: Session, appointment: Appointment, now: date
 
 
 def plan_another_way(session: Session, plan: Plan, message: Message, now: datetime) -> bool:
-    """Writes anew what could not reach a plan's patient: a text as a mail if there is an address, else as a call about all
-    its visits, or about those of a week. Says whether there is such a way. A mail that answers what they have just done is in their hands, and
-    nobody is called about what they have changed themselves.
+    """Writes anew what could not reach a plan's patient: a text as a mail if there is an address, else as a call about all its
+    visits, or about those of a week. Says whether there is such a way. A mail that answers what they have just done is in their
+    hands, and nobody is called about what they have changed themselves.
     """
     own = OWN in message.facts
     answers = message.kind in ("plan-link", "plan-confirmation") and SAID_BY_CALL not in message.facts

@@ -135,8 +135,8 @@ def news_owed(
 def cancelled_by_clinic(
     session: Session, clinic: Clinic, appointment: Appointment, now: datetime, *, tell: bool
 ) -> Told:
-    """Tells in three minutes that the clinic has cancelled, if `tell`, unless they haven't heard of the visit; nothing else about it
-    goes any more.
+    """Tells in three minutes that the clinic has cancelled, if `tell`, unless they haven't heard of the visit; nothing else about
+    it goes any more.
     """
     dropped = [
         *waiting_with_plan(session, appointment, known_of(appointment, clinic)),
@@ -220,10 +220,10 @@ def taken_back(
 ) -> Told:
     """What follows on a change that was taken back: its message is dropped; if it went already, another one goes.
 
-    `sequence` was the visit's after that change, and has grown since by what was done and taken back, of which they may have
-    heard too, also `since` it from a message of their plan. `dropped` is what it took the place of, and `known` is what it told: None for a cancellation, `by_clinic` or
-    as they had asked. `spoken`: the sequences that were told on the telephone. `unheard`: when the visit began until
-    now, ISO in UTC, if they hadn't heard of it. Whoever is here is told by whoever sees them.
+    `sequence` was the visit's after that change, and has grown since by what was done and taken back, of which they may have heard
+    too, also `since` it from a message of their plan. `dropped` is what it took the place of, and `known` is what it told: None for
+    a cancellation, `by_clinic` or as they had asked. `spoken`: the sequences that were told on the telephone. `unheard`: when the
+    visit began until now, ISO in UTC, if they hadn't heard of it. Whoever is here is told by whoever sees them.
     """
     last = appointment.sequence - 1
     heard = (

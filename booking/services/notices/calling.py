@@ -118,8 +118,8 @@ def call_of_change(
 
 
 def _called_about(session: Session, plan: Plan, visit: Appointment, now: datetime) -> set[str]:
-    """When a visit begins, and began, that has just been changed on short notice, so that the plan's patient is called about it: ISO
-    in UTC.
+    """When a visit begins, and began, that has just been changed on short notice, so that the plan's patient is called about it:
+    ISO in UTC.
     """
     entries = select(HistoryEntry).where(HistoryEntry.appointment_id == visit.id)
     last = session.scalars(entries.order_by(HistoryEntry.id.desc()).limit(1)).one()
@@ -142,7 +142,9 @@ def drop_calls(session: Session, plan: Plan, why: str) -> bool:
 
 
 def pass_on(session: Session, plan: Plan, now: datetime) -> None:
-    """Where the visit that carries a call about a plan can't any more, another one does; of a week one of its own, if there is any."""
+    """Where the visit that carries a call about a plan can't any more, another one does; of a week one of its own, if there is
+    any.
+    """
     carried = _waiting_of(plan).join(Appointment, Appointment.id == Message.appointment_id)
     for stale in session.scalars(carried.where(_carries_no_more(now))).all():
         if WEEK in stale.facts:

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 
 from booking.formatting import iso_utc
 from booking.models import (
-    LIVE,
+    YET_TO_GO,
     Actor,
     Appointment,
     Channel,
@@ -203,8 +203,8 @@ def joined(session: Session, plan: Plan, before: Row, facts: Row) -> Row:
 
 
 def _without_untold(session: Session, plan: Plan, visits: Iterable[Appointment], facts: Row) -> Row:
-    """These facts of a change, where something else of the plan waits to be told: its visits go from where their patient knows them,
-    and those of which they haven't heard aren't named. What waits follows them to where they are by now.
+    """These facts of a change, where something else of the plan waits to be told: its visits go from where their patient knows
+    them, and those of which they haven't heard aren't named. What waits follows them to where they are by now.
     """
     left = _left(session, visits)
     waits = times_told(plan.untold)
@@ -305,15 +305,16 @@ def make_up_offered(session: Session, plan: Plan, now: datetime) -> bool:
 
 
 def plan_contact_corrected(session: Session, clinic: Clinic, plan: Plan, now: datetime) -> None:
-    """What is queued about a plan goes to the contact as it is now: the link to book it, or all visits and the link to make up
-    for others, and when it was to go what has just been changed. While a decision waits to be told no list of the visits goes: they stand as decided.
+    """What is queued about a plan goes to the contact as it is now: the link to book it, or all visits and the link to make up for
+    others, and when it was to go what has just been changed. While a decision waits to be told no list of the visits goes: they
+    stand as decided.
     """
     change, stands = _change_for_another(session, plan, now), next_of(session, plan, now) is not None
     waits = any(plan.untold.values())
     if change is not None and change.state in GONE and stands and not waits and _is_written_to(plan):
         change = None  # The list of all visits says it.
     of_plan = Message.subject == f"plan/{plan.reference}"
-    offers = select(Message.id).where(of_plan, Message.kind == "plan-make-up", Message.state.in_(LIVE))
+    offers = select(Message.id).where(of_plan, Message.kind == "plan-make-up", Message.state.in_(YET_TO_GO))
     offered = session.scalar(offers.limit(1)) is not None
     session.execute(
         update(Message)
@@ -354,7 +355,11 @@ def _change_for_another(session: Session, plan: Plan, now: datetime) -> Message 
         .with_for_update()
     )
     last = next(
-        (one for one in found if one.state in LIVE or (one.state in GONE and one.sequence == plan.sequence)),
+        (
+            one
+            for one in found
+            if one.state in YET_TO_GO or (one.state in GONE and one.sequence == plan.sequence)
+        ),
         None,
     )
     if last is None or last.not_after <= now:
@@ -454,7 +459,9 @@ def _changes_that_wait(session: Session, plan: Plan) -> Sequence[Message]:
 
 
 def _with_what_waits(session: Session, plan: Plan, waits: Iterable[Message], facts: Row) -> Row:
-    """These facts of a change, joined with those of the changes before of which the message hasn't gone yet: it doesn't any more."""
+    """These facts of a change, joined with those of the changes before of which the message hasn't gone yet: it doesn't any
+    more.
+    """
     for one in waits:
         facts = joined(session, plan, one.facts, facts)
         one.state, one.last_error = MessageState.DROPPED, "Told in one message with what was changed next."

@@ -26,9 +26,9 @@ def is_unheard(
     *,
     to: datetime | None = None,
 ) -> bool:
-    """Whether a visit, which is or was `at` this time, ISO in UTC, and is to be moved `to` that, is one of which its patient hasn't heard: they aren't told yet
-    what was decided, nor reminded of it. What is soon, or was to be, they may have read in a list of the week, and no reminder
-    may be left to tell them: it is told like any. `dropped`: what was to be told of it by itself.
+    """Whether a visit, which is or was `at` this time, ISO in UTC, and is to be moved `to` that, is one of which its patient hasn't
+    heard: they aren't told yet what was decided, nor reminded of it. What is soon, or was to be, they may have read in a list of
+    the week, and no reminder may be left to tell them: it is told like any. `dropped`: what was to be told of it by itself.
     """
     plan = _waiting_plan(session, appointment)
     if plan is None or any(one["kind"] in ANSWERS for one in dropped):
@@ -44,8 +44,8 @@ def is_unheard(
 
 
 def goes_on_unheard(session: Session, appointment: Appointment, was: str, *, spoken: bool = False) -> bool:
-    """What waits to be told has such a visit, that `was` at this time, where it is by now, if it stands; not what they have just heard
-    on the telephone. Says whether anything waits still.
+    """What waits to be told has such a visit, that `was` at this time, where it is by now, if it stands; not what they have just
+    heard on the telephone. Says whether anything waits still.
     """
     plan = _waiting_plan(session, appointment)
     if plan is None:

@@ -132,7 +132,9 @@ def told_apart(session: Session, appointment: Appointment, known: Row, now: date
 
 
 def tell_with_plan(session: Session, appointment: Appointment, waited: list[Row]) -> bool:
-    """What `waited` to tell from where this visit was moved goes with a message about its plan, if one waits. Says whether it does."""
+    """What `waited` to tell from where this visit was moved goes with a message about its plan, if one waits. Says whether it
+    does.
+    """
     change = _change_of_plan(session, appointment)
     was = next((one["facts"]["old_starts_at"] for one in waited if "old_starts_at" in one["facts"]), None)
     if change is None or was is None:
@@ -263,7 +265,9 @@ def stop_writing(session: Session, appointment: Appointment, why: str) -> list[M
 
 
 def _tells_of_it_alone(session: Session, change: Message, appointment: Appointment) -> bool:
-    """Whether what waits to tell of a change of a plan, by the clinic, names no times but those of this visit, where it is or was."""
+    """Whether what waits to tell of a change of a plan, by the clinic, names no times but those of this visit, where it is or
+    was.
+    """
     if OWN in change.facts:
         return False
     moves = session.scalars(

@@ -22,7 +22,9 @@ UNREACHABLE, ON_SHORT_NOTICE, ASKED = "unreachable", "soon", "asked"
 
 
 def times_told(facts: Row) -> dict[str, set[str]]:
-    """What the facts of a change of a plan name: when visits began that are cancelled, and begin that are firm or new; ISO in UTC."""
+    """What the facts of a change of a plan name: when visits began that are cancelled, and begin that are firm or new; ISO in
+    UTC.
+    """
     return {name: {*facts.get(name, ())} for name in ("cancelled", "firm", "added")}
 
 

@@ -45,7 +45,8 @@ class Adherence:
 
 def adherence(who: Who, *, practitioner: str | None = None, need: Need | None = None) -> Adherence:
     """All plans that run or wait to be booked, or are over without their patient having been told, but no series, those in need
-    first: of a practitioner's patients, for them; of one practitioner, if asked for. Raises NotFound for a name that the clinic doesn't have.
+    first: of a practitioner's patients, for them; of one practitioner, if asked for. Raises NotFound for a name that the clinic
+    doesn't have.
     """
     now = clock.now()
     with reading() as session:

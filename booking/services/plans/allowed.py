@@ -32,9 +32,9 @@ from booking.services.visits import Visit as PatientsVisit
 
 
 class Allowed(NamedTuple):
-    """`left`: of each pool today, and in each later window in which a visit lies. `beyond`: the marks of visits that may not be covered, by their numbers; `stops`: whether
-    staff are to be asked before these are booked. `pushed`: by their references when visits begin that are booked and would be
-    beyond because of them.
+    """`left`: of each pool today, and in each later window in which a visit lies. `beyond`: the marks of visits that may not be
+    covered, by their numbers; `stops`: whether staff are to be asked before these are booked. `pushed`: by their references when
+    visits begin that are booked and would be beyond because of them.
     """
 
     left: tuple[Left, ...]

@@ -114,11 +114,18 @@ def may_take(clinic: Clinic, plan: Plan, people: Iterable[Practitioner]) -> set[
     return {plan.patient_id, *(one.id for one in people), *(thing.id for thing in things)}
 
 
-def give_up(session: Session, visits: Sequence[Appointment], by: By, now: datetime, **facts: Any) -> None:
+def give_up(
+    session: Session,
+    visits: Sequence[Appointment],
+    by: By,
+    now: datetime,
+    *,
+    missed: bool = False,
+    **facts: Any,
+) -> None:
     """Cancels these visits, which are locked with all that they take. They are no missed visits of the plan: it asks for them
     no more, unless `missed` says so. `tell`: whether their patient is to hear of it.
     """
-    missed = facts.pop("missed", False)
     placing.cancel_all(session, visits, by.actor, by.why, now)
     for visit in visits:
         if not missed:

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, func, or_, select
 from sqlalchemy.orm import Session
 
 from booking import clock
-from booking.models import LIVE, Appointment, Message, MessageState, Plan, PlanStatus
+from booking.models import YET_TO_GO, Appointment, Message, MessageState, Plan, PlanStatus
 from booking.scheduling.status import Status
 from booking.services import claims, digests
 from booking.services.clinic import the_clinic
@@ -18,7 +18,7 @@ from booking.services.desk import states
 from booking.services.rows import Row
 
 # What waits to be told, or to be called about.
-WAITS = (*LIVE, MessageState.TO_CALL)
+WAITS = (*YET_TO_GO, MessageState.TO_CALL)
 _PLAIN = ("course", "presence", "decided_phases", "untold")
 _MOMENTS = ("confirmed_at", "untold_since")
 

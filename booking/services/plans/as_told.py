@@ -1,5 +1,5 @@
-"""A plan as its patient knows it, as their pages and programs show it: without what was decided and waits to be told, as in messages
-about it (`reminders.plans`), and without visits that were taken back, or given up, before anybody heard of them.
+"""A plan as its patient knows it, as their pages and programs show it: without what was decided and waits to be told, as in
+messages about it (`reminders.plans`), and without visits that were taken back, or given up, before anybody heard of them.
 
 What begins before the end of the next day is shown as it is: of that they are reminded.
 """
@@ -92,8 +92,8 @@ def _before(session: Session, plan: Plan) -> dict[str, Any]:
 
 
 def _never_told(session: Session, plan: Plan) -> set[str]:
-    """The references of visits that were taken back as booked by mistake, or came and went while a decision waits to be told, before
-    their patient heard of them: taken back with a change of the whole plan always, others where no message of them has gone.
+    """The references of visits that were taken back as booked by mistake, or came and went while a decision waits to be told,
+    before their patient heard of them: taken back with a change of the whole plan always, others where no message of them has gone.
     """
     found = session.scalars(
         select(Appointment).where(
@@ -111,8 +111,8 @@ def _never_told(session: Session, plan: Plan) -> set[str]:
 
 
 def _came_and_went(session: Session, plan: Plan, cancelled: Sequence[Appointment]) -> set[str]:
-    """Those of these visits that were booked since a decision waits to be told, of which no message has gone, and that aren't yet to
-    be told as cancelled either. Of whoever is only called no message says what they have heard.
+    """Those of these visits that were booked since a decision waits to be told, of which no message has gone, and that aren't yet
+    to be told as cancelled either. Of whoever is only called no message says what they have heard.
     """
     since = plan.untold_since
     if since is None or notices.channel_of_clinic(plan)[0] is Channel.CALL:
@@ -149,8 +149,8 @@ def _heard_of(session: Session, plan: Plan, visits: Sequence[Appointment]) -> se
 
 
 def _without_untold(session: Session, plan: PlanView, visits: Sequence[PlanVisit]) -> list[PlanVisit]:
-    """Those visits of which they know, where they know them. What was moved since, or cancelled, stands there as cancelled: they are
-    to call before they come.
+    """Those visits of which they know, where they know them. What was moved since, or cancelled, stands there as cancelled: they
+    are to call before they come.
     """
     gone, firm, added = notices.times_told(plan.untold).values()
     times = plan.clinic.times

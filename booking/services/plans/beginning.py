@@ -1,6 +1,6 @@
-"""A plan that its patient began waits for whoever examines them: at the first visit of each kind of care, which alone is firm. Where
-that is missed or cancelled, and nothing of its kind is firm any more, the next one is made firm: else nobody would be reminded
-of anything, nor examined.
+"""A plan that its patient began waits for whoever examines them: at the first visit of each kind of care, which alone is firm.
+Where that is missed or cancelled, and nothing of its kind is firm any more, the next one is made firm: else nobody would be
+reminded of anything, nor examined.
 
 The worker asks now and then, for there are many ways to lose a visit.
 """

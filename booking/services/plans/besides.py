@@ -56,7 +56,9 @@ def days_besides(plan: PlanView, audience: BookableBy) -> dict[str, dict[date, V
 def too_near(
     session: Session, clinic: Clinic, plan: Plan, first_day: date, visits: Iterable[Kept]
 ) -> list[Kept]:
-    """Those of a plan's visits that leave no days of rest from one that its patient has besides. Asked once the patient is locked."""
+    """Those of a plan's visits that leave no days of rest from one that its patient has besides. Asked once the patient is
+    locked.
+    """
     others = elsewhere(session, clinic, plan.patient_id, plan.id)
     return [one for one in visits if _is_near(Course.of(plan.course), first_day, others, one)]
 

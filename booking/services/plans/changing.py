@@ -262,12 +262,12 @@ def decide(
 ) -> Outcome:
     """Keeps what a practitioner decided after a reassessment, and acts on it.
 
-    To continue or to taper goes on into the phase that is prescribed next, or in its weeks as often as before (`into_next`):
-    its penciled visits become firm, and its weeks become whole. A plan without a next phase goes on for `weeks` with the doses prescribed last, and to taper
-    with `doses`: those visits are then proposed and chosen like others. To stop or to refer cancels what lies ahead. The
-    patient's message lists which visits stand and which are cancelled, never the decision, and goes only if the practitioner
-    has `told` the patient; else it waits until they have (`told_now`). `beyond`: why visits
-    are booked all the same where the payer is to be asked first. Raises VisitsTaken, BeyondCoverage, NotChangeable, StaleEdit, NotFound, KeyReused.
+    To continue or to taper goes on into the phase that is prescribed next, or in its weeks as often as before (`into_next`): its
+    penciled visits become firm, and its weeks become whole. A plan without a next phase goes on for `weeks` with the doses
+    prescribed last, and to taper with `doses`: those visits are then proposed and chosen like others. To stop or to refer cancels
+    what lies ahead. The patient's message lists which visits stand and which are cancelled, never the decision, and goes only if
+    the practitioner has `told` the patient; else it waits until they have (`told_now`). `beyond`: why visits are booked all the
+    same where the payer is to be asked first. Raises VisitsTaken, BeyondCoverage, NotChangeable, StaleEdit, NotFound, KeyReused.
     """
     following = into_next(brief(who, reference), decision)
 

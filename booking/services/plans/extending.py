@@ -28,8 +28,8 @@ class Extended:
 
 
 def is_decided_first(plan: PlanView, now: datetime) -> bool:
-    """Whether the look after the last week came, when nothing stood behind it, and nothing was decided upon it yet: further weeks would
-    lie behind it.
+    """Whether the look after the last week came, when nothing stood behind it, and nothing was decided upon it yet: further weeks
+    would lie behind it.
     """
     course, day_of = plan.course, plan.clinic.times.local_date
     if plan.decided_phases >= course.looks or not course.phases[-1].reassessed:

@@ -21,8 +21,8 @@ _BY_ITSELF = By(Actor.SYSTEM)
 
 
 def end_what_is_over() -> int:
-    """Ends each plan of which nothing is ahead, missing, unsettled, to be confirmed or decided, a week after its last day. Nobody is
-    written to. Says how many.
+    """Ends each plan of which nothing is ahead, missing, unsettled, to be confirmed or decided, a week after its last day. Nobody
+    is written to. Says how many.
     """
     with reading() as session:
         plan_ids = session.scalars(_settled(the_clinic(session)).with_only_columns(Plan.id)).all()

@@ -335,7 +335,9 @@ def _with_what_was_moved(before: Course, after: Course, from_week: int) -> Cours
 def _with_further_weeks(
     before: Course, after: Course, weeks: Collection[int], none: Collection[str]
 ) -> Course:
-    """Of these further weeks, each a phase, what isn't moved there any more goes, and all of a kind of which there is to be none."""
+    """Of these further weeks, each a phase, what isn't moved there any more goes, and all of a kind of which there is to be
+    none.
+    """
 
     def moved(course: Course, week: int, care: str) -> int:
         return sum(one.visits for one in course.moved if (one.to, one.visit_type) == (week, care))

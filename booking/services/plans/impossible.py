@@ -54,8 +54,9 @@ class WeekReason(NamedTuple):
 class Relaxation:
     """One change with which the plan can be. `kind`: "window", "any_time", "practitioners", "besides", "start" or "fewer".
 
-    Facts: "weekday" (Monday 0), "opens" and "closes" (minutes of the day); "modality"; "on" and "care", of a visit outside the
-    plan that is moved, or none for all of them; "day"; "week", "care" and "visits". "any_time": only if the patient leaves the times open as well.
+    Facts: "weekday" (Monday 0), "opens" and "closes" (minutes of the day); "modality"; "on" and "care", of a visit outside the plan
+    that is moved, or none for all of them; "day"; "week", "care" and "visits". "any_time": only if the patient leaves the times
+    open as well.
     """
 
     kind: str

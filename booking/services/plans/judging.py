@@ -219,8 +219,8 @@ def _ends_in_gaps(visits: Sequence[PlanVisit], now: datetime) -> bool:
 def _gate(
     clinic: Clinic, plan: Any, course: Course, visits: Sequence[PlanVisit], within: int, now: datetime
 ) -> tuple[Need | None, date | None]:
-    """What is to be done about the reassessment that comes next, and when it is or has to be. `within`: how many of the plan's weeks
-    can be booked.
+    """What is to be done about the reassessment that comes next, and when it is or has to be. `within`: how many of the plan's
+    weeks can be booked.
     """
     stage = plan.decided_phases
     if not course.reassessment or stage >= course.looks:

@@ -69,10 +69,11 @@ def make_up_times(plan: PlanView, audience: BookableBy) -> list[MakeUp]:
     found = [MakeUp(one, (time,) if time else ()) for one, time in _one_each(asked.on_grid, plan, lacks)]
     none: Sequence[int] = range(len(found))
     # Staff may book any minute, and read one that patients don't choose only where there is no other.
-    for there in (asked.on_grid, asked, outside.on_grid, outside):
+    tries = ((asked.on_grid, False), (asked, False), (outside.on_grid, True), (outside, True))
+    for there, is_outside in tries:
         _offer(there, plan, found, none, audience)
         for number in none:
-            found[number] = replace(found[number], outside=there.wanted is outside.wanted)
+            found[number] = replace(found[number], outside=is_outside)
         none = [number for number in none if not found[number].times]
     for number in none:
         found[number] = replace(
@@ -107,8 +108,8 @@ def _with_more(
     most: int,
     replaces: PlanVisit | None = None,
 ) -> MakeUp:
-    """What is missing under this number with up to so many times that go with all that is offered for the others, whichever is taken
-    of that. `replaces`: in whose place it comes.
+    """What is missing under this number with up to so many times that go with all that is offered for the others, whichever is
+    taken of that. `replaces`: in whose place it comes.
     """
     one = found[number]
     if len(one.times) >= most:

@@ -94,8 +94,8 @@ def _can_be_made_up(plan: PlanView) -> bool:
 
 
 def _missed() -> Select[tuple[Appointment, bool]]:
-    """Visits of plans that run that were missed or cancelled a while ago, and since then their patient wasn't sent times; nor
-    given up with all later ones; none while it may be taken back that a pause ended sooner. With those of which times were sent only
+    """Visits of plans that run that were missed or cancelled a while ago, and since then their patient wasn't sent times; nor given
+    up with all later ones; none while it may be taken back that a pause ended sooner. With those of which times were sent only
     before a pause ended sooner, each with whether it is one of these: what the pause had taken wasn't offered then.
     """
     # Not what gave way, which was promised to nobody.

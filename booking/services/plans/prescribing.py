@@ -37,8 +37,8 @@ class Prescription:
     """What is prescribed, checked for form. Names are slugs.
 
     `doses`: by visit type the fewest and the most a week, where they aren't the template's; 0 leaves a kind of care out.
-    `returning`: None for what the patient's visits before the first day say. `prescribed_by`: who decides, where that isn't who enters it.
-    `agreed`: None while the patient hasn't.
+    `returning`: None for what the patient's visits before the first day say. `prescribed_by`: who decides, where that isn't who
+    enters it. `agreed`: None while the patient hasn't.
     """
 
     patient: str

@@ -80,7 +80,7 @@ class Regular(NamedTuple):
 
 @dataclass(frozen=True)
 class Proposal:
-    """A complete plan. `cost`, `bound`: see `Found`; a bound of 0 says that none is known. `looked_at`: whether each phase has its
+    """A complete plan. `cost`, `bound`: see `Found`; a bound of 0 says that none is known. `looked_at`: whether each stage has its
     reassessment. `stopped`: the search ended behind it, before it had looked for others.
     """
 
@@ -288,8 +288,8 @@ def _proposal(asked: Asked, plan: FoundPlan) -> Proposal:
 
 def penciled(clinic: Clinic, wanted: PlanWanted, visits: Sequence[ProposedVisit]) -> Iterator[ProposedVisit]:
     """These visits, in order, with those marked that hold their times until a practitioner has decided: what comes after a
-    reassessment; and of a plan that a patient begins by themselves, all but the first visit of each kind of care, unless the clinic's
-    file says otherwise.
+    reassessment; and of a plan that a patient begins by themselves, all but the first visit of each kind of care, unless the
+    clinic's file says otherwise.
     """
     by_themselves = wanted.audience is BookableBy.PATIENTS and not wanted.prescribed
     confirmed = not by_themselves or clinic.plans_patients_begin == "firm"
@@ -359,7 +359,7 @@ def _bent_from(asked: Asked, place: _Place, day: int, slot: Regular) -> Bent:
 
 
 def _with_reassessments(asked: Asked, places: list[_Place]) -> tuple[list[_Place], bool]:
-    """The visits with a reassessment after each phase, and whether each phase has one."""
+    """The visits with a reassessment after each stage, and whether each stage has one."""
     course, found, complete = asked.course, list(places), True
     if not course.reassessment:
         return found, True

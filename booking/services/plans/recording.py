@@ -60,8 +60,8 @@ def new_plan(
 
 
 def begin(session: Session, clinic: Clinic, plan: Plan, wish: PlanWish, now: datetime) -> None:
-    """The plan runs from now on, as its patient wants it. Nobody has to confirm what was prescribed, nor what a patient begins where
-    the clinic's file says so.
+    """The plan runs from now on, as its patient wants it. Nobody has to confirm what was prescribed, nor what a patient begins
+    where the clinic's file says so.
     """
     plan.status, plan.first_day = PlanStatus.RUNNING, wish.first_day
     plan.presence = wish.presence.as_plain()

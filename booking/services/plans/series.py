@@ -87,9 +87,9 @@ class Series:
 class DateOf:
     """A date of a series: its visit, or why there is none and what could take its place.
 
-    `question`: what was asked of the engine for it. `why`: None where another visit of the series stands in its way. `begins`:
-    with it somebody new begins, so that it can't be left out. `beyond`: by what is recorded, it may not be covered. `near_plan`: it leaves no days of rest to
-    a visit of the patient's plan.
+    `question`: what was asked of the engine for it. `why`: None where another visit of the series stands in its way. `begins`: with
+    it somebody new begins, so that it can't be left out. `beyond`: by what is recorded, it may not be covered. `near_plan`: it
+    leaves no days of rest to a visit of the patient's plan.
     """
 
     on: date

@@ -146,7 +146,9 @@ def book_again(
     actor: str,
     key: str,
 ) -> BookedPlan:
-    """Books these visits for whoever has the visit, with its contact, its reminders and as it is paid. Raises what `book` raises."""
+    """Books these visits for whoever has the visit, with its contact, its reminders and as it is paid. Raises what `book`
+    raises.
+    """
     visit, wanted = found.visit, _wanted_again(found, series, visitor)
     wish = PlanWish(
         template="",

@@ -197,8 +197,8 @@ def shift(
     key: str,
 ) -> Shifts:
     """Moves a visit and all later ones like it, or, `partly`, those of them that can be, in one transaction and one message.
-    `beyond`: why all the same, where the payer is to be asked first. Who still waits to hear of an earlier change by us is told also
-    without `tell`.
+    `beyond`: why all the same, where the payer is to be asked first. Who still waits to hear of an earlier change by us is told
+    also without `tell`.
 
     Raises VisitsTaken with those that can't be had, BeyondCoverage, NotChangeable, StaleEdit, NotFound, KeyReused.
     """

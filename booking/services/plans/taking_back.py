@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session, undefer
 from booking import clock
 from booking.errors import NotChangeable, NotFound, OldPlaceTaken, Refusal, StaleEdit, TooLateToUndo
 from booking.formatting import iso_utc
-from booking.models import LIVE, Actor, Appointment, HistoryEntry, Message, MessageState, Plan, PlanEntry
+from booking.models import YET_TO_GO, Actor, Appointment, HistoryEntry, Message, MessageState, Plan, PlanEntry
 from booking.scheduling.offers import Use
 from booking.scheduling.timeline import instant_of
 from booking.services import claims, digests, notices, placing, tasks
@@ -234,7 +234,7 @@ def _as_they_waited(
             continue
         if one.state is MessageState.DROPPED:
             state, one.last_error = waited[one.id]
-            one.state = MessageState.QUEUED if state in LIVE else MessageState(state)
+            one.state = MessageState.QUEUED if state in YET_TO_GO else MessageState(state)
             one.lease = None
         if one.kind != digests.KIND:
             one.sequence = sequences[one.appointment_id] if one.appointment_id else plan.sequence

@@ -25,8 +25,8 @@ _MISSED = (Status.NOSHOW, Status.CANCELLED)
 @dataclass(frozen=True)
 class PlanVisit(Changeable):
     """A visit of a plan. `care`: the ordinary visit type of its kind of care. `lapsed`: it was only penciled in, and is over; what
-    its week lacks by that is asked for again. `by_us`: it was cancelled, and that wasn't its patient's wish. `week`: of the plan, from 0
-    on; before its first day the first one.
+    its week lacks by that is asked for again. `by_us`: it was cancelled, and that wasn't its patient's wish. `week`: of the plan,
+    from 0 on; before its first day the first one.
     """
 
     id: int

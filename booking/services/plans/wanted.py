@@ -135,8 +135,8 @@ class Asked:
     def of(
         cls, session: Session, clinic: Clinic, wanted: PlanWanted, now: datetime, *, until: date = date.min
     ) -> "Asked":
-        """`until`: up to which day at least it is known what is free. Raises NotFound for names that the clinic doesn't have, NotOffered
-        where a kind of care is given by nobody.
+        """`until`: up to which day at least it is known what is free. Raises NotFound for names that the clinic doesn't have,
+        NotOffered where a kind of care is given by nobody.
         """
         kinds = kinds_of(clinic, wanted)
         weeks = weeks_within_horizon(clinic, wanted.course, wanted.first_day, now)

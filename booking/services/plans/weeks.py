@@ -17,9 +17,9 @@ from booking.services.plans.visits import PlanVisit
 
 
 class Dose(NamedTuple):
-    """What became of one kind of care in one week, without what was moved from it into a further one. `made_up`: of those
-    missed, as many as others took the place of, in whichever week. `left`: how many the fewest of the dose still lacks, but for
-    those of which somebody said that they aren't needed. `given_up`: so many were booked once, and nothing was chosen in their place.
+    """What became of one kind of care in one week, without what was moved from it into a further one. `made_up`: of those missed,
+    as many as others took the place of, in whichever week. `left`: how many the fewest of the dose still lacks, but for those of
+    which somebody said that they aren't needed. `given_up`: so many were booked once, and nothing was chosen in their place.
     """
 
     care: VisitType

@@ -1,7 +1,7 @@
 """Who saw or did what, when, and from where. Written here only, and never rewritten.
 
-A read is opening a patient, a visit's panel, a message or an export, or a search's hits. The board writes one entry a
-person, day shown and hour.
+A read is opening a patient, their coverage, a visit's panel or a plan, or a search's hits: the use case that opens them writes it.
+Pages that list people, and forms about a visit, write one entry a person, page and hour (`saw_this_hour`): their views do.
 """
 
 from collections.abc import Iterable

@@ -1,8 +1,8 @@
 """What is whose: records are fetched for somebody, or not at all.
 
-Not there and not yours are the same NotFound. The desk, managers and owners see all patients; a practitioner sees those
-whom they have, had within twelve months or will have, to whom they prescribed a plan within these, or whose plan names them, and
-all visits of those, whoever gives them. A visit of their own that was cancelled stays theirs to open, as it stands on their day, even if it
+Not there and not yours are the same NotFound. The desk, managers and owners see all patients; a practitioner sees those whom they
+have, had within twelve months or will have, to whom they prescribed a plan within these, or whose plan names them, and all visits
+of those, whoever gives them. A visit of their own that was cancelled stays theirs to open, as it stands on their day, even if it
 was the only one.
 """
 

@@ -107,7 +107,9 @@ def _document(app: Flask) -> dict[str, Any]:
 
 
 def _specified(app: Flask) -> dict[str, Any]:
-    """What the library writes of the described views. It wraps each, so it gets an application of its own, with the same addresses."""
+    """What the library writes of the described views. It wraps each, so it gets an application of its own, with the same
+    addresses.
+    """
     views = Flask(__name__)
     spec = SpecTree(
         "flask",

@@ -189,10 +189,10 @@ class ProposedWindow(Given):
 
 
 class Relaxation(Given):
-    """One change with which a plan was found, each tried by itself. `window`: one more; `any_time` without a fact: none at
-    all; `practitioners`: anyone for this `modality`; `besides`: the visit of this `visit_type` that the patient has on this
-    `day` outside the plan is moved, or all of them; `start`: another `first_day`; `fewer`: so many `visits` of a `visit_type` in a `week`.
-    With `any_time`, no window at all as well.
+    """One change with which a plan was found, each tried by itself. `window`: one more; `any_time` without a fact: none at all;
+    `practitioners`: anyone for this `modality`; `besides`: the visit of this `visit_type` that the patient has on this `day`
+    outside the plan is moved, or all of them; `start`: another `first_day`; `fewer`: so many `visits` of a `visit_type` in a
+    `week`. With `any_time`, no window at all as well.
     """
 
     code: Literal["window", "any_time", "practitioners", "besides", "start", "fewer"]

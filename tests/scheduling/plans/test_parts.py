@@ -1,4 +1,6 @@
-"""Plans over many weeks, found a few weeks at a time: they keep every rule, cost what they say, and none costs less than is said."""
+"""Plans over many weeks, found a few weeks at a time: they keep every rule, cost what they say, and none costs less than is
+said.
+"""
 
 from unittest import mock
 

@@ -506,8 +506,8 @@ def test_who_is_here_in_the_evening_and_is_moved_to_the_next_morning_goes_home(
 
 @pytest.mark.parametrize(
     ("stood", "hours", "status"),
-    # At nine. From nine to eight in the evening nobody waits; from ten to noon they do, and nobody who is here already for the evening
-    # goes because it is an hour sooner.
+    # At nine. From nine to eight in the evening nobody waits; from ten to noon they do, and nobody who is here already for the
+    # evening goes because it is an hour sooner.
     [(0, 11, "booked"), (1, 3, "arrived"), (11, 10, "arrived")],
 )
 def test_who_is_here_and_is_moved_hours_later_on_the_same_day_goes_home_and_is_told(

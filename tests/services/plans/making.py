@@ -29,8 +29,8 @@ BOTH = frozenset({"acupuncture", "chiropractic"})
 
 
 def where_mei_is_alone(*templates: dict[str, Any], **rules: Any) -> None:
-    """A clinic in which Mei alone gives acupuncture, so that a time is hers or nobody's. "stages" has two weeks, of which the second
-    waits for a decision; the `templates` stand beside it.
+    """A clinic in which Mei alone gives acupuncture, so that a time is hers or nobody's. "stages" has two weeks, of which the
+    second waits for a decision; the `templates` stand beside it.
     """
     week = {"weeks": 1, "doses": {FOLLOW_UP: 2}}
     stages = plan_template("stages", {}, reassessment=["acupuncture-reassessment"], phases=[week, week])

@@ -38,8 +38,8 @@ ACUPUNCTURE, CHIROPRACTIC, DAY = "acupuncture-follow-up", "chiropractic-follow-u
 
 @pytest.fixture
 def plan(context: Any, standing_clock: Any) -> BookedPlan:
-    """Once a week for two weeks, and for two more after a look. The second visit is given up, and the last isn't booked yet; what is
-    booked is covered up to its last day, and no visit more.
+    """Once a week for two weeks, and for two more after a look. The second visit is given up, and the last isn't booked yet; what
+    is booked is covered up to its last day, and no visit more.
     """
     weeks = {"weeks": 2, "doses": {ACUPUNCTURE: 1}}
     phases = [weeks, weeks | {"reassessed": False}]

@@ -1,5 +1,5 @@
-"""Where so many visits of one kind of care are prescribed that somebody looks before the last of them, the others find times behind that
-look as well.
+"""Where so many visits of one kind of care are prescribed that somebody looks before the last of them, the others find times behind
+that look as well.
 """
 
 from typing import Any

@@ -1,4 +1,6 @@
-"""Where a plan pairs kinds of care, what comes into it, or stays of it, spares ways: and lies at times that the plan has already."""
+"""Where a plan pairs kinds of care, what comes into it, or stays of it, spares ways: and lies at times that the plan has
+already.
+"""
 
 from collections import Counter
 from dataclasses import replace

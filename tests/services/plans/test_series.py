@@ -1,4 +1,6 @@
-"""A series: its dates looked at one by one, what can't be with what takes its place, booked whole; and two kinds of care in one go."""
+"""A series: its dates looked at one by one, what can't be with what takes its place, booked whole; and two kinds of care in one
+go.
+"""
 
 from datetime import time, timedelta
 from time import perf_counter
