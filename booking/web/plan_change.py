@@ -46,6 +46,7 @@ class Change(ABC):
     button: ClassVar[Any]
     asks: ClassVar[tuple[str, ...]] = ()
     tell_field: ClassVar[str] = "tell"
+    rhythms: ClassVar[Mapping[int, Any]] = prescriptions.RHYTHMS
 
     @property
     def is_asked(self) -> bool:
@@ -80,7 +81,7 @@ class Change(ABC):
 
     def mark_of(self, preview: Preview) -> str:
         """Of what was asked for and shown: another one as soon as something else would be done."""
-        seen = [self[name] for name in self.asks], preview, self.doses
+        seen = [self[name] for name in self.asks], preview, self.doses, self.every
         return hashlib.sha256(repr(seen).encode()).hexdigest()[:32]
 
     def __getitem__(self, name: str) -> str:
@@ -107,6 +108,10 @@ class Change(ABC):
     @property
     def doses(self) -> dict[str, tuple[int, int]]:
         return prescriptions.doses(self.fields)
+
+    @property
+    def every(self) -> int | None:
+        return prescriptions.every(self.values)
 
     def visits(self, visits: Iterable[PlanVisit]) -> tuple[str, ...]:
         """Visits in words."""

@@ -191,7 +191,8 @@ class Doses(Change):
     @cached_property
     def fields(self) -> tuple[prescriptions.DoseField, ...]:
         """Of all kinds of care that the plan has, or once had."""
-        clinic, course = self.plan.clinic, from_week(self.plan.course, self.from_week or 0)
+        clinic = self.plan.clinic
+        course = prescriptions.in_rhythm(from_week(self.plan.course, self.from_week or 0), self.every)
         template = clinic.plan_templates.get(self.plan.template)
         had = {one.visit_type.modality for one in self.plan.visits}
         kinds = (*self.plan.course.kinds, *(template.course.kinds if template else ()))
@@ -211,10 +212,12 @@ class Doses(Change):
         return _("Changed. It is shown below week by week.")
 
     def preview(self, who: Who) -> Preview:
-        found = frequency.with_other_doses(self.plan, self.from_week or 0, self.doses, BookableBy.STAFF)
+        found = frequency.with_other_doses(
+            self.plan, self.from_week or 0, self.doses, BookableBy.STAFF, every=self.every
+        )
         preview = fitting_of(self.plan, found)
         pattern = () if self.goes_on else self._pattern(found)
-        return replace(preview, possible=bool(preview.possible or self.doses), pattern=pattern)
+        return replace(preview, possible=bool(preview.possible or self.doses or self.every), pattern=pattern)
 
     def _pattern(self, found: frequency.Fitted) -> tuple[tuple[str, str], ...]:
         plan, week = self.plan, self.from_week or 0
@@ -230,7 +233,7 @@ class Doses(Change):
     def do(self, who: Who, version: int | None, key: str) -> None:
         frequency.change_doses(
             who, self.plan.reference, self.from_week or 0, self.doses, self.reason,
-            beyond=self.beyond, tell=self.tell, version=version, key=key,
+            every=self.every, beyond=self.beyond, tell=self.tell, version=version, key=key,
         )  # fmt: skip
 
 

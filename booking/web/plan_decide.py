@@ -92,6 +92,7 @@ class Decide(Change):
     @cached_property
     def fields(self) -> tuple[prescriptions.DoseField, ...]:
         last = replace(self.plan.course, phases=(self.plan.course.last_prescribed,))
+        last = prescriptions.in_rhythm(last, self.every)
         return () if self.has_next else prescriptions.course_fields(self.plan.clinic, last, self.values)
 
     @property
@@ -105,7 +106,7 @@ class Decide(Change):
         tapers = self._goes_beyond and self.decision is Decision.TAPER
         if tapers and not any(most for _fewest, most in self._next_doses.values()):
             return _("Please leave at least one visit a week, or end the plan.")
-        if tapers and not self.doses:
+        if tapers and not (self.doses or self.every):
             return _("Please say how often they come from now on.")
         return ""
 
@@ -139,10 +140,11 @@ class Decide(Change):
     def do(self, who: Who, version: int | None, key: str) -> dict[str, Any] | None:
         if self.decision is None:
             return None
-        doses = self._next_doses if self._goes_beyond and self.decision is Decision.TAPER else None
+        tapers = self._goes_beyond and self.decision is Decision.TAPER
         changing.decide(
             who, self.plan.reference, self.decision, note=self.reason, beyond=self.beyond, told=self.tell,
-            weeks=self.weeks if self._goes_beyond else None, doses=doses, version=version, key=key,
+            weeks=self.weeks if self._goes_beyond else None, doses=self._next_doses if tapers else None,
+            every=self.every if tapers else None, version=version, key=key,
         )  # fmt: skip
         if self._otherwise:
             weeks = self.plan.course.stages[self.plan.decided_phases + 1]

@@ -3,6 +3,7 @@ agreement.
 """
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import NamedTuple
 
@@ -16,6 +17,12 @@ from booking.web.numerals import whole
 
 _DAYS = 7
 LONGEST_NAME = 100
+RHYTHMS = {
+    1: lazy("Each week"),
+    2: lazy("Every second week"),
+    3: lazy("Every third week"),
+    4: lazy("Every fourth week"),
+}
 _AGREED = {Agreed.IN_PERSON: lazy("in person"), Agreed.TELEPHONE: lazy("on the telephone")}
 
 
@@ -52,6 +59,17 @@ def course_fields(
         words = _in_words(course, slug, sent)
         found.append(DoseField(care, _value(sent), words, base[1] == 0, base[0] == _most(course, care)))
     return tuple(found)
+
+
+def every(values: Mapping[str, str]) -> int | None:
+    """In each of how many weeks they are to come, as it was sent; None for as it is."""
+    number = whole(values.get("every", ""), 1)
+    return number if number in RHYTHMS else None
+
+
+def in_rhythm(course: Course, every: int | None) -> Course:
+    """The same in another rhythm, if one was sent."""
+    return replace(course, phases=tuple(replace(one, every=every or one.every) for one in course.phases))
 
 
 def doses(fields: tuple[DoseField, ...]) -> dict[str, tuple[int, int]]:

@@ -577,6 +577,45 @@ def test_less_often_from_a_week_on_is_shown_and_done(app: Flask, dana: Who, disc
     assert plan.course.doses("acupuncture-follow-up") == ((3, 3), (3, 3), (2, 2), (2, 2))
 
 
+def test_every_second_week_from_a_week_on_is_shown_and_done(
+    app: Flask, dana: Who, weekly: BookedPlan
+) -> None:
+    desk, to = signed_in(app, dana), address(weekly, "doses")
+    form = desk.get(to)
+    assert "In which weeks" in form.text and '<option value="">As it is</option>' in form.text
+    shown = asked(desk, to, from_week="2", every="2")
+    assert '<option value="2" selected>' in shown.text and "1 every 2 weeks" in shown.text
+    before, now = re.findall(r"<dt>(?:Before|After)</dt><dd>([^<]*)</dd>", shown.text)
+    assert "once a week, for 4 weeks" in before and "once every second week, for 4 weeks" in now
+    # Another rhythm than the one that was shown is shown first.
+    other = pressed(desk, shown, to, from_week="2", every="3", tell="1")
+    assert other.status_code == 409 and "This is what it would do now." in other.text
+    done = pressed(desk, shown, to, from_week="2", every="2", tell="1")
+    assert "Changed." in after(desk, done)
+    assert sorted(one.week for one in view(app, weekly).standing) == [0, 1, 2, 4]
+    nonsense = asked(desk, to, from_week="2", every="0")
+    assert nonsense.status_code == 200 and "No visit is changed by it." in nonsense.text
+
+
+def test_who_decides_to_taper_may_choose_every_second_week_alone(
+    app: Flask, disc: BookedPlan, standing_clock: StandingClock
+) -> None:
+    with app.app_context():
+        standing_clock.at(at(FIRST_DAY + timedelta(days=27), 8))
+    mei, to = staff(app, "mei"), address(disc, "decide", where="mine")
+    shown = asked(mei, to, decision="taper", weeks="4")
+    assert shown.status_code == 422 and "Please say how often they come from now on." in shown.text
+    typed = {"decision": "taper", "weeks": "4", "every": "2"}
+    shown = asked(mei, to, **typed)
+    assert "3 every 2 weeks" in shown.text
+    done = pressed(mei, shown, to, **typed)
+    further = mei.get(done.location)
+    assert "Booked" in further.text and "(11)" in further.text
+    done = pressed(mei, further, address(disc, "doses", where="mine"), from_week="4")
+    assert done.status_code == 303
+    assert {one.week for one in view(app, disc).standing if one.role != "reassessment"} == {0, 1, 2, 3, 4, 6}
+
+
 def test_the_preview_shows_the_weeks_before_and_after(app: Flask, dana: Who, disc: BookedPlan) -> None:
     fewer = {"dose-acupuncture-follow-up": "2-2", "dose-chiropractic-follow-up": "1-1"}
     page = asked(signed_in(app, dana), address(disc, "doses"), from_week="2", **fewer).text

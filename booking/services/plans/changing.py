@@ -257,6 +257,7 @@ def decide(
     told: bool,
     weeks: int | None = None,
     doses: dict[str, tuple[int, int]] | None = None,
+    every: int | None = None,
     version: int | None = None,
     key: str,
 ) -> Outcome:
@@ -289,7 +290,7 @@ def decide(
                 plan.confirmed_at = now
             plan.decided_phases += 1
             if plan.decided_phases >= len(course.stages):
-                plan.course = _going_on(course, weeks, doses).as_plain()
+                plan.course = _going_on(course, weeks, doses, every).as_plain()
             elif following:
                 plan.course = following.course.as_plain()
             go = {one.reference for one in following.goes} if following else set()
@@ -311,7 +312,7 @@ def decide(
         _tell(session, clinic, plan, cancelled, firm, now, added=added, before=before, tell=told)
         return vars(_outcome(plan, cancelled, firm, told=told))
 
-    content = ["decide plan", reference, decision.value, note, told, weeks, doses, beyond]
+    content = ["decide plan", reference, decision.value, note, told, weeks, doses, every, beyond]
     return Outcome(**once(Key.of(who.key, key, content), action))
 
 
@@ -345,15 +346,17 @@ def preview(
     return (), tuple(one for one in ahead if _is_gated_no_more(plan.course, one, plan.decided_phases + 1))
 
 
-def _going_on(course: Course, weeks: int | None, doses: dict[str, tuple[int, int]] | None) -> Course:
-    """The course with one more phase: as was prescribed last, or with other doses."""
+def _going_on(
+    course: Course, weeks: int | None, doses: dict[str, tuple[int, int]] | None, every: int | None
+) -> Course:
+    """The course with one more phase: as was prescribed last, or with other doses or another rhythm."""
     last = course.last_prescribed
     kept = [
         dose._replace(fewest=given[0], most=given[1])
         for dose in last.doses
         if (given := (doses or {}).get(dose.visit_type, (dose.fewest, dose.most)))[1]
     ]
-    further = Phase(weeks or last.weeks, tuple(kept) or last.doses, last.every)
+    further = Phase(weeks or last.weeks, tuple(kept) or last.doses, every or last.every)
     return replace(course, phases=(*course.phases, further))
 
 

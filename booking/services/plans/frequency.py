@@ -66,13 +66,19 @@ class Fitted:
 
 
 def with_other_doses(
-    plan: PlanView, from_week: int, doses: dict[str, tuple[int, int]], audience: BookableBy
+    plan: PlanView,
+    from_week: int,
+    doses: dict[str, tuple[int, int]],
+    audience: BookableBy,
+    *,
+    every: int | None = None,
 ) -> Fitted:
-    """What it would do to a plan to have other doses from a week on, by visit type. What goes is what leaves the fewest ways
+    """What it would do to a plan to have other doses from a week on, by visit type, and another rhythm, if `every` says in each of
+    how many weeks they come. What goes is what leaves the fewest ways
     where kinds of care are paired, and the others the farthest apart; what comes makes the fewest ways, and lies at times that the
     plan has already, if that can be.
     """
-    course = from_week_on(plan.course, from_week, doses)
+    course = from_week_on(plan.course, from_week, doses, every)
     now = clock.now()
     standing = [one for one in plan.standing if one.role is not Role.REASSESSMENT]
     goes = list(_too_many(plan, course, standing, from_week, now))
@@ -199,17 +205,17 @@ def _with_looks(asked: Asked, plan: PlanView, change: Fitted, from_week: int) ->
 
 def change_doses(
     who: Who, reference: str, from_week: int, doses: dict[str, tuple[int, int]], reason: str, *,
-    beyond: str = "", tell: bool = True, version: int | None = None, key: str,
+    every: int | None = None, beyond: str = "", tell: bool = True, version: int | None = None, key: str,
 ) -> Fitted:  # fmt: skip
     """Changes how often a patient comes from a week on, as `with_other_doses` shows it, in one transaction and one message.
     `beyond`: why all the same, where the payer is to be asked first.
 
     Raises VisitsTaken, PlanRulesBroken, BeyondCoverage, NotChangeable, StaleEdit, NotFound, KeyReused.
     """
-    change = with_other_doses(brief(who, reference), from_week, doses, BookableBy.STAFF)
+    change = with_other_doses(brief(who, reference), from_week, doses, BookableBy.STAFF, every=every)
     plain = {care: list(dose) for care, dose in doses.items()}
-    facts = {"from_week": from_week + 1, "doses": plain}
-    content = ["change doses", reference, from_week, doses, reason, tell, beyond]
+    facts = {"from_week": from_week + 1, "doses": plain, "every": every}
+    content = ["change doses", reference, from_week, doses, every, reason, tell, beyond]
     carry_out(
         who, reference, change, "changed doses", By.staff(who, reason, beyond), content, facts,
         tell=tell, version=version, key=key,
@@ -277,16 +283,18 @@ def refuse_unasked(
     refuse_beyond(session, clinic, plan.patient_id, coming, now, [one.reference for one in change.goes])
 
 
-def from_week_on(course: Course, week: int, doses: dict[str, tuple[int, int]]) -> Course:
+def from_week_on(
+    course: Course, week: int, doses: dict[str, tuple[int, int]], every: int | None = None
+) -> Course:
     """The same course, with other doses from a week on in all phases that have some of the kind; in all, where none of them has;
-    where a phase has some only every so many weeks, from the next of those on. A further week has what is moved there still, unless
-    there are none but such. Raises PlanRulesBroken where nothing is left of a phase.
+    where a phase has some only every so many weeks, from the next of those on, unless `every` gives it another rhythm. A further
+    week has what is moved there still, unless there are none but such. Raises PlanRulesBroken where nothing is left of a phase.
     """
     pieces: list[tuple[int, Phase]] = []
     before = 0
     for phase in course.phases:
         until = max(0, week - before)
-        until = min(phase.weeks, until + -until % phase.every)
+        until = min(phase.weeks, until + -until % (1 if every else phase.every))
         if until:
             until_then = replace(phase, weeks=until, reassessed=phase.reassessed and until == phase.weeks)
             pieces.append((before, until_then))
@@ -307,7 +315,7 @@ def from_week_on(course: Course, week: int, doses: dict[str, tuple[int, int]]) -
         )
         if not kept + new:
             raise PlanRulesBroken(faults=[{"rule": "too_few", "week": week + 1, "care": ""}])
-        return replace(phase, doses=kept + new)
+        return replace(phase, doses=kept + new, every=every or phase.every)
 
     phases = [with_others(phase) if first in changed else phase for first, phase in pieces]
     after = _with_what_was_moved(course, replace(course, phases=tuple(phases), moved=()), week)
