@@ -189,8 +189,8 @@ def moved(session: Session, clinic: Clinic, appointment: Appointment, now: datet
 
 
 def pass_on(session: Session, appointment: Appointment, now: datetime) -> None:
-    """What is owed of the plan of a visit that was moved or cancelled is owed for the first of its visits that are still to come;
-    but for what was owed of one that is over.
+    """What is owed of the plan of a visit that was moved, cancelled or missed is owed for the first of its visits that are still to
+    come; but for what was owed of one that took place.
     """
     if appointment.plan_id is None:
         return
@@ -200,7 +200,7 @@ def pass_on(session: Session, appointment: Appointment, now: datetime) -> None:
     ahead = of_plan.where(to_come, Appointment.status.in_(LIVE))
     first = session.scalar(ahead.order_by(Appointment.from_cell).limit(1))
     if first is not None:
-        theirs = of_plan.where(or_(to_come, Appointment.status == Status.CANCELLED))
+        theirs = of_plan.where(or_(to_come, Appointment.status.in_((Status.CANCELLED, Status.NOSHOW))))
         owed = update(Task).where(Task.settled_at.is_(None), Task.appointment_id.in_(theirs))
         session.execute(owed.values(appointment_id=first))
 

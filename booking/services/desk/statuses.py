@@ -19,7 +19,7 @@ from booking.models import Actor, Appointment, HistoryEntry
 from booking.scheduling.offers import Use
 from booking.scheduling.status import CORRECTIONS, LIVE, NO_SHOW_AFTER, Status, can
 from booking.scheduling.timeline import cell_from, instant_of
-from booking.services import claims, notices, placing, wording
+from booking.services import claims, notices, placing, tasks, wording
 from booking.services.claims import uses_of
 from booking.services.clinic import Clinic, the_clinic
 from booking.services.desk import owed, states
@@ -151,7 +151,7 @@ def no_show(who: Who, reference: str, *, version: int | None = None, key: str) -
         if visit.status is Status.BOOKED:
             _refuse_early_no_show(visit, now)
         _move(visit, Status.NOSHOW)
-        _give_back_the_rest(session, visit, now)
+        _missed(session, visit, now)
 
     return _step(who, reference, Status.NOSHOW, step, version, key)
 
@@ -319,7 +319,7 @@ def correct(
             visit.status = to
             _moments(visit, to, now)
         if to is Status.NOSHOW:
-            _give_back_the_rest(session, visit, now)
+            _missed(session, visit, now)
         elif to is Status.CANCELLED and not cancelled:
             placing.cancel(session, visit, by, reason, now)
         session.flush()
@@ -462,6 +462,12 @@ def _moments(visit: Appointment, to: Status, now: datetime) -> None:
     elif to is Status.CHECKED_IN:
         visit.started_at = visit.started_at or now
     visit.ended_at = now if to is Status.FULFILLED else None
+
+
+def _missed(session: Session, visit: Appointment, now: datetime) -> None:
+    """What follows on a visit to which nobody came."""
+    _give_back_the_rest(session, visit, now)
+    tasks.pass_on(session, visit, now)
 
 
 def _give_back_the_rest(session: Session, visit: Appointment, now: datetime) -> None:

@@ -9,6 +9,7 @@ from flask import Flask
 
 from booking import clock
 from booking.models import Payment, TaskKind
+from booking.scheduling.status import Status
 from booking.services import tasks
 from booking.services.desk import moving, statuses
 from booking.services.desk.moving import Place
@@ -60,6 +61,21 @@ def test_it_is_owed_for_the_next_visit_once_the_first_is_cancelled(payment: Paym
     assert owed() == [(kind, first)]
     cancelled(made, first)
     assert owed() == [(kind, second)]
+
+
+@pytest.mark.parametrize("corrected", [False, True])
+def test_it_is_owed_for_the_next_visit_once_the_first_is_missed(
+    corrected: bool, standing_clock: StandingClock
+) -> None:
+    made = running(prescribed(patient()), payment=Payment.INSURANCE)
+    first, second = ahead(made)[:2]
+    standing_clock.at(seen(made).standing[0].starts_at + timedelta(minutes=20))
+    if corrected:
+        statuses.arrive(hired(), first, key="here-0001")
+        statuses.correct(hired(), first, Status.NOSHOW, reason="Somebody else", key="wrong-001")
+    else:
+        statuses.no_show(hired(), first, key="noshow-01")
+    assert owed() == [(TaskKind.COVERAGE, second)]
 
 
 def test_it_is_owed_for_the_first_of_them_wherever_they_are_moved() -> None:
