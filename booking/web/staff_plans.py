@@ -114,7 +114,7 @@ _HAPPENED = {
     "gave way": lazy("A penciled visit gave way to another one"),
     "came back": lazy("A penciled visit that gave way is back"),
     "contact corrected": lazy("Corrected where we write to"),
-    "reminders changed": lazy("Changed how they are reminded"),
+    "reminders changed": lazy("Reminders changed"),
     "name corrected": lazy("Corrected the name"),
 }
 # By whether somebody had seen the patient by then; of what was kept before that was, it isn't said.
