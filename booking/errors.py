@@ -47,7 +47,9 @@ class SlotTaken(Refusal):
 
 
 class NotOffered(Refusal):
-    """This practitioner doesn't offer this visit type, or patients may not choose it themselves."""
+    """This practitioner doesn't offer this visit type, or patients may not choose it themselves. Facts, where the desk changes a
+    visit and it is known: `because`, "person", "device" or "length".
+    """
 
     code = "not_offered"
 

@@ -210,6 +210,15 @@ def hindrance(clinic: Clinic, code: str, facts: Mapping[str, Any]) -> list[str]:
     return [str(_TAKEN.get(code) or _BREACHES.get(code, code))]
 
 
+def not_offered(facts: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Why a visit can't be as somebody wishes, wherever it goes, and what helps; None where that isn't known."""
+    return {
+        "person": (str(_TAKEN[Taken.NOT_OFFERED]), _("Please choose another person, or another visit.")),
+        "device": (_("This kind of visit doesn't need that device."), _("Please choose another device.")),
+        "length": (_("This kind of visit can't be as long as that."), _("Please choose another length.")),
+    }.get(facts.get("because", ""))
+
+
 def in_the_way(clinic: Clinic, one: Mapping[str, Any]) -> str:
     """As in "Room 2: Rosa Lima, 9:00 am to 9:30 am."."""
     stretch = _stretch(clinic, one)

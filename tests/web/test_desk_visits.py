@@ -187,6 +187,36 @@ def test_the_form_names_with_whom_it_clashes(app: Flask, desk: FlaskClient, refe
     assert "Change it and tell" not in page
 
 
+def test_the_form_says_as_the_board_does_that_somebody_does_not_give_the_visit(
+    app: Flask, desk: FlaskClient
+) -> None:
+    with app.app_context():
+        reference = booked(NINE, visit_type="first", practitioner="ana").reference
+    words = "This person doesn't give that visit."
+    cell = cell_at(NINE + timedelta(hours=1))
+    dragged = desk.get(f"/desk/visits/{reference}/why?practitioner=ben&cell={cell}").get_json()
+    assert dragged["words"] == [words]
+    page = desk.get(f"/desk/visits/{reference}/change?practitioner=ben")
+    assert page.status_code == 409 and words in unescape(page.text)
+    assert '<option value="ben" selected>' in page.text
+
+
+@pytest.mark.clinic(clinic(devices=[{"id": "lamp", "name": "Lamp", "kind": "lamp"}]))
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ("time=09:03", "The time isn't understood."),
+        ("minutes=500", "no part of a visit takes more than 8 hours"),
+        ("device=lamp", "This kind of visit doesn't need that device."),
+    ],
+)
+def test_the_form_says_which_part_of_a_wish_cannot_be(
+    desk: FlaskClient, reference: str, query: str, words: str
+) -> None:
+    page = desk.get(f"/desk/visits/{reference}/change?{query}")
+    assert page.status_code in (409, 422) and words in unescape(page.text)
+
+
 def links(page: str, path: str) -> list[str]:
     return [unescape(one) for one in re.findall(r'href="([^"]+)"', page) if path in one and "cell=" in one]
 

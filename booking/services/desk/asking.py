@@ -162,7 +162,8 @@ def wanted(
 ) -> Wanted:
     """The place in the clinic's own words; with `anyone`, with everybody who gives such visits.
 
-    Raises NotFound for unknown names, NotOffered where the person doesn't give that visit, or can't be as long.
+    Raises NotFound for unknown names, NotOffered where the person doesn't give that visit, it can't be as long, or
+    doesn't need the device.
     """
     visit_type = (
         clinic.visit_type(place.visit_type)
@@ -184,7 +185,7 @@ def wanted(
             shapes[one.id] = shape
     people = tuple(one for one in people if one.id in shapes)
     if not people:
-        raise NotOffered
+        raise NotOffered(because="person")
     kinds = {kind for shape in shapes.values() for kind in shape.room_kinds}
     stays = place.starts_at is None or _cell(place.starts_at) == appointment.from_cell
     same = stays and person is giver and not other_type and not anyone
@@ -243,7 +244,7 @@ def _shape_with(
             one >= CELL_MINUTES and not one % CELL_MINUTES for one in minutes
         )
         if not fit or sum(minutes) > LONGEST_VISIT * CELL_MINUTES:
-            raise NotOffered
+            raise NotOffered(because="length")
         return visit_type.shape(minutes)
     if keeps:
         return current
@@ -258,7 +259,7 @@ def _devices(clinic: Clinic, shapes: Iterable[Shape], slugs: tuple[str, ...] | N
     kinds = {kind for shape in shapes for kind in shape.devices}
     named = [_thing(clinic.devices, slug) for slug in slugs or ()]
     if any(device.kind not in kinds for device in named):
-        raise NotOffered
+        raise NotOffered(because="device")
     settled = {device.kind for device in named}
     return (*named, *(one for one in clinic.devices if one.kind in kinds - settled))
 

@@ -12,6 +12,7 @@ from booking.errors import (
     IllegalStatus,
     NeedsReason,
     NotChangeable,
+    NotOffered,
     OldPlaceTaken,
     PatientElsewhere,
     Refusal,
@@ -19,7 +20,14 @@ from booking.errors import (
 )
 from booking.services.clinic import Clinic
 from booking.services.desk.statuses import Move
-from booking.web.change_words import breaches, elsewhere, in_the_way, penciled_there, usual_reason
+from booking.web.change_words import (
+    breaches,
+    elsewhere,
+    in_the_way,
+    not_offered,
+    penciled_there,
+    usual_reason,
+)
 from booking.web.desk.saying import by_whom
 from booking.web.visit_words import status
 from booking.web.words import staff_advice_for, staff_words_for
@@ -29,7 +37,11 @@ def unclear(what: Iterable[str]) -> str:
     """Why a change can't be made of what was typed. "far": a day that is years away."""
     if "far" in what:
         return _("That day is too far away. Please look at the year.")
-    return _("The time or the length isn't understood. Both go by five minutes.")
+    if "time" in what:
+        return _("The time isn't understood. It goes by five minutes.")
+    return _(
+        "The length isn't understood. Minutes go by five minutes, and no part of a visit takes more than 8 hours."
+    )
 
 
 @dataclass(frozen=True)
@@ -74,6 +86,8 @@ def no(refusal: Refusal, clinic: Clinic) -> No:
         usual = usual_reason(facts["breaches"])
         if usual:
             title, advice = penciled_there(), _("It can be taken all the same: press once more.")
+    elif isinstance(refusal, NotOffered):
+        title, advice = not_offered(facts) or (title, advice)
     elif isinstance(refusal, Clash):
         more = [in_the_way(clinic, one) for one in facts["with_"]]
     elif isinstance(refusal, OldPlaceTaken):

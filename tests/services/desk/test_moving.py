@@ -243,8 +243,9 @@ def test_a_shorter_one_needs_a_reason_once() -> None:
 @pytest.mark.parametrize("minutes", [(), (30, 30), (0,), (7,), (-5,), (6000,)])
 def test_absurd_lengths_are_refused(minutes: tuple[int, ...]) -> None:
     visit = booked(practitioner="ana")
-    with pytest.raises(NotOffered):
+    with pytest.raises(NotOffered) as refused:
         moved(visit.reference, phase_minutes=minutes)
+    assert refused.value.facts == {"because": "length"}
 
 
 def test_another_visit_type_brings_its_own_length() -> None:
@@ -273,8 +274,9 @@ def test_another_type_at_the_same_time_is_reminded_of_as_that_type_is_and_tells_
 
 def test_what_somebody_does_not_give_is_refused() -> None:
     visit = booked(practitioner="ana", visit_type="needles")
-    with pytest.raises(NotOffered):
+    with pytest.raises(NotOffered) as refused:
         moved(visit.reference, practitioner="ben")
+    assert refused.value.facts == {"because": "person"}
     for unknown in ({"practitioner": "zoe"}, {"room": "cellar"}, {"visit_type": "x"}, {"devices": ("x",)}):
         with pytest.raises(NotFound):
             moved(visit.reference, f"unknown-{unknown}", **unknown)
