@@ -1,14 +1,19 @@
-"""A plan that was just stopped is taken back by many at one moment, while somebody books the place of one of its visits."""
+"""A plan that was just stopped is taken back by many at one moment, while somebody books the place of one of its visits; and one is
+prescribed while its record is merged.
+"""
 
+from datetime import date
 from typing import Any
 
 import pytest
 from flask import Flask
 
 from booking.errors import OldPlaceTaken, SlotTaken
-from booking.models import Appointment, PlanEntry
+from booking.models import Appointment, Patient, Plan, PlanEntry
+from booking.services.desk import merging
 from booking.services.plans.booking import BookedPlan
 from booking.services.plans.changing import stop
+from booking.services.plans.prescribing import Prescription, prescribe
 from booking.services.plans.reading import notes
 from booking.services.plans.taking_back import take_back
 from booking.services.staff.who import Who
@@ -65,3 +70,26 @@ def test_either_all_visits_come_back_or_one_place_is_booked(
         refusals = [one for one in answers if isinstance(one, SlotTaken | OldPlaceTaken)]
         assert len(refusals) == (AT_ONCE // 2 if others == 0 else AT_ONCE - 1)
         assert overlaps() == 0
+
+
+@pytest.mark.parametrize("round_number", range(4))
+def test_no_plan_stays_with_a_record_that_was_merged(
+    app: Flask, standing_clock: Any, round_number: int
+) -> None:
+    with app.app_context():
+        where_mei_is_alone()
+        stays, goes = patient(), patient("Rosalinda", "other@example.com")
+        desks = [hired(name=f"Desk {number}") for number in range(AT_ONCE)]
+
+    def attempt(number: int) -> object:
+        if number == round_number:
+            return merging.merge(
+                desks[number], stays, goes, stays_version=1, goes_version=1, key="merge-0001"
+            )
+        wanted = Prescription(patient=goes, template="stages", first_day=date(2026, 9, 21))
+        return prescribe(desks[number], wanted, tell=False, key=f"race-{number:04}")
+
+    storm(app, attempt)
+    with app.app_context():
+        gone = {row["id"] for row in rows(Patient) if row["merged_into_id"] is not None}
+        assert gone and not [row for row in rows(Plan) if row["patient_id"] in gone]

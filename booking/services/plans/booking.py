@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import exists, select
+from sqlalchemy import exists, func, select
 from sqlalchemy.orm import Session
 
 from booking import clock
@@ -41,7 +41,7 @@ from booking.services import claims, giving_way, holds, notices, patients, tasks
 from booking.services.allowances import Planned
 from booking.services.booking import refuse_too_many
 from booking.services.clinic import Clinic, the_clinic
-from booking.services.desk.records import may_be_texted
+from booking.services.desk.records import lock_record, may_be_texted
 from booking.services.idempotency import Answer, Key, given_before, once
 from booking.services.plans import links as plan_links
 from booking.services.plans.allowed import refuse_beyond
@@ -134,7 +134,10 @@ def _book(session: Session, wish: PlanWish) -> Answer:
             known_in = wish.returning if prescribed is None else prescribed.known_in
             _refuse_without_first_visits(clinic, known_in, chosen)
 
-    patients.lock_contacts(session, wish.email, wish.phone)
+    if prescribed is None:
+        known = _locked_record(session, wish)
+    else:
+        patients.lock_contacts(session, wish.email, wish.phone)
     begun = prescribed is None and wish.audience is not BookableBy.STAFF
     if begun and wish.course is not None:
         _refuse_beyond_rules_of_single_visits(session, clinic, wish, now)
@@ -203,6 +206,20 @@ def _book(session: Session, wish: PlanWish) -> Answer:
     tasks.owe(session, clinic, booked[0], now)
     notices.plan_booked(session, clinic, plan, booked, now)
     return _answer(clinic, plan, booked)
+
+
+def _locked_record(session: Session, wish: PlanWish) -> int | None:
+    """The record for which is booked, if one is known, or which it is a part of by now; nobody merges it, nor makes one with this
+    contact, until the transaction ends.
+    """
+    its = select(Patient.reference).where(Patient.id == wish.patient_id)
+    reference = session.scalar(its) if wish.patient_id else None
+    if reference is None:
+        patients.lock_contacts(session, wish.email, wish.phone)
+        return None
+    lock_record(session, reference, wish.email, wish.phone)
+    stands = func.coalesce(Patient.merged_into_id, Patient.id)
+    return session.scalar(select(stands).where(Patient.id == wish.patient_id))
 
 
 def _agrees_to_texts(session: Session, wish: PlanWish, known: int | None) -> bool:
