@@ -317,10 +317,15 @@ def test_on_a_phone_and_without_javascript_all_of_it_works(
         ("patient", record),
         ("edit", f"{record}/edit"),
         ("merge-choose", f"{record}/merge"),
+        ("merge", f"{record}/merge?with={other}"),
     ):
         page.goto(address)
         fits(page)
         picture(page, name)
+    # What a merge makes of the two is what one has to see of it.
+    visits = page.get_by_role("row", name="Visits, with their messages and history")
+    visits.scroll_into_view_if_needed()
+    expect(visits.get_by_text("2", exact=True)).to_be_in_viewport(ratio=1)
 
 
 def test_an_address_stands_in_one_line_where_there_is_room(enter: Enter, app: Flask) -> None:
