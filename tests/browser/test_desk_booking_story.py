@@ -362,3 +362,15 @@ def test_of_who_walks_in_it_is_said_with_whom_and_that_nobody_is_written_to(
     page.get_by_label("Last name").fill("Inn")
     page.get_by_role("button", name="Book", exact=True).click()
     expect(page.get_by_role("status").get_by_text("Booked, and here: Walter Inn")).to_be_visible()
+
+
+def test_a_phone_has_room_for_the_sheet_of_a_day(enter: Enter, axe: Any) -> None:
+    page = enter(PHONE)
+    page.goto("/desk/day/2026-09-15/sheet")
+    fits(page)
+    expect(page.get_by_text("(818) 555-0199").first).to_be_in_viewport(ratio=1)
+    axe(page)
+    picture(page, "day-sheet")
+    # Printed, it is a table.
+    page.emulate_media(media="print")
+    expect(page.get_by_role("columnheader", name="Phone").first).to_be_visible()
