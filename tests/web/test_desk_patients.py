@@ -310,6 +310,8 @@ def test_a_relative_with_the_same_telephone_is_not_called_the_same_person(
         booked(NINE + timedelta(days=1), first_name="Tom", email="tom@example.com", phone="+18185550199")
     page = desk.get(f"/desk/patients/{rosa}/merge").text
     assert "Likely the same person" not in page and "No record looks like the same person." in page
+    # What is left to do is to type a name.
+    assert re.search(r'<input[^>]+id="q"[^>]+ autofocus', page)
     _, _, others = page.partition("<h2>Something is the same, but perhaps another person</h2>")
     assert "Tom Lima" in others and "The same in both: Last name, Phone." in others
 
