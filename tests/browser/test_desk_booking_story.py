@@ -310,6 +310,7 @@ def test_on_a_phone_and_without_javascript_all_of_it_works(
     page.goto("/desk/patients?q=gonz")
     fits(page)
     picture(page, "patients")
+    other = (page.locator("a.hit").last.get_attribute("href") or "").rpartition("/")[2]
     page.locator("a.hit").first.click()
     comes(page, re.compile("Gonz[aá]lez"))
     record = page.url
