@@ -227,11 +227,14 @@ def test_calls_are_answered_by_single_letters_with_nothing_in_focus(
     page.keyboard.press("o")
     expect(page.locator(".done")).to_contain_text("No answer: Kay Lima. They stay on the list.")
     expect(page.locator(".call-card")).to_contain_text("No answer: 1")
+    page.keyboard.press("u")
+    expect(page.locator(".done")).to_contain_text("Taken back: Kay Lima is on the list.")
+    expect(page.locator(".call-card")).not_to_contain_text("No answer: 1")
     page.keyboard.press("r")
     expect(page.locator(".done")).to_contain_text("Reached: Kay Lima.")
     expect(page.get_by_role("heading", name="Kay Lima")).to_have_count(0)
     page.keyboard.press("u")
-    expect(page.locator(".done")).to_contain_text("Back on the list: Kay Lima.")
+    expect(page.locator(".done")).to_contain_text("Taken back: Kay Lima is on the list.")
     expect(page.get_by_role("heading", name="Kay Lima")).to_be_visible()
     # A colleague is quicker: it is said where it stands, and no key answers it any more.
     with app.app_context():

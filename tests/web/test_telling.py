@@ -219,6 +219,11 @@ def test_what_became_of_a_call_stands_on_the_visit_in_words(
     desk.post(f"/desk/calls/{reference}", data=fields(form) | {"outcome": "left-message"})
     shown = desk.get(f"/desk/visits/{reference}").text
     assert "Left a message (Dana Desk)" in shown and "left-message" not in shown
+    assert "on the list of calls</span>" in shown and "called</span>" not in shown
+    assert "Left a message: Mon, Sep 14, 8:03 am" in desk.get("/desk/calls").text
+    assert called(desk, reference, "reached").startswith("Reached: Rosa Lima.")
+    shown = desk.get(f"/desk/visits/{reference}").text
+    assert "called</span>" in shown and "on the list of calls</span>" not in shown
 
 
 def called(desk: FlaskClient, reference: str, outcome: str) -> str:
@@ -236,6 +241,8 @@ def test_a_call_that_was_made_says_who_was_reached_and_what_needs_not_be_written
     sent(desk, reference, "change", cell=cell_at(SOON + timedelta(hours=1)), version=1, tell="yes")
     standing_clock.on(minutes=3)
     assert called(desk, reference, "no-answer") == "No answer: Rosa Lima. They stay on the list."
+    left = called(desk, reference, "left-message")
+    assert left == "Left a message: Rosa Lima. They stay on the list until you reach them."
     said = called(desk, reference, "reached")
     assert said == "Reached: Rosa Lima. The e-mail that was to go at 8:03 am isn't sent."
     with app.app_context():

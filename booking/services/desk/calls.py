@@ -3,14 +3,14 @@
 Who stands on it says `booking.services.desk.whom_to_call`. One visit is one call.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from itertools import groupby
 from typing import Any
 
-from sqlalchemy import and_, false, or_, select
+from sqlalchemy import ColumnElement, and_, false, func, or_, select
 from sqlalchemy.orm import Session
 
 from booking import clock
@@ -38,6 +38,8 @@ from booking.services.staff.who import Who
 from booking.services.transaction import reading
 
 _PUT_BACK_WITHIN = timedelta(hours=12)
+# In the facts of a message: each call about it that nobody answered, "at" what time, ISO in UTC, and "by" whom.
+_TRIED = "tried"
 
 
 class Why(StrEnum):
@@ -64,11 +66,12 @@ class Written:
 class Call:
     """One call about one visit. `kind`: what is to be said, "reminder", "confirmation", "change" or "cancellation".
 
-    `flags`, `desk_note`: what to know of the patient before they pick up. `tries`: calls that nobody answered. `because`:
-    the reason that was given for a change. `written`: the message by which they may know already. `after_all`: they were
-    told that we had cancelled it. `plan`: the reference of its plan, where the call is about that: `others_changed` if others of
-    its visits have, and `plan_only` if nothing is to be said of this one by itself. `also`: the others of that day, or of the next
-    morning, or of that week, of which they are reminded by the same call, in order.
+    `flags`, `desk_note`: what to know of the patient before they pick up. `tries`: calls that nobody answered. `left_at`: when a
+    message was left about the same, last. `because`: the reason that was given for a change. `written`: the message by which they
+    may know already. `after_all`: they were told that we had cancelled it. `plan`: the reference of its plan, where the call is
+    about that: `others_changed` if others of its visits have, and `plan_only` if nothing is to be said of this one by itself.
+    `also`: the others of that day, or of the next morning, or of that week, of which they are reminded by the same call, in
+    order.
     """
 
     reference: str
@@ -87,6 +90,7 @@ class Call:
     desk_note: str = ""
     tries: int = 0
     tried_at: datetime | None = None
+    left_at: datetime | None = None
     problem: str = ""
     because: str = ""
     written: Written | None = None
@@ -106,12 +110,13 @@ class Call:
 
 @dataclass(frozen=True)
 class Settled:
-    """A call that was made. `stopped`, `due_at`: the channel of a message about the same that doesn't go now, and when it
-    would have gone, ISO in UTC. `before`: where it was to be made no more, what came of it, "by" whom and "at" what time,
-    ISO in UTC; empty where nobody made it.
+    """A call that was made. `stays`: it is still to be made. `stopped`, `due_at`: the channel of a message about the same that
+    doesn't go now, and when it would have gone, ISO in UTC. `before`: where it was to be made no more, or isn't to be taken back,
+    what came of it, "by" whom and "at" what time, ISO in UTC; empty where nobody made it.
     """
 
     patient: str
+    stays: bool = False
     stopped: str = ""
     due_at: str = ""
     before: dict[str, str] | None = None
@@ -140,7 +145,7 @@ def call_list(who: Who) -> CallList:
             first = _first_of_its_day(call, by_message)
             if first is not None and call.reference not in found:
                 found[first] = replace(found[first], also=_in_order(call, *found[first].also))
-        calls = _with_what_was_written(session, found.values())
+        calls = _with_what_they_may_know(session, found.values())
     return CallList(tuple(sorted(calls, key=lambda call: (call.starts_at, call.reference))))
 
 
@@ -170,8 +175,8 @@ def settle(who: Who, reference: str, outcome: Outcome, *, version: int | None = 
                 # The worker would put it on the list in a moment.
                 message.state = MessageState.TO_CALL
             if outcome is Outcome.NO_ANSWER:
-                tries = message.facts.get("tries", 0) + 1
-                message.facts = message.facts | {"tries": tries, "tried_at": iso_utc(now)}
+                tried = [*message.facts.get(_TRIED, ()), {"at": iso_utc(now), "by": who.name}]
+                message.facts = message.facts | {_TRIED: tried}
             else:
                 message.settled_at = now
             message.settled_as, message.settled_by = outcome.value, who.name
@@ -179,8 +184,9 @@ def settle(who: Who, reference: str, outcome: Outcome, *, version: int | None = 
             session, who, "called", f"appointment/{reference}", appointment.patient_id, outcome=outcome.value
         )
         if not stopped:
-            return vars(Settled(name))
-        return vars(Settled(name, stopped[-1].channel.value, iso_utc(stopped[-1].due_at)))
+            stays = outcome is Outcome.NO_ANSWER or whom_to_call.to_be_called_about(session, appointment, now)
+            return vars(Settled(name, stays))
+        return vars(Settled(name, stopped=stopped[-1].channel.value, due_at=iso_utc(stopped[-1].due_at)))
 
     return Settled(**once(Key.of(who.key, key, ["call", reference, outcome.value, version]), action))
 
@@ -192,52 +198,77 @@ def _made_before(session: Session, appointment: Appointment) -> dict[str, str]:
         .where(
             Message.appointment_id == appointment.id,
             Message.sequence == appointment.sequence,
-            Message.settled_as.in_([outcome.value for outcome in Outcome]),
+            Message.settled_as.in_(tuple(Outcome)),
             Message.settled_at.is_not(None),
         )
         .order_by(Message.settled_at.desc())
         .limit(1)
     )
-    if last is None or last.settled_at is None:
-        return {}
-    return {"outcome": last.settled_as, "by": last.settled_by, "at": iso_utc(last.settled_at)}
+    return _what_came_of(last) if last else {}
 
 
 def put_back(who: Who, reference: str, *, key: str) -> Settled:
-    """Puts a call back on the list that was settled by mistake, today; a message that it stopped waits again. Raises
-    NotFound, KeyReused.
+    """Takes back the last call about a visit, of today: one that was settled by mistake is on the list again, and a message that
+    it stopped waits again; "no answer" counts no more. What a colleague has done since is theirs, and said. Raises NotFound,
+    KeyReused.
     """
 
     def action(session: Session) -> Answer:
         appointment = appointment_for(session, who, reference, for_update=True)
-        settled = session.scalars(
-            select(Message).where(
-                Message.appointment_id == appointment.id,
-                Message.sequence == appointment.sequence,
-                Message.settled_at > clock.now() - _PUT_BACK_WITHIN,
-                Message.settled_as.in_([outcome.value for outcome in Outcome]),
-            )
-        ).all()
-        if not settled:
+        name = f"{appointment.first_name} {appointment.last_name}"
+        found = _called_about(
+            session, Message.appointment_id == appointment.id, Message.sequence == appointment.sequence
+        )
+        last = max(found, key=_called_at, default=None)
+        if last is None or _called_at(last) <= clock.now() - _PUT_BACK_WITHIN:
             raise NotFound
-        for message in (*settled, *_settled_along(session, appointment, settled)):
-            message.settled_at, message.settled_as, message.settled_by = None, "", ""
-            # The contact may have been corrected meanwhile.
-            if message.state is MessageState.DROPPED and message.address in (
-                appointment.email,
-                appointment.phone,
-            ):
-                message.state, message.last_error = MessageState.QUEUED, ""
+        if last.settled_by != who.name:
+            return vars(Settled(name, before=_what_came_of(last)))
+        at = _called_at(last)
+        for message in (*found, *_called_along(session, appointment)):
+            if _called_at(message) == at:
+                _take_back(message, appointment)
         audit.did(session, who, "put call back", f"appointment/{reference}", appointment.patient_id)
-        return vars(Settled(f"{appointment.first_name} {appointment.last_name}"))
+        return vars(Settled(name))
 
     return Settled(**once(Key.of(who.key, key, ["call back", reference]), action))
 
 
-def _settled_along(
-    session: Session, appointment: Appointment, settled: Sequence[Message]
-) -> Sequence[Message]:
-    """What the same call settled about other visits, and of what was to be written about its plan."""
+def _take_back(message: Message, appointment: Appointment) -> None:
+    """As it was before the last call about it."""
+    tried = message.facts.get(_TRIED, [])
+    if message.settled_at is None:
+        tried = tried[:-1]
+        message.facts = message.facts | {_TRIED: tried}
+    message.settled_at = None
+    message.settled_as = Outcome.NO_ANSWER.value if tried else ""
+    message.settled_by = tried[-1]["by"] if tried else ""
+    # The contact may have been corrected meanwhile.
+    if message.state is MessageState.DROPPED and message.address in (appointment.email, appointment.phone):
+        message.state, message.last_error = MessageState.QUEUED, ""
+
+
+def _called_at(message: Message) -> datetime:
+    """When somebody called about it last."""
+    return message.settled_at or datetime.fromisoformat(message.facts[_TRIED][-1]["at"])
+
+
+def _what_came_of(message: Message) -> dict[str, str]:
+    return {"outcome": message.settled_as, "by": message.settled_by, "at": iso_utc(_called_at(message))}
+
+
+def _called_about(session: Session, *about: ColumnElement[bool]) -> list[Message]:
+    """What somebody has called about, of these messages of visits, and of plans."""
+    found = session.scalars(
+        select(Message)
+        .outerjoin(Appointment, Appointment.id == Message.appointment_id)
+        .where(Message.settled_as.in_(tuple(Outcome)), *about)
+    )
+    return [one for one in found if one.settled_at is not None or one.facts.get(_TRIED)]
+
+
+def _called_along(session: Session, appointment: Appointment) -> list[Message]:
+    """What calls settled about the patient's other visits, and of what was to be written about its plan."""
     others = and_(
         Appointment.patient_id == appointment.patient_id,
         Appointment.id != appointment.id,
@@ -245,15 +276,7 @@ def _settled_along(
     )
     plan = session.get(Plan, appointment.plan_id) if appointment.plan_id else None
     of_plan = Message.subject == f"plan/{plan.reference}" if plan else false()
-    return session.scalars(
-        select(Message)
-        .outerjoin(Appointment, Appointment.id == Message.appointment_id)
-        .where(
-            or_(others, of_plan),
-            Message.settled_at.in_([one.settled_at for one in settled]),
-            Message.settled_as.in_([one.settled_as for one in settled]),
-        )
-    ).all()
+    return _called_about(session, or_(others, of_plan))
 
 
 def _by_message(session: Session, clinic: Clinic, now: datetime) -> tuple[list[Call], list[Call]]:
@@ -362,12 +385,32 @@ def _changed_soon(session: Session, clinic: Clinic, now: datetime) -> list[Call]
     return calls
 
 
-def _with_what_was_written(session: Session, calls: Iterable[Call]) -> list[Call]:
-    """These calls, those about a change with the message that tells of it too."""
+def _with_what_they_may_know(session: Session, calls: Iterable[Call]) -> list[Call]:
+    """These calls, those about a change with the message that tells of it too, and when one was left on the telephone."""
     calls = list(calls)
     soon = [call.reference for call in calls if call.why is Why.SOON]
     written = _written(session, soon) if soon else {}
-    return [replace(call, written=written.get(call.reference, call.written)) for call in calls]
+    left_at = _left_at(session, soon) if soon else {}
+    return [
+        replace(call, written=written.get(call.reference, call.written), left_at=left_at.get(call.reference))
+        for call in calls
+    ]
+
+
+def _left_at(session: Session, references: list[str]) -> dict[str, datetime]:
+    """When a message was left last that tells how each of these visits stands."""
+    found = session.execute(
+        select(Appointment.reference, func.max(Message.settled_at))
+        .join(Message, Message.appointment_id == Appointment.id)
+        .where(
+            Appointment.reference.in_(references),
+            Message.sequence == Appointment.sequence,
+            Message.kind.in_(notices.ANSWERS),
+            Message.settled_as == Outcome.LEFT_MESSAGE,
+        )
+        .group_by(Appointment.reference)
+    )
+    return {reference: at for reference, at in found}
 
 
 def _written_of_plan(session: Session, appointment: Appointment, was: datetime) -> Written | None:
@@ -440,7 +483,7 @@ def _call(
     message: Message | None = None,
 ) -> Call:
     facts: dict[str, Any] = message.facts if message else {}
-    old, tried = facts.get("old_starts_at"), facts.get("tried_at")
+    old, tried = facts.get("old_starts_at"), facts.get(_TRIED)
     contact = _contact(message, appointment)
     of_plan = contact is not appointment
     return Call(
@@ -458,8 +501,8 @@ def _call(
         practitioner=clinic.practitioner_by_id[appointment.practitioner_id],
         flags=tuple(patient.flags),
         desk_note=patient.desk_note,
-        tries=facts.get("tries", 0),
-        tried_at=datetime.fromisoformat(tried) if tried else None,
+        tries=len(tried) if tried else 0,
+        tried_at=datetime.fromisoformat(tried[-1]["at"]) if tried else None,
         problem=message.last_error if message and message.state in whom_to_call.FAILED else "",
         after_all=facts.get("after_all", False),
         plan=facts[notices.PLAN] if of_plan else "",

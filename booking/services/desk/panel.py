@@ -1,6 +1,6 @@
 """A visit in full, for the desk: its patient, how it stands, what may be done now, what was done, and what was said."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
@@ -37,9 +37,11 @@ from booking.services.clinic import Clinic, Practitioner, Thing, VisitType, the_
 from booking.services.desk import asking, resending, states, undoing
 from booking.services.desk.statuses import Move, possible
 from booking.services.desk.stories import story, unwritten
+from booking.services.desk.whom_to_call import Outcome, to_be_called_about
 from booking.services.history import Entry, entries_of
 from booking.services.idempotency import Answer, Key, once
 from booking.services.message_rows import Unwritten
+from booking.services.notices import ANSWERS
 from booking.services.plans.lacking import missing
 from booking.services.plans.places import PlanPlace, places_of
 from booking.services.plans.reading import view
@@ -57,7 +59,7 @@ class Said:
     """A message about the visit. `text` is what went out, but for the link's token; empty before it went.
 
     `may_go_again`: what it tells is still so. `other_ways`: by which else it could go. `of_several`: it names this visit among
-    others. `waits`: it can be taken back.
+    others. `waits`: it can be taken back. `called`: somebody has called, and needs to no more.
     """
 
     id: int
@@ -75,6 +77,7 @@ class Said:
     may_go_again: bool
     other_ways: tuple[Channel, ...]
     of_several: bool = False
+    called: bool = False
 
     @property
     def waits(self) -> bool:
@@ -297,7 +300,7 @@ def _shaped(session: Session, clinic: Clinic, appointment: Appointment, now: dat
         patient=_patient(session, patient, phone),
         # The latest first.
         history=entries[::-1],
-        messages=_messages(appointment, written, now),
+        messages=_messages(session, appointment, written, now),
         unwritten=unwritten(session, clinic, appointment, written, now),
         replies=_replies(session, phone),
         tasks=_tasks(session, clinic, appointment)
@@ -359,9 +362,13 @@ def _patient(session: Session, patient: Patient, phone: str | None) -> PatientSe
     )
 
 
-def _messages(appointment: Appointment, written: Iterable[Message], now: datetime) -> tuple[Said, ...]:
+def _messages(
+    session: Session, appointment: Appointment, written: Sequence[Message], now: datetime
+) -> tuple[Said, ...]:
     """What waits first, by when it is due; then what went or was dropped, the latest first."""
-    said = [_said(message, appointment, now) for message in written]
+    left = [one for one in written if one.settled_as == Outcome.LEFT_MESSAGE]
+    stays = bool(left) and to_be_called_about(session, appointment, now)
+    said = [_said(message, appointment, now, stays) for message in written]
     waiting = sorted(
         (one for one in said if one.state is MessageState.QUEUED), key=lambda one: (one.due_at, one.id)
     )
@@ -373,7 +380,8 @@ def _messages(appointment: Appointment, written: Iterable[Message], now: datetim
     return (*waiting, *over)
 
 
-def _said(message: Message, appointment: Appointment, now: datetime) -> Said:
+def _said(message: Message, appointment: Appointment, now: datetime, stays: bool) -> Said:
+    """`stays`: the visit is on the list of calls until somebody has spoken with its patient."""
     # What is about several visits is sent again, or taken back, for all of them, where the plan is shown.
     of_several = message.appointment_id != appointment.id
     again = not of_several and resending.may_go_again(message, appointment, now)
@@ -402,6 +410,9 @@ def _said(message: Message, appointment: Appointment, now: datetime) -> Said:
             if again and contact and channel is not message.channel
         ),
         of_several=of_several,
+        called=message.state is MessageState.TO_CALL
+        and message.settled_at is not None
+        and not (stays and message.kind in ANSWERS and message.settled_as == Outcome.LEFT_MESSAGE),
     )
 
 

@@ -35,7 +35,9 @@ ON_ITS_WAY = (MessageState.QUEUED, MessageState.SENDING, MessageState.SENT, Mess
 
 
 class Outcome(StrEnum):
-    """What came of a call. After "no answer" it stays on the list. TOLD: in another way, where there is no number."""
+    """What came of a call. After "no answer" it stays on the list, and after a message left about a change on short notice as well.
+    TOLD: in another way, where there is no number.
+    """
 
     REACHED = "reached"
     LEFT_MESSAGE = "left-message"
@@ -58,13 +60,19 @@ _IS_TRUE = or_(
     and_(Message.kind != "cancellation", Appointment.status == Status.BOOKED),
 )
 SPOKEN = (Outcome.REACHED, Outcome.TOLD)
-_REACHED = tuple(outcome.value for outcome in (*SPOKEN, Outcome.LEFT_MESSAGE))
-# How the visit stands was told on the telephone: a message about it that fails later needs no call.
+# How the visit stands was told on the telephone: a message about it that fails later needs no call. One left on their machine is
+# enough as well, but for a change on short notice: about that they are called until somebody has spoken with them.
 _TOLD_BY_CALL = exists().where(
     _OTHER.appointment_id == Message.appointment_id,
     _OTHER.sequence == Message.sequence,
     _OTHER.settled_at.is_not(None),
-    _OTHER.settled_as.in_(_REACHED),
+    or_(
+        _OTHER.settled_as.in_(SPOKEN),
+        and_(
+            _OTHER.settled_as == Outcome.LEFT_MESSAGE,
+            Message.facts["why"].as_string().is_distinct_from(notices.ON_SHORT_NOTICE),
+        ),
+    ),
 )
 # Whether it is news to the patient: whoever says that they come knows when, and who has cancelled knows that.
 _IS_NEWS = or_(
@@ -122,7 +130,7 @@ _SPOKEN_WITH = exists().where(
     _OTHER.appointment_id == Appointment.id,
     _OTHER.sequence == Appointment.sequence,
     _OTHER.settled_at.is_not(None),
-    _OTHER.settled_as.in_(_REACHED),
+    _OTHER.settled_as.in_(SPOKEN),
 )
 # Whether there is a telephone by which somebody reaches them, and whether a message tells them how the visit stands.
 _RECORD = aliased(Patient)
@@ -158,7 +166,7 @@ ENTRY = (
         _OTHER.appointment_id == HistoryEntry.appointment_id,
         _OTHER.sequence == HistoryEntry.facts["sequence"].as_integer(),
         _OTHER.settled_at.is_not(None),
-        _OTHER.settled_as.in_(_REACHED),
+        _OTHER.settled_as.in_(SPOKEN),
     )
     .label("reached"),
 )

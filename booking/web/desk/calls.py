@@ -48,21 +48,20 @@ def calls() -> ResponseReturnValue:
 
 @blueprint.post("/calls/<reference>")
 def called(reference: str) -> ResponseReturnValue:
-    """`outcome`: reached, left-message, no-answer or told; or back, which puts a call back that was settled by mistake."""
+    """`outcome`: reached, left-message, no-answer or told; or back, which takes back what was done last."""
     who, key, wanted = access.who(), asked.key(), request.form.get("outcome", "")
 
     def action() -> ResponseReturnValue:
         if wanted == "back":
             back_again = service.put_back(who, reference, key=key)
-            says = telling.call_back_on_the_list(back_again)
+            says = telling.call_back_on_the_list(the_clinic_of_this_request(), back_again)
             return answers.done(says, asked.onward(url_for("desk.calls")))
         outcome = next((one for one in Outcome if one == wanted), None) or abort(422)
         settled = service.settle(who, reference, outcome, version=asked.version(), key=key)
         if settled.before is not None:
             _seen(reference)
         # What a colleague has done is theirs to take back.
-        stays = outcome is Outcome.NO_ANSWER or settled.before is not None
-        back = None if stays else url_for("desk.called", reference=reference)
+        back = None if settled.before is not None else url_for("desk.called", reference=reference)
         says = telling.called(the_clinic_of_this_request(), outcome, settled)
         return answers.done(says, asked.onward(url_for("desk.calls")), back=back)
 

@@ -9,6 +9,7 @@ from flask_babel import gettext as _, lazy_gettext as lazy
 from booking.models import Channel, MessageState
 from booking.services.clinic import Clinic
 from booking.services.desk.calls import Call, Settled, Why
+from booking.services.desk.panel import Said
 from booking.services.desk.whom_to_call import Outcome
 from booking.services.message_rows import Unwritten, WhyNot
 from booking.web.change_words import CHANNELS, when as _when
@@ -89,6 +90,11 @@ _SETTLED: Mapping[str, Any] = {
     "taken back": lazy("taken back"),
     "told together": lazy("told with others"),
 }
+
+
+def stands(message: Said) -> tuple[Any, str]:
+    """How a message of a visit stands, and in which colours."""
+    return (_("called"), "plain") if message.called else MESSAGE_STATES[message.state]
 
 
 def kind_of_message(kind: str) -> str:
@@ -205,6 +211,8 @@ def called(clinic: Clinic, outcome: Outcome, settled: Settled) -> str:
     if settled.before is not None:
         return _called_before(clinic, settled.patient, settled.before)
     says = str(OUTCOMES[outcome][1] % {"name": settled.patient})
+    if outcome is Outcome.LEFT_MESSAGE and settled.stays:
+        return f"{says} {_('They stay on the list until you reach them.')}"
     if not settled.stopped:
         return says
     at = _when(clinic, datetime.fromisoformat(settled.due_at))
@@ -223,5 +231,14 @@ def _called_before(clinic: Clinic, name: str, before: Mapping[str, str]) -> str:
     )
 
 
-def call_back_on_the_list(settled: Settled) -> str:
-    return _("Back on the list: %(name)s.", name=settled.patient)
+def call_back_on_the_list(clinic: Clinic, settled: Settled) -> str:
+    """That the last call is taken back, or who has called since."""
+    if settled.before is None:
+        return _("Taken back: %(name)s is on the list.", name=settled.patient)
+    return _(
+        "%(name)s: %(who)s has called since, at %(time)s: %(what)s. That stands.",
+        name=settled.patient,
+        who=settled.before["by"],
+        time=_when(clinic, datetime.fromisoformat(settled.before["at"])),
+        what=OUTCOMES[Outcome(settled.before["outcome"])][0],
+    )

@@ -124,6 +124,50 @@ def test_what_was_settled_by_mistake_comes_back(context: Flask, standing_clock: 
         calls.put_back(who, visit.reference, key="back-0002")
 
 
+def test_no_answer_is_taken_back(context: Flask, standing_clock: StandingClock) -> None:
+    """The last one alone, of all visits of the call; one of long ago stays."""
+    visit, who = wants_calls(), hired()
+    booked(NEXT_WEEK + timedelta(hours=2), reminders=Reminders.CALL, phone=PHONE, email=None)
+    standing_clock.on(days=4, hours=3)
+    sent()
+    before = rows(Message)
+    calls.settle(who, visit.reference, Outcome.NO_ANSWER, key="call-0001")
+    first, tried_once = calls.call_list(who), rows(Message)
+    standing_clock.on(minutes=10)
+    calls.settle(who, visit.reference, Outcome.NO_ANSWER, key="call-0002")
+    assert calls.put_back(who, visit.reference, key="back-0001").patient == "Rosa Lima"
+    assert calls.call_list(who) == first and first.calls[0].tries == 1 and rows(Message) == tried_once
+    calls.put_back(who, visit.reference, key="back-0002")
+    assert listed() == [("reminder", Why.WANTED, 0)]
+    assert [row["settled_as"] for row in rows(Message)] == [row["settled_as"] for row in before]
+    with pytest.raises(NotFound):
+        calls.put_back(who, visit.reference, key="back-0003")
+
+
+def test_what_was_tried_before_they_were_reached_stands_once_that_is_taken_back(
+    context: Flask, standing_clock: StandingClock
+) -> None:
+    visit, who = to_be_reminded(standing_clock)
+    calls.settle(who, visit.reference, Outcome.NO_ANSWER, key="call-0001")
+    tried = rows(Message)
+    standing_clock.on(minutes=10)
+    calls.settle(who, visit.reference, Outcome.REACHED, key="call-0002")
+    calls.put_back(who, visit.reference, key="back-0001")
+    assert rows(Message) == tried and listed() == [("reminder", Why.WANTED, 1)]
+
+
+def test_what_a_colleague_has_done_since_is_not_taken_back(
+    context: Flask, standing_clock: StandingClock
+) -> None:
+    visit, who = to_be_reminded(standing_clock)
+    calls.settle(who, visit.reference, Outcome.NO_ANSWER, key="call-0001")
+    standing_clock.on(minutes=1)
+    calls.settle(hired(name="Theo Lind"), visit.reference, Outcome.REACHED, key="call-0002")
+    refused = calls.put_back(who, visit.reference, key="back-0001")
+    assert refused.before == {"outcome": "reached", "by": "Theo Lind", "at": iso_utc(clock.now())}
+    assert listed() == []
+
+
 def test_whom_no_mail_reaches_is_called(context: Flask) -> None:
     booked(NEXT_WEEK, phone=PHONE)
     ended(MessageState.DEAD)
@@ -576,6 +620,61 @@ def test_a_call_that_the_desk_asks_for_says_so(context: Flask) -> None:
     assert listed() == [("confirmation", Why.ASKED, 0)]
 
 
+def test_a_message_left_about_a_change_on_short_notice_keeps_them_on_the_list_until_reached(
+    context: Flask, standing_clock: StandingClock
+) -> None:
+    visit, who = booked(SOON, phone=PHONE), hired()
+    sent()
+    moving.change(who, visit.reference, LATER, version=1, key="move-0001")
+    standing_clock.on(minutes=3)
+    sent()
+    assert calls.settle(who, visit.reference, Outcome.LEFT_MESSAGE, key="call-0001").stays
+    left_at = clock.now()
+    assert [(call.why, call.left_at) for call in calls.call_list(who).calls] == [(Why.SOON, left_at)]
+    assert pressing(who, present()).calls == 1
+    # They are still owed the news: a further change can't be kept from them.
+    assert moving.preview(who, visit.reference, HALF_PAST).owed
+    standing_clock.on(minutes=5)
+    calls.settle(who, visit.reference, Outcome.NO_ANSWER, key="call-0002")
+    assert [(call.tries, call.left_at) for call in calls.call_list(who).calls] == [(1, left_at)]
+    assert not calls.settle(who, visit.reference, Outcome.REACHED, key="call-0003").stays
+    assert listed() == [] and pressing(who, present()).calls == 0
+
+
+def test_a_message_that_was_left_is_taken_back(context: Flask, standing_clock: StandingClock) -> None:
+    visit, who = booked(SOON, phone=PHONE), hired()
+    moving.change(who, visit.reference, LATER, version=1, key="move-0001")
+    standing_clock.on(minutes=3)
+    calls.settle(who, visit.reference, Outcome.LEFT_MESSAGE, key="call-0001")
+    calls.put_back(who, visit.reference, key="back-0001")
+    assert [(call.why, call.left_at) for call in calls.call_list(who).calls] == [(Why.SOON, None)]
+
+
+def test_who_confirms_after_a_message_was_left_is_called_no_more(
+    context: Flask, standing_clock: StandingClock
+) -> None:
+    visit, who = booked(SOON, phone=PHONE), hired()
+    moving.change(who, visit.reference, LATER, version=1, key="move-0001")
+    standing_clock.on(minutes=3)
+    calls.settle(who, visit.reference, Outcome.LEFT_MESSAGE, key="call-0001")
+    visits.confirm(visit.reference, visit.token, actor="t", key="confirm-1")
+    assert listed() == []
+
+
+def test_a_message_left_about_a_change_far_ahead_is_enough(
+    context: Flask, standing_clock: StandingClock
+) -> None:
+    visit, who = wants_calls(), hired()
+    moving.change(
+        who, visit.reference, Place(starts_at=NEXT_WEEK + timedelta(hours=1)), version=1, key="move-0001"
+    )
+    standing_clock.on(minutes=3)
+    sent()
+    assert listed() == [("change", Why.WANTED, 0)]
+    assert not calls.settle(who, visit.reference, Outcome.LEFT_MESSAGE, key="call-0001").stays
+    assert listed() == []
+
+
 def test_who_was_reached_is_called_again_if_the_desk_asks_for_it(
     context: Flask, standing_clock: StandingClock
 ) -> None:
@@ -584,7 +683,7 @@ def test_who_was_reached_is_called_again_if_the_desk_asks_for_it(
     moving.change(who, visit.reference, LATER, version=1, key="move-0001")
     standing_clock.on(minutes=3)
     sent()
-    calls.settle(who, visit.reference, Outcome.LEFT_MESSAGE, key="call-0001")
+    calls.settle(who, visit.reference, Outcome.REACHED, key="call-0001")
     assert listed() == []
     (mail,) = [row for row in rows(Message) if (row["kind"], row["channel"]) == ("change", Channel.EMAIL)]
     resending.resend(who, mail["id"], Channel.CALL, key="call-0002")
