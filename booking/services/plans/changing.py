@@ -42,6 +42,7 @@ from booking.services.plans.altering import (
 )
 from booking.services.plans.as_it_was import AsItWas, as_it_is
 from booking.services.plans.frequency import Fitted, next_stage, refuse_unasked
+from booking.services.plans.prescribing import refuse_more_than_a_week
 from booking.services.plans.reading import PlanView, brief, view
 from booking.services.plans.said import GIVEN_UP, TOLD, WENT_ON, cut_short
 from booking.services.plans.visits import PlanVisit, look_after, shaped
@@ -290,6 +291,7 @@ def decide(
                 plan.confirmed_at = now
             plan.decided_phases += 1
             if plan.decided_phases >= len(course.stages):
+                refuse_more_than_a_week(clinic, course, doses or {}, course.weeks)
                 plan.course = _going_on(course, weeks, doses, every).as_plain()
             elif following:
                 plan.course = following.course.as_plain()

@@ -40,6 +40,7 @@ from booking.services.plans.asking_again import as_they_stand, asked_for, chosen
 from booking.services.plans.choosing import Chosen, choose
 from booking.services.plans.lacking import Missed
 from booking.services.plans.make_ups import as_chosen, as_missed
+from booking.services.plans.prescribing import refuse_more_than_a_week
 from booking.services.plans.proposing import look_for
 from booking.services.plans.reading import PlanView, brief, view, weeks_with, with_kinds_of
 from booking.services.plans.replacing import instead_of, time_of, usual_times
@@ -78,6 +79,7 @@ def with_other_doses(
     where kinds of care are paired, and the others the farthest apart; what comes makes the fewest ways, and lies at times that the
     plan has already, if that can be.
     """
+    refuse_more_than_a_week(plan.clinic, plan.course, doses, from_week)
     course = from_week_on(plan.course, from_week, doses, every)
     now = clock.now()
     standing = [one for one in plan.standing if one.role is not Role.REASSESSMENT]

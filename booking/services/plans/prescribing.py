@@ -196,21 +196,29 @@ def with_doses(clinic: Clinic, course: Course, doses: Mapping[str, tuple[int, in
     """The same course with other doses in all its phases. Raises PlanRulesBroken for what no week has room for, and for a
     plan without any visit.
     """
-    phases, broken = [], []
+    refuse_more_than_a_week(clinic, course, {care: doses[care] for care in course.kinds if care in doses})
+    phases = []
     for phase in course.phases:
-        kept = []
-        for dose in phase.doses:
-            fewest, most = doses.get(dose.visit_type, (dose.fewest, dose.most))
-            rest = course.rest_days.get(clinic.visit_type(dose.visit_type).modality.slug, 0)
-            if not 0 <= fewest <= most <= 7 or (fewest - 1) * (rest + 1) >= 7:
-                broken.append({"rule": "too_many", "week": 1, "care": dose.visit_type})
-            elif most:
-                kept.append(Dose(dose.visit_type, fewest, most))
+        given = ((one, doses.get(one.visit_type, (one.fewest, one.most))) for one in phase.doses)
+        kept = tuple(Dose(one.visit_type, *dose) for one, dose in given if dose[1])
         if kept:
-            phases.append(replace(phase, doses=tuple(kept)))
-    if broken or not phases:
-        raise PlanRulesBroken(faults=broken or [{"rule": "too_few", "week": 1, "care": ""}])
+            phases.append(replace(phase, doses=kept))
+    if not phases:
+        raise PlanRulesBroken(faults=[{"rule": "too_few", "week": 1, "care": ""}])
     return replace(course, phases=tuple(phases))
+
+
+def refuse_more_than_a_week(
+    clinic: Clinic, course: Course, doses: Mapping[str, tuple[int, int]], week: int = 0
+) -> None:
+    """Refuses doses, from a week on, for which no week has room between the days of rest. Raises PlanRulesBroken."""
+    broken = []
+    for care, (fewest, most) in doses.items():
+        rest = course.rest_days.get(clinic.visit_type(care).modality.slug, 0)
+        if not 0 <= fewest <= most <= 7 or (fewest - 1) * (rest + 1) >= 7:
+            broken.append({"rule": "too_many", "week": week + 1, "care": care})
+    if broken:
+        raise PlanRulesBroken(faults=broken)
 
 
 def treated_in(who: Who, patient_reference: str, first_day: date) -> set[str]:

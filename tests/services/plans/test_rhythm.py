@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from booking.errors import PlanRulesBroken
 from booking.models import BookableBy
 from booking.scheduling.plans.course import Course, Dose, Moved, Phase
 from booking.services.plans.booking import BookedPlan
@@ -73,3 +74,12 @@ def test_to_taper_beyond_what_was_prescribed_may_be_in_every_second_week(weekly:
     assert [most for _, most in seen(weekly).course.doses(ACUPUNCTURE)[6:]] == [1, 0, 1, 0]
     change_doses(hired(), weekly.reference, 6, {}, "", key="doses-001")
     assert in_weeks(weekly) == [*range(6), 6, 8]
+
+
+def test_more_than_a_week_has_room_for_is_refused_of_a_plan_that_runs_too(weekly: BookedPlan) -> None:
+    for doses in ({ACUPUNCTURE: (9, 9)}, {ACUPUNCTURE: (5, 5)}, {ACUPUNCTURE: (3, 2)}):
+        with pytest.raises(PlanRulesBroken):
+            change_doses(hired(), weekly.reference, 1, doses, "", key="doses-001")
+        with pytest.raises(PlanRulesBroken):
+            decide(practitioner(), weekly.reference, Decision.TAPER, doses=doses, told=True, key="decide-01")
+    assert in_weeks(weekly) == [*range(6)]
