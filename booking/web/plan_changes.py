@@ -79,7 +79,7 @@ def changed(ways: Ways, reference: str, name: str) -> ResponseReturnValue:
         onward = change.do(access.who(), seen, key)
     except (*REFUSALS, NotFound) as refusal:
         return _refused(ways, reference, kind, refusal)
-    say(change.done)
+    say(change.done if as_seen else _("This was sent before. This is how the plan stands now."))
     where = onward or {"endpoint": "plan"}
     if "change" in where:
         return redirect(url_for(ways.change, reference=reference, **where), 303)

@@ -734,7 +734,9 @@ def test_a_pause_that_is_called_off_is_ended_from_the_plans_page(
     assert "The pause is over before that day." in there and "Paused from Mon, Sep 28 to Sun, Oct 4." in there
     assert "Ended the pause sooner" in there
     # Sent once more, it is the same.
-    assert pressed(desk, later, to, **form).location == done.location
+    again = pressed(desk, later, to, **form)
+    assert again.location == done.location
+    assert "This was sent before. This is how the plan stands now." in after(desk, again)
     assert len(view(app, weekly).pauses) == 1
     whole = pressed(desk, desk.get(to), to)
     assert "Paused" not in after(desk, whole).split("What was done")[0].split("Change the plan")[0]
