@@ -307,6 +307,36 @@ def test_from_a_visit_to_the_week_or_to_free_times_and_back_by_a_letter_each(boa
     expect(visit_in(board, "2026-09-15", "Rosa Lima")).to_contain_text("9:00")
 
 
+def test_letters_speak_of_the_visit_in_the_panel_when_it_has_gone_to_another_day(
+    board: Page, app: Flask, axe: Callable[[Page], None]
+) -> None:
+    in_app(app, practitioner="ana")
+    in_app(app, practitioner="ben", first_name="Otto")
+    board.goto(DAY)
+    visit_in(board, "ana", "Rosa Lima").click()
+    expect(board.get_by_role("heading", name="Rosa Lima")).to_be_focused()
+    board.keyboard.press("f")
+    expect(board.locator(".free-times a").first).to_be_focused()
+    board.locator(".free-times a[href*='cell=']").last.click()
+    board.get_by_role("button", name="Change it and tell the patient").click()
+    board.wait_for_url(f"**{DAY}?visit=**")
+    name = board.get_by_role("heading", name="Rosa Lima")
+    expect(name).to_be_focused()
+    expect(visit_in(board, "ana", "Rosa Lima")).to_have_count(0)
+    axe(board)
+    board.keyboard.press("c")
+    expect(board.locator(".toasts")).to_contain_text("Rosa Lima")
+    expect(board.locator("[data-panel]")).to_contain_text("Confirmed")
+    expect(name).to_be_focused()
+    board.keyboard.press("m")
+    board.wait_for_url("**/change?next=**")
+    board.go_back()
+    expect(name).to_be_focused()
+    board.keyboard.press("Escape")
+    expect(board.locator("[data-panel]")).to_be_hidden()
+    expect(board.locator("[data-scroll]")).to_be_focused()
+
+
 def test_esc_lets_go_of_a_visit_and_arrows_turn_to_other_days(board: Page, app: Flask) -> None:
     in_app(app, practitioner="ana")
     board.goto(DAY)

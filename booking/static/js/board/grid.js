@@ -10,6 +10,11 @@ function chosenVisit() {
   return chosen ? visitOf(chosen) : null;
 }
 
+// The visit that letters speak of: the chosen one, else the one in the panel, which may be on another day.
+function spokenOf() {
+  return chosenVisit() ?? panel.querySelector("[data-ref]");
+}
+
 function choose(visit, { focus = true, scrolls = true } = {}) {
   for (const other of scroll.querySelectorAll(".chosen")) other.classList.remove("chosen");
   chosen = visit?.dataset.ref ?? null;
@@ -37,7 +42,7 @@ function visitsOf(patient) {
 }
 
 function nameOf(visit) {
-  return visit.querySelector("b").textContent;
+  return visit.querySelector("#visit-name, b").textContent;
 }
 
 function factsOf(visit) {

@@ -24,20 +24,20 @@ document.addEventListener("keydown", (event) => {
 
 // Whether the key meant something here.
 function boardKey(event) {
-  const visit = chosenVisit();
-  if (ARROWS.includes(event.key)) return arrow(event.key, event.target.closest("[data-ref]") ?? visit);
+  if (ARROWS.includes(event.key)) return arrow(event.key, event.target.closest("[data-ref]") ?? chosenVisit());
   if (event.key === "Escape") {
     if (shown) closePanel();
     else letGo();
     return true;
   }
   if (!letters) return false;
+  const visit = spokenOf();
   switch (event.key.length === 1 ? event.key.toLowerCase() : "") {
     case "m": if (visit) beginByKeys(visit); return Boolean(visit);
     case "a": if (visit) setStatus(visit, "arrived"); return Boolean(visit);
     case "c": if (visit) setStatus(visit, "confirmed"); return Boolean(visit);
     case "e": if (visit) window.location.assign(changeForm(visit)); return Boolean(visit);
-    case "f": if (visit) window.location.assign(`/desk/visits/${visit.dataset.ref}/times?${wayBack()}`); return Boolean(visit);
+    case "f": if (visit) window.location.assign(`/desk/visits/${visit.dataset.ref}/times?${wayBack(visit.dataset.ref)}`); return Boolean(visit);
     case "w": if (visit?.dataset.person) weekOf(visit); return Boolean(visit);
     case "n": window.location.assign(root.querySelector("[data-new]").href); return true;
     case "/": findField.select(); return true;
@@ -71,17 +71,17 @@ function arrow(key, visit) {
 
 // The week of who gives the visit, with the visit chosen: from there it moves to another day.
 function weekOf(visit) {
-  const day = visit.closest("[data-column]")?.dataset.day ?? root.dataset.day;
+  const day = visit.closest("[data-column]")?.dataset.day ?? visit.dataset.day ?? root.dataset.day;
   window.location.assign(`/desk/week/${visit.dataset.person}/${day}#v-${visit.dataset.ref}`);
 }
 
 function changeForm(visit) {
-  return `/desk/visits/${visit.dataset.ref}/change?${wayBack()}`;
+  return `/desk/visits/${visit.dataset.ref}/change?${wayBack(visit.dataset.ref)}`;
 }
 
 function beginByKeys(visit) {
   if (!visit.matches(".v")) {
-    // In the list a visit is moved by its form.
+    // In the list, and on another day, a visit is moved by its form.
     window.location.assign(changeForm(visit));
     return;
   }

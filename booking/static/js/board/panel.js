@@ -49,7 +49,7 @@ function showPanel(reference, html, sentFrom = null) {
   shown = { reference, version: visit?.dataset.version };
   putTypedBack();
   coverBoard();
-  if (visit) choose(visit, { focus: false });
+  choose(visit, { focus: false });
   sayWhere();
   if (typing) goOnTyping(typing);
   document.dispatchEvent(new Event("shown"));
@@ -64,7 +64,7 @@ function closePanel() {
   coverBoard();
   if (window.history.state?.covered) window.history.back();
   else sayWhere();
-  chosenVisit()?.focus();
+  (chosenVisit() ?? scroll).focus();
 }
 
 // What can't be seen below the panel can't have the focus either.

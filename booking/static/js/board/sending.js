@@ -56,4 +56,6 @@ async function setStatus(visit, to) {
   if (!answer.ok) return refused(answer, facts.name);
   toast(answer.says, { name: facts.name, back: answer.back, makeUp: answer.make_up });
   await refresh();
+  // The panel of a visit that isn't on this board isn't drawn anew with it.
+  if (visit === panel.querySelector("[data-ref]")) await openPanel(facts.reference);
 }

@@ -75,7 +75,8 @@ const wanted = /^[\w-]+$/.exec(new URLSearchParams(window.location.search).get("
 if (wanted) {
   const visit = visitOf(wanted);
   if (visit) choose(visit, { focus: false });
-  openPanel(wanted, { focus: false }).then(sayWhatWasDone);
+  // What is on another day, as after "Find a time", is to be found in the panel alone.
+  openPanel(wanted, { focus: !visit }).then(sayWhatWasDone);
 } else sayWhatWasDone();
 
 // What was done on the page before this one is told here like what is done here, and taken back by U as well.
