@@ -123,15 +123,37 @@ def test_a_visit_is_dragged_to_somebody_else_and_taken_back(board: Page, app: Fl
     assert visit.reference and all(row["state"] == "dropped" for row in told)
 
 
-def test_where_a_visit_cannot_be_the_reason_is_said_in_words(board: Page, app: Flask) -> None:
+def test_where_a_visit_cannot_be_the_reason_is_said_in_words_until_something_else_is_done(
+    board: Page, app: Flask
+) -> None:
     in_app(app, practitioner="ana")
     in_app(app, practitioner="ben", first_name="Otto")
     board.goto(DAY)
-    drag(board, visit_in(board, "ana", "Rosa Lima"), "ben", 12)
-    expect(board.locator("[data-doing]")).to_contain_text("9:00 am with Ben Okoro")
-    expect(board.locator("[data-doing]")).to_contain_text("Otto")
-    expect(board.locator("[data-doing]")).to_contain_text("Left where it was.")
-    expect(visit_in(board, "ana", "Rosa Lima")).to_be_visible()
+    visit, doing = visit_in(board, "ana", "Rosa Lima"), board.locator("[data-doing]")
+    for done in (
+        lambda: board.keyboard.press("Escape"),
+        lambda: board.keyboard.press("Enter"),
+        lambda: board.get_by_role("button", name="Close").click(),
+    ):
+        drag(board, visit, "ben", 12)
+        expect(doing).to_contain_text("9:00 am with Ben Okoro")
+        expect(doing).to_contain_text("Otto")
+        expect(doing).to_contain_text("Left where it was.")
+        board.keyboard.press("Shift")
+        expect(doing).not_to_be_empty()
+        done()
+        expect(doing).to_be_empty()
+    expect(visit).to_be_visible()
+
+
+# What an element hides of the columns' heads, the panel and the legend.
+covers = """one => {
+  const box = one.getBoundingClientRect();
+  return [...document.querySelectorAll(".col .head, .panel, .legend")].filter((other) => {
+    const { left, right, top, bottom, width } = other.getBoundingClientRect();
+    return width && left < box.right && box.left < right && top < box.bottom && box.top < bottom;
+  }).map((other) => other.className);
+}"""
 
 
 @pytest.mark.parametrize(
@@ -172,6 +194,7 @@ def test_all_of_a_long_reason_is_read_and_no_needles_are_hidden_by_it(
     assert said and needles
     assert said["x"] + said["width"] <= needles["x"] or needles["y"] + needles["height"] <= said["y"]
     assert board.locator("[data-scroll]").bounding_box() == heads or size != WINDOW
+    assert doing.evaluate(covers) == []
     picture(board, "long-reason")
 
 
@@ -960,15 +983,15 @@ def test_on_narrow_columns_a_quarter_of_an_hour_is_read_with_its_signs_beside_th
     assert second.evaluate(below)
 
 
-@pytest.mark.parametrize(("columns", "all_seen"), [(5, [True, True]), (7, [True, False])])
-def test_of_a_quarter_of_an_hour_that_is_late_the_word_is_seen_and_the_time_where_there_is_room(
-    new_page: NewPage,
-    app: Flask,
-    live: str,
-    standing_clock: StandingClock,
-    columns: int,
-    all_seen: list[bool],
-) -> None:
+# Whether the word and the time of a visit are seen whole, on whichever of its lines.
+_SAYS_ALL = """visit => [".st i", ".tm", ".st span"].every((one) => {
+  const [word, all] = [visit.querySelector(one).getBoundingClientRect(), visit.getBoundingClientRect()];
+  return word.width > 8 && word.right <= all.right && word.bottom <= all.bottom;
+})"""
+
+
+def short_visits(app: Flask, columns: int) -> None:
+    """A quarter of an hour with Ana, and as many colleagues that there are so many columns."""
     people = ("ana", "ben", "cleo", "dora", "eva", "finn", "gus")[:columns]
     with app.app_context():
         set_up(
@@ -979,20 +1002,52 @@ def test_of_a_quarter_of_an_hour_that_is_late_the_word_is_seen_and_the_time_wher
             )
         )  # fmt: skip
     in_app(app, practitioner="ana", visit_type="short", first_name="Maximiliana", last_name="Castellano")
+
+
+@pytest.mark.parametrize("columns", [5, 7])
+def test_a_quarter_of_an_hour_shows_its_time_and_how_it_stands_and_the_name_gives_way(
+    new_page: NewPage, app: Flask, live: str, standing_clock: StandingClock, columns: int
+) -> None:
+    short_visits(app, columns)
     board = new_page(WINDOW)
-    seen = """visit => [".st span", ".tm"].map((one) => {
-      const [word, all] = [visit.querySelector(one).getBoundingClientRect(), visit.getBoundingClientRect()];
-      return word.width > 20 && word.right <= all.right && word.bottom <= all.bottom;
-    })"""
-    for minutes, words in ((11, "11 min late"), (16, "Not arrived")):
+    for minutes, words in ((-30, "Booked"), (11, "11 min late"), (16, "Not arrived")):
         standing_clock.at(NINE + timedelta(minutes=minutes))
         sign_in(board, app, live)
         board.goto(DAY)
         visit = visit_in(board, "ana", "Castellano")
         expect(visit).to_contain_text(words)
-        assert visit.evaluate(seen) == all_seen
+        assert visit.evaluate(_SAYS_ALL)
         # The name is shortened, and never gone.
-        assert visit.locator("b").evaluate("one => one.clientWidth") > 60
+        assert visit.locator("b").evaluate("one => one.clientWidth") > 25
+
+
+def test_on_a_phone_a_quarter_of_an_hour_has_two_lines(
+    new_page: NewPage, app: Flask, live: str, standing_clock: StandingClock
+) -> None:
+    short_visits(app, 7)
+    board = new_page({"width": 390, "height": 844})
+    for minutes in (-30, 11):
+        standing_clock.at(NINE + timedelta(minutes=minutes))
+        sign_in(board, app, live)
+        board.goto(DAY)
+        visit = visit_in(board, "ana", "Castellano")
+        assert visit.evaluate(_SAYS_ALL)
+        assert visit.locator("b").evaluate("one => one.clientWidth") > 90
+
+
+def test_where_a_quarter_of_an_hour_has_no_room_for_the_word_its_tooltip_has_it(
+    new_page: NewPage, app: Flask, live: str
+) -> None:
+    short_visits(app, 7)
+    board = new_page(WINDOW)
+    sign_in(board, app, live)
+    board.goto(DAY)
+    visit = visit_in(board, "ana", "Castellano")
+    visit.click()
+    expect(board.get_by_role("complementary", name="The visit")).to_be_visible()
+    assert not visit.evaluate(_SAYS_ALL)
+    assert visit.locator(".tm").evaluate("one => one.clientWidth") > 15
+    assert visit.locator(".text").get_attribute("title") == "9:00 Maximiliana Castellano, ○ Booked"
 
 
 def test_with_the_panel_open_whole_columns_are_seen_and_names_are_short_instead_of_cut(
@@ -1159,6 +1214,24 @@ def test_a_day_opens_at_its_opening_also_after_a_walk_in_at_night(
     expect(board.locator("[data-opens='72']")).to_be_attached()
     seen = "scroll => Math.round(scroll.scrollTop / document.querySelector('.ground').offsetHeight * Number(document.querySelector('[data-rows]').dataset.rows))"
     assert board.locator("[data-scroll]").evaluate(seen) == 72
+
+
+def test_on_a_phone_today_opens_at_now_too(
+    new_page: NewPage, app: Flask, live: str, standing_clock: StandingClock
+) -> None:
+    visit = in_app(app, practitioner="ana")
+    standing_clock.at(NINE + timedelta(hours=6, minutes=30))
+    page = new_page(PHONE)
+    sign_in(page, app, live)
+    page.goto(DAY)
+    expect(page.locator(".now").first).to_be_in_viewport()
+    assert page.evaluate("document.activeElement === document.body")
+    # Neither over a visit that is asked for, nor where what comes is in sight.
+    page.goto(f"{DAY}#v-{visit.reference}")
+    expect(visit_in(page, "ana", "Rosa Lima")).to_be_in_viewport()
+    page.goto("/desk/day/2026-09-16")
+    expect(page.locator("[data-scroll]")).to_be_visible()
+    assert page.evaluate("window.scrollY") == 0
 
 
 def test_free_times_are_shown_as_soon_as_something_is_chosen(
