@@ -64,14 +64,22 @@ const help = root.querySelector("[data-help]");
 help.hidden = false;
 help.addEventListener("click", () => ask(dialog("help")));
 
-// Today begins at now, with the hour before it in sight; another day when the clinic opens, whoever came in the night.
+const wanted = /^[\w-]+$/.exec(new URLSearchParams(window.location.search).get("visit") ?? "")?.[0];
+
+// Today begins at now, with the hour before it in sight; another day when the clinic opens, whoever came in the night. Where the
+// page scrolls, what stands above the board goes out of sight only if it has to, and not for whoever comes back to the page.
 const grid = scroll.querySelector("[data-opens]");
+const isNew = performance.getEntriesByType("navigation")[0]?.type === "navigate";
 if (grid) {
   const nowLine = grid.querySelector(".now");
-  scroll.scrollTop = nowLine ? nowLine.offsetTop - scroll.clientHeight / 4 : Number(grid.dataset.opens) * rowHeight(grid);
+  const at = nowLine ? nowLine.offsetTop : Number(grid.dataset.opens) * rowHeight(grid);
+  scroll.scrollTop = nowLine ? at - scroll.clientHeight / 4 : at;
+  const inPage = grid.querySelector(".ground").getBoundingClientRect().top + at;
+  if (isNew && !wanted && !window.location.hash && scroll.scrollHeight <= scroll.clientHeight && inPage > (window.innerHeight * 3) / 4) {
+    window.scrollTo(0, window.scrollY + inPage - window.innerHeight / 4);
+  }
 }
 
-const wanted = /^[\w-]+$/.exec(new URLSearchParams(window.location.search).get("visit") ?? "")?.[0];
 if (wanted) {
   const visit = visitOf(wanted);
   if (visit) choose(visit, { focus: false });
