@@ -146,10 +146,10 @@ def test_where_a_visit_cannot_be_the_reason_is_said_in_words_until_something_els
     expect(visit).to_be_visible()
 
 
-# What an element hides of the columns' heads, the panel and the legend.
+# What an element hides of the columns' heads and the panel.
 covers = """one => {
   const box = one.getBoundingClientRect();
-  return [...document.querySelectorAll(".col .head, .panel, .legend")].filter((other) => {
+  return [...document.querySelectorAll(".col .head, .panel")].filter((other) => {
     const { left, right, top, bottom, width } = other.getBoundingClientRect();
     return width && left < box.right && box.left < right && top < box.bottom && box.top < bottom;
   }).map((other) => other.className);

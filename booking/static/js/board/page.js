@@ -21,23 +21,36 @@ function timeOf(cell) {
   return clock.format(new Date(cell * 300_000)).replace("AM", "am").replace("PM", "pm").replace(/\s/, " ");
 }
 
-// What is going on, in the line above the board. It gives way to the day's figures again after a while, unless it `stays`
-// or somebody still moves a visit.
+// What is going on, in the line above the board. What one did oneself gives way to the day's figures with the next key or press,
+// since it was read by then; what came by itself after a while, unless it `stays`.
 const TOLD_FOR = 30_000;
 const JUST_TOLD = 10_000;
 let telling = 0;
 let told = { text: "", at: 0 };
+let news = { text: "", stays: false };
 
-function tell(text, { stays = false } = {}) {
+function tell(text) {
   told = { text, at: performance.now() };
-  show(text, stays);
+  news = { text: "", stays: false };
+  show(text, false);
 }
 
 // What comes by itself, such as a colleague's change, stands behind what was told just now: nobody has read that yet.
 function tellNews(text, { stays = false } = {}) {
   const unread = performance.now() - told.at < JUST_TOLD ? told.text : "";
+  news = { text, stays };
   show(`${unread} ${text}`.trim(), stays);
 }
+
+function tellNoMore() {
+  if (placing || !told.text) return;
+  told.text = "";
+  show(news.text, news.stays);
+}
+document.addEventListener("pointerdown", tellNoMore, { capture: true });
+document.addEventListener("keydown", (event) => {
+  if (!["Shift", "Control", "Alt", "Meta"].includes(event.key)) tellNoMore();
+}, { capture: true });
 
 function show(text, stays) {
   if (doing.textContent !== text) doing.textContent = text;
