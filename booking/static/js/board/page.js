@@ -43,7 +43,7 @@ function tellNews(text, { stays = false } = {}) {
 }
 
 function tellNoMore() {
-  if (placing || !told.text) return;
+  if (placing || dialogIsOpen() || !told.text) return;
   told.text = "";
   show(news.text, news.stays);
 }
