@@ -139,9 +139,40 @@ def test_somebody_new_who_may_be_known(enter: Enter, app: Flask, axe: Any) -> No
     expect(page.get_by_label("Phone", exact=True)).to_have_value("(818) 555-0111")
     axe(page)
     picture(page, "book-likely")
+    # Chosen by mistake: the time that was asked for stays there, and all that was typed comes back.
+    time = page.locator("input[name=time]:checked").input_value()
+    page.get_by_role("button", name="Rosalía González").click()
+    expect(page.get_by_role("heading", name="New visit: Rosalía González")).to_be_visible()
+    expect(page.locator("input[name=time]:focus")).to_have_value(time)
+    axe(page)
+    picture(page, "book-likely-chosen")
+    page.get_by_role("button", name="It is somebody new").click()
+    expect(page.get_by_label("Phone", exact=True)).to_have_value("(818) 555-0111")
+    expect(page.locator("input[name=time]:checked")).to_have_value(time)
     page.get_by_role("button", name="Book", exact=True).click()
     page.wait_for_url("**/desk/day/**")
     assert [one["first_name"] for one in of(app, Patient)][-1] == "Roza"
+
+
+def test_of_a_visit_in_the_way_one_key_leads_to_its_move_and_any_other_field_still_books(
+    enter: Enter, app: Flask, axe: Any
+) -> None:
+    page = enter(DESKTOP)
+    page.goto("/desk/book?q=wei")
+    page.keyboard.press("Enter")
+    page.get_by_label("Day", exact=True).fill("2026-09-15")
+    page.get_by_label("Time, by five minutes").fill("11:10")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("button", name="Move that visit")).to_be_focused()
+    axe(page)
+    picture(page, "book-elsewhere")
+    page.get_by_label("Time, by five minutes").press("Enter")
+    expect(page.get_by_role("button", name="Move that visit")).to_be_focused()
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/change?next=**")
+    page.get_by_role("link", name="Leave it as it is").click()
+    expect(page.get_by_label("Time, by five minutes")).to_have_value("11:10")
+    expect(page.locator("input[name=time]:focus")).to_have_value("other")
 
 
 def test_a_walk_in_is_booked_and_here_with_one_press_and_u_takes_back_both(

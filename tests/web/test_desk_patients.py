@@ -4,6 +4,7 @@ import re
 from datetime import timedelta
 from html import unescape
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from flask import Flask
@@ -12,6 +13,7 @@ from sqlalchemy import update
 from werkzeug.test import TestResponse
 
 from booking.models import Appointment, AuditEntry, HistoryEntry, Message, Patient, Role
+from booking.services.staff import drafts
 from booking.services.staff.who import Who
 from booking.services.transaction import run
 from booking.web.desk.patient_forms import FIELD_WORDS
@@ -395,7 +397,7 @@ def test_likely_duplicates_are_shown_first_and_one_more_press_makes_a_new_record
     assert answer.status_code == 409
     assert (
         "Is it one of these?" in answer.text
-        and f"patient={rosa}" in answer.text
+        and f'name="whom" value="{rosa}"' in answer.text
         and 'value="Roza"' in answer.text
     )
     hidden = form_of(answer)
@@ -567,11 +569,101 @@ def test_nobody_chosen_is_said(desk: FlaskClient) -> None:
 def test_the_form_carries_no_guess_from_the_search_to_a_patient(desk: FlaskClient, rosa: str) -> None:
     assert "visit_type=" not in desk.get("/desk/book?q=lima").text
     assert "visit_type=first" in desk.get("/desk/book?q=lima&visit_type=first").text
-    # Nor from somebody new to a record that they may have.
-    page = desk.get("/desk/book?new=1")
-    form = NEW | {"first_name": "Roza", "last_name": "Lima", "time": choices(page)[0]}
-    likely = send(desk, page, "/desk/book", **form).text
-    assert f"patient={rosa}" in likely and "visit_type=first" not in likely
+    # Nor from somebody new to a record that they may have; what was chosen stays.
+    for visit, then in (("first", "follow-up"), ("special", "special")):
+        page = desk.get(f"/desk/book?new=1&visit_type={visit}")
+        form = AS_ROSA | {"visit_type": visit, "time": "2026-09-21T16:00:00Z ana"}
+        likely = send(desk, page, "/desk/book", **form)
+        assert likely.status_code == 409
+        known = send(desk, likely, "/desk/book", **form, whom=rosa)
+        assert chosen(known) == then
+        assert chosen(desk.post("/desk/book", data=stands(known) | {"whom": ""})) == visit
+
+
+AS_ROSA = NEW | {
+    "first_name": "Roza",
+    "last_name": "Lima",
+    "born_on": "3/4/50",
+    "note": "By the window",
+    "reminders": "call",
+}
+# Rosa is with Ana then.
+AT_NINE = "2026-09-15T16:00:00Z ben"
+
+
+def stands(page: TestResponse) -> dict[str, str]:
+    """All that the form would send, without the buttons: as its browser reads it."""
+    form = page.text.partition('<form id="booking"')[2].partition("</form>")[0]
+    found = form_of(page)
+    found |= dict(re.findall(r'name="(\w+)" value="([^"]*)" checked', form))
+    found |= dict(
+        re.findall(r'<input type="(?:text|tel|email|date|time)"[^>]* name="(\w+)" value="([^"]*)"', form)
+    )
+    found |= dict(re.findall(r'<textarea[^>]* name="(\w+)"[^>]*>([^<]*)<', form))
+    for name, options in re.findall(r'<select[^>]* name="(\w+)"[^>]*>(.*?)</select>', form):
+        found[name] = next(iter(re.findall(r'value="([^"]*)" selected', options)), "")
+    return {name: unescape(value) for name, value in found.items()}
+
+
+@on_both
+def test_all_that_was_typed_stays_through_who_it_is_and_through_the_visit_that_is_moved_first(
+    desk: FlaskClient, rosa: str, app: Flask, who: Who
+) -> None:
+    page = desk.get("/desk/book?new=1&from=2026-09-15&visit_type=follow-up")
+    asked = stands(page) | AS_ROSA | {"visit_type": "follow-up", "time": AT_NINE}
+    likely = desk.post("/desk/book", data=asked)
+    known = desk.post("/desk/book", data=stands(likely) | {"whom": rosa})
+    assert known.status_code == 200 and "New visit: Rosa Lima" in known.text
+    # Though it isn't offered: she has another visit at that time.
+    assert f'value="{AT_NINE}" checked autofocus' in known.text
+    assert "You typed: Roza Lima · (818) 555-0111 · 3/4/50" in known.text
+    new = stands(desk.post("/desk/book", data=stands(known) | {"whom": ""}))
+    assert {name: new[name] for name in AS_ROSA} | {"patient": new.get("patient", "")} == {
+        **AS_ROSA, "visit_type": "follow-up", "patient": "",
+    }  # fmt: skip
+
+    elsewhere = desk.post("/desk/book", data=stands(known))
+    assert elsewhere.status_code == 409 and f'value="{AT_NINE}" checked' in elsewhere.text
+    (other,) = re.findall(r'name="move" value="(\w+)"', elsewhere.text)
+    led = desk.post("/desk/book", data=stands(elsewhere) | {"move": other})
+    assert led.status_code == 303 and led.location.startswith(f"/desk/visits/{other}/change?next=")
+    assert "window" not in led.location and "Roza" not in led.location
+    change = desk.get(f"{led.location}&time=14:00")
+    sent = {name: unescape(value) for name, value in form_of(change).items()}
+    moved = desk.post(f"/desk/visits/{other}/change", data=sent | {"tell": "phone"})
+    assert moved.status_code == 303, moved.text
+    back = desk.get(moved.location)
+    for name, value in stands(elsewhere).items():
+        assert name in ("key", "csrf_token") or stands(back)[name] == value
+    booked_ = desk.post("/desk/book", data=stands(back))
+    assert booked_.status_code == 303, booked_.text
+    visit = of(app, Appointment)[-1]
+    assert (visit["note"], visit["reminders"]) == ("By the window", "call")
+    assert visit["from_cell"] == NINE.timestamp() // 300
+    with app.app_context():
+        assert drafts.of(who.account_id) == [], "What is booked is no draft."
+
+
+def test_a_time_that_was_typed_stays_while_the_other_visit_is_moved(
+    desk: FlaskClient, rosa: str, app: Flask
+) -> None:
+    page = desk.get(f"/desk/book?patient={rosa}&practitioner=ben&visit_type=follow-up")
+    typed = {"time": "other", "other_day": "2026-09-15", "other_time": "09:05", "reason": "Flies at noon"}
+    elsewhere = desk.post("/desk/book", data=stands(page) | typed)
+    (other,) = re.findall(r'name="move" value="(\w+)"', elsewhere.text)
+    led = desk.post("/desk/book", data=stands(elsewhere) | typed | {"move": other})
+    (address,) = parse_qs(urlsplit(led.location).query)["next"]
+    page = desk.get(address)
+    # Enter books it.
+    assert 'value="other" checked autofocus' in page.text
+    back = stands(page)
+    assert {name: back[name] for name in typed} == typed
+    # It is theirs who typed it, and of an address that keeps nothing the rest is so.
+    with app.app_context():
+        colleague = signed_in(app, hired(name="Theo"))
+    for client, where in ((colleague, address), (desk, re.sub("kept=[0-9]+", "kept=999999", address))):
+        shown = client.get(where)
+        assert "New visit: Rosa Lima" in shown.text and "Flies at noon" not in shown.text
 
 
 def chosen(page: TestResponse) -> str:
@@ -722,7 +814,22 @@ def test_absurd_words_never_break_a_page(desk: FlaskClient, rosa: str, words: st
         ("/desk/patients", ["q", "next"]),
         (f"/desk/patients/{rosa}", ["past", "changes", "next"]),
         (f"/desk/patients/{rosa}/merge", ["q", "with", "next"]),
-        ("/desk/book", ["q", "patient", "new", "visit_type", "practitioner", "from", "day", "cell", "next"]),
+        (
+            "/desk/book",
+            [
+                "q",
+                "patient",
+                "new",
+                "visit_type",
+                "practitioner",
+                "from",
+                "day",
+                "cell",
+                "next",
+                "time",
+                "kept",
+            ],
+        ),
     ):
         assert desk.get(path, query_string=dict.fromkeys(names, words)).status_code < 500
         for name in names:
@@ -742,6 +849,10 @@ def test_absurd_words_never_break_a_page(desk: FlaskClient, rosa: str, words: st
         "reason",
         "not",
         "cell",
+        "kept",
+        "whom",
+        "ours",
+        "move",
     ]
     edited = [*NEW, "version", "flags", "preferences", "desk_note"]
     for path, hidden, names in (

@@ -1,4 +1,6 @@
-"""What somebody was typing when their screen locked, kept for that person only, for a shift."""
+"""What somebody was typing when their screen locked, or something else had to be done first: kept for that person only,
+for a shift.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -54,16 +56,16 @@ class Kept:
         return "q" in names and "key" not in names
 
 
-def keep(account_id: int, path: str, fields: Iterable[tuple[str, str]], *, page: str = "") -> None:
-    """Keeps a form instead of what was kept of the same form before, beside those of others at its address. What is
-    absurdly long isn't kept.
+def keep(account_id: int, path: str, fields: Iterable[tuple[str, str]], *, page: str = "") -> int | None:
+    """Keeps a form instead of what was kept of the same form before, beside those of others at its address; returns its
+    number. What is absurdly long isn't kept.
     """
     kept = [[name[:200], value] for name, value in fields if not _NEVER_KEPT & set(name.lower().split("_"))]
     too_much = len(kept) > MOST_FIELDS or sum(len(value) for _, value in kept) > MOST_LETTERS
     if too_much or not kept or len(path) > LONGEST_PATH or not path.startswith("/"):
-        return
+        return None
 
-    def action(session: Session) -> None:
+    def action(session: Session) -> int:
         now = clock.now()
         lock_names(session, f"drafts {account_id}")
         at_its_address = select(Draft).where(Draft.account_id == account_id, Draft.path == path)
@@ -74,10 +76,11 @@ def keep(account_id: int, path: str, fields: Iterable[tuple[str, str]], *, page:
         old = session.scalars(newest.offset(MOST_DRAFTS - 1).limit(100)).all()
         session.execute(delete(Draft).where(Draft.id.in_(old)))
         where = page if len(page) <= LONGEST_PATH else ""
-        row = {"account_id": account_id, "path": path, "page": where or None, "fields": kept, "kept_at": now}
-        rows.add_all(session, Draft, [row])
+        row = Draft(account_id=account_id, path=path, page=where or None, fields=kept, kept_at=now)
+        rows.add(session, row)
+        return row.id
 
-    run(action)
+    return run(action)
 
 
 def _is_same(one: Fields, other: Fields) -> bool:

@@ -14,8 +14,10 @@ from booking.errors import (
     ContactCannotBeReached,
     KeyReused,
     LikelyKnown,
+    NeedsReason,
     NotFound,
     NotOffered,
+    PatientElsewhere,
     RecordMerged,
     Refusal,
 )
@@ -38,15 +40,18 @@ from booking.web.desk.new_visit_form import (
     OTHER,
     begun,
     chose_otherwise,
+    chosen_time,
+    forget,
+    kept,
+    put,
     sent,
-    time_of,
     times_for,
     unreachable,
     wish_of,
+    without_ours,
 )
 from booking.web.desk.patient_forms import FIELD_WORDS, FLAG_WORDS, LONGEST_QUESTION, Typed, american
 from booking.web.desk.refusing import No
-from booking.web.free import instant
 from booking.web.pages import the_clinic_of_this_request as present_clinic, today
 from booking.web.staff import staff_page
 
@@ -64,6 +69,10 @@ PAYMENTS = {
     Payment.SELF: lazy("Pays themselves"),
     Payment.NOT_SURE: lazy("Not sure"),
 }
+
+_OF_THE_PERSON = ("first_name", "last_name", "phone", "email", "born_on")
+# After these the time that was asked for may still be had.
+_STILL_MEANT = {one.code for one in (KeyReused, LikelyKnown, NeedsReason, PatientElsewhere, RecordMerged)}
 
 
 @dataclass(frozen=True)
@@ -127,6 +136,18 @@ def ask_new_visit() -> ResponseReturnValue:
 def book_visit() -> ResponseReturnValue:
     """Books, or shows the form again: with the times of what is chosen by now, or with what is in the way."""
     form = sent()
+    try:
+        return _booked_or_shown(form)
+    except RecordMerged as refusal:
+        form.values["patient"] = refusal.facts["into"]
+        return _page(form, no=_no(refusal))
+
+
+def _booked_or_shown(form: Typed) -> ResponseReturnValue:
+    if "move" in request.form:
+        return _move_first(form)
+    if "whom" in request.form:
+        return _page_about(form, request.form["whom"])
     if "show" in request.form:
         return _page(form, again="again" in request.form)
     if chose_otherwise(form):
@@ -142,14 +163,35 @@ def book_visit() -> ResponseReturnValue:
     except ContactCannotBeReached as refusal:
         form.refuse(*unreachable(wish, refusal.facts["field"]))
         return _page(form, status=422)
-    except RecordMerged as refusal:
-        form.values["patient"] = refusal.facts["into"]
-        return _page(form, no=_no(refusal))
-    except UNANSWERED:
+    except (*UNANSWERED, RecordMerged):
         raise
     except Refusal as refusal:
         return _page(form, no=_no(refusal))
     return _done(form, made.reference, made.entry_id)
+
+
+def _page_about(form: Typed, reference: str) -> ResponseReturnValue:
+    """The form about one of the likely records, or, without a reference, about somebody new after all. All that was typed
+    stays; not the visit that the form began with: for somebody else another one may be likely.
+    """
+    values = form.values
+    if reference:
+        likely = _asked(present_clinic(), form, None).likely
+        values["guessed"] = likely is not None and values["visit_type"] == likely.slug
+    else:
+        without_ours(form)
+    values["patient"] = reference
+    return _page(form)
+
+
+def _move_first(form: Typed) -> ResponseReturnValue:
+    """To the patient's other visit, which is to be moved first: its page leads back here, where all stands that was typed. An
+    address doesn't say what was typed about a person.
+    """
+    here = {"patient": form.values["patient"] or None} | _here(form, _asked(present_clinic(), form, None))
+    number = kept(form, url_for("desk.new_visit", **here))
+    back = url_for("desk.new_visit", kept=number, **here)
+    return redirect(url_for("desk.ask_change", reference=request.form["move"], next=back), 303)
 
 
 def _done(form: Typed, reference: str, entry: int) -> ResponseReturnValue:
@@ -165,6 +207,7 @@ def _done(form: Typed, reference: str, entry: int) -> ResponseReturnValue:
             advice=_("Nothing is booked now. Press “Book” again to book it anew."),
         )
         return _page(form, no=no)
+    forget(form)
     times = made.clinic.times
     here = made.status is Status.ARRIVED
     booked = (
@@ -210,7 +253,9 @@ def _page(
         search = people.search(who, words)
     likely = _likely(who, form) if no and no.code == LikelyKnown.code else ()
     next_visits = board.next_visits(who, (one.id for one in (*search.found, *likely)))
-    choices = _choices(clinic, form, asked, no, free=known is not None or bool(values["new"]))
+    stays = (no is None or no.code in _STILL_MEANT) and not (other_times or "show" in request.form)
+    meant = _meant(clinic, form, asked) if stays else None
+    choices = _choices(clinic, form, asked, meant, free=known is not None or bool(values["new"]))
     offered = {NOW, OTHER, *(choice.value for choice in choices)}
     if again and values["time"] not in offered:
         _say_gone(form, clinic)
@@ -218,10 +263,11 @@ def _page(
     if choices and not (no or other_times or form.errors) and values["time"] not in offered:
         values["time"] = _likeliest(clinic, known, choices).value
     walk_in = _walk_in(asked)
-    reminders, payment = values["reminders"], values["payment"]
-    if known and request.method == "GET":
-        reminders = reminders or known.habits.reminders.value
-        payment = payment or (known.habits.payment or "")
+    if known and (request.method == "GET" or "whom" in request.form):
+        usual = {"reminders": known.habits.reminders.value, "payment": known.habits.payment or ""}
+        for name, value in usual.items():
+            if value and not values[name]:
+                put(form, name, value)
     return staff_page(
         "desk/new_visit.html",
         no.status if no else status,
@@ -241,12 +287,13 @@ def _page(
             asked.practitioner.slug if asked.practitioner else "",
         ),
         reminders=reminders_offered(),
-        chosen_reminders=reminders,
         payments=PAYMENTS,
-        chosen_payment=payment,
         field_words=FIELD_WORDS,
         flag_words=FLAG_WORDS,
         american=american,
+        person_fields=_OF_THE_PERSON,
+        # What was typed for somebody new, before a record was chosen instead.
+        typed=_typed_words(form) if known else [],
         key=of_form.fresh_key(),
         this_day=today(clinic),
         here=_here(form, asked),
@@ -261,12 +308,27 @@ def _asked(clinic: Clinic, form: Typed, known: Known | None) -> Asked:
     likely = None
     if known or form.values["new"]:
         likely = new_visit.likely_type(clinic, known.had if known else (), person.slug if person else None)
-    return Asked(known, clinic.visit_types.get(form.values["visit_type"], likely), person, likely)
+    chosen = clinic.visit_types.get(form.values["visit_type"])
+    if likely and form.values.get("guessed"):
+        put(form, "visit_type", likely.slug)
+        chosen = likely
+    return Asked(known, chosen or likely, person, likely)
 
 
-def _choices(clinic: Clinic, form: Typed, asked: Asked, no: No | None, *, free: bool) -> tuple[Choice, ...]:
-    """The time that the board gave first, and one that only wants a reason; then, once it is known for whom and which
-    visit, what follows on the last one, and the next free ones.
+def _meant(clinic: Clinic, form: Typed, asked: Asked) -> Choice | None:
+    """The time that was chosen of those shown, if one was."""
+    starts_at, whom = chosen_time(form)
+    if starts_at is None:
+        return None
+    person = clinic.practitioners.get(whom)
+    return replace(_choice(starts_at, person, _soon(asked, starts_at)), value=form.values["time"])
+
+
+def _choices(
+    clinic: Clinic, form: Typed, asked: Asked, meant: Choice | None, *, free: bool
+) -> tuple[Choice, ...]:
+    """The time that the board gave first; then, once it is known for whom and which visit, what follows on the last one, and
+    the next free ones. Before them what is `meant`, where it isn't among them.
     """
     found: dict[str, Choice] = {}
     on, cell = of_form.day_or_none(form.values["day"]), of_form.cell(form.values["cell"])
@@ -276,11 +338,6 @@ def _choices(clinic: Clinic, form: Typed, asked: Asked, no: No | None, *, free: 
         found[choice.value] = choice
     if not free:
         return tuple(found.values())
-    if no and no.needs_reason and form.values["time"] not in (NOW, OTHER):
-        starts_at, whom = time_of(form, clinic)
-        if starts_at:
-            choice = _choice(starts_at, clinic.practitioners.get(whom), _soon(asked, starts_at))
-            found.setdefault(choice.value, choice)
     first = of_form.day_or_none(form.values["from"]) or on
     # Whoever asks for a place or a day of the board, or looks from another day on, has something else in mind.
     if cell is None and first in (None, today(clinic)):
@@ -290,12 +347,14 @@ def _choices(clinic: Clinic, form: Typed, asked: Asked, no: No | None, *, free: 
     for one in _openings(asked, first):
         choice = _choice(one.starts_at, one.practitioner, one.soon)
         found.setdefault(choice.value, choice)
+    if meant and meant.value not in found:
+        return (meant, *found.values())
     return tuple(found.values())
 
 
 def _say_gone(form: Typed, clinic: Clinic) -> None:
     """The time that was chosen a while ago, if one was, isn't offered any more."""
-    chosen = instant(form.values["time"].partition(" ")[0])
+    chosen, _whom = chosen_time(form)
     if chosen:
         when = clinic.times.short_moment(chosen)
         words = _(
@@ -388,6 +447,11 @@ def _likely(who: Any, form: Typed) -> tuple[Found, ...]:
     )
     form.values["not"] = [one.reference for one in found]
     return found
+
+
+def _typed_words(form: Typed) -> list[str]:
+    first, last, *rest = (form.values[name].strip() for name in _OF_THE_PERSON)
+    return [words for words in (f"{first} {last}".strip(), *rest) if words]
 
 
 def _no(refused: Refusal) -> No:

@@ -1,34 +1,46 @@
 """What the form of a visit booked at the desk says: whom, which visit, and when; what isn't understood is said beside it."""
 
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
-from flask import request
+from flask import request, url_for
 from flask_babel import gettext as _
+from werkzeug.datastructures import MultiDict
 
 from booking import clock
+from booking.errors import NotFound
 from booking.models import Payment, Reminders
 from booking.scheduling.hours import instant_at
 from booking.scheduling.timeline import cell_in, instant_of
 from booking.services.clinic import Clinic
 from booking.services.desk.new_visit import DeskWish, NewPatient
-from booking.web import asked as of_form, contacts
+from booking.services.staff import drafts
+from booking.web import access, asked as of_form, contacts
 from booking.web.desk.patient_forms import LONGEST_QUESTION, Typed
 from booking.web.free import instant
+from booking.web.numerals import whole
 from booking.web.pages import the_clinic_of_this_request as present_clinic
 
 _FIELDS = (
     "patient", "new", "first_name", "last_name", "phone", "email", "born_on", "visit_type", "practitioner", "from",
     "time", "other_day", "other_time", "reminders", "payment", "note", "reason", "q", "next", "day", "cell", "now_with",
+    "kept",
 )  # fmt: skip
 # The times that aren't chosen from those shown: this moment, and one that is typed.
 NOW, OTHER = "now", "other"
 
 
 def begun() -> Typed:
-    """The form with what the address says."""
+    """The form with what the address says, or as it was kept."""
+    number = whole(request.args.get("kept"))
+    for draft in drafts.of(access.who().account_id) if number else ():
+        if draft.number == number and draft.path == _path():
+            # The record that stands may be another one by now: the address says which.
+            now = [("patient", request.args.get("patient", "")), ("kept", str(number))]
+            return _typed(MultiDict([*now, *map(tuple, draft.fields)]))
     form = Typed({name: request.args.get(name, "") for name in _FIELDS})
-    form.values |= {"tell": "1", "not": []}
+    form.values |= {"tell": "1", "not": [], "ours": []}
     if form.values["new"] and not form.values["first_name"] + form.values["last_name"]:
         _prefill(form)
     return form
@@ -36,11 +48,48 @@ def begun() -> Typed:
 
 def sent() -> Typed:
     """The form as it was sent."""
-    form = Typed({name: request.form.get(name, "") for name in _FIELDS})
-    form.values["tell"] = request.form.get("tell", "")
-    form.values["not"] = request.form.getlist("not")
-    form.values["text_consent"] = request.form.get("text_consent", "")
+    return _typed(request.form)
+
+
+def _typed(given: MultiDict[str, str]) -> Typed:
+    form = Typed({name: given.get(name, "") for name in (*_FIELDS, "tell", "text_consent")})
+    form.values |= {"not": given.getlist("not"), "ours": given.getlist("ours")}
     return form
+
+
+def kept(form: Typed, page: str) -> int | None:
+    """Keeps the form as it was sent, instead of as it was kept before, while something else is done first; `page`: where it is
+    asked for. Returns its number, or None for what is absurdly long.
+    """
+    forget(form)
+    fields = [pair for pair in request.form.items(multi=True) if pair[0] not in ("kept", "move")]
+    return drafts.keep(access.who().account_id, _path(), fields, page=page)
+
+
+def forget(form: Typed) -> None:
+    """What was kept of a form that is booked is no draft any more."""
+    number = whole(form.values["kept"])
+    if number:
+        with suppress(NotFound):
+            drafts.forget(access.who().account_id, number)
+
+
+def put(form: Typed, name: str, value: str) -> None:
+    """What nobody has said yet, as it is likely for this patient. It is kept apart from what was typed."""
+    form.values[name] = value
+    form.values["ours"].append(f"{name} {value}")
+
+
+def without_ours(form: Typed) -> None:
+    """Leaves what was typed: for another person something else is likely."""
+    for name, _between, value in (one.partition(" ") for one in form.values["ours"]):
+        if form.values.get(name) == value:
+            form.values[name] = ""
+    form.values["ours"] = []
+
+
+def _path() -> str:
+    return url_for("desk.book_visit")
 
 
 def chose_otherwise(form: Typed) -> bool:
@@ -133,11 +182,16 @@ def time_of(form: Typed, clinic: Clinic) -> tuple[datetime | None, str]:
         if moment is None:
             form.refuse("other_day", _("The clock jumps over this time on that day. Please choose another."))
         return moment, values["practitioner"]
-    start, _between, whom = values["time"].partition(" ")
-    found = instant(start)
+    found, whom = chosen_time(form)
     if found is None:
         form.refuse("time", _("Please choose a time."))
-    return found, whom or values["practitioner"]
+    return found, whom
+
+
+def chosen_time(form: Typed) -> tuple[datetime | None, str]:
+    """The time that was chosen of those shown, if one was, and with whom."""
+    start, _between, whom = form.values["time"].partition(" ")
+    return instant(start), whom or form.values["practitioner"]
 
 
 def _one_of(form: Typed, name: str, kind: Any) -> Any:
