@@ -250,6 +250,25 @@ def test_a_call_that_was_made_says_who_was_reached_and_what_needs_not_be_written
     assert told["state"] == "dropped"
 
 
+def test_no_answer_is_taken_back_but_not_what_a_colleague_has_done_since(
+    app: Flask, desk: FlaskClient, standing_clock: StandingClock
+) -> None:
+    reference = visit_of(app, phone="+18185550123")
+    sent(desk, reference, "change", cell=cell_at(SOON + timedelta(hours=1)), version=1, tell="yes")
+    standing_clock.on(minutes=3)
+    assert called(desk, reference, "no-answer").startswith("No answer: Rosa Lima.")
+    assert "No answer: 1" in desk.get("/desk/calls").text
+    assert called(desk, reference, "back") == "Taken back: Rosa Lima is on the list."
+    assert "No answer: 1" not in desk.get("/desk/calls").text
+    called(desk, reference, "no-answer")
+    stale = fields(desk.get("/desk/calls").text.partition("<main")[2])
+    standing_clock.on(minutes=1)
+    with app.app_context():
+        called(signed_in(app, hired(name="Theo Lind")), reference, "reached")
+    answer = desk.post(f"/desk/calls/{reference}", data=stale | {"outcome": "back"}, headers=JSON).json
+    assert answer["says"] == "Rosa Lima: Theo Lind has called since, at 8:04 am: Reached. That stands."
+
+
 def test_without_a_number_no_call_is_promised_and_one_button_says_that_they_were_told(
     app: Flask, desk: FlaskClient, standing_clock: StandingClock
 ) -> None:
