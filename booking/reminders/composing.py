@@ -49,6 +49,7 @@ def compose(session: Session, clinic: Clinic, message: Message) -> Composed:
         facts = _several(clinic, plans.about_plan(session, clinic, message, plan, clock.now()))
     else:
         facts = _facts(session, clinic, message)
+    facts["corrected"] = bool(message.facts.get("corrected"))
     make = _text if message.channel is Channel.TEXT else _mail
     composed = make(clinic, message, kind, facts)
     return replace(composed, named=facts["about"].named) if "about" in facts else composed

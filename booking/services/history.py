@@ -18,7 +18,7 @@ State = dict[str, str]
 # So long what was done to a visit, or to a plan, can be taken back at the most.
 UNDO_WITHIN = timedelta(minutes=10)
 # What is written of a visit and leaves it as it stands: it is in nobody's way, and stays.
-OF_WORDS = ("noted", "name_corrected", "contact_corrected", "reminders_changed")
+OF_WORDS = ("noted", "name_corrected", "contact_corrected", "number_corrected", "reminders_changed")
 
 
 @dataclass(frozen=True)

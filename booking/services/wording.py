@@ -157,6 +157,7 @@ def _of(
         "news": news,
         "by_clinic": by_clinic,
         "after_all": after_all,
+        "corrected": False,
         "make_up": make_up,
         "start": current_app.config["BOOKING"].base_url,
     }

@@ -67,6 +67,7 @@ HAPPENED: Mapping[str, Any] = {
     "confirmed": lazy("Said that they are coming"),
     "cannot_come": lazy("Said that they can't come"),
     "contact_corrected": lazy("Contact corrected"),
+    "number_corrected": lazy("Telephone number corrected"),
     "name_corrected": lazy("Name corrected"),
     "reminders_changed": lazy("Reminders changed"),
     "arrived": lazy("Here"),

@@ -12,11 +12,11 @@ from icalendar import Calendar
 
 from booking import clock
 from booking.demo import making as demo
-from booking.models import Message, Plan, Reminders
+from booking.models import Message, Patient, Plan, Reminders
 from booking.reminders.composing import compose
 from booking.services import notices
 from booking.services.clinic import the_clinic
-from booking.services.desk import statuses
+from booking.services.desk import records, statuses
 from booking.services.desk.moving import Place, change as move
 from booking.services.plans import changing, prescribing, recording
 from booking.services.plans.booking import BookedPlan, book
@@ -84,6 +84,24 @@ def confirmation(_: Any) -> None:
 
 def confirmation_of_penciled_visits(_: Any) -> None:
     gentle()
+
+
+def with_a_corrected_address() -> None:
+    """The desk finds that the patient's address was written wrongly, once what there is to tell has gone there."""
+    drain()
+    (rosa,) = rows(Patient)
+    right = records.Values("Rosa", "Lima", rosa["phone"], "rosa@mail.example.com")
+    records.edit(hired(), rosa["reference"], right, version=1, visits_too=True, key="edit-0001")
+
+
+def link_of_a_corrected_contact(_: Any) -> None:
+    prescribed(patient(), "weekly")
+    with_a_corrected_address()
+
+
+def confirmation_of_a_corrected_contact(_: Any) -> None:
+    weekly()
+    with_a_corrected_address()
 
 
 def change(standing_clock: Any) -> None:
@@ -176,6 +194,8 @@ MAILS = (
     link,
     confirmation,
     confirmation_of_penciled_visits,
+    link_of_a_corrected_contact,
+    confirmation_of_a_corrected_contact,
     change,
     change_that_cancels_all,
     change_that_leaves_no_others,

@@ -149,6 +149,12 @@ def confirmation_past_its_cut_off(standing_clock: Any) -> None:
     booked()
 
 
+def confirmation_of_a_corrected_contact(standing_clock: Any) -> None:
+    visit = booked(email="wrong@example.com")
+    drain()
+    visits.correct_contact(visit.reference, visit.token, "rosa@example.com", None, actor="t", key="contact")
+
+
 def change(standing_clock: Any) -> None:
     visit = booked(NEXT_WEEK)
     reschedule(visit.reference, visit.token, LONG_TIME, None, actor="t", key="m")
@@ -246,6 +252,7 @@ MAILS = (
     staff_reset,
     confirmation,
     confirmation_past_its_cut_off,
+    confirmation_of_a_corrected_contact,
     change,
     change_past_its_cut_off,
     cancellation,
@@ -315,6 +322,12 @@ def text_confirmation(standing_clock: Any) -> None:
     booked(**TEXTED)
 
 
+def text_confirmation_of_a_corrected_contact(standing_clock: Any) -> None:
+    visit = booked(**TEXTED)
+    drain()
+    visits.correct_contact(visit.reference, visit.token, None, "+18185550188", actor="t", key="contact")
+
+
 def text_change(standing_clock: Any) -> None:
     visit = booked(NEXT_WEEK, **TEXTED)
     reschedule(visit.reference, visit.token, LONG_TIME, None, actor="t", key="m")
@@ -351,7 +364,13 @@ def text_message(standing_clock: Any) -> None:
     inbound_texts.receive("+18185550123", "running late", "SM1")
 
 
-WITH_A_LINK = (text_confirmation, text_change, text_reminder, text_links)
+WITH_A_LINK = (
+    text_confirmation,
+    text_confirmation_of_a_corrected_contact,
+    text_change,
+    text_reminder,
+    text_links,
+)
 TEXTS = (*WITH_A_LINK, text_cancellation, text_cancellation_by_the_clinic, text_help, text_message)
 
 
@@ -397,7 +416,7 @@ def test_letters_that_are_dear_are_written_with_cheap_ones(standing_clock: Any) 
 
 def kind_of(story: Callable[..., Any]) -> str:
     """The template that a story reads."""
-    return name_of(story).split("-past")[0].split("-by-the-clinic")[0]
+    return re.split("-past|-by-the-clinic|-of-a-corrected", name_of(story))[0]
 
 
 def test_every_kind_of_message_that_we_write_is_read_here() -> None:

@@ -178,11 +178,27 @@ def test_the_refusal_of_the_desk_leads_to_other_reminders_and_with_them_the_addr
     answer = sent(desk, answer, where, reminders="text", text_consent="1")
     shown = desk.get(answer.location)
     assert "Saved. They are reminded in the new way. An upcoming visit has it too." in words(shown)
+    assert "The patient is sent a new link now; those from before open nothing any more." in words(shown)
     assert "Reminders By text message (a visit)" in words(shown)
     assert "Edited Reminders: By text message" in words(shown)
     (row,) = of(app, Appointment)
     assert (row["email"], row["reminders"]) == (None, "text") and queued(app, "reminder-3d") == {"text"}
     assert "Reminders changed" in words(desk.get(f"/desk/visits/{row['reference']}"))
+
+
+def test_a_number_that_is_corrected_beside_an_address_sends_nothing_and_says_nothing_of_links(
+    desk: FlaskClient, app: Flask, visit: str
+) -> None:
+    (rosa,) = of(app, Patient)
+    where = f"/desk/patients/{rosa['reference']}/edit"
+    before = of(app, Message)
+    answer = sent(desk, desk.get(where), where, email=rosa["email"], phone="(818) 555-0188")
+    shown = words(desk.get(answer.location))
+    assert "Saved. An upcoming visit has it too." in shown and "new link" not in shown
+    assert of(app, Message) == before
+    (row,) = of(app, Appointment)
+    assert row["phone"] == "+18185550188"
+    assert "Telephone number corrected" in words(desk.get(f"/desk/visits/{row['reference']}"))
 
 
 @of_plans

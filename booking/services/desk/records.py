@@ -18,6 +18,7 @@ from booking.models import (
     FLAGS,
     Actor,
     Appointment,
+    Channel,
     Patient,
     PatientChange,
     Payment,
@@ -106,13 +107,16 @@ class Habits:
 @dataclass(frozen=True)
 class Edited:
     """What an edit did to upcoming visits: the references of those that were changed with it. `kept`: when those begin that
-    have another contact, and stay as they are; `kept_plans`: how many plans do, with their visits. `reminded`: some of them
-    are reminded of otherwise from now on.
+    have another contact, and stay as they are; `kept_plans`: how many plans do, with their visits. `ended`: links to some of
+    them, or to plans, open nothing any more; `written`: the patient is sent new ones. `reminded`: some of them are reminded of
+    otherwise from now on.
     """
 
     visits: list[str] = field(default_factory=list)
     kept: list[str] = field(default_factory=list)
     kept_plans: int = 0
+    ended: bool = False
+    written: bool = False
     reminded: bool = False
 
     @classmethod
@@ -158,10 +162,10 @@ def edit(
 ) -> Edited:
     """Writes these values into the record, once per key.
 
-    `visits_too`: upcoming visits and plans that have the old name, number or address, and no other, get the new one; whoever
-    is written to by a new contact is told, and the old links end. Plans of which nothing is booked yet get it in any case, and
-    so do visits and plans that were called off: whoever is to be told of that by the clinic is told there. The same values
-    again change nothing.
+    `visits_too`: upcoming visits and plans that have the old name, number or address, and no other, get the new one. Whoever is
+    written to elsewhere than before is told, and the old links end; so they do where texts went to the old number. Plans of
+    which nothing is booked yet get it in any case, and so do visits and plans that were called off: whoever is to be told of
+    that by the clinic is told there. The same values again change nothing.
     `wished`: how upcoming visits and open plans with the record's contact are reminded of from now on; what of it that needs and
     they lack, they get. Nobody is written to about that.
     Raises StaleRecord, ContactCannotBeReached (facts: `field`, and `visit` or `plan`), RecordMerged, NotFound, KeyReused.
@@ -378,7 +382,7 @@ def _change_visits(
     other contact. `plans`: what became of their plans, which tell of all visits.
     """
     told, kept_plans = ({plan.id for plan in some} for some in plans)
-    edited = Edited(kept_plans=len(kept_plans))
+    edited, ended = Edited(kept_plans=len(kept_plans)), list[Appointment]()
     for visit in _locked_ahead(session, patient_id, now, concerned):
         stands = visit.status is Status.BOOKED
         was = correcting.Identity(visit.first_name, visit.last_name, visit.email, visit.phone)
@@ -390,7 +394,7 @@ def _change_visits(
             continue
         if now_is == was:
             continue
-        contact_changed = now_is[2:] != was[2:]
+        contact_changed, ends = now_is[2:] != was[2:], False
         if contact_changed:
             try:
                 refuse_unreachable(visit.reminders, now_is.email, now_is.phone)
@@ -399,21 +403,27 @@ def _change_visits(
                     raise ContactCannotBeReached(visit=visit.reference, **refusal.facts) from None
                 # Taken back, it is to remind them after all.
                 visit.reminders = usual_reminders(now_is.email, now_is.phone)
-            visit.link_number += 1
+            ends = correcting.ends_links(session, was, now_is)
+            visit.link_number += 1 if ends else 0
         visit.first_name, visit.last_name, visit.email, visit.phone = now_is
         visit.version += 1
         visit.changed_at = now
         session.flush()
-        what = "contact_corrected" if contact_changed else "name_corrected"
+        what = "contact_corrected" if ends else "number_corrected" if contact_changed else "name_corrected"
         history.note(session, visit, what, Actor.STAFF, name=who.name, account_id=who.account_id or None)
         if not stands:
             notices.cancellation_corrected(session, visit, now)
             continue
-        if contact_changed:
+        if ends:
+            ended.append(visit)
             notices.contact_corrected(session, clinic, visit, now, with_plan=visit.plan_id in told)
+        elif contact_changed:
+            notices.number_corrected(session, visit, was.phone)
         edited.visits.append(visit.reference)
     edited.kept.sort()
-    return edited
+    anew = [*correcting.listed_anew(plans), *(one for one in ended if one.plan_id not in told)]
+    written = any(notices.channel_of_clinic(one)[0] is not Channel.CALL for one in anew)
+    return replace(edited, ended=bool(ended or anew), written=written)
 
 
 def _reminded(

@@ -8,8 +8,8 @@ Of one visit: `by_patients` has what they booked or changed themselves, `by_clin
 back; `news` what of it they don't know yet, `unheard` whether they have heard of the visit at all, and `ways` how they hear of
 it; `again` tells it once more. Of several: `of_plans`. Of none: `to_contacts`. `calling` has the calls about a plan that pass from
 visit to visit.
-Below them, `reminding` and `waiting` know what else is written of a visit, `otherwise` how that goes another way than before, and
-`writing` has the rows. The lists of a week are `booking.services.digests`.
+Below them, `reminding` and `waiting` know what else is written of a visit, `otherwise` how that goes another way than before,
+`numbers` how it goes to another number, and `writing` has the rows. The lists of a week are `booking.services.digests`.
 """
 
 from booking.services.notices.again import (
@@ -55,6 +55,7 @@ from booking.services.notices.news import (
     moved_from,
     to_tell,
 )
+from booking.services.notices.numbers import number_corrected, texted
 from booking.services.notices.of_plans import (
     joined,
     make_up_offered,
@@ -143,6 +144,7 @@ __all__ = [
     "make_up_offered",
     "moved",
     "moved_from",
+    "number_corrected",
     "of_week",
     "on_short_notice",
     "own_list",
@@ -160,6 +162,7 @@ __all__ = [
     "take_way",
     "taken_back",
     "text_answer",
+    "texted",
     "times_told",
     "to_tell",
     "told_at_last",

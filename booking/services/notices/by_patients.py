@@ -52,7 +52,7 @@ def contact_corrected(
     """
     dropped = drop_waiting(session, appointment, "The contact was corrected.", now)
     tells = tell_with_plan(session, appointment, dropped)
-    confirmed = [] if with_plan else answer(appointment, "confirmation", now)
+    confirmed = [] if with_plan else answer(appointment, "confirmation", now, {"corrected": True})
     rows = [*confirmed, *reminders(clinic, appointment, now)]
     # Put off, or in a worker's hand at this moment: they go to the new contact now.
     rows += remind_now(appointment, dropped, rows, now)

@@ -322,11 +322,11 @@ def plan_contact_corrected(session: Session, clinic: Clinic, plan: Plan, now: da
         .values(state=MessageState.DROPPED, last_error=_CORRECTED)
     )
     if plan.status is PlanStatus.PRESCRIBED:
-        _sent_anew(session, plan, "plan-link", now)
+        _sent_anew(session, plan, "plan-link", now, {"corrected": True})
     elif plan.status is PlanStatus.RUNNING:
         # Of what doesn't stand any more no list is sent.
         called = stands and drop_calls(session, plan, _CORRECTED)
-        by_call = {SAID_BY_CALL: "change" if called else "confirmation"}
+        by_call = {SAID_BY_CALL: "change" if called else "confirmation", "corrected": True}
         written = not waits and _sent_anew(session, plan, "plan-confirmation", now, by_call)
         if change is not None:
             _change_anew(session, plan, change, now)

@@ -51,8 +51,17 @@ class Identity(NamedTuple):
         return Identity(first_name, last_name, email, phone)
 
 
+def ends_links(session: Session, before: Identity, after: Identity) -> bool:
+    """Whether a contact that was corrected is told anew, and the links from before end. Not where the address to which we write
+    stays, and no text went to the number that was given up: nobody else has what was sent.
+    """
+    if before.email is None or before.email != after.email:
+        return True
+    return before.phone not in (None, after.phone) and notices.texted(session, before.phone or "")
+
+
 class Corrected(NamedTuple):
-    """The plans that have a new contact, and those that keep another one."""
+    """The plans that have a new contact and are told of it, and those that keep another one."""
 
     told: list[Plan]
     kept: list[Plan]
@@ -102,15 +111,23 @@ def correct_plans(
             except ContactCannotBeReached as refusal:
                 if plan.status in _OPEN:
                     raise ContactCannotBeReached(plan=plan.reference, **refusal.facts) from None
-            plan.link_number += 1
-            corrected.told.append(plan)
+            if ends_links(session, was, now_is):
+                plan.link_number += 1
+                corrected.told.append(plan)
         plan.first_name, plan.last_name, plan.email, plan.phone = now_is
         plan.version += 1
         plan.changed_at = now
-        what = "contact corrected" if plan in corrected.told else "name corrected"
+        if now_is.phone != was.phone and plan not in corrected.told:
+            notices.number_corrected(session, plan, was.phone)
+        what = "contact corrected" if now_is[2:] != was[2:] else "name corrected"
         noted(session, plan, what, Actor.STAFF, now, name=who.name, account_id=who.account_id or None)
     session.flush()
     return corrected
+
+
+def listed_anew(plans: Corrected) -> list[Plan]:
+    """Those whose links ended and that are sent anew: to be booked, or with all their visits, unless a decision waits."""
+    return [one for one in plans.told if one.status in _OPEN and not any(one.untold.values())]
 
 
 def tell(session: Session, clinic: Clinic, plans: list[Plan], now: datetime) -> None:

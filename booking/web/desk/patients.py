@@ -168,6 +168,10 @@ def _what_was_saved(edited: Edited) -> str:
                 "An upcoming visit has it too.", "%(num)d upcoming visits have it too.", len(edited.visits)
             )
         )
+    if edited.written:
+        says.append(_("The patient is sent a new link now; those from before open nothing any more."))
+    elif edited.ended:
+        says.append(_("Links that the patient had open nothing any more."))
     if edited.kept:
         when = "; ".join(times.short_moment(datetime.fromisoformat(start)) for start in edited.kept)
         says.append(

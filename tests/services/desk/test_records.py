@@ -11,12 +11,23 @@ from booking import clock
 from booking.errors import ContactCannotBeReached, NotFound, StaleRecord
 from booking.extensions import db
 from booking.formatting import iso_utc
-from booking.models import Actor, Appointment, AuditEntry, Message, Patient, PatientChange, Reminders, Role
+from booking.models import (
+    Actor,
+    Appointment,
+    AuditEntry,
+    Channel,
+    HistoryEntry,
+    Message,
+    Patient,
+    PatientChange,
+    Reminders,
+    Role,
+)
 from booking.reminders import delivery
 from booking.reminders.delivery import deliver_due
 from booking.scheduling.status import Status
 from booking.services import links, visits
-from booking.services.desk import calls, moving, record_page, records, statuses
+from booking.services.desk import calls, moving, record_page, records, statuses, undoing
 from booking.services.desk.asking import Place
 from booking.services.desk.records import Edited, Values
 from booking.services.transaction import run
@@ -372,7 +383,7 @@ def test_whoever_booked_with_a_patients_number_and_an_address_of_their_own_learn
 
     before = of_the_stranger()
     new = Values("Rosa", "Pereira", "+13105559876", None)
-    assert edited(new) == Edited([rosas.reference], [iso_utc(NEXT_WEEK)])
+    assert edited(new) == Edited([rosas.reference], [iso_utc(NEXT_WEEK)], ended=True)
     assert of_the_stranger() == before
     assert visits.visit(strangers.reference, strangers.token).phone == "+18185550123"
 
@@ -393,6 +404,68 @@ def test_a_visit_that_has_the_new_address_already_gets_the_new_number_too(contex
     run(lambda session: session.execute(update(Appointment).values(email="new@example.com")))
     assert edited(Values("Rosa", "Lima", "+18185550188", "new@example.com")) == Edited([made.reference])
     assert rows(Appointment)[0]["phone"] == "+18185550188"
+
+
+OTHER_NUMBER = Values("Rosa", "Lima", "+18185550188", "rosa@example.com")
+
+
+def test_who_keeps_the_address_keeps_the_link_and_is_not_written_to_because_a_number_was_corrected(
+    context: Flask,
+) -> None:
+    made = booked(NEXT_WEEK, phone="+18185550123", reminders=Reminders.BOTH, text_consent=True)
+    heard()
+    before = rows(Message)
+    assert edited(OTHER_NUMBER) == Edited([made.reference])
+    assert visits.visit(made.reference, made.token).phone == "+18185550188"
+    # What waits goes to the number that there is now; all else is as it was.
+    changed = [dict(row) | {"address": "+18185550188"} if row["channel"] == "text" else row for row in before]
+    assert {row["state"] for row in before if row["channel"] == "text"} == {"queued"}
+    assert rows(Message) == changed
+    (_booked, corrected) = rows(HistoryEntry)
+    assert corrected["what"] == "number_corrected"
+
+
+@pytest.mark.parametrize("state", ["sent", "sending", "dead"])
+def test_a_link_that_went_by_text_to_the_old_number_ends_and_the_new_one_comes(
+    context: Flask, standing_clock: StandingClock, state: str
+) -> None:
+    made = booked(NEXT_WEEK, phone="+18185550123", reminders=Reminders.BOTH, text_consent=True)
+    heard()
+    by_text = update(Message).where(Message.channel == Channel.TEXT, Message.kind == "reminder-3d")
+    run(lambda session: session.execute(by_text.values(state=state)))
+    assert edited(OTHER_NUMBER) == Edited([made.reference], ended=True, written=True)
+    with pytest.raises(NotFound):
+        visits.visit(made.reference, made.token)
+    told = [row for row in rows(Message) if row["kind"] == "confirmation" and row["state"] == "queued"]
+    assert [(row["address"], row["facts"]) for row in told] == [("rosa@example.com", {"corrected": True})]
+
+
+def test_a_call_that_waits_is_made_to_the_corrected_number_though_the_address_stays(
+    context: Flask, standing_clock: StandingClock
+) -> None:
+    booked(NEXT_WEEK, phone="+18185550123", reminders=Reminders.CALL)
+    standing_clock.at(NEXT_WEEK - timedelta(days=3))
+    while deliver_due():
+        pass
+    edit(OTHER_NUMBER)
+    (call,) = calls.call_list(hired()).calls
+    assert call.phone == "+18185550188"
+    assert [row["state"] for row in rows(Message) if row["kind"] == "confirmation"].count("queued") == 0
+
+
+def test_a_move_taken_back_after_a_number_was_corrected_is_told_to_nobody(
+    context: Flask, standing_clock: StandingClock
+) -> None:
+    made = booked(NEXT_WEEK, practitioner="ana", phone="+18185550123")
+    heard()
+    there = Place(starts_at=NEXT_WEEK + timedelta(hours=2))
+    moved = moving.change(hired(), made.reference, there, version=1, key="move-001")
+    edit(OTHER_NUMBER)
+    (change,) = [row for row in rows(Message) if row["kind"] == "change"]
+    assert (change["state"], change["address"]) == ("queued", "rosa@example.com")
+    undoing.undo(hired(), moved.entry_id or 0, key="undo-001")
+    answers = [row for row in rows(Message) if row["kind"] in ("change", "confirmation")]
+    assert sorted(row["state"] for row in answers) == ["dropped", "sent"]
 
 
 def test_a_new_name_goes_to_upcoming_visits_and_tells_nobody(context: Flask) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from flask import Flask
+from sqlalchemy import update
 
 from booking import clock
 from booking.errors import ContactCannotBeReached, NotFound
@@ -17,6 +18,7 @@ from booking.services.desk.records import Edited, Values
 from booking.services.plans import links, reading
 from booking.services.plans.booking import book
 from booking.services.plans.changing import Decision, decide, stop, told_now
+from booking.services.transaction import run
 from tests.clinics import plan_clinic, set_up
 from tests.conftest import StandingClock
 from tests.services.making import rows
@@ -101,6 +103,43 @@ def test_what_was_moved_while_a_decision_waits_is_told_to_the_new_contact_by_its
     (told,) = queued("change")
     assert (told["address"], told["facts"]["old_starts_at"]) == ("new@example.com", iso_utc(knew))
     assert queued("plan-confirmation") == queued("confirmation") == []
+
+
+@pytest.mark.parametrize("texted", [False, True])
+def test_who_keeps_the_address_is_sent_a_plan_anew_only_if_the_old_number_had_a_text(texted: bool) -> None:
+    running(prescribed(patient()))
+    sent = update(Message).where(Message.kind == "plan-confirmation").values(state="sent")
+    run(lambda session: session.execute(sent))
+    if texted:
+        to_number = {"channel": "text", "address": "+18185550123"}
+        run(lambda session: session.execute(sent.values(to_number)))
+    kept = Values("Rosa", "Lima", "+18185550188", "rosa@example.com")
+    found = edited(kept)
+    assert (len(found.visits), found.ended, found.written) == (21, texted, texted)
+    assert {row["phone"] for row in (*rows(Plan), *rows(Appointment))} == {"+18185550188"}
+    assert [row["facts"]["corrected"] for row in queued("plan-confirmation")] == [True] * texted
+    assert queued("confirmation") == []
+    assert rows(PlanEntry)[-1]["what"] == "contact corrected"
+    (plan,) = rows(Plan)
+    assert plan["link_number"] == 1 + texted
+
+
+def test_a_call_about_a_plan_goes_to_the_corrected_number_though_the_address_stays() -> None:
+    made = running(prescribed(patient()))
+    about = update(Message).where(Message.kind == "reminder-1d", Message.channel == "email")
+    of_plan = {"plan": made.reference}
+    call = {
+        "channel": "call",
+        "kind": "change",
+        "address": "+18185550123",
+        "state": "to_call",
+        "facts": of_plan,
+    }
+    first = min(row["id"] for row in queued("reminder-1d"))
+    run(lambda session: session.execute(about.where(Message.id == first).values(call)))
+    edited(Values("Rosa", "Lima", "+18185550188", "rosa@example.com"))
+    (row,) = [row for row in rows(Message) if row["id"] == first]
+    assert (row["state"], row["address"]) == ("to_call", "+18185550188")
 
 
 @pytest.mark.parametrize("visits_too", [True, False])
