@@ -22,7 +22,7 @@ from booking.services.clinic import present
 from booking.services.plans.changing import pause
 from booking.services.transaction import run
 from booking.web import limits
-from tests.clinics import plan_clinic
+from tests.clinics import plan_clinic, plan_template
 from tests.conftest import StandingClock
 from tests.services.making import booked, rows
 from tests.services.plans import making
@@ -32,6 +32,9 @@ from tests.web.conftest import on_both
 
 pytestmark = pytest.mark.clinic(plan_clinic())
 
+ALONE, BOTH = {"acupuncture-follow-up": 1}, {"acupuncture-follow-up": 1, "chiropractic-follow-up": 1}
+PHASES = [{"weeks": 1, "doses": ALONE}, {"weeks": 2, "doses": BOTH}]
+BEGUN_LATER = plan_clinic(plan_templates=[plan_template("later", {}, phases=PHASES, self_service=True)])
 MONDAYS = {"weekdays": ["mon"], "from": "08:00", "to": "12:00"}
 WEDNESDAYS = {"weekdays": ["wed"], "from": "13:00", "to": "24:00"}
 ASKED: dict[str, Any] = {
@@ -145,6 +148,18 @@ def test_somebody_new_begins_with_the_first_visits(ask: Ask) -> None:
     types = [one["visit_type"] for one in best(ask(returning=None))]
     assert types.count("acupuncture-first") == types.count("chiropractic-first") == 1
     assert types.index("acupuncture-first") < types.index("acupuncture-follow-up")
+
+
+@on_both
+@pytest.mark.clinic(BEGUN_LATER)
+def test_so_does_who_is_new_to_what_begins_in_a_later_week_and_books_it(ask: Ask, book: Ask) -> None:
+    how = {"template": "later", "returning": ["acupuncture"]}
+    visits = best(ask(**how))
+    types = [one["visit_type"] for one in visits if one["practitioner"] == "aaron"]
+    assert types == ["chiropractic-first", "chiropractic-follow-up"]
+    made = book(visits, **how)
+    assert made.status_code == 201, made.text
+    assert [one["visit_type"] for one in made.get_json()["visits"]] == [one["visit_type"] for one in visits]
 
 
 def test_days_away_are_left_free(ask: Ask) -> None:

@@ -33,6 +33,7 @@ class Doses:
     def __init__(self, care: Care, supply: Supply, weeks: int, place: int) -> None:
         self.care, self.supply, self.weeks, self.place = care, supply, weeks, place
         self.first: Weeks = 1 << weeks if supply.new else 0
+        self.begins: Weeks = 1 << supply.begins
         self.fewest = [fewest for fewest, _ in care.doses]
         self.most = [most for _, most in care.doses]
         self.open = [self._open(weekday) for weekday in WEEKDAYS]
@@ -44,7 +45,7 @@ class Doses:
     def _open(self, weekday: int) -> Weeks:
         weeks = self.supply.open[weekday] & (1 << self.weeks) - 1
         if self.supply.open[weekday] & self.first:
-            weeks |= 1
+            weeks |= self.begins
         for week in range(self.weeks):
             if self.care.is_near(week * 7 + weekday) or not self.most[week]:
                 weeks &= ~(1 << week)
@@ -77,9 +78,13 @@ class Doses:
     def possible(self, weekday: int) -> Iterator[Weeks]:
         """All sets of weeks that may use a weekday, the first visit being it or not."""
         for weeks in _subsets(self.open[weekday]):
-            for some in (weeks, weeks & ~1 | self.first) if weeks & 1 and self.first else (weeks,):
+            for some in {weeks, self._with_first(weeks)} if self.first else (weeks,):
                 if not some & ~self.supply.open[weekday]:
                     yield some
+
+    def _with_first(self, weeks: Weeks) -> Weeks:
+        """The same with the first visit in the week in which it begins."""
+        return weeks & ~self.begins | self.first if weeks & self.begins else weeks
 
     def options(self, weekday: int, counts: int, before: Before) -> Options:
         """What can be settled for a weekday, as the weeks stand so far; and of each its visits and its weeks."""
@@ -106,11 +111,11 @@ class Doses:
                 must |= one
         if must & ~may:
             return
-        new = self.first and not counts & VISITS
+        new = self.first and not counts >> COUNT * self.supply.begins & VISITS
         kept = tuple(one for one in before if one[0] < rest or one[0] > weekday - rest)
         for some in _subsets(may & ~must):
             weeks = some | must
-            real = weeks & ~1 | self.first if new and weeks & 1 else weeks
+            real = self._with_first(weeks) if new else weeks
             if not real & ~self.supply.open[weekday]:
                 then = (*kept, (weekday, weeks)) if rest and weeks else kept if rest else ()
                 yield Option(real, weeks.bit_count() << self.place, counts + spread(weeks), then)

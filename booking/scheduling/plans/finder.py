@@ -8,6 +8,7 @@ from dataclasses import replace
 from heapq import heapify, heappop, heappush
 from itertools import combinations, product
 
+from booking.scheduling.plans.beginnings import beginnings
 from booking.scheduling.plans.doses import Doses
 from booking.scheduling.plans.effort import Effort, Stopped
 from booking.scheduling.plans.parts import find_in_parts, is_long
@@ -33,6 +34,28 @@ def find(task: Task, weights: Weights, effort: int | Effort = EFFORT) -> Found |
     is near the best (`parts`).
     """
     spent = Effort(effort) if isinstance(effort, int) else effort
+    best: Found | None = None
+    stopped: Stopped | None = None
+    least = IMPOSSIBLE
+    for settled, visits in beginnings(task):
+        missing = weights.missing * visits
+        if best is not None and missing >= best.cost:
+            break
+        try:
+            found = _find(settled, weights, spent)
+        except Stopped as reason:
+            stopped, least = reason, min(least, missing + reason.bound)
+            continue
+        if found is not None:
+            least = min(least, missing + found.bound)
+            if best is None or missing + found.cost < best.cost:
+                best = replace(found, cost=missing + found.cost)
+    if best is None and stopped is not None:
+        raise stopped
+    return best and replace(best, bound=min(best.cost, least))
+
+
+def _find(task: Task, weights: Weights, spent: Effort) -> Found | None:
     if is_sparse(task) or not is_long(task):
         return _Finder(task, weights, spent).find()
     return find_in_parts(

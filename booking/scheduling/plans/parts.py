@@ -170,7 +170,7 @@ def _part(task: Task, weeks: range) -> Task:
             care,
             doses=care.doses[weeks.start : weeks.stop],
             free=care.free[days],
-            first=care.first[days] if care.first is not None and not before else None,
+            first=care.first[days] if care.first is not None and care.begins in weeks else None,
             elsewhere=tuple(day - before for day in care.elsewhere),
         )
         for care in task.cares

@@ -16,9 +16,9 @@ from typing import Any, NamedTuple
 from booking.scheduling.plans.covering import Weeks
 from booking.scheduling.plans.doses import COUNT, VISITS, Before, Doses, Option, spread
 from booking.scheduling.plans.effort import Effort
-from booking.scheduling.plans.supply import Alike
+from booking.scheduling.plans.supply import NOT_USED, Alike
 from booking.scheduling.plans.task import IMPOSSIBLE, WEEKDAYS, Planned, Task, Weights
-from booking.scheduling.plans.weekdays import NOT_USED, Weekdays
+from booking.scheduling.plans.weekdays import Weekdays
 
 # A number for each kind of care in one integer, each with room to spare, so that they are added and compared at once.
 PLACE = 10
@@ -171,19 +171,19 @@ class Search:
         return days
 
     def _weeks_of(self, weeks: Sequence[Weeks]) -> Weeks:
-        """The weeks that any care uses, the first visit being in the first one."""
+        """The weeks that any care uses, that of its first visit as well."""
         union = 0
-        for some in weeks:
-            union |= some
-        return union & (1 << self.task.weeks) - 1 | union >> self.task.weeks
+        for some, doses in zip(weeks, self.doses, strict=True):
+            union |= some | (some >> self.task.weeks) * doses.begins
+        return union & (1 << self.task.weeks) - 1
 
     def _visits(self, settled: Settled | None) -> Iterator[Planned]:
         while settled is not None:
             for slots, way in self.weekdays.ways(settled.weekday, settled.weeks):
                 for care, (slot, choice) in enumerate(zip(slots, way.choices, strict=True)):
                     if slot != NOT_USED and choice is not None:
-                        first = slot == self.task.weeks
-                        yield Planned((0 if first else slot) * 7 + settled.weekday, choice, care, first)
+                        day = self.doses[care].supply.week(slot) * 7 + settled.weekday
+                        yield Planned(day, choice, care, first=slot == self.task.weeks)
             settled = settled.earlier
 
 

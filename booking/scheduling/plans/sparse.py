@@ -25,7 +25,8 @@ class SparseSearch:
     def __init__(self, task: Task, weights: Weights, supply: Supply) -> None:
         self._weights, self._care, self._supply = weights, task.cares[0], supply
         self._weeks = [week for week, (_, most) in enumerate(self._care.doses) if most]
-        self._rows = [self._row(week, week if week or not supply.new else task.weeks) for week in self._weeks]
+        self._first = supply.begins if supply.new else None
+        self._rows = [self._row(week, task.weeks if week == self._first else week) for week in self._weeks]
         self._covers = Covers(
             [[(way.cost, way.choices[0]) for way in row if way.choices[0]] for row in self._rows]
         )
@@ -73,4 +74,4 @@ class SparseSearch:
             if one:
                 weekday = one.starts // _DAY
                 choice = Choice(one.starts - weekday * _DAY, one.ends - weekday * _DAY, one.person)
-                yield Planned(week * 7 + weekday, choice, 0, first=self._supply.new and week == 0)
+                yield Planned(week * 7 + weekday, choice, 0, first=week == self._first)

@@ -1,7 +1,7 @@
 """What is free of one kind of care with some people, seen by weekday and by week.
 
 A set of weeks is a number with a bit for each. The visit with which somebody new begins has a place of its own, after those
-of all weeks, for in the first week it stands instead of the first one.
+of all weeks, for in the week in which they begin it stands instead of the first one.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,6 +11,7 @@ from functools import cached_property
 from booking.scheduling.plans.covering import Covers, Row, Starts, Way, Weeks
 from booking.scheduling.plans.task import IMPOSSIBLE, WEEKDAYS, Choice, Days, Task, Weights
 
+NOT_USED = -1
 Day = tuple[tuple[int, Choice], ...]
 """What is free of a day, each with its cost."""
 
@@ -33,16 +34,18 @@ class Alike:
 
 
 class Supply:
-    """What is free of one kind of care with some people, by weekday and week."""
+    """What is free of one kind of care with some people, by weekday and week. `new`: for somebody who is to begin it, in the week
+    that it `begins` in.
+    """
 
     def __init__(
         self, task: Task, weights: Weights, number: int, people: Sequence[int], alike: Alike
     ) -> None:
         care = task.cares[number]
-        self.new = care.first is not None
+        self.new, self.begins, self._weeks = care.first is not None, care.begins, task.weeks
         slots = [(care.free, week * 7) for week in range(task.weeks)]
         if care.first is not None:
-            slots.append((care.first, 0))
+            slots.append((care.first, care.begins * 7))
         alone, clashing = _Alone(task, weights, number), {day for day, _ in task.clashes}
 
         def day(free: Days, on: int) -> Day:
@@ -57,6 +60,16 @@ class Supply:
             [min((cost for cost, _ in day), default=IMPOSSIBLE) for day in row] for row in self.choices
         ]
         self.covers = [self._covers(row, alike) for row in self.choices]
+
+    def week(self, slot: int) -> int:
+        """In which week a place is."""
+        return self.begins if slot == self._weeks else slot
+
+    def slot(self, week: int, weeks: Weeks) -> int:
+        """Which place of a week a set has, the week's own or that of the first visit; or -1."""
+        if week == self.begins and weeks >> self._weeks:
+            return self._weeks
+        return week if weeks >> week & 1 else NOT_USED
 
     def _covers(self, row: Sequence[Day], alike: Alike) -> Covers:
         key = tuple(map(id, row))

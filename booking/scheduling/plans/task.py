@@ -30,8 +30,9 @@ class Care:
     """One kind of care in a plan.
 
     `doses`: for each week the fewest and the most visits, each on a day of its own. `rest_days`: free days between two.
-    `first`: what is free for the visit with which somebody new begins, in place of the first one, or None. `wished`: with
-    whom, where that is a wish and no more. `elsewhere`: days on which the patient has such a visit already.
+    `first`: what is free for the visit with which somebody new begins, in place of the first one, or None: of that week
+    only in which it `begins`. `wished`: with whom, where that is a wish and no more. `elsewhere`: days on which the patient
+    has such a visit already.
     """
 
     doses: tuple[tuple[int, int], ...]
@@ -44,6 +45,11 @@ class Care:
     def is_near(self, day: int) -> bool:
         """Whether a visit on this day has too few days of rest from one that the patient has already."""
         return any(abs(day - other) <= self.rest_days for other in self.elsewhere)
+
+    @cached_property
+    def begins(self) -> int:
+        """The week in which it begins: the first that may not be without it."""
+        return next((week for week, (fewest, _) in enumerate(self.doses) if fewest), 0)
 
     @cached_property
     def people(self) -> tuple[int, ...]:

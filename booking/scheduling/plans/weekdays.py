@@ -12,12 +12,11 @@ from itertools import combinations, pairwise, product
 from operator import itemgetter
 
 from booking.scheduling.plans.covering import Row, Starts, Way, Weeks, cheapest
-from booking.scheduling.plans.supply import Alike, Supply
+from booking.scheduling.plans.supply import NOT_USED, Alike, Supply
 from booking.scheduling.plans.task import IMPOSSIBLE, WEEKDAYS, Choice, Task, Weights
 
 Slots = tuple[int, ...]
 """For each kind of care the place of the week, or of the first visit, that it uses of a weekday; or -1."""
-NOT_USED = -1
 
 
 class Weekdays:
@@ -35,7 +34,10 @@ class Weekdays:
             [[weights.time * fewest for fewest in covers.fewest] for covers in supply.covers]
             for supply in supplies
         ]
-        self._later = (1 << task.weeks) - 2
+        # Weeks in which somebody new begins are looked at by themselves, for they have two places.
+        self._begins = {one.begins for one in supplies if one.new}
+        self._later = (1 << task.weeks) - 1 & ~sum(1 << week for week in self._begins)
+        self._beginning = (2 << task.weeks) - 1 & ~self._later
         self._costs: dict[tuple[int, tuple[Weeks, ...]], int] = {}
         self._clashing = frozenset(day for day, _ in task.clashes)
 
@@ -78,9 +80,8 @@ class Weekdays:
         found = 0
         for care, some in enumerate(weeks):
             found += self._starts[care][weekday][some]
-        first_week = [self._slot_of_first_week[some] for some in weeks]
-        if max(first_week) != NOT_USED:
-            found += self.least_of(weekday, tuple(first_week))
+        beginning = self._beginning
+        found += self._at_beginning[weekday][tuple([some & beginning for some in weeks])]
         for cares, least in self._by_cares[weekday]:
             together = self._later
             for care, some in enumerate(weeks):
@@ -96,59 +97,62 @@ class Weekdays:
     def _bound_of_two(self, weekday: int) -> Callable[[tuple[Weeks, ...]], int]:
         starts, starts2 = (self._starts[care][weekday] for care in self.cares)
         only, only2, both = (least for _, least in self._by_cares[weekday])
-        slot, later = self._slot_of_first_week, self._later
-        slots = NOT_USED, 0, self._weeks
-        first_week = {
-            pair: self.least_of(weekday, pair) for pair in product(slots, slots) if self._have(weekday, pair)
-        }
-        first_week[NOT_USED, NOT_USED] = 0
+        least, beginning, later = self._at_beginning[weekday], self._beginning, self._later
 
         def bound(weeks: tuple[Weeks, ...]) -> int:
             one, other = weeks
             return (
-                starts[one] + starts2[other] + first_week[slot[one], slot[other]]
+                starts[one] + starts2[other] + least[one & beginning, other & beginning]
                 + only[one & ~other & later] + only2[other & ~one & later] + both[one & other & later]
             )  # fmt: skip
 
         return bound
 
-    def _have(self, weekday: int, slots: Slots) -> bool:
-        return all(slot < len(self.supplies[care].least[weekday]) for care, slot in enumerate(slots))
-
     @cached_property
-    def _slot_of_first_week(self) -> list[int]:
-        """For each set of weeks the slot of the first one that is in it."""
-        first = self._weeks
-        return [first if some >> first else 0 if some & 1 else NOT_USED for some in range(2 << first)]
+    def _at_beginning(self) -> list[dict[tuple[Weeks, ...], int]]:
+        """For each weekday the least that all weeks cost in which somebody new begins, by what each care uses of them."""
+        used = list(product(*map(self._places_at_beginning, self.supplies)))
+        return [{weeks: self._least_at_beginning(weekday, weeks) for weeks in used} for weekday in WEEKDAYS]
+
+    def _places_at_beginning(self, supply: Supply) -> list[Weeks]:
+        found = [0]
+        for week in self._begins:
+            first = [1 << self._weeks] if supply.new and week == supply.begins else []
+            found += [some | place for some in found for place in (1 << week, *first)]
+        return found
+
+    def _least_at_beginning(self, weekday: int, weeks: tuple[Weeks, ...]) -> int:
+        slots = (self._slots_of(week, weeks) for week in self._begins)
+        return sum(self.least_of(weekday, one) for one in slots if max(one) != NOT_USED)
 
     @cached_property
     def _by_cares(self) -> list[list[tuple[frozenset[int], list[int]]]]:
-        """For each weekday and each set of cares the least that exactly they cost in any set of weeks after the first."""
+        """For each weekday and each set of cares the least that exactly they cost in any set of weeks in which nobody begins."""
         sets = [frozenset(some) for size in self.cares for some in combinations(self.cares, size + 1)]
         return [[(cares, self._sums(weekday, cares)) for cares in sets] for weekday in WEEKDAYS]
 
     def _sums(self, weekday: int, cares: frozenset[int]) -> list[int]:
         sums = [0] * (1 << self._weeks)
-        for week in range(1, self._weeks):
+        for week in range(self._weeks):
             one = 1 << week
+            if not one & self._later:
+                continue
             least = self.least_of(
                 weekday, tuple([week if care in cares else NOT_USED for care in self.cares])
             )
-            for weeks in range(0, one, 2):
+            for weeks in range(one):
                 sums[one | weeks] = sums[weeks] + least
         return sums
 
     def _slots(self, weeks: tuple[Weeks, ...]) -> Iterator[Slots]:
         """For each week that uses the weekday, in which slot each care does."""
-        first = self._weeks
-        union = 0
-        for some in weeks:
-            union |= some
-        if union & 1 or union >> first:
-            yield tuple([self._slot_of_first_week[some] for some in weeks])
-        for week in range(1, first):
-            if union >> week & 1:
-                yield tuple([week if some >> week & 1 else NOT_USED for some in weeks])
+        for week in range(self._weeks):
+            slots = self._slots_of(week, weeks)
+            if max(slots) != NOT_USED:
+                yield slots
+
+    def _slots_of(self, week: int, weeks: tuple[Weeks, ...]) -> Slots:
+        return tuple([supply.slot(week, some) for supply, some in zip(self.supplies, weeks, strict=True)])
 
     # The truth
 
@@ -197,7 +201,7 @@ class Weekdays:
         """All ways to lie in a week on a weekday: for each starts the cheapest. None where there is none."""
         if (weekday, slots) in self._rows:
             return self._rows[weekday, slots]
-        week = min(slot % self._weeks for slot in slots if slot != NOT_USED)
+        week = max(supply.week(slot) for supply, slot in zip(self.supplies, slots, strict=True))
         day = week * 7 + weekday
         free = [
             0 if slot == NOT_USED else id(supply.choices[weekday][slot])

@@ -191,7 +191,7 @@ def _first_week_together(task: Task) -> int:
 
 def _reason(asked: Asked, task: Task, number: int, week: int) -> WeekReason:
     care, kind = task.cares[number], asked.kinds[number]
-    begins = care.first is not None and not any(fewest for fewest, _ in care.doses[:week])
+    begins = care.first is not None and week == care.begins
     visit_type = kind.first if begins and kind.first else kind.care
     free = _days(care, care.first) if begins and care.first is not None else _days(care)
     days = range(week * 7, week * 7 + 7)

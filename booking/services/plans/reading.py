@@ -16,7 +16,14 @@ from booking.scheduling.status import Status
 from booking.services.clinic import Clinic, Practitioner, VisitType, the_clinic
 from booking.services.plans import links
 from booking.services.plans.said import NOTHING_SAID, NotNeeded, Pause, Said, pause_on, said_of
-from booking.services.plans.visits import PlanVisit, care_of, firsts_due, treated_besides, visits_of
+from booking.services.plans.visits import (
+    PlanVisit,
+    care_of,
+    firsts_due,
+    never_begun,
+    treated_besides,
+    visits_of,
+)
 from booking.services.plans.weeks import Week, asking_no_more, weeks_of
 from booking.services.staff import audit
 from booking.services.staff.ownership import plan_for
@@ -95,9 +102,11 @@ class PlanView:
         """The visits that were or are to be, in order."""
         return tuple(one for one in self.visits if one.stands and one.role is not None)
 
-    def firsts_due(self, now: datetime) -> dict[VisitType, tuple[VisitType, PlanVisit]]:
-        """As `firsts_due`, but for those of which their patient had a visit besides."""
-        found = firsts_due(self.clinic, self.visits, now)
+    def firsts_due(self, now: datetime) -> dict[VisitType, tuple[VisitType, PlanVisit | None]]:
+        """As `firsts_due`, with those of which nothing was ever booked; but for those of which their patient had a visit
+        besides.
+        """
+        found = _firsts_due(self.clinic, self.course, self.returning, self.visits, now)
         return {care: due for care, due in found.items() if care.modality.slug not in self.treated_besides}
 
     def ahead(self, now: datetime) -> tuple[PlanVisit, ...]:
@@ -226,9 +235,16 @@ def view(session: Session, clinic: Clinic, plan: Plan) -> PlanView:
         not_needed=said.not_needed,
         made_up=said.made_up,
         treated_besides=treated_besides(
-            session, clinic, [plan.id] if firsts_due(clinic, visits, now) else [], now
+            session, clinic, [plan.id] if _firsts_due(clinic, course, plan.known_in, visits, now) else [], now
         ).get(plan.id, ()),
     )
+
+
+def _firsts_due(
+    clinic: Clinic, course: Course, known_in: Collection[str], visits: Sequence[PlanVisit], now: datetime
+) -> dict[VisitType, tuple[VisitType, PlanVisit | None]]:
+    new = never_begun(clinic, course.kinds, known_in, visits)
+    return {**{care: (begins, None) for care, begins in new.items()}, **firsts_due(clinic, visits, now)}
 
 
 def with_kinds_of(plan: PlanView, course: Course) -> PlanView:
@@ -237,11 +253,11 @@ def with_kinds_of(plan: PlanView, course: Course) -> PlanView:
     visits = tuple(
         replace(one, care=care_of(plan.clinic, one.visit_type, one.role, kinds)) for one in plan.visits
     )
-    if visits == plan.visits:
+    if visits == plan.visits and {*course.kinds} <= {*plan.course.kinds}:
         return plan
     with reading() as session:
         besides = treated_besides(session, plan.clinic, [plan.id], clock.now()).get(plan.id, ())
-    return replace(plan, visits=visits, treated_besides=besides)
+    return replace(plan, course=course, visits=visits, treated_besides=besides)
 
 
 def weeks_with(plan: PlanView, course: Course, visits: Sequence[PlanVisit]) -> tuple[Week, ...]:

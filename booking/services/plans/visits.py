@@ -111,6 +111,18 @@ def firsts_due(
     return {care: (begins, was) for care, (begins, was) in found.items() if begins is not None}
 
 
+def never_begun(
+    clinic: Clinic, kinds: Iterable[str], known_in: Collection[str], visits: Iterable[PlanVisit]
+) -> dict[VisitType, VisitType]:
+    """Those of a plan's kinds of care that are new to its patient and of which nothing was ever booked: each with the visit type
+    with which it is to begin.
+    """
+    begun = {*known_in, *(one.care.modality.slug for one in visits if one.role is not Role.REASSESSMENT)}
+    cares = (clinic.visit_types_ever[name] for name in kinds)
+    found = {care: first_visit_of(clinic, care) for care in cares if care.modality.slug not in begun}
+    return {care: begins for care, begins in found.items() if begins is not None}
+
+
 def treated_besides(
     session: Session, clinic: Clinic, plan_ids: Collection[int], now: datetime
 ) -> dict[int, set[str]]:

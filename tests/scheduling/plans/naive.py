@@ -86,16 +86,17 @@ def _of_one_care(task: Task, number: int, week: int = 0, last: int = -1000) -> I
                 continue
             if any(abs(day - other) <= care.rest_days for day in days for other in care.elsewhere):
                 continue
-            for some in product(*_free(task, number, days)):
+            for some in product(*_free(task, number, days, begun=last >= 0)):
                 for rest in _of_one_care(task, number, week + 1, days[-1] if days else last):
                     yield [*some, *rest]
 
 
-def _free(task: Task, number: int, days: tuple[int, ...]) -> list[list[Planned]]:
+def _free(task: Task, number: int, days: tuple[int, ...], *, begun: bool) -> list[list[Planned]]:
+    """What is free on each of these days. Somebody new begins with a first visit, in whichever week that is."""
     care = task.cares[number]
     free = []
     for place, day in enumerate(days):
-        if care.first is not None and day < 7 and place == 0:
+        if care.first is not None and place == 0 and not begun:
             free.append([Planned(day, choice, number, first=True) for choice in care.first[day]])
         else:
             free.append([Planned(day, choice, number, first=False) for choice in care.free[day]])

@@ -13,7 +13,7 @@ from booking.scheduling.plans.finder import find
 from booking.scheduling.plans.task import Found, Task, Weights
 from tests.scheduling.plans import naive
 from tests.scheduling.plans.clinics import disc
-from tests.scheduling.plans.test_finder import kept, tasks, weights
+from tests.scheduling.plans.test_finder import begun_late, kept, tasks, weights
 
 
 def week_by_week(task: Task, measure: Weights) -> Found | None:
@@ -26,7 +26,7 @@ def week_by_week(task: Task, measure: Weights) -> Found | None:
 
 
 @settings(max_examples=100)
-@given(tasks(), weights)
+@given(tasks() | begun_late(), weights)
 def test_week_by_week_a_plan_is_found_if_there_is_one_and_its_bound_is_true(
     task: Task, measure: Weights
 ) -> None:
