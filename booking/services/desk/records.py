@@ -421,7 +421,8 @@ def _change_visits(
             notices.number_corrected(session, visit, was.phone)
         edited.visits.append(visit.reference)
     edited.kept.sort()
-    anew = [*correcting.listed_anew(plans), *(one for one in ended if one.plan_id not in told)]
+    anew: list[Plan | Appointment] = [*correcting.listed_anew(plans)]
+    anew += [one for one in ended if one.plan_id not in told]
     written = any(notices.channel_of_clinic(one)[0] is not Channel.CALL for one in anew)
     return replace(edited, ended=bool(ended or anew), written=written)
 

@@ -49,9 +49,7 @@ def number_corrected(session: Session, of: Appointment | Plan, before: str | Non
         about = or_(Message.subject == subject, Message.subject.startswith(f"{subject}/"), its_calls)
     else:
         about = and_(Message.appointment_id == of.id, not_(IS_ABOUT_A_PLAN))
-    goes_on = (
-        Message.address == before
-        if of.phone
-        else and_(Message.address == before, Message.channel == Channel.CALL)
-    )
-    session.connection().execute(update(Message).where(_WAITS, goes_on, about).values(address=of.phone or ""))
+    waits = update(Message).where(Message.address == before, _WAITS, about)
+    if not of.phone:
+        waits = waits.where(Message.channel == Channel.CALL)
+    session.connection().execute(waits.values(address=of.phone or ""))
