@@ -445,7 +445,7 @@ def test_a_new_visit_at_the_time_of_another_names_it_and_one_key_moves_that(boar
     expect(
         board.get_by_text("The patient's other visit: Tue, Sep 15, 9:00 am, with Ana Ruiz.")
     ).to_be_visible()
-    expect(board.get_by_role("link", name="Move that visit")).to_be_focused()
+    expect(board.get_by_role("button", name="Move that visit")).to_be_focused()
     board.keyboard.press("Enter")
     board.wait_for_url(f"**/desk/visits/{other.reference}/change?next=**")
     board.get_by_label("Time", exact=True).fill("11:00")
