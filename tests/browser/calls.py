@@ -750,10 +750,7 @@ def _last_message(app: Flask) -> int:
 def look(app: Flask, hour: Hour, before: dict[str, Stands], written: int) -> None:
     """Whether each visit is where its call put it, none is twice, and each patient was told once."""
     after = standing(app)
-    # A corrected contact is written to once more.
-    calls = [one.call for one in hour.took]
-    renewed = {call.does.who for call in calls if isinstance(call.does, Phone)}
-    hour.lost += _lost(calls, before, after)
+    hour.lost += _lost([one.call for one in hour.took], before, after)
     with app.app_context(), db.engine.connect() as connection:
         overlaps = connection.execute(
             text(
@@ -773,12 +770,11 @@ def look(app: Flask, hour: Hour, before: dict[str, Stands], written: int) -> Non
     for reference, visit in after.items():
         was = before.get(reference)
         said = [kind for to, kind, _ in told if to == reference]
+        # A new number beside their address is nothing to write about.
         wanted = []
         if was is None:
             # Somebody new has given a number only, and was told on the telephone.
             wanted += ["confirmation"] if visit.name in BOOKED_LATER else []
-        elif visit.name in renewed:
-            wanted.append("confirmation")
         elif visit.status == "cancelled":
             wanted.append("cancellation")
         elif (visit.cell, visit.person) != (was.cell, was.person):
