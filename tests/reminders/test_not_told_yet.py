@@ -1,12 +1,13 @@
 """What was decided of a plan, before its patient was told: what other messages about the plan say meanwhile."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
 from icalendar import Calendar
 
+from booking.models import PlanReminders
 from booking.scheduling.plans.keeping import Role as PlanRole
 from booking.services.clinic import present
 from booking.services.desk import statuses, undoing
@@ -22,7 +23,9 @@ from tests.clinics import plan_clinic, plan_template, set_up
 from tests.reminders.conftest import drain
 from tests.reminders.sink import Sink
 from tests.services.plans.making import (
+    FIRST_DAY,
     FOLLOW_UP,
+    at,
     patient,
     practitioner,
     prescribed,
@@ -396,3 +399,142 @@ def test_what_was_moved_without_a_word_and_is_cancelled_was_where_they_know_it(
     off = words(mail(sink, standing_clock)).partition("Cancelled:")[2].partition("All other")[0]
     assert says(visit) in off and says(visit, HOUR) not in off
     assert "Cancelled" not in told_at_last(stages, sink, standing_clock)
+
+
+# Of what they have heard meanwhile
+
+
+def fewer_of(
+    sink: Sink, standing_clock: Any, *, first_day: date = FIRST_DAY, **rules: Any
+) -> tuple[BookedPlan, PlanVisit]:
+    """The same as `fewer` with other rules, and the visit that was added; without rules they are reminded of each by itself."""
+    weeks = [{"weeks": 1, "doses": {FOLLOW_UP: visits}} for visits in (2, 1)]
+    template = plan_template("fewer", {}, reassessment=["acupuncture-reassessment"], phases=weeks)
+    where_mei_is_alone(template, **rules)
+    wanted = {} if rules else {"reminded_of": PlanReminders.EACH}
+    made = running(prescribed(patient(), "fewer", first_day=first_day), **wanted)
+    known(made, sink, standing_clock)
+    decide(practitioner(), made.reference, Decision.CONTINUE, told=False, key="decide-01")
+    return made, added(made)
+
+
+def shown(plan: BookedPlan) -> list[PlanVisit]:
+    """What stands firm on their page."""
+    visits = as_told.by_link(plan.reference, plan.token).visits
+    return [one for one in visits if one.stands and not one.penciled]
+
+
+def listed(sink: Sink, standing_clock: Any, on: date) -> str:
+    """The list of the week that goes on this day."""
+    standing_clock.at(at(on, 9))
+    drain()
+    sink.taken.clear()
+    standing_clock.at(at(on, 10, 5))
+    drain()
+    (one,) = sink.taken
+    sink.taken.clear()
+    return words(one)
+
+
+def test_what_a_list_has_named_stands_on_their_page_as_well(
+    fewer: BookedPlan, sink: Sink, standing_clock: Any
+) -> None:
+    told = listed(sink, standing_clock, date(2026, 9, 25))
+    named = [one.starts_at for one in seen(fewer).standing if says(one) in told]
+    assert added(fewer).starts_at in named
+    assert [one.starts_at for one in shown(fewer) if one.starts_at >= named[0]] == named
+
+
+def test_what_an_early_list_has_named_is_told_to_be_moved(sink: Sink, standing_clock: Any) -> None:
+    _, visit = fewer_of(sink, standing_clock, first_day=date(2026, 9, 23), digest="monday 10:00")
+    assert says(visit) in listed(sink, standing_clock, date(2026, 9, 21))
+    moved(visit)
+    told = mail(sink, standing_clock)
+    assert told["Subject"].startswith("Moved") and f"It was {says(visit)}" in words(told)
+
+
+def test_what_no_list_has_named_is_told_with_what_was_decided(sink: Sink, standing_clock: Any) -> None:
+    plan, visit = fewer_of(sink, standing_clock)
+    standing_clock.at(visit.starts_at - timedelta(days=8))
+    drain()
+    sink.taken.clear()
+    assert not moved_by_itself(visit).told
+    hears_nothing(sink, standing_clock)
+    assert (
+        says(visit, HOUR)
+        in told_at_last(plan, sink, standing_clock).partition("New:")[2].partition("All other")[0]
+    )
+
+
+def test_what_is_moved_to_tomorrow_is_told_at_once_as_booked(sink: Sink, standing_clock: Any) -> None:
+    plan, visit = fewer_of(sink, standing_clock)
+    standing_clock.at(visit.starts_at - timedelta(hours=26))
+    drain()
+    sink.taken.clear()
+    moved(visit)
+    told = mail(sink, standing_clock)
+    assert told["Subject"].startswith("Booked") and says(visit, HOUR) in words(told)
+    assert says(visit) not in words(told)
+    assert visit.id in {one.id for one in shown(plan)}
+
+
+def test_what_was_told_by_itself_and_goes_back_stands_where_it_was(
+    fewer: BookedPlan, sink: Sink, standing_clock: Any
+) -> None:
+    visit = added(fewer)
+    listed(sink, standing_clock, date(2026, 9, 25))
+    moved(visit)
+    mail(sink, standing_clock)
+    back = Place(starts_at=visit.starts_at)
+    change(hired(), visit.reference, back, version=None, reason="Late", key="move-0002")
+    assert says(visit) in words(mail(sink, standing_clock))
+    assert visit.starts_at in [one.starts_at for one in shown(fewer) if one.id == visit.id]
+    paused(fewer, seen(fewer).standing[0])
+    assert says(visit) in words(mail(sink, standing_clock))
+
+
+def test_what_is_moved_to_tomorrow_without_a_word_is_new_when_told_at_last(
+    sink: Sink, standing_clock: Any
+) -> None:
+    plan, visit = fewer_of(sink, standing_clock)
+    standing_clock.at(visit.starts_at - timedelta(hours=26))
+    drain()
+    sink.taken.clear()
+    there = Place(starts_at=visit.starts_at + HOUR)
+    change(hired(), visit.reference, there, version=None, reason="Late", tell=False, key="move-0001")
+    assert (
+        says(visit, HOUR)
+        in told_at_last(plan, sink, standing_clock).partition("New:")[2].partition("All other")[0]
+    )
+
+
+def test_what_was_moved_without_a_word_and_then_by_itself_was_where_they_know_it(
+    stages: BookedPlan, sink: Sink, standing_clock: Any
+) -> None:
+    visit = [one for one in seen(stages).standing if one.role is PlanRole.DOSE][-1]
+    decide(practitioner(), stages.reference, Decision.CONTINUE, told=False, key="decide-01")
+    shifted(stages, visit, tell=False)
+    there = Place(starts_at=visit.starts_at + 2 * HOUR)
+    change(hired(), visit.reference, there, version=None, reason="Late", key="move-0001")
+    told = words(mail(sink, standing_clock))
+    assert f"It was {says(visit)}." in told and says(visit, HOUR) not in told
+    told = told_at_last(stages, sink, standing_clock)
+    assert "It was" not in told and says(visit, 2 * HOUR) in told
+
+
+def test_news_of_others_in_between_tells_nothing_of_what_is_taken_back(
+    fewer: BookedPlan, sink: Sink, standing_clock: Any
+) -> None:
+    visit = added(fewer)
+    paused(fewer, seen(fewer).standing[0])
+    standing_clock.on(minutes=2)
+    entry = cancelled_by_itself(visit).entry_id
+    assert entry is not None
+    assert says(visit) not in words(mail(sink, standing_clock))
+    undoing.undo(hired(), entry, key="undo-0001")
+    hears_nothing(sink, standing_clock)
+    assert visit.id not in {one.id for one in shown(fewer)}
+    assert (
+        says(visit)
+        in told_at_last(fewer, sink, standing_clock).partition("New:")[2].partition("All other")[0]
+    )
