@@ -95,8 +95,8 @@ class Plan(Base):
     reason: Mapped[str] = mapped_column(String(500), default="")
     confirmed_at: Mapped[datetime | None] = mapped_column(UTCDateTime)
     decided_phases: Mapped[int] = mapped_column(default=0)
-    # Since when something that was decided waits until somebody has told the patient, and what their message lists then:
-    # {"cancelled", "firm", "added"}, when visits begin, ISO in UTC.
+    # Since when something that was decided waits until somebody has told the patient, and how they know the visits that are
+    # otherwise by that (`notices.knowing`).
     untold_since: Mapped[datetime | None] = mapped_column(UTCDateTime, index=True)
     untold: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict, server_default="{}")
     # When the patient agreed to it, as staff recorded it or by booking it; how and who: in the history.

@@ -114,7 +114,7 @@ def _text(session: Session, clinic: Clinic, message: Message, now: datetime) -> 
     by_clinic = bool(message.facts.get("by_clinic"))
     if (message.kind in _ANSWERS and not by_clinic) or notices.OWN in message.facts:
         return None
-    begins, last_use = _begins(message, now), message.not_after
+    begins, last_use = _begins(session, message, now), message.not_after
     if begins is not None:
         last_use = not_after(begins)
         later = clinic_text_due(now, begins, clinic.zone, rules.starts, rules.ends)
@@ -139,10 +139,10 @@ def _text(session: Session, clinic: Clinic, message: Message, now: datetime) -> 
     return None
 
 
-def _begins(message: Message, now: datetime) -> datetime | None:
+def _begins(session: Session, message: Message, now: datetime) -> datetime | None:
     """When the visit that the clinic changed begins, or began until then; of a plan's visits the next one that is ahead."""
     if message.kind == "plan-change":
-        return plans.next_start(message, now)
+        return plans.next_start(session, message, now)
     return datetime.fromisoformat(message.facts["begins_at"]) if message.facts.get("by_clinic") else None
 
 

@@ -4,17 +4,15 @@ They are read from the plan's visits as they stand when the message goes, not as
 and is yet to be told they don't say. Like all messages they name times and people, never a treatment.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
-from itertools import chain
 from typing import Any
 
 from flask_babel import gettext as _
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from booking.formatting import iso_utc
 from booking.models import Appointment, Message, Plan, PlanStatus
 from booking.scheduling.status import Status
 from booking.services import digests, notices, wording
@@ -32,8 +30,8 @@ _WHILE = {"plan-link": PlanStatus.PRESCRIBED, "plan-make-up": PlanStatus.RUNNING
 class AboutPlan:
     """What a message about a plan has to say. `visits`: those ahead that stand, in order; of a digest those of its week.
 
-    `moved`: each with what is other than before, in words. `cancelled`, `added`, `firm`: what a change did, in order, as far as it
-    is still so. `called_off`: the cancelled visits, as they were known. `this_week`: a digest that was late. `own_links`: to each
+    `moved`: each with what is other than before, in words. `added`, `firm`: what a change did, in order, as far as it is still so.
+    `called_off`: the cancelled visits, as they were known. `this_week`: a digest that was late. `own_links`: to each
     of the visits, where they are reminded of one by one.
     """
 
@@ -41,7 +39,6 @@ class AboutPlan:
     link: str
     practitioner: str
     moved: tuple[tuple[Visit, str], ...] = ()
-    cancelled: tuple[datetime, ...] = ()
     added: tuple[Visit, ...] = ()
     firm: tuple[Visit, ...] = ()
     called_off: tuple[Visit, ...] = ()
@@ -54,10 +51,10 @@ class AboutPlan:
         return tuple(visit.id for visit in (*self.visits, *self.called_off))
 
     @property
-    def given_up(self) -> tuple[tuple[datetime, str], ...]:
-        """The times that were cancelled, each with whom, where that is known."""
-        names = {one.starts_at: one.practitioner.name for one in self.called_off}
-        return tuple((at, names.get(at, "")) for at in self.cancelled)
+    def cancelled(self) -> tuple[Visit, ...]:
+        """Those of the cancelled visits in whose place no other stands."""
+        begin = {one.starts_at for one in self.visits}
+        return tuple(one for one in self.called_off if one.starts_at not in begin)
 
     @property
     def has_others(self) -> bool:
@@ -115,31 +112,29 @@ def about_plan(session: Session, clinic: Clinic, message: Message, plan: Plan, n
     if message.kind == "plan-make-up":
         return AboutPlan(standing, links.address_of_times(plan), name)
     standing = _as_told(session, clinic, plan, visits, now)
-    facts: dict[str, Any] = message.facts
-    begin = {iso_utc(one.starts_at): one for one in standing}
-    off = [one for one in visits if one.status is Status.CANCELLED]
-    knew = _as_known(session, clinic, facts, (*standing, *off))
-    # Whatever the change itself did to it, a visit may have been moved on by itself since.
-    new = {*facts.get("added", ())}
-    added = [
-        one
-        for one in standing
-        if iso_utc(one.starts_at) in new or (one.id in knew and knew[one.id].starts_at != one.starts_at)
-    ]
-    left = {knew[one.id].starts_at for one in added if one.id in knew}
-    called_off = tuple(knew[one.id] for one in off if one.id in knew and knew[one.id].starts_at not in left)
+    stands, all_of_them = {one.id: one for one in standing}, {one.id: one for one in visits}
+    knew: notices.Knew = message.facts.get(notices.KNEW, {})
+    off = {str(one.id): None for one in visits if one.status is Status.CANCELLED}
+    found = notices.news(knew, off | {str(one.id): notices.known_visit(one) for one in standing}, now)
+    known = {
+        number: _as_known(clinic, all_of_them[number], knew[str(number)] or {})
+        for number in (*found.moved, *found.cancelled)
+    }
+    called_off = _in_order(known[number] for number in found.cancelled)
     # What is booked at the time of one that was called off takes its place.
     before = {one.starts_at: one for one in called_off}
-    was = {one.id: known for one in added if (known := knew.get(one.id) or before.get(one.starts_at))}
-    gone = [datetime.fromisoformat(at) for at in facts.get("cancelled", ()) if at not in begin]
+    new = _in_order(stands[number] for number in found.added)
+    changed = [*(stands[number] for number in found.moved), *(one for one in new if one.starts_at in before)]
     return AboutPlan(
         standing,
         link,
         name,
-        moved=tuple((one, _changed(clinic, one, was[one.id])) for one in added if one.id in was),
-        cancelled=tuple(at for at in gone if at not in left),
-        added=tuple(one for one in added if one.id not in was),
-        firm=_those(begin, facts.get("firm", ())),
+        moved=tuple(
+            (one, _changed(clinic, one, known.get(one.id) or before[one.starts_at]))
+            for one in _in_order(changed)
+        ),
+        added=tuple(one for one in new if one.starts_at not in before),
+        firm=_in_order(stands[number] for number in found.firm),
         called_off=called_off,
     )
 
@@ -150,68 +145,48 @@ def _as_told(
     """Those ahead as their patient knows them: without what was decided and waits to be told, in their calendar as well. Of a plan
     that was stopped since nothing stands.
     """
-    untold = plan.untold if plan.status is not PlanStatus.STOPPED else {}
-    _gone, firm, added = notices.times_told(untold).values()
-    new = {one.id for one in visits if one.status is Status.BOOKED and iso_utc(one.starts_at) in added}
-    changed = [one for one in visits if one.status is Status.CANCELLED or one.id in new]
-    knew = _as_known(session, clinic, untold, changed)
+    waits = notices.yet_to_hear(session, plan) if plan.status is not PlanStatus.STOPPED else {}
     found: dict[datetime, Visit] = {}
     for one in sorted(visits, key=lambda one: one.changed_at):
-        shown = one
-        if one.id in knew:
-            shown = replace(knew[one.id], status=Status.BOOKED, sequence=one.sequence - 1)
-        elif one.id in new:
+        there = notices.known_visit(one) if one.is_ahead(now) else None
+        known = waits.get(str(one.id), there) if one.status in (Status.BOOKED, Status.CANCELLED) else None
+        if known is None:
             continue
+        shown = one
+        if there is None or not notices.same_place(known, there):
+            shown = replace(_as_known(clinic, one, known), status=Status.BOOKED, sequence=one.sequence - 1)
         if shown.is_ahead(now):
-            penciled = one.penciled or iso_utc(one.starts_at) in firm
-            found[shown.starts_at] = replace(shown, penciled=penciled)
+            found[shown.starts_at] = replace(shown, penciled=known["penciled"])
     return tuple(found[at] for at in sorted(found))
 
 
-def next_start(message: Message, now: datetime) -> datetime | None:
+def next_start(session: Session, message: Message, now: datetime) -> datetime | None:
     """When the next of the visits begins, or began until then, of which a change of a plan tells; None where all are past."""
-    told = map(datetime.fromisoformat, chain.from_iterable(notices.times_told(message.facts).values()))
-    return min((start for start in told if start > now), default=None)
+    knew: notices.Knew = message.facts[notices.KNEW]
+    visits = session.scalars(
+        select(Appointment).where(Appointment.id.in_(map(int, knew)), Appointment.status == Status.BOOKED)
+    )
+    starts = [
+        *(one.starts_at for one in visits),
+        *(notices.begins(known) for known in knew.values() if known),
+    ]
+    return min((start for start in starts if start > now), default=None)
 
 
-def _as_known(
-    session: Session, clinic: Clinic, facts: Mapping[str, Any], visits: Sequence[Visit]
-) -> dict[int, Visit]:
-    """Those of these visits, by their ids, that were at a time that is given up, as their patient knew them there: also those that
-    were moved on before they heard of it.
-    """
-    gone, people, whose = facts.get("cancelled", ()), facts.get("knew", {}), facts.get("whose", {})
-    moves = notices.moved_from(session, [one.id for one in visits], gone, whose)
-    found = {}
-    for one in visits:
-        move = moves.get(one.id, {})
-        at = move.get("from", iso_utc(one.starts_at))
-        theirs = at in gone and whose.get(at, one.id) == one.id
-        if move or (one.status is Status.CANCELLED and theirs):
-            starts_at = datetime.fromisoformat(at)
-            person = clinic.practitioner_by_id.get(people.get(at)) or clinic.person(
-                move.get("from_practitioner", "")
-            )
-            found[one.id] = replace(
-                one,
-                starts_at=starts_at,
-                ends_at=starts_at + (one.ends_at - one.starts_at),
-                practitioner=person or one.practitioner,
-            )
-    return found
+def _as_known(clinic: Clinic, visit: Visit, known: Mapping[str, Any]) -> Visit:
+    return replace(wording.as_heard(clinic, visit, known), penciled=known["penciled"])
+
+
+def _in_order(visits: Iterable[Visit]) -> tuple[Visit, ...]:
+    return tuple(sorted(visits, key=lambda one: (one.starts_at, one.id)))
 
 
 def _changed(clinic: Clinic, visit: Visit, knew: Visit) -> str:
     """What is other of a visit than they knew it, or the one in whose place it is, in words."""
-    known = notices.known_as(knew.starts_at, knew.ends_at, knew.practitioner.slug)
-    said = [wording.news(clinic, visit, known).said]
+    said = [wording.news(clinic, visit, notices.known_visit(knew)).said]
     if knew.id != visit.id:
         said.append(_("It is booked anew at the same time, with a new link."))
     return " ".join(one for one in said if one)
-
-
-def _those(begin: dict[str, Visit], starts: Sequence[str]) -> tuple[Visit, ...]:
-    return tuple(begin[at] for at in starts if at in begin)
 
 
 def _is_named(clinic: Clinic, visit: Visit, first: date, last: date) -> bool:

@@ -7,11 +7,10 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from booking.formatting import iso_utc
 from booking.models import Appointment, Channel, Message, Plan
 from booking.reminders.plans import AboutPlan, about_plan
 from booking.reminders.sharing import CHANGE, FACT
-from booking.services import links as visit_links, wording
+from booking.services import links as visit_links, notices, wording
 from booking.services.clinic import Clinic
 from booking.services.plans import links
 from booking.services.visits import Visit, shaped
@@ -46,23 +45,23 @@ def _changes(
         for one in told:
             if one.appointment_id == visit.id:
                 of_kind.setdefault(one.kind, []).append((visit, one.facts))
-    gone = [wording.as_heard(clinic, visit, facts) for visit, facts in of_kind.get("cancellation", ())]
+    # What they never heard of isn't said to be cancelled.
+    never = {int(number) for number, known in first.facts.get(notices.KNEW, {}).items() if known is None}
+    gone = [
+        wording.as_heard(clinic, visit, facts)
+        for visit, facts in of_kind.get("cancellation", ())
+        if visit.id not in never
+    ]
     new = [visit for visit, _ in of_kind.get("confirmation", ())]
     about = about_plan(session, clinic, first, plan, now)
     moved = of_kind.get("change", ())
     told_alone = {visit.id for visit, _ in moved} | {visit.id for visit in new}
-    # A visit that the plan's change had brought elsewhere: its move is told from where they knew it, and where it was meanwhile
-    # isn't named.
-    knew = {datetime.fromisoformat(facts["old_starts_at"]) for _, facts in moved}
-    unheard = {*first.facts.get("added", ())}
-    off = [visit.starts_at for visit in gone if iso_utc(visit.starts_at) not in unheard]
     return replace(
         about,
         moved=(
             *(one for one in about.moved if one[0].id not in told_alone),
             *((visit, wording.news(clinic, visit, facts).said) for visit, facts in moved),
         ),
-        cancelled=tuple(sorted({*about.cancelled, *off} - knew)),
         added=_in_order(
             *(one for one in about.added if one.id not in {visit.id for visit, _ in moved}), *new
         ),

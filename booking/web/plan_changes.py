@@ -9,6 +9,7 @@ from flask import abort, flash, get_flashed_messages, redirect, request, url_for
 from flask.typing import ResponseReturnValue
 from flask_babel import gettext as _
 
+from booking import clock
 from booking.errors import (
     BeyondCoverage,
     KeyReused,
@@ -185,7 +186,7 @@ def _confirm(plan: PlanView, key: str) -> None:
 def _told(plan: PlanView, key: str) -> None:
     if not changing.told_now(access.who(), plan.reference, key=key):
         say(_("Nothing waits any more: the patient was told before."))
-    elif any(plan.untold.values()):
+    elif any(plan.untold_news(clock.now())):
         say_done(plan, _("Kept."), _("The patient gets one list of the visits."), _to_be_called())
     else:
         say(_("Kept."))

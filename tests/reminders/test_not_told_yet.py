@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from icalendar import Calendar
 
-from booking.models import PlanReminders
+from booking.models import Actor, PlanReminders
 from booking.scheduling.plans.keeping import Role as PlanRole
+from booking.services import links
 from booking.services.clinic import present
 from booking.services.desk import statuses, undoing
 from booking.services.desk.moving import Place, change, preview
@@ -18,6 +19,7 @@ from booking.services.plans.booking import BookedPlan
 from booking.services.plans.changing import Decision, cancel_from, decide, pause, stop, told_now
 from booking.services.plans.shifting import shift
 from booking.services.plans.visits import PlanVisit
+from booking.services.rescheduling import reschedule
 from booking.web.change_words import tells
 from tests.clinics import plan_clinic, plan_template, set_up
 from tests.reminders.conftest import drain
@@ -291,18 +293,6 @@ def test_a_visit_of_which_they_never_heard_is_new_where_it_was_moved_by_itself(
     assert says(visit, HOUR) in told.partition("New:")[2] and says(visit) not in told
 
 
-def test_what_is_soon_is_told_all_the_same_for_a_list_may_have_named_it(
-    fewer: BookedPlan, sink: Sink, standing_clock: Any
-) -> None:
-    visit = added(fewer)
-    standing_clock.at(visit.starts_at - timedelta(days=5))
-    there = Place(starts_at=visit.starts_at + HOUR)
-    assert tells(present(), preview(hired(), visit.reference, there)) != NOT_HEARD
-    assert change(hired(), visit.reference, there, version=None, reason="Late", key="move-0001").told
-    sink.taken.clear()
-    assert says(visit, HOUR) in words(mail(sink, standing_clock))
-
-
 def test_nor_is_it_told_to_be_cancelled_by_itself(fewer: BookedPlan, sink: Sink, standing_clock: Any) -> None:
     visit = added(fewer)
     done = cancelled_by_itself(visit)
@@ -473,7 +463,7 @@ def test_what_is_moved_to_tomorrow_is_told_at_once_as_booked(sink: Sink, standin
     sink.taken.clear()
     moved(visit)
     told = mail(sink, standing_clock)
-    assert told["Subject"].startswith("Booked") and says(visit, HOUR) in words(told)
+    assert told["Subject"].startswith("Your visit on") and says(visit, HOUR) in words(told)
     assert says(visit) not in words(told)
     assert visit.id in {one.id for one in shown(plan)}
 
@@ -489,7 +479,7 @@ def test_what_was_told_by_itself_and_goes_back_stands_where_it_was(
     change(hired(), visit.reference, back, version=None, reason="Late", key="move-0002")
     assert says(visit) in words(mail(sink, standing_clock))
     assert visit.starts_at in [one.starts_at for one in shown(fewer) if one.id == visit.id]
-    paused(fewer, seen(fewer).standing[0])
+    paused(fewer, seen(fewer).standing[-1])
     assert says(visit) in words(mail(sink, standing_clock))
 
 
@@ -538,3 +528,53 @@ def test_news_of_others_in_between_tells_nothing_of_what_is_taken_back(
         says(visit)
         in told_at_last(fewer, sink, standing_clock).partition("New:")[2].partition("All other")[0]
     )
+
+
+def test_once_a_move_is_taken_back_what_was_decided_of_the_visit_waits_as_before(
+    stages: BookedPlan, sink: Sink, standing_clock: Any
+) -> None:
+    visit = seen(stages).standing[0]
+    decide(practitioner(), stages.reference, Decision.CONTINUE, told=False, key="decide-01")
+    shifted(stages, visit, tell=False)
+    there = Place(starts_at=visit.starts_at + 2 * HOUR)
+    entry = change(hired(), visit.reference, there, version=None, reason="Late", key="move-0001").entry_id
+    assert entry is not None
+    undoing.undo(hired(), entry, key="undo-0001")
+    hears_nothing(sink, standing_clock)
+    told = told_at_last(stages, sink, standing_clock)
+    assert f"Your visit is moved to this time. It was {says(visit)}." in told and says(visit, HOUR) in told
+
+
+def test_what_they_move_themselves_meanwhile_is_not_told_once_more(
+    stages: BookedPlan, sink: Sink, standing_clock: Any
+) -> None:
+    visit = next(one for one in seen(stages).standing if one.penciled and one.role is PlanRole.DOSE)
+    decide(practitioner(), stages.reference, Decision.CONTINUE, told=False, key="decide-01")
+    reschedule(
+        visit.reference,
+        links.token(visit.reference, visit.link_number),
+        visit.starts_at + HOUR,
+        None,
+        actor="rosa",
+        key="rosa-0001",
+    )
+    assert says(visit, HOUR) in words(mail(sink, standing_clock))
+    told = told_at_last(stages, sink, standing_clock)
+    assert "It was" not in told and says(visit) not in told and says(visit, HOUR) in told
+
+
+@pytest.mark.parametrize("by", [Actor.PATIENT, Actor.STAFF])
+def test_a_cancellation_names_the_visit_as_they_know_it_and_taken_back_it_waits_as_before(
+    stages: BookedPlan, sink: Sink, standing_clock: Any, by: Actor
+) -> None:
+    visit = seen(stages).standing[0]
+    decide(practitioner(), stages.reference, Decision.CONTINUE, told=False, key="decide-01")
+    shifted(stages, visit, tell=False)
+    first = statuses.cancel(hired(), visit.reference, by=by, reason="Ill", key="cancel-01").entry_id
+    assert first is not None
+    undoing.undo(hired(), first, key="undo-0001")
+    hears_nothing(sink, standing_clock)
+    statuses.cancel(hired(), visit.reference, by=by, reason="Ill", key="cancel-02")
+    off = words(mail(sink, standing_clock))
+    assert says(visit) in off and says(visit, HOUR) not in off
+    assert says(visit) not in told_at_last(stages, sink, standing_clock)

@@ -19,6 +19,7 @@ from booking.services.clinic import the_clinic
 from booking.services.desk import records, statuses
 from booking.services.desk.moving import Place, change as move
 from booking.services.plans import changing, prescribing, recording
+from booking.services.plans.as_it_was import all_visits
 from booking.services.plans.booking import BookedPlan, book
 from booking.services.transaction import reading, run
 from tests.clinics import plan_clinic, set_up
@@ -121,12 +122,12 @@ def change_that_leaves_no_others(standing_clock: Any) -> None:
     made = weekly()
     statuses.cancel(hired(), made.visits[0]["reference"], tell=False, key="cancel-1")
     drain()
-    starts = [one["starts_at"] for one in made.visits]
 
     def action(session: Any) -> None:
-        plan = session.query(Plan).filter_by(reference=made.reference).one()
-        told = {"cancelled": starts[:1], "added": starts[1:]}
-        notices.plan_changed(session, the_clinic(session), plan, [], clock.now(), told)
+        plan, clinic = session.query(Plan).filter_by(reference=made.reference).one(), the_clinic(session)
+        first, *others = all_visits(session, plan)
+        knew = notices.as_known(clinic, [first]) | notices.never_known(others)
+        notices.plan_changed(session, clinic, plan, [], clock.now(), knew)
 
     run(action)
     standing_clock.on(minutes=5)

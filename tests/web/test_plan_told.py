@@ -11,7 +11,16 @@ from booking.services.staff.who import Who
 from tests.clinics import plan_clinic
 from tests.conftest import StandingClock
 from tests.services.making import rows
-from tests.services.plans.making import FIRST_DAY, at, patient, practitioner, prescribed, running, seen
+from tests.services.plans.making import (
+    FIRST_DAY,
+    at,
+    patient,
+    practitioner,
+    prescribed,
+    running,
+    seen,
+    times_told,
+)
 from tests.staffing import hired, signed_in
 from tests.web.conftest import fields, on_both
 
@@ -43,7 +52,10 @@ def test_what_was_decided_is_told_from_the_plans_page_and_goes_once(
     assert "Nothing waits any more" in client.get(page).text
     with app.app_context():
         (told,) = [row for row in rows(Message) if row["kind"] == "plan-change"]
-        assert told["channel"] == Channel.EMAIL and len(told["facts"]["cancelled"]) == len(plan.visits) - 2
+        assert (
+            told["channel"] == Channel.EMAIL
+            and len(times_told(told["facts"])["cancelled"]) == len(plan.visits) - 2
+        )
         assert rows(Plan)[0]["untold_since"] is None
     assert plan.reference not in client.get(f"/{where}/plans").text
 

@@ -378,7 +378,7 @@ def _changed_soon(session: Session, clinic: Clinic, now: datetime) -> list[Call]
             call = _call(clinic, appointment, patient, kind, Why.SOON)
             old = whom_to_call.old_start(entry) if kind == "change" else None
             after_all = entry.facts.get("after_all", False)
-            written = _written_of_plan(session, appointment, old or appointment.starts_at)
+            written = _written_of_plan(session, appointment)
             calls.append(
                 replace(call, old_starts_at=old, because=entry.why, after_all=after_all, written=written)
             )
@@ -413,8 +413,8 @@ def _left_at(session: Session, references: list[str]) -> dict[str, datetime]:
     return {reference: at for reference, at in found}
 
 
-def _written_of_plan(session: Session, appointment: Appointment, was: datetime) -> Written | None:
-    """The message about its plan as a whole that tells that this visit isn't then any more."""
+def _written_of_plan(session: Session, appointment: Appointment) -> Written | None:
+    """The message about its plan as a whole that tells that this visit isn't as they knew it any more."""
     if appointment.plan_id is None:
         return None
     found = session.scalars(
@@ -426,7 +426,7 @@ def _written_of_plan(session: Session, appointment: Appointment, was: datetime) 
         )
         .order_by(Message.id.desc())
     )
-    tells = (one for one in found if iso_utc(was) in one.facts.get("cancelled", ()))
+    tells = (one for one in found if one.facts[notices.KNEW].get(str(appointment.id)))
     return next(
         (Written(one.channel, one.sent_at or one.due_at, one.sent_at is not None) for one in tells), None
     )

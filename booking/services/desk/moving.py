@@ -549,11 +549,9 @@ def _told(
     to_be = notices.known_as(starts_at, ends_at, found.person.slug)
     with_plan = notices.waiting_with_plan(session, appointment, known)
     waits = [*with_plan, *notices.waiting(session, appointment, now)]
-    news = notices.to_tell(known, waits, to_be)
-    if news is None:
-        return wording.NOTHING, False
-    if notices.is_unheard(session, appointment, known["old_starts_at"], now, waits, to=starts_at):
-        return wording.UNHEARD, False
+    news = notices.news_of(session, appointment, known, waits, to_be, now)
+    if news is None or news.unheard:
+        return wording.UNHEARD if news else wording.NOTHING, False
     owed = news.owed or whom_to_call.to_be_called_about(session, appointment, now)
     visit = replace(
         shaped(clinic, appointment), starts_at=starts_at, ends_at=ends_at, practitioner=found.person

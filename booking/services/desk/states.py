@@ -140,7 +140,7 @@ def keep(
         state=state,
         **({"knew": told.knew} if told.knew else {}),
         **({"after_all": True} if told.after_all else {}),
-        **({"unheard": True} if told.unheard else {}),
+        **({"decided": told.decided} if told.decided else {}),
         **facts,
     )
     audit.did(session, who, what, f"appointment/{appointment.reference}", appointment.patient_id)

@@ -262,11 +262,15 @@ def preview_cancellation(who: Who, reference: str, by: Actor = Actor.STAFF) -> w
         if way is None or visit.status is not Status.BOOKED:
             return wording.NOTHING
         by_clinic, waits = by is Actor.STAFF, owed.waiting(session, clinic, visit, now)
-        if by_clinic and notices.is_unheard(session, visit, iso_utc(visit.starts_at), now, waits):
+        unheard = notices.is_unheard(session, visit, waits) and not notices.is_soon(
+            session, now, visit.starts_at
+        )
+        if by_clinic and unheard:
             return wording.UNHEARD
+        knew = notices.as_they_know(session, visit, {}) | notices.heard(waits)
         words = wording.of_cancellation(
             clinic,
-            wording.as_heard(clinic, shaped(clinic, visit), notices.heard(waits)),
+            wording.as_heard(clinic, shaped(clinic, visit), knew),
             way,
             by_clinic=by_clinic,
             make_up=make_up_address(session, visit.id, way.address),

@@ -122,8 +122,7 @@ def take_back(session: Session, who: Who, entry_id: int) -> Changed:
     session.flush()
     back = giving_way.bring_back(session, entry.facts.get("gave_way", ()), Actor.STAFF, now, who)
     for plan, visits in back.items():
-        added = {"added": [iso_utc(one.starts_at) for one in visits]}
-        notices.plan_changed(session, clinic, plan, visits, now, added)
+        notices.plan_changed(session, clinic, plan, visits, now, notices.never_known(visits))
     told = notices.Told(None, [])
     if not states.same_entry(before, then):
         placing.pencil(session, visit)
@@ -140,7 +139,7 @@ def take_back(session: Session, who: Who, entry_id: int) -> Changed:
             since=entry.at,
             spoken=[one.facts["sequence"] for one in _spoken(session, entry)],
             by_clinic=by_clinic,
-            unheard=known["old_starts_at"] if entry.facts.get("unheard") else "",
+            decided=entry.facts.get("decided", {}),
         )
         if told.corrects or told.after_all:
             # Who had confirmed has heard otherwise since.

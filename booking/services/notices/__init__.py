@@ -5,9 +5,9 @@ receive the session and never commit. A change drops what is queued about the ap
 appointment's sequence, so nothing stale is sent and nothing is sent twice.
 
 Of one visit: `by_patients` has what they booked or changed themselves, `by_clinic` what the clinic did, which may be taken
-back; `news` what of it they don't know yet, `unheard` whether they have heard of the visit at all, and `ways` how they hear of
-it; `again` tells it once more. Of several: `of_plans`. Of none: `to_contacts`. `calling` has the calls about a plan that pass from
-visit to visit.
+back; `news` what of it they don't know yet, `unheard` what of that waits with a decision, and `ways` how they hear of it; `again`
+tells it once more. Of several: `of_plans`, by how each is known (`knowing`). Of none: `to_contacts`. `calling` has the calls about
+a plan that pass from visit to visit.
 Below them, `reminding` and `waiting` know what else is written of a visit, `otherwise` how that goes another way than before,
 `numbers` how it goes to another number, and `writing` has the rows. The lists of a week are `booking.services.digests`.
 """
@@ -47,17 +47,23 @@ from booking.services.notices.calling import (
     of_week,
     pass_on,
 )
-from booking.services.notices.news import (
-    heard,
-    is_change_by_clinic,
+from booking.services.notices.knowing import (
+    KNEW,
+    Knew,
+    News,
+    as_known,
+    as_penciled,
+    begins,
     known_as,
     known_of,
-    moved_from,
-    to_tell,
+    known_visit,
+    never_known,
+    news,
+    same_place,
 )
+from booking.services.notices.news import heard, is_change_by_clinic
 from booking.services.notices.numbers import number_corrected, texted
 from booking.services.notices.of_plans import (
-    joined,
     make_up_offered,
     plan_booked,
     plan_changed,
@@ -69,7 +75,7 @@ from booking.services.notices.of_plans import (
 from booking.services.notices.otherwise import Left, leave_way, take_way, told_kinds
 from booking.services.notices.reminding import reminder_days, reminders, unwritten
 from booking.services.notices.to_contacts import links_wanted, own_list, text_answer
-from booking.services.notices.unheard import is_unheard
+from booking.services.notices.unheard import as_they_know, heard_of, is_soon, is_unheard, news_of, yet_to_hear
 from booking.services.notices.waiting import (
     cancellation_told,
     drop_queued,
@@ -95,13 +101,13 @@ from booking.services.notices.writing import (
     SENT_AGAIN,
     TOLD_TOGETHER,
     UNREACHABLE,
-    times_told,
 )
 
 __all__ = [
     "ANSWERS",
     "ASKED",
     "IS_ABOUT_A_PLAN",
+    "KNEW",
     "NAMED",
     "ON_SHORT_NOTICE",
     "OWN",
@@ -112,10 +118,16 @@ __all__ = [
     "TOLD_TOGETHER",
     "UNREACHABLE",
     "WEEK",
+    "Knew",
     "Left",
+    "News",
     "Told",
     "Way",
     "another_way",
+    "as_known",
+    "as_penciled",
+    "as_they_know",
+    "begins",
     "booked",
     "booked_by_clinic",
     "call_made",
@@ -132,18 +144,22 @@ __all__ = [
     "contact_corrected",
     "drop_queued",
     "heard",
+    "heard_of",
     "is_about_a_plan",
     "is_change_by_clinic",
+    "is_soon",
     "is_unheard",
-    "joined",
     "known_as",
     "known_of",
+    "known_visit",
     "leave_way",
     "left_behind",
     "links_wanted",
     "make_up_offered",
     "moved",
-    "moved_from",
+    "never_known",
+    "news",
+    "news_of",
     "number_corrected",
     "of_week",
     "on_short_notice",
@@ -157,14 +173,13 @@ __all__ = [
     "plan_prescribed",
     "reminder_days",
     "reminders",
+    "same_place",
     "sent_again",
     "stop_writing",
     "take_way",
     "taken_back",
     "text_answer",
     "texted",
-    "times_told",
-    "to_tell",
     "told_at_last",
     "told_kinds",
     "told_with_plan",
@@ -174,4 +189,5 @@ __all__ = [
     "way_of_answer",
     "way_of_clinic",
     "wish_corrected",
+    "yet_to_hear",
 ]

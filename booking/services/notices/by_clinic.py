@@ -14,9 +14,19 @@ from booking.scheduling.status import Status
 from booking.services import digests
 from booking.services.clinic import Clinic
 from booking.services.notices.calling import pass_on_of
-from booking.services.notices.news import heard as heard_of, known_of, to_tell
+from booking.services.notices.knowing import Knew, facts_of, known_of
+from booking.services.notices.news import ToTell, heard as as_heard, to_tell
 from booking.services.notices.reminding import remind_now, reminders
-from booking.services.notices.unheard import goes_on_unheard, is_unheard
+from booking.services.notices.unheard import (
+    as_decided,
+    as_they_know,
+    hears,
+    is_heard_of,
+    is_soon,
+    is_unheard,
+    news_of,
+    waits_again,
+)
 from booking.services.notices.waiting import (
     drop_waiting,
     told_apart,
@@ -48,7 +58,7 @@ class Told(NamedTuple):
     the patient had heard otherwise, or nothing. `to_call`: they stand on the list of calls, until reached. `knew`: when the
     visit began as far as they knew, ISO in UTC. `after_all`: as far as they knew, we had cancelled it. `tells`: there was
     something to tell, and they were to hear it. `unheard`: they haven't heard of the visit at all, which is told with what was
-    decided of its plan.
+    decided of its plan. `decided`: how they knew the visit that was decided to be otherwise, before this told of it.
     """
 
     due_at: datetime | None
@@ -60,6 +70,7 @@ class Told(NamedTuple):
     after_all: bool = False
     tells: bool = False
     unheard: bool = False
+    decided: Knew = {}
 
 
 def booked_by_clinic(
@@ -99,13 +110,14 @@ def changed_by_clinic(
         pass_on_of(session, appointment, now)
         return Told(None, dropped)
     now_known = known_of(appointment, clinic)
-    news = to_tell(known, dropped, now_known)
+    news = news_of(session, appointment, known, dropped, now_known, now)
     rows = reminders(clinic, appointment, now)
-    told, was = [], known["old_starts_at"]
-    unheard = is_unheard(session, appointment, was, now, dropped)
-    if unheard:
-        goes_on_unheard(session, appointment, was, spoken=spoken)
-    tells = news is not None and not unheard and (tell or news.owed)
+    unheard = news is not None and news.unheard and not spoken
+    tells = news is not None and not news.unheard and (tell or news.owed)
+    decided = as_decided(session, appointment) if unheard else {}
+    if tells or spoken:
+        decided = hears(session, clinic, appointment)
+    told: list[Row] = []
     if news and tells:
         told = told_by_clinic(clinic, appointment, news.kind, now, appointment.starts_at, news.facts)
         if spoken:
@@ -116,7 +128,7 @@ def changed_by_clinic(
     found = _written(
         session, appointment, told, rows, dropped, now, corrects=news is not None, moves=moves and not spoken
     )
-    return found._replace(tells=tells and not spoken, unheard=unheard and not spoken)
+    return found._replace(tells=tells and not spoken, unheard=unheard, decided=decided)
 
 
 def news_owed(
@@ -142,15 +154,15 @@ def cancelled_by_clinic(
         *waiting_with_plan(session, appointment, known_of(appointment, clinic)),
         *drop_waiting(session, appointment, "The visit was cancelled.", now),
     ]
-    told, was = [], iso_utc(appointment.starts_at)
-    unheard = is_unheard(session, appointment, was, now, dropped)
-    if unheard:
-        goes_on_unheard(session, appointment, was)
-    elif tell:
-        told = told_by_clinic(
-            clinic, appointment, "cancellation", now, appointment.ends_at, heard_of(dropped)
-        )
-    return _written(session, appointment, told, [], dropped, now)._replace(unheard=unheard)
+    told, decided = list[Row](), as_decided(session, appointment)
+    soon = is_soon(session, now, appointment.starts_at)
+    unheard = not soon and is_unheard(session, appointment, dropped)
+    if tell and not unheard:
+        facts = as_they_know(session, appointment, {}) | as_heard(dropped)
+        told = told_by_clinic(clinic, appointment, "cancellation", now, appointment.ends_at, facts)
+        decided = hears(session, clinic, appointment)
+    found = _written(session, appointment, told, [], dropped, now)
+    return found._replace(unheard=unheard, decided=decided)
 
 
 def cancelled_as_asked(
@@ -159,15 +171,16 @@ def cancelled_as_asked(
     """Tells in three minutes, if `tell`, that the desk has cancelled as the patient asked, by mail or text. Nobody is called
     to hear what they have just said.
     """
+    knew, decided = as_they_know(session, appointment, {}), as_decided(session, appointment)
     dropped = [
-        *told_apart(session, appointment, known_of(appointment, clinic), now),
+        *told_apart(session, clinic, appointment, known_of(appointment, clinic)),
         *drop_waiting(session, appointment, "The visit was cancelled.", now),
     ]
     way, told = way_of_answer(appointment, now, appointment.ends_at), []
     if tell and way is not None:
-        until, facts = appointment.ends_at, heard_of(dropped)
+        until, facts = appointment.ends_at, knew | as_heard(dropped)
         told = [row_of(appointment, "cancellation", way.channel, way.address, now, way.due_at, until, facts)]
-    return _written(session, appointment, told, [], dropped, now)
+    return _written(session, appointment, told, [], dropped, now)._replace(decided=decided)
 
 
 def cancelled_by_clinic_instead(
@@ -176,7 +189,7 @@ def cancelled_by_clinic_instead(
     """Tells in three minutes that the clinic has cancelled, where it was said to be the patient's wish and they heard nothing.
     `dropped`: what that cancellation took the place of.
     """
-    told = told_by_clinic(clinic, appointment, "cancellation", now, appointment.ends_at, heard_of(dropped))
+    told = told_by_clinic(clinic, appointment, "cancellation", now, appointment.ends_at, as_heard(dropped))
     # It may have been told in vain before.
     number = next_resend(session, appointment, ["cancellation"])
     told = [row | {"resend": number} for row in told]
@@ -216,40 +229,43 @@ def taken_back(
     since: datetime,
     spoken: Collection[int] = (),
     by_clinic: bool = True,
-    unheard: str = "",
+    decided: Knew,
 ) -> Told:
     """What follows on a change that was taken back: its message is dropped; if it went already, another one goes.
 
     `sequence` was the visit's after that change, and has grown since by what was done and taken back, of which they may have heard
     too, also `since` it from a message of their plan. `dropped` is what it took the place of, and `known` is what it told: None for
-    a cancellation, `by_clinic` or as they had asked. `spoken`: the sequences that were told on the telephone. `unheard`: when the
-    visit began until now, ISO in UTC, if they hadn't heard of it. Whoever is here is told by whoever sees them.
+    a cancellation, `by_clinic` or as they had asked. `spoken`: the sequences that were told on the telephone. `decided`: how they
+    knew it before, where it was decided to be otherwise: of that they hear as they would have. Whoever is here is told by whoever
+    sees them.
     """
-    last = appointment.sequence - 1
+    last, never = appointment.sequence - 1, None in decided.values()
     heard = (
         (bool(spoken) and appointment.status is Status.BOOKED)
         or went(session, appointment, range(sequence, last + 1))
-        or told_with_plan(session, appointment, since) is not None
+        # A message about all of the plan leaves out what they never heard of.
+        or (not never and told_with_plan(session, appointment, since) is not None)
+        or (never and is_heard_of(session, appointment))
     )
     heard_last = last in spoken or went(session, appointment, [last])
     waited = drop_waiting(session, appointment, "The change was taken back.", now)
     cancelled = appointment.status is Status.CANCELLED
     rows = reminders(clinic, appointment, now) if appointment.status is Status.BOOKED else []
-    told: list[Row] = []
-    if unheard and not heard:
-        if not goes_on_unheard(session, appointment, unheard):
-            told = told_by_clinic(clinic, appointment, "confirmation", now, appointment.starts_at, {})
+    now_known, told, news = known_of(appointment, clinic), list[Row](), None
+    with_plan = not cancelled and waiting_with_plan(session, appointment, now_known)
+    if decided and not heard:
+        if not waits_again(session, appointment, decided) and not with_plan:
+            (before,) = decided.values()
+            news = to_tell(facts_of(before), [], now_known) if before else ToTell("confirmation", {}, True)
     elif heard and cancelled:
         told = told_by_clinic(clinic, appointment, "cancellation", now, appointment.ends_at, {})
     elif heard and known is None:
-        facts = {"after_all": True} | heard_of(dropped) if by_clinic else {}
+        facts = {"after_all": True} | as_heard(dropped) if by_clinic else {}
         told = told_by_clinic(clinic, appointment, "confirmation", now, appointment.starts_at, facts)
     elif heard:
         # What corrects something that they have heard waited itself, and says what they know.
-        news = to_tell(known or {}, [] if heard_last else waited, known_of(appointment, clinic))
-        if news is not None:
-            told = told_by_clinic(clinic, appointment, news.kind, now, appointment.starts_at, news.facts)
-    elif not cancelled and not waiting_with_plan(session, appointment, known_of(appointment, clinic)):
+        news = to_tell(known or {}, [] if heard_last else waited, now_known)
+    elif not cancelled and not with_plan:
         for one in (row for row in dropped if row["kind"] in ANSWERS):
             facts = one["facts"]
             told += (
@@ -257,6 +273,8 @@ def taken_back(
                 if facts.get("by_clinic")
                 else answer(appointment, one["kind"], now, facts)
             )
+    if news is not None:
+        told = told_by_clinic(clinic, appointment, news.kind, now, appointment.starts_at, news.facts)
     if appointment.status is Status.BOOKED and not told:
         rows += remind_now(appointment, [*dropped, *waited], rows, now)
     return _written(session, appointment, told, rows, waited, now, corrects=heard)

@@ -9,7 +9,7 @@ from booking.services import digests
 from booking.services.clinic import Clinic
 from booking.services.notices.by_clinic import news_owed
 from booking.services.notices.calling import pass_on_of
-from booking.services.notices.news import known_of
+from booking.services.notices.knowing import known_of
 from booking.services.notices.reminding import called_now, remind_now, reminders
 from booking.services.notices.waiting import drop_queued, drop_waiting, tell_with_plan, told_apart
 from booking.services.notices.ways import channel_of_clinic
@@ -26,7 +26,7 @@ def booked(session: Session, clinic: Clinic, appointment: Appointment, now: date
 
 def moved(session: Session, clinic: Clinic, appointment: Appointment, known: Row, now: datetime) -> None:
     """Tells of the new time, and reminds of it instead of the old one. `known`: what the patient knew (`known_of`)."""
-    told_apart(session, appointment, known, now)
+    told_apart(session, clinic, appointment, known)
     drop_queued(session, appointment, "The visit was moved.")
     add_all(
         session, Message, [*answer(appointment, "change", now, known), *reminders(clinic, appointment, now)]
@@ -37,7 +37,7 @@ def moved(session: Session, clinic: Clinic, appointment: Appointment, known: Row
 
 def cancelled(session: Session, clinic: Clinic, appointment: Appointment, now: datetime) -> None:
     """Tells of the cancellation, with an entry that takes the visit out of the patient's calendar."""
-    told_apart(session, appointment, known_of(appointment, clinic), now)
+    told_apart(session, clinic, appointment, known_of(appointment, clinic))
     drop_queued(session, appointment, "The visit was cancelled.")
     add_all(session, Message, answer(appointment, "cancellation", now, useful_until=appointment.ends_at))
     digests.replan_of(session, appointment, now)
@@ -77,7 +77,7 @@ def comes_after_all(session: Session, clinic: Clinic, appointment: Appointment, 
 def _has_untold(session: Session, appointment: Appointment) -> bool:
     """Whether its plan has a decision that waits to be told."""
     plan = session.get(Plan, appointment.plan_id or 0)
-    return plan is not None and any(plan.untold.values())
+    return plan is not None and bool(plan.untold)
 
 
 def _tell_clinic(

@@ -6,19 +6,17 @@ Whatever becomes of that visit by itself, the call is passed on to another one, 
 
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime, timedelta
-from itertools import chain
 
 from sqlalchemy import ColumnElement, Select, and_, case, or_, select
 from sqlalchemy.orm import Session
 
-from booking.formatting import iso_utc
 from booking.models import Actor, Appointment, Channel, HistoryEntry, Message, MessageState, Plan
 from booking.scheduling.hours import day_at
 from booking.scheduling.status import Status
 from booking.scheduling.timeline import cell_from
 from booking.services.clinic import the_clinic
 from booking.services.notices.ways import on_short_notice
-from booking.services.notices.writing import ANSWERS, ASKED, next_resend, row_of, times_told
+from booking.services.notices.writing import ANSWERS, ASKED, next_resend, row_of
 from booking.services.rows import Row, add_all
 
 PLAN = "plan"
@@ -106,28 +104,26 @@ def of_week(session: Session, plan: Plan, monday: str, now: datetime) -> Sequenc
 
 
 def call_of_change(
-    session: Session, plan: Plan, visits: Iterable[Appointment], facts: Row, now: datetime
+    session: Session, plan: Plan, visits: Iterable[Appointment], told: Iterable[str], now: datetime
 ) -> bool:
-    """A call about what these `facts` of a change of a plan tell, unless they tell of no more than of `visits` that are on the list
-    of calls by themselves. Says whether there is such a call.
+    """A call about what is `told` of visits of a plan, unless these are no more than those of `visits` that are on the list of
+    calls by themselves. Says whether there is such a call.
     """
-    by_themselves = {at for visit in visits for at in _called_about(session, plan, visit, now)}
-    if by_themselves.issuperset(chain.from_iterable(times_told(facts).values())):
-        return True
-    return call_anew(session, plan, now)
+    by_themselves = {str(one.id) for one in visits if _is_called_about(session, plan, one, now)}
+    return by_themselves.issuperset(told) or call_anew(session, plan, now)
 
 
-def _called_about(session: Session, plan: Plan, visit: Appointment, now: datetime) -> set[str]:
-    """When a visit begins, and began, that has just been changed on short notice, so that the plan's patient is called about it:
-    ISO in UTC.
+def _is_called_about(session: Session, plan: Plan, visit: Appointment, now: datetime) -> bool:
+    """Whether a visit has just been changed on short notice, from and to whichever time, so that the plan's patient is called about
+    it.
     """
     entries = select(HistoryEntry).where(HistoryEntry.appointment_id == visit.id)
     last = session.scalars(entries.order_by(HistoryEntry.id.desc()).limit(1)).one()
     told = last.actor is Actor.STAFF and last.what in ("cancelled", "moved") and last.facts.get("tell")
-    if not told or visit.phone != plan.phone:
-        return set()
-    starts = {iso_utc(visit.starts_at), *([last.facts["from"]] if last.what == "moved" else ())}
-    return {at for at in starts if on_short_notice(now, [datetime.fromisoformat(at)])}
+    starts = [visit.starts_at]
+    if last.what == "moved":
+        starts.append(datetime.fromisoformat(last.facts["from"]))
+    return bool(told) and visit.phone == plan.phone and all(on_short_notice(now, [at]) for at in starts)
 
 
 def drop_calls(session: Session, plan: Plan, why: str) -> bool:

@@ -1,68 +1,162 @@
-"""Visits that a decision added of which its patient isn't told yet: of one by itself nothing is told either."""
+"""What a patient hasn't heard yet of what was decided of their plan (`Plan.untold`), and what of it they hear otherwise."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
+from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
-from booking.formatting import iso_utc
-from booking.models import Appointment, Plan
+from booking import clock
+from booking.models import Appointment, Message, Plan
 from booking.scheduling.status import Status
-from booking.services.notices.news import moved_from
-from booking.services.notices.waiting import went
-from booking.services.notices.writing import ANSWERS, times_told
+from booking.services import digests
+from booking.services.clinic import Clinic, the_clinic
+from booking.services.notices.calling import is_about_a_plan
+from booking.services.notices.knowing import Knew, as_penciled, begins, facts_of
+from booking.services.notices.news import ToTell, to_tell
+from booking.services.notices.writing import ANSWERS, HAS_GONE, NAMED
 from booking.services.rows import Row
 
-# A list of the week, which goes on a Friday, names nothing that is further away.
-_LISTED_WITHIN = timedelta(days=10)
+# These list the visits of a plan as their patient knows them, and not as they were decided to be.
+_AS_KNOWN = ("plan-confirmation", "plan-change")
+# A list of the week goes so long before that week at the earliest, and a visit may have been moved so far ahead of its plan.
+_LISTED_BEFORE = timedelta(weeks=2)
+_GONE = select(
+    Message.kind, Message.channel, Message.facts, Message.appointment_id,
+    func.coalesce(Message.sent_at, Message.settled_at, Message.due_at).label("at"),
+).where(HAS_GONE)  # fmt: skip
 
 
-def is_unheard(
-    session: Session,
-    appointment: Appointment,
-    at: str,
-    now: datetime,
-    dropped: Iterable[Row] = (),
-    *,
-    to: datetime | None = None,
-) -> bool:
-    """Whether a visit, which is or was `at` this time, ISO in UTC, and is to be moved `to` that, is one of which its patient hasn't
-    heard: they aren't told yet what was decided, nor reminded of it. What is soon, or was to be, they may have read in a list of
-    the week, and no reminder may be left to tell them: it is told like any. `dropped`: what was to be told of it by itself.
+def heard_of(
+    session: Session, plan: Plan, visits: Iterable[int], *, but: Iterable[str] = ()
+) -> dict[int, datetime]:
+    """Of which of these visits of a plan, by their ids, a message has gone, by itself or naming them among others, and when the
+    last one did: of whatever kind `but` these.
     """
-    plan = _waiting_plan(session, appointment)
-    if plan is None or any(one["kind"] in ANSWERS for one in dropped):
-        return False
-    if min(to or appointment.starts_at, datetime.fromisoformat(at)) < now + _LISTED_WITHIN:
-        return False
-    waits = times_told(plan.untold)
-    return (
-        at in waits["added"]
-        and not moved_from(session, [appointment.id], waits["cancelled"], plan.untold.get("whose"))
-        and not went(session, appointment, range(appointment.sequence + 1))
+    wanted = {*visits}
+    if not wanted:
+        return {}
+    # Found by what they are about: of those that were sent there are as many as ever.
+    first = digests.monday_of(plan.first_day) - _LISTED_BEFORE
+    weeks = (the_clinic(session).times.local_date(clock.now()) + _LISTED_BEFORE - first).days // 7 + 1
+    lists = [digests.subject_of(plan, first + timedelta(weeks=week)) for week in range(weeks)]
+    about = or_(
+        Message.subject.in_([f"plan/{plan.reference}", *lists]),
+        Message.appointment_id.in_(select(Appointment.id).where(Appointment.plan_id == plan.id)),
     )
+    found: dict[int, datetime] = {}
+    for one in session.execute(_GONE.where(about, Message.kind.not_in([*but]))):
+        by_itself = one.kind in ANSWERS or one.kind.startswith("reminder-")
+        named = {*one.facts.get(NAMED, ())}
+        if by_itself and not is_about_a_plan(one.kind, one.channel, one.facts):
+            named.add(one.appointment_id)
+        found |= {number: max(one.at, found.get(number, one.at)) for number in wanted & named}
+    return found
 
 
-def goes_on_unheard(session: Session, appointment: Appointment, was: str, *, spoken: bool = False) -> bool:
-    """What waits to be told has such a visit, that `was` at this time, where it is by now, if it stands; not what they have just
-    heard on the telephone. Says whether anything waits still.
+def is_heard_of(session: Session, appointment: Appointment) -> bool:
+    plan = session.get(Plan, appointment.plan_id or 0)
+    return plan is not None and bool(heard_of(session, plan, [appointment.id]))
+
+
+def yet_to_hear(session: Session, plan: Plan) -> Knew:
+    """How a patient knows visits that were decided to be otherwise: not those of which a message has told since, as they stand,
+    by itself or in a list of the week.
     """
+    if plan.untold_since is None:
+        return {}
+    heard = heard_of(session, plan, map(int, plan.untold), but=_AS_KNOWN)
+    told = {
+        str(one.id)
+        for one in session.scalars(select(Appointment).where(Appointment.id.in_(heard)))
+        if plan.untold[str(one.id)] is None
+        or (one.status is not Status.CANCELLED and heard[one.id] > one.changed_at)
+    }
+    return {number: known for number, known in plan.untold.items() if number not in told}
+
+
+def as_decided(session: Session, appointment: Appointment) -> Knew:
+    """What of its plan's that is `yet_to_hear` is about this visit, if anything is."""
+    plan, number = session.get(Plan, appointment.plan_id or 0), str(appointment.id)
+    if plan is None or number not in plan.untold:
+        return {}
+    return {one: known for one, known in yet_to_hear(session, plan).items() if one == number}
+
+
+def as_they_know(session: Session, appointment: Appointment, known: Row) -> Row:
+    """A visit that is `known` so, as its patient knows it who isn't told yet how it was decided to be."""
+    decided = as_decided(session, appointment).get(str(appointment.id)) or {}
+    return known | facts_of(decided)
+
+
+def is_unheard(session: Session, appointment: Appointment, waiting: Iterable[Row]) -> bool:
+    """Whether a patient hasn't heard of a visit, which a decision added of which they aren't told yet, nor is to hear of it by what
+    is `waiting`.
+    """
+    to_hear = any(one["kind"] in ANSWERS for one in waiting)
+    return not to_hear and None in as_decided(session, appointment).values()
+
+
+def is_soon(session: Session, now: datetime, *starts: datetime) -> bool:
+    """Whether a visit that begins, or began, at `starts` is told of by itself also where it `is_unheard`: by the end of tomorrow
+    their plan's page shows it as it is, and no reminder may be left to tell of it.
+    """
+    times = the_clinic(session).times
+    return times.local_date(min(starts)) <= times.local_date(now) + timedelta(days=1)
+
+
+def news_of(
+    session: Session, appointment: Appointment, known: Row, waiting: list[Row], to_be: Row, now: datetime
+) -> ToTell | None:
+    """What is to be told of a visit by itself, as `to_tell` has it: as its patient knows it where they aren't told yet what was
+    decided, and as newly booked where they haven't heard of it.
+    """
+    news = to_tell(as_they_know(session, appointment, known), waiting, to_be)
+    if news is None or not is_unheard(session, appointment, waiting):
+        return news
+    unheard = not is_soon(session, now, begins(known), begins(to_be))
+    return ToTell("confirmation", {}, owed=False, unheard=unheard)
+
+
+def once_told(clinic: Clinic, untold: Knew, visits: Iterable[Appointment]) -> Knew:
+    """What of that which is `untold` waits still once something else tells where these visits are, or that they are cancelled: that
+    they are firm.
+    """
+    rest = dict(untold)
+    for one in visits:
+        known = rest.pop(str(one.id), None)
+        if known and known["penciled"] and one.status is Status.BOOKED and not one.penciled:
+            rest |= as_penciled(clinic, [one])
+    return rest
+
+
+def hears(session: Session, clinic: Clinic, appointment: Appointment) -> Knew:
+    """A visit is told of by itself, `once_told`. Returns what waited of it until now."""
+    plan = _waiting_plan(session, appointment)
+    if plan is None or str(appointment.id) not in plan.untold:
+        return {}
+    waited = {str(appointment.id): plan.untold[str(appointment.id)]}
+    plan.untold = once_told(clinic, plan.untold, [appointment])
+    plan.version += 1
+    return waited
+
+
+def waits_again(session: Session, appointment: Appointment, waited: Knew) -> bool:
+    """What `waited` of a visit waits to be told with what was decided, as before. Says whether that waits still."""
     plan = _waiting_plan(session, appointment)
     if plan is None:
         return False
-    # The visit is locked, and its plan isn't: whoever tells what was decided may do so at this moment.
-    session.flush()
-    session.refresh(plan, with_for_update=True)
-    if plan.untold_since is None:
-        return False
-    stands = appointment.status is Status.BOOKED and not spoken
-    now_at = {iso_utc(appointment.starts_at)} if stands else set()
-    plan.untold = plan.untold | {"added": sorted({*plan.untold.get("added", ())} - {was} | now_at)}
+    plan.untold = plan.untold | waited
     plan.version += 1
     return True
 
 
 def _waiting_plan(session: Session, appointment: Appointment) -> Plan | None:
-    """The plan of a visit, if something that was decided of it waits to be told."""
-    plan = session.get_one(Plan, appointment.plan_id) if appointment.plan_id else None
-    return plan if plan is not None and plan.untold_since is not None else None
+    """The plan of a visit, locked, if something that was decided of it waits to be told."""
+    plan = session.get(Plan, appointment.plan_id or 0)
+    if plan is None or plan.untold_since is None:
+        return None
+    # The visit is locked, and its plan isn't: whoever tells what was decided may do so at this moment.
+    session.flush()
+    session.refresh(plan, with_for_update=True)
+    return plan if plan.untold_since is not None else None

@@ -2,20 +2,20 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from itertools import chain
 
 from sqlalchemy import bindparam, or_, select, update
 from sqlalchemy.orm import Session
 
-from booking.formatting import iso_utc
-from booking.models import Appointment, Channel, HistoryEntry, Message, MessageState, Plan
+from booking.models import Appointment, Channel, Message, MessageState, Plan
 from booking.services import digests
-from booking.services.clinic import the_clinic
+from booking.services.clinic import Clinic, the_clinic
 from booking.services.notices.again import OWN
 from booking.services.notices.calling import IS_ABOUT_A_PLAN
-from booking.services.notices.news import is_change_by_clinic, known_as
+from booking.services.notices.knowing import KNEW, facts_of, same_place
+from booking.services.notices.news import is_change_by_clinic
+from booking.services.notices.unheard import hears
 from booking.services.notices.ways import has_own_contact
-from booking.services.notices.writing import ANSWERS, NAMED, TOLD_TOGETHER, times_told
+from booking.services.notices.writing import ANSWERS, HAS_GONE, NAMED
 from booking.services.rows import Row
 
 # What lists all visits of a plan as they stand.
@@ -95,39 +95,26 @@ def waiting_with_plan(session: Session, appointment: Appointment, known: Row) ->
     """What waits in a message about its plan as a whole, as `waiting` has it: that this visit, until now as `known`, is new or
     is moved there.
     """
-    change = _change_of_plan(session, appointment)
-    if change is None or known["old_starts_at"] not in change.facts.get("added", ()):
+    change, number = _change_of_plan(session, appointment), str(appointment.id)
+    if change is None or number not in change.facts.get(KNEW, {}):
         return []
-    moves = session.scalars(
-        select(HistoryEntry)
-        .where(HistoryEntry.appointment_id == appointment.id, HistoryEntry.what == "moved")
-        .order_by(HistoryEntry.id.desc())
-    )
-    # The last move may be the one away from there.
-    before = (one.facts for one in moves if one.facts["from"] != known["old_starts_at"])
-    was = next((facts for facts in before if facts["from"] in change.facts.get("cancelled", ())), None)
-    facts: Row = {"by_clinic": True}
-    if was is not None:
-        moved_by = datetime.fromisoformat(was["from"]) - datetime.fromisoformat(known["old_starts_at"])
-        ends_at = datetime.fromisoformat(known["old_ends_at"]) + moved_by
-        facts |= known_as(datetime.fromisoformat(was["from"]), ends_at, was["from_practitioner"])
-    kind = "confirmation" if was is None else "change"
+    before: Row | None = change.facts[KNEW][number]
+    if before and same_place(before, known):
+        return []
+    kind = "change" if before else "confirmation"
+    facts = {"by_clinic": True} | facts_of(before or {})
     return [{"kind": kind, "channel": change.channel.value, "facts": facts}]
 
 
-def told_apart(session: Session, appointment: Appointment, known: Row, now: datetime) -> list[Row]:
-    """The same, which goes no more with the plan, and neither does what waited to be told of this visit with it: a message of
-    its own tells how it stands.
+def told_apart(session: Session, clinic: Clinic, appointment: Appointment, known: Row) -> list[Row]:
+    """The same, which goes no more with the plan, and neither does what was decided of this visit: a message of its own tells how
+    it stands.
     """
-    change = _change_of_plan(session, appointment)
-    if change is None:
-        return []
-    found = waiting_with_plan(session, appointment, known)
-    olds = {one["facts"].get("old_starts_at") for one in (*found, *waiting(session, appointment, now))}
-    change.facts = change.facts | {
-        "cancelled": [at for at in change.facts.get("cancelled", ()) if at not in olds],
-        "added": [at for at in change.facts.get("added", ()) if at != known["old_starts_at"]],
-    }
+    found, change = waiting_with_plan(session, appointment, known), _change_of_plan(session, appointment)
+    if change is not None:
+        knew = {name: how for name, how in change.facts[KNEW].items() if name != str(appointment.id)}
+        change.facts = change.facts | {KNEW: knew}
+    hears(session, clinic, appointment)
     return found
 
 
@@ -136,13 +123,12 @@ def tell_with_plan(session: Session, appointment: Appointment, waited: list[Row]
     does.
     """
     change = _change_of_plan(session, appointment)
-    was = next((one["facts"]["old_starts_at"] for one in waited if "old_starts_at" in one["facts"]), None)
-    if change is None or was is None:
+    known = next((one["facts"] for one in waited if "old_starts_at" in one["facts"]), None)
+    if change is None or known is None:
         return False
-    more = {"cancelled": was, "added": iso_utc(appointment.starts_at)}
-    change.facts = change.facts | {
-        name: sorted({*change.facts.get(name, ()), at}) for name, at in more.items()
-    }
+    theirs = {name: known[name] for name in known if name.startswith("old_")}
+    its = {str(appointment.id): theirs | {"penciled": appointment.penciled}}
+    change.facts = change.facts | {KNEW: its | change.facts[KNEW]}
     return True
 
 
@@ -163,18 +149,13 @@ def _change_of_plan(session: Session, appointment: Appointment) -> Message | Non
 
 def went(session: Session, appointment: Appointment, sequences: Sequence[int]) -> bool:
     """Whether the patient was told, or may have been told, how the visit stood under these sequences: reminded as well."""
-    told = session.scalars(
-        select(Message).where(
-            Message.appointment_id == appointment.id,
-            Message.sequence.in_(sequences),
-            or_(Message.kind.in_(ANSWERS), Message.kind.startswith("reminder-")),
-            or_(
-                Message.state.not_in((MessageState.QUEUED, MessageState.DROPPED, MessageState.DEAD)),
-                Message.settled_as == TOLD_TOGETHER,
-            ),
-        )
+    told = select(Message.id).where(
+        Message.appointment_id == appointment.id,
+        Message.sequence.in_(sequences),
+        or_(Message.kind.in_(ANSWERS), Message.kind.startswith("reminder-")),
+        HAS_GONE,
     )
-    return any(one.state is not MessageState.TO_CALL or one.settled_at is not None for one in told)
+    return session.scalar(told.limit(1)) is not None
 
 
 def is_told(session: Session, appointment: Appointment, kind: str) -> bool:
@@ -256,7 +237,7 @@ def stop_writing(session: Session, appointment: Appointment, why: str) -> list[M
     )
     stopped = [message for message in waits if is_change_by_clinic(message.kind, message.facts)]
     of_plan = _change_of_plan(session, appointment)
-    if of_plan is not None and _tells_of_it_alone(session, of_plan, appointment):
+    if of_plan is not None and _tells_of_it_alone(of_plan, appointment):
         session.refresh(of_plan, with_for_update=True)
         stopped += [of_plan] if of_plan.state is MessageState.QUEUED else []
     for message in stopped:
@@ -264,16 +245,6 @@ def stop_writing(session: Session, appointment: Appointment, why: str) -> list[M
     return stopped
 
 
-def _tells_of_it_alone(session: Session, change: Message, appointment: Appointment) -> bool:
-    """Whether what waits to tell of a change of a plan, by the clinic, names no times but those of this visit, where it is or
-    was.
-    """
-    if OWN in change.facts:
-        return False
-    moves = session.scalars(
-        select(HistoryEntry).where(
-            HistoryEntry.appointment_id == appointment.id, HistoryEntry.what == "moved"
-        )
-    )
-    its_own = {iso_utc(appointment.starts_at), *(one.facts["from"] for one in moves)}
-    return its_own.issuperset(chain.from_iterable(times_told(change.facts).values()))
+def _tells_of_it_alone(change: Message, appointment: Appointment) -> bool:
+    """Whether what waits to tell of a change of a plan, by the clinic, tells of no visit but this one."""
+    return OWN not in change.facts and {*change.facts[KNEW]} <= {str(appointment.id)}

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import and_, func, or_, select
 from sqlalchemy.orm import Session
 
-from booking.models import Appointment, Channel, Message
+from booking.models import Appointment, Channel, Message, MessageState
 from booking.services.message_rows import bare_row
 from booking.services.notices.ways import channel_of_clinic
 from booking.services.rows import Row, add_all
@@ -21,11 +21,14 @@ NAMED = "named"
 UNREACHABLE, ON_SHORT_NOTICE, ASKED = "unreachable", "soon", "asked"
 
 
-def times_told(facts: Row) -> dict[str, set[str]]:
-    """What the facts of a change of a plan name: when visits began that are cancelled, and begin that are firm or new; ISO in
-    UTC.
-    """
-    return {name: {*facts.get(name, ())} for name in ("cancelled", "firm", "added")}
+# What a patient has heard, or may have: a call once it was made.
+HAS_GONE = or_(
+    Message.state.not_in(
+        (MessageState.QUEUED, MessageState.TO_CALL, MessageState.DROPPED, MessageState.DEAD)
+    ),
+    and_(Message.state == MessageState.TO_CALL, Message.settled_at.is_not(None)),
+    Message.settled_as == TOLD_TOGETHER,
+)
 
 
 def row_of(

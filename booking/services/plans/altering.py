@@ -13,7 +13,6 @@ from sqlalchemy.orm import Session
 
 from booking import clock
 from booking.errors import NotChangeable, StaleEdit, VisitsTaken
-from booking.formatting import iso_utc
 from booking.models import Actor, Appointment, BookableBy, Plan, PlanStatus
 from booking.scheduling.plans.course import LOOKED_AT_WITHIN, Course
 from booking.scheduling.plans.keeping import Kept, waiting
@@ -200,17 +199,6 @@ def add(
     return record_all(
         session, plan, visits, by.actor, now, why=by.why, actor_name=by.name, account_id=by.account_id
     )
-
-
-def begun_at(visits: Iterable[Appointment]) -> list[str]:
-    """When these visits begin, as facts of a message."""
-    return [iso_utc(one.starts_at) for one in visits]
-
-
-def as_known(visits: Iterable[Appointment]) -> dict[str, Any]:
-    """The facts of a message about visits that leave their place: when they begin there, and with whom."""
-    knew = {iso_utc(one.starts_at): one.practitioner_id for one in visits}
-    return {"cancelled": list(knew), "knew": knew}
 
 
 def note(session: Session, visit: Appointment, what: str, by: By, **facts: Any) -> None:

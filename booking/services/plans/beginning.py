@@ -15,7 +15,7 @@ from booking.scheduling.status import Status
 from booking.scheduling.timeline import cell_from
 from booking.services import notices
 from booking.services.clinic import the_clinic
-from booking.services.plans.altering import By, begun_at, changed, make_firm, visits_to_change
+from booking.services.plans.altering import By, changed, make_firm, visits_to_change
 from booking.services.plans.one_by_one import one_by_one
 from booking.services.plans.reading import PlanView, view
 from booking.services.plans.said import MADE_FIRM
@@ -80,7 +80,7 @@ def _begin(plan_id: int) -> int:
             return 0
         make_firm(session, visits, _BY_ITSELF, now)
         changed(session, plan, MADE_FIRM, _BY_ITSELF, now)
-        notices.plan_changed(session, clinic, plan, visits, now, {"firm": begun_at(visits)})
+        notices.plan_changed(session, clinic, plan, visits, now, notices.as_penciled(clinic, visits))
         return 1
 
     return run(action)

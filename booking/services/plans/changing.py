@@ -29,8 +29,6 @@ from booking.services.plans.altering import (
     PATIENT,
     By,
     add,
-    as_known,
-    begun_at,
     changed,
     give_up,
     lock_what_they_take,
@@ -89,7 +87,7 @@ def confirm(who: Who, reference: str, *, version: int | None = None, key: str) -
         by = By.staff(who)
         make_firm(session, visits, by, now)
         _changed(session, who, plan, "confirmed", by, now, was, examined=examined)
-        notices.plan_changed(session, clinic, plan, visits, now, {"firm": begun_at(visits)})
+        notices.plan_changed(session, clinic, plan, visits, now, notices.as_penciled(clinic, visits))
         return vars(_outcome(plan, [], visits, told=True))
 
     return Outcome(**once(Key.of(who.key, key, ["confirm plan", reference]), action))
@@ -308,7 +306,7 @@ def decide(
             coming = [(one, False) for one in comes]
             added = add(session, clinic, plan, coming, by, now, audience=BookableBy.STAFF)
         _changed(session, who, plan, "decided", by, now, was, decision=decision.value, told=told, seen=seen)
-        before = notices.told_at_last(plan, now) if told else {}
+        before = notices.told_at_last(plan) if told else {}
         if not told:
             plan.untold_since = plan.untold_since or now
         _tell(session, clinic, plan, cancelled, firm, now, added=added, before=before, tell=told)
@@ -332,7 +330,7 @@ def told_now(who: Who, reference: str, *, key: str) -> bool:
         if plan.untold_since is None:
             return {"waited": False}
         _changed(session, who, plan, TOLD, By.staff(who), now, None)
-        notices.plan_changed(session, clinic, plan, [], now, notices.told_at_last(plan, now))
+        notices.plan_changed(session, clinic, plan, [], now, notices.told_at_last(plan))
         return {"waited": True}
 
     return bool(once(Key.of(who.key, key, ["told plan", reference]), action)["waited"])
@@ -409,15 +407,14 @@ def _tell(
     now: datetime,
     *,
     added: Sequence[Appointment] = (),
-    before: Row | None = None,
+    before: notices.Knew | None = None,
     tell: bool,
 ) -> None:
-    """One message about all visits that are cancelled, or firm from now on, or new, if there are any; and about what of
-    `before` waited to be told.
+    """One message about all visits that are cancelled, or firm from now on, or new, if there are any; and about what
+    waited to be told, as they knew it `before`.
     """
-    facts = as_known(gone) | {"firm": begun_at(firm), "added": begun_at(added)}
-    facts = notices.joined(session, plan, before or {}, facts)
-    notices.plan_changed(session, clinic, plan, [*gone, *firm, *added], now, facts, tell=tell)
+    knew = notices.as_known(clinic, gone) | notices.as_penciled(clinic, firm) | notices.never_known(added)
+    notices.plan_changed(session, clinic, plan, [*gone, *firm, *added], now, knew | (before or {}), tell=tell)
 
 
 def _changed(

@@ -127,7 +127,7 @@ def correct_plans(
 
 def listed_anew(plans: Corrected) -> list[Plan]:
     """Those whose links ended and that are sent anew: to be booked, or with all their visits, unless a decision waits."""
-    return [one for one in plans.told if one.status in _OPEN and not any(one.untold.values())]
+    return [one for one in plans.told if one.status in _OPEN and not one.untold]
 
 
 def tell(session: Session, clinic: Clinic, plans: list[Plan], now: datetime) -> None:

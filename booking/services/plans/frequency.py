@@ -25,9 +25,7 @@ from booking.services.plans.allowed import refuse_beyond
 from booking.services.plans.altering import (
     By,
     add,
-    as_known,
     as_they_wait,
-    begun_at,
     changed,
     give_up,
     lock_what_they_take,
@@ -266,8 +264,8 @@ def carry_out(
         plan.course = change.course.as_plain()
         changed(session, plan, what, by, now, was=was, **facts)
         audit.did(session, who, what, f"plan/{reference}", plan.patient_id)
-        told = as_known(going) | {"added": begun_at(added)}
-        notices.plan_changed(session, clinic, plan, [*going, *added], now, told, tell=tells)
+        knew = notices.as_known(clinic, going) | notices.never_known(added)
+        notices.plan_changed(session, clinic, plan, [*going, *added], now, knew, tell=tells)
         return {}
 
     once(Key.of(who.key, key, content), action)

@@ -13,6 +13,7 @@ from booking.models import SERIES, Actor, Appointment, Plan, PlanEntry, PlanRemi
 from booking.scheduling.plans.course import Course
 from booking.scheduling.plans.windows import Presence
 from booking.scheduling.status import Status
+from booking.services import notices
 from booking.services.clinic import Clinic, Practitioner, VisitType, the_clinic
 from booking.services.plans import links
 from booking.services.plans.said import NOTHING_SAID, NotNeeded, Pause, Said, pause_on, said_of
@@ -71,7 +72,7 @@ class PlanView:
     is_of_somebody_known: bool
     decided_phases: int
     untold_since: datetime | None
-    untold: dict[str, Any]
+    untold: notices.Knew
     agreed_at: datetime | None
     made_at: datetime
     visits: tuple[PlanVisit, ...]
@@ -115,6 +116,22 @@ class PlanView:
 
     def that_stands(self, reference: str) -> PlanVisit | None:
         return next((one for one in self.standing if one.reference == reference), None)
+
+    def untold_news(self, now: datetime) -> notices.News:
+        """What its patient isn't told yet of what was decided."""
+        are = {
+            str(one.id): None if one.status is Status.CANCELLED else notices.known_visit(one)
+            for one in self.visits
+        }
+        return notices.news(self.untold, are, now)
+
+    def gone_untold(self, now: datetime) -> set[int]:
+        """The ids of visits ahead, of a plan as its patient knows it, of which they aren't told yet that they don't stand there."""
+        return {
+            one.id
+            for one in self.visits
+            if one.status is Status.CANCELLED and one.starts_at > now and self.untold.get(str(one.id))
+        }
 
     @property
     def last_day(self) -> date:

@@ -27,9 +27,7 @@ from booking.services.plans.altering import (
     PATIENT,
     By,
     add,
-    as_known,
     as_they_wait,
-    begun_at,
     changed,
     give_up,
     lock_what_they_take,
@@ -224,8 +222,8 @@ def _take(
     if may_know(plan, audience) and too_near(session, clinic, plan, plan.first_day, [chosen.kept]):
         raise PlanRulesBroken(faults=[Fault(Rule.REST_DAYS, chosen.kept.week, care).facts])
     changed(session, plan, MADE_UP, by, now, visit=made.reference, week=week + 1)
-    told = as_known(going) | {"added": begun_at([made])}
-    notices.plan_changed(session, clinic, plan, [*going, made], now, told)
+    knew = notices.as_known(clinic, going) | notices.never_known([made])
+    notices.plan_changed(session, clinic, plan, [*going, made], now, knew)
     return {"reference": made.reference}
 
 

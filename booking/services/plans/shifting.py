@@ -26,8 +26,6 @@ from booking.services.plans.allowed import refuse_moved_beyond
 from booking.services.plans.altering import (
     PATIENT,
     By,
-    as_known,
-    begun_at,
     changed,
     lock_what_they_take,
     may_take,
@@ -270,7 +268,7 @@ def _carry_out(
         raise StaleEdit(shown=None, now={"status": plan.status.value})
     moved = [row for row, _ in going]
     tell = tell or any_waits_for_news(session, clinic, moved, now)
-    before, people = as_known(moved), [one.practitioner for _, one in going]
+    knew, people = notices.as_known(clinic, moved), [one.practitioner for _, one in going]
     lock_what_they_take(session, moved, may_take(clinic, plan, people))
     if going and not by.beyond:
         modality = going[0][1].visit.visit_type.modality.slug
@@ -282,8 +280,7 @@ def _carry_out(
     if lost or not going:
         raise VisitsTaken(lost=[_named(one) | {"replacements": []} for one in lost])
     changed(session, plan, "moved", by, now, was=was, visits=len(going))
-    facts = before | {"added": begun_at(moved)}
-    notices.plan_changed(session, clinic, plan, moved, now, facts, tell=tell)
+    notices.plan_changed(session, clinic, plan, moved, now, knew, tell=tell)
 
 
 def _shifted(plan: PlanView, visit: PlanVisit, starts_at: datetime, one: PlanVisit) -> datetime | None:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from itertools import groupby
 from typing import Any, NamedTuple
 
@@ -191,7 +191,7 @@ def _lacks(by_week: Mapping[int, int]) -> str:
 
 def _said(plan: PlanView) -> str:
     """What to know first of a plan that doesn't run, or rests; nothing of what was decided before they were told."""
-    if gone_untold(plan) or (plan.untold_since and plan.status is PlanStatus.COMPLETED):
+    if plan.gone_untold(clock.now()) or (plan.untold_since and plan.status is PlanStatus.COMPLETED):
         return _("Please call us before you come: %(phone)s.", phone=phone(plan.clinic.phone))
     if paused := pause_ahead(plan):
         return paused
@@ -239,26 +239,18 @@ def _week(plan: PlanView, week: Week, beyond: frozenset[str], can_be_made_up: bo
 
 
 def _days(plan: PlanView, beyond: frozenset[str], visits: Sequence[PlanVisit]) -> Days:
+    gone = plan.gone_untold(clock.now())
     by_day = groupby(visits, key=lambda one: plan.clinic.times.local_date(one.starts_at))
-    untold = gone_untold(plan)
     return tuple(
-        (on, tuple(_visit(one, one.reference in beyond, one.starts_at in untold) for one in of_day))
+        (on, tuple(_visit(one, one.reference in beyond, one.id in gone) for one in of_day))
         for on, of_day in by_day
     )
-
-
-def gone_untold(plan: PlanView) -> set[datetime]:
-    """When visits ahead would have begun of which their patient isn't told yet that they are cancelled."""
-    if plan.untold_since is None:
-        return set()
-    now, gone = clock.now(), map(datetime.fromisoformat, plan.untold.get("cancelled", ()))
-    return {at for at in gone if at > now}
 
 
 def _visit(visit: PlanVisit, uncovered: bool, untold: bool) -> ShownVisit:
     token = links.token(visit.reference, visit.link_number)
     href = url_for("patient.visit", reference=visit.reference, token=token)
-    stands = _UNTOLD if untold and visit.status is Status.CANCELLED else _standing(visit)
+    stands = _UNTOLD if untold else _standing(visit)
     return ShownVisit(visit, stands, href, uncovered)
 
 

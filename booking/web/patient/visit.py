@@ -40,7 +40,7 @@ from booking.web.patient import blueprint
 from booking.web.patient.booking import Chosen, day_asked
 from booking.web.patient.forms import ActionForm, CancelForm, ContactForm
 from booking.web.patient.plan_allowance import Uncovered, coverage_of, uncovered_on
-from booking.web.patient.plan_shown import WaysFrom, follows_another, gone_untold, one_day, ways_from
+from booking.web.patient.plan_shown import WaysFrom, follows_another, one_day, ways_from
 from booking.web.patient.reminding import reminded
 from booking.web.patient.times import DAYS_SEARCHED, PartOfDay, laid_out
 from booking.web.plan_words import broken
@@ -305,7 +305,7 @@ def _visit_page(found: Visit, refused: Refusal | None = None) -> ResponseReturnV
         just_cancelled=session.pop("cancelled", None) == found.reference,
         call_first=plan is not None
         and found.status is Status.CANCELLED
-        and found.starts_at in gone_untold(plan),
+        and found.id in plan.gone_untold(now),
         may_come_again=may_come_again(found),
         plan=plan,
         prescribed=plan is not None and plan.status is PlanStatus.RUNNING and not plan.is_series,

@@ -1,14 +1,18 @@
 """Plans in a line, for tests about what comes after their booking."""
 
+from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Any
 
+from sqlalchemy import select
+
 from booking import clock
-from booking.models import BookableBy, Patient, Reminders, Role
+from booking.models import Appointment, BookableBy, Patient, Reminders, Role
 from booking.scheduling.plans.windows import Presence
-from booking.services import patients, rows
-from booking.services.clinic import present
+from booking.services import notices, patients, rows
+from booking.services.clinic import present, the_clinic
 from booking.services.clinic_file import ClinicFile
+from booking.services.notices.knowing import as_they_are
 from booking.services.plans import prescribing
 from booking.services.plans.asking_again import wanted_by
 from booking.services.plans.booking import BookedPlan, book
@@ -18,7 +22,7 @@ from booking.services.plans.proposing import Proposal, propose
 from booking.services.plans.reading import PlanView, by_link, opened
 from booking.services.plans.wanted import PlanWanted
 from booking.services.staff.who import Who
-from booking.services.transaction import run
+from booking.services.transaction import reading, run
 from tests.clinics import plan_clinic, plan_template, set_up
 from tests.staffing import hired
 
@@ -127,6 +131,22 @@ def running(
 
 def seen(booked: BookedPlan) -> PlanView:
     return opened(hired(), booked.reference)
+
+
+def times_told(facts: Mapping[str, Any]) -> dict[str, set[str]]:
+    """What the facts of a change of a plan tell, with its visits as they are: when those begin that they give up or leave, that
+    they are new at, and that are firm, ISO in UTC.
+    """
+    now, knew = clock.now(), facts[notices.KNEW]
+    with reading() as session:
+        visits = session.scalars(select(Appointment).where(Appointment.id.in_(map(int, knew)))).all()
+        are = as_they_are(the_clinic(session), visits, now)
+        said = notices.news(knew, are, now)
+    return {
+        "cancelled": {knew[str(one)]["old_starts_at"] for one in (*said.cancelled, *said.moved)},
+        "added": {are[str(one)]["old_starts_at"] for one in (*said.added, *said.moved)},
+        "firm": {are[str(one)]["old_starts_at"] for one in said.firm},
+    }
 
 
 def at(day: date, hour: int, minute: int = 0) -> datetime:

@@ -7,11 +7,11 @@ import pytest
 from sqlalchemy import update
 
 from booking import clock
+from booking.formatting import iso_utc
 from booking.models import Appointment, BookableBy, Message, Patient
 from booking.scheduling.status import Status
 from booking.services.desk.statuses import cancel, finish, no_show
 from booking.services.plans.adherence import Need, adherence
-from booking.services.plans.altering import begun_at
 from booking.services.plans.beginning import make_the_next_firm
 from booking.services.plans.booking import book
 from booking.services.plans.changing import Decision, decide
@@ -22,7 +22,7 @@ from booking.services.transaction import run
 from tests.clinics import plan_clinic, set_up
 from tests.conftest import StandingClock
 from tests.services.making import rows
-from tests.services.plans.making import FOLLOW_UP, practitioner, proposed, seen, wish
+from tests.services.plans.making import FOLLOW_UP, practitioner, proposed, seen, times_told, wish
 from tests.staffing import hired
 
 pytestmark = pytest.mark.usefixtures("standing_clock", "context")
@@ -85,7 +85,9 @@ def test_where_the_first_visit_is_lost_the_next_of_its_kind_is_firm_and_reminded
     firm = [one for one in seen(made).standing if not one.penciled and one.care == first.care]
     assert [one.reference for one in firm] == [following.reference]
     reminded = {row["appointment_id"] for row in live("reminder-1d")}
-    assert following.id in reminded and live("plan-change")[-1]["facts"]["firm"] == begun_at(firm)
+    assert following.id in reminded and times_told(live("plan-change")[-1]["facts"])["firm"] == {
+        iso_utc(one.starts_at) for one in firm
+    }
     assert make_the_next_firm() == 0
 
 

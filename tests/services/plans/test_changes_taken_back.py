@@ -16,7 +16,6 @@ from booking.services.desk import calls, statuses, undoing
 from booking.services.desk.moving import Place, change
 from booking.services.desk.new_visit import DeskWish, book as book_at_the_desk
 from booking.services.desk.whom_to_call import Outcome
-from booking.services.notices import times_told
 from booking.services.plans.booking import BookedPlan, book
 from booking.services.plans.changing import (
     Decision,
@@ -46,6 +45,7 @@ from tests.services.plans.making import (
     proposed,
     running,
     seen,
+    times_told,
     where_mei_is_alone,
     wish,
 )
@@ -289,13 +289,17 @@ def test_a_decision_that_waits_to_be_told_is_as_it_was_and_told_as_it_was() -> N
     decide(practitioner(), plan.reference, Decision.CONTINUE, told=False, key="before-01")
     before = everything()
     paused(plan, -1, tell=False)
-    assert seen(plan).untold["cancelled"]
+    assert seen(plan).untold_news(clock.now()).cancelled
     back(plan)
     assert everything() == before
-    firm = seen(plan).untold["firm"]
+    firm = [one for one in seen(plan).visits if one.id in seen(plan).untold_news(clock.now()).firm]
     told_now(practitioner(), plan.reference, key="told-0001")
     (told,) = [row["facts"] for row in rows(Message) if is_change(row) and row["state"] == "queued"]
-    assert times_told(told) == {"cancelled": set(), "firm": set(firm), "added": set()} and firm
+    assert (
+        times_told(told)
+        == {"cancelled": set(), "firm": {iso_utc(one.starts_at) for one in firm}, "added": set()}
+        and firm
+    )
 
 
 def test_that_a_visit_gave_way_before_is_still_to_be_told() -> None:
@@ -310,7 +314,7 @@ def test_that_a_visit_gave_way_before_is_still_to_be_told() -> None:
     for key in ("stop-0001", "stop-0002"):
         stop(hired(), plan.reference, "The wrong one", key=key)
         (told,) = [row["facts"] for row in rows(Message) if is_change(row) and row["state"] == "queued"]
-        assert iso_utc(gives_way.starts_at) in told["cancelled"]
+        assert iso_utc(gives_way.starts_at) in times_told(told)["cancelled"]
         if key == "stop-0001":
             back(plan)
             assert everything() == before

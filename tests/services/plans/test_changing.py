@@ -52,6 +52,7 @@ from tests.services.plans.making import (
     proposed,
     running,
     seen,
+    times_told,
     wish,
 )
 from tests.staffing import hired
@@ -102,7 +103,7 @@ def test_a_confirmed_plan_is_firm_and_its_patient_hears_of_it_once(gentle: Booke
     assert len(done.firm) == 11 and not any(row["penciled"] for row in rows(Appointment))
     assert rows(Plan)[0]["confirmed_at"] == clock.now()
     (told,) = live("plan-change")
-    assert len(told["facts"]["firm"]) == 11
+    assert len(times_told(told["facts"])["firm"]) == 11
     again = confirm(practitioner(), gentle.reference, key="confirm-2")
     assert again.firm == [] and len(live("plan-change")) == 1
 
@@ -562,7 +563,7 @@ def test_fewer_a_week_keeps_the_days_that_lie_farthest_apart(disc: BookedPlan) -
     assert [week.left for week in plan.weeks] == [0, 0, 0, 0]
     assert {row["plan_role"] for row in rows(Appointment) if row["status"] == "cancelled"} == {None}
     (told,) = live("plan-change")
-    assert len(told["facts"]["cancelled"]) == 2
+    assert len(times_told(told["facts"])["cancelled"]) == 2
     every_rule_is_kept(plan)
 
 
@@ -631,7 +632,7 @@ def test_what_a_patient_cancels_is_missing_and_the_desk_sees_that_they_gave_it_u
     (entry,) = [row for row in rows(PlanEntry) if row["what"] == "given up"]
     assert (entry["actor"], entry["why"]) == (Actor.PATIENT, "I am moving away.")
     (told,) = live("plan-change")
-    assert len(told["facts"]["cancelled"]) == 4 and len(live("reminder-1d")) == 2
+    assert len(times_told(told["facts"])["cancelled"]) == 4 and len(live("reminder-1d")) == 2
     (row,) = adherence(hired()).rows
     assert row.needs[:2] == (Need.GIVEN_UP, Need.SHORT)
     with pytest.raises(StaleEdit):

@@ -30,6 +30,7 @@ from tests.services.plans.making import (
     prescribed,
     proposed,
     running,
+    times_told,
     where_mei_is_alone,
     wish,
 )
@@ -85,7 +86,7 @@ def test_what_was_decided_goes_to_the_new_contact_once_the_patient_was_told(
     assert queued("plan-confirmation") == queued("plan-change") == []
     told_now(practitioner(), made.reference, key="told-0001")
     (told,) = queued("plan-change")
-    assert told["address"] == "new@example.com" and told["facts"]["firm"]
+    assert told["address"] == "new@example.com" and times_told(told["facts"])["firm"]
 
 
 def test_what_was_moved_while_a_decision_waits_is_told_to_the_new_contact_by_itself(
