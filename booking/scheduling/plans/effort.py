@@ -15,6 +15,10 @@ class Effort:
     def __init__(self, states: int) -> None:
         self._left = states
 
+    @property
+    def is_spent(self) -> bool:
+        return self._left < 0
+
     def spend(self, bound: int) -> None:
         """One more, while nothing that is left costs less than this. Raises Stopped."""
         self._left -= 1

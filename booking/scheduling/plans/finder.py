@@ -39,7 +39,8 @@ def find(task: Task, weights: Weights, effort: int | Effort = EFFORT) -> Found |
     least = IMPOSSIBLE
     for settled, visits in beginnings(task):
         missing = weights.missing * visits
-        if best is not None and missing >= best.cost:
+        if best is not None and (missing >= best.cost or spent.is_spent):
+            least = min(least, missing)
             break
         try:
             found = _find(settled, weights, spent)
