@@ -217,7 +217,7 @@ class Doses(Change):
         )
         preview = fitting_of(self.plan, found)
         pattern = () if self.goes_on else self._pattern(found)
-        return replace(preview, possible=bool(preview.possible or self.doses or self.every), pattern=pattern)
+        return replace(preview, possible=bool(preview.possible or self.doses or pattern), pattern=pattern)
 
     def _pattern(self, found: frequency.Fitted) -> tuple[tuple[str, str], ...]:
         plan, week = self.plan, self.from_week or 0

@@ -106,7 +106,7 @@ class Decide(Change):
         tapers = self._goes_beyond and self.decision is Decision.TAPER
         if tapers and not any(most for _fewest, most in self._next_doses.values()):
             return _("Please leave at least one visit a week, or end the plan.")
-        if tapers and not (self.doses or self.every):
+        if tapers and not self.doses and self.every in (None, self.plan.course.last_prescribed.every):
             return _("Please say how often they come from now on.")
         return ""
 

@@ -605,6 +605,8 @@ def test_every_second_week_from_a_week_on_is_shown_and_done(
     done = pressed(desk, shown, to, from_week="2", every="2", tell="1")
     assert "Changed." in after(desk, done)
     assert sorted(one.week for one in view(app, weekly).standing) == [0, 1, 2, 4]
+    same = asked(desk, to, from_week="4", every="2")
+    assert "No visit is changed by it." in same.text and 'name="do"' not in same.text
     nonsense = asked(desk, to, from_week="2", every="0")
     assert nonsense.status_code == 200 and "No visit is changed by it." in nonsense.text
 
@@ -617,6 +619,8 @@ def test_who_decides_to_taper_may_choose_every_second_week_alone(
     mei, to = staff(app, "mei"), address(disc, "decide", where="mine")
     shown = asked(mei, to, decision="taper", weeks="4")
     assert shown.status_code == 422 and "Please say how often they come from now on." in shown.text
+    as_it_is = asked(mei, to, decision="taper", weeks="4", every="1")
+    assert as_it_is.status_code == 422 and "Please say how often they come from now on." in as_it_is.text
     typed = {"decision": "taper", "weeks": "4", "every": "2"}
     shown = asked(mei, to, **typed)
     assert "3 every 2 weeks" in shown.text

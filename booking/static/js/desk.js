@@ -63,15 +63,16 @@ function say(card, words, form = null) {
   said.textContent = words;
 }
 
-// R, L, O and T press the buttons of the call that has the focus; of the first one, where nothing has it. U takes back what
-// was done last.
+// R, L, O and T press the buttons of the call that has the focus; where nothing has it, of the first one that nobody has tried,
+// as one that was tried stays. U takes back what was done last.
 function listKeys(page) {
+  const next = () => page.querySelector(".call-card:not([data-tried])") ?? page.querySelector(".call-card");
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || event.repeat || event.key.length !== 1) return;
     if (event.target.closest("input, select, textarea, [contenteditable]")) return;
     const key = event.key.toLowerCase();
     const nowhere = [document.body, document.getElementById("main")].includes(event.target);
-    const call = event.target.closest(".call-card") ?? (nowhere ? page.querySelector(".call-card") : null);
+    const call = event.target.closest(".call-card") ?? (nowhere ? next() : null);
     const button = key === "u" ? document.querySelector(".done form button") : call?.querySelector(`[data-key="${CSS.escape(key)}"]`);
     if (!button) return;
     event.preventDefault();

@@ -263,7 +263,9 @@ def _page(
     if choices and not (no or other_times or form.errors) and values["time"] not in offered:
         values["time"] = _likeliest(clinic, known, choices).value
     walk_in = _walk_in(asked)
-    if known and (request.method == "GET" or "whom" in request.form):
+    # What comes back from a draft was typed, also where nothing was chosen.
+    fresh = request.method == "GET" and "kept" not in request.args
+    if known and (fresh or "whom" in request.form):
         usual = {"reminders": known.habits.reminders.value, "payment": known.habits.payment or ""}
         for name, value in usual.items():
             if value and not values[name]:

@@ -285,8 +285,14 @@ def _contact_page(
 def _visit_page(found: Visit, refused: Refusal | None = None) -> ResponseReturnValue:
     now = clock.now()
     plan = as_told.of_visit(found)
-    if plan and any(one.id == found.id and one.penciled for one in plan.visits):
+    known = next((one for one in plan.visits if one.id == found.id), None) if plan else None
+    if known and known.penciled:
         found = replace(found, penciled=True)
+    call_first = plan is not None and found.id in plan.gone_untold(now)
+    if known and call_first:
+        found = replace(
+            found, starts_at=known.starts_at, ends_at=known.ends_at, practitioner=known.practitioner
+        )
     return page(
         "patient/visit.html",
         found.clinic,
@@ -303,9 +309,7 @@ def _visit_page(found: Visit, refused: Refusal | None = None) -> ResponseReturnV
         reminded=reminded(found.reminders, plan.reminded_of if plan and not one_day(plan) else None),
         just_reminded=session.pop("reminded", None) == found.reference,
         just_cancelled=session.pop("cancelled", None) == found.reference,
-        call_first=plan is not None
-        and found.status is Status.CANCELLED
-        and found.id in plan.gone_untold(now),
+        call_first=call_first,
         may_come_again=may_come_again(found),
         plan=plan,
         prescribed=plan is not None and plan.status is PlanStatus.RUNNING and not plan.is_series,
