@@ -1,12 +1,16 @@
 """What was decided before its patient was told: it waits on the plan's page and on the board, and goes by one press."""
 
+from datetime import timedelta
+
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
 from booking.models import Channel, Message, Plan, Role
 from booking.services import links
+from booking.services.clinic import present
 from booking.services.plans.changing import Decision, decide, told_now
+from booking.services.plans.shifting import shift
 from booking.services.staff.who import Who
 from tests.clinics import plan_clinic
 from tests.conftest import StandingClock
@@ -114,3 +118,27 @@ def test_the_page_of_a_visit_that_is_cancelled_and_untold_says_to_call_first(
         told_now(hired(), plan.reference, key="told-0001")
     page = client.get(link).text
     assert "This visit is cancelled." in page and "call us before" not in page
+
+
+@on_both
+def test_the_page_of_a_visit_that_is_moved_and_untold_has_it_where_its_plans_page_has_it(
+    app: Flask, client: FlaskClient
+) -> None:
+    with app.app_context():
+        plan = running(prescribed(patient()))
+        decide(practitioner(), plan.reference, Decision.CONTINUE, told=False, key="decide-01")
+        visit = seen(plan).standing[-1]
+        there = visit.starts_at + timedelta(hours=1)
+        before, after = (present().times.moment(one) for one in (visit.starts_at, there))
+        link = f"/visit/{visit.reference}/{links.token(visit.reference, visit.link_number)}"
+        shift(
+            hired(), plan.reference, visit.reference, there, None, "Late",
+            partly=True, tell=False, key="shift-001",
+        )  # fmt: skip
+    page = client.get(link).text
+    assert "Please call us before you come:" in page and before in page and after not in page
+    assert "Move to another time" not in page and "cancelled" not in page.lower()
+    with app.app_context():
+        told_now(hired(), plan.reference, key="told-0001")
+    page = client.get(link).text
+    assert after in page and "call us before" not in page
