@@ -11,7 +11,7 @@ from booking.models import Actor, PlanReminders
 from booking.scheduling.plans.keeping import Role as PlanRole
 from booking.services import links
 from booking.services.clinic import present
-from booking.services.desk import statuses, undoing
+from booking.services.desk import panel, statuses, undoing
 from booking.services.desk.moving import Place, change, preview
 from booking.services.desk.states import Changed
 from booking.services.plans import as_told
@@ -20,6 +20,7 @@ from booking.services.plans.changing import Decision, cancel_from, decide, pause
 from booking.services.plans.shifting import shift
 from booking.services.plans.visits import PlanVisit
 from booking.services.rescheduling import reschedule
+from booking.services.visits import confirm
 from booking.web.change_words import tells
 from tests.clinics import plan_clinic, plan_template, set_up
 from tests.reminders.conftest import drain
@@ -578,3 +579,68 @@ def test_a_cancellation_names_the_visit_as_they_know_it_and_taken_back_it_waits_
     off = words(mail(sink, standing_clock))
     assert says(visit) in off and says(visit, HOUR) not in off
     assert says(visit) not in told_at_last(stages, sink, standing_clock)
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_what_a_list_has_named_is_told_to_be_cancelled_with_the_plan(
+    fewer: BookedPlan, sink: Sink, standing_clock: Any, told: bool
+) -> None:
+    visit = added(fewer)
+    assert says(visit) in listed(sink, standing_clock, date(2026, 9, 25))
+    decide(practitioner(), fewer.reference, Decision.STOP, told=told, key="decide-02")
+    off = words(mail(sink, standing_clock)) if told else told_at_last(fewer, sink, standing_clock)
+    assert says(visit) in off.partition("Cancelled:")[2]
+
+
+def test_what_a_list_has_named_and_is_moved_without_a_word_was_where_the_list_had_it(
+    fewer: BookedPlan, sink: Sink, standing_clock: Any
+) -> None:
+    visit = added(fewer)
+    assert says(visit) in listed(sink, standing_clock, date(2026, 9, 25))
+    shifted(fewer, visit, tell=False)
+    told = told_at_last(fewer, sink, standing_clock)
+    assert f"Your visit is moved to this time. It was {says(visit)}." in told
+
+
+def moved_and_listed(stages: BookedPlan, sink: Sink, standing_clock: Any) -> PlanVisit:
+    """A visit that was moved without a word, and named in a list of the week where it is by then."""
+    visit = [one for one in seen(stages).standing if one.role is PlanRole.DOSE][-1]
+    decide(practitioner(), stages.reference, Decision.CONTINUE, told=False, key="decide-01")
+    shifted(stages, visit, tell=False)
+    assert says(visit, HOUR) in listed(sink, standing_clock, date(2026, 9, 25))
+    standing_clock.on(minutes=5)
+    return visit
+
+
+def noted(visit: PlanVisit) -> None:
+    panel.note(hired(), visit.reference, "Brings scans", key="note-0001")
+
+
+def confirmed(visit: PlanVisit) -> None:
+    confirm(visit.reference, links.token(visit.reference, visit.link_number), actor="rosa", key="confirm-01")
+
+
+@pytest.mark.parametrize("touch", [noted, confirmed])
+def test_what_they_have_heard_stays_so_whatever_is_written_of_the_visit(
+    stages: BookedPlan, sink: Sink, standing_clock: Any, touch: Callable[[PlanVisit], None]
+) -> None:
+    visit = moved_and_listed(stages, sink, standing_clock)
+    touch(visit)
+    assert visit.starts_at + HOUR in [one.starts_at for one in shown(stages) if one.id == visit.id]
+    there = Place(starts_at=visit.starts_at + 2 * HOUR)
+    change(hired(), visit.reference, there, version=None, reason="Late", key="move-0001")
+    assert f"It was {says(visit, HOUR)}." in words(mail(sink, standing_clock))
+
+
+def test_what_others_are_told_with_in_one_mail_is_no_word_of_where_it_is_by_now(
+    stages: BookedPlan, sink: Sink, standing_clock: Any
+) -> None:
+    *others, visit = [one for one in seen(stages).standing if one.role is PlanRole.DOSE]
+    decide(practitioner(), stages.reference, Decision.CONTINUE, told=False, key="decide-01")
+    shifted(stages, visit, tell=False)
+    standing_clock.on(minutes=5)
+    for number, other in enumerate(others[:2]):
+        there = Place(starts_at=other.starts_at + HOUR)
+        change(hired(), other.reference, there, version=None, reason="Late", key=f"move-100{number}")
+    assert says(visit) in words(mail(sink, standing_clock))
+    assert visit.id not in {one.id for one in shown(stages)}

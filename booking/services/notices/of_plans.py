@@ -85,7 +85,7 @@ def plan_changed(
     visits, knew = [*visits, *gave_way], knew | as_known(clinic, gave_way)
     told: Knew = {}
     if withheld:
-        plan.untold = knew | plan.untold
+        plan.untold = knew | yet_to_hear(session, plan)
     else:
         told = _as_far_as_heard(session, clinic, plan, visits, knew)
     rows: list[Row] = []
@@ -194,9 +194,9 @@ def _still_owed(
     return [row for row in owed if row["appointment_id"] not in told]
 
 
-def told_at_last(plan: Plan) -> Knew:
+def told_at_last(session: Session, plan: Plan) -> Knew:
     """How a patient knows what waited until they were told of it, and waits no more."""
-    knew: Knew = plan.untold
+    knew = yet_to_hear(session, plan)
     plan.untold, plan.untold_since = {}, None
     return knew
 

@@ -7,10 +7,11 @@ from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
 from booking import clock
-from booking.models import Appointment, Message, Plan
+from booking.models import Appointment, HistoryEntry, Message, Plan
 from booking.scheduling.status import Status
 from booking.services import digests
 from booking.services.clinic import Clinic, the_clinic
+from booking.services.history import OF_WORDS
 from booking.services.notices.calling import is_about_a_plan
 from booking.services.notices.knowing import Knew, as_penciled, begins, facts_of
 from booking.services.notices.news import ToTell, to_tell
@@ -18,7 +19,9 @@ from booking.services.notices.writing import ANSWERS, HAS_GONE, NAMED
 from booking.services.rows import Row
 
 # These list the visits of a plan as their patient knows them, and not as they were decided to be.
-_AS_KNOWN = ("plan-confirmation", "plan-change")
+_AS_KNOWN = ("plan-confirmation", "plan-change", *ANSWERS)
+# What is written of a visit without its being elsewhere, or otherwise, than before.
+_STAYS = (*OF_WORDS, "confirmed", "cannot_come")
 # A list of the week goes so long before that week at the earliest, and a visit may have been moved so far ahead of its plan.
 _LISTED_BEFORE = timedelta(weeks=2)
 _GONE = select(
@@ -28,10 +31,10 @@ _GONE = select(
 
 
 def heard_of(
-    session: Session, plan: Plan, visits: Iterable[int], *, but: Iterable[str] = ()
+    session: Session, plan: Plan, visits: Iterable[int], *, as_they_stand: bool = False
 ) -> dict[int, datetime]:
     """Of which of these visits of a plan, by their ids, a message has gone, by itself or naming them among others, and when the
-    last one did: of whatever kind `but` these.
+    last one did: only one that has them `as_they_stand`, if that is asked.
     """
     wanted = {*visits}
     if not wanted:
@@ -45,9 +48,9 @@ def heard_of(
         Message.appointment_id.in_(select(Appointment.id).where(Appointment.plan_id == plan.id)),
     )
     found: dict[int, datetime] = {}
-    for one in session.execute(_GONE.where(about, Message.kind.not_in([*but]))):
+    for one in session.execute(_GONE.where(about)):
         by_itself = one.kind in ANSWERS or one.kind.startswith("reminder-")
-        named = {*one.facts.get(NAMED, ())}
+        named = set() if as_they_stand and one.kind in _AS_KNOWN else {*one.facts.get(NAMED, ())}
         if by_itself and not is_about_a_plan(one.kind, one.channel, one.facts):
             named.add(one.appointment_id)
         found |= {number: max(one.at, found.get(number, one.at)) for number in wanted & named}
@@ -65,13 +68,19 @@ def yet_to_hear(session: Session, plan: Plan) -> Knew:
     """
     if plan.untold_since is None:
         return {}
-    heard = heard_of(session, plan, map(int, plan.untold), but=_AS_KNOWN)
-    told = {
-        str(one.id)
-        for one in session.scalars(select(Appointment).where(Appointment.id.in_(heard)))
-        if plan.untold[str(one.id)] is None
-        or (one.status is not Status.CANCELLED and heard[one.id] > one.changed_at)
-    }
+    heard = heard_of(session, plan, map(int, plan.untold), as_they_stand=True)
+    changed = session.execute(
+        select(HistoryEntry.appointment_id, func.max(HistoryEntry.at))
+        .join(Appointment, Appointment.id == HistoryEntry.appointment_id)
+        .where(
+            Appointment.id.in_(heard),
+            Appointment.status != Status.CANCELLED,
+            HistoryEntry.what.not_in(_STAYS),
+        )
+        .group_by(HistoryEntry.appointment_id)
+    )
+    told = {str(number) for number, at in changed if heard[number] > at}
+    told |= {str(number) for number in heard if plan.untold[str(number)] is None}
     return {number: known for number, known in plan.untold.items() if number not in told}
 
 

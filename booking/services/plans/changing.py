@@ -306,7 +306,7 @@ def decide(
             coming = [(one, False) for one in comes]
             added = add(session, clinic, plan, coming, by, now, audience=BookableBy.STAFF)
         _changed(session, who, plan, "decided", by, now, was, decision=decision.value, told=told, seen=seen)
-        before = notices.told_at_last(plan) if told else {}
+        before = notices.told_at_last(session, plan) if told else {}
         if not told:
             plan.untold_since = plan.untold_since or now
         _tell(session, clinic, plan, cancelled, firm, now, added=added, before=before, tell=told)
@@ -330,7 +330,7 @@ def told_now(who: Who, reference: str, *, key: str) -> bool:
         if plan.untold_since is None:
             return {"waited": False}
         _changed(session, who, plan, TOLD, By.staff(who), now, None)
-        notices.plan_changed(session, clinic, plan, [], now, notices.told_at_last(plan))
+        notices.plan_changed(session, clinic, plan, [], now, notices.told_at_last(session, plan))
         return {"waited": True}
 
     return bool(once(Key.of(who.key, key, ["told plan", reference]), action)["waited"])
