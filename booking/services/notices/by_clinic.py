@@ -29,6 +29,7 @@ from booking.services.notices.unheard import (
 )
 from booking.services.notices.waiting import (
     drop_waiting,
+    known_with_plan,
     told_apart,
     told_with_plan,
     waiting_with_plan,
@@ -253,8 +254,11 @@ def taken_back(
     rows = reminders(clinic, appointment, now) if appointment.status is Status.BOOKED else []
     now_known, told, news = known_of(appointment, clinic), list[Row](), None
     with_plan = not cancelled and waiting_with_plan(session, appointment, now_known)
-    if decided and not heard:
-        if not waits_again(session, appointment, decided) and not with_plan:
+    waits = bool(decided) and not heard and waits_again(session, appointment, decided)
+    if decided and not heard and not waits:
+        if with_plan:
+            known_with_plan(session, appointment, decided)
+        else:
             (before,) = decided.values()
             news = to_tell(facts_of(before), [], now_known) if before else ToTell("confirmation", {}, True)
     elif heard and cancelled:

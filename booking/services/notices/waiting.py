@@ -11,7 +11,7 @@ from booking.services import digests
 from booking.services.clinic import Clinic, the_clinic
 from booking.services.notices.again import OWN
 from booking.services.notices.calling import IS_ABOUT_A_PLAN
-from booking.services.notices.knowing import KNEW, facts_of, same_place
+from booking.services.notices.knowing import KNEW, Knew, facts_of, same_place
 from booking.services.notices.news import is_change_by_clinic
 from booking.services.notices.unheard import hears
 from booking.services.notices.ways import has_own_contact
@@ -130,6 +130,13 @@ def tell_with_plan(session: Session, appointment: Appointment, waited: list[Row]
     its = {str(appointment.id): theirs | {"penciled": appointment.penciled}}
     change.facts = change.facts | {KNEW: its | change.facts[KNEW]}
     return True
+
+
+def known_with_plan(session: Session, appointment: Appointment, knew: Knew) -> None:
+    """What waits to tell of a change of its plan tells of this visit from how they `knew` it."""
+    change = _change_of_plan(session, appointment)
+    if change is not None:
+        change.facts = change.facts | {KNEW: change.facts[KNEW] | knew}
 
 
 def _change_of_plan(session: Session, appointment: Appointment) -> Message | None:
