@@ -179,6 +179,8 @@ def settle(who: Who, reference: str, outcome: Outcome, *, version: int | None = 
                 message.facts = message.facts | {_TRIED: tried}
             else:
                 message.settled_at = now
+                if notices.WEEK in message.facts:
+                    message.facts = message.facts | {notices.NAMED: _of_its_week(session, message, now)}
             message.settled_as, message.settled_by = outcome.value, who.name
         audit.did(
             session, who, "called", f"appointment/{reference}", appointment.patient_id, outcome=outcome.value
@@ -189,6 +191,12 @@ def settle(who: Who, reference: str, outcome: Outcome, *, version: int | None = 
         return vars(Settled(name, stopped=stopped[-1].channel.value, due_at=iso_utc(stopped[-1].due_at)))
 
     return Settled(**once(Key.of(who.key, key, ["call", reference, outcome.value, version]), action))
+
+
+def _of_its_week(session: Session, call: Message, now: datetime) -> list[int]:
+    """The visits that a call about a week of a plan names, by their ids."""
+    plan = session.scalars(select(Plan).where(Plan.reference == call.facts[notices.PLAN])).one()
+    return [one.id for one in notices.of_week(session, plan, call.facts[notices.WEEK], now)]
 
 
 def _made_before(session: Session, appointment: Appointment) -> dict[str, str]:
@@ -240,6 +248,8 @@ def _take_back(message: Message, appointment: Appointment) -> None:
     if message.settled_at is None:
         tried = tried[:-1]
         message.facts = message.facts | {_TRIED: tried}
+    elif notices.WEEK in message.facts:
+        message.facts = {name: said for name, said in message.facts.items() if name != notices.NAMED}
     message.settled_at = None
     message.settled_as = Outcome.NO_ANSWER.value if tried else ""
     message.settled_by = tried[-1]["by"] if tried else ""
@@ -378,7 +388,7 @@ def _changed_soon(session: Session, clinic: Clinic, now: datetime) -> list[Call]
             call = _call(clinic, appointment, patient, kind, Why.SOON)
             old = whom_to_call.old_start(entry) if kind == "change" else None
             after_all = entry.facts.get("after_all", False)
-            written = _written_of_plan(session, appointment)
+            written = _written_of_plan(session, appointment, entry.at)
             calls.append(
                 replace(call, old_starts_at=old, because=entry.why, after_all=after_all, written=written)
             )
@@ -413,8 +423,8 @@ def _left_at(session: Session, references: list[str]) -> dict[str, datetime]:
     return {reference: at for reference, at in found}
 
 
-def _written_of_plan(session: Session, appointment: Appointment) -> Written | None:
-    """The message about its plan as a whole that tells that this visit isn't as they knew it any more."""
+def _written_of_plan(session: Session, appointment: Appointment, since: datetime) -> Written | None:
+    """The message about its plan as a whole, from after then, that tells that this visit isn't as they knew it any more."""
     if appointment.plan_id is None:
         return None
     found = session.scalars(
@@ -423,6 +433,7 @@ def _written_of_plan(session: Session, appointment: Appointment) -> Written | No
             Message.subject == f"plan/{session.get_one(Plan, appointment.plan_id).reference}",
             Message.kind == "plan-change",
             Message.state.in_(whom_to_call.ON_ITS_WAY),
+            Message.due_at > since,
         )
         .order_by(Message.id.desc())
     )
