@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from icalendar import Calendar
 
+from booking import clock
 from booking.models import Actor, PlanReminders
 from booking.scheduling.plans.keeping import Role as PlanRole
 from booking.services import links
@@ -644,3 +645,31 @@ def test_what_others_are_told_with_in_one_mail_is_no_word_of_where_it_is_by_now(
         change(hired(), other.reference, there, version=None, reason="Late", key=f"move-100{number}")
     assert says(visit) in words(mail(sink, standing_clock))
     assert visit.id not in {one.id for one in shown(stages)}
+
+
+def test_what_is_tomorrow_is_listed_among_other_news_as_on_their_page(
+    sink: Sink, standing_clock: Any
+) -> None:
+    weeks = [{"weeks": number, "doses": {FOLLOW_UP: doses}} for number, doses in ((1, 2), (2, 1))]
+    where_mei_is_alone(plan_template("fewer", {}, reassessment=["acupuncture-reassessment"], phases=weeks))
+    plan = running(prescribed(patient(), "fewer"), reminded_of=PlanReminders.EACH)
+    known(plan, sink, standing_clock)
+    decide(practitioner(), plan.reference, Decision.CONTINUE, told=False, key="decide-01")
+    booked = {one["reference"] for one in plan.visits}
+    doses = [one for one in seen(plan).standing if one.role is PlanRole.DOSE]
+    visit = next(one for one in doses if one.reference not in booked)
+    standing_clock.at(visit.starts_at - timedelta(hours=26))
+    drain()
+    sink.taken.clear()
+    assert visit.id in {one.id for one in shown(plan)}
+    shifted(plan, next(one for one in reversed(seen(plan).standing) if one.reference in booked))
+    assert says(visit) in words(mail(sink, standing_clock))
+
+
+def test_once_a_list_has_named_it_staff_read_of_no_message_about_it(
+    fewer: BookedPlan, sink: Sink, standing_clock: Any
+) -> None:
+    visit = added(fewer)
+    assert visit.id in seen(fewer).untold_news(clock.now()).added
+    listed(sink, standing_clock, date(2026, 9, 25))
+    assert visit.id not in seen(fewer).untold_news(clock.now()).added

@@ -58,7 +58,6 @@ def visits_by_link(reference: str, token: str) -> tuple[Visit, ...]:
 
 def as_told(session: Session, plan: Plan) -> PlanView:
     found = view(session, the_clinic(session), plan)
-    found = replace(found, untold=notices.yet_to_hear(session, plan))
     never = _never_told(session, plan)
     visits = [one for one in found.visits if one.status is not Status.CANCELLED or one.reference not in never]
     if plan.untold_since is not None:

@@ -241,7 +241,7 @@ def view(session: Session, clinic: Clinic, plan: Plan) -> PlanView:
         is_of_somebody_known=plan.is_of_somebody_known,
         decided_phases=plan.decided_phases,
         untold_since=plan.untold_since,
-        untold=plan.untold,
+        untold=notices.yet_to_hear(session, plan),
         agreed_at=plan.agreed_at,
         made_at=plan.made_at,
         visits=visits,
