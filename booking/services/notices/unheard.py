@@ -165,7 +165,8 @@ def _waiting_plan(session: Session, appointment: Appointment) -> Plan | None:
     plan = session.get(Plan, appointment.plan_id or 0)
     if plan is None or plan.untold_since is None:
         return None
-    # The visit is locked, and its plan isn't: whoever tells what was decided may do so at this moment.
+    # The visit is locked, and its plan isn't: whoever tells what was decided may do so at this moment. Where they have locked the
+    # plan and wait for the visit, one of the two begins anew.
     session.flush()
     session.refresh(plan, with_for_update=True)
     return plan if plan.untold_since is not None else None
