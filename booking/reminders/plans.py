@@ -149,9 +149,10 @@ def _as_told(
     found: dict[datetime, Visit] = {}
     for one in sorted(visits, key=lambda one: one.changed_at):
         there = notices.known_visit(one) if one.is_ahead(now) else None
-        known = waits.get(str(one.id), there) if one.status in (Status.BOOKED, Status.CANCELLED) else None
+        number = str(one.id)
+        known = waits.get(number, there) if one.status in (Status.BOOKED, Status.CANCELLED) else None
         # What begins by the end of tomorrow is shown as it is, as on their page.
-        if there is not None and notices.is_soon(session, now, one.starts_at):
+        if number in waits and there is not None and notices.is_soon(session, now, one.starts_at):
             known = there
         if known is None:
             continue

@@ -25,14 +25,9 @@ def fitting_of(plan: PlanView, found: frequency.Fitted) -> Preview:
     def shown(visits: Iterable[PlanVisit]) -> tuple[str, ...]:
         return tuple(line(plan, one.starts_at, one.visit_type, one.practitioner) for one in visits)
 
-    comes = tuple(
-        line(plan, instant_of(one.wanted.cell), one.visit_type, one.practitioner)
-        for one in sorted(found.comes, key=lambda one: one.wanted.cell)
-    )
-    planned = [
-        Planned(instant_of(one.wanted.cell), one.visit_type.modality.slug)
-        for one in sorted(found.comes, key=lambda one: one.wanted.cell)
-    ]
+    coming = sorted(found.comes, key=lambda one: one.wanted.cell)
+    comes = tuple(line(plan, instant_of(one.wanted.cell), one.visit_type, one.practitioner) for one in coming)
+    planned = [Planned(instant_of(one.wanted.cell), one.visit_type.modality.slug) for one in coming]
     covered = allowed(plan, planned, [one.reference for one in found.goes])
     pushed = [one for one in plan.standing if one.reference in covered.pushed]
     lacks = tuple(

@@ -39,7 +39,7 @@ from booking.services.desk.records import (
     Values,
     ahead_of,
     habits,
-    lock_record,
+    locked_record,
     may_be_texted,
     standing,
     usual_reminders,
@@ -294,9 +294,7 @@ def _patient(session: Session, who: Who, wish: DeskWish, now: datetime) -> tuple
         rows.add(session, made)
         audit.did(session, who, "made patient", f"patient/{made.reference}", made.id)
         return made, False, usual_reminders(new.email, new.phone)
-    found = standing(session, who, wish.patient)
-    lock_record(session, wish.patient, found.email, found.phone)
-    found = standing(session, who, wish.patient, for_update=True)
+    found = locked_record(session, who, wish.patient)
     return found, may_be_texted(session, found), habits(session, found).reminders
 
 

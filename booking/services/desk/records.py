@@ -276,6 +276,13 @@ def lock_record(session: Session, reference: str, *contacts: str | None, other: 
     lock_names(session, *records, *(contact for contact in contacts if contact))
 
 
+def locked_record(session: Session, who: Who, reference: str) -> Patient:
+    """The record, which nobody edits, merges or books for until the transaction ends. Raises NotFound, RecordMerged."""
+    found = standing(session, who, reference)
+    lock_record(session, reference, found.email, found.phone)
+    return standing(session, who, reference, for_update=True)
+
+
 def refuse_stale_record(session: Session, patient: Patient, version: int) -> None:
     if version == patient.edit:
         return

@@ -18,7 +18,7 @@ from booking.scheduling.status import Status
 from booking.scheduling.timeline import cell_from
 from booking.services import notices
 from booking.services.clinic import Clinic, the_clinic
-from booking.services.desk.records import habits, lock_record, standing
+from booking.services.desk.records import habits, locked_record, standing
 from booking.services.idempotency import Answer, Key, once
 from booking.services.plans import links
 from booking.services.plans.besides import elsewhere
@@ -83,9 +83,7 @@ def prescribe(who: Who, wish: Prescription, *, tell: bool, key: str) -> Prescrib
 
 def _prescribe(session: Session, who: Who, wish: Prescription, tell: bool) -> Answer:
     now, clinic = clock.now(), the_clinic(session)
-    found = standing(session, who, wish.patient)
-    lock_record(session, wish.patient, found.email, found.phone)
-    patient = standing(session, who, wish.patient, for_update=True)
+    patient = locked_record(session, who, wish.patient)
     template = clinic.plan_template(wish.template)
     course = with_doses(clinic, template.course, wish.doses)
     decides = clinic.practitioner(wish.prescribed_by).id if wish.prescribed_by else who.practitioner_id
