@@ -7,7 +7,7 @@ was given up stands in its plan as missed, so that it is booked anew; its patien
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import ColumnElement, exists, select
 from sqlalchemy.orm import Session
@@ -32,6 +32,14 @@ from booking.services.staff.who import Who
 GAVE_WAY, CAME_BACK = "gave way", "came back"
 # Cells around a visit in which another one may keep it away: buffers.
 _NEAR = 36
+
+
+class Back(NamedTuple):
+    """A visit that gave way and stands again. `told`: what was written since has told that it doesn't, or waits to."""
+
+    visit: Appointment
+    gave_way_at: datetime
+    told: bool
 
 
 def few(
@@ -162,14 +170,14 @@ def give_up(
 
 def bring_back(
     session: Session, references: Sequence[str], by: Actor, now: datetime, who: Who
-) -> dict[Plan, list[Appointment]]:
+) -> dict[Plan, list[Back]]:
     """Puts back what was given up for a visit that is no more: each that nobody has touched since, but for words, if its
     time is free, its plan still runs and doesn't go on without it. It is penciled in as before, unless that was decided on
-    meanwhile. Returns those of which their patients had heard that they gave way, and have to hear otherwise.
+    meanwhile.
     """
-    heard: dict[Plan, list[Appointment]] = {}
+    back: dict[Plan, list[Back]] = {}
     if not references:
-        return heard
+        return back
     plans = _locked_plans(session, Appointment.reference.in_(references))
     found = session.scalars(
         select(Appointment)
@@ -198,8 +206,7 @@ def bring_back(
             continue
         claims.take(session, uses, appointment_id=visit.id)
         claims.bump(session, [use.resource_id for use in uses])
-        if not visit.penciled:
-            heard.setdefault(plan, []).append(visit)
+        back.setdefault(plan, []).append(Back(visit, entry.at, told=not visit.penciled))
         visit.penciled = True
         placing.pencil(session, visit)
         visit.status = Status.BOOKED
@@ -212,10 +219,8 @@ def bring_back(
             state={"status": Status.BOOKED.value},
         )  # fmt: skip
         _of_plan(session, plan, visit, CAME_BACK, by, now, who)
-    for plan in heard:
-        plan.sequence += 1
     session.flush()
-    return heard
+    return back
 
 
 def _locked_plans(session: Session, whose: ColumnElement[bool]) -> dict[int, Plan]:

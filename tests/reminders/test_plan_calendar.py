@@ -1,6 +1,7 @@
 """The calendar of a patient who opens the file of each mail about their plan: what stands in it is what stands."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -8,9 +9,9 @@ import pytest
 from flask import Flask
 from icalendar import Calendar
 
-from booking.models import BookableBy
+from booking.models import BookableBy, Patient
 from booking.services.clinic import present
-from booking.services.desk import panel
+from booking.services.desk import panel, records
 from booking.services.desk.moving import Place, change
 from booking.services.plans import as_told
 from booking.services.plans.booking import BookedPlan
@@ -23,6 +24,7 @@ from tests.clinics import plan_clinic, plan_template, set_up
 from tests.conftest import StandingClock
 from tests.reminders.conftest import drain
 from tests.reminders.sink import Sink
+from tests.services.making import rows
 from tests.services.plans.making import FOLLOW_UP, patient, practitioner, prescribed, running, seen
 from tests.staffing import hired
 
@@ -258,3 +260,22 @@ def test_what_is_booked_anew_and_moved_before_that_is_told_is_another_visit(
     drain()
     assert visit.starts_at in knew.values() and in_calendar(sink) == standing(often)
     assert f"It was {present().times.moment(visit.starts_at)}" not in changed_in(sink)
+
+
+def test_what_a_list_to_another_address_has_told_and_is_given_up_next_leaves_the_calendar(
+    weekly: BookedPlan, sink: Sink, standing_clock: StandingClock
+) -> None:
+    desk, (who,) = hired(), rows(Patient)
+    change_doses(desk, weekly.reference, 2, {FOLLOW_UP: (3, 3)}, "", key="doses-001")
+    values, version, _ = records.to_edit(desk, who["reference"])
+    other = replace(values, email="rosa.lima@example.com")
+    records.edit(desk, who["reference"], other, version=version, visits_too=True, key="edit-0001")
+    standing_clock.on(minutes=1)
+    drain()
+    assert in_calendar(sink) == standing(weekly)
+    told = len(sink.taken)
+    change_doses(desk, weekly.reference, 2, {FOLLOW_UP: (1, 1)}, "", key="doses-002")
+    standing_clock.on(minutes=5)
+    drain()
+    assert in_calendar(sink) == standing(weekly)
+    assert len(sink.taken) == told + 1 and "Cancelled:" in changed_in(sink)

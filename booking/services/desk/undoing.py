@@ -120,9 +120,9 @@ def take_back(session: Session, who: Who, entry_id: int) -> Changed:
     take_again(session, clinic, who, visit, uses, entry.at, now)
     states.restore(visit, then)
     session.flush()
-    back = giving_way.bring_back(session, entry.facts.get("gave_way", ()), Actor.STAFF, now, who)
-    for plan, visits in back.items():
-        notices.plan_changed(session, clinic, plan, visits, now, notices.never_known(visits))
+    gave_way = entry.facts.get("gave_way", ())
+    for plan, back in giving_way.bring_back(session, gave_way, Actor.STAFF, now, who).items():
+        notices.came_back(session, clinic, plan, back, now)
     told = notices.Told(None, [])
     if not states.same_entry(before, then):
         placing.pencil(session, visit)

@@ -6,8 +6,8 @@ appointment's sequence, so nothing stale is sent and nothing is sent twice.
 
 Of one visit: `by_patients` has what they booked or changed themselves, `by_clinic` what the clinic did, which may be taken
 back; `news` what of it they don't know yet, `unheard` what of that waits with a decision, and `ways` how they hear of it; `again`
-tells it once more. Of several: `of_plans`, by how each is known (`knowing`). Of none: `to_contacts`. `calling` has the calls about
-a plan that pass from visit to visit.
+tells it once more. Of several: `of_plans`, by how each is known (`knowing`), those that gave way as well (`given_way`). Of none:
+`to_contacts`. `calling` has the calls about a plan that pass from visit to visit.
 Below them, `reminding` and `waiting` know what else is written of a visit, `otherwise` how that goes another way than before,
 `numbers` how it goes to another number, and `writing` has the rows. The lists of a week are `booking.services.digests`.
 """
@@ -64,6 +64,7 @@ from booking.services.notices.knowing import (
 from booking.services.notices.news import heard, is_change_by_clinic
 from booking.services.notices.numbers import number_corrected, texted
 from booking.services.notices.of_plans import (
+    came_back,
     make_up_offered,
     plan_booked,
     plan_changed,
@@ -131,6 +132,7 @@ __all__ = [
     "booked",
     "booked_by_clinic",
     "call_made",
+    "came_back",
     "cancellation_corrected",
     "cancellation_told",
     "cancelled",

@@ -20,10 +20,12 @@ from booking.models import (
 from booking.scheduling.status import Status
 from booking.services import digests, giving_way
 from booking.services.clinic import Clinic
+from booking.services.giving_way import Back
 from booking.services.message_rows import bare_row
 from booking.services.notices.again import GONE, OWN, SAID_BY_CALL
 from booking.services.notices.by_clinic import news_owed, told_by_clinic
 from booking.services.notices.calling import call_anew, call_of_change, drop_calls, next_of, pass_on
+from booking.services.notices.given_way import known_otherwise, known_until_then, yet_to_be_told
 from booking.services.notices.knowing import (
     KNEW,
     Knew,
@@ -36,9 +38,9 @@ from booking.services.notices.knowing import (
 )
 from booking.services.notices.reminding import remind_now, reminders
 from booking.services.notices.unheard import once_told, yet_to_hear
-from booking.services.notices.waiting import drop_waiting, is_told
+from booking.services.notices.waiting import as_it_waited, drop_waiting, is_told
 from booking.services.notices.ways import TAKEN_BACK_WITHIN, channel_of_clinic, has_own_contact
-from booking.services.notices.writing import ANSWERS, answer, next_resend
+from booking.services.notices.writing import answer, next_resend
 from booking.services.rows import Row, add_all
 
 # The link to a plan that isn't booked yet is of use so long.
@@ -81,8 +83,8 @@ def plan_changed(
     withheld = not tell and plan.untold_since is not None
     waits, own = _changes_that_wait(session, plan), _changed_by(session, plan) is Actor.PATIENT
     tells = tell or (bool(waits) and plan.untold_since is None)
-    gave_way = giving_way.untold(session, plan, now) if tells else []
-    visits, knew = [*visits, *gave_way], knew | as_known(clinic, gave_way)
+    gave_way = yet_to_be_told(session, plan, now) if tells else []
+    visits, knew = [*visits, *gave_way], knew | known_until_then(session, clinic, gave_way)
     told: Knew = {}
     if withheld:
         plan.untold = knew | yet_to_hear(session, plan)
@@ -94,7 +96,7 @@ def plan_changed(
     for visit in visits:
         waited = drop_waiting(session, visit, "The plan was changed.", now)
         if not withheld or visit.status is Status.CANCELLED:
-            told = told | _as_it_waited(visit, waited, knew)
+            told = told | as_it_waited(visit, waited, knew)
         if visit.status is Status.BOOKED:
             ahead, still = reminders(clinic, visit, now), news_owed(session, clinic, visit, waited, now)
             rows, owed = [*rows, *ahead], [*owed, *still]
@@ -135,21 +137,6 @@ def _as_far_as_heard(
     heard = [one for one in visits if str(one.id) not in unheard]
     plan.untold = once_told(clinic, plan.untold, heard)
     return {number: waits.get(number, known) for number, known in knew.items() if number not in unheard}
-
-
-def _as_it_waited(visit: Appointment, waited: list[Row], knew: Knew) -> Knew:
-    """How a visit is known, until now as they `knew` it, where what the clinic did before still `waited` to be told: as it was
-    then.
-    """
-    number, found = str(visit.id), Knew()
-    for one in waited:
-        if one["kind"] in ANSWERS and one["facts"].get("by_clinic"):
-            before = {name: said for name, said in one["facts"].items() if name.startswith("old_")}
-            if one["kind"] == "confirmation":
-                found[number] = None
-            elif before:
-                found[number] = (knew.get(number) or {"penciled": visit.penciled}) | before
-    return found
 
 
 def _is_news(session: Session, clinic: Clinic, knew: Knew, now: datetime) -> bool:
@@ -201,6 +188,17 @@ def told_at_last(session: Session, plan: Plan) -> Knew:
     return knew
 
 
+def came_back(session: Session, clinic: Clinic, plan: Plan, back: Iterable[Back], now: datetime) -> None:
+    """What gave way and stands again is told in three minutes, where it isn't known so."""
+    back = list(back)
+    knew = known_otherwise(session, clinic, plan, back)
+    if knew:
+        plan.sequence += 1
+        plan_changed(
+            session, clinic, plan, [one.visit for one in back if str(one.visit.id) in knew], now, knew
+        )
+
+
 def make_up_offered(session: Session, plan: Plan, now: datetime) -> bool:
     """The link to times for visits that a plan lacks, now. Says whether there is a way to send it."""
     return _sent_anew(session, plan, "plan-make-up", now)
@@ -231,7 +229,7 @@ def plan_contact_corrected(session: Session, clinic: Clinic, plan: Plan, now: da
         by_call = {SAID_BY_CALL: "change" if called else "confirmation", "corrected": True}
         written = not waits and _sent_anew(session, plan, "plan-confirmation", now, by_call)
         if change is not None:
-            _change_anew(session, plan, change, now)
+            _change_anew(session, clinic, plan, change, now, listed=written)
         elif called and not written:
             call_anew(session, plan, now)
         if offered:
@@ -239,13 +237,13 @@ def plan_contact_corrected(session: Session, clinic: Clinic, plan: Plan, now: da
     digests.replan(session, clinic, plan, now)
 
 
-def plan_end_corrected(session: Session, plan: Plan, now: datetime) -> None:
+def plan_end_corrected(session: Session, clinic: Clinic, plan: Plan, now: datetime) -> None:
     """What tells that a plan is over goes to its contact as it is now, also where it went to the old one already, as long as
     it is of use: not what went before that, of which they may not have been told at all.
     """
     change = _change_for_another(session, plan, now)
     if change is not None:
-        _change_anew(session, plan, change, now)
+        _change_anew(session, clinic, plan, change, now)
 
 
 def _change_for_another(session: Session, plan: Plan, now: datetime) -> Message | None:
@@ -269,11 +267,23 @@ def _change_for_another(session: Session, plan: Plan, now: datetime) -> Message 
     return last if last.state is MessageState.QUEUED or last.address not in (plan.email, plan.phone) else None
 
 
-def _change_anew(session: Session, plan: Plan, change: Message, now: datetime) -> None:
-    """The same to the contact as it is now, when it was to go."""
+def _change_anew(
+    session: Session, clinic: Clinic, plan: Plan, change: Message, now: datetime, *, listed: bool = False
+) -> None:
+    """The same to the contact as it is now, when it was to go. `listed`: a list of all visits goes before, so that they know of
+    what is new.
+    """
     if change.state is MessageState.QUEUED:
         change.state, change.last_error = MessageState.DROPPED, _CORRECTED
     facts = {name: said for name, said in change.facts.items() if name in _FACTS}
+    if listed:
+        new = [int(number) for number, known in facts[KNEW].items() if known is None]
+        stand = session.scalars(
+            select(Appointment).where(Appointment.id.in_(new), Appointment.status == Status.BOOKED)
+        )
+        facts[KNEW] = facts[KNEW] | as_known(clinic, stand)
+        if not _is_news(session, clinic, facts[KNEW], now):
+            return
     due = max(now, change.due_at)
     rows = list(_of_plan(plan, change.kind, now, change.not_after, facts, due))
     _add_anew(session, [row | {"sequence": change.sequence} for row in rows])

@@ -15,7 +15,7 @@ from booking.services.notices.knowing import KNEW, Knew, facts_of, same_place
 from booking.services.notices.news import is_change_by_clinic
 from booking.services.notices.unheard import hears
 from booking.services.notices.ways import has_own_contact
-from booking.services.notices.writing import ANSWERS, HAS_GONE, NAMED
+from booking.services.notices.writing import ANSWERS, HAS_GONE, NAMED, TOLD_TOGETHER
 from booking.services.rows import Row
 
 # What lists all visits of a plan as they stand.
@@ -89,6 +89,41 @@ def waiting(session: Session, appointment: Appointment, now: datetime) -> list[R
         elif kind.startswith("reminder-") and due:
             reminding.append(row)
     return [*answers.values(), *reminding]
+
+
+def in_vain(session: Session, appointment: Appointment) -> list[Row]:
+    """What was last to tell how a visit stands, as `waiting` has it, where it was dropped and nothing has told that since."""
+    last = session.scalar(
+        select(Message)
+        .where(
+            Message.appointment_id == appointment.id,
+            Message.kind.in_(ANSWERS),
+            Message.channel != Channel.CALL,
+            ~IS_ABOUT_A_PLAN,
+        )
+        .order_by(Message.id.desc())
+        .limit(1)
+    )
+    if last is None or last.state is not MessageState.DROPPED or last.settled_as == TOLD_TOGETHER:
+        return []
+    if told_with_plan(session, appointment, last.written_at) is not None:
+        return []
+    return [{"kind": last.kind, "channel": last.channel.value, "facts": dict(last.facts)}]
+
+
+def as_it_waited(visit: Appointment, waited: list[Row], knew: Knew) -> Knew:
+    """How a visit is known, until now as they `knew` it, where what the clinic did before still `waited` to be told: as it was
+    then.
+    """
+    number, found = str(visit.id), Knew()
+    for one in waited:
+        if one["kind"] in ANSWERS and one["facts"].get("by_clinic"):
+            before = {name: said for name, said in one["facts"].items() if name.startswith("old_")}
+            if one["kind"] == "confirmation":
+                found[number] = None
+            elif before:
+                found[number] = (knew.get(number) or {"penciled": visit.penciled}) | before
+    return found
 
 
 def waiting_with_plan(session: Session, appointment: Appointment, known: Row) -> list[Row]:

@@ -138,4 +138,4 @@ def tell(session: Session, clinic: Clinic, plans: list[Plan], now: datetime) -> 
         if plan.status in _OPEN:
             notices.plan_contact_corrected(session, clinic, plan, now)
         else:
-            notices.plan_end_corrected(session, plan, now)
+            notices.plan_end_corrected(session, clinic, plan, now)
