@@ -336,8 +336,9 @@ def _written(key: tuple[Any, ...], write: Callable[[], str]) -> Markup:
     if kept is None or kept[0] != stands:
         if len(pages) > 64:
             pages.clear()
-        # Our own template has escaped it.
-        kept = pages[key] = (stands, Markup(write()))  # noqa: S704
+        # What has no other letters is made into bytes in no time, again and again. Our own template has escaped it.
+        plain = write().encode("ascii", "xmlcharrefreplace").decode()
+        kept = pages[key] = (stands, Markup(plain))  # noqa: S704
     return kept[1]
 
 
