@@ -63,12 +63,15 @@ class VisitLine:
 
 @dataclass(frozen=True)
 class MessageLine:
+    """`came_of`: how a call ended that was made, else empty."""
+
     kind: str
     channel: Channel
     address: str
     state: MessageState
     at: datetime
     visit: str
+    came_of: str
 
 
 @dataclass(frozen=True)
@@ -269,6 +272,7 @@ def _messages(session: Session, visits: Sequence[Appointment]) -> tuple[MessageL
             one.state,
             one.sent_at or one.due_at,
             by_id[one.appointment_id or 0],
+            one.settled_as if one.state is MessageState.TO_CALL and one.settled_at else "",
         )
         for one in found
     )

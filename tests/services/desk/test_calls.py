@@ -14,7 +14,7 @@ from booking.models import Actor, Appointment, Channel, Message, MessageState, P
 from booking.reminders.delivery import deliver_due
 from booking.services import history, rescheduling, visits
 from booking.services.clinic import present
-from booking.services.desk import calls, merging, moving, resending, statuses, undoing
+from booking.services.desk import calls, merging, moving, record_page, resending, statuses, undoing
 from booking.services.desk.calls import Why
 from booking.services.desk.moving import Place
 from booking.services.desk.pressing import pressing
@@ -1087,3 +1087,16 @@ def test_who_was_told_of_a_further_move_on_the_telephone_is_not_called(
     assert (third.told, third.to_call) == (False, False)
     standing_clock.on(minutes=3)
     assert listed() == []
+
+
+def test_the_record_says_what_came_of_a_call_that_was_made(standing_clock: StandingClock) -> None:
+    visit, who = to_be_reminded(standing_clock)
+    (patient,) = rows(Patient)
+
+    def came_of() -> set[str]:
+        found = record_page.record(who, patient["reference"]).messages
+        return {one.came_of for one in found if one.state is MessageState.TO_CALL}
+
+    assert came_of() == {""}
+    calls.settle(who, visit.reference, Outcome.REACHED, key="call-0001")
+    assert came_of() == {"reached"}
