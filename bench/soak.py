@@ -345,7 +345,9 @@ class Life:
 
     def _answer(self, kind: str, sequence: int, at: datetime) -> Iterator[tuple[Told, datetime]]:
         channel = "email" if self.email else "text" if "text" in self.by else None
-        if channel and (way := self._way(channel, at)):
+        way = self._way(channel, at) if channel else None
+        # Nobody is called to hear that what they have cancelled themselves is cancelled.
+        if way and (kind, way) != ("cancellation", "call"):
             yield (self.reference, kind, sequence, way), at
 
     def _way(self, channel: str, at: datetime) -> str | None:
