@@ -183,6 +183,9 @@ class Story:
             for one in seen(self.plan).ahead(now)
         }
         believed = {name: one for name, one in self.knows.believes().items() if one[0] > now}
+        # Where they come at that time all the same, for another visit, there is nothing to tell.
+        taken = {at for at, _ in stands.values()}
+        believed = {name: one for name, one in believed.items() if name in stands or one[0] not in taken}
         return [
             f"{name} stands {stands.get(name)}, and they believe {believed.get(name)}"
             for name in sorted((stands.keys() | believed.keys()) - self.by_telephone)
