@@ -103,6 +103,21 @@ def test_an_answer_that_comes_late_says_nothing_about_another_move(enter: Enter,
     assert preview.inner_text() == says
 
 
+def test_keys_that_are_pressed_while_the_dialog_closes_are_pressed(enter: Enter, app: Flask) -> None:
+    in_app(app)
+    page = enter(DESKTOP)
+    question = move_to_the_next_free(page)
+    # What an answer does begins after the dialog is closed, and fast fingers are in between.
+    page.evaluate(
+        """() => {
+            document.querySelector("dialog[open]").close();
+            for (const key of ["m", "ArrowDown", "Enter"])
+                document.activeElement.dispatchEvent(new KeyboardEvent("keydown", { key, bubbles: true, cancelable: true }));
+        }"""
+    )
+    expect(question).to_contain_text("The patient is told")
+
+
 def test_before_somebody_who_is_here_is_moved_the_dialog_says_so(
     enter: Enter, app: Flask, standing_clock: StandingClock, axe: Any
 ) -> None:

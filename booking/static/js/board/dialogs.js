@@ -4,17 +4,26 @@ function dialog(name) {
   return root.querySelector(`[data-dialog="${name}"]`);
 }
 
+let question = null; // The dialog that waits for its answer, until what the answer does is begun.
+
 // Opens a dialog and waits for the button that closes it: its value, or "" by Esc.
 function ask(element) {
   const before = document.activeElement;
+  question = element;
   return new Promise((resolve) => {
     element.returnValue = "";
     element.addEventListener("close", () => {
       (document.contains(before) ? before : chosenVisit())?.focus({ preventScroll: true });
       resolve(element.returnValue === "cancel" ? "" : element.returnValue);
+      setTimeout(pressHeldKeys);
     }, { once: true });
     element.showModal();
   });
+}
+
+// Whether a dialog is closed and what its answer does isn't begun yet.
+function isBeingAnswered() {
+  return question !== null && !question.open;
 }
 
 // Says no, as the server put it, and what would do instead. `name`: whose visit it is, where one doesn't look at it.

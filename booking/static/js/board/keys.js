@@ -3,7 +3,24 @@
 const ARROWS = ["ArrowUp", "ArrowDown", "ArrowLeft", "ArrowRight"];
 const letters = root.dataset.shortcuts === "on";
 
+let held = []; // Keys that were pressed while a question was being answered.
+
 document.addEventListener("keydown", (event) => {
+  if (!isBeingAnswered()) return onKey(event);
+  event.preventDefault();
+  held.push(event);
+});
+
+// What was pressed since the question was closed, now that its answer is known.
+function pressHeldKeys() {
+  if (!isBeingAnswered()) return;
+  question = null;
+  const keys = held;
+  held = [];
+  for (const event of keys) document.activeElement.dispatchEvent(new KeyboardEvent("keydown", event));
+}
+
+function onKey(event) {
   if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || dialogIsOpen()) return;
   if (drag) {
     if (event.key === "Escape") leaveDrag();
@@ -20,7 +37,7 @@ document.addEventListener("keydown", (event) => {
   if (event.target.closest(".found")) return;
   if (event.target.closest(".toasts, [data-panel]") && ARROWS.includes(event.key)) return;
   if (boardKey(event)) event.preventDefault();
-});
+}
 
 // Whether the key meant something here.
 function boardKey(event) {
