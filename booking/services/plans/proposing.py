@@ -419,28 +419,50 @@ def _reassessment(asked: Asked, places: list[_Place], days: range, *, late: bool
     `late`.
     """
     kept = [place.kept for place in places]
+    for on_a_way in (True, False):
+        candidates = sorted(_looks(asked, places, kept, days, on_a_way=on_a_way))
+        for _, day, choice, name in candidates:
+            place = _looked_at(asked, places, kept, day, choice, name, late=late)
+            if place is not None:
+                return place
+    return None
+
+
+def _looks(
+    asked: Asked, places: Sequence[_Place], kept: Sequence[Kept], days: range, *, on_a_way: bool
+) -> Iterator[tuple[int, int, Choice, str]]:
+    """When somebody could look again on these days: those on which they come anyway, or the others. The best are the least."""
     gap = asked.course.pairing.gap if asked.course.pairing else 15
-    candidates = []
     for name in asked.course.reassessment:
         visit_type = asked.clinic.visit_type(name)
         modality = visit_type.modality.slug
         for day in days:
-            if day >= len(asked.days) or not asked.is_rested(day, modality, kept):
-                continue
             others = [place.choice for place in places if place.day == day]
+            if bool(others) is not on_a_way or day >= len(asked.days):
+                continue
+            if not asked.is_rested(day, modality, kept):
+                continue
             for choice in asked.choices(visit_type, day):
                 apart = [max(one.starts - choice.ends, choice.starts - one.ends) for one in others]
-                if min(apart, default=0) < 0:
-                    continue
-                on_the_way = 0 if others and min(apart) <= gap else 1 if others else 2
-                candidates.append((on_the_way, day, choice, name))
-    for _, day, choice, name in sorted(candidates):
-        visit_type = asked.clinic.visit_type(name)
-        place = _Place(visit_type, name, Role.REASSESSMENT, day, choice, asked.cell(visit_type, day, choice))
-        broken = newly_broken(asked.course, kept, [*kept, place.kept], range(0))
-        if any(not late or one.rule is not Rule.REASSESSMENT_PLACE for one in broken):
-            continue
-        beside = asked.ground.beside((one.wanted for one in places), place.cell)
-        if None not in asked.ground.together([*beside, place.wanted]):
-            return place
-    return None
+                if min(apart, default=0) >= 0:
+                    yield 0 if min(apart, default=0) <= gap else 1, day, choice, name
+
+
+def _looked_at(
+    asked: Asked,
+    places: Sequence[_Place],
+    kept: Sequence[Kept],
+    day: int,
+    choice: Choice,
+    name: str,
+    *,
+    late: bool,
+) -> _Place | None:
+    """A look at this time, if it keeps the plan's rules, but that it is `late`, and can be had with the visits beside it."""
+    visit_type = asked.clinic.visit_type(name)
+    place = _Place(visit_type, name, Role.REASSESSMENT, day, choice, asked.cell(visit_type, day, choice))
+    broken = newly_broken(asked.course, kept, [*kept, place.kept], range(0))
+    if any(not late or one.rule is not Rule.REASSESSMENT_PLACE for one in broken):
+        return None
+    beside = asked.ground.beside((one.wanted for one in places), place.cell)
+    return None if None in asked.ground.together([*beside, place.wanted]) else place
