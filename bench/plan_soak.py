@@ -299,9 +299,11 @@ def _accounted_for(plan: Any, ledger: Ledger) -> bool:
     """Whether what the plan's weeks say is what happened to its visits."""
     doses = [one for one in plan.visits if one.role in (Part.DOSE, Part.FIRST)]
     missed = {one.reference for one in doses if not one.stands}
+    # What was penciled in and not confirmed in time nobody has come to.
+    lapsed = {one.reference for one in doses if one.penciled and one.starts_at < clock.now()}
     said = sum(dose.booked + dose.attended for week in plan.weeks for dose in week.doses)
     lacks = sum(dose.missed for week in plan.weeks for dose in week.doses)
-    return (said, lacks) == (len(doses) - len(missed), len(missed)) and missed <= ledger.missed
+    return (said, lacks) == (len(doses) - len(missed), len(missed)) and missed <= ledger.missed | lapsed
 
 
 def _twice(sent: Any) -> list[Any]:

@@ -1,6 +1,5 @@
 """A plan that its patient began waits for whoever examines them: at the first visit of each kind of care, which alone is firm.
-Where that is missed or cancelled, and nothing of its kind is firm any more, the next one is made firm: else nobody would be
-reminded of anything, nor examined.
+Where that is missed or cancelled, the next one is made firm: else nobody would be reminded of it, nor examined at it.
 
 The worker asks now and then, for there are many ways to lose a visit.
 """
@@ -19,6 +18,7 @@ from booking.services.plans.altering import By, changed, make_firm, visits_to_ch
 from booking.services.plans.one_by_one import one_by_one
 from booking.services.plans.reading import PlanView, view
 from booking.services.plans.said import MADE_FIRM
+from booking.services.plans.visits import PlanVisit
 from booking.services.transaction import reading, run
 
 _BY_ITSELF = By(Actor.SYSTEM)
@@ -48,18 +48,20 @@ def make_the_next_firm() -> int:
 
 
 def to_begin(plan: PlanView) -> list[str]:
-    """The references of visits that are to be firm: of each kind of care of which nothing is firm or took place the next one that
-    no look is waited for. Not of one of which a first visit is due: that is chosen before.
+    """The references of visits that are to be firm: of each kind of care of which nothing took place the next one that no look is
+    waited for, though what makes up for the lost one is firm, and comes later. Not of one of which a first visit is due: that is
+    chosen before.
     """
     now = clock.now()
     doses = [one for one in plan.standing if one.role is not Role.REASSESSMENT]
-    begun = {one.care for one in doses if not one.penciled or one.came(now)} | {*plan.firsts_due(now)}
-    found: dict[str, str] = {}
+    begun = {one.care for one in doses if one.came(now) or (one.starts_at <= now and not one.penciled)}
+    begun |= {*plan.firsts_due(now)}
+    following: dict[str, PlanVisit] = {}
     for one in doses:
         gated = is_gated(plan.course, one.week, one.role or Role.DOSE, plan.decided_phases)
         if one.care not in begun and one.starts_at > now and not gated:
-            found.setdefault(one.care.slug, one.reference)
-    return list(found.values())
+            following.setdefault(one.care.slug, one)
+    return [one.reference for one in following.values() if one.penciled]
 
 
 def _begin(plan_id: int) -> int:

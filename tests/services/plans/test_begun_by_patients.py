@@ -91,7 +91,7 @@ def test_where_the_first_visit_is_lost_the_next_of_its_kind_is_firm_and_reminded
     assert make_the_next_firm() == 0
 
 
-def test_what_makes_up_for_a_lost_first_visit_is_firm_though_it_lies_behind_what_is_penciled(
+def test_what_makes_up_for_a_lost_first_visit_is_firm_and_so_is_what_was_penciled_in_before_it(
     context: Any, standing_clock: StandingClock
 ) -> None:
     set_up(plan_clinic())
@@ -106,6 +106,10 @@ def test_what_makes_up_for_a_lost_first_visit_is_firm_though_it_lies_behind_what
     of_kind = [one for one in seen(made).standing if one.care == first.care]
     assert of_kind[0].penciled and of_kind[0].starts_at < time.starts_at
     assert [one.reference for one in of_kind if not one.penciled] == [took]
+    # Else it would pass, and nobody would have been reminded of it.
+    assert make_the_next_firm() == 1
+    firm = [one.reference for one in seen(made).standing if one.care == first.care and not one.penciled]
+    assert firm == [of_kind[0].reference, took]
     assert make_the_next_firm() == 0
 
 
