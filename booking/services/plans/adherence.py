@@ -6,11 +6,11 @@ Few statements, however many plans there are. What is said of each: `judging.py`
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from functools import reduce
 from typing import Any
 
-from sqlalchemy import func, or_, select, true
+from sqlalchemy import func, literal_column, or_, select, true
 from sqlalchemy.orm import Session
 
 from booking import clock
@@ -91,9 +91,11 @@ def adherence(who: Who, *, practitioner: str | None = None, need: Need | None = 
     return Adherence(clinic, tuple(sorted(shown, key=_urgency)), dict(counts), len(rows))
 
 
-# Each part has an index; "is not null" has none on SQLite.
-_EVER = datetime(1970, 1, 1, tzinfo=UTC)
-_is_shown = or_(*(Plan.status == status for status in SHOWN), Plan.untold_since > _EVER)
+# Each part has an index; "is not null" has none on SQLite. In words, not as parameters: how few plans that are is known for these.
+_is_shown = or_(
+    *(Plan.status == literal_column(f"'{status.value}'") for status in SHOWN),
+    Plan.untold_since > literal_column("'1970-01-01'"),
+)
 _shown_patients = select(Plan.patient_id).where(_is_shown)
 # Without the resource that each patient is as well.
 _records = Patient.__table__.c
