@@ -43,8 +43,9 @@ def known_otherwise(session: Session, clinic: Clinic, plan: Plan, back: Iterable
             Message.subject == f"plan/{plan.reference}", Message.kind == "plan-change"
         )
     ).all()
-    waits = {number for one in changes if one.state is MessageState.QUEUED for number in one.facts[KNEW]}
-    new = {number for one in changes for number, known in one.facts[KNEW].items() if known is None}
+    told_from = [(one.state, one.facts.get(KNEW, {})) for one in changes]
+    waits = {number for state, knew in told_from if state is MessageState.QUEUED for number in knew}
+    new = {number for _, knew in told_from for number, known in knew.items() if known is None}
     back = [one for one in back if str(one.visit.id) not in waits]
     heard = heard_of(session, plan, [one.visit.id for one in back])
     found: Knew = {}
