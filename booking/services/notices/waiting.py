@@ -12,7 +12,7 @@ from booking.services.clinic import Clinic, the_clinic
 from booking.services.notices.again import OWN
 from booking.services.notices.calling import IS_ABOUT_A_PLAN
 from booking.services.notices.knowing import KNEW, Knew, facts_of, same_place
-from booking.services.notices.news import is_change_by_clinic
+from booking.services.notices.news import heard, is_change_by_clinic
 from booking.services.notices.unheard import hears
 from booking.services.notices.ways import has_own_contact
 from booking.services.notices.writing import ANSWERS, HAS_GONE, NAMED, TOLD_TOGETHER
@@ -118,10 +118,9 @@ def as_it_waited(visit: Appointment, waited: list[Row], knew: Knew) -> Knew:
     number, found = str(visit.id), Knew()
     for one in waited:
         if one["kind"] in ANSWERS and one["facts"].get("by_clinic"):
-            before = {name: said for name, said in one["facts"].items() if name.startswith("old_")}
             if one["kind"] == "confirmation":
                 found[number] = None
-            elif before:
+            elif before := heard([one]):
                 found[number] = (knew.get(number) or {"penciled": visit.penciled}) | before
     return found
 
